@@ -1,0 +1,37 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check proto lock bench format clean
+BIN := .venv/bin
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## create .venv from requirements.lock and install hanse in it; at once if nothing has changed
+	@deploy/tools/setup
+
+demo: setup ## run three regions on this machine and show them at work
+	@$(BIN)/hanse demo
+
+test: setup ## run the tests (ARGS="-k name" is passed on)
+	@$(BIN)/pytest -n 2 -q $(ARGS)
+
+check: setup ## lint, types, import rules, spelling, wire contract, generated code, known vulnerabilities
+	@deploy/tools/check
+
+format: setup ## put code and wire contract into their format
+	@$(BIN)/ruff check --fix --quiet; $(BIN)/ruff format --quiet; for buf in build/npm/node_modules/@bufbuild/buf-linux-*/bin/buf; do [ ! -x $$buf ] || $$buf format -w proto; done
+
+proto: setup ## write services/hanse/wire/gen from proto/
+	@$(BIN)/python proto/generate.py
+
+lock: setup ## pin anew what pyproject.toml asks for (UPGRADE=--upgrade takes the newest)
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet $(UPGRADE) -o requirements.lock
+
+bench: setup ## measure this machine; the figures go to build/bench/*.json
+	@mkdir -p build/bench
+	$(BIN)/hanse bench submit --out build/bench/submit.json
+	$(BIN)/hanse bench run --executor simulated --out build/bench/run-simulated.json
+	$(BIN)/hanse bench run --executor local --out build/bench/run-local.json
+	$(BIN)/hanse bench handoff --out build/bench/handoff.json
+
+clean: ## remove what the verbs made, but for .venv
+	@rm -rf build dist .pytest_cache .ruff_cache .hypothesis && find services tests chaos proto deploy -name __pycache__ -type d -prune -exec rm -rf {} +
