@@ -59,7 +59,7 @@ def main() -> int:
 
 def verdict(packages: list[dict[str, Any]], code: int) -> int:
     findings = [
-        f"  {package['name']} {package['version']}: {found['id']}, fixed in {found['fix_versions'] or 'no version yet'}"
+        f"  {package['name']} {package['version']}: {found['id']} (fixed in: {', '.join(found['fix_versions'])})"
         for package in packages
         for found in package.get("vulns") or []
     ]
