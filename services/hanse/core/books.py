@@ -1,0 +1,459 @@
+"""The region's books: its jobs and transfers in memory, and the rows that the present step owes the ledger.
+
+Every status change of a job is one named method here. It asserts the transition (lifecycle.py), changes the job, adds
+an entry to its timeline and marks its row as owed. `collect()` turns what is owed into Writes: one row for each job
+however often it changed in the step. Nothing else in the core writes.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hanse.core.effects import (
+    ChannelRow,
+    DecisionRow,
+    IntentRow,
+    JobChange,
+    JobRow,
+    JobStateRow,
+    OutboundRow,
+    PeerSeenRow,
+    ShapeRow,
+    Snapshot,
+    TimelineRow,
+    Writes,
+)
+from hanse.core.federation.messages import Commit, Terminal, Verdict
+from hanse.core.model.jobs import Allocation, Job, Reason, ReasonCode, RemoteView, Shape, Submission
+from hanse.core.model.lifecycle import TERMINAL_STATES, JobInput, JobState, next_state
+from hanse.core.model.time import Now
+
+_CLOSING: dict[JobState, JobInput] = {
+    JobState.SUCCEEDED: JobInput.CLOSE_SUCCEEDED,
+    JobState.FAILED: JobInput.CLOSE_FAILED,
+    JobState.CANCELLED: JobInput.CLOSE_CANCELLED,
+}
+# Shapes that no job has any more are swept when they outnumber the jobs, but not below this many.
+SHAPES_KEPT_MIN = 1024
+_NOT_STARTED = Now(mono_us=0, wall_us=0)
+
+
+class Books:
+    """See the module's docstring. `decisions` is keyed by (giver's ledger id, sequence), `channels` by ledger id,
+    `outbound` by peer, `keys` by (tenant, client key) of jobs whose home is here."""
+
+    def __init__(self, region: str, snapshot: Snapshot) -> None:
+        self.region = region
+        self.jobs: dict[str, Job] = {job.id: job for job in snapshot.jobs}
+        self.keys: dict[tuple[str, str], tuple[str, bytes]] = {
+            (tenant, key): (job_id, sha256) for tenant, key, job_id, sha256 in snapshot.client_keys
+        }
+        self.decisions = {(row.giver_ledger_id, row.sequence): row for row in snapshot.decisions}
+        self.channels = {row.giver_ledger_id: row.stable_sequence for row in snapshot.channels}
+        self.outbound = {row.peer: row.next_sequence for row in snapshot.outbound}
+        self.intents = {row.job_id: row for row in snapshot.intents}
+        self.counts: dict[JobState, int] = dict.fromkeys(JobState, 0)
+        for job in self.jobs.values():
+            self.counts[job.state] += 1
+        self._shapes: dict[bytes, Shape] = {job.shape.key: job.shape for job in snapshot.jobs}
+        self._decided_by_ledger: dict[str, dict[int, None]] = {}
+        for ledger_id, sequence in self.decisions:
+            self._decided_by_ledger.setdefault(ledger_id, {})[sequence] = None
+        self._writes = Writes()
+        self._changes: list[JobChange] = []
+        # Job id -> whether its whole row is owed (True) or only the columns that change (False).
+        self._owed: dict[str, bool] = {}
+        self.touched: list[Job] = []
+        self.now = _NOT_STARTED
+        self.cause = ""
+
+    # --- the step ------------------------------------------------------------------------------------------------
+
+    def begin(self, now: Now) -> None:
+        """A step starts; nothing is owed."""
+        self.now = now
+        self.touched = []
+
+    def collect(self) -> tuple[Writes, list[JobChange]]:
+        """All rows owed since `begin`, and what watchers are to see."""
+        for job_id, whole in self._owed.items():
+            job = self.jobs.get(job_id)
+            if job is None:
+                continue
+            self.touched.append(job)
+            if whole:
+                self._writes.jobs.append(_job_row(job))
+            else:
+                self._writes.job_states.append(_job_state_row(job))
+            if job.settled:
+                self._drop(job)
+        self._owed = {}
+        writes, changes = self._writes, self._changes
+        self._writes, self._changes = Writes(), []
+        return writes, changes
+
+    # --- a job enters -----------------------------------------------------------------------------------------------
+
+    def admit(self, submission: Submission) -> Job:
+        """A caller's job becomes QUEUED(1) here, which is its home."""
+        job = Job(
+            id=submission.job_id,
+            home=self.region,
+            tenant=submission.tenant,
+            name=submission.name,
+            client_key=submission.client_key,
+            spec=submission.spec,
+            spec_sha256=submission.spec_sha256,
+            shape=self._intern(submission.shape),
+            grace_us=submission.grace_us,
+            retries_max=submission.retries_max,
+            submitted_wall_us=self.now.wall_us,
+            order_us=self.now.wall_us,
+            traceparent=submission.traceparent,
+            reason=Reason(ReasonCode.SUBMITTED),
+        )
+        self.keys[(job.tenant, job.client_key)] = (job.id, job.spec_sha256)
+        self._enter(job, "QUEUED")
+        return job
+
+    def accept(self, commit: Commit, giver: str, ledger_id: str) -> Job:
+        """A transfer is accepted: QUEUED(e) and "accepted e" in one transaction."""
+        assert commit.shape is not None
+        self._decide(commit.job_id, commit.epoch, commit.sequence, giver, ledger_id, Verdict.COMMITTED, _ACCEPTED)
+        known = self.jobs.get(commit.job_id)
+        reason = Reason(ReasonCode.ACCEPTED, f"from {giver}")
+        if known is not None:
+            assert commit.epoch > max(known.epoch, known.transfer_epoch), "an epoch is never used again"
+            known.epoch, known.attempt = commit.epoch, 0
+            known.path, known.failures = commit.path, commit.failures
+            known.spec = commit.spec
+            known.cancel_id = known.cancel_id or commit.cancel_id
+            known.remote = None
+            known.allocation = None
+            self._change(known, JobInput.ACCEPT, reason, whole=True)
+            return known
+        job = Job(
+            id=commit.job_id,
+            home=commit.home,
+            tenant=commit.tenant,
+            name=commit.name,
+            client_key="",
+            spec=commit.spec,
+            spec_sha256=commit.spec_sha256,
+            shape=self._intern(commit.shape),
+            grace_us=commit.grace_us,
+            retries_max=commit.retries_max,
+            submitted_wall_us=commit.submitted_wall_us,
+            order_us=commit.submitted_wall_us,
+            traceparent=commit.traceparent,
+            path=commit.path,
+            reason=reason,
+            epoch=commit.epoch,
+            failures=commit.failures,
+            cancel_id=commit.cancel_id,
+        )
+        self._enter(job, "QUEUED")
+        return job
+
+    def burn(self, job_id: str, epoch: int, sequence: int, giver: str, ledger_id: str, reason: Reason) -> DecisionRow:
+        """This epoch will never be accepted here."""
+        return self._decide(job_id, epoch, sequence, giver, ledger_id, Verdict.BURNED, reason)
+
+    # --- it runs ----------------------------------------------------------------------------------------------------
+
+    def start(self, job: Job, allocation: Allocation) -> None:
+        """Capacity was taken for it: the next attempt is RUNNING, durably before it is launched."""
+        job.attempt += 1
+        job.allocation = allocation
+        job.started_wall_us = self.now.wall_us
+        job.ended_wall_us = 0
+        job.exit_code = 0
+        nodes = dict.fromkeys(task.node for task in allocation.tasks)
+        detail = f"{len(allocation.tasks)} tasks on {', '.join(list(nodes)[:4])}{' ...' if len(nodes) > 4 else ''}"
+        self._change(job, JobInput.START, Reason(ReasonCode.STARTED, detail))
+
+    def stop(self, job: Job, reason: Reason) -> None:
+        """Its tasks are to be ended; the reason says what for."""
+        self._change(job, JobInput.STOP, reason)
+
+    def requeue(self, job: Job, reason: Reason) -> None:
+        """All its tasks are dead; it waits for its next attempt at its old place."""
+        job.allocation = None
+        self._change(job, JobInput.STOPPED_REQUEUE, reason)
+
+    def finish(self, job: Job, happened: JobInput, reason: Reason, exit_code: int) -> None:
+        """It ended here. At its home that settles it; elsewhere the home must hear of it first."""
+        job.ended_wall_us = self.now.wall_us
+        job.exit_code = exit_code
+        job.settled = job.home == self.region
+        self._change(job, happened, reason)
+
+    def count_failure(self, job: Job, exit_code: int) -> None:
+        """One more attempt failed."""
+        job.failures += 1
+        job.exit_code = exit_code
+        self._owe(job)
+
+    # --- it leaves --------------------------------------------------------------------------------------------------
+
+    def give(self, job: Job, to: str) -> int:
+        """XFER to a peer that accepted; returns the transfer's sequence in the channel to it."""
+        sequence = self.outbound.get(to, 1)
+        self.outbound[to] = sequence + 1
+        self._writes.outbound.append(OutboundRow(to, sequence + 1))
+        job.transfer_epoch = job.epoch + 1
+        job.transfer_to = to
+        job.transfer_sequence = sequence
+        self._change(job, JobInput.GIVE, Reason(ReasonCode.HANDED_OFF, f"to {to}"))
+        return sequence
+
+    def moved(self, job: Job) -> None:
+        """The target owns it now. The spec is kept until the outcome is on the home's disk."""
+        self._change(job, JobInput.COMMITTED, Reason(ReasonCode.HANDED_OFF, f"to {job.transfer_to}"))
+
+    def burned(self, job: Job, reason: Reason) -> None:
+        """The target will never take this epoch: ours again, at that epoch."""
+        job.epoch = job.transfer_epoch
+        job.attempt = 0
+        self._change(job, JobInput.BURNED, reason)
+
+    # --- what the home learns ----------------------------------------------------------------------------------------
+
+    def observe(self, job: Job, view: RemoteView) -> None:
+        """The owner told the home how its job fares."""
+        job.remote = view
+        self._note(job, f"{view.state.name} in {view.region}", view.reason, view.epoch, view.attempt)
+        self._owe(job)
+        self._publish(job, view.state, view.region, view.epoch, view.attempt, view.reason)
+
+    def close(self, job: Job, terminal: Terminal) -> None:
+        """The home learnt the outcome."""
+        job.remote = RemoteView(
+            region=terminal.region,
+            state=terminal.outcome,
+            epoch=terminal.epoch,
+            attempt=terminal.attempt,
+            reason=terminal.reason,
+            sequence=1 << 62,
+            at_wall_us=self.now.wall_us,
+        )
+        job.started_wall_us = terminal.started_wall_us
+        job.ended_wall_us = terminal.ended_wall_us
+        job.exit_code = terminal.exit_code
+        job.settled = True
+        self._change(job, _CLOSING[terminal.outcome], terminal.reason)
+
+    def settle(self, job: Job) -> None:
+        """The outcome is on the home's disk: nothing more is owed to anybody, and memory lets go of the job."""
+        job.settled = True
+        if job.state is JobState.MOVED:
+            job.spec = b""
+            self._writes.specs_delete.append(job.id)
+        self._owe(job)
+
+    def want_cancel(self, job: Job, cancel_id: str) -> None:
+        """The caller's wish is on this region's disk."""
+        job.cancel_id = cancel_id
+        self._note(job, "CANCEL", Reason(ReasonCode.CANCEL_REQUESTED, cancel_id), job.epoch, job.attempt)
+        self._owe(job)
+
+    def cancel_queued(self, job: Job) -> None:
+        """It never ran here."""
+        self.finish(job, JobInput.CANCEL, Reason(ReasonCode.CANCELLED, "before it started"), 0)
+
+    # --- what outlives jobs -------------------------------------------------------------------------------------------
+
+    def remember_intent(self, job_id: str, cancel_id: str) -> None:
+        """A cancel arrived before its job."""
+        row = IntentRow(job_id, cancel_id, self.now.wall_us)
+        self.intents[job_id] = row
+        self._writes.intents.append(row)
+
+    def take_intent(self, job_id: str) -> str:
+        """The cancel that was waiting for this job; empty: none."""
+        row = self.intents.pop(job_id, None)
+        if row is None:
+            return ""
+        self._writes.intents_delete.append(job_id)
+        return row.cancel_id
+
+    def make_stable(self, ledger_id: str, giver: str, sequence: int) -> None:
+        """Decisions below `sequence` may be forgotten, and everything about them is answered with silence."""
+        if sequence <= self.channels.get(ledger_id, 0):
+            return
+        self.channels[ledger_id] = sequence
+        self._writes.channels.append(ChannelRow(ledger_id, giver, sequence))
+        decided = self._decided_by_ledger.get(ledger_id, {})
+        forgotten = [each for each in decided if each < sequence]
+        for each in forgotten:
+            del decided[each]
+            del self.decisions[(ledger_id, each)]
+        if forgotten:
+            self._writes.decisions_delete_below.append((ledger_id, sequence))
+
+    def remember_peer(self, row: PeerSeenRow) -> None:
+        """The newest position that was seen of a peer."""
+        self._writes.peers_seen.append(row)
+
+    def set_meta(self, name: str, value: str) -> None:
+        """A small durable fact."""
+        self._writes.meta.append((name, value))
+
+    def forget(self, job_ids: tuple[str, ...], client_keys: tuple[tuple[str, str], ...]) -> None:
+        """Retention picked these final jobs."""
+        for job_id in job_ids:
+            job = self.jobs.get(job_id)
+            assert job is None or job.settled, "only settled jobs are forgotten"
+        for key in client_keys:
+            self.keys.pop(key, None)
+        self._writes.jobs_delete.extend(job_ids)
+
+    # --- shared parts of the changes ----------------------------------------------------------------------------------
+
+    def _enter(self, job: Job, what: str) -> None:
+        self.jobs[job.id] = job
+        self.counts[job.state] += 1
+        self._note(job, what, job.reason, job.epoch, job.attempt)
+        self._owe(job, whole=True)
+        self._publish(job, job.state, self.region, job.epoch, job.attempt, job.reason)
+
+    def _change(self, job: Job, happened: JobInput, reason: Reason, *, whole: bool = False) -> None:
+        before = job.state
+        job.state = next_state(before, happened)
+        job.reason = reason
+        self.counts[before] -= 1
+        self.counts[job.state] += 1
+        self._note(job, job.state.name, reason, job.epoch, job.attempt)
+        self._owe(job, whole=whole)
+        where = job.transfer_to if job.state in (JobState.XFER, JobState.MOVED) else self.region
+        if job.state in TERMINAL_STATES and job.remote is not None:
+            where = job.remote.region
+        self._publish(job, job.state, where, job.epoch, job.attempt, reason)
+
+    def _note(self, job: Job, what: str, reason: Reason, epoch: int, attempt: int) -> None:
+        row = TimelineRow(
+            job.id,
+            job.timeline_length,
+            self.now.wall_us,
+            what,
+            reason.code,
+            reason.detail,
+            epoch,
+            attempt,
+            self.cause,
+        )
+        job.timeline_length += 1
+        self._writes.timeline.append(row)
+
+    def _owe(self, job: Job, *, whole: bool = False) -> None:
+        self._owed[job.id] = self._owed.get(job.id, False) or whole
+
+    def _publish(self, job: Job, state: JobState, where: str, epoch: int, attempt: int, reason: Reason) -> None:
+        self._changes.append(
+            JobChange(
+                job_id=job.id,
+                tenant=job.tenant,
+                home=job.home,
+                state=state,
+                region=where,
+                epoch=epoch,
+                attempt=attempt,
+                reason=reason,
+                at_wall_us=self.now.wall_us,
+                exit_code=job.exit_code,
+                cause=self.cause,
+                traceparent=job.traceparent,
+            )
+        )
+
+    def _decide(
+        self, job_id: str, epoch: int, sequence: int, giver: str, ledger_id: str, verdict: Verdict, reason: Reason
+    ) -> DecisionRow:
+        key = (ledger_id, sequence)
+        assert key not in self.decisions, "a decision is written once"
+        row = DecisionRow(ledger_id, sequence, giver, job_id, epoch, int(verdict), reason.code, reason.detail)
+        self.decisions[key] = row
+        self._decided_by_ledger.setdefault(ledger_id, {})[sequence] = None
+        self._writes.decisions.append(row)
+        return row
+
+    def _intern(self, shape: Shape) -> Shape:
+        known = self._shapes.get(shape.key)
+        if known is not None:
+            return known
+        if len(self._shapes) > max(SHAPES_KEPT_MIN, 2 * len(self.jobs)):
+            self._shapes = {job.shape.key: job.shape for job in self.jobs.values()}
+        self._shapes[shape.key] = shape
+        self._writes.shapes.append(ShapeRow(shape.key, msgspec.msgpack.encode(shape.body)))
+        return shape
+
+    def _drop(self, job: Job) -> None:
+        del self.jobs[job.id]
+        self.counts[job.state] -= 1
+
+
+_ACCEPTED = Reason(ReasonCode.ACCEPTED)
+
+
+def _packed(value: Allocation | RemoteView | None) -> bytes:
+    return b"" if value is None else msgspec.msgpack.encode(value)
+
+
+def _job_row(job: Job) -> JobRow:
+    return JobRow(
+        job.id,
+        job.home,
+        job.tenant,
+        job.name,
+        job.client_key,
+        job.spec,
+        job.spec_sha256,
+        job.shape.key,
+        job.grace_us,
+        job.retries_max,
+        job.submitted_wall_us,
+        job.order_us,
+        job.traceparent,
+        ",".join(job.path),
+        int(job.state),
+        job.reason.code,
+        job.reason.detail,
+        job.epoch,
+        job.attempt,
+        job.failures,
+        _packed(job.allocation),
+        job.started_wall_us,
+        job.ended_wall_us,
+        job.exit_code,
+        job.transfer_to,
+        job.transfer_epoch,
+        job.transfer_sequence,
+        job.cancel_id,
+        int(job.settled),
+        _packed(job.remote),
+        job.timeline_length,
+    )
+
+
+def _job_state_row(job: Job) -> JobStateRow:
+    return JobStateRow(
+        int(job.state),
+        job.reason.code,
+        job.reason.detail,
+        job.epoch,
+        job.attempt,
+        job.failures,
+        _packed(job.allocation),
+        job.started_wall_us,
+        job.ended_wall_us,
+        job.exit_code,
+        job.transfer_to,
+        job.transfer_epoch,
+        job.transfer_sequence,
+        job.cancel_id,
+        int(job.settled),
+        _packed(job.remote),
+        job.timeline_length,
+        ",".join(job.path),
+        job.id,
+    )

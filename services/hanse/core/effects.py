@@ -1,0 +1,396 @@
+"""Everything that can leave the core, grouped by the order in which it may happen.
+
+The shell's obligation, for the Effects of one step:
+1. `writes` are committed in one transaction and fsynced. If that fails, the Region is discarded and rebuilt from disk,
+   and nothing of this or any later step is released.
+2. `replicate` is held by a majority of the guardians before whatever waits for it (empty until guardians are built).
+3. Only then `launches`, `stops`, `reaps`, `sends`, `replies` and `changes` go out, in step order. A crash may fall
+   between any two of them; recovery resends what matters.
+Effects without writes may leave once every earlier step's writes are durable.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hanse.core.federation.messages import Message
+from hanse.core.model.jobs import Job, Reason, RunId, TaskPlacement
+from hanse.core.model.lifecycle import JobState
+from hanse.core.model.regions import Liveness, Member, Node, RegionRecord
+from hanse.core.model.resources import Resources
+
+# --- 1. writes: rows, in the order of their table's columns (see ledger/schema.sql) --------------------------------
+
+
+class ShapeRow(msgspec.Struct, frozen=True, array_like=True):
+    """A shape that some job's row refers to; written before it, once (a second write of the key is ignored)."""
+
+    key: bytes
+    body: bytes  # msgpack of ShapeBody
+
+
+class JobRow(msgspec.Struct, frozen=True, array_like=True):
+    """A job's whole row. Written when a job enters these books; replaces an older row of the same id."""
+
+    id: str
+    home: str
+    tenant: str
+    name: str
+    client_key: str
+    spec: bytes
+    spec_sha256: bytes
+    shape_key: bytes
+    grace_us: int
+    retries_max: int
+    submitted_wall_us: int
+    order_us: int
+    traceparent: str
+    path: str  # regions, comma-separated
+    state: int
+    reason: str
+    reason_detail: str
+    epoch: int
+    attempt: int
+    failures: int
+    allocation: bytes  # msgpack of Allocation; empty: none
+    started_wall_us: int
+    ended_wall_us: int
+    exit_code: int
+    transfer_to: str
+    transfer_epoch: int
+    transfer_sequence: int
+    cancel_id: str
+    settled: int
+    remote: bytes  # msgpack of RemoteView; empty: none
+    timeline_length: int
+
+
+class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
+    """The columns that change, then the id: an update of a row that exists. `path` changes when a job comes back."""
+
+    state: int
+    reason: str
+    reason_detail: str
+    epoch: int
+    attempt: int
+    failures: int
+    allocation: bytes
+    started_wall_us: int
+    ended_wall_us: int
+    exit_code: int
+    transfer_to: str
+    transfer_epoch: int
+    transfer_sequence: int
+    cancel_id: str
+    settled: int
+    remote: bytes
+    timeline_length: int
+    path: str
+    id: str
+
+
+class TimelineRow(msgspec.Struct, frozen=True, array_like=True):
+    """One entry of a job's timeline; `sequence` counts from 0 per job in this region."""
+
+    job_id: str
+    sequence: int
+    at_wall_us: int
+    what: str
+    reason: str
+    detail: str
+    epoch: int
+    attempt: int
+    cause: str
+
+
+class DecisionRow(msgspec.Struct, frozen=True, array_like=True):
+    """What this region decided about an epoch that a giver sent; forgotten only below the channel's STABLE mark."""
+
+    giver_ledger_id: str
+    sequence: int
+    giver: str
+    job_id: str
+    epoch: int
+    verdict: int
+    reason: str
+    reason_detail: str
+
+
+class ChannelRow(msgspec.Struct, frozen=True, array_like=True):
+    """One peer's ledger as a giver: everything below `stable_sequence` is resolved and answered with silence."""
+
+    giver_ledger_id: str
+    giver: str
+    stable_sequence: int
+
+
+class OutboundRow(msgspec.Struct, frozen=True, array_like=True):
+    """The next transfer sequence of this ledger towards a peer."""
+
+    peer: str
+    next_sequence: int
+
+
+class IntentRow(msgspec.Struct, frozen=True, array_like=True):
+    """A cancel that arrived before its job."""
+
+    job_id: str
+    cancel_id: str
+    at_wall_us: int
+
+
+class PeerSeenRow(msgspec.Struct, frozen=True, array_like=True):
+    """The newest position that was seen of a peer's ledger."""
+
+    peer: str
+    ledger_id: str
+    incarnation: int
+    write_sequence: int
+
+
+class Writes(msgspec.Struct, kw_only=True):
+    """One transaction. Applied table by table in the order of these fields; deletes come last, and the shell never
+    merges a later step into the transaction of a step that deletes."""
+
+    shapes: list[ShapeRow] = msgspec.field(default_factory=list)
+    jobs: list[JobRow] = msgspec.field(default_factory=list)
+    job_states: list[JobStateRow] = msgspec.field(default_factory=list)
+    timeline: list[TimelineRow] = msgspec.field(default_factory=list)
+    decisions: list[DecisionRow] = msgspec.field(default_factory=list)
+    channels: list[ChannelRow] = msgspec.field(default_factory=list)
+    outbound: list[OutboundRow] = msgspec.field(default_factory=list)
+    intents: list[IntentRow] = msgspec.field(default_factory=list)
+    peers_seen: list[PeerSeenRow] = msgspec.field(default_factory=list)
+    # Small facts by name, such as "draining".
+    meta: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    # (giver_ledger_id, sequence): decisions below it are deleted.
+    decisions_delete_below: list[tuple[str, int]] = msgspec.field(default_factory=list)
+    specs_delete: list[str] = msgspec.field(default_factory=list)
+    intents_delete: list[str] = msgspec.field(default_factory=list)
+    jobs_delete: list[str] = msgspec.field(default_factory=list)
+
+    @property
+    def deletes(self) -> bool:
+        """Whether anything is deleted."""
+        return bool(self.jobs_delete or self.decisions_delete_below or self.specs_delete or self.intents_delete)
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__struct_fields__)
+
+
+# --- 3. after the writes -------------------------------------------------------------------------------------------
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """Start these tasks of a run: (task number, placement). The spec says what they execute."""
+
+    run: RunId
+    tenant: str
+    spec: bytes
+    tasks: tuple[tuple[int, TaskPlacement], ...]
+    grace_us: int
+    cause: str
+    traceparent: str = ""
+
+
+class Stop(msgspec.Struct, frozen=True, kw_only=True):
+    """End every task of this run: SIGTERM, grace, SIGKILL. Each task answers with TaskEnded. Also for unknown runs."""
+
+    run: RunId
+    grace_us: int
+    cause: str
+
+
+class Reap(msgspec.Struct, frozen=True):
+    """The outcome of this run is on disk: the executor may forget its records (logs stay until retention)."""
+
+    run: RunId
+
+
+class Send(msgspec.Struct, frozen=True):
+    """One message to one peer; the shell packs what is waiting for a peer into envelopes."""
+
+    to: str
+    message: Message
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """An expected "no". `code` is the name of a hanse.v1.RefusalCode without its prefix, such as "KEY_CONFLICT";
+    `field` is relative to the submission ("spec.tier"), or empty."""
+
+    code: str
+    field: str
+    message: str
+    retry_after_ms: int = 0
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    """The job is on disk; `existed`: it was before."""
+
+    job_id: str
+    existed: bool
+
+
+class SubmitOutcome(msgspec.Struct, frozen=True):
+    """One result for each submission, in order."""
+
+    results: tuple[Submitted | Refused, ...]
+
+
+class CancelOutcome(msgspec.Struct, frozen=True):
+    """For each job id, in order: the state in which the wish was taken, or why it was not."""
+
+    results: tuple[JobState | Refused, ...]
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The request took effect and is durable."""
+
+
+class Blocker(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that keeps a job from running; `because` is one level deeper."""
+
+    code: str
+    message: str
+    nodes: tuple[str, ...] = ()
+    because: tuple[Blocker, ...] = ()
+
+
+class RegionExplanation(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands in the way in one region; `age_us` is 0 for the region that answers."""
+
+    region: str
+    blockers: tuple[Blocker, ...]
+    age_us: int = 0
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a job is where it is. `predicted_start_wall_us` 0: unknown. `position` 0: not queued here."""
+
+    job_id: str
+    state: JobState
+    summary: str
+    regions: tuple[RegionExplanation, ...] = ()
+    position: int = 0
+    predicted_start_wall_us: int = 0
+    unblock: tuple[str, ...] = ()
+
+
+class NodeView(msgspec.Struct, frozen=True, kw_only=True):
+    """A node with what is free on it, and the jobs that have an allocation there."""
+
+    node: Node
+    free: Resources
+    jobs: tuple[str, ...]
+
+
+class MemberView(msgspec.Struct, frozen=True, kw_only=True):
+    """A member as seen from here."""
+
+    member: Member
+    liveness: Liveness
+    incarnation: int
+    heard_ago_us: int
+    draining: bool
+    protocol_min: int
+    protocol_max: int
+
+
+class ChannelView(msgspec.Struct, frozen=True, kw_only=True):
+    """Handoff with one peer since this daemon started; `undecided` is what waits for an answer now."""
+
+    peer: str
+    undecided: int
+    given: int
+    taken: int
+    burned: int
+    session: bool
+
+
+class StatusView(msgspec.Struct, frozen=True, kw_only=True):
+    """How the region fares."""
+
+    region: str
+    ledger_id: str
+    incarnation: int
+    write_sequence: int
+    draining: bool
+    impairments: tuple[Reason, ...]
+    jobs_by_state: tuple[tuple[str, int], ...]
+    capacity: Resources
+    free: Resources
+    channels: tuple[ChannelView, ...]
+
+
+Answer = (
+    SubmitOutcome
+    | CancelOutcome
+    | Done
+    | Refused
+    | Explanation
+    | StatusView
+    | tuple[NodeView, ...]
+    | tuple[MemberView, ...]
+    | tuple[RegionRecord, ...]
+)
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The answer to one request of this daemon."""
+
+    request_id: int
+    answer: Answer
+
+
+class JobChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A job's new state as its watchers are to see it; published at the job's home and where it runs."""
+
+    job_id: str
+    tenant: str
+    home: str
+    state: JobState
+    region: str
+    epoch: int
+    attempt: int
+    reason: Reason
+    at_wall_us: int
+    exit_code: int
+    cause: str
+    traceparent: str
+
+
+class Effects(msgspec.Struct, kw_only=True):
+    """What one step wants done. `sequence` is the write sequence after this step (unchanged if nothing is written)."""
+
+    sequence: int = 0
+    writes: Writes = msgspec.field(default_factory=Writes)
+    replicate: tuple[()] = ()
+    launches: list[Launch] = msgspec.field(default_factory=list)
+    stops: list[Stop] = msgspec.field(default_factory=list)
+    reaps: list[Reap] = msgspec.field(default_factory=list)
+    sends: list[Send] = msgspec.field(default_factory=list)
+    replies: list[Reply] = msgspec.field(default_factory=list)
+    changes: list[JobChange] = msgspec.field(default_factory=list)
+
+
+# --- what recovery reads back ---------------------------------------------------------------------------------------
+
+
+class Snapshot(msgspec.Struct, kw_only=True):
+    """Everything that a Region is rebuilt from. `incarnation` is already the new one (last + 1), written durably.
+
+    `jobs` are all rows that are not (final and settled); `client_keys` are (tenant, client_key, job_id, spec_sha256) of
+    every row whose home is this region, final ones included.
+    """
+
+    ledger_id: str
+    incarnation: int
+    write_sequence: int
+    jobs: list[Job] = msgspec.field(default_factory=list)
+    client_keys: list[tuple[str, str, str, bytes]] = msgspec.field(default_factory=list)
+    decisions: list[DecisionRow] = msgspec.field(default_factory=list)
+    channels: list[ChannelRow] = msgspec.field(default_factory=list)
+    outbound: list[OutboundRow] = msgspec.field(default_factory=list)
+    intents: list[IntentRow] = msgspec.field(default_factory=list)
+    peers_seen: list[PeerSeenRow] = msgspec.field(default_factory=list)
+    meta: dict[str, str] = msgspec.field(default_factory=dict)

@@ -1,0 +1,143 @@
+"""Everything that can enter the core. Each event carries `cause`, an id that travels into effects, rows and traces.
+
+Ids, nonces and clocks come in with events; the core draws only from its injected generator.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from hanse.core.federation.messages import Envelope, Message
+from hanse.core.model.jobs import RunId, Submission
+
+
+class Submit(msgspec.Struct, frozen=True, kw_only=True):
+    """Validated submissions of one call, in order. Answered by a SubmitOutcome."""
+
+    request_id: int
+    submissions: tuple[Submission, ...]
+    cause: str
+
+
+class CancelJobs(msgspec.Struct, frozen=True, kw_only=True):
+    """A caller's wish to end jobs whose home is this region (or that this region owns). Answered by a CancelOutcome."""
+
+    request_id: int
+    job_ids: tuple[str, ...]
+    cause: str
+
+
+class SetDrain(msgspec.Struct, frozen=True, kw_only=True):
+    """Start or stop draining. Answered by Done once durable."""
+
+    request_id: int
+    draining: bool
+    cause: str
+
+
+class Question(enum.Enum):
+    """What can be asked of the core's memory."""
+
+    EXPLAIN = "why is this job not running"
+    STATUS = "how does this region fare"
+    NODES = "nodes with their free capacity and jobs"
+    MEMBERS = "the roster with liveness"
+    INVENTORY = "the newest record of every region"
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """A question; `job_id` only for EXPLAIN. Answered by the matching answer of effects.py, without a write."""
+
+    request_id: int
+    question: Question
+    job_id: str = ""
+    cause: str = ""
+
+
+class PeerMessages(msgspec.Struct, frozen=True, kw_only=True):
+    """One envelope from a peer, in the order in which its messages are to be read."""
+
+    envelope: Envelope
+    messages: tuple[Message, ...]
+    cause: str
+
+
+class PeerUnreachable(msgspec.Struct, frozen=True, kw_only=True):
+    """A hint: the link to this peer failed just now."""
+
+    peer: str
+    cause: str = ""
+
+
+class TaskStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """The task's process exists. Arrives at most once per launch, and before its TaskEnded."""
+
+    run: RunId
+    task: int
+    pid: int
+    at_wall_us: int
+    cause: str = ""
+
+
+class TaskEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """The task's process group is gone. `exit_code` is 0 to 255, or 128 + signal if a signal ended it.
+
+    `launched` False: it could not be started at all (`detail` says why), which counts as a launch failure.
+    """
+
+    run: RunId
+    task: int
+    exit_code: int
+    signal: int = 0
+    started_wall_us: int = 0
+    ended_wall_us: int = 0
+    launched: bool = True
+    detail: str = ""
+    cause: str = ""
+
+
+class FoundTask(msgspec.Struct, frozen=True, kw_only=True):
+    """What the executor found of an earlier life of the daemon. `ended` is None while the task still runs."""
+
+    run: RunId
+    task: int
+    pid: int = 0
+    ended: TaskEnded | None = None
+
+
+class ExecutorRecovered(msgspec.Struct, frozen=True, kw_only=True):
+    """The executor's complete knowledge after a start: first event of every boot, and launches wait for it."""
+
+    found: tuple[FoundTask, ...]
+    cause: str = ""
+
+
+class LedgerPressure(msgspec.Struct, frozen=True, kw_only=True):
+    """The disk is nearly full (stop admitting and accepting), or no longer."""
+
+    nearly_full: bool
+    cause: str = ""
+
+
+class JobsForgotten(msgspec.Struct, frozen=True, kw_only=True):
+    """Retention picked these final jobs: drop what memory still has of them and delete their rows."""
+
+    job_ids: tuple[str, ...]
+    cause: str = ""
+
+
+Event = (
+    Submit
+    | CancelJobs
+    | SetDrain
+    | Ask
+    | PeerMessages
+    | PeerUnreachable
+    | TaskStarted
+    | TaskEnded
+    | ExecutorRecovered
+    | LedgerPressure
+    | JobsForgotten
+)

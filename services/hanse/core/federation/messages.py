@@ -1,0 +1,260 @@
+"""Messages between regions, one struct each. All are one-way: an answer is a message of its own, or never comes.
+
+Anything may be lost, doubled, delayed and reordered; docs/protocol.md has the tables that make this harmless.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from hanse.core.model.jobs import Reason, Shape
+from hanse.core.model.lifecycle import JobState
+from hanse.core.model.regions import Position, QueuedShape, RegionRecord
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """Who speaks, and in which session. `receiver_seen` is the newest position of the receiver that the sender has
+    ever seen, on the ledger `receiver_seen_ledger_id`: it shows a receiver that its disk is old."""
+
+    cluster_id: str
+    roster_epoch: int
+    sender: str
+    receiver: str
+    sender_ledger_id: str
+    sender_position: Position
+    sender_nonce: int
+    receiver_nonce: int
+    protocol_min: int
+    protocol_max: int
+    receiver_seen: Position = Position()
+    receiver_seen_ledger_id: str = ""
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """Opens a session: the sender proposes its nonce."""
+
+    nonce: int
+
+
+class HelloAck(msgspec.Struct, frozen=True):
+    """Proposes the answering side's `nonce` and repeats the other's; the session holds once both are seen together."""
+
+    nonce: int
+    ack_nonce: int
+
+
+class GossipDigest(msgspec.Struct, frozen=True):
+    """(region, incarnation, version) of every record that the sender has."""
+
+    entries: tuple[tuple[str, int, int], ...]
+    wants_reply: bool
+
+
+class GossipDelta(msgspec.Struct, frozen=True):
+    """Records that the digest lacked, newest first."""
+
+    records: tuple[RegionRecord, ...]
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """Are you there? `id` comes back in the ack."""
+
+    id: int
+
+
+class ProbeAck(msgspec.Struct, frozen=True):
+    """I am (or: the one that you had me ask is)."""
+
+    id: int
+
+
+class ProbeRequest(msgspec.Struct, frozen=True):
+    """Probe `target` for me."""
+
+    id: int
+    target: str
+
+
+class Solicit(msgspec.Struct, frozen=True):
+    """What the sender could start now, of what the receiver published as waiting."""
+
+    id: int
+    could_start: tuple[QueuedShape, ...]
+    hold_ttl_us: int
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """Would you take `count` jobs of this shape? Soft: binds nobody."""
+
+    id: int
+    shape: Shape
+    count: int
+    path: tuple[str, ...]
+    tenant: str
+    solicit_id: int = 0
+
+
+class OfferAnswer(msgspec.Struct, frozen=True):
+    """ACCEPT with `slots` > 0 held for `hold_ttl_us`, or DECLINE with a reason and when to ask again."""
+
+    offer_id: int
+    slots: int
+    hold_ttl_us: int
+    reason: Reason | None = None
+    retry_after_us: int = 0
+
+
+class Release(msgspec.Struct, frozen=True):
+    """What is left of the hold for this offer is not needed."""
+
+    offer_id: int
+
+
+class Commit(msgspec.Struct, frozen=True, kw_only=True):
+    """The transfer itself: sent only after XFER is durable, and until it is answered."""
+
+    job_id: str
+    epoch: int
+    sequence: int
+    home: str
+    tenant: str
+    spec: bytes
+    spec_sha256: bytes
+    path: tuple[str, ...]
+    submitted_wall_us: int
+    cancel_id: str = ""
+    offer_id: int = 0
+    failures: int = 0
+    traceparent: str = ""
+    # The spec as scheduling sees it, derived from `spec` by the receiver's codec; None: the spec can't be read here.
+    shape: Shape | None = None
+    name: str = ""
+    grace_us: int = 0
+    retries_max: int = 0
+
+
+class Withdraw(msgspec.Struct, frozen=True):
+    """I would rather have it back: decide the epoch now, as burned if you can."""
+
+    job_id: str
+    epoch: int
+    sequence: int
+
+
+class Verdict(enum.IntEnum):
+    """What a target wrote about an epoch, once and for ever. The numbers are stored."""
+
+    COMMITTED = 1
+    BURNED = 2
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """The target's durable answer to a COMMIT or WITHDRAW; `ledger_id` and `sequence` are the giver's."""
+
+    job_id: str
+    epoch: int
+    ledger_id: str
+    sequence: int
+    verdict: Verdict
+    reason: Reason
+
+
+class Stable(msgspec.Struct, frozen=True):
+    """Every transfer of the sender's ledger with a smaller sequence is resolved."""
+
+    sequence: int
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """Owner to home: how the job fares. The largest (epoch, sequence) wins. `settled` tells earlier hops that the
+    outcome is on the home's disk."""
+
+    job_id: str
+    epoch: int
+    attempt: int
+    state: JobState
+    region: str
+    reason: Reason
+    sequence: int
+    at_wall_us: int
+    settled: bool = False
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """The caller wishes the job to end; passed along the hops until it meets the owner."""
+
+    job_id: str
+    cancel_id: str
+
+
+class CancelAck(msgspec.Struct, frozen=True):
+    """The wish is on the answering region's disk."""
+
+    job_id: str
+    cancel_id: str
+
+
+class Terminal(msgspec.Struct, frozen=True, kw_only=True):
+    """Owner to home: the outcome. Repeated until acknowledged."""
+
+    job_id: str
+    epoch: int
+    attempt: int
+    outcome: JobState
+    reason: Reason
+    exit_code: int
+    started_wall_us: int
+    ended_wall_us: int
+    region: str
+
+
+class TerminalAck(msgspec.Struct, frozen=True):
+    """The outcome is on the home's disk."""
+
+    job_id: str
+    epoch: int
+
+
+class Locate(msgspec.Struct, frozen=True):
+    """Where is this job?"""
+
+    job_id: str
+    id: int
+
+
+class Located(msgspec.Struct, frozen=True):
+    """`state` None: never heard of it. `next_hop` empty: it is here."""
+
+    job_id: str
+    id: int
+    state: JobState | None
+    epoch: int
+    next_hop: str = ""
+
+
+Message = (
+    Hello
+    | HelloAck
+    | GossipDigest
+    | GossipDelta
+    | Probe
+    | ProbeAck
+    | ProbeRequest
+    | Solicit
+    | Offer
+    | OfferAnswer
+    | Release
+    | Commit
+    | Withdraw
+    | Decision
+    | Stable
+    | Status
+    | Cancel
+    | CancelAck
+    | Terminal
+    | TerminalAck
+    | Locate
+    | Located
+)

@@ -1,0 +1,207 @@
+"""Jobs: what a caller asked for (as much of it as scheduling reads) and what became of it in this region."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+
+import msgspec
+
+from hanse.core.model.lifecycle import JobState
+from hanse.core.model.resources import Resources, added, resources, scaled
+
+DEFAULT_TIER = "standard"
+
+
+class ReasonCode(enum.StrEnum):
+    """Why a job is in its state. Stable words: programs and dashboards match on them."""
+
+    SUBMITTED = "SUBMITTED"
+    WAITING = "WAITING"
+    NO_CAPACITY = "NO_CAPACITY"
+    STARTED = "STARTED"
+    SUCCEEDED = "SUCCEEDED"
+    EXIT_CODE = "EXIT_CODE"
+    SIGNAL = "SIGNAL"
+    LAUNCH_FAILED = "LAUNCH_FAILED"
+    LOST_TASK = "LOST_TASK"
+    RETRY = "RETRY"
+    CANCEL_REQUESTED = "CANCEL_REQUESTED"
+    CANCELLED = "CANCELLED"
+    HANDED_OFF = "HANDED_OFF"
+    ACCEPTED = "ACCEPTED"
+    BURNED_NO_ROOM = "BURNED_NO_ROOM"
+    BURNED_BAD_SPEC = "BURNED_BAD_SPEC"
+    BURNED_FEATURE = "BURNED_FEATURE"
+    BURNED_WITHDRAWN = "BURNED_WITHDRAWN"
+    BURNED_HOPS = "BURNED_HOPS"
+    RECOVERED = "RECOVERED"
+    ENDED_ELSEWHERE = "ENDED_ELSEWHERE"
+    DRAINING = "DRAINING"
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """A stable code and a detail for people."""
+
+    code: ReasonCode
+    detail: str = ""
+
+
+class GroupShape(msgspec.Struct, frozen=True):
+    """One task group as scheduling sees it: `count` tasks wanted, at least `count_min`, each needing `resources`
+    on a node that satisfies every label selector in `constraints`."""
+
+    count: int
+    count_min: int
+    resources: Resources
+    constraints: tuple[str, ...] = ()
+
+
+class ShapeBody(msgspec.Struct, frozen=True):
+    """The part of a spec that decides where and in which order a job runs. Jobs with equal bodies are
+    interchangeable to the scheduler."""
+
+    groups: tuple[GroupShape, ...]
+    tier: str = DEFAULT_TIER
+    priority: int = 0
+    regions_allow: tuple[str, ...] = ()
+    regions_deny: tuple[str, ...] = ()
+    regions_prefer: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    runtime_estimate_us: int = 0
+    required_features: tuple[str, ...] = ()
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """A ShapeBody with its digest, which is what dictionaries are keyed by."""
+
+    key: bytes
+    body: ShapeBody
+    total: Resources
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Shape) and self.key == other.key
+
+    @property
+    def task_count(self) -> int:
+        """Tasks wanted over all groups."""
+        return sum(group.count for group in self.body.groups)
+
+
+def make_shape(body: ShapeBody) -> Shape:
+    """The shape of this body, with its key (16 bytes) and the resources of all its tasks."""
+    key = hashlib.blake2b(msgspec.msgpack.encode(body), digest_size=16).digest()
+    total: Resources = resources({})
+    for group in body.groups:
+        total = added(total, scaled(group.resources, group.count))
+    return Shape(key, body, total)
+
+
+class RunId(msgspec.Struct, frozen=True):
+    """Names one run of a job: the fencing token that a sink must compare. Grows with every launch."""
+
+    job_id: str
+    epoch: int
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{self.job_id}@{self.epoch}.{self.attempt}"
+
+
+class TaskPlacement(msgspec.Struct, frozen=True):
+    """Where one task runs. `devices` are (kind, index) pairs of whole devices on the node, such as ("gpu", 3)."""
+
+    group: int
+    node: str
+    devices: tuple[tuple[str, int], ...] = ()
+
+
+class Allocation(msgspec.Struct, frozen=True):
+    """The nodes of one attempt; the position in `tasks` is the task's number."""
+
+    tasks: tuple[TaskPlacement, ...]
+
+
+class RemoteView(msgspec.Struct, frozen=True):
+    """What the home last heard of a job that another region owns."""
+
+    region: str
+    state: JobState
+    epoch: int
+    attempt: int
+    reason: Reason
+    sequence: int
+    at_wall_us: int
+
+
+class Submission(msgspec.Struct, frozen=True):
+    """One validated job as it enters the core: the id is drawn outside, the spec is opaque bytes.
+
+    `grace_us` and `retries_max` are the only parts of the spec, besides the shape, that the core acts on.
+    """
+
+    job_id: str
+    client_key: str
+    tenant: str
+    name: str
+    spec: bytes
+    spec_sha256: bytes
+    shape: Shape
+    grace_us: int
+    retries_max: int
+    traceparent: str = ""
+
+
+class Job(msgspec.Struct, kw_only=True):
+    """A job in this region's books. Only `Books` changes it, through one named method per status change.
+
+    Times are wall-clock microseconds (0: not yet). `path` lists the regions that owned it before this one, home first.
+    """
+
+    id: str
+    home: str
+    tenant: str
+    name: str
+    client_key: str
+    spec: bytes
+    spec_sha256: bytes
+    shape: Shape
+    grace_us: int
+    retries_max: int
+    submitted_wall_us: int
+    traceparent: str = ""
+    path: tuple[str, ...] = ()
+
+    state: JobState = JobState.QUEUED
+    reason: Reason
+    epoch: int = 1
+    attempt: int = 0
+    failures: int = 0
+    # Which job goes first among equals: the submit time; a job that comes back keeps its place.
+    order_us: int = 0
+
+    allocation: Allocation | None = None
+    started_wall_us: int = 0
+    ended_wall_us: int = 0
+    exit_code: int = 0
+
+    # Of the newest transfer away from here; `transfer_epoch` is the model's xe.
+    transfer_to: str = ""
+    transfer_epoch: int = 0
+    transfer_sequence: int = 0
+
+    # The caller's wish, once it is known here; empty: none.
+    cancel_id: str = ""
+    # Owner: the home has acknowledged the outcome. Home: the outcome is on disk here.
+    settled: bool = False
+    remote: RemoteView | None = None
+    # Entries written to the timeline so far.
+    timeline_length: int = 0
+
+    @property
+    def run_id(self) -> RunId:
+        """The present or last run."""
+        return RunId(self.id, self.epoch, self.attempt)

@@ -1,0 +1,145 @@
+"""Regions and nodes: what a region is configured with, and what it publishes of itself."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from hanse.core.model.resources import Resources
+
+PROTOCOL_MIN = 1
+PROTOCOL_MAX = 1
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """One machine of the region. `node_class` groups nodes that are alike; labels are sorted pairs."""
+
+    name: str
+    node_class: str
+    capacity: Resources
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """A region of the roster. Addresses are "host:port"."""
+
+    name: str
+    peer_address: str = ""
+    public_address: str = ""
+
+
+class Timings(msgspec.Struct, frozen=True, kw_only=True):
+    """How long the protocol waits, in microseconds. Defaults are PROTOCOL's; tests and simulation may shorten them."""
+
+    gossip_interval_us: int = 1_000_000
+    gossip_jitter_permille: int = 200
+    record_refresh_us: int = 5_000_000
+    dead_gossip_interval_us: int = 10_000_000
+    probe_timeout_us: int = 500_000
+    suspect_after_us: int = 3_000_000
+    dead_after_us: int = 10_000_000
+    hello_retry_us: int = 500_000
+    hello_retry_max_us: int = 10_000_000
+    offer_deadline_us: int = 1_000_000
+    hold_ttl_us: int = 10_000_000
+    commit_retry_us: int = 200_000
+    commit_retry_max_us: int = 30_000_000
+    withdraw_after_us: int = 30_000_000
+    report_retry_us: int = 200_000
+    report_retry_max_us: int = 30_000_000
+    status_flush_us: int = 100_000
+    solicit_interval_us: int = 1_000_000
+    decline_memory_us: int = 1_000_000
+    return_cooldown_us: int = 60_000_000
+    hop_cost_us: int = 50_000
+
+
+class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What a region is told at start. `members` includes the region itself; `tiers` go from first served to last.
+
+    `queue_depth_max` bounds what is admitted from callers; `accept_depth_max` what is accepted from peers beyond what
+    can start at once.
+    """
+
+    name: str
+    cluster_id: str
+    members: tuple[Member, ...]
+    nodes: tuple[Node, ...]
+    roster_epoch: int = 1
+    tiers: tuple[str, ...] = ("premium", "standard", "basic")
+    resource_kinds: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    price: int = 1000
+    power: int = 1000
+    queue_depth_max: int = 1_000_000
+    timings: Timings = Timings()
+    protocol_min: int = PROTOCOL_MIN
+    protocol_max: int = PROTOCOL_MAX
+
+    def member(self, name: str) -> Member | None:
+        """The member of this name."""
+        return next((member for member in self.members if member.name == name), None)
+
+
+class Liveness(enum.IntEnum):
+    """Advisory: how a peer looks from here. Nothing that must be safe reads it."""
+
+    UNKNOWN = 0
+    ALIVE = 1
+    SUSPECT = 2
+    DEAD = 3
+
+
+class Position(msgspec.Struct, frozen=True, order=True):
+    """A point in a region's history of writes; later boots are later whatever they wrote."""
+
+    incarnation: int = 0
+    write_sequence: int = 0
+
+
+class CapacityClass(msgspec.Struct, frozen=True, kw_only=True):
+    """The nodes of a region that are alike, summed up. `free_max` is, kind by kind, the most that one node has free."""
+
+    node_class: str
+    nodes: int
+    node_capacity: Resources
+    labels: tuple[tuple[str, str], ...]
+    free: Resources
+    free_max: Resources
+
+
+class QueuedShape(msgspec.Struct, frozen=True, kw_only=True):
+    """Queued jobs of one shape. `resources` are those of one whole job."""
+
+    shape_key: bytes
+    count: int
+    resources: Resources
+    oldest_wait_us: int = 0
+
+
+class RegionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What a region publishes of itself. It is its only writer, and the larger (incarnation, version) wins, so that
+    merging is a join: records may arrive in any order, any number of times, by any way."""
+
+    region: str
+    incarnation: int
+    version: int
+    observed_wall_us: int
+    classes: tuple[CapacityClass, ...] = ()
+    draining: bool = False
+    protocol_min: int = PROTOCOL_MIN
+    protocol_max: int = PROTOCOL_MAX
+    datasets: tuple[str, ...] = ()
+    queued: int = 0
+    predicted_wait_us: int = 0
+    peer_address: str = ""
+    public_address: str = ""
+    queued_shapes: tuple[QueuedShape, ...] = ()
+    price: int = 1000
+    power: int = 1000
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """What decides which of two records of a region is newer."""
+        return (self.incarnation, self.version)

@@ -1,0 +1,20 @@
+"""Time as a parameter: the core never asks for it."""
+
+from __future__ import annotations
+
+import msgspec
+
+MILLISECOND_US = 1_000
+SECOND_US = 1_000_000
+
+
+class Now(msgspec.Struct, frozen=True, kw_only=True):
+    """The instant at which a step happens.
+
+    `mono_us` is CLOCK_BOOTTIME in microseconds: never decreasing within a boot, and what every deadline is counted in.
+    `wall_us` is microseconds since the Unix epoch: for display, users' deadlines and what is persisted. It may jump;
+    no safety decision reads it.
+    """
+
+    mono_us: int
+    wall_us: int

@@ -1,0 +1,1 @@
+"""Where jobs really run, behind one small port: `port.py`. Local processes are the default engine (`local/`)."""
