@@ -1,0 +1,74 @@
+"""Every bound, with its reason. Sizes are in bytes, times in microseconds, unless the name says otherwise."""
+
+from __future__ import annotations
+
+# --- job specs (wire) ------------------------------------------------------------------------------------------------
+
+# Every hop copies a spec to a disk; 256 KiB holds thousands of variables, and 1,000 of them fill a few messages.
+SPEC_BYTES_MAX = 256 * 1024
+# Longer names tear tables apart; ids, keys and names are all shown to people.
+NAME_LENGTH_MAX = 128
+CLIENT_KEY_LENGTH_MAX = 128
+# "org/team/user": what quotas and fair share are cut by.
+TENANT_LEVELS_MAX = 3
+TENANT_LEVEL_LENGTH_MAX = 63
+# Label syntax and sizes are those of Kubernetes, so that labels can be passed through.
+LABELS_MAX = 64
+LABEL_PREFIX_LENGTH_MAX = 253
+LABEL_LENGTH_MAX = 63
+# A gang is placed at once: the product bounds the work of one placement.
+GROUPS_MAX = 16
+GROUP_TASKS_MAX = 10_000
+RESOURCE_KINDS_PER_TASK_MAX = 32
+RESOURCE_KIND_LENGTH_MAX = 63
+# Beyond 2^53 a quantity changes on its way through JSON; it also keeps every sum of a job within 64 bits.
+QUANTITY_MAX = 2**53 - 1
+# One device in thousandths: below, a share of one; above, whole devices only.
+DEVICE_UNIT = 1_000
+CONSTRAINTS_MAX = 32
+CONSTRAINT_LENGTH_MAX = 1_024
+# Linux takes 128 KiB in one argument or variable, the terminating zero included (MAX_ARG_STRLEN).
+ARGUMENT_BYTES_MAX = 128 * 1024 - 1
+ARGUMENTS_MAX = 4_096
+VARIABLES_MAX = 1_024
+VARIABLE_NAME_LENGTH_MAX = 256
+# PATH_MAX of Linux.
+PATH_LENGTH_MAX = 4_096
+PRIORITY_MAX = 1_000
+RETRIES_MAX = 100
+GRACE_US_DEFAULT = 10 * 1_000_000
+GRACE_US_MAX = 3_600 * 1_000_000
+# A year: longer is a mistake of unit.
+RUNTIME_ESTIMATE_US_MAX = 366 * 86_400 * 1_000_000
+REGION_NAME_LENGTH_MAX = 63
+REGION_PREFERENCES_MAX = 64
+DATASETS_MAX = 64
+DATASET_LENGTH_MAX = 256
+FEATURES_MAX = 32
+FEATURE_LENGTH_MAX = 64
+# A refusal repeats at most this much of a name that a caller sent.
+ECHO_LENGTH_MAX = 64
+# Specs of one sweep share their shape; these are the shapes and specs in use, not those that ever were.
+SHAPE_MEMO_ENTRIES_MAX = 4_096
+SPEC_MEMO_ENTRIES_MAX = 8_192
+PROGRAM_MEMO_ENTRIES_MAX = 1_024
+# Larger specs are parsed again: 1,024 of these take 4 MiB.
+PROGRAM_MEMO_SPEC_BYTES_MAX = 4 * 1024
+
+# --- peer messages (wire) --------------------------------------------------------------------------------------------
+
+# Sum over all kinds in one envelope. 2,048 take the receiver's core some 100 ms.
+ENVELOPE_MESSAGES_MAX = 2_048
+# Home plus four hops (PROTOCOL: at most 4), and room for a later version with more.
+PATH_REGIONS_MAX = 16
+# Regions of the largest league that is simulated, and their double.
+DIGEST_ENTRIES_MAX = 2_048
+RECORDS_MAX = 256
+RECORD_CLASSES_MAX = 256
+RECORD_SHAPES_MAX = 32
+RECORD_DATASETS_MAX = 4_096
+# A region's name, a dash and 26 characters.
+JOB_ID_LENGTH_MAX = REGION_NAME_LENGTH_MAX + 27
+# Any word that a peer makes up: ledger ids, cancel ids, causes, addresses, trace contexts, reason codes.
+PEER_WORD_LENGTH_MAX = 256
+REASON_DETAIL_LENGTH_MAX = 1_024
