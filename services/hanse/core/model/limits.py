@@ -72,3 +72,31 @@ JOB_ID_LENGTH_MAX = REGION_NAME_LENGTH_MAX + 27
 # Any word that a peer makes up: ledger ids, cancel ids, causes, addresses, trace contexts, reason codes.
 PEER_WORD_LENGTH_MAX = 256
 REASON_DETAIL_LENGTH_MAX = 1_024
+
+# --- gossip and liveness (core) --------------------------------------------------------------------------------------
+
+# Records held. The same bound as for a digest, which has an entry for each of them.
+INVENTORY_RECORDS_MAX = DIGEST_ENTRIES_MAX
+# One delta. At 1,000 regions that publish every 5 s, 200 records of some 500 bytes are news in one round, and each
+# region takes part in four exchanges a round or more: 256 KiB of room for 100 KB.
+DELTA_BYTES_MAX = 64 * 1024
+# Peers that a region gossips with in each round, and from how many members on it needs one more to be quick enough.
+GOSSIP_FANOUT = 2
+GOSSIP_FANOUT_LARGE = 3
+GOSSIP_LARGE_MEMBERS = 300
+# Peers that are asked to probe for us: with three, one lost message in five still leaves 80 % of answers (with the
+# repeated direct probe 93 %).
+PROBE_HELPERS_MAX = 3
+# Probes out of turn in one round: half of 300 regions can be checked in 10 rounds, and a round stays some 16 messages.
+PROBES_URGENT_PER_ROUND_MAX = 16
+# Probes in flight. Every round starts 1 + 16, and a probe lasts two timeouts, at worst 8 times prolonged:
+# 2 x 0.5 s x 8 / 1 s x 17 = 136.
+PROBES_OUTSTANDING_MAX = 160
+# Probes made for others. If a link that everybody uses breaks, each member asks 3 helpers for up to 17 targets a round,
+# so each helper is asked some 51 times, and remembers for 4 s (8 timeouts): 204.
+PROBE_RELAYS_MAX = 256
+# Timeouts are prolonged up to this factor while this region has reason to think that it is itself the slow one
+# (the Lifeguard paper's 8).
+LOCAL_HEALTH_MULTIPLIER_MAX = 8
+# Changes of liveness that wait to be traced. They are taken after every step; one step can change each member twice.
+LIVENESS_CHANGES_MAX = 2 * DIGEST_ENTRIES_MAX

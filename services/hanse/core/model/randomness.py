@@ -1,4 +1,4 @@
-"""Randomness as a parameter: the core draws from the seeded generator that it is given, so that a run can be replayed."""
+"""Randomness as a parameter: the core draws from the seeded generator that it is given; runs can be replayed."""
 
 from __future__ import annotations
 

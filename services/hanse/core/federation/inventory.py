@@ -1,0 +1,180 @@
+"""The newest record of every region, and what two inventories have to tell each other.
+
+Theory of operation. A region is the only writer of its own record, and the larger (incarnation, version) wins, so
+merging is a join: commutative, associative, idempotent. Two regions exchange digests (the stamps of what they hold)
+and send each other only what is newer. Records are hints: they say whom to ask, never what is true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import compress
+from operator import ne
+
+import msgspec
+
+from hanse.core.model.limits import DELTA_BYTES_MAX, INVENTORY_RECORDS_MAX, RECORDS_MAX
+from hanse.core.model.regions import RegionRecord
+from hanse.core.model.time import Now
+
+# (region, incarnation, version)
+DigestEntry = tuple[str, int, int]
+Digest = tuple[DigestEntry, ...]
+
+# Bytes on the wire, as `make proto` encodes a typical record; estimates, because exact ones would cost an encoding.
+RECORD_BYTES = 160
+CLASS_BYTES = 48
+SHAPE_BYTES = 120
+PAIR_BYTES = 24
+DATASET_BYTES = 40
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """What this inventory has over another (`ahead`: regions), and what it lacks (`behind`: at the stamps held here,
+    (region, 0, 0) for a region without a record), each in order of name."""
+
+    ahead: list[str]
+    behind: list[DigestEntry]
+
+
+class Inventory:
+    """The records that `own_region` holds: its own, which only publish() writes, and those of others."""
+
+    def __init__(self, own_region: str) -> None:
+        self._own_region = own_region
+        self._records: dict[str, RegionRecord] = {}
+        # In order of name, as digests are: two digests of the same regions compare position by position.
+        self._stamps: dict[str, DigestEntry] = {}
+        self._heard_us: dict[str, int] = {}
+        self._advanced: dict[str, int] = {}
+        self._advances = 0
+        self._digest: Digest | None = ()
+        self._own_seen = (0, 0)
+        self.refused = 0
+
+    def get(self, region: str) -> RegionRecord | None:
+        """The newest record of this region that is known here."""
+        return self._records.get(region)
+
+    def records(self) -> tuple[RegionRecord, ...]:
+        """All records, in order of name."""
+        return tuple(self._records[region] for region in self._stamps)
+
+    def heard_mono_us(self, region: str) -> int | None:
+        """When this region's record last advanced here; None: there is none."""
+        return self._heard_us.get(region)
+
+    @property
+    def own_record_from_the_future(self) -> tuple[int, int] | None:
+        """The stamp of a record of this region that others hold and this life cannot have published: the disk that
+        it woke up from is an old one, or another daemon speaks in its name. None: no such sign."""
+        own = self._records.get(self._own_region)
+        return self._own_seen if own is not None and self._own_seen > own.stamp else None
+
+    def publish(self, record: RegionRecord, now: Now) -> None:
+        """This region's own next record; its stamp must be larger than that of the last one."""
+        assert record.region == self._own_region
+        current = self._records.get(self._own_region)
+        assert current is None or record.stamp > current.stamp
+        self._store(record, now)
+
+    def merge(self, records: Iterable[RegionRecord], now: Now) -> list[str]:
+        """Take in what is newer than what is held. Returns the regions whose record advanced.
+
+        A foreign record of this region itself is never taken, only noted (own_record_from_the_future).
+        """
+        advanced = []
+        stamps = self._stamps
+        for record in records:
+            held = stamps.get(record.region)
+            if held is not None and (record.incarnation, record.version) <= held[1:]:
+                continue
+            if record.region == self._own_region:
+                self._own_seen = max(self._own_seen, record.stamp)
+            elif held is None and len(stamps) >= INVENTORY_RECORDS_MAX:
+                self.refused += 1
+            else:
+                self._store(record, now)
+                advanced.append(record.region)
+        return advanced
+
+    def digest(self) -> Digest:
+        """The stamps of all records, in order of name; the same object until a record advances."""
+        if self._digest is None:
+            self._digest = tuple(self._stamps.values())
+        return self._digest
+
+    def compare(self, digest: Digest) -> Difference:
+        """Where this inventory and one with that digest differ."""
+        mine = self.digest()
+        if len(mine) == len(digest):
+            pairs = list(compress(zip(mine, digest, strict=True), map(ne, mine, digest)))
+            if all(held[0] == theirs[0] for held, theirs in pairs):
+                return self._difference(pairs)
+        return self._difference(_joined(mine, digest))
+
+    def delta_for(self, digest: Digest, bytes_max: int = DELTA_BYTES_MAX) -> tuple[RegionRecord, ...]:
+        """What is newer here than in that digest: latest news first, as much as fits into `bytes_max`."""
+        return self.pack(self.compare(digest).ahead, bytes_max)
+
+    def newer_than(self, stamps: Digest, bytes_max: int = DELTA_BYTES_MAX) -> tuple[RegionRecord, ...]:
+        """Like delta_for, but of the regions in `stamps` only: the answer to another's Difference.behind."""
+        known = self._stamps
+        ahead = [stamp[0] for stamp in stamps if stamp[0] in known and known[stamp[0]][1:] > stamp[1:]]
+        return self.pack(ahead, bytes_max)
+
+    def pack(self, regions: list[str], bytes_max: int = DELTA_BYTES_MAX) -> tuple[RegionRecord, ...]:
+        """The records of these regions, latest news first, at least one and as many as fit into `bytes_max`."""
+        latest_first = sorted(regions, key=self._advanced.__getitem__, reverse=True)
+        packed: list[RegionRecord] = []
+        room = bytes_max
+        for region in latest_first[:RECORDS_MAX]:
+            record = self._records[region]
+            room -= record_bytes_estimate(record)
+            if room < 0 and packed:
+                break
+            packed.append(record)
+        return tuple(packed)
+
+    def _store(self, record: RegionRecord, now: Now) -> None:
+        region = record.region
+        is_new = region not in self._stamps
+        self._records[region] = record
+        self._stamps[region] = (region, record.incarnation, record.version)
+        self._heard_us[region] = now.mono_us
+        self._advances += 1
+        self._advanced[region] = self._advances
+        self._digest = None
+        if is_new:
+            self._stamps = dict(sorted(self._stamps.items()))
+
+    def _difference(self, pairs: list[tuple[DigestEntry, DigestEntry]]) -> Difference:
+        ahead, behind = [], []
+        for held, theirs in pairs:
+            if held[1:] > theirs[1:]:
+                ahead.append(held[0])
+            elif theirs[1:] > held[1:]:
+                if held[0] == self._own_region:
+                    self._own_seen = max(self._own_seen, theirs[1:])
+                else:
+                    behind.append(held)
+        return Difference(ahead, behind)
+
+
+def _joined(mine: Digest, theirs: Digest) -> list[tuple[DigestEntry, DigestEntry]]:
+    """Entries of both digests side by side, in order of name; one that is missing has the stamp (0, 0)."""
+    held_by_region = {entry[0]: entry for entry in mine}
+    their_by_region = {entry[0]: entry for entry in theirs}
+    return [
+        (held_by_region.get(region) or (region, 0, 0), their_by_region.get(region) or (region, 0, 0))
+        for region in sorted(held_by_region.keys() | their_by_region.keys())
+    ]
+
+
+def record_bytes_estimate(record: RegionRecord) -> int:
+    """About how many bytes this record takes on the wire. Quick rather than exact: it's asked for each one sent."""
+    size = RECORD_BYTES + SHAPE_BYTES * len(record.queued_shapes) + DATASET_BYTES * len(record.datasets)
+    for capacity in record.classes:
+        pairs = len(capacity.labels) + 2 * len(capacity.node_capacity) + len(capacity.free)
+        size += CLASS_BYTES + PAIR_BYTES * pairs
+    return size

@@ -1,0 +1,170 @@
+"""When this region tells the others about itself.
+
+Theory of operation. A record costs every member some work, so it is published when it says something new. How soon
+depends on what a stale view of it would cost:
+
+- PROMPT: capacity has run out or come free, a queue has formed or emptied, draining began or ended. Peers that don't
+  know offer in vain, or leave capacity idle. Published at once, a quarter of a gossip round apart at least: peers meet
+  about four times a round, so anything faster would be overwritten before it is seen.
+- ORDINARY: capacity or the queue has moved, by the thresholds below. Published a gossip round apart at least.
+- Nothing of that: published every `record_refresh_us`, as a sign of life and to renew what changes slowly.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from hanse.core.model.regions import CapacityClass, RegionRecord, Timings
+from hanse.core.model.resources import Resources
+from hanse.core.model.time import SECOND_US, Now
+
+# Free capacity counts as moved by one part in 20 (5 %) of the class's total.
+FREE_MOVED_PARTS = 20
+# The queue counts as moved by one part in 4 of what was published: who ranks regions by wait sees no less.
+QUEUE_MOVED_PARTS = 4
+# ... and a wait by no less than this: below, the network's and the clock's noise is larger.
+WAIT_MOVED_MIN_US = SECOND_US
+PROMPT_PER_GOSSIP_INTERVAL = 4
+# Making a record costs more than a step that changes nothing, so there are at most this many looks per prompt gap.
+LOOKS_PER_PROMPT_GAP = 10
+
+
+class Urgency(enum.IntEnum):
+    """How soon a changed record should go out."""
+
+    NONE = 0
+    ORDINARY = 1
+    PROMPT = 2
+
+
+class Publisher:
+    """Decides when this region's own record is published, and numbers its versions from `version` + 1.
+
+    Versions start anew with each incarnation, so a Region that is rebuilt needs a new incarnation.
+    """
+
+    def __init__(self, timings: Timings, version: int = 0) -> None:
+        self._refresh_us = timings.record_refresh_us
+        self._ordinary_gap_us = timings.gossip_interval_us
+        self._prompt_gap_us = timings.gossip_interval_us // PROMPT_PER_GOSSIP_INTERVAL
+        self._look_gap_us = self._prompt_gap_us // LOOKS_PER_PROMPT_GAP
+        self._version = version
+        self._published: RegionRecord | None = None
+        self._published_us = 0
+        self._deadline_us = 0
+        self._look_us = 0
+
+    def next_deadline(self) -> int:
+        """When to call maybe_publish at the latest, in mono microseconds."""
+        return self._deadline_us
+
+    def wants_body(self, now: Now) -> bool:
+        """To be asked after every step that may have changed the record: whether to make a body for maybe_publish.
+
+        If it is too early, next_deadline() moves up, so that the change is not missed.
+        """
+        if now.mono_us >= self._look_us:
+            return True
+        self._deadline_us = min(self._deadline_us, self._look_us)
+        return False
+
+    def maybe_publish(self, now: Now, body: RegionRecord) -> RegionRecord | None:
+        """The record to publish now: `body`, whose own version is ignored, with the next one. None: not yet."""
+        if not self.wants_body(now):
+            return None
+        if self._published is not None:
+            due_us = self._published_us + self._gap_us(urgency(self._published, body))
+            if now.mono_us < due_us:
+                self._look_us = now.mono_us + self._look_gap_us
+                self._deadline_us = due_us
+                return None
+        self._version += 1
+        self._published = msgspec.structs.replace(body, version=self._version)
+        self._published_us = now.mono_us
+        self._look_us = now.mono_us + self._prompt_gap_us
+        self._deadline_us = now.mono_us + self._refresh_us
+        return self._published
+
+    def _gap_us(self, change: Urgency) -> int:
+        match change:
+            case Urgency.PROMPT:
+                return self._prompt_gap_us
+            case Urgency.ORDINARY:
+                return self._ordinary_gap_us
+            case Urgency.NONE:
+                return self._refresh_us
+
+
+def urgency(published: RegionRecord, body: RegionRecord) -> Urgency:
+    """How soon `body` should replace what is published."""
+    if (
+        published.draining != body.draining
+        or (published.queued == 0) != (body.queued == 0)
+        or exhausted_kinds(published) != exhausted_kinds(body)
+    ):
+        return Urgency.PROMPT
+    if (
+        _standing(published) != _standing(body)
+        or queue_moved(published, body)
+        or any(map(free_moved, published.classes, body.classes))
+    ):
+        return Urgency.ORDINARY
+    return Urgency.NONE
+
+
+def exhausted_kinds(record: RegionRecord) -> list[tuple[str, str]]:
+    """(node class, kind) of all capacity of which nothing is free."""
+    exhausted = []
+    for capacity in record.classes:
+        free = dict(capacity.free)
+        for kind, _ in capacity.node_capacity:
+            if free.get(kind, 0) <= 0:
+                exhausted.append((capacity.node_class, kind))
+    return exhausted
+
+
+def free_moved(published: CapacityClass, current: CapacityClass) -> bool:
+    """Whether, in any kind, as much of the class's total was taken or freed as is worth telling.
+
+    What one node can take at most (free_max) counts against one node: it decides whether a large task fits anywhere.
+    """
+    return _moved(published.free, current.free, current.node_capacity, current.nodes) or _moved(
+        published.free_max, current.free_max, current.node_capacity, 1
+    )
+
+
+def queue_moved(published: RegionRecord, body: RegionRecord) -> bool:
+    """Whether the queue is notably longer, shorter, faster or slower, or has work of other shapes."""
+    if abs(body.queued - published.queued) * QUEUE_MOVED_PARTS > published.queued:
+        return True
+    wait_moved_us = abs(body.predicted_wait_us - published.predicted_wait_us)
+    if wait_moved_us >= max(WAIT_MOVED_MIN_US, published.predicted_wait_us // QUEUE_MOVED_PARTS):
+        return True
+    return _shapes(published) != _shapes(body)
+
+
+def _moved(before: Resources, after: Resources, node_capacity: Resources, nodes: int) -> bool:
+    if before == after:
+        return False
+    had, has = dict(before), dict(after)
+    return any(
+        abs(has.get(kind, 0) - had.get(kind, 0)) * FREE_MOVED_PARTS >= quantity * nodes
+        for kind, quantity in node_capacity
+    )
+
+
+def _shapes(record: RegionRecord) -> set[bytes]:
+    return {shape.shape_key for shape in record.queued_shapes}
+
+
+def _standing(record: RegionRecord) -> tuple[object, ...]:
+    """What changes only when an operator, a node or a data set does."""
+    return (
+        [(c.node_class, c.nodes, c.node_capacity, c.labels) for c in record.classes],
+        record.datasets,
+        (record.protocol_min, record.protocol_max),
+        (record.peer_address, record.public_address),
+        (record.price, record.power),
+    )
