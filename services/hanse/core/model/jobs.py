@@ -38,6 +38,8 @@ class ReasonCode(enum.StrEnum):
     RECOVERED = "RECOVERED"
     ENDED_ELSEWHERE = "ENDED_ELSEWHERE"
     DRAINING = "DRAINING"
+    # A peer of another version gave a code that this one lacks; the detail repeats it.
+    UNKNOWN = "UNKNOWN"
 
 
 class Reason(msgspec.Struct, frozen=True):
