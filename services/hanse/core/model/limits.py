@@ -55,6 +55,9 @@ PROGRAM_MEMO_ENTRIES_MAX = 1_024
 # Larger specs are parsed again: 1,024 of these take 4 MiB.
 PROGRAM_MEMO_SPEC_BYTES_MAX = 4 * 1024
 
+# Tenants, labels and variable names in use; each is remembered up to 512 characters.
+WORD_MEMO_ENTRIES_MAX = 1_024
+
 # --- peer messages (wire) --------------------------------------------------------------------------------------------
 
 # Sum over all kinds in one envelope. 2,048 take the receiver's core some 100 ms.
@@ -100,3 +103,38 @@ PROBE_RELAYS_MAX = 256
 LOCAL_HEALTH_MULTIPLIER_MAX = 8
 # Changes of liveness that wait to be traced. They are taken after every step; one step can change each member twice.
 LIVENESS_CHANGES_MAX = 2 * DIGEST_ENTRIES_MAX
+
+# --- scheduling and handoff (core) -----------------------------------------------------------------------------------
+
+# Jobs started in one step: a launch costs some 50 us here, and a step must not hold others up for more than 20 ms.
+STARTS_PER_STEP_MAX = 256
+# Undecided transfers per peer: what a dead peer can hold back, and what a round of resending costs.
+TRANSFERS_UNDECIDED_MAX = 256
+# Specs sent again in one step: with the largest specs this is 16 of them.
+COMMIT_RESEND_BYTES_MAX = 4 * 1024 * 1024
+# Jobs in one offer; more than the undecided transfers that could follow would be held for nothing.
+OFFER_COUNT_MAX = TRANSFERS_UNDECIDED_MAX
+# Peers that one shape is offered to at a time (PROTOCOL).
+OFFER_PEERS_MAX = 2
+# Offers that wait for an answer, all shapes and peers together.
+OFFERS_OUTSTANDING_MAX = 1_024
+# Shapes looked abroad for in one step.
+OFFER_SHAPES_PER_STEP_MAX = 16
+# Holds of all peers together.
+HOLDS_MAX = 1_024
+# Regions that may have owned a job before it must stay: home and four hops.
+HOPS_MAX = 4
+# Declined offers that are remembered for soliciting, and refusals of peers that are remembered for explanations.
+INTERESTS_MAX = 1_024
+REFUSALS_REMEMBERED_MAX = 4_096
+# Shapes named in one solicit.
+SOLICIT_SHAPES_MAX = 16
+# Outcomes and statuses sent to one home in one step.
+REPORTS_PER_STEP_MAX = 2_048
+# Cancels that arrived before their job. One for each job that a hostile or mistaken peer can name in a day.
+INTENTS_MAX = 100_000
+# Jobs looked for in one sweep of those that moved on long ago.
+LOCATES_PER_SWEEP_MAX = 256
+LOCATE_SWEEP_US = 60 * 1_000_000
+# Verdicts of "can never fit" that are kept until the inventory changes.
+NEVER_FITS_MEMO_MAX = 1_024
