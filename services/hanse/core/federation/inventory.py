@@ -41,7 +41,7 @@ class Inventory:
     """The records that `own_region` holds: its own, which only publish() writes, and those of others."""
 
     def __init__(self, own_region: str) -> None:
-        self._own_region = own_region
+        self.own_region = own_region
         self._records: dict[str, RegionRecord] = {}
         # In order of name, as digests are: two digests of the same regions compare position by position.
         self._stamps: dict[str, DigestEntry] = {}
@@ -68,13 +68,13 @@ class Inventory:
     def own_record_from_the_future(self) -> tuple[int, int] | None:
         """The stamp of a record of this region that others hold and this life cannot have published: the disk that
         it woke up from is an old one, or another daemon speaks in its name. None: no such sign."""
-        own = self._records.get(self._own_region)
+        own = self._records.get(self.own_region)
         return self._own_seen if own is not None and self._own_seen > own.stamp else None
 
     def publish(self, record: RegionRecord, now: Now) -> None:
         """This region's own next record; its stamp must be larger than that of the last one."""
-        assert record.region == self._own_region
-        current = self._records.get(self._own_region)
+        assert record.region == self.own_region
+        current = self._records.get(self.own_region)
         assert current is None or record.stamp > current.stamp
         self._store(record, now)
 
@@ -89,7 +89,7 @@ class Inventory:
             held = stamps.get(record.region)
             if held is not None and (record.incarnation, record.version) <= held[1:]:
                 continue
-            if record.region == self._own_region:
+            if record.region == self.own_region:
                 self._own_seen = max(self._own_seen, record.stamp)
             elif held is None and len(stamps) >= INVENTORY_RECORDS_MAX:
                 self.refused += 1
@@ -154,7 +154,7 @@ class Inventory:
             if held[1:] > theirs[1:]:
                 ahead.append(held[0])
             elif theirs[1:] > held[1:]:
-                if held[0] == self._own_region:
+                if held[0] == self.own_region:
                     self._own_seen = max(self._own_seen, theirs[1:])
                 else:
                     behind.append(held)

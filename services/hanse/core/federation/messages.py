@@ -46,7 +46,8 @@ class HelloAck(msgspec.Struct, frozen=True):
 
 
 class GossipDigest(msgspec.Struct, frozen=True):
-    """(region, incarnation, version) of every record that the sender has."""
+    """(region, incarnation, version) of every record that the sender has. Without `wants_reply` it is an answer, and
+    names only the records that the sender lacks, at the stamps that it has: (region, 0, 0) for none."""
 
     entries: tuple[tuple[str, int, int], ...]
     wants_reply: bool

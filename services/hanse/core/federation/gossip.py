@@ -1,0 +1,92 @@
+"""Push-pull gossip: regions tell each other which records they hold, and pass on what the other lacks.
+
+Theory of operation (scuttlebutt; van Renesse et al., "Efficient Reconciliation and Flow Control for Anti-Entropy
+Protocols", 2008). One exchange, of which any message may be lost:
+
+    A -> B   digest, wants_reply: the stamps of all that A holds
+    B -> A   delta: records that A lacks; and a digest of only those that B lacks, at B's stamps
+    A -> B   delta: those records
+
+A message that would be empty isn't sent. Deltas start with the latest news and stay within a size.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hanse.core.effects import Send
+from hanse.core.federation.inventory import Inventory
+from hanse.core.federation.liveness import Peer, Peers, fanout
+from hanse.core.federation.messages import GossipDelta, GossipDigest
+from hanse.core.model.randomness import Randomness
+from hanse.core.model.regions import RegionRecord
+from hanse.core.model.time import Now
+
+
+class GossipCounters(msgspec.Struct):
+    """Counted since the start."""
+
+    rounds: int = 0
+    records_sent: int = 0
+    records_advanced: int = 0
+    records_known: int = 0
+    records_of_strangers: int = 0
+
+
+class Gossip:
+    """The exchanges of this region with its peers."""
+
+    def __init__(self, inventory: Inventory, peers: Peers, randomness: Randomness) -> None:
+        self._inventory = inventory
+        self._peers = peers
+        self._randomness = randomness
+        self._fanout = fanout(1 + len(peers.by_name))
+        self.counters = GossipCounters()
+
+    def start_round(self) -> list[Send]:
+        """A digest to a few peers, drawn anew in each round."""
+        partners = self._peers.partners()
+        drawn = self._randomness.sample(partners, min(self._fanout, len(partners)))
+        digest = GossipDigest(self._inventory.digest(), True)
+        self.counters.rounds += 1
+        return [Send(name, digest) for name in drawn]
+
+    def draw_lost(self) -> Peer | None:
+        """One of the lost peers, to try whether it is back."""
+        lost = self._peers.lost
+        return list(lost.values())[self._randomness.randrange(len(lost))] if lost else None
+
+    def greeting(self, peer: Peer) -> Send:
+        """A digest for this peer, which makes it an exchange."""
+        return Send(peer.name, GossipDigest(self._inventory.digest(), True))
+
+    def on_digest(self, sender: str, digest: GossipDigest) -> list[Send]:
+        """Answer with what the other lacks and, if it opened the exchange, ask for what we lack."""
+        if not digest.wants_reply:
+            return self._delta(sender, self._inventory.newer_than(digest.entries))
+        difference = self._inventory.compare(digest.entries)
+        sends = self._delta(sender, self._inventory.pack(difference.ahead))
+        wanted = tuple(entry for entry in difference.behind if entry[0] in self._peers.by_name)
+        if wanted:
+            sends.append(Send(sender, GossipDigest(wanted, False)))
+        return sends
+
+    def on_delta(self, now: Now, delta: GossipDelta) -> list[str]:
+        """Take in what is newer; records of strangers to the roster are dropped. Returns the regions that advanced."""
+        members = self._peers.by_name
+        records = [record for record in delta.records if record.region in members or self._is_ours(record)]
+        advanced = self._inventory.merge(records, now)
+        self.counters.records_of_strangers += len(delta.records) - len(records)
+        self.counters.records_known += len(records) - len(advanced)
+        self.counters.records_advanced += len(advanced)
+        return advanced
+
+    def _is_ours(self, record: RegionRecord) -> bool:
+        """Never merged, but the inventory wants to see whether it is one that this life can't have published."""
+        return record.region == self._inventory.own_region
+
+    def _delta(self, to: str, records: tuple[RegionRecord, ...]) -> list[Send]:
+        if not records:
+            return []
+        self.counters.records_sent += len(records)
+        return [Send(to, GossipDelta(records))]

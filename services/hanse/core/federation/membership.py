@@ -1,0 +1,241 @@
+"""Membership: which peers live, which of them we reach, and the gossip that tells everybody about everybody.
+
+This is the door of gossip.py (records), liveness.py (how peers look), probing.py (asking them) and local_health.py
+(doubting ourselves first). It owns their timers:
+
+- a round every `gossip_interval_us`, with jitter: probes, judgement, gossip with a few peers;
+- a try of one lost peer every `dead_gossip_interval_us`, so that healed partitions meet again;
+- the timeouts of probes.
+
+All of it is advisory; a wrong view costs a declined offer, never a job.
+"""
+
+from __future__ import annotations
+
+from hanse.core.effects import MemberView, Send
+from hanse.core.federation.gossip import Gossip
+from hanse.core.federation.inventory import Inventory
+from hanse.core.federation.liveness import LivenessChange, Peers, is_reachable, silence_limit_us
+from hanse.core.federation.local_health import LocalHealth
+from hanse.core.federation.messages import (
+    GossipDelta,
+    GossipDigest,
+    Message,
+    Probe,
+    ProbeAck,
+    ProbeRequest,
+)
+from hanse.core.federation.probing import Prober
+from hanse.core.model.randomness import Randomness
+from hanse.core.model.regions import Liveness, Member, RegionConfig
+from hanse.core.model.time import Now
+
+
+class Membership:
+    """How this region sees the members of its roster, and what it says to keep that view fresh.
+
+    Every instant comes in as `now`; on_deadline must be called once next_deadline() has come. `inventory` holds the
+    records; this region's own goes in through inventory.publish().
+    """
+
+    def __init__(self, config: RegionConfig, now: Now, randomness: Randomness) -> None:
+        timings = config.timings
+        peers = [member.name for member in config.members if member.name != config.name]
+        self._config = config
+        self._timings = timings
+        self._randomness = randomness
+        self._started_us = now.mono_us
+        self._health = LocalHealth(timings.probe_timeout_us)
+        self._peers = Peers(peers, now.mono_us)
+        self._prober = Prober(timings, self._peers, self._health, randomness)
+        self.inventory = Inventory(config.name)
+        self._gossip = Gossip(self.inventory, self._peers, randomness)
+        self._silence_limit_us = silence_limit_us(timings, len(config.members))
+        # Regions that start together spread out at once.
+        self._round_us = now.mono_us + randomness.randrange(timings.gossip_interval_us)
+        self._reunion_us = now.mono_us + randomness.randrange(timings.dead_gossip_interval_us)
+        self._hints: dict[str, None] = {}
+        self._deadline_us = 0
+        # From when on this region counts as late; unlike the deadline, a hint doesn't move it.
+        self._due_us = 0
+        self._arm()
+
+    def next_deadline(self) -> int:
+        """When to call on_deadline, in mono microseconds."""
+        return self._deadline_us
+
+    def on_deadline(self, now: Now) -> list[Send]:
+        """Do what is due."""
+        if now.mono_us < self._deadline_us:
+            return []
+        self._notice_lateness(now)
+        sends = self._prober.on_deadline(now)
+        sends += self._follow_hints(now)
+        if now.mono_us >= self._round_us:
+            sends += self._run_round(now)
+        if now.mono_us >= self._reunion_us:
+            sends += self._try_reunion(now)
+        self._arm()
+        return sends
+
+    def heard(self, now: Now, peer: str) -> None:
+        """Anything arrived from this peer itself: it is alive, and we can reach it."""
+        state = self._peers.by_name.get(peer)
+        if state is not None:
+            self._notice_lateness(now)
+            self._peers.on_heard(state, now.mono_us, self._health.attentive_us(now.mono_us))
+
+    def link_failed(self, now: Now, peer: str) -> None:
+        """A hint that messages to this peer don't get through: it is probed at once, but once a round at most."""
+        state = self._peers.by_name.get(peer)
+        if state is None or state.probe_id:
+            return
+        if state.probed_us is None or now.mono_us - state.probed_us >= self._timings.gossip_interval_us:
+            self._hints[peer] = None
+            self._deadline_us = min(self._deadline_us, now.mono_us)
+
+    def on_message(self, now: Now, sender: str, message: Message) -> list[Send]:
+        """Answer a message of gossip or probing; heard() is implied. Messages of other kinds only count as heard."""
+        self.heard(now, sender)
+        if sender not in self._peers.by_name:
+            return []
+        match message:
+            case GossipDigest():
+                return self._gossip.on_digest(sender, message)
+            case GossipDelta():
+                self._on_delta(now, message)
+                return []
+            case Probe():
+                return self._prober.on_probe(sender, message)
+            case ProbeAck():
+                sends = self._prober.on_ack(now, sender, message)
+                self._arm()
+                return sends
+            case ProbeRequest():
+                return self._on_request(now, sender, message)
+            case _:
+                return []
+
+    def liveness(self, peer: str) -> Liveness:
+        """How this member looks; UNKNOWN for a stranger, ALIVE for this region itself."""
+        if peer == self._config.name:
+            return Liveness.ALIVE
+        state = self._peers.by_name.get(peer)
+        return state.liveness if state is not None else Liveness.UNKNOWN
+
+    def reachable(self, peer: str) -> bool:
+        """Whether this peer is alive and nothing says that we can't reach it ourselves."""
+        state = self._peers.by_name.get(peer)
+        return state is not None and is_reachable(state)
+
+    def alive_peers(self) -> tuple[str, ...]:
+        """Peers of which there are signs of life, direct or through others, in roster order."""
+        return self._peers.alive()
+
+    def reachable_peers(self) -> tuple[str, ...]:
+        """The alive peers that nothing says we can't reach ourselves, in roster order."""
+        return self._peers.reachable()
+
+    def view(self, now: Now) -> tuple[MemberView, ...]:
+        """Every member, this region included, in roster order."""
+        return tuple(self._view_of(member, now) for member in self._config.members)
+
+    def take_changes(self) -> list[LivenessChange]:
+        """How peers came to look different since the last call, in order; for traces."""
+        changes = list(self._peers.changes)
+        self._peers.changes.clear()
+        return changes
+
+    def counters(self) -> dict[str, int]:
+        """What was done since the start, by name; for metrics."""
+        gossip, probes = self._gossip.counters, self._prober.counters
+        return {
+            "gossip_rounds": gossip.rounds,
+            "gossip_records_sent": gossip.records_sent,
+            "gossip_records_advanced": gossip.records_advanced,
+            "gossip_records_known": gossip.records_known,
+            "gossip_records_of_strangers": gossip.records_of_strangers,
+            "probes_started": probes.started,
+            "probes_acked": probes.acked,
+            "probes_missed": probes.missed,
+            "probes_failed": probes.failed,
+            "probes_relayed": probes.relayed,
+            "probe_relays_refused": probes.relays_refused,
+            "local_health_multiplier": self._health.multiplier,
+        }
+
+    def _run_round(self, now: Now) -> list[Send]:
+        silence_us = self._silence_limit_us * self._health.multiplier
+        dead_after_us = self._timings.dead_after_us * self._health.multiplier
+        attentive_us = self._health.attentive_us(now.mono_us)
+        for peer in self._peers.lost.values():
+            self._peers.judge(peer, now.mono_us, attentive_us, silence_us, dead_after_us)
+        self._round_us = now.mono_us + self._jittered(self._timings.gossip_interval_us)
+        return self._prober.start_round(now, silence_us) + self._gossip.start_round()
+
+    def _try_reunion(self, now: Now) -> list[Send]:
+        """The probe comes with it because a digest that differs in nothing has no answer."""
+        self._reunion_us = now.mono_us + self._jittered(self._timings.dead_gossip_interval_us)
+        peer = self._gossip.draw_lost()
+        if peer is None:
+            return []
+        return [self._gossip.greeting(peer), *self._prober.start(now, peer)]
+
+    def _follow_hints(self, now: Now) -> list[Send]:
+        sends: list[Send] = []
+        for name in self._hints:
+            sends += self._prober.start(now, self._peers.by_name[name])
+        self._hints.clear()
+        return sends
+
+    def _on_delta(self, now: Now, delta: GossipDelta) -> None:
+        """A record that advances here was published by a living region, through whomever it came."""
+        attentive_us = self._health.attentive_us(now.mono_us)
+        for region in self._gossip.on_delta(now, delta):
+            self._peers.on_news(self._peers.by_name[region], now.mono_us, attentive_us)
+
+    def _on_request(self, now: Now, sender: str, request: ProbeRequest) -> list[Send]:
+        if request.target == self._config.name:
+            return [Send(sender, ProbeAck(request.id))]
+        return self._prober.on_request(now, sender, request)
+
+    def _notice_lateness(self, now: Now) -> None:
+        """Called before anything is concluded: if our own deadline is long past, we were deaf, not the others dumb."""
+        late_us = now.mono_us - self._due_us
+        if late_us > self._timings.probe_timeout_us:
+            self._health.on_late(late_us)
+            self._prober.on_late(late_us)
+            self._due_us = now.mono_us
+
+    def _arm(self) -> None:
+        probe_us = self._prober.next_deadline()
+        self._deadline_us = min(self._round_us, self._reunion_us)
+        if probe_us is not None:
+            self._deadline_us = min(self._deadline_us, probe_us)
+        self._due_us = self._deadline_us
+
+    def _jittered(self, interval_us: int) -> int:
+        spread_us = interval_us * self._timings.gossip_jitter_permille // 1000
+        return interval_us - spread_us + self._randomness.randrange(2 * spread_us + 1)
+
+    def _view_of(self, member: Member, now: Now) -> MemberView:
+        record = self.inventory.get(member.name)
+        return MemberView(
+            member=member,
+            liveness=self.liveness(member.name),
+            incarnation=record.incarnation if record else 0,
+            heard_ago_us=self._heard_ago_us(member.name, now),
+            draining=record.draining if record else False,
+            protocol_min=record.protocol_min if record else 0,
+            protocol_max=record.protocol_max if record else 0,
+        )
+
+    def _heard_ago_us(self, name: str, now: Now) -> int:
+        """Since anything was heard from or of this member; since the start, if nothing was."""
+        state = self._peers.by_name.get(name)
+        if state is None:
+            return 0
+        news_us = self.inventory.heard_mono_us(name)
+        return now.mono_us - max(
+            self._started_us if instant is None else instant for instant in (state.heard_us, news_us)
+        )
