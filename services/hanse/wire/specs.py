@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 
 import msgspec
+from google.protobuf.message import DecodeError
 
 from hanse.core.effects import Refused
 from hanse.core.model import limits
@@ -106,7 +107,7 @@ class SpecReader:
             return self._specs.put(sha256, self._check(message, spec, sha256))
         except FieldRefused as refusal:
             return refusal
-        except ValueError as error:  # DecodeError is one
+        except DecodeError as error:
             return FieldRefused("spec", f"not a JobSpec: {error}")
 
     def _checked(self, message: jobs_pb2.JobSpec) -> CheckedSpec:

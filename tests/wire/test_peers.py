@@ -1,0 +1,298 @@
+"""Peer messages: what goes in comes out, for every kind; and a hostile envelope costs its sender the message."""
+
+from __future__ import annotations
+
+import hashlib
+import typing
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hanse.core.federation import messages as m
+from hanse.core.model import limits
+from hanse.core.model.jobs import GroupShape, Reason, ReasonCode, ShapeBody, make_shape
+from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.model.regions import CapacityClass, Position, QueuedShape, RegionRecord
+from hanse.core.model.resources import resources
+from hanse.wire.gen.hanse.v1 import jobs_pb2, peers_pb2
+from hanse.wire.peers import PeerCodec, encode_exchange, size_hint
+from hanse.wire.shapes import MalformedMessage
+from hanse.wire.specs import CheckedSpec, SpecReader, SpecRules
+
+COUNT_32 = st.integers(0, 2**32 - 1)
+COUNT_63 = st.integers(0, 2**63 - 1)
+COUNT_64 = st.integers(0, 2**64 - 1)
+WALL_US = st.integers(0, 2**52)
+# The wire carries milliseconds.
+DURATION_US = st.integers(0, 2**31).map(lambda ms: ms * 1_000)
+WORD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
+REGION = st.from_regex(r"[a-z][a-z0-9-]{0,20}[a-z0-9]", fullmatch=True)
+JOB_ID = REGION.map(lambda region: f"{region}-01k9z3v6q2w8x4m5n7p0r1s2t3")
+REASON = st.builds(Reason, st.sampled_from([c for c in ReasonCode if c is not ReasonCode.UNKNOWN]), WORD)
+QUANTITIES = st.dictionaries(
+    st.sampled_from(["cpu", "memory", "gpu/a100", "licence"]), st.integers(1, 2**30), min_size=1
+).map(resources)
+LABELS = st.dictionaries(WORD, WORD, max_size=3).map(lambda labels: tuple(sorted(labels.items())))
+REGIONS = st.lists(REGION, max_size=3).map(tuple)
+
+
+@st.composite
+def group_shapes(draw: st.DrawFn) -> GroupShape:
+    count = draw(st.integers(1, 10_000))
+    constraints = draw(st.lists(st.sampled_from(["zone = a", "!spot", "m in (a, b)"]), max_size=2).map(tuple))
+    return GroupShape(count, draw(st.integers(1, count)), draw(QUANTITIES), constraints)
+
+
+SHAPE = st.builds(
+    ShapeBody,
+    groups=st.lists(group_shapes(), min_size=1, max_size=3).map(tuple),
+    tier=st.sampled_from(["premium", "standard"]),
+    priority=st.integers(-1_000, 1_000),
+    regions_allow=REGIONS,
+    regions_deny=REGIONS,
+    regions_prefer=REGIONS,
+    datasets=REGIONS,
+    runtime_estimate_us=st.integers(0, limits.RUNTIME_ESTIMATE_US_MAX),
+    required_features=REGIONS,
+).map(make_shape)
+QUEUED_SHAPE = st.builds(
+    QueuedShape,
+    shape_key=st.binary(max_size=16),
+    count=COUNT_32,
+    resources=QUANTITIES,
+    oldest_wait_us=DURATION_US,
+)
+CAPACITY_CLASS = st.builds(
+    CapacityClass,
+    node_class=WORD,
+    nodes=COUNT_32,
+    node_capacity=QUANTITIES,
+    labels=LABELS,
+    free=QUANTITIES,
+    free_max=QUANTITIES,
+)
+RECORD = st.builds(
+    RegionRecord,
+    region=REGION,
+    incarnation=COUNT_63,
+    version=COUNT_63,
+    observed_wall_us=WALL_US,
+    classes=st.lists(CAPACITY_CLASS, max_size=2).map(tuple),
+    draining=st.booleans(),
+    protocol_min=COUNT_32,
+    protocol_max=COUNT_32,
+    datasets=REGIONS,
+    queued=COUNT_63,
+    predicted_wait_us=DURATION_US,
+    peer_address=WORD,
+    public_address=WORD,
+    queued_shapes=st.lists(QUEUED_SHAPE, max_size=2).map(tuple),
+    price=COUNT_32,
+    power=COUNT_32,
+)
+SPEC = jobs_pb2.JobSpec(
+    name="train",
+    tenant="org",
+    groups=[
+        jobs_pb2.TaskGroup(
+            requirements=jobs_pb2.Requirements(resources={"cpu": 1}),
+            program=jobs_pb2.Program(command=["true"]),
+        )
+    ],
+    retry=jobs_pb2.RetryPolicy(retries_max=3),
+).SerializeToString(deterministic=True)
+SHA256 = hashlib.sha256(SPEC).digest()
+CHECKED = SpecReader(SpecRules()).read_bytes(SPEC, SHA256)
+assert isinstance(CHECKED, CheckedSpec)
+
+MESSAGES: dict[type, st.SearchStrategy[m.Message]] = {
+    m.Hello: st.builds(m.Hello, COUNT_64),
+    m.HelloAck: st.builds(m.HelloAck, COUNT_64, COUNT_64),
+    m.GossipDigest: st.builds(
+        m.GossipDigest, st.lists(st.tuples(REGION, COUNT_64, COUNT_64), max_size=4).map(tuple), st.booleans()
+    ),
+    m.GossipDelta: st.builds(m.GossipDelta, st.lists(RECORD, max_size=2).map(tuple)),
+    m.Probe: st.builds(m.Probe, COUNT_64),
+    m.ProbeAck: st.builds(m.ProbeAck, COUNT_64),
+    m.ProbeRequest: st.builds(m.ProbeRequest, COUNT_64, REGION),
+    m.Solicit: st.builds(m.Solicit, COUNT_64, st.lists(QUEUED_SHAPE, max_size=3).map(tuple), DURATION_US),
+    m.Offer: st.builds(m.Offer, COUNT_64, SHAPE, COUNT_32, REGIONS, WORD, COUNT_64),
+    m.OfferAnswer: st.builds(m.OfferAnswer, COUNT_64, COUNT_32, DURATION_US, st.none() | REASON, DURATION_US),
+    m.Release: st.builds(m.Release, COUNT_64),
+    m.Commit: st.builds(
+        m.Commit,
+        job_id=JOB_ID,
+        epoch=COUNT_32,
+        sequence=COUNT_63,
+        home=REGION,
+        tenant=WORD,
+        spec=st.just(SPEC),
+        spec_sha256=st.just(SHA256),
+        path=REGIONS,
+        submitted_wall_us=WALL_US,
+        cancel_id=WORD,
+        offer_id=COUNT_64,
+        failures=COUNT_32,
+        traceparent=WORD,
+        shape=st.just(CHECKED.shape),
+        name=st.just("train"),
+        grace_us=st.just(limits.GRACE_US_DEFAULT),
+        retries_max=st.just(3),
+    ),
+    m.Withdraw: st.builds(m.Withdraw, JOB_ID, COUNT_32, COUNT_63),
+    m.Decision: st.builds(m.Decision, JOB_ID, COUNT_32, WORD, COUNT_63, st.sampled_from(m.Verdict), REASON),
+    m.Stable: st.builds(m.Stable, COUNT_63),
+    m.Status: st.builds(
+        m.Status,
+        job_id=JOB_ID,
+        epoch=COUNT_32,
+        attempt=COUNT_32,
+        state=st.sampled_from(JobState),
+        region=REGION,
+        reason=REASON,
+        sequence=COUNT_63,
+        at_wall_us=WALL_US,
+        settled=st.booleans(),
+    ),
+    m.Cancel: st.builds(m.Cancel, JOB_ID, WORD),
+    m.CancelAck: st.builds(m.CancelAck, JOB_ID, WORD),
+    m.Terminal: st.builds(
+        m.Terminal,
+        job_id=JOB_ID,
+        epoch=COUNT_32,
+        attempt=COUNT_32,
+        outcome=st.sampled_from(sorted(TERMINAL_STATES)),
+        reason=REASON,
+        exit_code=st.integers(0, 255),
+        started_wall_us=WALL_US,
+        ended_wall_us=WALL_US,
+        region=REGION,
+    ),
+    m.TerminalAck: st.builds(m.TerminalAck, JOB_ID, COUNT_32),
+    m.Locate: st.builds(m.Locate, JOB_ID, COUNT_64),
+    m.Located: st.builds(
+        m.Located, JOB_ID, COUNT_64, st.none() | st.sampled_from(JobState), COUNT_32, REGION | st.just("")
+    ),
+}
+POSITION = st.builds(Position, COUNT_63, COUNT_63)
+ENVELOPE = st.builds(
+    m.Envelope,
+    cluster_id=WORD,
+    roster_epoch=COUNT_64,
+    sender=REGION,
+    receiver=REGION,
+    sender_ledger_id=WORD,
+    sender_position=POSITION,
+    sender_nonce=COUNT_64,
+    receiver_nonce=COUNT_64,
+    protocol_min=COUNT_32,
+    protocol_max=COUNT_32,
+    receiver_seen=POSITION,
+    receiver_seen_ledger_id=WORD,
+)
+AN_ENVELOPE = m.Envelope(
+    cluster_id="c",
+    roster_epoch=1,
+    sender="north",
+    receiver="east",
+    sender_ledger_id="l",
+    sender_position=Position(1, 2),
+    sender_nonce=3,
+    receiver_nonce=4,
+    protocol_min=1,
+    protocol_max=1,
+)
+
+
+def codec() -> PeerCodec:
+    return PeerCodec(SpecReader(SpecRules()))
+
+
+def there_and_back(
+    envelope: m.Envelope, messages: tuple[m.Message, ...]
+) -> tuple[m.Envelope, tuple[m.Message, ...]]:
+    data = encode_exchange(envelope, messages).SerializeToString()
+    exchange = codec().decode(peers_pb2.ExchangeRequest.FromString(data))
+    assert exchange.dropped == ()
+    return exchange.envelope, exchange.messages
+
+
+def test_every_kind_of_message_has_its_property() -> None:
+    assert set(MESSAGES) == set(typing.get_args(m.Message))
+
+
+@pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_a_message_comes_out_as_it_went_in(kind: type, data: st.DataObject) -> None:
+    messages = tuple(data.draw(st.lists(MESSAGES[kind], min_size=1, max_size=2)))
+
+    assert there_and_back(AN_ENVELOPE, messages) == (AN_ENVELOPE, messages)
+    assert all(size_hint(message) > 0 for message in messages)
+
+
+@settings(max_examples=50, deadline=None)
+@given(envelope=ENVELOPE)
+def test_an_envelope_comes_out_as_it_went_in(envelope: m.Envelope) -> None:
+    assert there_and_back(envelope, ()) == (envelope, ())
+
+
+def test_hellos_are_read_before_what_needs_the_session_and_commits_before_withdraws() -> None:
+    sent = (m.Withdraw("north-1", 2, 1), m.Probe(1), m.Hello(7), m.Stable(1))
+
+    assert there_and_back(AN_ENVELOPE, sent)[1] == (
+        m.Hello(7),
+        m.Probe(1),
+        m.Withdraw("north-1", 2, 1),
+        m.Stable(1),
+    )
+
+
+def test_a_reason_of_a_newer_version_keeps_its_words() -> None:
+    request = encode_exchange(AN_ENVELOPE, [])
+    request.statuses.add(job_id="north-1", state=1).reason.code = "TELEPORTED"
+
+    (status,) = codec().decode(request).messages
+
+    assert isinstance(status, m.Status)
+    assert status.reason.code is ReasonCode.UNKNOWN
+    assert "TELEPORTED" in status.reason.detail
+
+
+def test_a_commit_whose_spec_cannot_be_read_reaches_the_core_without_a_shape() -> None:
+    request = encode_exchange(AN_ENVELOPE, [])
+    request.commits.add(job_id="north-1", epoch=2, spec=b"\xff", spec_sha256=hashlib.sha256(b"\xff").digest())
+    request.commits.add(job_id="north-2", epoch=2, spec=SPEC, spec_sha256=b"\0" * 32)
+
+    exchange = codec().decode(request)
+
+    assert exchange.dropped == ()
+    assert [message.shape for message in exchange.messages if isinstance(message, m.Commit)] == [None, None]
+
+
+def test_what_breaks_a_bound_is_dropped_alone() -> None:
+    request = encode_exchange(AN_ENVELOPE, [m.Probe(1)])
+    request.cancels.add(job_id="n" * 1_000)
+    request.statuses.add(job_id="north-1", state=2)
+    request.statuses.add(job_id="north-1", state=99)
+    request.terminals.add(job_id="north-1", outcome=1)
+    request.decisions.add(job_id="north-1", verdict=0)
+    request.stables.add(sequence=2**64 - 1)
+    request.commits.add(job_id="north-1", spec=b"x" * (limits.SPEC_BYTES_MAX + 1), spec_sha256=b"\0" * 32)
+    request.offers.add()
+    hostile = request.offers.add()
+    hostile.shape.groups.add(count=1, count_min=1, constraints=["zone in ("])
+    request.deltas.add().records.add(region="east").queued_shapes.add(oldest_wait_ms=2**63)
+
+    exchange = codec().decode(request)
+
+    assert exchange.messages == (m.Probe(1),)
+    assert len(exchange.dropped) == 10
+
+
+def test_an_envelope_of_too_many_messages_is_refused_whole() -> None:
+    request = encode_exchange(AN_ENVELOPE, [m.Probe(i) for i in range(limits.ENVELOPE_MESSAGES_MAX + 1)])
+
+    with pytest.raises(MalformedMessage):
+        codec().decode(request)
