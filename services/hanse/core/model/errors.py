@@ -1,7 +1,7 @@
 """The one tree of errors, by whose fault it is.
 
     HanseError
-    +-- OurBug             an internal contract is broken: never a caller's or a peer's doing (asserts are its short form)
+    +-- OurBug             an internal contract is broken: nobody else's doing (an assert is its short form)
     +-- PeerFault          what another region sent cannot be right
     +-- CallerFault        what a caller or an operator asked for cannot be right
     +-- EnvironmentFault   disk, network, operating system, or a region that cannot be reached
@@ -9,6 +9,8 @@
 Each package derives its own errors from one of the four. An expected refusal is a value (core.effects.Refused), not an
 error.
 """
+
+# ruff: noqa: N818 -- "Fault" and "Bug" say whose it is; "Error" would only say that it is one.
 
 from __future__ import annotations
 
