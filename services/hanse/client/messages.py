@@ -1,0 +1,106 @@
+"""The messages of the wire contract, for callers of the client. proto/hanse/v1 documents each field."""
+
+from __future__ import annotations
+
+from hanse.wire.gen.hanse.v1.common_pb2 import (
+    Durability,
+    JobState,
+    Reason,
+    Refusal,
+    RefusalCode,
+    Revision,
+    TimelineEntry,
+)
+from hanse.wire.gen.hanse.v1.jobs_pb2 import (
+    Blocker,
+    CancelResult,
+    ExplainJobResponse,
+    Job,
+    JobChange,
+    JobFilter,
+    JobKind,
+    JobSpec,
+    LogStream,
+    OnRegionLoss,
+    Program,
+    RegionExplanation,
+    RegionPreference,
+    Requirements,
+    RetryPolicy,
+    StreamLogsResponse,
+    TaskGroup,
+)
+from hanse.wire.gen.hanse.v1.regions_pb2 import (
+    CapacityClass,
+    GetInventoryResponse,
+    GetStatusResponse,
+    ListMembersResponse,
+    ListNodesResponse,
+    Liveness,
+    Member,
+    Node,
+    RegionRecord,
+)
+
+__all__ = [
+    "FINAL_STATES",
+    "Blocker",
+    "CancelResult",
+    "CapacityClass",
+    "Durability",
+    "ExplainJobResponse",
+    "GetInventoryResponse",
+    "GetStatusResponse",
+    "Job",
+    "JobChange",
+    "JobFilter",
+    "JobKind",
+    "JobSpec",
+    "JobState",
+    "ListMembersResponse",
+    "ListNodesResponse",
+    "Liveness",
+    "LogStream",
+    "Member",
+    "Node",
+    "OnRegionLoss",
+    "Program",
+    "Reason",
+    "Refusal",
+    "RefusalCode",
+    "RegionExplanation",
+    "RegionPreference",
+    "RegionRecord",
+    "Requirements",
+    "RetryPolicy",
+    "Revision",
+    "StreamLogsResponse",
+    "TaskGroup",
+    "TimelineEntry",
+    "is_final",
+    "state_name",
+    "state_of",
+]
+
+FINAL_STATES = frozenset(
+    {JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED}
+)
+
+_STATE_PREFIX = "JOB_STATE_"
+
+
+def is_final(state: JobState) -> bool:
+    """Whether a job in this state has ended for good."""
+    return state in FINAL_STATES
+
+
+def state_name(state: JobState) -> str:
+    """ "RUNNING" for JOB_STATE_RUNNING. A state that this client does not know yet is named by its number."""
+    if state not in JobState.values():
+        return f"STATE_{int(state)}"
+    return JobState.Name(state).removeprefix(_STATE_PREFIX)
+
+
+def state_of(name: str) -> int:
+    """The state of this name, in any case and with or without its prefix. ValueError if there is none."""
+    return JobState.Value(_STATE_PREFIX + name.upper().removeprefix(_STATE_PREFIX))
