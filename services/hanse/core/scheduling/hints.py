@@ -1,0 +1,130 @@
+"""What would let a job start on what is free now. Every hint was tried by placing the changed job: none is a guess.
+
+Each hint is enough by itself. They are found by asking, so they cost some dozens of placements; only `explain` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+
+from hanse.core.model.jobs import GroupShape, Shape, make_shape
+from hanse.core.model.resources import resources
+from hanse.core.scheduling.devices import device_request_error
+from hanse.core.scheduling.placement import Capacity
+from hanse.core.scheduling.selectors import SelectorError
+from hanse.core.scheduling.shortfall import describe
+from hanse.core.scheduling.table import NodeTable
+
+# More than this is no answer any more.
+HINTS_MAX = 8
+
+
+def unblock_hints(capacity: Capacity, shape: Shape) -> tuple[str, ...]:
+    """Changes to the job or to the region, each of which would let a job with this shape start now."""
+    try:
+        capacity.table.fits_of(shape)
+    except SelectorError:
+        return ()
+    hints: list[str] = []
+    for number, group in enumerate(shape.body.groups):
+        hints += _fewer_resources(capacity, shape, number, group)
+        hints += _fewer_tasks(capacity, shape, number, group)
+        hints += _without_constraint(capacity, shape, number, group)
+    hints += _more_nodes(capacity, shape)
+    return tuple(hints[:HINTS_MAX])
+
+
+def _fewer_resources(capacity: Capacity, shape: Shape, number: int, group: GroupShape) -> list[str]:
+    hints = []
+    for kind, quantity in group.resources:
+        candidates = _quantities_below(capacity.table, group, kind, quantity)
+        enough = _last_true(
+            candidates, lambda less, kind=kind: _starts(capacity, shape, number, _with(group, kind, less))
+        )
+        if enough is not None:
+            where = _where(shape, number)
+            hints.append(f"{quantity - enough} {kind} fewer per task{where} ({enough} instead of {quantity})")
+    return hints
+
+
+def _fewer_tasks(capacity: Capacity, shape: Shape, number: int, group: GroupShape) -> list[str]:
+    def starts(count: int) -> bool:
+        return _starts(capacity, shape, number, msgspec.structs.replace(group, count=count, count_min=count))
+
+    enough = _last_true(range(1, group.count_min), starts)
+    if enough is None:
+        return []
+    fewer = group.count_min - enough
+    return [f"{_counted(fewer, 'task')} fewer{_where(shape, number)} ({enough} instead of {group.count_min})"]
+
+
+def _without_constraint(capacity: Capacity, shape: Shape, number: int, group: GroupShape) -> list[str]:
+    hints = []
+    for position, text in enumerate(group.constraints):
+        others = group.constraints[:position] + group.constraints[position + 1 :]
+        if _starts(capacity, shape, number, msgspec.structs.replace(group, constraints=others)):
+            hints.append(f"without the constraint {text!r}{_where(shape, number)}")
+    return hints
+
+
+def _more_nodes(capacity: Capacity, shape: Shape) -> list[str]:
+    """How many empty nodes of just the task's size are missing. With several groups that is not known: what one group
+    leaves of a node may be what another needs."""
+    if len(shape.body.groups) != 1:
+        return []
+    group = shape.body.groups[0]
+    if any(device_request_error(kind, quantity) for kind, quantity in group.resources):
+        return []
+    missing = group.count_min - capacity.table.tasks_fitting(capacity.table.fit_of(group))
+    if missing <= 0:
+        return []
+    labels = f" and labels that satisfy {', '.join(group.constraints)}" if group.constraints else ""
+    return [f"{_counted(missing, 'more node')} with {describe(group.resources)} free{labels}"]
+
+
+def _starts(capacity: Capacity, shape: Shape, number: int, group: GroupShape) -> bool:
+    """Whether the job could start now if this group were like that."""
+    groups = (*shape.body.groups[:number], group, *shape.body.groups[number + 1 :])
+    return capacity.place(make_shape(msgspec.structs.replace(shape.body, groups=groups))) is not None
+
+
+def _quantities_below(table: NodeTable, group: GroupShape, kind: str, quantity: int) -> list[int]:
+    """What the matching nodes have free of this kind, as far as it is less than the quantity; ascending."""
+    column = table.layout.column.get(kind)
+    if column is None:
+        return []
+    rows = [column]
+    if kind in table.layout.whole_column:
+        rows = [table.layout.share_column[kind], table.layout.whole_column[kind]]
+    values = np.unique(table.matrix()[rows][:, table.fit_of(group).mask.flags])
+    return [int(value) for value in values if 0 < value < quantity]
+
+
+def _with(group: GroupShape, kind: str, quantity: int) -> GroupShape:
+    return msgspec.structs.replace(group, resources=resources({**dict(group.resources), kind: quantity}))
+
+
+def _last_true(values: list[int] | range, holds: Callable[[int], bool]) -> int | None:
+    """The last of these ascending values for which `holds`, found by bisection; it holds for what is returned."""
+    known: int | None = None
+    low, high = 0, len(values)
+    while low < high:
+        middle = (low + high) // 2
+        if holds(values[middle]):
+            known = values[middle]
+            low = middle + 1
+        else:
+            high = middle
+    return known
+
+
+def _where(shape: Shape, number: int) -> str:
+    """Which group is meant, where there are several."""
+    return f" in groups[{number}]" if len(shape.body.groups) > 1 else ""
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

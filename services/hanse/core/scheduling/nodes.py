@@ -1,0 +1,299 @@
+"""One node's free capacity, and what one task needs of a node.
+
+A node's quantities stand in columns: first one for each kind of the region (free, in the kind's unit), then two for
+each device kind, because a sum does not tell whether a task fits: how much is free in whole devices, and the largest
+free share of one device. A task fits if every column that it checks has enough, which numpy can ask of all nodes.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hanse.core.model.errors import CallerFault
+from hanse.core.model.jobs import GroupShape
+from hanse.core.model.limits import DEVICE_UNIT
+from hanse.core.model.regions import Node
+from hanse.core.model.resources import Resources
+from hanse.core.scheduling.devices import (
+    choose_devices,
+    device_capacity_error,
+    device_family,
+    device_request_error,
+    first_indices,
+    shares_fitting,
+)
+
+# (kind, index) pairs, as in TaskPlacement.
+Devices = tuple[tuple[str, int], ...]
+
+# Slack is summed in shares of the region's largest node; 2^20 tells 1 MiB of 1 TiB apart.
+SLACK_UNIT = 1 << 20
+# Above every sum of slack: tasks that need no device go to nodes without devices first.
+DEVICES_PENALTY = 1 << 40
+# The score of a node that cannot take the task. Far above every other score, and room to add to it.
+BLOCKED = 1 << 62
+# Sums over a whole region must stay below BLOCKED in 64 bits.
+REGION_QUANTITY_MAX = 1 << 61
+# How many tasks that need nothing at all one node takes.
+EMPTY_TASKS_PER_NODE_MAX = 1 << 16
+
+
+class NodeError(CallerFault):
+    """A configured node that cannot be."""
+
+
+class Layout:
+    """Which column holds what, for all nodes of a region."""
+
+    def __init__(self, nodes: tuple[Node, ...]) -> None:
+        total: dict[str, int] = {}
+        peak: dict[str, int] = {}
+        for node in nodes:
+            for kind, quantity in node.capacity:
+                _refuse_capacity(node, kind, quantity)
+                total[kind] = total.get(kind, 0) + quantity
+                peak[kind] = max(peak.get(kind, 0), quantity)
+        for kind, quantity in total.items():
+            if quantity > REGION_QUANTITY_MAX:
+                raise NodeError(f"all nodes together have {kind}={quantity}, more than {REGION_QUANTITY_MAX}")
+        self.kinds = tuple(sorted(total))
+        self.column = {kind: number for number, kind in enumerate(self.kinds)}
+        self.peaks = tuple(peak[kind] for kind in self.kinds)
+        device_kinds = [kind for kind in self.kinds if device_family(kind)]
+        first = len(self.kinds)
+        self.whole_column = {kind: first + 2 * number for number, kind in enumerate(device_kinds)}
+        self.share_column = {kind: first + 2 * number + 1 for number, kind in enumerate(device_kinds)}
+        self.width = first + 2 * len(device_kinds)
+
+
+def _refuse_capacity(node: Node, kind: str, quantity: int) -> None:
+    if quantity < 0:
+        raise NodeError(f"node {node.name}: {kind}={quantity} is negative")
+    error = device_capacity_error(kind, quantity)
+    if error is not None:
+        raise NodeError(f"node {node.name}: {error}")
+
+
+class TaskNeed(msgspec.Struct, frozen=True, kw_only=True):
+    """What one task of a group needs of a node, compiled for a layout.
+
+    `checks` are (column, at least); `charges` (column, quantity) of kinds that are not devices; `devices` (kind, total
+    quantity, quantity of each device). `impossible`: no node of the region has such a thing.
+    """
+
+    resources: Resources
+    constraints: tuple[str, ...]
+    checks: tuple[tuple[int, int], ...]
+    charges: tuple[tuple[int, int], ...]
+    devices: tuple[tuple[str, int, int], ...]
+    impossible: bool = False
+
+
+def compile_need(layout: Layout, group: GroupShape) -> TaskNeed:
+    """The need of one task of this group."""
+    checks: list[tuple[int, int]] = []
+    charges: list[tuple[int, int]] = []
+    devices: list[tuple[str, int, int]] = []
+    impossible = False
+    for kind, quantity in group.resources:
+        if kind not in layout.column or device_request_error(kind, quantity) is not None:
+            impossible = True
+        elif not device_family(kind):
+            checks.append((layout.column[kind], quantity))
+            charges.append((layout.column[kind], quantity))
+        else:
+            columns = layout.whole_column if quantity >= DEVICE_UNIT else layout.share_column
+            checks.append((columns[kind], quantity))
+            devices.append((kind, quantity, min(quantity, DEVICE_UNIT)))
+    return TaskNeed(
+        resources=group.resources,
+        constraints=group.constraints,
+        checks=tuple(checks),
+        charges=tuple(charges),
+        devices=tuple(devices),
+        impossible=impossible,
+    )
+
+
+class NodeState:
+    """What is free on one node, and who is on it.
+
+    `stranded` holds allocations of an earlier life that the node as configured now has no room for. They keep the
+    whole node from taking more until enough has been released for all of them to fit.
+    """
+
+    __slots__ = ("_first_index", "_layout", "columns", "index", "jobs", "node", "shares", "slack", "stranded")
+
+    def __init__(self, layout: Layout, index: int, node: Node) -> None:
+        self._layout = layout
+        self._first_index = first_indices(node.capacity)
+        self.index = index
+        self.node = node
+        self.columns = [0] * layout.width
+        self.shares: dict[str, list[int]] = {}
+        for kind, quantity in node.capacity:
+            self.columns[layout.column[kind]] = quantity
+            if device_family(kind):
+                self.shares[kind] = [DEVICE_UNIT] * (quantity // DEVICE_UNIT)
+        # Job -> how many of its tasks are here.
+        self.jobs: dict[str, int] = {}
+        self.stranded: dict[str, list[tuple[TaskNeed, Devices]]] = {}
+        self.slack = 0
+        self._settle()
+
+    def copy(self) -> NodeState:
+        """A state for trying things out: who is on the node is left behind."""
+        twin = NodeState.__new__(NodeState)
+        twin._layout = self._layout
+        twin._first_index = self._first_index
+        twin.index = self.index
+        twin.node = self.node
+        twin.columns = self.columns.copy()
+        twin.shares = {kind: shares.copy() for kind, shares in self.shares.items()} if self.shares else {}
+        twin.jobs = {}
+        twin.stranded = dict(self.stranded)
+        twin.slack = self.slack
+        return twin
+
+    def emptied(self) -> NodeState:
+        """The node as if nothing were on it."""
+        return NodeState(self._layout, self.index, self.node)
+
+    def fits(self, need: TaskNeed) -> bool:
+        """Whether one more task with this need has room; labels are not looked at."""
+        return not self.stranded and self._has_room(need)
+
+    def _has_room(self, need: TaskNeed) -> bool:
+        if need.impossible:
+            return False
+        columns = self.columns
+        for column, quantity in need.checks:  # noqa: SIM110 - all() with a generator takes twice as long
+            if columns[column] < quantity:
+                return False
+        return True
+
+    def score(self, need: TaskNeed) -> int:
+        """Best fit: the least free capacity of all kinds first, in shares of the largest node; BLOCKED: no room.
+
+        The order of nodes by what is left *after* the task is the order before it, so the need matters only through
+        whether it fits and whether it wants devices.
+        """
+        if not self.fits(need):
+            return BLOCKED
+        return self.slack if need.devices or not self.shares else self.slack + DEVICES_PENALTY
+
+    def times(self, need: TaskNeed) -> int:
+        """How many tasks with this need have room together."""
+        if not self.fits(need):
+            return 0
+        columns = self.columns
+        counts = [columns[column] // quantity for column, quantity in need.charges]
+        counts += [shares_fitting(self.shares[kind], quantity) for kind, quantity, _ in need.devices]
+        return min(counts, default=EMPTY_TASKS_PER_NODE_MAX)
+
+    def choose(self, need: TaskNeed) -> Devices:
+        """The devices that a task gets here, if it is placed now. It must fit."""
+        if not need.devices:
+            return ()
+        chosen: list[tuple[str, int]] = []
+        for kind, quantity, _ in need.devices:
+            positions = choose_devices(self.shares[kind], quantity)
+            assert positions is not None, f"{self.node.name}: a task that fits must find its {kind}"
+            first = self._first_index[kind]
+            chosen += [(kind, first + position) for position in positions]
+        return tuple(chosen)
+
+    def accepts(self, need: TaskNeed, devices: Devices) -> bool:
+        """Whether a task has room here on exactly these devices, whatever is stranded."""
+        if not self._has_room(need):
+            return False
+        if not need.devices:
+            return not devices
+        if len({*devices}) != len(devices):
+            return False
+        each_of = {kind: each for kind, _, each in need.devices}
+        taken = dict.fromkeys(each_of, 0)
+        for kind, index in devices:
+            position = index - self._first_index.get(kind, 0)
+            shares = self.shares.get(kind, [])
+            if kind not in each_of or not 0 <= position < len(shares) or shares[position] < each_of[kind]:
+                return False
+            taken[kind] += each_of[kind]
+        return all(taken[kind] == quantity for kind, quantity, _ in need.devices)
+
+    def take(self, need: TaskNeed, devices: Devices) -> None:
+        """Book a task that is accepted."""
+        self._book(need, devices, -1)
+
+    def give_back(self, need: TaskNeed, devices: Devices) -> None:
+        """Free what `take` booked."""
+        self._book(need, devices, 1)
+
+    def _book(self, need: TaskNeed, devices: Devices, sign: int) -> None:
+        columns = self.columns
+        for column, quantity in need.charges:
+            columns[column] += sign * quantity
+        if devices:
+            each_of = {kind: each for kind, _, each in need.devices}
+            for kind, index in devices:
+                self.shares[kind][index - self._first_index[kind]] += sign * each_of[kind]
+        self._settle()
+
+    def _settle(self) -> None:
+        """Bring what is derived up to date."""
+        columns, layout = self.columns, self._layout
+        for kind, shares in self.shares.items():
+            columns[layout.column[kind]] = sum(shares)
+            columns[layout.whole_column[kind]] = shares.count(DEVICE_UNIT) * DEVICE_UNIT
+            columns[layout.share_column[kind]] = max(shares, default=0)
+        self.slack = sum(
+            [free * SLACK_UNIT // peak for free, peak in zip(columns, layout.peaks, strict=False)]
+        )
+
+    # -- who is here
+
+    def seat(self, job_id: str, need: TaskNeed, devices: Devices) -> bool:
+        """Book a task of this job. False: there is no room, so it is stranded."""
+        self.jobs[job_id] = self.jobs.get(job_id, 0) + 1
+        if self.accepts(need, devices):
+            self.take(need, devices)
+            return True
+        self.stranded.setdefault(job_id, []).append((need, devices))
+        return False
+
+    def unseat(self, job_id: str, need: TaskNeed, devices: Devices) -> None:
+        """Free one task of this job, then give room to what is stranded."""
+        left = self.jobs[job_id] - 1
+        if left:
+            self.jobs[job_id] = left
+        else:
+            del self.jobs[job_id]
+        waiting = self.stranded.get(job_id)
+        if waiting is not None and (need, devices) in waiting:
+            waiting.remove((need, devices))
+            if not waiting:
+                del self.stranded[job_id]
+        else:
+            self.give_back(need, devices)
+        if self.stranded:
+            self._seat_stranded()
+
+    def _seat_stranded(self) -> None:
+        """Book every stranded task that has room now, in the order in which they were found."""
+        waiting, self.stranded = self.stranded, {}
+        kept: dict[str, list[tuple[TaskNeed, Devices]]] = {}
+        for job_id, tasks in waiting.items():
+            for need, devices in tasks:
+                if self.accepts(need, devices):
+                    self.take(need, devices)
+                else:
+                    kept.setdefault(job_id, []).append((need, devices))
+        self.stranded = kept
+
+    def free(self) -> Resources:
+        """What is free, by kind; nothing while something is stranded, because nothing may be placed."""
+        if self.stranded:
+            return ()
+        return tuple(
+            (kind, free) for kind, free in zip(self._layout.kinds, self.columns, strict=False) if free
+        )

@@ -1,0 +1,172 @@
+"""What a shape lacks: why it can never run here, and what keeps it from running now."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hanse.core.effects import Blocker
+from hanse.core.model.jobs import GroupShape, Shape
+from hanse.core.model.limits import DEVICE_UNIT
+from hanse.core.model.resources import Resources
+from hanse.core.scheduling.devices import device_request_error
+from hanse.core.scheduling.selectors import SelectorError
+from hanse.core.scheduling.table import NodeTable
+from hanse.core.scheduling.trial import Trial
+
+# What a person can take in; the message says how many more there are.
+BLOCKER_NODES_MAX = 10
+# Nodes that are tried one by one for "if the jobs on this node ended"; each try is one placement.
+SINGLE_NODES_TRIED_MAX = 64
+
+CONSTRAINT = "CONSTRAINT"
+CAPACITY = "CAPACITY"
+
+
+def never_fits(empty: NodeTable, shape: Shape) -> str | None:
+    """Why nothing with this shape can run on these nodes, of which nothing is taken. None: it can."""
+    for number, group in enumerate(shape.body.groups):
+        why = _group_never_fits(empty, group)
+        if why is not None:
+            return f"groups[{number}]: {why}"
+    if Trial(empty).place(shape) is None:
+        return "its groups fit one by one but not together, even if every node were empty"
+    return None
+
+
+def _group_never_fits(empty: NodeTable, group: GroupShape) -> str | None:
+    for kind, quantity in group.resources:
+        error = device_request_error(kind, quantity)
+        if error is not None:
+            return error
+    try:
+        fit = empty.fit_of(group)
+    except SelectorError as error:
+        return f"constraint {error}"
+    if not fit.mask.count:
+        return (
+            f"no node satisfies {' and '.join(group.constraints)}"
+            if group.constraints
+            else "there are no nodes"
+        )
+    nodes = _matching(empty, group)
+    for kind, quantity in group.resources:
+        most, name = empty.most_free(fit, kind, quantity < DEVICE_UNIT)
+        if most < quantity:
+            largest = f"the most that one has is {most} ({name})" if most else "none of them has any"
+            return f"one task needs {kind}={quantity}; {nodes}, and {largest}"
+    room = empty.tasks_fitting(fit)
+    if not room:
+        return f"one task needs {describe(group.resources)}; {nodes}, and none has all of it"
+    if room < group.count_min:
+        wanted = f"{group.count_min} x {describe(group.resources)}"
+        return f"a gang of {wanted} needs room for {group.count_min} tasks; {nodes}, with room for {room} when empty"
+    return None
+
+
+def blockers(table: NodeTable, shape: Shape, never: str | None) -> tuple[Blocker, ...]:
+    """What keeps a shape that has no room now from starting; `never` is what `never_fits` says of it."""
+    if never is not None:
+        unmatched = [
+            group
+            for group in shape.body.groups
+            if group.constraints and not table.mask(group.constraints).count
+        ]
+        because = tuple(blocker for group in unmatched for blocker in _constraint_counts(table, group))
+        code = CONSTRAINT if unmatched else CAPACITY
+        return (Blocker(code=code, message=f"can never run in this region: {never}", because=because),)
+    short = [_group_shortfall(table, number, group) for number, group in enumerate(shape.body.groups)]
+    because = tuple(blocker for blocker in short if blocker is not None)
+    message = because[0].message if because else "its groups have room one by one, but not together"
+    names, advice = _nodes_to_empty(table, shape)
+    return (Blocker(code=CAPACITY, message=f"{message}; {advice}", nodes=names, because=because),)
+
+
+def _group_shortfall(table: NodeTable, number: int, group: GroupShape) -> Blocker | None:
+    """What this group alone lacks now."""
+    fit = table.fit_of(group)
+    room = table.tasks_fitting(fit)
+    if room >= group.count_min:
+        return None
+    nodes = _matching(table, group)
+    if room:
+        text = f"room for {room} of {group.count_min} tasks that each need {describe(group.resources)}"
+    else:
+        text = _scarcest(table, group)
+    because = _constraint_counts(table, group)
+    return Blocker(code=CAPACITY, message=f"groups[{number}]: {nodes}, {text}", because=because)
+
+
+def _scarcest(table: NodeTable, group: GroupShape) -> str:
+    """The first kind that no matching node has enough of, or that no node has all kinds together."""
+    fit = table.fit_of(group)
+    for kind, quantity in group.resources:
+        most, name = table.most_free(fit, kind, quantity < DEVICE_UNIT)
+        if most < quantity:
+            where = f"most free is {most} on {name}" if most else "none is free"
+            return f"none has {quantity} {kind} free for one task: {where}"
+    return f"none has {describe(group.resources)} free together"
+
+
+def _constraint_counts(table: NodeTable, group: GroupShape) -> tuple[Blocker, ...]:
+    """For each selector, how many nodes satisfy it."""
+    total = len(table.states)
+    return tuple(
+        Blocker(code=CONSTRAINT, message=f"{table.mask((text,)).count} of {total} nodes satisfy {text}")
+        for text in group.constraints
+    )
+
+
+def _nodes_to_empty(table: NodeTable, shape: Shape) -> tuple[tuple[str, ...], str]:
+    """Nodes whose jobs, if they ended, would leave room, and a sentence that says whether one or all of them."""
+    flags = np.logical_or.reduce([fit.mask.flags for fit in table.fits_of(shape)])
+    taken = [table.states[int(index)] for index in np.flatnonzero(flags)]
+    taken = sorted((state for state in taken if state.jobs), key=lambda state: (-state.slack, state.index))
+    order = [state.index for state in taken]
+    singles = [index for index in order[:SINGLE_NODES_TRIED_MAX] if _starts_without(table, shape, [index])]
+    if singles:
+        return _named(table, singles), "it would start if the jobs on any one of the named nodes ended"
+    needed = _fewest(table, shape, order)
+    more = len(needed) - BLOCKER_NODES_MAX
+    others = f" and on {more} others" if more > 0 else ""
+    return _named(table, needed), f"it would start if the jobs on all of the named nodes{others} ended"
+
+
+def _fewest(table: NodeTable, shape: Shape, order: list[int]) -> list[int]:
+    """A short list of nodes, from the front of `order`, that suffices if all of them are emptied; each is needed."""
+    enough, lacking = len(order), 0
+    while enough - lacking > 1:
+        middle = (enough + lacking) // 2
+        if _starts_without(table, shape, order[:middle]):
+            enough = middle
+        else:
+            lacking = middle
+    chosen = order[:enough]
+    if len(chosen) > SINGLE_NODES_TRIED_MAX:
+        return chosen
+    for index in list(chosen):
+        fewer = [other for other in chosen if other != index]
+        if _starts_without(table, shape, fewer):
+            chosen = fewer
+    return chosen
+
+
+def _starts_without(table: NodeTable, shape: Shape, indices: list[int]) -> bool:
+    """Whether the shape has room once these nodes are empty."""
+    trial = Trial(table)
+    for index in indices:
+        trial.empty(index)
+    return trial.place(shape) is not None
+
+
+def _named(table: NodeTable, indices: list[int]) -> tuple[str, ...]:
+    return tuple(table.states[index].node.name for index in indices[:BLOCKER_NODES_MAX])
+
+
+def _matching(table: NodeTable, group: GroupShape) -> str:
+    """How many nodes the constraints leave."""
+    return f"{table.fit_of(group).mask.count} of {len(table.states)} nodes match"
+
+
+def describe(wanted: Resources) -> str:
+    """A vector for people."""
+    return ", ".join(f"{kind}={quantity}" for kind, quantity in wanted) or "nothing"

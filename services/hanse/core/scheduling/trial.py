@@ -1,0 +1,90 @@
+"""Placing without consequences: tasks are booked on copies of the few nodes that they touch.
+
+The method, for any number of groups: first every group's least number of tasks, then as many more as are wanted, each
+group on its best-fitting nodes. Groups with the fewest nodes to choose from go first, then those with the largest
+tasks, since what is hardest to place must not find its places taken. For one group this finds a placement whenever
+there is one; for several it may miss one, as every method does that must answer within milliseconds.
+"""
+
+from __future__ import annotations
+
+from hanse.core.model.jobs import Allocation, Shape, TaskPlacement
+from hanse.core.scheduling.nodes import SLACK_UNIT, NodeState, TaskNeed
+from hanse.core.scheduling.table import Int64s, NodeTable, TaskFit, best_first
+
+
+class Trial:
+    """A region's nodes with what was placed here on top. Must not outlive the next change of the table."""
+
+    def __init__(self, table: NodeTable) -> None:
+        self._table = table
+        self._touched: dict[int, NodeState] = {}
+
+    def empty(self, index: int) -> None:
+        """Suppose that nothing runs on this node."""
+        self._touched[index] = self._table.states[index].emptied()
+
+    def place(self, shape: Shape) -> Allocation | None:
+        """Book one job with this shape. After None the trial is spoilt."""
+        fits = self._table.fits_of(shape)
+        groups = shape.body.groups
+        tasks: list[list[TaskPlacement]] = [[] for _ in groups]
+        order = sorted(range(len(groups)), key=lambda number: (*self._hardness(fits[number]), number))
+        for number in order:
+            tasks[number] = self._place_tasks(number, fits[number], groups[number].count_min)
+            if len(tasks[number]) < groups[number].count_min:
+                return None
+        for number in order:
+            more = groups[number].count - groups[number].count_min
+            if more > 0:
+                tasks[number] += self._place_tasks(number, fits[number], more)
+        return Allocation(tuple(placement for placed in tasks for placement in placed))
+
+    def place_some(self, group: int, fit: TaskFit, count: int) -> int:
+        """Book up to `count` tasks of one kind; how many had room."""
+        return len(self._place_tasks(group, fit, count))
+
+    def _hardness(self, fit: TaskFit) -> tuple[int, int]:
+        return fit.mask.count, -largest_share(self._table, fit.need)
+
+    def _place_tasks(self, group: int, fit: TaskFit, count: int) -> list[TaskPlacement]:
+        placed: list[TaskPlacement] = []
+        if count <= 0:
+            return placed
+        for index in best_first(self._scores(fit), count):
+            state = self._touch(index)
+            while len(placed) < count and state.fits(fit.need):
+                devices = state.choose(fit.need)
+                state.take(fit.need, devices)
+                placed.append(TaskPlacement(group, state.node.name, devices))
+            if len(placed) == count:
+                break
+        return placed
+
+    def _scores(self, fit: TaskFit) -> Int64s:
+        scores = self._table.scores(fit)
+        if not self._touched:
+            return scores
+        scores = scores.copy()
+        for index, state in self._touched.items():
+            if fit.mask.allowed[index]:
+                scores[index] = state.score(fit.need)
+        return scores
+
+    def _touch(self, index: int) -> NodeState:
+        state = self._touched.get(index)
+        if state is None:
+            state = self._table.states[index].copy()
+            self._touched[index] = state
+        return state
+
+
+def largest_share(table: NodeTable, need: TaskNeed) -> int:
+    """The task's dominant share of the region's largest node, in 2^-20."""
+    layout = table.layout
+    shares = [
+        quantity * SLACK_UNIT // layout.peaks[layout.column[kind]]
+        for kind, quantity in need.resources
+        if kind in layout.column and layout.peaks[layout.column[kind]]
+    ]
+    return max(shares, default=0)

@@ -1,0 +1,102 @@
+"""How long a job queued now will wait: a prediction for people and for choosing regions, never for safety.
+
+Work is capacity times time, kind by kind. What is ahead of a job, and what is still running, must be worked off by the
+region's whole capacity: the scarcest kind decides how long that takes. Fragmentation and the unknowable make this a
+lower bound in most cases; it is compared with other regions' predictions, which err the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from hanse.core.model.jobs import Job, Shape
+from hanse.core.model.resources import Resources, subtracted
+from hanse.core.model.time import SECOND_US, Now
+from hanse.core.scheduling.placement import Capacity
+from hanse.core.scheduling.queue import JobQueue
+
+# Nothing was ever observed and nobody estimated: a minute keeps an idle-looking region from seeming free for ever.
+RUN_US_DEFAULT = 60 * SECOND_US
+# The newest run counts an eighth, as in TCP's smoothed round-trip time (RFC 6298): some ten runs are remembered.
+MEAN_WEIGHT = 8
+# Shapes whose runs are remembered; about 150 bytes each.
+OBSERVED_SHAPES_MAX = 4096
+
+
+def smoothed_us(mean_us: int, observed_us: int) -> int:
+    """The exponentially weighted mean after one more observation."""
+    return mean_us + (observed_us - mean_us) // MEAN_WEIGHT
+
+
+def drain_time_us(work: Mapping[str, int], capacity: Resources) -> int:
+    """How long `capacity` takes to work off `work` (quantity x microseconds by kind), by the scarcest kind. Kinds that
+    the region does not have are left out: no prediction is right for what never runs here."""
+    return max((-(-work.get(kind, 0) // quantity) for kind, quantity in capacity), default=0)
+
+
+class WaitPredictor:
+    """Predicts waits from the queue, what is held, and how long jobs of a shape ran."""
+
+    def __init__(self, queue: JobQueue, capacity: Capacity) -> None:
+        self._queue = queue
+        self._capacity = capacity
+        self._mean_us: dict[bytes, int] = {}
+        self._mean_of_all_us = 0
+        self._queue_wait_us = 0
+        self._queue_wait_seen: tuple[int, int, int] | None = None
+        self._observations = 0
+
+    def observe_run(self, shape: Shape, run_us: int) -> None:
+        """A job with this shape held its capacity for so long."""
+        run_us = max(0, run_us)
+        self._observations += 1
+        known = self._mean_us.pop(shape.key, None)
+        if known is None and len(self._mean_us) >= OBSERVED_SHAPES_MAX:
+            del self._mean_us[next(iter(self._mean_us))]
+        self._mean_us[shape.key] = run_us if known is None else smoothed_us(known, run_us)
+        first = self._observations == 1
+        self._mean_of_all_us = run_us if first else smoothed_us(self._mean_of_all_us, run_us)
+
+    def run_us(self, shape: Shape) -> int:
+        """How long a job with this shape will run: as such jobs did, else as its user says, else as others did."""
+        observed = self._mean_us.get(shape.key)
+        if observed is not None:
+            return observed
+        if shape.body.runtime_estimate_us > 0:
+            return shape.body.runtime_estimate_us
+        return self._mean_of_all_us if self._observations else RUN_US_DEFAULT
+
+    def queue_wait_us(self) -> int:
+        """How long the last job of the queue will wait; 0 if nothing is queued. What the region publishes."""
+        seen = (self._queue.version, self._capacity.table.changes, self._observations)
+        if self._queue_wait_seen != seen:
+            self._queue_wait_seen = seen
+            ahead = ((queue.shape, len(queue.jobs)) for queue in self._queue.shapes())
+            self._queue_wait_us = self._wait_behind_us(ahead) if len(self._queue) else 0
+        return self._queue_wait_us
+
+    def wait_us(self, shape: Shape) -> int:
+        """How long a job with this shape would wait if it were queued now; 0 if it could start now."""
+        if not self._queue.depth_of(shape.key) and self._capacity.place(shape) is not None:
+            return 0
+        return self.queue_wait_us() if len(self._queue) else self._wait_behind_us(())
+
+    def predicted_start_wall_us(self, job: Job, now: Now) -> int:
+        """When a queued job will start, by the wall clock in microseconds; 0 if it never can here."""
+        if self._capacity.never_fits(job.shape) is not None:
+            return 0
+        ahead = [(queue.shape, count) for queue, count in self._queue.ahead_by_shape(job) if count]
+        if not ahead and self._capacity.place(job.shape) is not None:
+            return now.wall_us
+        return now.wall_us + self._wait_behind_us(ahead)
+
+    def _wait_behind_us(self, ahead: Iterable[tuple[Shape, int]]) -> int:
+        """The time until these jobs, and half of an average run of all that is held now, are worked off."""
+        total = self._capacity.capacity_total()
+        held_us = (self._mean_of_all_us if self._observations else RUN_US_DEFAULT) // 2
+        work = {kind: held * held_us for kind, held in subtracted(total, self._capacity.free_total())}
+        for shape, count in ahead:
+            weight_us = count * self.run_us(shape)
+            for kind, quantity in shape.total:
+                work[kind] = work.get(kind, 0) + quantity * weight_us
+        return drain_time_us(work, total)
