@@ -138,3 +138,79 @@ LOCATES_PER_SWEEP_MAX = 256
 LOCATE_SWEEP_US = 60 * 1_000_000
 # Verdicts of "can never fit" that are kept until the inventory changes.
 NEVER_FITS_MEMO_MAX = 1_024
+# Final jobs whose outcome the core can still tell without asking the ledger: some 15 MB.
+CLOSED_REMEMBERED_MAX = 100_000
+# Jobs accepted before their slot is free, if slots are expected to be free again within this time: a round trip of a
+# hop (offer, accept, two fsyncs) between distant regions.
+ACCEPT_AHEAD_US = 200_000
+ACCEPT_AHEAD_MAX = TRANSFERS_UNDECIDED_MAX
+
+# --- daemon ----------------------------------------------------------------------------------------------------------
+
+# What a region of the largest class holds; a range in a config that names more is a typing error.
+NODES_MAX = 100_000
+# A timer below a millisecond only heats the machine.
+TIMING_US_MIN = 1_000
+# Jobs and messages that wait for the driver. At 20,000 a second they are 2.5 s of work: more than callers wait for.
+INBOX_ITEMS_MAX = 50_000
+# Taken into one step: some 50 ms of core, for which the event loop stands still.
+STEP_ITEMS_MAX = 1_000
+# Steps that may be ahead of the disk. More would only make a failed transaction lose more work.
+STEPS_IN_FLIGHT_MAX = 8
+# The loop's clock stops while the machine sleeps and the region's does not; a timer that is due is seen this late.
+TIMER_WAIT_US_MAX = 1_000_000
+# Tells a caller when to come back after a refusal for load: about one full inbox later.
+RETRY_AFTER_MS = 1_000
+# How often a region may be rebuilt from its disk within REBUILD_WINDOW_US before the daemon gives up.
+REBUILDS_MAX = 3
+REBUILD_WINDOW_US = 60_000_000
+# Orders that wait for the executor: twice the tasks of the largest region.
+ORDERS_MAX = 200_000
+# Tasks handed to the executor in one call: a launch of more would delay a stop behind it.
+LAUNCH_TASKS_MAX = 256
+
+# Messages that wait for one peer: two full envelopes in flight and two that fill up.
+LINK_MESSAGES_MAX = 4 * ENVELOPE_MESSAGES_MAX
+# Of one envelope, by estimate: half of what the transport takes.
+ENVELOPE_BYTES_MAX = 4 * 1024 * 1024
+# An exchange is a receipt, not an answer: a peer that needs longer is frozen or far beyond its capacity.
+EXCHANGE_TIMEOUT_US = 2_000_000
+# What waited longer for a peer is worth nothing any more: every message that matters has a timer that sends it again.
+LINK_MESSAGE_AGE_US_MAX = 5_000_000
+LINK_BACKOFF_US_MIN = 50_000
+LINK_BACKOFF_US_MAX = 2_000_000
+
+# So large that a spec of 10 MB gets an answer that names it, not one of the transport's.
+RPC_BYTES_MAX = 16 * 1024 * 1024
+# Callers that set no deadline get this one; a longer one is cut to it. Streams live until their caller leaves.
+RPC_TIMEOUT_S_DEFAULT = 30.0
+RPC_TIMEOUT_S_MAX = 300.0
+# Unary calls in flight per listener: each holds a few KiB and a place in the inbox.
+RPCS_IN_FLIGHT_MAX = 4_096
+SUBMISSIONS_MAX = 1_000
+CANCELS_MAX = 1_000
+FILTER_JOB_IDS_MAX = 1_000
+PAGE_SIZE_MAX = 1_000
+PAGE_SIZE_DEFAULT = 100
+PAGE_TOKEN_LENGTH_MAX = 1_024
+# Regions asked at once for one list.
+FAN_OUT_MAX = 8
+# A proxied call leaves this much of its caller's time for the way back.
+PROXY_MARGIN_S = 0.1
+PROXY_TIMEOUT_S = 5.0
+
+# Each watcher holds at most WATCH_PENDING_JOBS_MAX changes of about 300 bytes.
+WATCHERS_MAX = 4_096
+# Changes kept for a stream that broke: seconds of a busy region, minutes of an ordinary one; about 30 MB.
+WATCH_HISTORY_MAX = 100_000
+# A watcher that has more waiting gets only the newest change of each job ...
+WATCH_PENDING_CHANGES_MAX = 2_000
+# ... and is dropped when even that is too many jobs.
+WATCH_PENDING_JOBS_MAX = 20_000
+WATCH_RESPONSE_CHANGES_MAX = 500
+
+HTTP_REQUEST_BYTES_MAX = 8 * 1024
+HTTP_TIMEOUT_S = 5.0
+HTTP_CONNECTIONS_MAX = 64
+# From SIGTERM to the end of the process: open calls get the first half.
+SHUTDOWN_TIMEOUT_S = 10.0

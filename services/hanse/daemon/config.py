@@ -1,0 +1,243 @@
+"""Reads a region's TOML file, and judges it whole: every problem is reported at once, with file, key and reason."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import msgspec
+
+from hanse.core.model import limits
+from hanse.core.model.regions import Member, Node, RegionConfig, Timings
+from hanse.core.model.resources import is_known_kind, resources
+from hanse.daemon.errors import ConfigError, Problem
+from hanse.daemon.settings import NodesTable, Settings
+from hanse.wire.checks import FieldRefused, check_label
+
+_RANGE = re.compile(r"\[(\d+)-(\d+)\]")
+_NODE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_PORT_MAX = 65_535
+
+
+class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration that was found right. `data_dir` is absolute."""
+
+    path: Path
+    data_dir: Path
+    settings: Settings
+    region: RegionConfig
+
+
+def load_config(path: Path) -> DaemonConfig:
+    """Raises ConfigError with all that is wrong."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([Problem(str(path), "", error.strerror or str(error))]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem(str(path), "", f"not TOML: {error}")]) from error
+    return make_config(path, document)
+
+
+def make_config(path: Path, document: dict[str, Any]) -> DaemonConfig:
+    """As `load_config`, for a document that was read already."""
+    problems = [Problem(str(path), key, reason) for key, reason in _misfits(document, Settings, "")]
+    if problems:
+        raise ConfigError(problems)
+    settings = msgspec.convert(document, Settings)
+    problems = [Problem(str(path), key, reason) for key, reason in _contradictions(settings)]
+    if problems:
+        raise ConfigError(problems)
+    return DaemonConfig(
+        path=path,
+        data_dir=(path.parent / settings.region.data_dir).resolve(),
+        settings=settings,
+        region=_region_config(settings),
+    )
+
+
+def _region_config(settings: Settings) -> RegionConfig:
+    region = settings.region
+    return RegionConfig(
+        name=region.name,
+        cluster_id=region.cluster_id,
+        roster_epoch=region.roster_epoch,
+        members=tuple(
+            Member(
+                name=member.name,
+                peer_address=member.peer_address,
+                public_address=member.public_address or "",
+            )
+            for member in settings.members
+        ),
+        nodes=tuple(node for table in settings.nodes for node in _nodes(table)),
+        tiers=region.tiers,
+        resource_kinds=region.resource_kinds,
+        datasets=region.datasets,
+        price=region.price,
+        power=region.power,
+        queue_depth_max=settings.limits.queue_depth_max,
+        timings=settings.timings,
+    )
+
+
+def _nodes(table: NodesTable) -> Iterator[Node]:
+    for name in expanded(table.name):
+        yield Node(
+            name=name,
+            node_class=table.node_class,
+            capacity=resources(table.resources),
+            labels=tuple(sorted(table.labels.items())),
+        )
+
+
+def expanded(pattern: str) -> list[str]:
+    """Node names of a pattern: "n[1-3]" is n1, n2, n3; leading zeros are kept. Raises ValueError."""
+    match = _RANGE.search(pattern)
+    if match is None:
+        if _NODE_NAME.fullmatch(pattern) is None or len(pattern) > limits.NAME_LENGTH_MAX:
+            raise ValueError(f"{pattern!r} is not a node name")
+        return [pattern]
+    first, last = int(match[1]), int(match[2])
+    if not first <= last < first + limits.NODES_MAX:
+        raise ValueError(f"{match[0]} is no range of 1 to {limits.NODES_MAX} nodes")
+    width = len(match[1]) if match[1].startswith("0") else 0
+    head, tail = pattern[: match.start()], pattern[match.end() :]
+    return [name for n in range(first, last + 1) for name in expanded(f"{head}{n:0{width}d}{tail}")]
+
+
+# --- what is wrong: by type ------------------------------------------------------------------------------------------
+
+
+def _misfits(value: Any, kind: Any, key: str) -> Iterator[tuple[str, str]]:
+    """Every place in which `value` is not a `kind`. (msgspec itself stops at the first.)"""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        if isinstance(value, dict):
+            yield from _table_misfits(value, kind, key)
+        else:
+            yield key, "must be a table"
+    elif get_origin(kind) is tuple and _is_struct(get_args(kind)[0]):
+        if isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from _misfits(item, get_args(kind)[0], f"{key}[{index}]")
+        else:
+            yield key, f"must be an array of tables ([[{key}]])"
+    else:
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            yield key, str(error)
+
+
+def _table_misfits(value: dict[str, Any], kind: type[msgspec.Struct], key: str) -> Iterator[tuple[str, str]]:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    prefix = f"{key}." if key else ""
+    for name in value.keys() - fields.keys():
+        yield f"{prefix}{name}", f"unknown key; there are {', '.join(sorted(fields))}"
+    for name, field in fields.items():
+        if name in value:
+            yield from _misfits(value[name], field.type, f"{prefix}{name}")
+        elif field.required:
+            yield f"{prefix}{name}", "required"
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+# --- what is wrong: by meaning ---------------------------------------------------------------------------------------
+
+
+def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
+    yield from _member_problems(settings)
+    yield from _listen_problems(settings)
+    yield from _node_problems(settings)
+    yield from _duplicates("region.tiers", settings.region.tiers)
+    if not settings.region.tiers:
+        yield "region.tiers", "at least one"
+    if not settings.region.data_dir:
+        yield "region.data_dir", "required"
+    yield from _timing_problems(settings.timings)
+
+
+def _member_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    members = settings.members
+    yield from _duplicates("members.name", (member.name for member in members))
+    yield from _duplicates(
+        "members.peer_address / public_address",
+        (
+            address
+            for member in members
+            for address in (member.peer_address, member.public_address)
+            if address is not None
+        ),
+    )
+    for index, member in enumerate(members):
+        yield from _port_problems(f"members[{index}].peer_address", member.peer_address)
+        yield from _port_problems(f"members[{index}].public_address", member.public_address)
+    if settings.region.name not in {member.name for member in members}:
+        yield "region.name", f"{settings.region.name!r} is not among [[members]]"
+
+
+def _listen_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    listen = settings.listen
+    addresses = {"public": listen.public, "peers": listen.peers, "http": listen.http}
+    for name, address in addresses.items():
+        yield from _port_problems(f"listen.{name}", address)
+    # Port 0 lets the system choose, so that it cannot clash.
+    chosen = [address for address in addresses.values() if address is not None and not address.endswith(":0")]
+    yield from _duplicates("listen", chosen)
+
+
+def _node_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    declared = frozenset(settings.region.resource_kinds)
+    names: list[str] = []
+    for index, table in enumerate(settings.nodes):
+        key = f"nodes[{index}]"
+        try:
+            names += expanded(table.name)
+        except ValueError as error:
+            yield f"{key}.name", str(error)
+        if not any(table.resources.values()):
+            yield f"{key}.resources", "a node without any capacity runs nothing"
+        for kind in table.resources:
+            if not is_known_kind(kind, declared):
+                yield f"{key}.resources.{kind}", "neither built in nor in region.resource_kinds"
+        for label, value in table.labels.items():
+            try:
+                check_label(f"{key}.labels", label, value)
+            except FieldRefused as refusal:
+                yield refusal.field, refusal.message
+    if len(names) > limits.NODES_MAX:
+        yield "nodes", f"{len(names)} nodes; at most {limits.NODES_MAX}"
+    yield from _duplicates("nodes.name", names)
+
+
+def _timing_problems(timings: Timings) -> Iterator[tuple[str, str]]:
+    for name in timings.__struct_fields__:
+        if getattr(timings, name) < 0:
+            yield f"timings.{name}", "must not be negative"
+    for name in (
+        "gossip_interval_us",
+        "commit_retry_us",
+        "report_retry_us",
+        "hello_retry_us",
+        "offer_deadline_us",
+    ):
+        if getattr(timings, name) < limits.TIMING_US_MIN:
+            yield f"timings.{name}", f"at least {limits.TIMING_US_MIN}"
+
+
+def _port_problems(key: str, address: str | None) -> Iterator[tuple[str, str]]:
+    if address is not None and int(address.rsplit(":", 1)[1]) > _PORT_MAX:
+        yield key, f"no port above {_PORT_MAX}"
+
+
+def _duplicates(key: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield key, f"{name!r} is given {count} times"

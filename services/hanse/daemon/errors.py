@@ -1,0 +1,115 @@
+"""What goes wrong in the daemon, and the gRPC status that each of it is to a caller.
+
+HanseError
++-- CallerFault
+|   +-- ConfigError           the configuration cannot be right
+|   +-- RequestRefused        one request cannot be right, or is not done; carries status, field and retry hint
++-- EnvironmentFault
+    +-- RegionUnreachable     the region that must answer does not                              UNAVAILABLE
+    +-- DriverOverloaded      the inbox is full                                          RESOURCE_EXHAUSTED
+    +-- DriverInterrupted     the region is being rebuilt or shut down                          UNAVAILABLE
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: N818 -- as in core.model.errors.
+import grpc
+import msgspec
+
+from hanse.core.effects import Refused
+from hanse.core.model.errors import CallerFault, EnvironmentFault
+from hanse.core.model.limits import RETRY_AFTER_MS
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One thing that is wrong with a configuration."""
+
+    file: str
+    key: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.key}: {self.reason}" if self.key else f"{self.file}: {self.reason}"
+
+
+class ConfigError(CallerFault):
+    """Everything that is wrong with a configuration, at once."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class RequestRefused(CallerFault):
+    """A typed "no" to a whole request."""
+
+    def __init__(
+        self, status: grpc.StatusCode, message: str, *, field: str = "", retry_after_ms: int = 0
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.field = field
+        self.retry_after_ms = retry_after_ms
+
+
+class RegionUnreachable(EnvironmentFault):
+    """The region that must answer cannot be reached now."""
+
+    def __init__(self, region: str, detail: str) -> None:
+        super().__init__(f"region {region} cannot be reached: {detail}")
+        self.region = region
+
+
+class DriverOverloaded(EnvironmentFault):
+    """The region has more to do than it may have waiting."""
+
+
+class DriverInterrupted(EnvironmentFault):
+    """The region is being rebuilt from its disk, or is shutting down: what became of the request is not known."""
+
+
+_STATUS_OF_REFUSAL = {
+    "INVALID": grpc.StatusCode.INVALID_ARGUMENT,
+    "KEY_CONFLICT": grpc.StatusCode.ALREADY_EXISTS,
+    "NEVER_FITS": grpc.StatusCode.FAILED_PRECONDITION,
+    "UNIMPLEMENTED": grpc.StatusCode.UNIMPLEMENTED,
+    "EXHAUSTED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "NOT_FOUND": grpc.StatusCode.NOT_FOUND,
+    "TERMINAL": grpc.StatusCode.FAILED_PRECONDITION,
+    "UNREACHABLE": grpc.StatusCode.UNAVAILABLE,
+}
+
+
+def refused_request(refused: Refused) -> RequestRefused:
+    """A refusal of the core, where a whole request gets no other answer."""
+    return RequestRefused(
+        _STATUS_OF_REFUSAL[refused.code],
+        refused.message,
+        field=refused.field,
+        retry_after_ms=refused.retry_after_ms,
+    )
+
+
+def as_refusal(error: CallerFault | EnvironmentFault) -> RequestRefused:
+    """What a caller is told of `error`."""
+    match error:
+        case RequestRefused():
+            return error
+        case DriverOverloaded():
+            status = grpc.StatusCode.RESOURCE_EXHAUSTED
+        case CallerFault():
+            return RequestRefused(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        case _:
+            status = grpc.StatusCode.UNAVAILABLE
+    return RequestRefused(status, str(error), retry_after_ms=RETRY_AFTER_MS)
+
+
+def not_found(message: str, field: str = "job_id") -> RequestRefused:
+    """No such job, region, ..."""
+    return RequestRefused(grpc.StatusCode.NOT_FOUND, message, field=field)
+
+
+def invalid(field: str, message: str) -> RequestRefused:
+    """A field of a request cannot be right."""
+    return RequestRefused(grpc.StatusCode.INVALID_ARGUMENT, f"{field}: {message}", field=field)

@@ -1,0 +1,113 @@
+"""A region's configuration file as types: one Struct for each TOML table. `config.py` reads and judges it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from hanse.core.model import limits
+from hanse.core.model.regions import Timings
+
+RegionName = Annotated[
+    str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=limits.REGION_NAME_LENGTH_MAX)
+]
+Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=128)]
+Address = Annotated[str, Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$", max_length=256)]
+Kind = Annotated[
+    str, Meta(pattern=r"^[a-z0-9]([a-z0-9._/-]*[a-z0-9])?$", max_length=limits.RESOURCE_KIND_LENGTH_MAX)
+]
+Quantity = Annotated[int, Meta(ge=0, le=limits.QUANTITY_MAX)]
+Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Thousandths = Annotated[int, Meta(ge=1, le=1_000_000)]
+Ratio = Annotated[float, Meta(ge=0, le=1)]
+
+
+class RegionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[region]: who this is. `data_dir` is relative to the file."""
+
+    name: RegionName
+    cluster_id: Word
+    data_dir: str
+    roster_epoch: Count = 1
+    tiers: tuple[Word, ...] = ("premium", "standard", "basic")
+    # Kinds of resources beyond the built-in ones, as specs may ask for them.
+    resource_kinds: tuple[Kind, ...] = ()
+    datasets: tuple[str, ...] = ()
+    price: Thousandths = 1000
+    power: Thousandths = 1000
+
+
+class ListenTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[listen]: where. `public` for callers, `peers` for the other regions, `http` for metrics and health."""
+
+    public: Address
+    peers: Address
+    http: Address | None = None
+
+
+class MemberTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[[members]]: a region of the league; this one too. Addresses are those by which the others reach it."""
+
+    name: RegionName
+    peer_address: Address
+    public_address: Address | None = None
+
+
+class NodesTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[[nodes]]: machines that are alike. "n[01-16]" names sixteen."""
+
+    name: str
+    # "class" in the file.
+    node_class: Word = msgspec.field(name="class")
+    resources: dict[Kind, Quantity]
+    labels: dict[str, str] = {}
+
+
+class ExecutorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[executor]: what runs the tasks. `duration_us` only for "simulated": how long each task takes."""
+
+    kind: Literal["local", "simulated"] = "local"
+    log_bytes_max: Annotated[int, Meta(ge=4096, le=1 << 40)] = 16 * 1024 * 1024
+    duration_us: Annotated[int, Meta(ge=0, le=86_400_000_000)] = 0
+
+
+class LimitsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[limits]: bounds that depend on the machine. `inbox_items_max` counts jobs and messages."""
+
+    queue_depth_max: Count = 1_000_000
+    inbox_items_max: Count = limits.INBOX_ITEMS_MAX
+    watchers_max: Count = limits.WATCHERS_MAX
+
+
+class RetentionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[retention]: how long final jobs are kept, and how large the ledger may grow."""
+
+    age_s: Count = 7 * 86_400
+    ledger_bytes_max: Annotated[int, Meta(ge=1 << 20)] = 8 << 30
+    # Below this much free space the region takes no new work.
+    disk_free_bytes_min: Annotated[int, Meta(ge=0)] = 256 << 20
+
+
+class TelemetryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[telemetry]. Traces are exported only where `otlp_endpoint` says where to."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    trace_sample_ratio: Ratio = 0.01
+    otlp_endpoint: str = ""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    region: RegionTable
+    listen: ListenTable
+    members: tuple[MemberTable, ...]
+    nodes: tuple[NodesTable, ...]
+    executor: ExecutorTable = ExecutorTable()
+    limits: LimitsTable = LimitsTable()
+    retention: RetentionTable = RetentionTable()
+    telemetry: TelemetryTable = TelemetryTable()
+    # Microseconds; the defaults suit production and development alike.
+    timings: Timings = Timings()
