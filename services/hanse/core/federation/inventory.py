@@ -45,9 +45,8 @@ class Inventory:
         self._records: dict[str, RegionRecord] = {}
         # In order of name, as digests are: two digests of the same regions compare position by position.
         self._stamps: dict[str, DigestEntry] = {}
+        self._in_order = True
         self._heard_us: dict[str, int] = {}
-        self._advanced: dict[str, int] = {}
-        self._advances = 0
         self._digest: Digest | None = ()
         self._own_seen = (0, 0)
         self.refused = 0
@@ -58,7 +57,7 @@ class Inventory:
 
     def records(self) -> tuple[RegionRecord, ...]:
         """All records, in order of name."""
-        return tuple(self._records[region] for region in self._stamps)
+        return tuple(self._records[stamp[0]] for stamp in self.digest())
 
     def heard_mono_us(self, region: str) -> int | None:
         """When this region's record last advanced here; None: there is none."""
@@ -87,7 +86,7 @@ class Inventory:
         stamps = self._stamps
         for record in records:
             held = stamps.get(record.region)
-            if held is not None and (record.incarnation, record.version) <= held[1:]:
+            if held is not None and not is_newer(record, held):
                 continue
             if record.region == self.own_region:
                 self._own_seen = max(self._own_seen, record.stamp)
@@ -101,6 +100,9 @@ class Inventory:
     def digest(self) -> Digest:
         """The stamps of all records, in order of name; the same object until a record advances."""
         if self._digest is None:
+            if not self._in_order:
+                self._stamps = dict(sorted(self._stamps.items()))
+                self._in_order = True
             self._digest = tuple(self._stamps.values())
         return self._digest
 
@@ -109,7 +111,7 @@ class Inventory:
         mine = self.digest()
         if len(mine) == len(digest):
             pairs = list(compress(zip(mine, digest, strict=True), map(ne, mine, digest)))
-            if all(held[0] == theirs[0] for held, theirs in pairs):
+            if not [True for held, theirs in pairs if held[0] != theirs[0]]:
                 return self._difference(pairs)
         return self._difference(_joined(mine, digest))
 
@@ -125,7 +127,7 @@ class Inventory:
 
     def pack(self, regions: list[str], bytes_max: int = DELTA_BYTES_MAX) -> tuple[RegionRecord, ...]:
         """The records of these regions, latest news first, at least one and as many as fit into `bytes_max`."""
-        latest_first = sorted(regions, key=self._advanced.__getitem__, reverse=True)
+        latest_first = sorted(regions, key=self._heard_us.__getitem__, reverse=True)
         packed: list[RegionRecord] = []
         room = bytes_max
         for region in latest_first[:RECORDS_MAX]:
@@ -138,15 +140,12 @@ class Inventory:
 
     def _store(self, record: RegionRecord, now: Now) -> None:
         region = record.region
-        is_new = region not in self._stamps
+        if region not in self._stamps:
+            self._in_order = False
         self._records[region] = record
         self._stamps[region] = (region, record.incarnation, record.version)
         self._heard_us[region] = now.mono_us
-        self._advances += 1
-        self._advanced[region] = self._advances
         self._digest = None
-        if is_new:
-            self._stamps = dict(sorted(self._stamps.items()))
 
     def _difference(self, pairs: list[tuple[DigestEntry, DigestEntry]]) -> Difference:
         ahead, behind = [], []
@@ -159,6 +158,14 @@ class Inventory:
                 else:
                     behind.append(held)
         return Difference(ahead, behind)
+
+
+def is_newer(record: RegionRecord, held: DigestEntry) -> bool:
+    """Whether the record's stamp is larger than the one held. (Spelt out: this is asked more often than anything.)"""
+    incarnation = held[1]
+    return record.incarnation > incarnation or (
+        record.incarnation == incarnation and record.version > held[2]
+    )
 
 
 def _joined(mine: Digest, theirs: Digest) -> list[tuple[DigestEntry, DigestEntry]]:

@@ -130,9 +130,10 @@ class Peers:
         peer.heard_us = mono_us
         peer.sign_us = attentive_us
         if peer.link is not Link.UP:
+            if self.lost.pop(peer.name, None) is not None:
+                self._partners = None
             peer.failed = False
             peer.link = Link.UP
-            self.lost.pop(peer.name, None)
             self._change(peer, TRANSITIONS[peer.liveness, Evidence.SIGN], mono_us)
 
     def on_news(self, peer: Peer, mono_us: int, attentive_us: int) -> None:
@@ -147,6 +148,7 @@ class Peers:
         if peer.link is not Link.DOWN:
             peer.link = Link.DOWN
             self.lost[peer.name] = peer
+            self._partners = None
             self._change(peer, peer.liveness, mono_us)
 
     def on_failed(self, peer: Peer) -> None:
@@ -175,7 +177,7 @@ class Peers:
         )
         self.changes.append(change)
         peer.liveness = after
-        self._alive = self._reachable = self._partners = None
+        self._alive = self._reachable = None
 
 
 def is_reachable(peer: Peer) -> bool:
