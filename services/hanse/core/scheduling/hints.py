@@ -5,6 +5,7 @@ Each hint is enough by itself. They are found by asking, so they cost some dozen
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import msgspec
@@ -41,9 +42,8 @@ def _fewer_resources(capacity: Capacity, shape: Shape, number: int, group: Group
     hints = []
     for kind, quantity in group.resources:
         candidates = _quantities_below(capacity.table, group, kind, quantity)
-        enough = _last_true(
-            candidates, lambda less, kind=kind: _starts(capacity, shape, number, _with(group, kind, less))
-        )
+        starts = functools.partial(_starts_with, capacity, shape, number, kind)
+        enough = _last_true(candidates, starts)
         if enough is not None:
             where = _where(shape, number)
             hints.append(f"{quantity - enough} {kind} fewer per task{where} ({enough} instead of {quantity})")
@@ -91,6 +91,13 @@ def _starts(capacity: Capacity, shape: Shape, number: int, group: GroupShape) ->
     return capacity.place(make_shape(msgspec.structs.replace(shape.body, groups=groups))) is not None
 
 
+def _starts_with(capacity: Capacity, shape: Shape, number: int, kind: str, quantity: int) -> bool:
+    """Whether the job could start now if a task of this group wanted only so much of this kind."""
+    group = shape.body.groups[number]
+    less = resources({**dict(group.resources), kind: quantity})
+    return _starts(capacity, shape, number, msgspec.structs.replace(group, resources=less))
+
+
 def _quantities_below(table: NodeTable, group: GroupShape, kind: str, quantity: int) -> list[int]:
     """What the matching nodes have free of this kind, as far as it is less than the quantity; ascending."""
     column = table.layout.column.get(kind)
@@ -101,10 +108,6 @@ def _quantities_below(table: NodeTable, group: GroupShape, kind: str, quantity: 
         rows = [table.layout.share_column[kind], table.layout.whole_column[kind]]
     values = np.unique(table.matrix()[rows][:, table.fit_of(group).mask.flags])
     return [int(value) for value in values if 0 < value < quantity]
-
-
-def _with(group: GroupShape, kind: str, quantity: int) -> GroupShape:
-    return msgspec.structs.replace(group, resources=resources({**dict(group.resources), kind: quantity}))
 
 
 def _last_true(values: list[int] | range, holds: Callable[[int], bool]) -> int | None:

@@ -38,6 +38,11 @@ class ShapeQueue:
         self.entry: _Entry | None = None
 
 
+def _serving_key(queue: ShapeQueue) -> tuple[int, int, int, str]:
+    first = queue.jobs.first
+    return (*queue.level, first.order_us, first.id)
+
+
 class JobQueue:
     """All queued jobs of a region. `tiers` go from first served to last; unknown tiers come after them.
 
@@ -170,6 +175,11 @@ class JobQueue:
         """The first `limit` jobs with this shape, in order."""
         queue = self._shapes.get(shape_key)
         return queue.jobs.head(limit) if queue is not None else []
+
+    def first_shapes(self, limit: int) -> list[Shape]:
+        """The first `limit` shapes in the order in which their first jobs will be served."""
+        queues = heapq.nsmallest(limit, self._shapes.values(), key=_serving_key)
+        return [queue.shape for queue in queues]
 
     def oldest(self) -> Job | None:
         """The job that has waited longest."""

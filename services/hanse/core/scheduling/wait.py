@@ -34,6 +34,14 @@ def drain_time_us(work: Mapping[str, int], capacity: Resources) -> int:
     return max((-(-work.get(kind, 0) // quantity) for kind, quantity in capacity), default=0)
 
 
+def completions(held: Resources, wanted: Resources, mean_us: int, within_us: int) -> int:
+    """How many jobs that want `wanted` fit into what will be released of `held` within a time, if what is held now is
+    held for `mean_us` on average."""
+    have = dict(held)
+    freed = [have.get(kind, 0) * within_us // (max(1, mean_us) * quantity) for kind, quantity in wanted]
+    return min(freed, default=0)
+
+
 class WaitPredictor:
     """Predicts waits from the queue, what is held, and how long jobs of a shape ran."""
 
@@ -64,7 +72,7 @@ class WaitPredictor:
             return observed
         if shape.body.runtime_estimate_us > 0:
             return shape.body.runtime_estimate_us
-        return self._mean_of_all_us if self._observations else RUN_US_DEFAULT
+        return self._mean_held_us()
 
     def queue_wait_us(self) -> int:
         """How long the last job of the queue will wait; 0 if nothing is queued. What the region publishes."""
@@ -75,11 +83,15 @@ class WaitPredictor:
             self._queue_wait_us = self._wait_behind_us(ahead) if len(self._queue) else 0
         return self._queue_wait_us
 
-    def wait_us(self, shape: Shape) -> int:
+    def predicted_wait_us(self, shape: Shape) -> int:
         """How long a job with this shape would wait if it were queued now; 0 if it could start now."""
         if not self._queue.depth_of(shape.key) and self._capacity.place(shape) is not None:
             return 0
         return self.queue_wait_us() if len(self._queue) else self._wait_behind_us(())
+
+    def completions_within(self, shape: Shape, within_us: int) -> int:
+        """How many jobs with this shape could start within this time on what running jobs will have given back."""
+        return completions(self._held(), shape.total, self._mean_held_us(), within_us)
 
     def predicted_start_wall_us(self, job: Job, now: Now) -> int:
         """When a queued job will start, by the wall clock in microseconds; 0 if it never can here."""
@@ -92,11 +104,16 @@ class WaitPredictor:
 
     def _wait_behind_us(self, ahead: Iterable[tuple[Shape, int]]) -> int:
         """The time until these jobs, and half of an average run of all that is held now, are worked off."""
-        total = self._capacity.capacity_total()
-        held_us = (self._mean_of_all_us if self._observations else RUN_US_DEFAULT) // 2
-        work = {kind: held * held_us for kind, held in subtracted(total, self._capacity.free_total())}
+        held_us = self._mean_held_us() // 2
+        work = {kind: held * held_us for kind, held in self._held()}
         for shape, count in ahead:
             weight_us = count * self.run_us(shape)
             for kind, quantity in shape.total:
                 work[kind] = work.get(kind, 0) + quantity * weight_us
-        return drain_time_us(work, total)
+        return drain_time_us(work, self._capacity.capacity_total())
+
+    def _held(self) -> Resources:
+        return subtracted(self._capacity.capacity_total(), self._capacity.free_total())
+
+    def _mean_held_us(self) -> int:
+        return self._mean_of_all_us if self._observations else RUN_US_DEFAULT
