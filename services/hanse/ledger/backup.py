@@ -1,0 +1,115 @@
+"""Copies of a ledger: made while it is in use, verified before they are trusted, restored onto an empty place.
+
+VACUUM INTO rather than SQLite's backup API: the latter starts over whenever somebody else commits.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+from hanse.core.model.regions import Position
+from hanse.ledger.anchor import sync_directory
+from hanse.ledger.boot import APPLICATION_ID, quick_check
+from hanse.ledger.connection import connect_read_only
+from hanse.ledger.errors import LedgerRefused, RefusedKind, translated
+from hanse.ledger.lock import DaemonLock
+from hanse.ledger.migrate import refuse_newer, schema_version
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sound copy holds."""
+
+    ledger_id: str
+    region: str
+    position: Position
+    schema_version: int
+    jobs: int
+    size_bytes: int
+
+
+def backup(connection: sqlite3.Connection, target: Path) -> Verified:
+    """Copy the ledger that `connection` reads to a new file, durably; the file appears only when it is whole.
+
+    Raises FileExistsError, LedgerFailed (no space), LedgerRefused (the copy is not sound).
+    """
+    if target.exists():
+        raise FileExistsError(f"{target} exists")
+    scratch = target.with_name(f"{target.name}.partial")
+    scratch.unlink(missing_ok=True)
+    try:
+        # The copy is a database of its own; this connection still can't change the ledger, which was opened read-only.
+        connection.execute("PRAGMA query_only = OFF")
+        connection.execute("VACUUM INTO ?", (str(scratch),))
+        _sync(scratch)
+        verified = verify(scratch)
+        scratch.rename(target)
+        sync_directory(target.parent)
+    except sqlite3.Error as error:
+        raise translated(error, "backup") from error
+    finally:
+        scratch.unlink(missing_ok=True)
+    return verified
+
+
+def verify(path: Path) -> Verified:
+    """Read a copy that nobody has open, whole, and check every index against its table. Raises LedgerRefused."""
+    try:
+        with closing(connect_read_only(path, immutable=True)) as connection:
+            if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                raise LedgerRefused(RefusedKind.NOT_A_LEDGER, f"{path} is not a ledger")
+            refuse_newer(connection)
+            quick_check(connection, "integrity_check")
+            return _described(connection, path)
+    except sqlite3.DatabaseError as error:
+        raise LedgerRefused(RefusedKind.CORRUPT, f"{path} is not a sound ledger: {error}") from error
+
+
+def restore(copy: Path, path: Path) -> Verified:
+    """Put a verified copy where a region's ledger is to be; refuses to replace one.
+
+    What the region did after the copy was made is lost, and its peers know more of it than it does: the anchor and the
+    peers tell it so when it starts. Raises FileExistsError, LedgerRefused, OSError.
+    """
+    lock = DaemonLock(path)
+    try:
+        leftovers = [path, *(path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm"))]
+        for leftover in leftovers:
+            if leftover.exists():
+                raise FileExistsError(f"{leftover} exists: move it away first")
+        scratch = path.with_name(f"{path.name}.restoring")
+        shutil.copyfile(copy, scratch)
+        _sync(scratch)
+        verified = verify(scratch)
+        scratch.rename(path)
+        sync_directory(path.parent)
+    finally:
+        lock.release()
+    return verified
+
+
+def _described(connection: sqlite3.Connection, path: Path) -> Verified:
+    ledger_id, region, incarnation, sequence = connection.execute(
+        "SELECT ledger_id, region, incarnation, write_sequence FROM ledger"
+    ).fetchone()
+    return Verified(
+        ledger_id=ledger_id,
+        region=region,
+        position=Position(incarnation, sequence),
+        schema_version=schema_version(connection),
+        jobs=connection.execute("SELECT count(*) FROM jobs").fetchone()[0],
+        size_bytes=path.stat().st_size,
+    )
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,196 @@
+"""What a Region is rebuilt from.
+
+Equal values are shared (tenants, reasons, paths, equal specs), and the client keys of open jobs are those jobs' own
+strings: 100,000 queued jobs must fit into a modest machine.
+"""
+
+from __future__ import annotations
+
+import gc
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import msgspec
+
+from hanse.core.effects import (
+    ChannelRow,
+    DecisionRow,
+    IntentRow,
+    JobRow,
+    OutboundRow,
+    PeerSeenRow,
+    Snapshot,
+)
+from hanse.core.model.jobs import (
+    Allocation,
+    Job,
+    Reason,
+    ReasonCode,
+    RemoteView,
+    Shape,
+    ShapeBody,
+    make_shape,
+)
+from hanse.core.model.lifecycle import JobState
+
+# The predicate of the index jobs_open, word for word: not (final and settled).
+OPEN_JOBS = "settled = 0 OR state NOT IN (7, 8, 9)"
+
+_ALLOCATION = msgspec.msgpack.Decoder(Allocation)
+_REMOTE = msgspec.msgpack.Decoder(RemoteView)
+_SHAPE = msgspec.msgpack.Decoder(ShapeBody)
+_COLUMNS = ", ".join(JobRow.__struct_fields__)
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+def load_snapshot(connection: sqlite3.Connection) -> Snapshot:
+    """Everything that outlives a daemon. The connection must be in a transaction, so that it is one state."""
+    ledger_id, region, incarnation, sequence = connection.execute(
+        "SELECT ledger_id, region, incarnation, write_sequence FROM ledger"
+    ).fetchone()
+    with _without_collection():
+        jobs = _jobs(connection)
+        client_keys = [
+            (job.tenant, job.client_key, job.id, job.spec_sha256)
+            for job in jobs
+            if job.client_key and job.home == region
+        ]
+        client_keys += _closed_client_keys(connection, region)
+    return Snapshot(
+        ledger_id=ledger_id,
+        incarnation=incarnation,
+        write_sequence=sequence,
+        jobs=jobs,
+        client_keys=client_keys,
+        decisions=_rows(connection, "decisions", DecisionRow),
+        channels=_rows(connection, "channels", ChannelRow),
+        outbound=_rows(connection, "outbound", OutboundRow),
+        intents=_rows(connection, "intents", IntentRow),
+        peers_seen=_rows(connection, "peers_seen", PeerSeenRow),
+        meta=dict(connection.execute("SELECT name, value FROM meta ORDER BY name")),
+    )
+
+
+def _rows(connection: sqlite3.Connection, table: str, row: type[R]) -> list[R]:
+    """A whole table, by primary key, which is its first columns."""
+    columns = ", ".join(row.__struct_fields__)
+    found = connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2")
+    return [row(*values) for values in found]
+
+
+def _closed_client_keys(connection: sqlite3.Connection, region: str) -> list[tuple[str, str, str, bytes]]:
+    found = connection.execute(
+        "SELECT tenant, client_key, id, spec_sha256 FROM jobs "
+        f"WHERE home = ? AND client_key <> '' AND NOT ({OPEN_JOBS})",
+        (region,),
+    )
+    shared: dict[str, str] = {}
+    return [(shared.setdefault(tenant, tenant), key, job_id, sha256) for tenant, key, job_id, sha256 in found]
+
+
+def _jobs(connection: sqlite3.Connection) -> list[Job]:
+    decoded = _Shared(connection)
+    return [
+        decoded.job(row)
+        for row in connection.execute(f"SELECT {_COLUMNS} FROM jobs WHERE {OPEN_JOBS} ORDER BY id")
+    ]
+
+
+class _Shared:
+    """Builds jobs from rows, each distinct value once. Lives as long as one load."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._strings: dict[str, str] = {}
+        self._blobs: dict[bytes, bytes] = {}
+        self._shapes: dict[bytes, Shape] = {}
+        self._reasons: dict[tuple[str, str], Reason] = {}
+        self._paths: dict[str, tuple[str, ...]] = {"": ()}
+
+    def job(self, row: tuple[object, ...]) -> Job:
+        """The job of a row whose columns are JobRow's."""
+        found = JobRow(*row)  # type: ignore[arg-type]  # STRICT tables hold no other types
+        string, blob = self._strings.setdefault, self._blobs.setdefault
+        return Job(
+            id=found.id,
+            home=string(found.home, found.home),
+            tenant=string(found.tenant, found.tenant),
+            name=string(found.name, found.name),
+            client_key=found.client_key,
+            spec=blob(found.spec, found.spec),
+            spec_sha256=blob(found.spec_sha256, found.spec_sha256),
+            shape=self._shape(found.shape_key),
+            grace_us=found.grace_us,
+            retries_max=found.retries_max,
+            submitted_wall_us=found.submitted_wall_us,
+            traceparent=string(found.traceparent, found.traceparent),
+            path=self._path(found.path),
+            state=JobState(found.state),
+            reason=self._reason(found.reason, found.reason_detail),
+            epoch=found.epoch,
+            attempt=found.attempt,
+            failures=found.failures,
+            order_us=found.order_us,
+            allocation=decoded_allocation(found.allocation),
+            started_wall_us=found.started_wall_us,
+            ended_wall_us=found.ended_wall_us,
+            exit_code=found.exit_code,
+            transfer_to=string(found.transfer_to, found.transfer_to),
+            transfer_epoch=found.transfer_epoch,
+            transfer_sequence=found.transfer_sequence,
+            cancel_id=found.cancel_id,
+            settled=bool(found.settled),
+            remote=decoded_remote(found.remote),
+            timeline_length=found.timeline_length,
+        )
+
+    def _shape(self, key: bytes) -> Shape:
+        shape = self._shapes.get(key)
+        if shape is None:
+            row = self._connection.execute("SELECT body FROM shapes WHERE key = ?", (key,)).fetchone()
+            shape = self._shapes[key] = make_shape(_SHAPE.decode(row[0]))
+        return shape
+
+    def _reason(self, code: str, detail: str) -> Reason:
+        reason = self._reasons.get((code, detail))
+        if reason is None:
+            reason = self._reasons[(code, detail)] = decoded_reason(code, detail)
+        return reason
+
+    def _path(self, joined: str) -> tuple[str, ...]:
+        path = self._paths.get(joined)
+        if path is None:
+            path = self._paths[joined] = tuple(joined.split(","))
+        return path
+
+
+def decoded_reason(code: str, detail: str) -> Reason:
+    """The reason of a row. A newer Hanse may have run on this ledger and known more codes."""
+    if code in ReasonCode.__members__:
+        return Reason(ReasonCode(code), detail)
+    return Reason(ReasonCode.UNKNOWN, f"{code}: {detail}" if detail else code)
+
+
+def decoded_allocation(packed: bytes) -> Allocation | None:
+    """The allocation of a row; None: none."""
+    return _ALLOCATION.decode(packed) if packed else None
+
+
+def decoded_remote(packed: bytes) -> RemoteView | None:
+    """What a row's home last heard; None: nothing."""
+    return _REMOTE.decode(packed) if packed else None
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Nothing that a load makes is garbage, and looking for some takes a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

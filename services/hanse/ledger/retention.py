@@ -1,0 +1,92 @@
+"""Which jobs may be forgotten.
+
+The ledger only picks them: the core forgets them in a step, whose writes delete the rows, so that memory and disk never
+disagree.
+
+A ledger file does not shrink; deleted pages are used again, so it stays at its largest size so far. Incremental vacuum
+would move pages about under load for space that the region will want again. A backup (VACUUM INTO) is compact.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+# Deleting 500 jobs takes about as long as committing 500: no single transaction holds up the others.
+BATCH_MAX = 500
+DAY_US = 24 * 60 * 60 * 1_000_000
+
+
+class RetentionPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Forget settled jobs that ended longer than `age_max_us` ago; and the oldest ones beyond `settled_jobs_max`, or
+    while the ledger's pages in use (without the WAL) exceed `bytes_max`."""
+
+    age_max_us: int = 30 * DAY_US
+    settled_jobs_max: int = 1_000_000
+    bytes_max: int = 8 * 1024**3
+
+
+class Forgettable(msgspec.Struct, frozen=True):
+    """A job to forget, and the client key that then may be used again; empty keys: the job's home is elsewhere."""
+
+    job_id: str
+    tenant: str
+    client_key: str
+
+
+# The expression and predicate of the index jobs_settled, word for word. Settled jobs are final or have MOVED on with
+# their outcome known at home: nobody will ask this region for them again.
+_AGE = "max(ended_wall_us, submitted_wall_us)"
+_SETTLED = "settled = 1"
+
+
+def pick(
+    connection: sqlite3.Connection, policy: RetentionPolicy, now_wall_us: int, batch_max: int = BATCH_MAX
+) -> tuple[Forgettable, ...]:
+    """The oldest settled jobs that the policy lets go of, at most `batch_max`; call again after they are forgotten.
+
+    Empty means that there is nothing to do, also when the ledger is over its bytes and has no settled job left.
+    """
+    over_age = now_wall_us - policy.age_max_us
+    if used_bytes(connection) > policy.bytes_max:
+        return _oldest(connection, batch_max)
+    surplus = settled_jobs(connection) - policy.settled_jobs_max
+    picked = _oldest(connection, min(surplus, batch_max)) if surplus > 0 else ()
+    return picked or _oldest(connection, batch_max, over_age)
+
+
+def settled_jobs(connection: sqlite3.Connection) -> int:
+    """How many settled jobs the ledger keeps."""
+    count: int = connection.execute(
+        f"SELECT count(*) FROM jobs INDEXED BY jobs_settled WHERE {_SETTLED}"
+    ).fetchone()[0]
+    return count
+
+
+def used_bytes(connection: sqlite3.Connection) -> int:
+    """Size of the pages in use: the file without its free pages."""
+    pages, free, size = (
+        connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+        for pragma in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def _oldest(
+    connection: sqlite3.Connection, count: int, before_wall_us: int | None = None
+) -> tuple[Forgettable, ...]:
+    younger = "" if before_wall_us is None else f"AND {_AGE} < {int(before_wall_us)}"
+    text = connection.execute(
+        f"""
+        SELECT json_group_array(json_array(id, tenant, client_key)) FROM (
+          SELECT id, tenant, client_key FROM jobs INDEXED BY jobs_settled
+          WHERE {_SETTLED} {younger} ORDER BY {_AGE}, id LIMIT ?
+        )
+        """,
+        (count,),
+    ).fetchone()[0]
+    return tuple(Forgettable(*each) for each in _PICKED.decode(text))
+
+
+_PICKED = msgspec.json.Decoder(list[tuple[str, str, str]])
