@@ -1,0 +1,53 @@
+"""Checkers: each reads the event record of a run, and nothing else, and knows one promise.
+
+    one_runner     a job's processes live in one region and one run at a time; what succeeded never runs again     P3
+    conservation   owners + undecided transfers + terminals of a job are 1, at every durable point                P2
+    epochs         epochs grow along the givers, and an epoch is decided once                                      P2
+    write_ahead    nothing leaves a region before the row that it rests on is durable                          P1, P2
+    outcomes       what was acknowledged ends, once, and as its processes (or a cancel) say                       P1
+    capacity       no node or device holds more than it has                                                       P5
+    reasons        a job without an allocation says why                                                           P6
+    liveness       once everything has healed, everything ends                                                 P1, P7
+
+`check(record)` runs them all, in one pass, and raises the first SafetyViolation or LivenessViolation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from chaos.checkers.base import Checker
+from chaos.checkers.capacity import CapacityHeld
+from chaos.checkers.conservation import Conservation
+from chaos.checkers.epochs import Epochs
+from chaos.checkers.liveness import Liveness
+from chaos.checkers.one_runner import OneRunner
+from chaos.checkers.outcomes import Outcomes
+from chaos.checkers.reasons import Reasons
+from chaos.checkers.write_ahead import WriteAhead
+from hanse.sim.record import Entry
+
+ALL: tuple[Callable[[], Checker], ...] = (
+    OneRunner,
+    Conservation,
+    Epochs,
+    WriteAhead,
+    Outcomes,
+    CapacityHeld,
+    Reasons,
+    Liveness,
+)
+
+
+def check(record: Iterable[Entry], kinds: Iterable[Callable[[], Checker]] = ALL) -> None:
+    """Judge a whole record."""
+    checkers = [kind() for kind in kinds]
+    handlers: dict[type, list[Callable[[Entry], None]]] = {}
+    for checker in checkers:
+        for entry_type, handler in checker.handlers().items():
+            handlers.setdefault(entry_type, []).append(handler)
+    for entry in record:
+        for handler in handlers.get(type(entry), ()):
+            handler(entry)
+    for checker in checkers:
+        checker.finish()

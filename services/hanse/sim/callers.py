@@ -1,0 +1,297 @@
+"""Callers of the regions: partner services that submit, repeat, cancel and ask, and operators that drain.
+
+They behave as the client library does: a request is repeated to the same home, under the same keys, until it is
+answered. Answers may be lost on their way, and regions may be down.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from hanse.core.effects import Answer, CancelOutcome, Done, Explanation, Refused, SubmitOutcome, Submitted
+from hanse.core.events import Ask, CancelJobs, Event, Question, SetDrain, Submit
+from hanse.core.model.jobs import Submission
+from hanse.core.model.time import MILLISECOND_US, SECOND_US
+from hanse.sim.faults import Faults
+from hanse.sim.progress import Progress
+from hanse.sim.record import Acknowledged, CancelAsked, Explained, Record, SubmitRefused
+from hanse.sim.timeline import Timeline
+from hanse.sim.workload import JobKind, submission
+
+_TRAVEL_MAX_US = 5 * MILLISECOND_US
+_ANSWER_TIMEOUT_US = 4 * SECOND_US
+_RETRY_MAX_US = 2 * SECOND_US
+_BATCH_MAX = 8
+_TENANTS = ("mills", "yards/docks", "yards/cranes")
+# Shares of batches that are sent again although they were answered, and of keys that are misused for another job.
+_REPEATED_SHARE = 0.1
+_MISUSED_SHARE = 0.05
+_CANCELLED_SHARE = 0.1
+_EXPLAINED_SHARE = 0.2
+_CANCEL_WITHIN_US = 20 * SECOND_US
+# 26 characters follow a region's name in a job's id, as with the real ones.
+_JOB_NUMBER_WIDTH = 26
+
+
+class Target(Protocol):
+    """A region's public door."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def up(self) -> bool: ...
+
+    def post(self, event: Event) -> bool: ...
+
+
+class Request:
+    """One thing that somebody wants until it is answered."""
+
+    __slots__ = ("answered", "done", "make", "on_sent", "region")
+
+    def __init__(
+        self,
+        region: str,
+        make: Callable[[int], Event],
+        answered: Callable[[Answer], bool],
+        on_sent: Callable[[], None] | None = None,
+    ) -> None:
+        self.region = region
+        self.make = make
+        # Returns whether the answer settles the request; otherwise it is repeated.
+        self.answered = answered
+        self.on_sent = on_sent
+        self.done = False
+
+
+class Batch:
+    """Submissions of one call: (client key, kind), and what became of each key."""
+
+    __slots__ = ("home", "items", "job_ids", "tenant")
+
+    def __init__(self, home: str, tenant: str, items: list[tuple[str, JobKind]]) -> None:
+        self.home = home
+        self.tenant = tenant
+        self.items = items
+        self.job_ids: dict[str, str] = {}
+
+
+class Callers:
+    """All of them. `open_requests` is how many wait for an answer now."""
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        randomness: random.Random,
+        faults: Faults,
+        record: Record,
+        progress: Progress,
+        hosts: Mapping[str, Target],
+        kinds: tuple[JobKind, ...],
+    ) -> None:
+        self.faults = faults
+        self.open_requests = 0
+        self.planned_batches = 0
+        self._timeline = timeline
+        self._random = randomness
+        self._record = record
+        self._progress = progress
+        self._hosts = hosts
+        self._kinds = kinds
+        self._waiting: dict[int, tuple[Request, Batch | None]] = {}
+        self._requests = 0
+        self._keys = 0
+        self._job_numbers = 0
+        self._endless: dict[str, str] = {}
+        self._drain_wishes: dict[str, bool] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Nobody waits, and nobody has yet to ask."""
+        return self.open_requests == 0 and self.planned_batches == 0
+
+    # --- plans ------------------------------------------------------------------------------------------------------
+
+    def plan(self, jobs: int, within_us: int) -> None:
+        """So many jobs, in batches, at random instants; some regions are asked much more than others."""
+        names = list(self._hosts)
+        weights = [self._random.random() ** 2 + 0.05 for _ in names]
+        while jobs > 0:
+            size = min(jobs, self._random.randint(1, _BATCH_MAX))
+            jobs -= size
+            home = self._random.choices(names, weights)[0]
+            items = []
+            for _ in range(size):
+                self._keys += 1
+                items.append((f"key-{self._keys}", self._draw_kind()))
+            batch = Batch(home, self._random.choice(_TENANTS), items)
+            self.planned_batches += 1
+            self._timeline.at(int(within_us * self._random.random()), self._submit_planned, batch)
+
+    def _draw_kind(self) -> JobKind:
+        usable = len(self._kinds)
+        if self._random.random() > 0.02:
+            usable = max(1, sum(1 for kind in self._kinds if not kind.endless))
+        return self._kinds[self._random.randrange(usable)]
+
+    def _submit_planned(self, batch: Batch) -> None:
+        self.planned_batches -= 1
+        self.submit(batch)
+        if self._random.random() < _REPEATED_SHARE:
+            self.planned_batches += 1
+            self._timeline.after(int(10 * SECOND_US * self._random.random()), self._repeat, batch)
+        if self._random.random() < _MISUSED_SHARE:
+            self.planned_batches += 1
+            self._timeline.after(int(10 * SECOND_US * self._random.random()), self._misuse, batch)
+
+    def _repeat(self, batch: Batch) -> None:
+        self.planned_batches -= 1
+        self.submit(batch)
+
+    def _misuse(self, batch: Batch) -> None:
+        """A key that is taken, for another job: must be refused, unless that one was never taken."""
+        self.planned_batches -= 1
+        key, kind = batch.items[0]
+        if key in batch.job_ids:
+            other = next(each for each in self._kinds if each is not kind)
+            self.submit(Batch(batch.home, batch.tenant, [(key, other)]))
+
+    def cancel_endless(self) -> None:
+        """What fits nowhere is given up."""
+        for job_id, home in self._endless.items():
+            self.cancel(home, job_id)
+
+    # --- requests ---------------------------------------------------------------------------------------------------
+
+    def submit(self, batch: Batch) -> None:
+        """Hand in what of the batch was not yet taken or refused for good."""
+
+        def make(request_id: int) -> Event:
+            submissions = tuple(self._submission(batch, key, kind) for key, kind in batch.items)
+            return Submit(request_id=request_id, submissions=submissions, cause=f"call-{request_id}")
+
+        self._ask(Request(batch.home, make, lambda answer: self._on_submitted(batch, answer)), batch)
+
+    def cancel(self, home: str, job_id: str) -> None:
+        """Ask for the end of a job."""
+
+        def make(request_id: int) -> Event:
+            return CancelJobs(request_id=request_id, job_ids=(job_id,), cause=f"call-{request_id}")
+
+        def sent() -> None:
+            self._record.append(CancelAsked(self._timeline.now_us, home, job_id))
+
+        self._ask(Request(home, make, lambda answer: isinstance(answer, CancelOutcome), sent))
+
+    def drain(self, region: str, draining: bool) -> None:
+        """An operator's wish."""
+
+        self._drain_wishes[region] = draining
+
+        def make(request_id: int) -> Event:
+            # The newest wish, so that an older one which is repeated late doesn't undo it.
+            wish = self._drain_wishes[region]
+            return SetDrain(request_id=request_id, draining=wish, cause=f"call-{request_id}")
+
+        self._ask(Request(region, make, lambda answer: isinstance(answer, Done)))
+
+    def explain(self, region: str, job_id: str) -> None:
+        """Why is this job not running?"""
+
+        def make(request_id: int) -> Event:
+            return Ask(
+                request_id=request_id, question=Question.EXPLAIN, job_id=job_id, cause=f"call-{request_id}"
+            )
+
+        self._ask(Request(region, make, lambda answer: isinstance(answer, Explanation | Refused)))
+
+    def _submission(self, batch: Batch, key: str, kind: JobKind) -> Submission:
+        self._job_numbers += 1
+        return submission(f"{batch.home}-{self._job_numbers:0{_JOB_NUMBER_WIDTH}d}", key, batch.tenant, kind)
+
+    # --- there and back ---------------------------------------------------------------------------------------------
+
+    def _ask(self, request: Request, batch: Batch | None = None) -> None:
+        self.open_requests += 1
+        self._travel(request, batch)
+
+    def _travel(self, request: Request, batch: Batch | None) -> None:
+        self._timeline.after(int(_TRAVEL_MAX_US * self._random.random()), self._arrive, request, batch)
+
+    def _arrive(self, request: Request, batch: Batch | None) -> None:
+        host = self._hosts[request.region]
+        self._requests += 1
+        request_id = self._requests
+        if not host.up:
+            self._later(request, batch)
+            return
+        if request.on_sent is not None:
+            request.on_sent()
+        self._waiting[request_id] = (request, batch)
+        self._timeline.after(_ANSWER_TIMEOUT_US, self._on_timeout, request_id)
+        host.post(request.make(request_id))
+
+    def _later(self, request: Request, batch: Batch | None) -> None:
+        self._timeline.after(int(_RETRY_MAX_US * self._random.random()), self._travel, request, batch)
+
+    def _on_timeout(self, request_id: int) -> None:
+        request, batch = self._waiting.pop(request_id, (None, None))
+        if request is not None and not request.done:
+            self._later(request, batch)
+
+    def answered(self, region: str, request_id: int, answer: Answer) -> None:
+        """An answer leaves the region; whether it arrives is another matter."""
+        request, batch = self._waiting.get(request_id, (None, None))
+        if batch is not None and isinstance(answer, SubmitOutcome):
+            self._note_outcome(region, batch, answer)
+        if isinstance(answer, Explanation):
+            self._record.append(Explained(self._timeline.now_us, region, answer))
+        if request is None or self._random.random() < self.faults.reply_loss:
+            return
+        del self._waiting[request_id]
+        self._timeline.after(
+            int(_TRAVEL_MAX_US * self._random.random()), self._on_answer, request, batch, answer
+        )
+
+    def _note_outcome(self, region: str, batch: Batch, outcome: SubmitOutcome) -> None:
+        now_us = self._timeline.now_us
+        for (key, _), result in zip(batch.items, outcome.results, strict=True):
+            if isinstance(result, Submitted):
+                self._record.append(
+                    Acknowledged(now_us, region, batch.tenant, key, result.job_id, result.existed)
+                )
+                self._progress.acknowledged(region, result.job_id)
+            else:
+                self._record.append(SubmitRefused(now_us, region, key, result))
+
+    def _on_answer(self, request: Request, batch: Batch | None, answer: Answer) -> None:
+        if request.done:
+            return
+        if request.answered(answer):
+            request.done = True
+            self.open_requests -= 1
+        else:
+            self._later(request, batch)
+
+    def _on_submitted(self, batch: Batch, answer: Answer) -> bool:
+        if not isinstance(answer, SubmitOutcome):
+            return False
+        again = False
+        for (key, kind), result in zip(batch.items, answer.results, strict=True):
+            if isinstance(result, Refused):
+                again = again or result.retry_after_ms > 0
+            elif key not in batch.job_ids:
+                batch.job_ids[key] = result.job_id
+                self._follow_up(batch.home, result.job_id, kind)
+        return not again
+
+    def _follow_up(self, home: str, job_id: str, kind: JobKind) -> None:
+        if kind.endless:
+            self._endless[job_id] = home
+        if self._random.random() < _CANCELLED_SHARE:
+            self._timeline.after(int(_CANCEL_WITHIN_US * self._random.random()), self.cancel, home, job_id)
+        if self._random.random() < _EXPLAINED_SHARE:
+            self._timeline.after(int(_CANCEL_WITHIN_US * self._random.random()), self.explain, home, job_id)

@@ -1,0 +1,133 @@
+"""What goes wrong in a run, and how often. Every parameter is drawn from the seed (swarm testing: each kind is either
+absent or present, so that kinds also meet alone; Groce et al., "Swarm Testing", ISSTA 2012)."""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+
+from hanse.core.model.time import MILLISECOND_US, SECOND_US
+
+MINUTE_US = 60 * SECOND_US
+# Half of the kinds are present in a swarm on average; most pairs of kinds meet within a few seeds.
+_PRESENT_SHARE = 0.5
+
+
+class Faults(msgspec.Struct, frozen=True, kw_only=True):
+    """Probabilities are per message, commit or task; `*_every_us` are mean times between two such faults in the whole
+    world (0: never); `*_max_us` bound how long one lasts. The defaults are a good day."""
+
+    delay_min_us: int = 2 * MILLISECOND_US
+    delay_spread_us: int = 8 * MILLISECOND_US
+    fsync_min_us: int = 500
+    fsync_spread_us: int = 2 * MILLISECOND_US
+    drift_ppm_max: int = 20
+    wall_offset_max_us: int = 20 * MILLISECOND_US
+
+    loss: float = 0.0
+    duplicate: float = 0.0
+    split: float = 0.0
+    late: float = 0.0
+    late_max_us: int = 0
+    reply_loss: float = 0.0
+
+    partition_every_us: int = 0
+    partition_max_us: int = 0
+    cut_every_us: int = 0
+    cut_max_us: int = 0
+    clog_every_us: int = 0
+    clog_max_us: int = 0
+
+    crash_every_us: int = 0
+    crash_at_commit: float = 0.0
+    downtime_max_us: int = 20 * SECOND_US
+    reboot_share: float = 0.0
+    commit_failure: float = 0.0
+    freeze_every_us: int = 0
+    freeze_max_us: int = 0
+
+    slow_fsync: float = 0.0
+    slow_fsync_max_us: int = 0
+    pressure_every_us: int = 0
+    pressure_max_us: int = 0
+
+    wall_jump_every_us: int = 0
+    wall_jump_max_us: int = 0
+
+    launch_failure: float = 0.0
+    ignores_sigterm: float = 0.0
+    drain_every_us: int = 0
+    drain_max_us: int = 0
+
+    @staticmethod
+    def none() -> Faults:
+        """Nothing goes wrong; messages and disks still take their time."""
+        return Faults()
+
+    @staticmethod
+    def swarm(seed: int) -> Faults:
+        """A random subset of all kinds, each with random strength."""
+        return _Swarm(random.Random(f"faults/{seed}")).draw()
+
+
+class _Swarm:
+    """Draws always happen in the same order, whether a kind is present or not, so that adding one changes little."""
+
+    def __init__(self, randomness: random.Random) -> None:
+        self._random = randomness
+
+    def _share(self, top: float) -> float:
+        strength, present = self._random.random() ** 2 * top, self._random.random() < _PRESENT_SHARE
+        return strength if present else 0.0
+
+    def _every(self, least_us: int, most_us: int) -> int:
+        interval, present = self._random.randint(least_us, most_us), self._random.random() < _PRESENT_SHARE
+        return interval if present else 0
+
+    def _up_to(self, top_us: int) -> int:
+        return int(self._random.random() ** 2 * top_us) + MILLISECOND_US
+
+    def draw(self) -> Faults:
+        """One swarm."""
+        return Faults(
+            delay_min_us=self._up_to(100 * MILLISECOND_US),
+            delay_spread_us=self._up_to(400 * MILLISECOND_US),
+            fsync_min_us=self._up_to(10 * MILLISECOND_US),
+            fsync_spread_us=self._up_to(50 * MILLISECOND_US),
+            drift_ppm_max=self._random.choice((0, 20, 200)),
+            wall_offset_max_us=self._random.choice((0, SECOND_US, 3600 * SECOND_US)),
+            loss=self._share(0.3),
+            duplicate=self._share(0.2),
+            split=self._share(0.5),
+            late=self._share(0.1),
+            late_max_us=self._up_to(MINUTE_US),
+            reply_loss=self._share(0.3),
+            partition_every_us=self._every(30 * SECOND_US, 3 * MINUTE_US),
+            partition_max_us=self._up_to(MINUTE_US),
+            cut_every_us=self._every(20 * SECOND_US, 2 * MINUTE_US),
+            cut_max_us=self._up_to(MINUTE_US),
+            clog_every_us=self._every(20 * SECOND_US, 2 * MINUTE_US),
+            clog_max_us=self._up_to(20 * SECOND_US),
+            crash_every_us=self._every(20 * SECOND_US, 2 * MINUTE_US),
+            crash_at_commit=self._share(0.05),
+            downtime_max_us=self._up_to(MINUTE_US),
+            reboot_share=self._share(0.7),
+            commit_failure=self._share(0.01),
+            freeze_every_us=self._every(20 * SECOND_US, 2 * MINUTE_US),
+            freeze_max_us=self._up_to(40 * SECOND_US),
+            slow_fsync=self._share(0.1),
+            slow_fsync_max_us=self._up_to(3 * SECOND_US),
+            pressure_every_us=self._every(MINUTE_US, 4 * MINUTE_US),
+            pressure_max_us=self._up_to(MINUTE_US),
+            wall_jump_every_us=self._every(20 * SECOND_US, 2 * MINUTE_US),
+            wall_jump_max_us=self._up_to(2 * 3600 * SECOND_US),
+            launch_failure=self._share(0.2),
+            ignores_sigterm=self._share(0.5),
+            drain_every_us=self._every(MINUTE_US, 4 * MINUTE_US),
+            drain_max_us=self._up_to(2 * MINUTE_US),
+        )
+
+
+# After healing: a good day, with nothing of the swarm left.
+HEALED = Faults.none()

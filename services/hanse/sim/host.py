@@ -1,0 +1,445 @@
+"""One region's daemon under virtual time: the driver loop, the commit pipeline, and every point where it can die.
+
+It does what the real shell does, in the same order: events wait in a bounded inbox, one step takes them all, a group
+commit makes the steps' rows durable, and only then do launches, messages and answers leave, step by step.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from hanse.core import invariants
+from hanse.core.effects import Answer, Effects, Send
+from hanse.core.events import (
+    Event,
+    ExecutorRecovered,
+    PeerMessages,
+    PeerUnreachable,
+    TaskEnded,
+    TaskStarted,
+)
+from hanse.core.federation.messages import (
+    Cancel,
+    CancelAck,
+    Commit,
+    Decision,
+    Message,
+    Stable,
+    Terminal,
+    TerminalAck,
+    Withdraw,
+)
+from hanse.core.model.regions import RegionConfig
+from hanse.core.region import Region
+from hanse.sim.clock import RegionClock
+from hanse.sim.digest import Digest
+from hanse.sim.errors import Crash
+from hanse.sim.executor import SimExecutor
+from hanse.sim.faults import Faults
+from hanse.sim.ledger import SimLedger
+from hanse.sim.network import Network
+from hanse.sim.record import Committed, Died, Record, Sent, Started
+from hanse.sim.timeline import Timeline
+
+# What a step costs: events that come meanwhile wait and are taken together.
+_STEP_US = 100
+# The real inbox is bounded, too; peers are told to wait, callers are refused.
+_INBOX_MAX = 4096
+# A core that asks to be woken for what it has already handled would spin for ever.
+_IDLE_WAKES_MAX = 200
+# Steps that may wait for a commit before the driver waits, too.
+_PIPELINE_MAX = 256
+# Where a daemon dies around a commit: before it, or after so many of the effects that it lets go.
+_BEFORE_COMMIT = -1
+_CRASH_POINTS = (_BEFORE_COMMIT, _BEFORE_COMMIT, 0, 0, 1, 2, 4, 8)
+
+RECORDED: tuple[type, ...] = (Commit, Withdraw, Decision, Stable, Cancel, CancelAck, Terminal, TerminalAck)
+
+
+class Settings:
+    """What all hosts of a world share, and what changes when it heals."""
+
+    def __init__(self, faults: Faults, check_every: int) -> None:
+        self.faults = faults
+        self.check_every = check_every
+
+
+class Observer(Protocol):
+    """Who wants to know what a host does."""
+
+    def committed(self, host: Host, entry: Committed) -> None:
+        """Rows became durable."""
+        ...
+
+    def answered(self, host: Host, request_id: int, answer: Answer) -> None:
+        """An answer left the region."""
+        ...
+
+    def died(self, host: Host) -> None:
+        """The daemon is down, and somebody has to start it again."""
+        ...
+
+    def count(self, kind: str) -> None:
+        """Something that reports count has happened."""
+        ...
+
+
+class Host:
+    """A region's daemon, disk, engine and clock. `life` grows with every death: what an earlier life had planned is
+    void."""
+
+    def __init__(
+        self,
+        index: int,
+        config: RegionConfig,
+        seed: str,
+        timeline: Timeline,
+        network: Network,
+        settings: Settings,
+        record: Record,
+        digest: Digest,
+        clock: RegionClock,
+        observer: Observer,
+    ) -> None:
+        self.index = index
+        self.name = config.name
+        self.config = config
+        self.clock = clock
+        self.ledger = SimLedger(config.name, f"ledger-{config.name}-{seed}")
+        self.executor: SimExecutor
+        self.core: Region | None = None
+        self.life = 0
+        self.steps = 0
+        self._seed = seed
+        self._timeline = timeline
+        self._network = network
+        self._settings = settings
+        self._record = record
+        self._digest = digest
+        self._observer = observer
+        self._random = random.Random(f"{seed}/{config.name}/host")
+        self._inbox: list[Event] = []
+        # Steps that wait for a commit (theirs or an earlier one), and whether they wrote.
+        self._pending: deque[tuple[Effects, bool]] = deque()
+        # How many of `pending` the commit under way will make durable; 0: none is under way.
+        self._committing = 0
+        self._busy_until_us = 0
+        self._frozen_until_us = 0
+        self._wake_planned = False
+        self._stalled = False
+        self._timer_us: int | None = None
+        self._idle_wakes = 0
+        self._sequence = 0
+
+    # --- life and death ---------------------------------------------------------------------------------------------
+
+    @property
+    def up(self) -> bool:
+        """Whether the daemon runs (frozen counts)."""
+        return self.core is not None
+
+    def start(self) -> None:
+        """Boot: recover from the ledger, then tell the core what the engine found."""
+        assert self.core is None
+        snapshot = self.ledger.recover()
+        self._record.append(Started(self._timeline.now_us, self.name, snapshot.incarnation))
+        randomness = random.Random(f"{self._seed}/{self.name}/{snapshot.incarnation}")
+        now = self.clock.now(self._timeline.now_us)
+        try:
+            self.core = Region(self.config, snapshot, now, randomness)
+        except Exception as error:
+            raise self._crash_of(error) from error
+        self._sequence = snapshot.write_sequence
+        self._busy_until_us = self._timeline.now_us
+        self.post(ExecutorRecovered(found=self.executor.recover(), cause=f"boot-{snapshot.incarnation}"))
+
+    def crash(self, how: str, *, reboot: bool = False) -> None:
+        """The process is gone, and with it all that was not synced; `reboot`: the whole machine went."""
+        assert self.core is not None
+        self._record.append(Died(self._timeline.now_us, self.name, how))
+        self._observer.count("crash")
+        self._forget_process()
+        if reboot:
+            self._observer.count("reboot")
+            self.executor.machine_died()
+            self.clock.reboot(self._timeline.now_us, self._random.randrange(1_000_000, 60_000_000))
+        else:
+            self.executor.daemon_died()
+        self._observer.died(self)
+
+    def rebuild(self) -> None:
+        """A transaction failed: the Region is discarded and read anew from the disk; the process lives on."""
+        self._record.append(Died(self._timeline.now_us, self.name, "commit failed"))
+        self._observer.count("commit_failure")
+        self._forget_process()
+        self.executor.daemon_died()
+        self.start()
+
+    def freeze(self, duration_us: int) -> None:
+        """SIGSTOP for a while. The engine's processes go on."""
+        self._frozen_until_us = max(self._frozen_until_us, self._timeline.now_us + duration_us)
+        self._busy_until_us = max(self._busy_until_us, self._frozen_until_us)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._frozen_until_us = self._timeline.now_us
+        self._busy_until_us = self._timeline.now_us
+        if self._inbox:
+            self._wake_at(self._timeline.now_us)
+
+    def _forget_process(self) -> None:
+        self.core = None
+        self.life += 1
+        self.ledger.discard()
+        self._inbox = []
+        self._pending.clear()
+        self._committing = 0
+        self._frozen_until_us = 0
+        self._wake_planned = False
+        self._stalled = False
+        self._timer_us = None
+        self._idle_wakes = 0
+
+    # --- what comes in ----------------------------------------------------------------------------------------------
+
+    def post(self, event: Event) -> bool:
+        """Into the inbox; False: nobody there, or it is full."""
+        if self.core is None:
+            return False
+        if len(self._inbox) >= _INBOX_MAX and isinstance(event, PeerMessages):
+            self._observer.count("inbox_full")
+            return False
+        self._inbox.append(event)
+        self._step_or_wait()
+        return True
+
+    def receive(self, event: PeerMessages) -> bool:
+        """An envelope from the network."""
+        return self.post(event)
+
+    def hint_unreachable(self, peer: str) -> None:
+        """The network's hint."""
+        self.post(PeerUnreachable(peer=peer))
+
+    def report(self, event: TaskStarted | TaskEnded) -> None:
+        """The engine's news."""
+        self.post(event)
+
+    def wall_us(self) -> int:
+        """The machine's wall clock."""
+        return self.clock.wall_us(self._timeline.now_us)
+
+    def _step_or_wait(self) -> None:
+        if self._timeline.now_us < self._busy_until_us:
+            self._wake_at(self._busy_until_us)
+        elif len(self._pending) >= _PIPELINE_MAX:
+            self._stalled = True  # the commit under way wakes us
+        else:
+            self._step()
+
+    def _wake_at(self, at_us: int) -> None:
+        if not self._wake_planned:
+            self._wake_planned = True
+            self._timeline.at(max(at_us, self._timeline.now_us), self._on_wake, self.life)
+
+    def _on_wake(self, life: int) -> None:
+        if life != self.life:
+            return
+        self._wake_planned = False
+        self._step_or_wait()
+
+    def _on_timer(self, life: int, at_us: int) -> None:
+        if life != self.life or at_us != self._timer_us:
+            return
+        self._timer_us = None
+        self._step_or_wait()
+
+    # --- one step ---------------------------------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        core, now_us = self.core, self._timeline.now_us
+        assert core is not None
+        events, self._inbox = self._inbox, []
+        now = self.clock.now(now_us)
+        try:
+            effects = core.step(now, events)
+            self.steps += 1
+            every = self._settings.check_every
+            if every and self.steps % every == 0:
+                invariants.check(core, full=True)
+                assert bool(effects.writes) == (effects.sequence > self._sequence), (
+                    "a write moves the sequence"
+                )
+            deadline_us = core.next_deadline()
+        except Exception as error:
+            raise self._crash_of(error) from error
+        self._busy_until_us = now_us + _STEP_US
+        self._digest.add(self.index, now_us, effects)
+        self._watch_idle(events, effects, deadline_us, now.mono_us)
+        self._queue(effects)
+        if deadline_us is not None and self.core is core:
+            self._arm(deadline_us)
+
+    def check(self) -> None:
+        """Full invariants, now."""
+        if self.core is not None:
+            try:
+                invariants.check(self.core, full=True)
+            except AssertionError as error:
+                raise self._crash_of(error) from error
+
+    def _crash_of(self, error: Exception) -> Crash:
+        return Crash(f"{self.name}: {type(error).__name__}: {error}", at_us=self._timeline.now_us)
+
+    def _watch_idle(
+        self, events: list[Event], effects: Effects, deadline_us: int | None, mono_us: int
+    ) -> None:
+        if events or deadline_us is None or deadline_us > mono_us or effects.sends:
+            self._idle_wakes = 0
+            return
+        self._idle_wakes += 1
+        if self._idle_wakes > _IDLE_WAKES_MAX:
+            raise Crash(
+                f"{self.name}: next_deadline() stays at {deadline_us}, in the past",
+                at_us=self._timeline.now_us,
+            )
+
+    def _arm(self, deadline_us: int) -> None:
+        at_us = max(self.clock.world_us(deadline_us), self._busy_until_us)
+        if self._timer_us is None or at_us < self._timer_us:
+            self._timer_us = at_us
+            self._timeline.at(at_us, self._on_timer, self.life, at_us)
+
+    # --- commit, then release ---------------------------------------------------------------------------------------
+
+    def _queue(self, effects: Effects) -> None:
+        wrote = effects.sequence > self._sequence
+        if wrote:
+            self._sequence = effects.sequence
+            self.ledger.append(effects.sequence, effects.writes)
+        if wrote or self._pending:
+            self._pending.append((effects, wrote))
+            if not self._committing:
+                self._begin_commit()
+        else:
+            self._release(effects)
+
+    def _begin_commit(self) -> None:
+        """Group commit: every waiting step, but nothing after one that deletes."""
+        count = 0
+        for effects, wrote in self._pending:
+            count += 1
+            if wrote and effects.writes.deletes:
+                break
+        self._committing = count
+        faults = self._settings.faults
+        duration_us = faults.fsync_min_us + int(faults.fsync_spread_us * self._random.random())
+        if faults.slow_fsync and self._random.random() < faults.slow_fsync:
+            self._observer.count("slow_fsync")
+            duration_us += int(faults.slow_fsync_max_us * self._random.random())
+        self._timeline.after(duration_us, self._on_synced, self.life)
+
+    def _on_synced(self, life: int) -> None:
+        if life != self.life:
+            return
+        faults, draw = self._settings.faults, self._random.random
+        if faults.commit_failure and draw() < faults.commit_failure:
+            self.rebuild()
+            return
+        point = self._draw_crash_point()
+        if point == _BEFORE_COMMIT:
+            self.crash("before the commit", reboot=self.draw_reboot())
+            return
+        self._sync()
+        self._release_synced(life, point)
+
+    def _sync(self) -> None:
+        writing = sum(1 for position in range(self._committing) if self._pending[position][1])
+        entry = Committed(self._timeline.now_us, self.name, self.ledger.sync(writing))
+        self._record.append(entry)
+        assert self.core is not None
+        self.core.note_durable(self.ledger.write_sequence)
+        self._observer.committed(self, entry)
+
+    def _release_synced(self, life: int, crash_point: int | None) -> None:
+        """What waited for the commit leaves; a frozen daemon does it when it thaws."""
+        if life != self.life:
+            return
+        if self._timeline.now_us < self._frozen_until_us:
+            self._timeline.at(self._frozen_until_us, self._release_synced, life, crash_point)
+            return
+        steps = [self._pending.popleft()[0] for _ in range(self._committing)]
+        if crash_point is not None:
+            self._release_and_die(steps, crash_point)
+            return
+        self._committing = 0
+        for effects in steps:
+            self._release(effects)
+        while self._pending and not self._pending[0][1]:
+            self._release(self._pending.popleft()[0])
+        if self._pending:
+            self._begin_commit()
+        if self._inbox or self._stalled:
+            self._stalled = False
+            self._wake_at(self._busy_until_us)
+
+    def _draw_crash_point(self) -> int | None:
+        """None: no crash. _BEFORE_COMMIT, or how many effects leave before the daemon dies."""
+        share = self._settings.faults.crash_at_commit
+        if not share or self._random.random() >= share:
+            return None
+        return self._random.choice(_CRASH_POINTS)
+
+    def draw_reboot(self) -> bool:
+        """Whether a death of the daemon is one of its machine."""
+        return self._random.random() < self._settings.faults.reboot_share
+
+    def _release_and_die(self, steps: list[Effects], after: int) -> None:
+        parts = [part for effects in steps for part in self._parts(effects)]
+        for part in parts[:after]:
+            part()
+        left = min(after, len(parts))
+        self.crash(
+            f"after the commit, when {left} of {len(parts)} effects had left", reboot=self.draw_reboot()
+        )
+
+    def _release(self, effects: Effects) -> None:
+        """Let one step's effects go, in order."""
+        if effects.launches or effects.stops or effects.reaps or effects.replies:
+            for part in self._parts(effects):
+                part()
+        elif effects.sends:
+            for peer, messages in _by_peer(effects.sends).items():
+                self._send(peer, messages)
+
+    def _parts(self, effects: Effects) -> list[Callable[[], None]]:
+        parts: list[Callable[[], None]] = []
+        for launch in effects.launches:
+            parts.append(partial(self.executor.launch, launch))
+        for stop in effects.stops:
+            parts.append(partial(self.executor.stop, stop.run, stop.grace_us))
+        for reap in effects.reaps:
+            parts.append(partial(self.executor.reap, reap.run))
+        for peer, messages in _by_peer(effects.sends).items():
+            parts.append(partial(self._send, peer, messages))
+        for reply in effects.replies:
+            parts.append(partial(self._observer.answered, self, reply.request_id, reply.answer))
+        return parts
+
+    def _send(self, peer: str, messages: list[Message]) -> None:
+        assert self.core is not None
+        for message in messages:
+            if isinstance(message, RECORDED):
+                self._record.append(Sent(self._timeline.now_us, self.name, peer, message))
+        self._network.send(self.name, peer, self.core.envelope(peer), tuple(messages))
+
+
+def _by_peer(sends: list[Send]) -> dict[str, list[Message]]:
+    by_peer: dict[str, list[Message]] = {}
+    for send in sends:
+        by_peer.setdefault(send.to, []).append(send.message)
+    return by_peer

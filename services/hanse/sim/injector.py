@@ -1,0 +1,188 @@
+"""Faults that happen by the clock: crashes, freezes, partitions, clock jumps, full disks, drains."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from hanse.core.events import LedgerPressure
+from hanse.core.model.time import SECOND_US
+from hanse.sim.callers import Callers
+from hanse.sim.faults import HEALED, Faults
+from hanse.sim.host import Host
+from hanse.sim.network import Network
+from hanse.sim.record import FaultInjected, Record
+from hanse.sim.timeline import Timeline
+
+_RESTART_AFTER_HEAL_MAX_US = SECOND_US
+
+
+class Injector:
+    """Draws when and where, until `heal`. `counts` has every kind that happened."""
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        randomness: random.Random,
+        faults: Faults,
+        record: Record,
+        hosts: tuple[Host, ...],
+        network: Network,
+        callers: Callers,
+    ) -> None:
+        self.counts: dict[str, int] = {}
+        self.faults = faults
+        self._timeline = timeline
+        self._random = randomness
+        self._record = record
+        self._hosts = hosts
+        self._network = network
+        self._callers = callers
+        self._pressed: dict[str, int] = {}
+        self._draining: dict[str, None] = {}
+
+    def begin(self) -> None:
+        """Plan the first fault of every kind."""
+        faults = self.faults
+        for every_us, inject in (
+            (faults.crash_every_us, self._crash),
+            (faults.freeze_every_us, self._freeze),
+            (faults.partition_every_us, self._partition),
+            (faults.cut_every_us, self._cut),
+            (faults.clog_every_us, self._clog),
+            (faults.wall_jump_every_us, self._jump),
+            (faults.pressure_every_us, self._press),
+            (faults.drain_every_us, self._drain),
+        ):
+            if every_us:
+                self._plan(every_us, inject)
+
+    def count(self, kind: str) -> None:
+        """One more of this kind."""
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+
+    def died(self, host: Host) -> None:
+        """Somebody starts it again, after a while."""
+        top_us = self.faults.downtime_max_us if self.faults is not HEALED else _RESTART_AFTER_HEAL_MAX_US
+        self._timeline.after(int(top_us * self._random.random()), self._restart, host, host.life)
+
+    def heal(self) -> None:
+        """No more faults; what is down comes up, what is frozen thaws, what is drained is opened again."""
+        self.faults = HEALED
+        self._network.heal(HEALED)
+        for host in self._hosts:
+            host.executor.faults = HEALED
+            if not host.up:
+                self.died(host)
+            else:
+                host.thaw()
+                self._release(host)
+        self._callers.faults = HEALED
+        for region in self._draining:
+            self._callers.drain(region, False)
+        self._callers.cancel_endless()
+
+    # --- when -------------------------------------------------------------------------------------------------------
+
+    def _plan(self, every_us: int, inject: Callable[[], None]) -> None:
+        self._timeline.after(int(self._random.expovariate(1.0) * every_us), self._fire, every_us, inject)
+
+    def _fire(self, every_us: int, inject: Callable[[], None]) -> None:
+        if self.faults is HEALED:
+            return
+        inject()
+        self._plan(every_us, inject)
+
+    def _note(self, kind: str, detail: str) -> None:
+        self.count(kind)
+        self._record.append(FaultInjected(self._timeline.now_us, kind, detail))
+
+    def _lasting(self, top_us: int) -> int:
+        return int(top_us * self._random.random()) + 1
+
+    # --- what -------------------------------------------------------------------------------------------------------
+
+    def _crash(self) -> None:
+        host = self._random.choice(self._hosts)
+        if host.up:
+            host.crash("killed", reboot=host.draw_reboot())
+
+    def _restart(self, host: Host, life: int) -> None:
+        if host.up or host.life != life:
+            return
+        host.start()
+        if self._pressed.get(host.name, 0) > self._timeline.now_us:
+            host.post(LedgerPressure(nearly_full=True))
+
+    def _freeze(self) -> None:
+        host = self._random.choice(self._hosts)
+        if host.up:
+            duration_us = self._lasting(self.faults.freeze_max_us)
+            self._note("freeze", f"{host.name} for {duration_us} us")
+            host.freeze(duration_us)
+
+    def _partition(self) -> None:
+        names = [host.name for host in self._hosts]
+        if len(names) < 2:
+            return
+        self._random.shuffle(names)
+        middle = self._random.randrange(1, len(names))
+        left, right = names[:middle], names[middle:]
+        duration_us = self._lasting(self.faults.partition_max_us)
+        self._note("partition", f"{'+'.join(left)} | {'+'.join(right)} for {duration_us} us")
+        pairs = tuple((a, b) for a in left for b in right)
+        self._network.cut(pairs + tuple((b, a) for a, b in pairs), duration_us)
+
+    def _draw_link(self) -> tuple[str, str]:
+        source, target = self._random.sample([host.name for host in self._hosts], 2)
+        return source, target
+
+    def _cut(self) -> None:
+        if len(self._hosts) > 1:
+            link = self._draw_link()
+            duration_us = self._lasting(self.faults.cut_max_us)
+            self._note("one_way_cut", f"{link[0]} > {link[1]} for {duration_us} us")
+            self._network.cut((link,), duration_us)
+
+    def _clog(self) -> None:
+        """All links of one region are clogged, and free themselves one after the other (swizzle-clogging)."""
+        names = [host.name for host in self._hosts]
+        self._random.shuffle(names)
+        victim, others = names[0], names[1:]
+        self._note("clog", victim)
+        for other in others:
+            for source, target in ((victim, other), (other, victim)):
+                self._network.clog(source, target, self._lasting(self.faults.clog_max_us))
+
+    def _jump(self) -> None:
+        host = self._random.choice(self._hosts)
+        by_us = self._lasting(self.faults.wall_jump_max_us) * self._random.choice((1, -1))
+        self._note("wall_jump", f"{host.name} by {by_us} us")
+        host.clock.jump_wall(by_us)
+
+    def _press(self) -> None:
+        host = self._random.choice(self._hosts)
+        duration_us = self._lasting(self.faults.pressure_max_us)
+        self._note("disk_nearly_full", f"{host.name} for {duration_us} us")
+        self._pressed[host.name] = self._timeline.now_us + duration_us
+        host.post(LedgerPressure(nearly_full=True))
+        self._timeline.after(duration_us, self._release, host)
+
+    def _release(self, host: Host) -> None:
+        is_over = self._pressed.get(host.name, 0) <= self._timeline.now_us or self.faults is HEALED
+        if is_over and self._pressed.pop(host.name, None) is not None:
+            host.post(LedgerPressure(nearly_full=False))
+
+    def _drain(self) -> None:
+        host = self._random.choice(self._hosts)
+        if host.name in self._draining:
+            return
+        duration_us = self._lasting(self.faults.drain_max_us)
+        self._note("drain", f"{host.name} for {duration_us} us")
+        self._draining[host.name] = None
+        self._callers.drain(host.name, True)
+        self._timeline.after(duration_us, self._undrain, host.name)
+
+    def _undrain(self, region: str) -> None:
+        if self._draining.pop(region, 0) is None:
+            self._callers.drain(region, False)

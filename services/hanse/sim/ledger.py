@@ -1,0 +1,237 @@
+"""A simulated ledger: the tables of the SQLite ledger as dictionaries, and a part that a crash may take away.
+
+`append` hands in one step's transaction; until `sync` says so it is not durable. `crash` decides how much of what was
+not synced has reached the disk all the same: always a prefix, as with a write-ahead log.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+import msgspec
+
+from hanse.core.effects import (
+    ChannelRow,
+    DecisionRow,
+    IntentRow,
+    JobRow,
+    JobStateRow,
+    OutboundRow,
+    PeerSeenRow,
+    ShapeRow,
+    Snapshot,
+    TimelineRow,
+    Writes,
+)
+from hanse.core.model.jobs import (
+    Allocation,
+    Job,
+    Reason,
+    ReasonCode,
+    RemoteView,
+    Shape,
+    ShapeBody,
+    make_shape,
+)
+from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+
+_CHANGING = JobStateRow.__struct_fields__[:-1]
+
+
+class SimLedger:
+    """One region's disk. The tables hold what is durable; `pending` what was written and not yet synced."""
+
+    def __init__(self, region: str, ledger_id: str) -> None:
+        self.region = region
+        self.ledger_id = ledger_id
+        self.incarnation = 0
+        self.write_sequence = 0
+        self.shapes: dict[bytes, ShapeRow] = {}
+        self.jobs: dict[str, JobRow] = {}
+        # The newest changing columns of a job, if they changed since its whole row was written.
+        self.states: dict[str, JobStateRow] = {}
+        self.timeline: dict[str, dict[int, TimelineRow]] = {}
+        self.decisions: dict[str, dict[int, DecisionRow]] = {}
+        self.channels: dict[str, ChannelRow] = {}
+        self.outbound: dict[str, OutboundRow] = {}
+        self.intents: dict[str, IntentRow] = {}
+        self.peers_seen: dict[str, PeerSeenRow] = {}
+        self.meta: dict[str, str] = {}
+        self.pending: deque[tuple[int, Writes]] = deque()
+        self._shapes_read: dict[bytes, Shape] = {}
+
+    # --- writing ------------------------------------------------------------------------------------------------
+
+    def append(self, sequence: int, writes: Writes) -> None:
+        """One step's transaction, numbered by the write sequence after it. Not durable yet."""
+        assert sequence > (self.pending[-1][0] if self.pending else self.write_sequence), "sequences grow"
+        self.pending.append((sequence, writes))
+
+    def sync(self, count: int) -> tuple[Writes, ...]:
+        """The oldest `count` pending transactions become durable, together."""
+        synced = []
+        for _ in range(count):
+            sequence, writes = self.pending.popleft()
+            self._apply(writes)
+            self.write_sequence = sequence
+            synced.append(writes)
+        return tuple(synced)
+
+    def discard(self) -> None:
+        """What is pending never reaches the disk."""
+        self.pending.clear()
+
+    def _apply(self, writes: Writes) -> None:
+        for shape in writes.shapes:
+            self.shapes.setdefault(shape.key, shape)
+        for job in writes.jobs:
+            self.jobs[job.id] = job
+            self.states.pop(job.id, None)
+        for state in writes.job_states:
+            if state.id in self.jobs:
+                self.states[state.id] = state
+        for entry in writes.timeline:
+            self.timeline.setdefault(entry.job_id, {})[entry.sequence] = entry
+        for decision in writes.decisions:
+            self.decisions.setdefault(decision.giver_ledger_id, {})[decision.sequence] = decision
+        self._apply_small(writes)
+        if writes.deletes:
+            self._apply_deletes(writes)
+
+    def _apply_small(self, writes: Writes) -> None:
+        for channel in writes.channels:
+            self.channels[channel.giver_ledger_id] = channel
+        for outbound in writes.outbound:
+            self.outbound[outbound.peer] = outbound
+        for intent in writes.intents:
+            self.intents[intent.job_id] = intent
+        for seen in writes.peers_seen:
+            self.peers_seen[seen.peer] = seen
+        for name, value in writes.meta:
+            self.meta[name] = value
+
+    def _apply_deletes(self, writes: Writes) -> None:
+        for ledger_id, below in writes.decisions_delete_below:
+            decided = self.decisions.get(ledger_id, {})
+            for sequence in [each for each in decided if each < below]:
+                del decided[sequence]
+        for job_id in writes.specs_delete:
+            job = self.jobs.get(job_id)
+            if job is not None:
+                self.jobs[job_id] = msgspec.structs.replace(job, spec=b"")
+        for job_id in writes.intents_delete:
+            self.intents.pop(job_id, None)
+        for job_id in writes.jobs_delete:
+            self.jobs.pop(job_id, None)
+            self.states.pop(job_id, None)
+            self.timeline.pop(job_id, None)
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def row(self, job_id: str) -> JobRow | JobStateRow | None:
+        """The durable row of this job, as far as its changing columns go."""
+        return self.states.get(job_id) or self.jobs.get(job_id)
+
+    def forgettable(self, ended_before_wall_us: int) -> tuple[str, ...]:
+        """Final, settled jobs that ended before this instant, for retention to pick."""
+        return tuple(
+            job_id
+            for job_id in self.jobs
+            if (row := self.row(job_id)) is not None
+            and row.settled
+            and JobState(row.state) in TERMINAL_STATES
+            and row.ended_wall_us < ended_before_wall_us
+        )
+
+    def recover(self) -> Snapshot:
+        """What a daemon reads at its start. The new incarnation is durable before anything is done with it."""
+        assert not self.pending, "a start begins with what is durable"
+        self.incarnation += 1
+        return Snapshot(
+            ledger_id=self.ledger_id,
+            incarnation=self.incarnation,
+            write_sequence=self.write_sequence,
+            jobs=[self._job(job_id) for job_id in self.jobs if self._is_open(job_id)],
+            client_keys=[
+                (job.tenant, job.client_key, job.id, job.spec_sha256)
+                for job in self.jobs.values()
+                if job.home == self.region
+            ],
+            decisions=[row for decided in self.decisions.values() for row in decided.values()],
+            channels=list(self.channels.values()),
+            outbound=list(self.outbound.values()),
+            intents=list(self.intents.values()),
+            peers_seen=list(self.peers_seen.values()),
+            meta=dict(self.meta),
+        )
+
+    def dump(self) -> dict[str, list[tuple[object, ...]]]:
+        """Every table as sorted tuples, in the columns of the row types: for comparison with the SQLite ledger."""
+        return {
+            "shapes": _tuples(self.shapes.values()),
+            "jobs": _tuples(self._whole(job_id) for job_id in self.jobs),
+            "timeline": _tuples(entry for entries in self.timeline.values() for entry in entries.values()),
+            "decisions": _tuples(row for decided in self.decisions.values() for row in decided.values()),
+            "channels": _tuples(self.channels.values()),
+            "outbound": _tuples(self.outbound.values()),
+            "intents": _tuples(self.intents.values()),
+            "peers_seen": _tuples(self.peers_seen.values()),
+            "meta": sorted(self.meta.items()),
+        }
+
+    def _is_open(self, job_id: str) -> bool:
+        row = self.row(job_id)
+        return row is not None and not (row.settled and JobState(row.state) in TERMINAL_STATES)
+
+    def _whole(self, job_id: str) -> JobRow:
+        job, state = self.jobs[job_id], self.states.get(job_id)
+        if state is None:
+            return job
+        return msgspec.structs.replace(job, **{name: getattr(state, name) for name in _CHANGING})
+
+    def _job(self, job_id: str) -> Job:
+        row = self._whole(job_id)
+        return Job(
+            id=row.id,
+            home=row.home,
+            tenant=row.tenant,
+            name=row.name,
+            client_key=row.client_key,
+            spec=row.spec,
+            spec_sha256=row.spec_sha256,
+            shape=self._shape(row.shape_key),
+            grace_us=row.grace_us,
+            retries_max=row.retries_max,
+            submitted_wall_us=row.submitted_wall_us,
+            traceparent=row.traceparent,
+            path=tuple(row.path.split(",")) if row.path else (),
+            state=JobState(row.state),
+            reason=Reason(ReasonCode(row.reason), row.reason_detail),
+            epoch=row.epoch,
+            attempt=row.attempt,
+            failures=row.failures,
+            order_us=row.order_us,
+            allocation=msgspec.msgpack.decode(row.allocation, type=Allocation) if row.allocation else None,
+            started_wall_us=row.started_wall_us,
+            ended_wall_us=row.ended_wall_us,
+            exit_code=row.exit_code,
+            transfer_to=row.transfer_to,
+            transfer_epoch=row.transfer_epoch,
+            transfer_sequence=row.transfer_sequence,
+            cancel_id=row.cancel_id,
+            settled=bool(row.settled),
+            remote=msgspec.msgpack.decode(row.remote, type=RemoteView) if row.remote else None,
+            timeline_length=row.timeline_length,
+        )
+
+    def _shape(self, key: bytes) -> Shape:
+        shape = self._shapes_read.get(key)
+        if shape is None:
+            shape = make_shape(msgspec.msgpack.decode(self.shapes[key].body, type=ShapeBody))
+            self._shapes_read[key] = shape
+        return shape
+
+
+def _tuples(rows: Iterable[msgspec.Struct]) -> list[tuple[object, ...]]:
+    return sorted((tuple(getattr(row, name) for name in row.__struct_fields__) for row in rows), key=repr)

@@ -1,0 +1,157 @@
+"""Links between regions: delay, loss, duplication, reordering, one-way cuts, partitions, clogged links.
+
+Messages pass by reference: they are frozen. A sampled share goes through the real codec (`Codec`), so that what the
+core says is also what the wire can carry.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Protocol
+
+from hanse.core.events import PeerMessages
+from hanse.core.federation.messages import Envelope, Message
+from hanse.core.model.time import SECOND_US
+from hanse.sim.faults import Faults
+from hanse.sim.timeline import Timeline
+
+# A failed call says so at most once a second: gRPC backs off its connection attempts.
+_HINT_INTERVAL_US = SECOND_US
+_HINT_DELAY_MAX_US = SECOND_US // 5
+
+
+class Endpoint(Protocol):
+    """Where a link ends."""
+
+    def receive(self, event: PeerMessages) -> bool:
+        """Take an envelope in; False: nobody is there, or the inbox is full."""
+        ...
+
+    def hint_unreachable(self, peer: str) -> None:
+        """The link to `peer` failed just now."""
+        ...
+
+
+class Codec(Protocol):
+    """There and back again through the wire's format."""
+
+    def __call__(
+        self, envelope: Envelope, messages: tuple[Message, ...]
+    ) -> tuple[Envelope, tuple[Message, ...]]: ...
+
+
+class _Link:
+    __slots__ = ("base_us", "clogged_until_us", "cuts", "hinted_us", "source", "target")
+
+    def __init__(self, source: str, target: str, base_us: int) -> None:
+        self.source = source
+        self.target = target
+        self.base_us = base_us
+        self.cuts = 0
+        self.clogged_until_us = 0
+        self.hinted_us = -_HINT_INTERVAL_US
+
+
+class Network:
+    """All links. `faults` may be replaced while the run goes on."""
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        randomness: random.Random,
+        faults: Faults,
+        count: Callable[[str], None],
+        codec: Codec | None = None,
+        codec_share: float = 0.0,
+    ) -> None:
+        self.faults = faults
+        self.envelopes = 0
+        self._timeline = timeline
+        self._random = randomness
+        self._count = count
+        self._codec = codec
+        self._codec_share = codec_share if codec is not None else 0.0
+        self._endpoints: dict[str, Endpoint] = {}
+        self._links: dict[tuple[str, str], _Link] = {}
+
+    def join(self, name: str, endpoint: Endpoint) -> None:
+        """A region is reachable from all others from now on."""
+        for other in self._endpoints:
+            for source, target in ((name, other), (other, name)):
+                base_us = self.faults.delay_min_us // 2 + self._random.randint(0, self.faults.delay_min_us)
+                self._links[(source, target)] = _Link(source, target, base_us)
+        self._endpoints[name] = endpoint
+
+    def send(self, source: str, target: str, envelope: Envelope, messages: tuple[Message, ...]) -> None:
+        """What one step had to say to one peer: usually one envelope, sometimes torn into several."""
+        self.envelopes += 1
+        link = self._links[(source, target)]
+        faults, draw = self.faults, self._random.random
+        if link.cuts:
+            self._hint(link)
+            return
+        if self._codec is not None and draw() < self._codec_share:
+            envelope, messages = self._codec(envelope, messages)
+        if faults.split and len(messages) > 1 and draw() < faults.split:
+            self._count("split")
+            for message in messages:
+                self._post(link, envelope, (message,))
+        else:
+            self._post(link, envelope, messages)
+
+    def _post(self, link: _Link, envelope: Envelope, messages: tuple[Message, ...]) -> None:
+        faults, draw = self.faults, self._random.random
+        if faults.loss and draw() < faults.loss:
+            self._count("loss")
+            return
+        copies = 1
+        if faults.duplicate and draw() < faults.duplicate:
+            self._count("duplicate")
+            copies = 2
+        event = PeerMessages(envelope=envelope, messages=messages, cause=f"{link.source}.{self.envelopes}")
+        for _ in range(copies):
+            self._timeline.at(self._arrival_us(link), self._arrive, link, event)
+
+    def _arrival_us(self, link: _Link) -> int:
+        faults, draw = self.faults, self._random.random
+        at_us = self._timeline.now_us + link.base_us + int(faults.delay_spread_us * draw())
+        if faults.late and draw() < faults.late:
+            self._count("late")
+            at_us += int(faults.late_max_us * draw())
+        return max(at_us, link.clogged_until_us)
+
+    def _arrive(self, link: _Link, event: PeerMessages) -> None:
+        if not self._endpoints[link.target].receive(event):
+            self._hint(link)
+
+    def _hint(self, link: _Link) -> None:
+        now_us = self._timeline.now_us
+        if now_us - link.hinted_us >= _HINT_INTERVAL_US:
+            link.hinted_us = now_us
+            delay_us = int(_HINT_DELAY_MAX_US * self._random.random())
+            self._timeline.after(delay_us, self._endpoints[link.source].hint_unreachable, link.target)
+
+    # --- faults of links ------------------------------------------------------------------------------------------
+
+    def cut(self, pairs: tuple[tuple[str, str], ...], duration_us: int) -> None:
+        """Nothing that is sent on these (source, target) links arrives for a while. Cuts may overlap."""
+        for pair in pairs:
+            self._links[pair].cuts += 1
+        self._timeline.after(duration_us, self._mend, pairs)
+
+    def _mend(self, pairs: tuple[tuple[str, str], ...]) -> None:
+        for pair in pairs:
+            self._links[pair].cuts = max(0, self._links[pair].cuts - 1)
+
+    def clog(self, source: str, target: str, duration_us: int) -> None:
+        """What is sent on this link is held back, and arrives all at once."""
+        link = self._links[(source, target)]
+        link.clogged_until_us = max(link.clogged_until_us, self._timeline.now_us + duration_us)
+
+    def heal(self, faults: Faults) -> None:
+        """Every link works; what was already under way still arrives when it arrives."""
+        self.faults = faults
+        for link in self._links.values():
+            link.cuts = 0
+            link.clogged_until_us = 0

@@ -1,0 +1,58 @@
+"""Whether anything is still open: rows in any ledger, and acknowledged jobs without an outcome at home."""
+
+from __future__ import annotations
+
+from hanse.core.effects import JobRow, JobStateRow
+from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.sim.record import Committed
+
+_CLOSED = frozenset(int(state) for state in (*TERMINAL_STATES, JobState.MOVED))
+_FINAL = frozenset(int(state) for state in TERMINAL_STATES)
+
+
+class Progress:
+    """Counts, kept up to date from what becomes durable."""
+
+    def __init__(self) -> None:
+        self.jobs = 0
+        self.handoffs = 0
+        # (region, job id) of rows that somebody still has to do something about.
+        self.open: dict[tuple[str, str], None] = {}
+        # Acknowledged jobs without a final row at home.
+        self.unfinished: dict[str, None] = {}
+        self._final_at_home: dict[str, None] = {}
+        self._home: dict[str, str] = {}
+        self._handed: dict[tuple[str, str], int] = {}
+
+    def acknowledged(self, region: str, job_id: str) -> None:
+        """Somebody was told that this job is on this region's disk."""
+        if job_id in self._home:
+            return
+        self.jobs += 1
+        self._home[job_id] = region
+        if job_id not in self._final_at_home:
+            self.unfinished[job_id] = None
+
+    def committed(self, region: str, entry: Committed) -> None:
+        """Rows became durable in this region."""
+        for writes in entry.writes:
+            rows: tuple[JobRow | JobStateRow, ...] = (*writes.jobs, *writes.job_states)
+            for row in rows:
+                key = (region, row.id)
+                if row.state in _CLOSED and (row.settled or row.state == JobState.MOVED):
+                    self.open.pop(key, None)
+                else:
+                    self.open[key] = None
+                if row.state in _FINAL and row.settled:
+                    self._closed(region, row.id)
+                if row.state == JobState.MOVED and self._handed.get(key) != row.transfer_epoch:
+                    self._handed[key] = row.transfer_epoch
+                    self.handoffs += 1
+            for job_id in writes.jobs_delete:
+                self.open.pop((region, job_id), None)
+
+    def _closed(self, region: str, job_id: str) -> None:
+        home = self._home.get(job_id) or job_id.rsplit("-", 1)[0]
+        if home == region:
+            self._final_at_home[job_id] = None
+            self.unfinished.pop(job_id, None)

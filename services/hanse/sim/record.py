@@ -1,0 +1,178 @@
+"""The event record: what happened in a run, in order, as an observer outside of all regions saw it.
+
+Checkers (chaos/checkers) read it and nothing else, so it holds facts, no judgement: what became durable, what left a
+region, when processes lived. Instants are microseconds of the world's clock, which no region can read.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hanse.core.effects import Explanation, Refused, Writes
+from hanse.core.federation.messages import Message
+from hanse.core.model.jobs import RunId
+from hanse.core.model.regions import Node
+from hanse.core.model.resources import Resources
+
+
+class RegionJoined(msgspec.Struct, frozen=True, gc=False):
+    """A region of the run, with what it has."""
+
+    at_us: int
+    region: str
+    nodes: tuple[Node, ...]
+
+
+class Committed(msgspec.Struct, frozen=True, gc=False):
+    """One transaction became durable; `writes` in the order in which their steps were taken."""
+
+    at_us: int
+    region: str
+    writes: tuple[Writes, ...]
+
+
+class Sent(msgspec.Struct, frozen=True, gc=False):
+    """A message of the handoff left its region (gossip, probes and offers are not recorded: nothing rests on them)."""
+
+    at_us: int
+    region: str
+    to: str
+    message: Message
+
+
+class Acknowledged(msgspec.Struct, frozen=True, gc=False):
+    """The answer that the job is on disk left its home."""
+
+    at_us: int
+    region: str
+    tenant: str
+    client_key: str
+    job_id: str
+    existed: bool
+
+
+class SubmitRefused(msgspec.Struct, frozen=True, gc=False):
+    """The answer that the job is not taken left the region."""
+
+    at_us: int
+    region: str
+    client_key: str
+    refused: Refused
+
+
+class CancelAsked(msgspec.Struct, frozen=True, gc=False):
+    """A caller's wish to end the job reached a region."""
+
+    at_us: int
+    region: str
+    job_id: str
+
+
+class Explained(msgspec.Struct, frozen=True, gc=False):
+    """The answer to "why is this job not running" left the region."""
+
+    at_us: int
+    region: str
+    explanation: Explanation
+
+
+class Launched(msgspec.Struct, frozen=True, gc=False):
+    """The order to start these tasks reached the engine."""
+
+    at_us: int
+    region: str
+    run: RunId
+    tasks: tuple[int, ...]
+
+
+class TaskBegan(msgspec.Struct, frozen=True, gc=False):
+    """A process began to live. `devices` are (kind, index) on `node`."""
+
+    at_us: int
+    region: str
+    run: RunId
+    task: int
+    node: str
+    resources: Resources
+    devices: tuple[tuple[str, int], ...] = ()
+
+
+class TaskFinished(msgspec.Struct, frozen=True, gc=False):
+    """A process is gone. `natural`: it ended by itself, neither stopped nor lost with its machine."""
+
+    at_us: int
+    region: str
+    run: RunId
+    task: int
+    exit_code: int
+    natural: bool
+
+
+class LaunchFailed(msgspec.Struct, frozen=True, gc=False):
+    """A task never came to life."""
+
+    at_us: int
+    region: str
+    run: RunId
+    task: int
+
+
+class Started(msgspec.Struct, frozen=True, gc=False):
+    """The daemon is up with this incarnation."""
+
+    at_us: int
+    region: str
+    incarnation: int
+
+
+class Died(msgspec.Struct, frozen=True, gc=False):
+    """The daemon is gone. `how` names the crash point."""
+
+    at_us: int
+    region: str
+    how: str
+
+
+class FaultInjected(msgspec.Struct, frozen=True, gc=False):
+    """Something was done to a region or a link."""
+
+    at_us: int
+    kind: str
+    detail: str
+
+
+class Healed(msgspec.Struct, frozen=True, gc=False):
+    """From now on nothing fails any more, and everything must come to an end by `deadline_us`."""
+
+    at_us: int
+    deadline_us: int
+
+
+class Finished(msgspec.Struct, frozen=True, gc=False):
+    """The run is over; `quiet`: no job was open in any ledger, and no caller waited."""
+
+    at_us: int
+    quiet: bool
+
+
+Entry = (
+    RegionJoined
+    | Committed
+    | Sent
+    | Acknowledged
+    | SubmitRefused
+    | CancelAsked
+    | Explained
+    | Launched
+    | TaskBegan
+    | TaskFinished
+    | LaunchFailed
+    | Started
+    | Died
+    | FaultInjected
+    | Healed
+    | Finished
+)
+
+# Append only; a list because nothing else about it is needed, and appending is what it must be fast at.
+Record = list[Entry]

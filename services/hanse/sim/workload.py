@@ -1,0 +1,145 @@
+"""What callers want: kinds of jobs drawn from the seed, and where each batch goes."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable
+
+import msgspec
+
+from hanse.core.model.jobs import GroupShape, Shape, ShapeBody, Submission, make_shape
+from hanse.core.model.regions import Member, Node, RegionConfig, Timings
+from hanse.core.model.resources import resources
+from hanse.core.model.time import MILLISECOND_US, SECOND_US
+from hanse.sim.executor import Behaviour
+
+GIBIBYTE = 1 << 30
+_CPU_PER_NODE = 16_000
+_MEMORY_PER_NODE = 64 * GIBIBYTE
+_GPUS_PER_NODE = 4_000
+_RUNTIME_MIN_US = 50 * MILLISECOND_US
+
+
+class JobKind(msgspec.Struct, frozen=True, kw_only=True):
+    """Jobs of one kind share spec and shape. `endless` kinds fit nowhere and end only by a cancel."""
+
+    name: str
+    spec: bytes
+    spec_sha256: bytes
+    shape: Shape
+    behaviour: Behaviour
+    grace_us: int
+    retries_max: int
+    endless: bool = False
+
+
+# Makes the bytes of a spec that the real codec can read back; the default is for worlds without a codec.
+SpecWriter = Callable[[str, ShapeBody, int, int], bytes]
+
+
+def opaque_spec(name: str, body: ShapeBody, grace_us: int, retries_max: int) -> bytes:
+    """Bytes that only this module understands."""
+    return msgspec.msgpack.encode((name, body, grace_us, retries_max))
+
+
+def draw_nodes(region: str, randomness: random.Random) -> tuple[Node, ...]:
+    """The machines of one region: some with devices, in two zones."""
+    nodes = []
+    for number in range(randomness.randint(2, 4)):
+        has_devices = randomness.random() < 0.5
+        capacity = {"cpu": _CPU_PER_NODE, "memory": _MEMORY_PER_NODE}
+        if has_devices:
+            capacity["gpu"] = _GPUS_PER_NODE
+        nodes.append(
+            Node(
+                name=f"{region}-{number}",
+                node_class="gpu" if has_devices else "cpu",
+                capacity=resources(capacity),
+                labels=(("zone", "ab"[number % 2]),),
+            )
+        )
+    return tuple(nodes)
+
+
+def draw_configs(count: int, randomness: random.Random, timings: Timings) -> tuple[RegionConfig, ...]:
+    """Regions r0, r1, ... of one league."""
+    names = [f"r{number}" for number in range(count)]
+    members = tuple(Member(name=name, peer_address=f"{name}:1", public_address=f"{name}:2") for name in names)
+    return tuple(
+        RegionConfig(
+            name=name,
+            cluster_id="league",
+            members=members,
+            nodes=draw_nodes(name, randomness),
+            timings=timings,
+        )
+        for name in names
+    )
+
+
+def draw_kinds(
+    randomness: random.Random, count: int, runtime_max_us: int, write_spec: SpecWriter
+) -> tuple[JobKind, ...]:
+    """So many kinds that can run on some node, and one that fits nowhere."""
+    kinds = [_draw_kind(f"kind-{number}", randomness, runtime_max_us, write_spec) for number in range(count)]
+    vast = ShapeBody(groups=(GroupShape(1, 1, resources({"cpu": 1000 * _CPU_PER_NODE})),))
+    kinds.append(_kind("vast", vast, 1.0, SECOND_US, 0, SECOND_US, write_spec, endless=True))
+    return tuple(kinds)
+
+
+def _draw_kind(name: str, randomness: random.Random, runtime_max_us: int, write_spec: SpecWriter) -> JobKind:
+    wants = {"cpu": randomness.randint(1, 16) * 500, "memory": randomness.randint(1, 16) * GIBIBYTE}
+    if randomness.random() < 0.3:
+        wants["gpu"] = randomness.choice((500, 1000, 1000, 2000))
+    tasks = randomness.choice((1, 1, 1, 2, 3))
+    runtime_us = _RUNTIME_MIN_US + int(randomness.random() ** 3 * runtime_max_us)
+    constraints = ("zone = a",) if randomness.random() < 0.2 else ()
+    body = ShapeBody(
+        groups=(GroupShape(tasks, tasks, resources(wants), constraints),),
+        tier=randomness.choice(("premium", "standard", "standard", "basic")),
+        priority=randomness.choice((0, 0, 0, 10, -10)),
+        runtime_estimate_us=runtime_us if randomness.random() < 0.5 else 0,
+    )
+    fail_share = randomness.choice((0.0, 0.0, 0.05, 0.5))
+    grace_us = randomness.choice((0, 100 * MILLISECOND_US, 5 * SECOND_US))
+    return _kind(name, body, fail_share, runtime_us, randomness.randint(0, 2), grace_us, write_spec)
+
+
+def _kind(
+    name: str,
+    body: ShapeBody,
+    fail_share: float,
+    runtime_us: int,
+    retries_max: int,
+    grace_us: int,
+    write_spec: SpecWriter,
+    *,
+    endless: bool = False,
+) -> JobKind:
+    spec = write_spec(name, body, grace_us, retries_max)
+    return JobKind(
+        name=name,
+        spec=spec,
+        spec_sha256=hashlib.sha256(spec).digest(),
+        shape=make_shape(body),
+        behaviour=Behaviour(runtime_us, fail_share, tuple(group.resources for group in body.groups)),
+        grace_us=grace_us,
+        retries_max=retries_max,
+        endless=endless,
+    )
+
+
+def submission(job_id: str, client_key: str, tenant: str, kind: JobKind) -> Submission:
+    """One job of this kind, under a caller's key."""
+    return Submission(
+        job_id=job_id,
+        client_key=client_key,
+        tenant=tenant,
+        name=kind.name,
+        spec=kind.spec,
+        spec_sha256=kind.spec_sha256,
+        shape=kind.shape,
+        grace_us=kind.grace_us,
+        retries_max=kind.retries_max,
+    )

@@ -1,0 +1,189 @@
+"""A league of regions under virtual time: a phase with faults, then a healed one in which everything must end.
+
+The world only arranges; what the parts do is in their files (host, network, executor, callers, injector). It runs the
+real core, and records what happened; whether that was right is for the checkers to say.
+"""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+
+from hanse.core.effects import Answer
+from hanse.core.model.regions import RegionConfig, Timings
+from hanse.core.model.time import MILLISECOND_US, SECOND_US
+from hanse.sim.callers import Callers
+from hanse.sim.clock import RegionClock
+from hanse.sim.digest import Digest
+from hanse.sim.executor import Behaviour, SimExecutor
+from hanse.sim.faults import HEALED, MINUTE_US, Faults
+from hanse.sim.host import Host, Settings
+from hanse.sim.injector import Injector
+from hanse.sim.network import Codec, Network
+from hanse.sim.progress import Progress
+from hanse.sim.record import Committed, Finished, Healed, Record, RegionJoined
+from hanse.sim.timeline import Timeline
+from hanse.sim.workload import SpecWriter, draw_configs, draw_kinds, opaque_spec
+
+# A machine has been up for a while when its daemon first starts.
+_UPTIME_MAX_US = 30 * 24 * 60 * MINUTE_US
+# How long the healed phase may take: the longest retry of the protocol a few times over, and the work that is left.
+HEALED_MAX_US = 15 * MINUTE_US
+# Once everything has ended, the world goes on for a little, so that late duplicates meet closed books.
+_AFTERGLOW_US = 2 * SECOND_US
+_CHUNK_US = 100 * MILLISECOND_US
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is made of. `check_every`: full invariants after every so many steps of a region (0: never)."""
+
+    seed: int
+    faults: Faults
+    regions: int = 3
+    duration_us: int = 10 * MINUTE_US
+    jobs: int = 100
+    kinds: int = 12
+    runtime_max_us: int = 60 * SECOND_US
+    timings: Timings = Timings()
+    check_every: int = 64
+    codec_share: float = 0.0
+
+
+class World:
+    """One run. `record` is what the checkers read."""
+
+    def __init__(self, plan: Plan, write_spec: SpecWriter = opaque_spec, codec: Codec | None = None) -> None:
+        self.plan = plan
+        self.timeline = Timeline()
+        self.record: Record = []
+        self.digest = Digest()
+        self.progress = Progress()
+        self.settings = Settings(plan.faults, plan.check_every)
+        self._seed = str(plan.seed)
+        draw = self._randomness("world")
+        self.network = Network(
+            self.timeline, self._randomness("network"), plan.faults, self.count, codec, plan.codec_share
+        )
+        self.kinds = draw_kinds(draw, plan.kinds, plan.runtime_max_us, write_spec)
+        self._behaviours = {kind.spec: kind.behaviour for kind in self.kinds}
+        self.hosts = tuple(
+            self._make_host(index, config, draw)
+            for index, config in enumerate(draw_configs(plan.regions, draw, plan.timings))
+        )
+        self.callers = Callers(
+            self.timeline,
+            self._randomness("callers"),
+            plan.faults,
+            self.record,
+            self.progress,
+            {host.name: host for host in self.hosts},
+            self.kinds,
+        )
+        self.injector = Injector(
+            self.timeline,
+            self._randomness("injector"),
+            plan.faults,
+            self.record,
+            self.hosts,
+            self.network,
+            self.callers,
+        )
+
+    def _randomness(self, purpose: str) -> random.Random:
+        return random.Random(f"{self._seed}/{purpose}")
+
+    def _make_host(self, index: int, config: RegionConfig, draw: random.Random) -> Host:
+        faults = self.plan.faults
+        clock = RegionClock(
+            mono_origin_us=draw.randrange(_UPTIME_MAX_US),
+            drift_ppm=draw.randint(-faults.drift_ppm_max, faults.drift_ppm_max),
+            wall_offset_us=draw.randint(-faults.wall_offset_max_us, faults.wall_offset_max_us),
+        )
+        host = Host(
+            index,
+            config,
+            self._seed,
+            self.timeline,
+            self.network,
+            self.settings,
+            self.record,
+            self.digest,
+            clock,
+            self,
+        )
+        host.executor = SimExecutor(
+            config.name,
+            self.timeline,
+            self._randomness(f"{config.name}/executor"),
+            faults,
+            self.record,
+            self._behaviour,
+            host,
+        )
+        self.network.join(config.name, host)
+        self.record.append(RegionJoined(0, config.name, config.nodes))
+        return host
+
+    def _behaviour(self, spec: bytes) -> Behaviour:
+        return self._behaviours[spec]
+
+    # --- the run ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """The phase with faults, the healed phase, the end."""
+        plan = self.plan
+        self.callers.plan(plan.jobs, plan.duration_us)
+        for host in self.hosts:
+            self.timeline.after(0, host.start)
+        self.injector.begin()
+        self.timeline.run(plan.duration_us)
+        deadline_us = plan.duration_us + HEALED_MAX_US
+        self.record.append(Healed(self.timeline.now_us, deadline_us))
+        self.settings.faults = HEALED
+        self.injector.heal()
+        self._run_until_quiet(deadline_us)
+        quiet = self.is_quiet
+        if quiet:
+            self.timeline.run(self.timeline.now_us + _AFTERGLOW_US)
+            quiet = self.is_quiet
+        self._check_all()
+        self.record.append(Finished(self.timeline.now_us, quiet))
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is open in any ledger, no caller waits, every daemon runs."""
+        progress = self.progress
+        return (
+            not progress.open
+            and not progress.unfinished
+            and self.callers.idle
+            and all(host.up for host in self.hosts)
+        )
+
+    def _run_until_quiet(self, deadline_us: int) -> None:
+        while self.timeline.now_us < deadline_us and not self.is_quiet:
+            self.timeline.run(min(deadline_us, self.timeline.now_us + _CHUNK_US))
+
+    def _check_all(self) -> None:
+        if self.plan.check_every:
+            for host in self.hosts:
+                host.check()
+
+    # --- what hosts report (host.Observer) ---------------------------------------------------------------------
+
+    def committed(self, host: Host, entry: Committed) -> None:
+        """Rows became durable."""
+        self.progress.committed(host.name, entry)
+
+    def answered(self, host: Host, request_id: int, answer: Answer) -> None:
+        """An answer left a region."""
+        self.callers.answered(host.name, request_id, answer)
+
+    def died(self, host: Host) -> None:
+        """A daemon is down."""
+        self.injector.died(host)
+
+    def count(self, kind: str) -> None:
+        """Something countable happened."""
+        self.injector.count(kind)
