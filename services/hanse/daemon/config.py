@@ -16,6 +16,8 @@ from hanse.core.model.regions import Member, Node, RegionConfig, Timings
 from hanse.core.model.resources import is_known_kind, resources
 from hanse.daemon.errors import ConfigError, Problem
 from hanse.daemon.settings import NodesTable, Settings
+from hanse.ledger.disk import DiskPolicy
+from hanse.ledger.retention import RetentionPolicy
 from hanse.wire.checks import FieldRefused, check_label
 
 _RANGE = re.compile(r"\[(\d+)-(\d+)\]")
@@ -57,6 +59,21 @@ def make_config(path: Path, document: dict[str, Any]) -> DaemonConfig:
         data_dir=(path.parent / settings.region.data_dir).resolve(),
         settings=settings,
         region=_region_config(settings),
+    )
+
+
+def disk_policy(settings: Settings) -> DiskPolicy:
+    """The bounds of [disk]. Raises ValueError if they contradict each other."""
+    return DiskPolicy(**msgspec.structs.asdict(settings.disk))
+
+
+def retention_policy(settings: Settings) -> RetentionPolicy:
+    """The bounds of [retention]."""
+    table = settings.retention
+    return RetentionPolicy(
+        age_max_us=table.age_s * 1_000_000,
+        settled_jobs_max=table.settled_jobs_max,
+        bytes_max=table.ledger_bytes_max,
     )
 
 
@@ -162,6 +179,10 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     if not settings.region.data_dir:
         yield "region.data_dir", "required"
     yield from _timing_problems(settings.timings)
+    try:
+        disk_policy(settings)
+    except ValueError as error:
+        yield "disk", str(error)
 
 
 def _member_problems(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,6 @@ HanseError
 
 from __future__ import annotations
 
-# ruff: noqa: N818 -- as in core.model.errors.
 import grpc
 import msgspec
 

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from hanse.core.model import limits
 from hanse.core.model.regions import Timings
+from hanse.ledger.disk import DiskPolicy
 
 RegionName = Annotated[
     str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=limits.REGION_NAME_LENGTH_MAX)
@@ -19,6 +20,7 @@ Kind = Annotated[
     str, Meta(pattern=r"^[a-z0-9]([a-z0-9._/-]*[a-z0-9])?$", max_length=limits.RESOURCE_KIND_LENGTH_MAX)
 ]
 Quantity = Annotated[int, Meta(ge=0, le=limits.QUANTITY_MAX)]
+Bytes = Annotated[int, Meta(ge=0, le=1 << 60)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Thousandths = Annotated[int, Meta(ge=1, le=1_000_000)]
 Ratio = Annotated[float, Meta(ge=0, le=1)]
@@ -84,10 +86,21 @@ class LimitsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class RetentionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[retention]: how long final jobs are kept, and how large the ledger may grow."""
 
-    age_s: Count = 7 * 86_400
+    age_s: Count = 30 * 86_400
+    settled_jobs_max: Count = 1_000_000
     ledger_bytes_max: Annotated[int, Meta(ge=1 << 20)] = 8 << 30
-    # Below this much free space the region takes no new work.
-    disk_free_bytes_min: Annotated[int, Meta(ge=0)] = 256 << 20
+    # How often it is looked for jobs to forget, and at the disk.
+    interval_s: Annotated[float, Meta(ge=0.1, le=86_400)] = 10.0
+
+
+class DiskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[disk]: free bytes below which the region takes no new work, from which on it does again, and below which the
+    reserve is given up so that what runs can still be finished."""
+
+    nearly_full_bytes: Bytes = DiskPolicy().nearly_full_bytes
+    clear_bytes: Bytes = DiskPolicy().clear_bytes
+    critical_bytes: Bytes = DiskPolicy().critical_bytes
+    reserve_bytes: Bytes = DiskPolicy().reserve_bytes
 
 
 class TelemetryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,6 +121,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     executor: ExecutorTable = ExecutorTable()
     limits: LimitsTable = LimitsTable()
     retention: RetentionTable = RetentionTable()
+    disk: DiskTable = DiskTable()
     telemetry: TelemetryTable = TelemetryTable()
     # Microseconds; the defaults suit production and development alike.
     timings: Timings = Timings()

@@ -1,0 +1,162 @@
+"""The driver: the one task that owns the Region, and the one that commits what it decides.
+
+Theory of operation. Everything that enters the core waits in the inbox. The step loop takes a batch, runs
+`Region.step`, and puts the Effects into the pipeline; it may be STEPS_IN_FLIGHT_MAX steps ahead of the disk. The commit
+loop takes all steps that wait, commits their writes in one transaction, and only then releases their effects, in step
+order. That is where group commit comes from: while the disk is busy, steps gather. A failed commit ends both loops with
+nothing of that batch or a later one released; the caller discards the Region and builds another from the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from hanse.core.effects import Effects
+from hanse.core.events import Event
+from hanse.core.federation.messages import Envelope
+from hanse.core.model import limits
+from hanse.core.model.time import Now
+from hanse.daemon.clock import Clock
+from hanse.daemon.inbox import Inbox
+
+
+class RegionPort(Protocol):
+    """What the driver needs of a Region."""
+
+    def step(self, now: Now, events: Sequence[Event]) -> Effects:
+        """Take in what happened and say what is to be done."""
+
+    def next_deadline(self) -> int | None:
+        """Mono microseconds at which to step even if nothing happens."""
+
+    def envelope(self, to: str) -> Envelope:
+        """The envelope for messages to a peer."""
+
+    def note_durable(self, sequence: int) -> None:
+        """Everything up to this write sequence is on disk."""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One step on its way out. The envelopes are of the moment in which its messages were made: a session that begins
+    later must not vouch for them."""
+
+    effects: Effects
+    envelopes: dict[str, Envelope]
+
+
+Commit = Callable[[Sequence[Effects]], Awaitable[None]]
+Release = Callable[[Step], None]
+
+
+class DriverMeter(Protocol):
+    """What the driver tells its observers. Durations in seconds."""
+
+    def stepped(self, events: int, seconds: float) -> None:
+        """A step took this long over so many events."""
+
+    def committed(self, steps: int, seconds: float) -> None:
+        """A transaction took this long for so many steps."""
+
+
+class Driver:
+    """One life of a Region: from its rebuilding to shutdown, or to the first failed transaction."""
+
+    def __init__(
+        self,
+        region: RegionPort,
+        inbox: Inbox,
+        commit: Commit,
+        release: Release,
+        clock: Clock,
+        meter: DriverMeter,
+    ) -> None:
+        self._region = region
+        self._inbox = inbox
+        self._commit = commit
+        self._release = release
+        self._clock = clock
+        self._meter = meter
+        # Bounded by the slots; None: no step follows.
+        self._pipeline: asyncio.Queue[Step | None] = asyncio.Queue()
+        self._slots = asyncio.Semaphore(limits.STEPS_IN_FLIGHT_MAX)
+        self._draining = False
+        self.stepped_mono_us = clock().mono_us
+
+    async def run(self) -> None:
+        """Drive until cancelled, or until all is out after `drain`. Raises (in a group) what a commit raises."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._run_steps(), name="steps")
+            group.create_task(self._run_commits(), name="commits")
+
+    def drain(self) -> None:
+        """Step until the inbox is empty, commit and release everything, then return from `run`."""
+        self._draining = True
+        self._inbox.wake()
+
+    # --- steps ----------------------------------------------------------------------------------------------------
+
+    async def _run_steps(self) -> None:
+        while self._inbox or not self._draining:
+            await self._inbox.wait(self._until_deadline_s())
+            if self._inbox or self._is_due():
+                await self._slots.acquire()
+                self._step()
+            # Whoever fills the inbox and answers callers runs between two steps.
+            await asyncio.sleep(0)
+        self._pipeline.put_nowait(None)
+
+    def _step(self) -> None:
+        events = self._inbox.take()
+        now = self._clock()
+        effects = self._region.step(now, events)
+        peers = {send.to for send in effects.sends}
+        self._pipeline.put_nowait(Step(effects, {peer: self._region.envelope(peer) for peer in peers}))
+        after = self._clock()
+        self.stepped_mono_us = after.mono_us
+        self._meter.stepped(len(events), (after.mono_us - now.mono_us) / 1e6)
+
+    def _until_deadline_s(self) -> float:
+        deadline_us = self._region.next_deadline()
+        if deadline_us is None:
+            return limits.TIMER_WAIT_US_MAX / 1e6
+        wait_us = deadline_us - self._clock().mono_us
+        return min(max(wait_us, 0), limits.TIMER_WAIT_US_MAX) / 1e6
+
+    def _is_due(self) -> bool:
+        deadline_us = self._region.next_deadline()
+        return deadline_us is not None and deadline_us <= self._clock().mono_us
+
+    # --- commits --------------------------------------------------------------------------------------------------
+
+    async def _run_commits(self) -> None:
+        more = True
+        while more:
+            batch, more = await self._take_steps()
+            await self._commit_steps(batch)
+            for step in batch:
+                self._release(step)
+                self._slots.release()
+
+    async def _take_steps(self) -> tuple[list[Step], bool]:
+        """Every step that waits, at least one; and whether more may follow."""
+        batch: list[Step] = []
+        step = await self._pipeline.get()
+        while step is not None:
+            batch.append(step)
+            if self._pipeline.empty():
+                return batch, True
+            step = self._pipeline.get_nowait()
+        return batch, False
+
+    async def _commit_steps(self, batch: list[Step]) -> None:
+        writes = [step.effects for step in batch if step.effects.writes]
+        if not writes:
+            return
+        begin = self._clock().mono_us
+        await self._commit(writes)
+        self._region.note_durable(writes[-1].sequence)
+        self._meter.committed(len(writes), (self._clock().mono_us - begin) / 1e6)

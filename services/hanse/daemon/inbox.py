@@ -1,0 +1,88 @@
+"""The bounded inbox of the driver: all that is to enter the core waits here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+
+from hanse.core.events import CancelJobs, Event, PeerMessages, Submit
+from hanse.core.model import limits
+
+
+class Inbox:
+    """First in, first out; bounded by what the events carry (jobs, messages), not by their number."""
+
+    def __init__(self, items_max: int = limits.INBOX_ITEMS_MAX) -> None:
+        self._events: deque[tuple[Event, int]] = deque()
+        self._items_max = items_max
+        self._waker: asyncio.Future[None] | None = None
+        self.items = 0
+
+    def offer(self, event: Event) -> bool:
+        """Take the event unless the inbox is full. An event larger than all the room is taken by an empty inbox."""
+        weight = weigh(event)
+        if self.items and self.items + weight > self._items_max:
+            return False
+        self._put(event, weight)
+        return True
+
+    def put(self, events: Iterable[Event]) -> None:
+        """Take what must not be refused: reports of the executor, of which there are two for each running task."""
+        for event in events:
+            self._put(event, weigh(event))
+
+    def take(self, items_max: int = limits.STEP_ITEMS_MAX) -> list[Event]:
+        """The oldest events, up to about `items_max` items; at least one, if there is any."""
+        batch: list[Event] = []
+        items = 0
+        while self._events and (not batch or items + self._events[0][1] <= items_max):
+            event, weight = self._events.popleft()
+            batch.append(event)
+            items += weight
+        self.items -= items
+        return batch
+
+    def clear(self) -> None:
+        """Forget everything: a Region that is rebuilt starts without the past's events."""
+        self._events.clear()
+        self.items = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._events)
+
+    async def wait(self, timeout_s: float) -> None:
+        """Return once there is something to take, or after the timeout. For one waiter."""
+        if self._events:
+            return
+        loop = asyncio.get_running_loop()
+        self._waker = loop.create_future()
+        timer = loop.call_later(timeout_s, self.wake)
+        try:
+            await self._waker
+        finally:
+            timer.cancel()
+            self._waker = None
+
+    def wake(self) -> None:
+        """Let the waiter look again."""
+        if self._waker is not None and not self._waker.done():
+            self._waker.set_result(None)
+
+    def _put(self, event: Event, weight: int) -> None:
+        self._events.append((event, weight))
+        self.items += weight
+        self.wake()
+
+
+def weigh(event: Event) -> int:
+    """How much an event costs the core, in jobs or messages."""
+    match event:
+        case Submit():
+            return len(event.submissions)
+        case CancelJobs():
+            return len(event.job_ids)
+        case PeerMessages():
+            return max(1, len(event.messages))
+        case _:
+            return 1
