@@ -357,6 +357,8 @@ class JobChange(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int
     cause: str
     traceparent: str
+    # So that a watch can filter by name without asking the ledger.
+    name: str = ""
 
 
 class Effects(msgspec.Struct, kw_only=True):
