@@ -1,0 +1,65 @@
+"""The doors of the generated gRPC code: channels, stubs, and what the daemon must name of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+from hanse.core.model import limits
+from hanse.wire.gen.hanse.v1 import jobs_pb2_grpc, peers_pb2_grpc, regions_pb2_grpc
+from hanse.wire.gen.hanse.v1.peers_pb2 import ExchangeRequest, ExchangeResponse
+
+__all__ = ["CHANNEL_OPTIONS", "SERVER_OPTIONS", "ExchangeRequest", "ExchangeResponse", "Stubs"]
+
+_SIZES = [
+    ("grpc.max_receive_message_length", limits.RPC_BYTES_MAX),
+    ("grpc.max_send_message_length", limits.RPC_BYTES_MAX),
+]
+CHANNEL_OPTIONS: list[tuple[str, Any]] = [
+    *_SIZES,
+    # A frozen or cut-off peer is noticed although nothing is being said.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # gRPC's own backoff grows to two minutes; a restarted region is back in seconds.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # Two regions in one process (tests) must not share what is meant to be two connections.
+    ("grpc.use_local_subchannel_pool", 1),
+]
+SERVER_OPTIONS: list[tuple[str, Any]] = [
+    *_SIZES,
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    # Connections are renewed now and then, so that new certificates and addresses take hold; calls may end in peace.
+    ("grpc.max_connection_age_ms", 3_600_000),
+    ("grpc.max_connection_age_grace_ms", 300_000),
+    # Two daemons on one port would each get half of the calls.
+    ("grpc.so_reuseport", 0),
+]
+
+
+class Stubs:
+    """One channel to another region's peer listener, and the services that it serves there."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self.peers: Any = peers_pb2_grpc.PeerServiceStub(self.channel)
+        self.jobs: Any = jobs_pb2_grpc.JobServiceStub(self.channel)
+        self.regions: Any = regions_pb2_grpc.RegionServiceStub(self.channel)
+
+    async def exchange(self, request: ExchangeRequest) -> bool:
+        """Whether the peer took the envelope in. Raises grpc.aio.AioRpcError."""
+        response: ExchangeResponse = await self.peers.Exchange(
+            request, timeout=limits.EXCHANGE_TIMEOUT_US / 1e6
+        )
+        return response.taken
+
+    async def close(self) -> None:
+        """Cancel what is in flight, and let go of the connection."""
+        await self.channel.close()
