@@ -102,6 +102,8 @@ class Peers:
         self.by_name = {name: Peer(name, attentive_us) for name in names}
         # Those whose link is DOWN; SUSPECT and DEAD peers are always among them.
         self.lost: dict[str, Peer] = {}
+        # When any of them was heard last, in mono microseconds.
+        self.last_heard_us = 0
         self.changes: deque[LivenessChange] = deque(maxlen=LIVENESS_CHANGES_MAX)
         self._alive: tuple[str, ...] | None = None
         self._reachable: tuple[str, ...] | None = None
@@ -127,7 +129,7 @@ class Peers:
 
     def on_heard(self, peer: Peer, mono_us: int, attentive_us: int) -> None:
         """A message of this peer itself arrived: it lives, and we can reach it."""
-        peer.heard_us = mono_us
+        peer.heard_us = self.last_heard_us = mono_us
         peer.sign_us = attentive_us
         if peer.link is not Link.UP:
             if self.lost.pop(peer.name, None) is not None:

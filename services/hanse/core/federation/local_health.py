@@ -4,8 +4,9 @@ Theory of operation. A slow region misses acks that were sent in time and would 
 against that:
 
 - A score, after Lifeguard (Dadgar, Phillips, Currey: "Lifeguard: Local Health Awareness for More Accurate Failure
-  Detection", 2018): each missed ack of a peer that was fine raises it, each timely one lowers it. All timeouts are
-  multiplied by 1 + score.
+  Detection", 2018): an ack that we missed of a peer that turns out to live raises it, each timely one lowers it. All
+  timeouts are multiplied by 1 + score. Lifeguard has helpers say that the target did not answer them either; here any
+  other voice will do: whoever hears others is not deaf, and a peer that nobody reaches does not count against us.
 - An attentive clock: it stands still for as long as this region did not serve its own deadlines (frozen, suspended,
   starved). Silence and suspicion are counted on it, so that hours under SIGSTOP are not hours of the others' silence.
 """
@@ -29,8 +30,12 @@ class LocalHealth:
         return 1 + self._score
 
     def on_missed_ack(self) -> None:
-        """A peer that seemed fine did not answer in time: it may be us."""
+        """A peer's ack did not come in time, and yet it lives: it may be us."""
         self._score = min(self._score + 1, LOCAL_HEALTH_MULTIPLIER_MAX - 1)
+
+    def on_nobody_heard(self) -> None:
+        """Nobody at all speaks to us. Either they are all gone or we are cut off: patience is doubled, once."""
+        self._score = max(self._score, 1)
 
     def on_timely_ack(self) -> None:
         """A peer answered in time."""

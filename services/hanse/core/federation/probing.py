@@ -2,10 +2,13 @@
 
 Theory of operation (SWIM, with Lifeguard's prolonged timeouts). A probe has two stages:
 
-1. ASKED: one direct probe. No ack within the timeout counts against our own health.
-2. HELPED: a second direct probe, and up to three peers are asked to probe for us; twice the timeout, as the way through
-   a helper is twice as long. At its end a peer that was not heard itself is unreached, and one of which there was no
-   sign of life at all has failed.
+1. ASKED: one direct probe.
+2. HELPED, if no ack came within the timeout: a second direct probe, and up to three peers are asked to probe for us;
+   twice the timeout, as the way through a helper is twice as long. At its end a peer that was not heard itself is
+   unreached, and one of which there was no sign of life at all has failed.
+
+A peer that turns out to live after we missed its ack, be it by an ack that comes later still, counts against our own
+health.
 
 Each round probes one peer in turn, round robin over a shuffled list, and out of turn those that give reason for it:
 a link that failed, unusual silence, a lost peer that may be back.
@@ -27,6 +30,7 @@ from hanse.core.model.limits import (
     PROBE_HELPERS_MAX,
     PROBE_RELAYS_MAX,
     PROBES_OUTSTANDING_MAX,
+    PROBES_UNANSWERED_MAX,
     PROBES_URGENT_PER_ROUND_MAX,
 )
 from hanse.core.model.randomness import Randomness
@@ -40,7 +44,8 @@ class _Stage(enum.Enum):
 
 
 class _Outstanding(msgspec.Struct):
-    """A probe of ours. `started_us` and `until_us` are mono, `attentive_us` is the start on the attentive clock."""
+    """A probe of ours. `started_us` and `until_us` are mono, `attentive_us` is the start on the attentive clock.
+    `missed`: no ack came in time from a peer that we could reach until then."""
 
     id: int
     peer: Peer
@@ -48,6 +53,7 @@ class _Outstanding(msgspec.Struct):
     attentive_us: int
     until_us: int
     stage: _Stage = _Stage.ASKED
+    missed: bool = False
 
 
 class _Relay(msgspec.Struct, frozen=True):
@@ -80,6 +86,8 @@ class Prober:
         self._randomness = randomness
         self._last_id = 0
         self._outstanding: dict[int, _Outstanding] = {}
+        # Targets of probes that ended without an ack: one that comes later tells something about us.
+        self._unanswered: dict[int, str] = {}
         self._relays: dict[int, _Relay] = {}
         self._turn: list[str] = []
         self.counters = ProbeCounters()
@@ -128,20 +136,16 @@ class Prober:
 
     def on_ack(self, now: Now, sender: str, ack: ProbeAck) -> list[Send]:
         """An answer to our probe, from the peer itself or through a helper, or to one that we made for another."""
-        probe = self._outstanding.get(ack.id)
-        if probe is None:
-            relay = self._relays.get(ack.id)
-            if relay is None or relay.target != sender:
-                return []
+        relay = self._relays.get(ack.id)
+        if relay is not None and relay.target == sender:
             del self._relays[ack.id]
             return [Send(relay.requester, ProbeAck(relay.id))]
-        if probe.peer.name == sender:
-            self._end(probe)
-            self.counters.acked += 1
-            if probe.stage is _Stage.ASKED:
-                self._health.on_timely_ack()
-        elif probe.stage is _Stage.HELPED:
-            self._peers.on_news(probe.peer, now.mono_us, self._health.attentive_us(now.mono_us))
+        probe = self._outstanding.get(ack.id)
+        if probe is not None:
+            self._on_own_ack(now, sender, probe)
+        elif self._unanswered.get(ack.id) == sender:
+            del self._unanswered[ack.id]
+            self._health.on_missed_ack()
         return []
 
     def on_deadline(self, now: Now) -> list[Send]:
@@ -160,11 +164,28 @@ class Prober:
         for probe in self._outstanding.values():
             probe.until_us += late_us
 
-    def _on_missed(self, now: Now, probe: _Outstanding) -> list[Send]:
-        if probe.peer.link is Link.UP:
-            self.counters.missed += 1
+    def _on_own_ack(self, now: Now, sender: str, probe: _Outstanding) -> None:
+        if probe.stage is _Stage.HELPED:
+            self._doubt_ourselves(probe)
+        if probe.peer.name == sender:
+            self._end(probe)
+            self.counters.acked += 1
+            if probe.stage is _Stage.ASKED:
+                self._health.on_timely_ack()
+        elif probe.stage is _Stage.HELPED:
+            self._peers.on_news(probe.peer, now.mono_us, self._health.attentive_us(now.mono_us))
+
+    def _doubt_ourselves(self, probe: _Outstanding) -> None:
+        """The peer lives, and its ack was missed: counted once a probe."""
+        if probe.missed:
+            probe.missed = False
             self._health.on_missed_ack()
+
+    def _on_missed(self, now: Now, probe: _Outstanding) -> list[Send]:
+        self.counters.missed += 1
+        probe.missed = probe.peer.link is Link.UP
         if self._heard_since(probe):
+            self._doubt_ourselves(probe)
             self._end(probe)
             return []
         probe.stage = _Stage.HELPED
@@ -179,11 +200,21 @@ class Prober:
     def _on_unanswered(self, now: Now, probe: _Outstanding) -> None:
         self._end(probe)
         if self._heard_since(probe):
+            self._doubt_ourselves(probe)
             return
+        if probe.missed:
+            self._remember_unanswered(probe)
+            if self._peers.last_heard_us <= probe.started_us:
+                self._health.on_nobody_heard()
         self._peers.on_unreached(probe.peer, now.mono_us)
         if probe.peer.sign_us <= probe.attentive_us:
             self.counters.failed += 1
             self._peers.on_failed(probe.peer)
+
+    def _remember_unanswered(self, probe: _Outstanding) -> None:
+        self._unanswered[probe.id] = probe.peer.name
+        if len(self._unanswered) > PROBES_UNANSWERED_MAX:
+            del self._unanswered[next(iter(self._unanswered))]
 
     def _end(self, probe: _Outstanding) -> None:
         del self._outstanding[probe.id]

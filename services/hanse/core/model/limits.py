@@ -95,6 +95,8 @@ PROBES_URGENT_PER_ROUND_MAX = 16
 # Probes in flight. Every round starts 1 + 16, and a probe lasts three timeouts, at worst 8 times prolonged:
 # 3 x 0.5 s x 8 / 1 s x 17 = 204.
 PROBES_OUTSTANDING_MAX = 224
+# Probes that ended without an ack, kept in case it comes late: as many again, the oldest are forgotten.
+PROBES_UNANSWERED_MAX = PROBES_OUTSTANDING_MAX
 # Probes made for others. If a link that everybody uses breaks, each member asks 3 helpers for up to 17 targets a round,
 # so each helper is asked some 51 times, and remembers for 4 s (8 timeouts): 204.
 PROBE_RELAYS_MAX = 256
