@@ -1,0 +1,160 @@
+"""Tasks whose supervisor died before it could tell their end: see that they are dead, and tell it in its place.
+
+A supervisor that was killed takes its PID namespace with it. Without one only the task's first process dies by itself,
+and the rest is found by what it can't easily shed: the task's session, and the HANSE_* variables that it was started
+with. Rounds of looking and killing go on until nothing is found; only then the record gets its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterable, Mapping
+
+from hanse.core.model.jobs import RunId
+from hanse.executors.local import processes, records
+from hanse.executors.local.containment import Containment
+from hanse.executors.local.names import parse_record_name
+from hanse.executors.local.processes import ProcessId, ProcessStat
+from hanse.executors.local.records import Record
+
+SUPERVISOR_LOST = "supervisor lost"
+NEVER_STARTED = "its supervisor died before the task was started"
+MACHINE_RESTARTED = "the machine was restarted"
+_ROUND_FIRST_S = 0.002
+_ROUND_MAX_S = 1.0
+# What names a task in its environment: (job id, epoch, attempt, task).
+_MARKS = ("HANSE_JOB_ID", "HANSE_EPOCH", "HANSE_ATTEMPT", "HANSE_TASK")
+_Mark = tuple[str, ...]
+
+
+def survivors(lost: Mapping[str, Record]) -> dict[str, list[ProcessId]]:
+    """What still runs of these tasks, supervisors included, by record name. One look at /proc for all of them."""
+    found: dict[str, list[ProcessId]] = {}
+    trees = {}
+    for name, record in lost.items():
+        known = [
+            record.supervised and record.supervised.supervisor,
+            record.started and record.started.process,
+        ]
+        found[name] = [process for process in known if process and processes.is_alive(process)]
+        if record.supervised is not None and record.supervised.containment == Containment.PROCESS_TREE:
+            trees[name] = record
+    if trees:
+        for name, process in _strays(trees):
+            found[name].append(process)
+    return found
+
+
+def _strays(trees: Mapping[str, Record]) -> Iterable[tuple[str, ProcessId]]:
+    by_mark = {_mark_of(name): name for name in trees}
+    by_session = {
+        record.started.process.pid: (name, record.started.process)
+        for name, record in trees.items()
+        if record.started is not None
+    }
+    everything = {stat.id.pid: stat for stat in processes.all_processes()}
+    for stat in everything.values():
+        if stat.dead or stat.id.pid == os.getpid():
+            continue
+        name, leader = by_session.get(stat.session, ("", None))
+        if leader is not None and _is_session_of(leader, everything.get(leader.pid)):
+            yield name, stat.id
+        elif by_mark and (marked := by_mark.get(_mark_in(processes.environment_of(stat.id.pid)))):
+            yield marked, stat.id
+
+
+def _is_session_of(leader: ProcessId, now: ProcessStat | None) -> bool:
+    """A session keeps its number while it has members; a leader with another start time founded another session."""
+    return now is None or now.id == leader
+
+
+def _mark_of(name: str) -> _Mark:
+    parsed = parse_record_name(name)
+    assert parsed is not None, f"not a record: {name}"
+    run, task = parsed
+    return _mark(run, task)
+
+
+def _mark(run: RunId, task: int) -> _Mark:
+    return (run.job_id, str(run.epoch), str(run.attempt), str(task))
+
+
+def _mark_in(environment: Mapping[str, str]) -> _Mark:
+    return tuple(environment.get(variable, "") for variable in _MARKS)
+
+
+def end_of_lost(record: Record, boot_id: str) -> records.Ended:
+    """What is told of a task that is dead, and whose supervisor did not tell it."""
+    if record.supervised is None:
+        return records.unlaunched(NEVER_STARTED)
+    if record.claimed is not None and record.claimed.boot_id != boot_id:
+        return records.lost(MACHINE_RESTARTED)
+    return records.lost(SUPERVISOR_LOST)
+
+
+class Undertaker:
+    """Goes its rounds while there is a lost task. Its ends are written to records, and so seen by the watch."""
+
+    def __init__(self, directory: int, boot_id: str) -> None:
+        self._directory = directory
+        self._boot_id = boot_id
+        self._lost: dict[str, Record] = {}
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._interval_s = _ROUND_FIRST_S
+
+    def take(self, name: str) -> None:
+        """Nobody holds this record, or soon nobody will, and it has no end."""
+        record = records.read_record(self._directory, name)
+        if record is not None:
+            self._lost[name] = record
+            self._schedule(_ROUND_FIRST_S)
+
+    def close(self) -> None:
+        """Leave the rest to the next life, which will find it again."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._lost.clear()
+
+    def _schedule(self, interval_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._interval_s = interval_s
+        self._timer = self._loop.call_later(interval_s, self._round)
+
+    def _round(self) -> None:
+        self._timer = None
+        found = survivors(self._lost)
+        for name, alive in found.items():
+            if alive:
+                self._kill(name, alive)
+            elif bury(self._directory, name, self._boot_id):
+                del self._lost[name]
+        if self._lost:
+            self._schedule(min(2 * self._interval_s, _ROUND_MAX_S))
+
+    def _kill(self, name: str, alive: list[ProcessId]) -> None:
+        """Not the supervisor: if it lives, it was no loss yet, and it kills by itself."""
+        supervised = self._lost[name].supervised
+        for process in alive:
+            if supervised is None or process != supervised.supervisor:
+                processes.send_signal(process, signal.SIGKILL)
+
+
+def bury(directory: int, name: str, boot_id: str) -> bool:
+    """Write the end of a task of which nothing lives. False if somebody still holds the record."""
+    try:
+        lock = records.try_lock(directory, name)
+    except FileNotFoundError:
+        return True
+    if lock is None:
+        return False
+    try:
+        record = records.read_record(directory, name)
+        if record is not None and record.ended is None:
+            records.end_for(directory, name, end_of_lost(record, boot_id))
+    finally:
+        os.close(lock)
+    return True

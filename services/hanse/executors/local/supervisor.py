@@ -1,0 +1,314 @@
+"""One task's supervisor: starts it, copies its output, stops it when told or when its lease ends, writes its record.
+
+It is forked, never exec'd, by the zygote's worker, which has exited by then: init is its parent, and neither the
+daemon's death nor the zygote's touches it. It knows nothing of the daemon. The daemon reads the record, and speaks
+through two files in `control/` and SIGUSR1 (or, where a full disk holds no such file, SIGUSR2: stop with the grace
+that the launch gave):
+    <name>.stop    {"grace_us": n}                  SIGTERM now, SIGKILL when the grace is over; the shortest wins
+    <name>.lease   {"start_us": n, "lease_us": n}   the task may live until start + lease (CLOCK_BOOTTIME); only later
+                                                    ends count
+A stop may be repeated. A task whose first process ended by itself ends as a whole: what it left behind is killed at
+once; after a stop what it left has the rest of the grace, since it may be what writes the checkpoint.
+
+The dead-man's switch: SIGTERM min(grace, lease / 3) before the lease ends, SIGKILL at its end, by a timer that goes on
+counting while the machine is suspended.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from typing import NamedTuple, NoReturn
+
+from hanse.executors.local import kernel, records, task
+from hanse.executors.local.containment import Containment, enter, signal_all
+from hanse.executors.local.orders import Order
+from hanse.executors.local.output import LOGS, CappedOutput
+from hanse.executors.local.processes import parse_stat, read_small
+
+CONTROL = "control"
+STOPPED = "stopped"
+LEASE_EXPIRED = "lease expired"
+# While killed processes are still there: look again this soon, then ever less often (a setuid program may take hours).
+_SWEEP_FIRST_US = 10_000
+_SWEEP_MAX_US = 1_000_000
+# How long an end waits for room on a full disk before its supervisor gives up (the end then counts as lost).
+_RECORD_TRIES_MAX = 600
+_RECORD_RETRY_S = 1.0
+_KIBIBYTE = 1024
+
+
+class Lease(NamedTuple):
+    """When the switch fires, in CLOCK_BOOTTIME microseconds."""
+
+    term_us: int
+    kill_us: int
+
+
+def lease_of(start_us: int, lease_us: int, grace_us: int) -> Lease | None:
+    """The switch for a lease, or None if there is none."""
+    if lease_us <= 0:
+        return None
+    end_us = start_us + lease_us
+    return Lease(term_us=end_us - min(grace_us, lease_us // 3), kill_us=end_us)
+
+
+class Wakeups:
+    """Signals as bytes in a pipe, so that one poll waits for everything."""
+
+    def __init__(self) -> None:
+        self.descriptor, sink = os.pipe()
+        os.set_blocking(self.descriptor, False)
+        os.set_blocking(sink, False)
+        signal.set_wakeup_fd(sink, warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, lambda *_: None)
+        # Whoever wants a task to end stops the task. What a terminal or a service manager sends passes by.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+
+    def taken(self) -> bytes:
+        """The numbers of the signals that came since the last call."""
+        try:
+            return os.read(self.descriptor, 4096)
+        except BlockingIOError:
+            return b""
+
+
+def supervise(order: Order, record: int, containment: Containment, host_proc: int) -> NoReturn:
+    """Run one task from start to end in this process, then exit. `record` is its claimed record."""
+    supervisor = Supervisor(order, record, containment, host_proc)
+    try:
+        ended = supervisor.run()
+    except Exception as error:  # noqa: BLE001 - whatever it was, the task must be dead and its end told
+        supervisor.kill_and_wait()
+        sys.excepthook(type(error), error, error.__traceback__)
+        ended = supervisor.end(detail=f"supervisor failed: {error!r}", launched=supervisor.launched)
+    _write_end(record, ended)
+    os._exit(0)
+
+
+def _write_end(record: int, ended: records.Ended) -> None:
+    """Make the end durable. Space was reserved; where that was impossible, wait for it."""
+    for _ in range(_RECORD_TRIES_MAX):
+        try:
+            return records.append_end(record, ended)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+        time.sleep(_RECORD_RETRY_S)
+
+
+class Supervisor:
+    """The state of one supervision. All instants are CLOCK_BOOTTIME microseconds; 0: never."""
+
+    def __init__(self, order: Order, record: int, containment: Containment, host_proc: int) -> None:
+        self._order = order
+        self._record = record
+        self._containment = containment
+        self._host_proc = host_proc
+        self._lease = lease_of(order.lease_start_us, order.lease_us, order.grace_us)
+        self._leader = 0
+        self._status = 0
+        self._leader_ended = False
+        self._usage: resource.struct_rusage | None = None
+        self._alone = True
+        self._kill_us = 0
+        self._sweep_us = 0
+        self._sweep_interval_us = _SWEEP_FIRST_US
+        self._terminated = False
+        self._killing = False
+        self._detail = ""
+        self._timer: kernel.BoottimeTimer | None = None
+
+    def run(self) -> records.Ended:
+        """The whole life of the task, in five steps."""
+        # 1. Be somebody: own session, handlers, containment.
+        os.setsid()
+        self._wakeups = Wakeups()
+        enter(self._containment)
+        # 2. Say so, before there is a task: from here on, a record without a holder means "kill what is left".
+        own = parse_stat(read_small("self/stat", self._host_proc)).id
+        records.append(self._record, records.Supervised(own, self._containment))
+        # 3. Start the task, and say so.
+        self._outputs = self._open_outputs()
+        try:
+            self._start()
+        except task.CannotStart as refusal:
+            return self.end(detail=str(refusal), launched=False)
+        # 4. Watch it until no process is left.
+        self._watch()
+        # 5. Take the last output, and tell the end.
+        for output in self._outputs:
+            output.drain()
+            output.close()
+        return self.end(detail=self._detail)
+
+    @property
+    def launched(self) -> bool:
+        """Whether there ever was a task."""
+        return self._leader != 0
+
+    def end(self, detail: str, launched: bool = True) -> records.Ended:
+        """The record's last line, from what is known now."""
+        if not launched:
+            return records.unlaunched(detail)
+        code = os.waitstatus_to_exitcode(self._status) if self._leader_ended else -signal.SIGKILL
+        usage = self._usage
+        return records.Ended(
+            exit_code=code if code >= 0 else 128 - code,
+            signal=-code if code < 0 else 0,
+            launched=launched,
+            detail=detail,
+            wall_us=time.time_ns() // 1000,
+            boottime_us=kernel.boottime_us(),
+            user_us=round(usage.ru_utime * 1e6) if usage else 0,
+            system_us=round(usage.ru_stime * 1e6) if usage else 0,
+            memory_max_bytes=usage.ru_maxrss * _KIBIBYTE if usage else 0,
+        )
+
+    def kill_and_wait(self) -> None:
+        """The way out after a failure of our own: nothing of the task may live on."""
+        while not self._alone:
+            self._kill_all()
+            self._collect()
+            time.sleep(_SWEEP_FIRST_US / 1e6)
+
+    # --- starting ---
+
+    def _open_outputs(self) -> list[CappedOutput]:
+        directory = f"{LOGS}/{self._order.run_name}"
+        return [
+            CappedOutput(directory, self._order.task, stream, self._order.log_bytes_max)
+            for stream in ("stdout", "stderr")
+        ]
+
+    def _start(self) -> None:
+        stdout, stderr = self._outputs
+        started = task.start(self._order, self._containment, self._host_proc, stdout.sink, stderr.sink)
+        self._leader, self._alone = started.pid, False
+        for output in self._outputs:
+            os.close(output.sink)
+        now = (time.time_ns() // 1000, kernel.boottime_us())
+        records.append(self._record, records.Started(started.process, *now))
+
+    # --- watching ---
+
+    def _watch(self) -> None:
+        poll = select.poll()
+        poll.register(self._wakeups.descriptor, select.POLLIN)
+        by_descriptor = {output.source: output for output in self._outputs}
+        for descriptor in by_descriptor:
+            poll.register(descriptor, select.POLLIN)
+        self._arm(poll)
+        while not self._alone:
+            for descriptor, _ in poll.poll():
+                output = by_descriptor.get(descriptor)
+                if output is None:
+                    self._on_wakeup()
+                    continue
+                output.copy()
+                if not output.open:
+                    poll.unregister(descriptor)
+                    del by_descriptor[descriptor]
+            self._arm(poll)
+
+    def _on_wakeup(self) -> None:
+        taken = self._wakeups.taken()
+        if signal.SIGUSR1 in taken:
+            self._read_control()
+        if signal.SIGUSR2 in taken:
+            self._terminate(STOPPED, kernel.boottime_us() + self._order.grace_us)
+        self._collect()
+        self._on_time(kernel.boottime_us())
+        # A task that ended by itself takes along what it left; after a stop that has the rest of the grace.
+        if self._leader_ended and not self._alone and not self._terminated and not self._killing:
+            self._kill_all()
+
+    def _collect(self) -> None:
+        """Bury the dead: the first process, and orphans that became ours. Without a child, nothing of it lives."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                self._alone = True
+                return
+            if pid == 0:
+                return
+            if pid == self._leader:
+                self._leader_ended, self._status, self._usage = True, status, usage
+
+    # --- ending ---
+
+    def _read_control(self) -> None:
+        stop = _read_json(f"{CONTROL}/{self._order.name}.stop")
+        if stop is not None:
+            self._terminate(STOPPED, kernel.boottime_us() + stop["grace_us"])
+        told = _read_json(f"{CONTROL}/{self._order.name}.lease")
+        if told is not None:
+            lease = lease_of(told["start_us"], told["lease_us"], self._order.grace_us)
+            if lease is not None and (self._lease is None or lease.kill_us > self._lease.kill_us):
+                self._lease = lease
+
+    def _terminate(self, why: str, kill_us: int) -> None:
+        self._kill_us = min(self._kill_us, kill_us) if self._kill_us else kill_us
+        if self._terminated or self._killing:
+            return
+        self._terminated, self._detail = True, why
+        signal_all(self._containment, self._leader, signal.SIGTERM)
+        # A task that is stopped (SIGSTOP) could not hear it.
+        signal_all(self._containment, self._leader, signal.SIGCONT)
+
+    def _kill_all(self) -> None:
+        """SIGKILL, and again until nothing is left: what forks at the wrong moment may slip through one round."""
+        self._killing = True
+        signal_all(self._containment, self._leader, signal.SIGKILL)
+        self._sweep_us = kernel.boottime_us() + self._sweep_interval_us
+        self._sweep_interval_us = min(2 * self._sweep_interval_us, _SWEEP_MAX_US)
+
+    def _on_time(self, now_us: int) -> None:
+        if self._killing:
+            if now_us >= self._sweep_us:
+                self._kill_all()
+            return
+        lease = self._lease
+        if lease is not None and now_us >= lease.kill_us:
+            self._detail = self._detail or LEASE_EXPIRED
+            self._kill_all()
+        elif lease is not None and now_us >= lease.term_us and not self._terminated:
+            # From here it ends, whatever is told later: a task that saw SIGTERM can't be asked to go on.
+            self._terminate(LEASE_EXPIRED, lease.kill_us)
+        elif self._kill_us and now_us >= self._kill_us:
+            self._kill_all()
+
+    def _arm(self, poll: select.poll) -> None:
+        deadline_us = self._next_deadline()
+        if self._timer is None:
+            if deadline_us == 0:
+                return
+            self._timer = kernel.BoottimeTimer()
+            poll.register(self._timer.fileno(), select.POLLIN)
+        self._timer.arm(deadline_us)
+
+    def _next_deadline(self) -> int:
+        if self._killing:
+            return self._sweep_us
+        lease = self._lease
+        instants = [self._kill_us]
+        if lease is not None:
+            instants.append(lease.kill_us if self._terminated else lease.term_us)
+        return min((instant for instant in instants if instant), default=0)
+
+
+def _read_json(path: str) -> dict[str, int] | None:
+    try:
+        told: dict[str, int] = json.loads(read_small(path))
+    except FileNotFoundError:
+        return None
+    return told
