@@ -36,12 +36,15 @@ class Epochs(Checker):
         if row.state != JobState.XFER:
             return
         transfer = (entry.region, row.transfer_to, row.transfer_sequence)
-        known = self._givers.setdefault((row.id, row.transfer_epoch), transfer)
-        if known != transfer:
+        known = self._givers.get((row.id, row.transfer_epoch))
+        if known == transfer:
+            return  # the row was written again, for another column
+        if known is not None:
             raise violated(
                 f"epoch {row.transfer_epoch} given twice: {known} and {transfer}", entry.at_us, row.id
             )
-        if row.transfer_epoch < self._newest.get(row.id, 0) or row.transfer_epoch <= row.epoch:
+        self._givers[(row.id, row.transfer_epoch)] = transfer
+        if row.transfer_epoch <= self._newest.get(row.id, 0) or row.transfer_epoch <= row.epoch:
             raise violated(
                 f"{entry.region} gave epoch {row.transfer_epoch}, own {row.epoch}, "
                 f"after {self._newest.get(row.id, 0)} had been given",

@@ -43,11 +43,11 @@ def opaque_spec(name: str, body: ShapeBody, grace_us: int, retries_max: int) -> 
     return msgspec.msgpack.encode((name, body, grace_us, retries_max))
 
 
-def draw_nodes(region: str, randomness: random.Random) -> tuple[Node, ...]:
-    """The machines of one region: some with devices, in two zones."""
+def draw_nodes(region: str, randomness: random.Random, *, complete: bool) -> tuple[Node, ...]:
+    """The machines of one region: some with devices, in two zones. In a `complete` region every kind of job fits."""
     nodes = []
-    for number in range(randomness.randint(2, 4)):
-        has_devices = randomness.random() < 0.5
+    for number in range(4 if complete else randomness.randint(2, 4)):
+        has_devices = complete or randomness.random() < 0.5
         capacity = {"cpu": _CPU_PER_NODE, "memory": _MEMORY_PER_NODE}
         if has_devices:
             capacity["gpu"] = _GPUS_PER_NODE
@@ -65,13 +65,14 @@ def draw_nodes(region: str, randomness: random.Random) -> tuple[Node, ...]:
 def draw_configs(count: int, randomness: random.Random, timings: Timings) -> tuple[RegionConfig, ...]:
     """Regions r0, r1, ... of one league."""
     names = [f"r{number}" for number in range(count)]
+    complete = randomness.choice(names)
     members = tuple(Member(name=name, peer_address=f"{name}:1", public_address=f"{name}:2") for name in names)
     return tuple(
         RegionConfig(
             name=name,
             cluster_id="league",
             members=members,
-            nodes=draw_nodes(name, randomness),
+            nodes=draw_nodes(name, randomness, complete=name == complete),
             timings=timings,
         )
         for name in names

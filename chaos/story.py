@@ -1,0 +1,111 @@
+"""The story of one job, in order, out of the record of a run: what a violation is understood by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from chaos.checkers.base import Row, decision_rows, job_rows
+from hanse.core.federation.messages import Message, Verdict
+from hanse.core.model.jobs import RunId
+from hanse.core.model.lifecycle import JobState
+from hanse.sim.record import (
+    Acknowledged,
+    CancelAsked,
+    Committed,
+    Died,
+    Entry,
+    Explained,
+    FaultInjected,
+    Finished,
+    Healed,
+    Launched,
+    LaunchFailed,
+    Sent,
+    Started,
+    TaskBegan,
+    TaskFinished,
+)
+
+
+def story(record: Iterable[Entry], job_id: str) -> list[str]:
+    """One line for each thing that happened to this job, and for each fault in between."""
+    lines = []
+    for entry in record:
+        lines.extend(f"{entry.at_us / 1e6:12.6f} {line}" for line in _lines(entry, job_id))
+    return lines
+
+
+def _lines(entry: Entry, job_id: str) -> Iterator[str]:
+    match entry:
+        case Committed():
+            yield from (f"{entry.region}: disk {line}" for line in _durable(entry, job_id))
+        case Sent():
+            if getattr(entry.message, "job_id", None) == job_id:
+                yield f"{entry.region} > {entry.to}: {_told(entry.message)}"
+        case Acknowledged():
+            if entry.job_id == job_id:
+                yield f"{entry.region}: acknowledged {entry.client_key}{' again' if entry.existed else ''}"
+        case CancelAsked():
+            if entry.job_id == job_id:
+                yield f"{entry.region}: a caller asks for a cancel"
+        case Explained():
+            if entry.explanation.job_id == job_id:
+                yield f"{entry.region}: explains {entry.explanation.summary!r}"
+        case Launched() | LaunchFailed() | TaskBegan() | TaskFinished():
+            if entry.run.job_id == job_id:
+                yield f"{entry.region}: {_lived(entry, entry.run)}"
+        case Started():
+            yield f"{entry.region}: started, incarnation {entry.incarnation}"
+        case Died():
+            yield f"{entry.region}: died, {entry.how}"
+        case FaultInjected():
+            yield f"fault {entry.kind}: {entry.detail}"
+        case Healed():
+            yield "healed"
+        case Finished():
+            yield f"over, {'quiet' if entry.quiet else 'not quiet'}"
+        case _:
+            pass
+
+
+def _durable(entry: Committed, job_id: str) -> Iterator[str]:
+    for row in job_rows(entry):
+        if row.id == job_id:
+            yield _state(row)
+    for decision in decision_rows(entry):
+        if decision.job_id == job_id:
+            verdict = Verdict(decision.verdict).name
+            yield f"{verdict} epoch {decision.epoch} of {decision.giver} ({decision.reason} {decision.reason_detail})"
+
+
+def _state(row: Row) -> str:
+    parts = [f"{JobState(row.state).name} epoch {row.epoch} attempt {row.attempt}"]
+    if row.transfer_to:
+        parts.append(f"transfer {row.transfer_epoch} to {row.transfer_to} #{row.transfer_sequence}")
+    if row.cancel_id:
+        parts.append("cancel wished")
+    if row.settled:
+        parts.append("settled")
+    return f"{', '.join(parts)} ({row.reason} {row.reason_detail})"
+
+
+def _told(message: Message) -> str:
+    fields = {name: getattr(message, name) for name in ("epoch", "sequence", "verdict", "outcome")
+              if hasattr(message, name)}  # fmt: skip
+    details = " ".join(f"{name} {getattr(value, 'name', value)}" for name, value in fields.items())
+    return f"{type(message).__name__.upper()} {details}"
+
+
+def _lived(entry: Launched | LaunchFailed | TaskBegan | TaskFinished, run: RunId) -> str:
+    name = f"run {run.epoch}.{run.attempt}"
+    match entry:
+        case Launched():
+            return f"{name} launched, tasks {list(entry.tasks)}"
+        case LaunchFailed():
+            return f"{name} task {entry.task} failed to launch"
+        case TaskBegan():
+            return f"{name} task {entry.task} began on {entry.node}"
+        case TaskFinished():
+            return (
+                f"{name} task {entry.task} ended with {entry.exit_code}{'' if entry.natural else ', killed'}"
+            )
