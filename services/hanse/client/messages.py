@@ -32,6 +32,7 @@ from hanse.wire.gen.hanse.v1.jobs_pb2 import (
 )
 from hanse.wire.gen.hanse.v1.regions_pb2 import (
     CapacityClass,
+    ChannelStatus,
     GetInventoryResponse,
     GetStatusResponse,
     ListMembersResponse,
@@ -47,6 +48,7 @@ __all__ = [
     "Blocker",
     "CancelResult",
     "CapacityClass",
+    "ChannelStatus",
     "Durability",
     "ExplainJobResponse",
     "GetInventoryResponse",
@@ -101,6 +103,7 @@ def state_name(state: JobState) -> str:
     return JobState.Name(state).removeprefix(_STATE_PREFIX)
 
 
-def state_of(name: str) -> int:
+def state_of(name: str) -> JobState:
     """The state of this name, in any case and with or without its prefix. ValueError if there is none."""
-    return JobState.Value(_STATE_PREFIX + name.upper().removeprefix(_STATE_PREFIX))
+    state: JobState = JobState.Value(_STATE_PREFIX + name.upper().removeprefix(_STATE_PREFIX))
+    return state
