@@ -1,0 +1,186 @@
+"""Rows to write: valid, small, and different wherever two could be confused."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+from hanse.core.effects import (
+    ChannelRow,
+    DecisionRow,
+    Effects,
+    IntentRow,
+    JobRow,
+    JobStateRow,
+    OutboundRow,
+    PeerSeenRow,
+    ShapeRow,
+    TimelineRow,
+    Writes,
+)
+from hanse.core.federation.messages import Verdict
+from hanse.core.model.jobs import (
+    Allocation,
+    GroupShape,
+    Reason,
+    ReasonCode,
+    RemoteView,
+    ShapeBody,
+    TaskPlacement,
+    make_shape,
+)
+from hanse.core.model.lifecycle import JobState
+from hanse.ledger.connection import connect_read_only
+from hanse.ledger.dump import dump
+from hanse.ledger.ledger import Ledger
+
+REGION = "north"
+T0_US = 1_700_000_000_000_000
+SHAPE = make_shape(ShapeBody(groups=(GroupShape(2, 1, (("cpu", 1000), ("gpu", 1000)), ("zone = a",)),), priority=7))
+SHAPE_ROW = ShapeRow(SHAPE.key, msgspec.msgpack.encode(SHAPE.body))
+ALLOCATION = Allocation((TaskPlacement(0, "n1", (("gpu", 3),)), TaskPlacement(0, "n2")))
+REMOTE = RemoteView("south", JobState.RUNNING, 2, 1, Reason(ReasonCode.STARTED, "there"), 5, T0_US + 9)
+
+
+def job_id(number: int) -> str:
+    return f"{REGION}-{number:06d}"
+
+
+def job_row(number: int, **changes: object) -> JobRow:
+    """A queued job of this home."""
+    row = JobRow(
+        id=job_id(number),
+        home=REGION,
+        tenant=f"org/team{number % 2}",
+        name=f"train-{number}",
+        client_key=f"key-{number}",
+        spec=f"spec {number}".encode(),
+        spec_sha256=number.to_bytes(32, "big"),
+        shape_key=SHAPE.key,
+        grace_us=10_000_000,
+        retries_max=2,
+        submitted_wall_us=T0_US + number,
+        order_us=T0_US + number + 1,
+        traceparent=f"trace-{number}",
+        path="",
+        state=JobState.QUEUED,
+        reason=ReasonCode.SUBMITTED,
+        reason_detail="",
+        epoch=1,
+        attempt=0,
+        failures=0,
+        allocation=b"",
+        started_wall_us=0,
+        ended_wall_us=0,
+        exit_code=0,
+        transfer_to="",
+        transfer_epoch=0,
+        transfer_sequence=0,
+        cancel_id="",
+        settled=0,
+        remote=b"",
+        timeline_length=1,
+    )
+    return msgspec.structs.replace(row, **changes)
+
+
+def job_state_row(number: int, **changes: object) -> JobStateRow:
+    """The same job, running."""
+    row = JobStateRow(
+        state=JobState.RUNNING,
+        reason=ReasonCode.STARTED,
+        reason_detail="2 tasks",
+        epoch=1,
+        attempt=1,
+        failures=0,
+        allocation=msgspec.msgpack.encode(ALLOCATION),
+        started_wall_us=T0_US + 100,
+        ended_wall_us=0,
+        exit_code=0,
+        transfer_to="",
+        transfer_epoch=0,
+        transfer_sequence=0,
+        cancel_id="",
+        settled=0,
+        remote=b"",
+        timeline_length=2,
+        path="",
+        id=job_id(number),
+    )
+    return msgspec.structs.replace(row, **changes)
+
+
+def done_row(number: int, **changes: object) -> JobRow:
+    """A job of this home that succeeded and is settled."""
+    fields: dict[str, object] = {
+        "state": JobState.SUCCEEDED,
+        "reason": ReasonCode.SUCCEEDED,
+        "ended_wall_us": T0_US + 1000 + number,
+        "settled": 1,
+    }
+    return job_row(number, **{**fields, **changes})
+
+
+def timeline_row(number: int, sequence: int = 0, what: str = "QUEUED") -> TimelineRow:
+    return TimelineRow(job_id(number), sequence, T0_US + number, what, ReasonCode.SUBMITTED, "d", 1, 0, "cause-1")
+
+
+def decision_row(sequence: int, giver_ledger_id: str = "ledger-s") -> DecisionRow:
+    return DecisionRow(
+        giver_ledger_id, sequence, "south", f"south-{sequence}", 2, Verdict.BURNED, ReasonCode.BURNED_NO_ROOM, "full"
+    )
+
+
+def one_of_each() -> Writes:
+    """A row for every table."""
+    return Writes(
+        shapes=[SHAPE_ROW],
+        jobs=[job_row(1)],
+        job_states=[job_state_row(1)],
+        timeline=[timeline_row(1)],
+        decisions=[decision_row(3)],
+        channels=[ChannelRow("ledger-s", "south", 3)],
+        outbound=[OutboundRow("south", 8)],
+        intents=[IntentRow("south-9", "cancel-1", T0_US)],
+        peers_seen=[PeerSeenRow("south", "ledger-s", 4, 99)],
+        meta=[("draining", "1")],
+    )
+
+
+def submits(first: int, count: int) -> Writes:
+    """Jobs `first` to `first + count - 1`, with their timelines."""
+    numbers = range(first, first + count)
+    return Writes(
+        shapes=[SHAPE_ROW],
+        jobs=[job_row(number) for number in numbers],
+        timeline=[timeline_row(number) for number in numbers],
+    )
+
+
+def steps(*writes: Writes, first: int = 1) -> list[Effects]:
+    """Consecutive steps with these writes."""
+    return [Effects(sequence=first + index, writes=each) for index, each in enumerate(writes)]
+
+
+async def commit(ledger: Ledger, *writes: Writes) -> None:
+    """One transaction of consecutive steps."""
+    await ledger.commit(steps(*writes, first=ledger.position.write_sequence + 1))
+
+
+def dumped(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """The content of a ledger file, open elsewhere or not."""
+    with closing(connect_read_only(path)) as connection:
+        return dump(connection)
+
+
+def as_state(row: JobRow, state: JobStateRow) -> tuple[object, ...]:
+    """The whole row after this change."""
+    fields = {name: getattr(state, name) for name in JobStateRow.__struct_fields__}
+    return msgspec.structs.astuple(msgspec.structs.replace(row, **fields))
+
+
+def count(connection: sqlite3.Connection, table: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])

@@ -1,0 +1,283 @@
+"""What a commit writes, what it refuses, and that a group of steps does what its steps do one by one."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hanse.core.effects import ChannelRow, Effects, IntentRow, OutboundRow, PeerSeenRow, ShapeRow, Writes
+from hanse.core.model.lifecycle import JobState
+from hanse.ledger.dump import dump
+from hanse.ledger.errors import LedgerViolated
+from hanse.ledger.ledger import Ledger
+from hanse.ledger.migrate import migrate
+from hanse.ledger.statements import ROWS_PER_STATEMENT_MAX
+from hanse.ledger.transaction import segments, write
+from tests.ledger.samples import (
+    REGION,
+    SHAPE_ROW,
+    as_state,
+    commit,
+    decision_row,
+    done_row,
+    dumped,
+    job_id,
+    job_row,
+    job_state_row,
+    one_of_each,
+    steps,
+    submits,
+    timeline_row,
+)
+
+
+def new_ledger() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(connection)
+    connection.execute("INSERT INTO ledger VALUES (1, 'id', 'north', 1, 0, 0, 0)")
+    return connection
+
+
+async def test_every_row_type_comes_back_as_it_was_written(ledger: Ledger, path: Path) -> None:
+    writes = one_of_each()
+    await commit(ledger, writes)
+    astuple = msgspec.structs.astuple
+    assert dumped(path) == {
+        "shapes": [astuple(SHAPE_ROW)],
+        "jobs": [as_state(writes.jobs[0], writes.job_states[0])],
+        "timeline": [astuple(writes.timeline[0])],
+        "decisions": [astuple(writes.decisions[0])],
+        "channels": [astuple(writes.channels[0])],
+        "outbound": [astuple(writes.outbound[0])],
+        "intents": [astuple(writes.intents[0])],
+        "peers_seen": [astuple(writes.peers_seen[0])],
+        "meta": writes.meta,
+    }
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 64, 65, ROWS_PER_STATEMENT_MAX, ROWS_PER_STATEMENT_MAX + 1, 1300])
+def test_any_number_of_rows_is_written_and_no_padding(count: int) -> None:
+    with closing(new_ledger()) as connection:
+        write(connection, steps(submits(0, count)))
+        write(connection, steps(Writes(job_states=[job_state_row(number) for number in range(count)]), first=2))
+        rows = dump(connection)
+        assert rows["jobs"] == [as_state(job_row(number), job_state_row(number)) for number in range(count)]
+        assert len(rows["timeline"]) == count
+        write(connection, steps(Writes(jobs_delete=[job_id(number) for number in range(count)]), first=3))
+        rows = dump(connection)
+        assert rows["jobs"] == rows["timeline"] == []
+
+
+def test_newer_rows_replace_older_ones_except_shapes() -> None:
+    with closing(new_ledger()) as connection:
+        write(connection, steps(one_of_each()))
+        newer = Writes(
+            shapes=[ShapeRow(SHAPE_ROW.key, b"other")],
+            jobs=[job_row(1, name="again")],
+            channels=[ChannelRow("ledger-s", "south", 4)],
+            outbound=[OutboundRow("south", 9), OutboundRow("south", 10)],
+            intents=[IntentRow("south-9", "cancel-2", 1)],
+            peers_seen=[PeerSeenRow("south", "ledger-s", 5, 1)],
+            meta=[("draining", "0")],
+        )
+        write(connection, steps(newer, first=2))
+        rows = dump(connection)
+        assert rows["shapes"] == [msgspec.structs.astuple(SHAPE_ROW)]
+        assert rows["jobs"] == [msgspec.structs.astuple(job_row(1, name="again"))]
+        assert rows["channels"] == [("ledger-s", "south", 4)]
+        assert rows["outbound"] == [("south", 10)]
+        assert rows["intents"] == [("south-9", "cancel-2", 1)]
+        assert rows["peers_seen"] == [("south", "ledger-s", 5, 1)]
+        assert rows["meta"] == [("draining", "0")]
+
+
+def test_deletes_take_what_they_name_and_nothing_else() -> None:
+    with closing(new_ledger()) as connection:
+        first = submits(1, 3)
+        first.decisions = [decision_row(1), decision_row(2), decision_row(1, "ledger-t")]
+        first.intents = [IntentRow("a", "c", 1), IntentRow("b", "c", 1)]
+        write(connection, steps(first))
+        deletes = Writes(
+            decisions_delete_below=[("ledger-s", 2)],
+            specs_delete=[job_id(2)],
+            intents_delete=["a"],
+            jobs_delete=[job_id(1)],
+        )
+        write(connection, steps(deletes, first=2))
+        rows = dump(connection)
+        assert [row[:2] for row in rows["decisions"]] == [("ledger-s", 2), ("ledger-t", 1)]
+        assert rows["jobs"] == [
+            msgspec.structs.astuple(job_row(2, spec=b"")),
+            msgspec.structs.astuple(job_row(3)),
+        ]
+        assert [row[0] for row in rows["timeline"]] == [job_id(2), job_id(3)]
+        assert [row[0] for row in rows["intents"]] == ["b"]
+
+
+def test_steps_without_deletes_become_one_segment() -> None:
+    submit, start = submits(1, 2), Writes(job_states=[job_state_row(1)])
+    (only,) = segments([submit, Writes(), start])
+    assert (only.jobs, only.job_states) == (submit.jobs, start.job_states)
+    assert start.jobs == [], "the steps' own lists are left alone"
+
+
+def test_a_job_that_left_and_came_back_within_a_group_is_as_it_came_back() -> None:
+    left = Writes(job_states=[job_state_row(1, state=JobState.MOVED)])
+    back = Writes(jobs=[job_row(1, epoch=3, path="north,south")])
+    with closing(new_ledger()) as connection:
+        write(connection, steps(submits(1, 1), left, back))
+        assert dump(connection)["jobs"] == [msgspec.structs.astuple(back.jobs[0])]
+
+
+def test_what_follows_a_delete_in_a_group_comes_after_it() -> None:
+    with closing(new_ledger()) as connection:
+        write(connection, steps(submits(1, 1), Writes(jobs_delete=[job_id(1)]), submits(1, 1)))
+        assert len(dump(connection)["jobs"]) == 1
+
+
+NUMBERS = st.integers(0, 2)
+STEPS = st.lists(
+    st.one_of(
+        st.builds(lambda number: Writes(jobs=[job_row(number)]), NUMBERS),
+        st.builds(
+            lambda number, state, epoch: Writes(job_states=[job_state_row(number, state=state, epoch=epoch)]),
+            NUMBERS,
+            st.sampled_from(JobState),
+            st.integers(1, 9),
+        ),
+        st.builds(lambda number: Writes(jobs_delete=[job_id(number)]), NUMBERS),
+        st.builds(lambda number: Writes(specs_delete=[job_id(number)]), NUMBERS),
+        st.builds(lambda number, text: Writes(intents=[IntentRow(job_id(number), text, 1)]), NUMBERS, st.text(max_size=1)),
+        st.builds(lambda number: Writes(intents_delete=[job_id(number)]), NUMBERS),
+        st.builds(lambda number, value: Writes(outbound=[OutboundRow(f"p{number}", value)]), NUMBERS, NUMBERS),
+        st.builds(lambda below: Writes(decisions_delete_below=[("ledger-s", below)]), NUMBERS),
+    ),
+    max_size=12,
+)
+
+
+def possible(batch: list[Writes]) -> list[Writes]:
+    """Without changes to jobs that have no row."""
+    present: set[str] = set()
+    kept = []
+    for writes in batch:
+        if all(row.id in present for row in writes.job_states):
+            kept.append(writes)
+        present.update(row.id for row in writes.jobs)
+        present.difference_update(writes.jobs_delete)
+    return kept
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(STEPS)
+def test_a_group_of_steps_does_what_its_steps_do_one_by_one(batch: list[Writes]) -> None:
+    batch = [*possible(batch), Writes(meta=[("end", "")])]
+    with closing(new_ledger()) as grouped, closing(new_ledger()) as single:
+        write(grouped, steps(*batch))
+        for step in steps(*batch):
+            write(single, [step])
+        assert dump(grouped) == dump(single)
+
+
+def a_second_answer() -> Writes:
+    return Writes(decisions=[decision_row(3)])
+
+
+def a_change_without_a_row() -> Writes:
+    return Writes(meta=[("written", "no")], job_states=[job_state_row(1), job_state_row(404)])
+
+
+def a_client_key_of_another_job() -> Writes:
+    return Writes(jobs=[job_row(2, tenant=job_row(1).tenant, client_key="key-1")])
+
+
+def a_timeline_entry_again() -> Writes:
+    return Writes(timeline=[timeline_row(1)])
+
+
+def an_integer_that_does_not_fit() -> Writes:
+    return Writes(outbound=[OutboundRow("south", 1 << 63)])
+
+
+def a_value_of_another_type() -> Writes:
+    return Writes(meta=[("draining", b"1")])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    "violation",
+    [
+        a_second_answer,
+        a_change_without_a_row,
+        a_client_key_of_another_job,
+        a_timeline_entry_again,
+        an_integer_that_does_not_fit,
+        a_value_of_another_type,
+    ],
+)
+async def test_a_violation_is_loud_and_takes_its_whole_transaction_with_it(
+    ledger: Ledger, path: Path, violation: Callable[[], Writes]
+) -> None:
+    await commit(ledger, one_of_each())
+    before = dumped(path)
+    with pytest.raises(LedgerViolated):
+        await commit(ledger, submits(10, 5), violation())
+    assert dumped(path) == before
+    with pytest.raises(LedgerViolated, match="opened anew"):
+        await commit(ledger, submits(20, 1))
+    with pytest.raises(LedgerViolated, match="opened anew"):
+        await ledger.load_snapshot()
+
+
+async def test_a_write_sequence_never_goes_back(ledger: Ledger) -> None:
+    await ledger.commit(steps(submits(1, 1), first=7))
+    with pytest.raises(LedgerViolated, match="write sequence 6"):
+        await ledger.commit(steps(submits(2, 1), first=6))
+
+
+def test_a_decision_can_not_be_changed_by_any_statement() -> None:
+    with closing(new_ledger()) as connection:
+        write(connection, steps(one_of_each()))
+        with pytest.raises(sqlite3.IntegrityError, match="never changed"):
+            connection.execute("UPDATE decisions SET verdict = 1")
+
+
+async def test_steps_without_writes_cost_no_transaction(ledger: Ledger) -> None:
+    await ledger.commit([Effects(sequence=0), Effects(sequence=0)])
+    await ledger.commit([])
+    assert ledger.position.write_sequence == 0
+
+
+async def test_overlapping_commits_keep_their_order(ledger: Ledger, path: Path) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(1, 30):
+            tasks.create_task(ledger.commit(steps(Writes(meta=[("last", str(number))]), first=number)))
+    assert dumped(path)["meta"] == [("last", "29")]
+    assert ledger.position.write_sequence == 29
+
+
+async def test_commits_that_were_waiting_behind_a_failed_one_are_not_made(ledger: Ledger, path: Path) -> None:
+    bad = ledger.commit(steps(Writes(job_states=[job_state_row(1)])))
+    good = ledger.commit(steps(submits(2, 1), first=2))
+    results = await asyncio.gather(bad, good, return_exceptions=True)
+    assert [type(each) for each in results] == [LedgerViolated, LedgerViolated]
+    assert dumped(path)["jobs"] == []
+
+
+async def test_the_wal_starts_over_when_it_has_outgrown_its_bound(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hanse.ledger.connection.WAL_BYTES_MAX", 100_000)
+    ledger = await Ledger.open(path, region=REGION)
+    sizes = []
+    for number in range(0, 2000, 100):
+        await commit(ledger, Writes(jobs=[done_row(each) for each in range(number, number + 100)]))
+        sizes.append(path.with_name("ledger.db-wal").stat().st_size)
+    assert 0 in sizes
+    assert max(sizes) <= 100_000
+    await ledger.close()
