@@ -29,7 +29,7 @@ from hanse.sim.record import (
 
 def story(record: Iterable[Entry], job_id: str) -> list[str]:
     """One line for each thing that happened to this job, and for each fault in between."""
-    lines = []
+    lines: list[str] = []
     for entry in record:
         lines.extend(f"{entry.at_us / 1e6:12.6f} {line}" for line in _lines(entry, job_id))
     return lines

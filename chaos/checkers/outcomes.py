@@ -59,7 +59,18 @@ class Outcomes(Checker):
         if clean == self._tasks.get(run):
             self._succeeded.add(entry.run.job_id)
 
+    def _forget(self, entry: Committed) -> None:
+        """Retention at the home lets keys be used again."""
+        gone = {job_id for writes in entry.writes for job_id in writes.jobs_delete}
+        if gone:
+            self._keys = {
+                key: job_id
+                for key, job_id in self._keys.items()
+                if job_id not in gone or key[0] != entry.region
+            }
+
     def _on_committed(self, entry: Committed) -> None:
+        self._forget(entry)
         for row in job_rows(entry):
             if row.state not in FINAL:
                 if row.id in self._ended and self._ended[row.id][0] == entry.region:

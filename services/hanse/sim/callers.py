@@ -28,6 +28,8 @@ _TENANTS = ("mills", "yards/docks", "yards/cranes")
 # Shares of batches that are sent again although they were answered, and of keys that are misused for another job.
 _REPEATED_SHARE = 0.1
 _MISUSED_SHARE = 0.05
+# Jobs that end only by a cancel: the test of cancels that nothing else can hide.
+_ENDLESS_SHARE = 0.05
 _CANCELLED_SHARE = 0.1
 _EXPLAINED_SHARE = 0.2
 _CANCEL_WITHIN_US = 20 * SECOND_US
@@ -132,10 +134,8 @@ class Callers:
             self._timeline.at(int(within_us * self._random.random()), self._submit_planned, batch)
 
     def _draw_kind(self) -> JobKind:
-        usable = len(self._kinds)
-        if self._random.random() > 0.02:
-            usable = max(1, sum(1 for kind in self._kinds if not kind.endless))
-        return self._kinds[self._random.randrange(usable)]
+        endless = self._random.random() < _ENDLESS_SHARE
+        return self._random.choice([kind for kind in self._kinds if kind.endless == endless])
 
     def _submit_planned(self, batch: Batch) -> None:
         self.planned_batches -= 1
@@ -160,7 +160,7 @@ class Callers:
             self.submit(Batch(batch.home, batch.tenant, [(key, other)]))
 
     def cancel_endless(self) -> None:
-        """What fits nowhere is given up."""
+        """What would not end by itself is ended."""
         for job_id, home in self._endless.items():
             self.cancel(home, job_id)
 

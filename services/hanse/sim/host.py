@@ -359,7 +359,11 @@ class Host:
 
     def _sync(self) -> None:
         writing = sum(1 for position in range(self._committing) if self._pending[position][1])
-        entry = Committed(self._timeline.now_us, self.name, self.ledger.sync(writing))
+        try:
+            synced = self.ledger.sync(writing)
+        except AssertionError as error:
+            raise self._crash_of(error) from error
+        entry = Committed(self._timeline.now_us, self.name, self.ledger.write_sequence, synced)
         self._record.append(entry)
         assert self.core is not None
         self.core.note_durable(self.ledger.write_sequence)

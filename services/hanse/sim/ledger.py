@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from typing import TypeVar
 
 import msgspec
 
@@ -36,6 +37,7 @@ from hanse.core.model.jobs import (
 )
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 
+RowT = TypeVar("RowT", bound=msgspec.Struct)
 _CHANGING = JobStateRow.__struct_fields__[:-1]
 
 
@@ -59,6 +61,7 @@ class SimLedger:
         self.peers_seen: dict[str, PeerSeenRow] = {}
         self.meta: dict[str, str] = {}
         self.pending: deque[tuple[int, Writes]] = deque()
+        self._keys: dict[tuple[str, str, str], str] = {}
         self._shapes_read: dict[bytes, Shape] = {}
 
     # --- writing ------------------------------------------------------------------------------------------------
@@ -86,18 +89,28 @@ class SimLedger:
         for shape in writes.shapes:
             self.shapes.setdefault(shape.key, shape)
         for job in writes.jobs:
+            self._take_key(job)
             self.jobs[job.id] = job
             self.states.pop(job.id, None)
         for state in writes.job_states:
-            if state.id in self.jobs:
-                self.states[state.id] = state
+            assert state.id in self.jobs, f"{state.id} changed and has no row"
+            self.states[state.id] = state
         for entry in writes.timeline:
-            self.timeline.setdefault(entry.job_id, {})[entry.sequence] = entry
+            entries = self.timeline.setdefault(entry.job_id, {})
+            assert entry.sequence not in entries, f"entry {entry.sequence} of {entry.job_id} written twice"
+            entries[entry.sequence] = entry
         for decision in writes.decisions:
-            self.decisions.setdefault(decision.giver_ledger_id, {})[decision.sequence] = decision
+            decided = self.decisions.setdefault(decision.giver_ledger_id, {})
+            assert decision.sequence not in decided, "a decision is never changed"
+            decided[decision.sequence] = decision
         self._apply_small(writes)
         if writes.deletes:
             self._apply_deletes(writes)
+
+    def _take_key(self, job: JobRow) -> None:
+        if job.client_key:
+            holder = self._keys.setdefault((job.home, job.tenant, job.client_key), job.id)
+            assert holder == job.id, f"the client key of {job.id} is {holder}'s"
 
     def _apply_small(self, writes: Writes) -> None:
         for channel in writes.channels:
@@ -123,7 +136,9 @@ class SimLedger:
         for job_id in writes.intents_delete:
             self.intents.pop(job_id, None)
         for job_id in writes.jobs_delete:
-            self.jobs.pop(job_id, None)
+            row = self.jobs.pop(job_id, None)
+            if row is not None and row.client_key:
+                del self._keys[(row.home, row.tenant, row.client_key)]
             self.states.pop(job_id, None)
             self.timeline.pop(job_id, None)
 
@@ -133,37 +148,35 @@ class SimLedger:
         """The durable row of this job, as far as its changing columns go."""
         return self.states.get(job_id) or self.jobs.get(job_id)
 
-    def forgettable(self, ended_before_wall_us: int) -> tuple[str, ...]:
-        """Final, settled jobs that ended before this instant, for retention to pick."""
-        return tuple(
-            job_id
-            for job_id in self.jobs
-            if (row := self.row(job_id)) is not None
-            and row.settled
-            and JobState(row.state) in TERMINAL_STATES
-            and row.ended_wall_us < ended_before_wall_us
-        )
-
     def recover(self) -> Snapshot:
-        """What a daemon reads at its start. The new incarnation is durable before anything is done with it."""
+        """What a daemon reads at its start, in the SQLite ledger's order. The new incarnation is durable before it is
+        used."""
         assert not self.pending, "a start begins with what is durable"
         self.incarnation += 1
+        open_: list[str] = []
+        closed: list[str] = []
+        for job_id in sorted(self.jobs):
+            (open_ if self._is_open(job_id) else closed).append(job_id)
         return Snapshot(
             ledger_id=self.ledger_id,
             incarnation=self.incarnation,
             write_sequence=self.write_sequence,
-            jobs=[self._job(job_id) for job_id in self.jobs if self._is_open(job_id)],
+            jobs=[self._job(job_id) for job_id in open_],
             client_keys=[
                 (job.tenant, job.client_key, job.id, job.spec_sha256)
-                for job in self.jobs.values()
-                if job.home == self.region
+                for job in map(self.jobs.__getitem__, open_ + closed)
+                if job.client_key and job.home == self.region
             ],
-            decisions=[row for decided in self.decisions.values() for row in decided.values()],
-            channels=list(self.channels.values()),
-            outbound=list(self.outbound.values()),
-            intents=list(self.intents.values()),
-            peers_seen=list(self.peers_seen.values()),
-            meta=dict(self.meta),
+            decisions=[
+                decided[sequence]
+                for _, decided in sorted(self.decisions.items())
+                for sequence in sorted(decided)
+            ],
+            channels=_by_key(self.channels),
+            outbound=_by_key(self.outbound),
+            intents=_by_key(self.intents),
+            peers_seen=_by_key(self.peers_seen),
+            meta=dict(sorted(self.meta.items())),
         )
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
@@ -231,6 +244,10 @@ class SimLedger:
             shape = make_shape(msgspec.msgpack.decode(self.shapes[key].body, type=ShapeBody))
             self._shapes_read[key] = shape
         return shape
+
+
+def _by_key(table: dict[str, RowT]) -> list[RowT]:
+    return [row for _, row in sorted(table.items(), key=lambda item: item[0])]
 
 
 def _tuples(rows: Iterable[msgspec.Struct]) -> list[tuple[object, ...]]:

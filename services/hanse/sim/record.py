@@ -24,10 +24,11 @@ class RegionJoined(msgspec.Struct, frozen=True, gc=False):
 
 
 class Committed(msgspec.Struct, frozen=True, gc=False):
-    """One transaction became durable; `writes` in the order in which their steps were taken."""
+    """One transaction became durable; `writes` in the order of their steps, `sequence` of the last."""
 
     at_us: int
     region: str
+    sequence: int
     writes: tuple[Writes, ...]
 
 

@@ -18,11 +18,13 @@ GIBIBYTE = 1 << 30
 _CPU_PER_NODE = 16_000
 _MEMORY_PER_NODE = 64 * GIBIBYTE
 _GPUS_PER_NODE = 4_000
+# Longer than any run of the simulator.
+_FOR_EVER_US = 1000 * 86_400 * SECOND_US
 _RUNTIME_MIN_US = 50 * MILLISECOND_US
 
 
 class JobKind(msgspec.Struct, frozen=True, kw_only=True):
-    """Jobs of one kind share spec and shape. `endless` kinds fit nowhere and end only by a cancel."""
+    """Jobs of one kind share spec and shape. `endless` kinds end only by a cancel."""
 
     name: str
     spec: bytes
@@ -82,10 +84,12 @@ def draw_configs(count: int, randomness: random.Random, timings: Timings) -> tup
 def draw_kinds(
     randomness: random.Random, count: int, runtime_max_us: int, write_spec: SpecWriter
 ) -> tuple[JobKind, ...]:
-    """So many kinds that can run on some node, and one that fits nowhere."""
+    """So many kinds that can run on some node, one that fits nowhere, and one that never ends by itself."""
     kinds = [_draw_kind(f"kind-{number}", randomness, runtime_max_us, write_spec) for number in range(count)]
     vast = ShapeBody(groups=(GroupShape(1, 1, resources({"cpu": 1000 * _CPU_PER_NODE})),))
     kinds.append(_kind("vast", vast, 1.0, SECOND_US, 0, SECOND_US, write_spec, endless=True))
+    eternal = ShapeBody(groups=(GroupShape(1, 1, resources({"cpu": 1000})),))
+    kinds.append(_kind("eternal", eternal, 0.0, _FOR_EVER_US, 0, SECOND_US, write_spec, endless=True))
     return tuple(kinds)
 
 

@@ -11,6 +11,7 @@ import random
 import msgspec
 
 from hanse.core.effects import Answer
+from hanse.core.events import JobsForgotten
 from hanse.core.model.regions import RegionConfig, Timings
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from hanse.sim.callers import Callers
@@ -32,6 +33,9 @@ _UPTIME_MAX_US = 30 * 24 * 60 * MINUTE_US
 HEALED_MAX_US = 15 * MINUTE_US
 # Once everything has ended, the world goes on for a little, so that late duplicates meet closed books.
 _AFTERGLOW_US = 2 * SECOND_US
+# Settled rows are kept this long: longer than any caller repeats a request.
+_RETENTION_US = 3 * MINUTE_US
+_RETENTION_EVERY_US = 30 * SECOND_US
 _CHUNK_US = 100 * MILLISECOND_US
 
 
@@ -136,6 +140,7 @@ class World:
         self.callers.plan(plan.jobs, plan.duration_us)
         for host in self.hosts:
             self.timeline.after(0, host.start)
+        self.timeline.after(_RETENTION_EVERY_US, self._retain)
         self.injector.begin()
         self.timeline.run(plan.duration_us)
         deadline_us = plan.duration_us + HEALED_MAX_US
@@ -160,6 +165,17 @@ class World:
             and self.callers.idle
             and all(host.up for host in self.hosts)
         )
+
+    def _retain(self) -> None:
+        """Every region forgets what has long been settled."""
+        before_us = self.timeline.now_us - _RETENTION_US
+        for host in self.hosts:
+            job_ids = self.progress.settled_before(host.name, before_us) if host.up else ()
+            if job_ids:
+                rows = [host.ledger.jobs[job_id] for job_id in job_ids]
+                keys = tuple((row.tenant, row.client_key) for row in rows if row.client_key)
+                host.post(JobsForgotten(job_ids=job_ids, client_keys=keys, cause="retention"))
+        self.timeline.after(_RETENTION_EVERY_US, self._retain)
 
     def _run_until_quiet(self, deadline_us: int) -> None:
         while self.timeline.now_us < deadline_us and not self.is_quiet:
