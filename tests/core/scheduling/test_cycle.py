@@ -70,6 +70,19 @@ def test_a_blocked_shape_is_asked_once_until_something_is_released(monkeypatch: 
     assert names(scheduler.run(NOW, 100)) == ["b1"]
 
 
+def test_jobs_that_differ_only_in_their_estimates_are_blocked_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [job(f"j{at}", shape(group(cpu=4), estimate_us=at + 1, priority=at % 3), at) for at in range(60)]
+    _, capacity, scheduler = region([node("n", cpu=4)], jobs)
+    asked: list[Shape] = []
+    place = capacity.place
+    monkeypatch.setattr(capacity, "place", lambda wanted: (asked.append(wanted), place(wanted))[1])
+    assert names(scheduler.run(NOW, 100)) == ["j2"]
+    assert len(asked) == 2
+    capacity.release("j2")
+    assert names(scheduler.run(NOW, 100)) == ["j5"]
+    assert len(asked) == 4
+
+
 def test_a_job_that_may_not_run_here_does_not_and_holds_up_nobody() -> None:
     def only(**where: tuple[str, ...]) -> Shape:
         return make_shape(ShapeBody(groups=(group(cpu=1),), **where))

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from hanse.core.model.jobs import Job
+from hanse.core.model.jobs import GroupShape, Job
 from hanse.core.scheduling.queue import JobQueue
 from hanse.core.scheduling.sorted_jobs import CHUNK_JOBS_MAX, SortedJobs, job_key
 from tests.core.scheduling.worlds import TIERS, group, job, shape
@@ -15,7 +15,7 @@ SHAPES = [
     shape(group(cpu=cpu), tier=tier, priority=priority)
     for tier in (*TIERS, "unknown")
     for priority in (0, 5)
-    for cpu in (1, 2)
+    for cpu in (1, 2, 3)
 ]
 RANK = {tier: rank for rank, tier in enumerate((*TIERS, "unknown"))}
 
@@ -30,18 +30,23 @@ class Model:
 
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
-        self.parked: dict[bytes, None] = {}
+        self.parked: dict[tuple[GroupShape, ...], None] = {}
 
     def ordered(self) -> list[Job]:
         return sorted(self.jobs.values(), key=serving_key)
 
     def best(self) -> Job | None:
-        return next((queued for queued in self.ordered() if queued.shape.key not in self.parked), None)
+        return next(
+            (queued for queued in self.ordered() if queued.shape.body.groups not in self.parked), None
+        )
 
     def discard(self, job_id: str) -> None:
         gone = self.jobs.pop(job_id, None)
-        if gone is not None and all(other.shape != gone.shape for other in self.jobs.values()):
-            self.parked.pop(gone.shape.key, None)
+        if gone is None:
+            return
+        groups = gone.shape.body.groups
+        if all(other.shape.body.groups != groups for other in self.jobs.values()):
+            self.parked.pop(groups, None)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -64,7 +69,7 @@ def test_random_operations_agree_with_a_sorted_list(seed: int) -> None:
                 best = model.best()
                 if best is not None:
                     queue.park(best.shape.key)
-                    model.parked[best.shape.key] = None
+                    model.parked[best.shape.body.groups] = None
             case "reopen" if draw.random() < 0.3:
                 queue.reopen()
                 model.parked.clear()
@@ -135,6 +140,7 @@ def test_heads_that_come_and_go_leave_no_litter() -> None:
         queue.discard(f"j{at}")
         assert len(queue._heap) <= 200
     assert not queue._shapes
+    assert not queue._classes
 
 
 @pytest.mark.parametrize("order", ["ascending", "descending", "shuffled"])

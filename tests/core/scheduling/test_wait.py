@@ -69,14 +69,14 @@ def test_completions(
     assert completions(vector(held), vector(wanted), mean_us, within_us) == count
 
 
-def test_runs_are_predicted_as_observed_else_as_estimated_else_as_others() -> None:
+def test_runs_are_predicted_as_estimated_else_as_those_of_its_size_else_as_all() -> None:
     _, _, waits = region(4)
-    plain = shape(group(cpu=2))
-    assert (waits.run_us(plain), waits.run_us(ONE)) == (RUN_US_DEFAULT, 800)
+    same_size, other = shape(group(cpu=1)), shape(group(cpu=2))
+    assert (waits.run_us(other), waits.run_us(ONE)) == (RUN_US_DEFAULT, 800)
     waits.observe_run(ONE, 400)
-    assert (waits.run_us(plain), waits.run_us(ONE)) == (400, 400)
-    waits.observe_run(ONE, 1200)
-    assert waits.run_us(ONE) == 500
+    waits.observe_run(other, 1200)
+    assert [waits.run_us(one) for one in (ONE, same_size, other)] == [800, 400, 1200]
+    assert waits.run_us(shape(group(cpu=3))) == 500
 
 
 def test_what_is_remembered_is_bounded() -> None:
@@ -112,6 +112,20 @@ def test_a_wait_is_the_work_ahead_over_the_capacity() -> None:
     assert waits.completions_within(ONE, 250) == 1
     capacity.release("running")
     assert waits.queue_wait_us() == 10 * 800 // 4
+
+
+def test_the_queues_wait_adds_up_estimated_and_other_jobs() -> None:
+    queue, _, waits = region(2)
+    waits.observe_run(ONE, 400)
+    queue.add(job("a", ONE))
+    queue.add(job("b", shape(group(cpu=1), estimate_us=100)))
+    queue.add(job("c", shape(group(cpu=1))))
+    assert waits.queue_wait_us() == (800 + 100 + 400) // 2
+    queue.discard("b")
+    assert waits.queue_wait_us() == (800 + 400) // 2
+    queue.discard("a")
+    queue.discard("c")
+    assert waits.queue_wait_us() == 0
 
 
 def test_what_can_never_start_has_no_predicted_start() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from hanse.core.effects import Blocker, NodeView
-from hanse.core.model.jobs import Allocation, Shape, TaskPlacement
+from hanse.core.model.jobs import Allocation, GroupShape, Shape, TaskPlacement
 from hanse.core.model.regions import CapacityClass, Node
 from hanse.core.model.resources import Resources, resources
 from hanse.core.scheduling.nodes import NodeState
@@ -37,7 +37,7 @@ class Capacity:
         # Allocations on nodes that are not configured any more: node -> job -> tasks.
         self._gone: dict[str, dict[str, int]] = {}
         self._overcommitted: dict[str, None] = {}
-        self._never_fits: dict[bytes, str | None] = {}
+        self._never_fits: dict[tuple[GroupShape, ...], str | None] = {}
         self._class_nodes = _group_nodes(self._table.states)
         self._capacity_total = _total(nodes)
         self._totals_seen = -1
@@ -141,11 +141,12 @@ class Capacity:
 
     def never_fits(self, shape: Shape) -> str | None:
         """Why a job with this shape could not run even if every node were empty; None: it could."""
-        if shape.key not in self._never_fits:
+        groups = shape.body.groups
+        if groups not in self._never_fits:
             if len(self._never_fits) >= NEVER_FITS_MEMO_MAX:
                 del self._never_fits[next(iter(self._never_fits))]
-            self._never_fits[shape.key] = never_fits(self._empty, shape)
-        return self._never_fits[shape.key]
+            self._never_fits[groups] = never_fits(self._empty, shape)
+        return self._never_fits[groups]
 
     def blockers(self, shape: Shape) -> tuple[Blocker, ...]:
         """What keeps a job with this shape from starting now; empty: nothing does. If every job on the nodes that a

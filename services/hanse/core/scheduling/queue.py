@@ -1,8 +1,9 @@
-"""The queue: jobs in the order (tier, priority, age), kept apart by shape.
+"""The queue: jobs in the order (tier, priority, age), kept apart by shape, and shapes by what placement sees of them.
 
-Jobs with the same shape are interchangeable to placement: if the first of them has no room, none has. So a cycle asks
-for one job of each shape, and a shape that is blocked is parked with all its jobs at once. Looking for work among
-100,000 jobs of ten shapes then costs ten placements and the starts, not 100,000 looks.
+Jobs of one placement class (the same groups, in the same regions) are interchangeable to placement: if the first of
+them has no room, none has. So a cycle asks for one job of each class, and a class that is blocked is parked with all
+its jobs at once. Looking for work among 100,000 jobs of ten classes then costs ten placements and the starts, not
+100,000 looks, even if every job has a runtime estimate, and so a shape, of its own.
 """
 
 from __future__ import annotations
@@ -10,32 +11,91 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 
-from hanse.core.model.jobs import Job, Shape
+from hanse.core.model.jobs import GroupShape, Job, Shape, ShapeBody
 from hanse.core.model.regions import QueuedShape
 from hanse.core.scheduling.sorted_jobs import SortedJobs
 
-# Entries that are out of date are swept from the heap when they outnumber the shapes by this factor.
+# Entries that are out of date are swept from a heap when they outnumber those that count by this factor.
 STALE_ENTRIES_FACTOR = 2
 # Below this, sweeping is not worth a thought.
 STALE_ENTRIES_MIN = 64
 
 # (tier rank, -priority, order_us, id, shape key): who goes first.
 _Entry = tuple[int, int, int, str, bytes]
+_ClassKey = tuple[tuple[GroupShape, ...], tuple[str, ...], tuple[str, ...]]
 
 
 class ShapeQueue:
     """Queued jobs with one shape."""
 
-    __slots__ = ("entry", "jobs", "level", "parked", "shape")
+    __slots__ = ("entry", "jobs", "level", "placement", "shape")
 
-    def __init__(self, shape: Shape, tier_rank: int) -> None:
+    def __init__(self, shape: Shape, tier_rank: int, placement: PlacementClass) -> None:
         self.shape = shape
+        self.placement = placement
         # Tier and priority belong to the shape.
         self.level = (tier_rank, -shape.body.priority)
         self.jobs = SortedJobs()
-        self.parked = False
-        # The one entry of the heap that stands for these jobs.
+        # The one entry of the class's heap that stands for these jobs.
         self.entry: _Entry | None = None
+
+    def fresh_entry(self) -> _Entry:
+        """An entry for the first job; an older one is out of date from now on."""
+        first = self.jobs.first
+        self.entry = (*self.level, first.order_us, first.id, self.shape.key)
+        return self.entry
+
+
+class PlacementClass:
+    """The shapes that placement cannot tell apart, and the sums that predictions need of their jobs."""
+
+    __slots__ = ("count", "entry", "estimates_us", "heap", "key", "parked", "shapes", "total", "unestimated")
+
+    def __init__(self, key: _ClassKey, shape: Shape) -> None:
+        self.key = key
+        self.total = shape.total
+        self.shapes: dict[bytes, ShapeQueue] = {}
+        self.heap: list[_Entry] = []
+        self.parked = False
+        # The one entry of the queue's heap that stands for this class.
+        self.entry: _Entry | None = None
+        self.count = 0
+        self.estimates_us = 0
+        self.unestimated = 0
+
+    def tally(self, job: Job, sign: int) -> None:
+        """Count a job that comes (1) or goes (-1)."""
+        self.count += sign
+        estimate_us = job.shape.body.runtime_estimate_us
+        self.estimates_us += sign * estimate_us
+        if not estimate_us:
+            self.unestimated += sign
+
+    def enter(self, queue: ShapeQueue) -> None:
+        """The first job of this shape is another one."""
+        entry = queue.fresh_entry()
+        if _crowded(self.heap, len(self.shapes)):
+            self.heap = [other.entry for other in self.shapes.values() if other.entry is not None]
+            heapq.heapify(self.heap)
+        else:
+            heapq.heappush(self.heap, entry)
+
+    def best_entry(self) -> _Entry:
+        """The entry of the shape that goes first; there must be one."""
+        while True:
+            entry = self.heap[0]
+            queue = self.shapes.get(entry[4])
+            if queue is not None and queue.entry is entry:
+                return entry
+            heapq.heappop(self.heap)
+
+
+def _crowded(heap: list[_Entry], current: int) -> bool:
+    return len(heap) > STALE_ENTRIES_MIN + STALE_ENTRIES_FACTOR * current
+
+
+def _class_key(body: ShapeBody) -> _ClassKey:
+    return (body.groups, body.regions_allow, body.regions_deny)
 
 
 def _serving_key(queue: ShapeQueue) -> tuple[int, int, int, str]:
@@ -53,8 +113,9 @@ class JobQueue:
         self._rank = {tier: rank for rank, tier in enumerate(tiers)}
         self._jobs: dict[str, Job] = {}
         self._shapes: dict[bytes, ShapeQueue] = {}
+        self._classes: dict[_ClassKey, PlacementClass] = {}
         self._heap: list[_Entry] = []
-        self._parked: dict[bytes, None] = {}
+        self._parked: dict[_ClassKey, None] = {}
         self.version = 0
 
     def __len__(self) -> int:
@@ -68,14 +129,13 @@ class JobQueue:
         assert job.id not in self._jobs, f"{job.id} is queued already"
         self._jobs[job.id] = job
         self.version += 1
-        key = job.shape.key
-        queue = self._shapes.get(key)
+        queue = self._shapes.get(job.shape.key)
         if queue is None:
-            rank = self._rank.get(job.shape.body.tier, len(self._rank))
-            queue = self._shapes[key] = ShapeQueue(job.shape, rank)
+            queue = self._open_shape(job.shape)
         queue.jobs.add(job)
-        if not queue.parked and queue.jobs.first is job:
-            self._enter(queue)
+        queue.placement.tally(job, 1)
+        if queue.jobs.first is job:
+            self._first_changed(queue)
 
     def discard(self, job_id: str) -> None:
         """Take a job out, if it is in."""
@@ -86,49 +146,78 @@ class JobQueue:
         queue = self._shapes[job.shape.key]
         was_first = queue.jobs.first is job
         queue.jobs.remove(job)
+        queue.placement.tally(job, -1)
         if not len(queue.jobs):
-            del self._shapes[job.shape.key]
-            self._parked.pop(job.shape.key, None)
-        elif was_first and not queue.parked:
-            self._enter(queue)
+            self._close_shape(queue)
+        elif was_first:
+            self._first_changed(queue)
+
+    def _open_shape(self, shape: Shape) -> ShapeQueue:
+        key = _class_key(shape.body)
+        placement = self._classes.get(key)
+        if placement is None:
+            placement = self._classes[key] = PlacementClass(key, shape)
+        rank = self._rank.get(shape.body.tier, len(self._rank))
+        queue = ShapeQueue(shape, rank, placement)
+        self._shapes[shape.key] = placement.shapes[shape.key] = queue
+        return queue
+
+    def _close_shape(self, queue: ShapeQueue) -> None:
+        placement = queue.placement
+        del self._shapes[queue.shape.key]
+        del placement.shapes[queue.shape.key]
+        if placement.shapes:
+            self._best_changed(placement)
+        else:
+            del self._classes[placement.key]
+            self._parked.pop(placement.key, None)
+
+    def _first_changed(self, queue: ShapeQueue) -> None:
+        queue.placement.enter(queue)
+        self._best_changed(queue.placement)
+
+    def _best_changed(self, placement: PlacementClass) -> None:
+        """Let the best job of an open class stand for it in the heap."""
+        if placement.parked:
+            return
+        best = placement.best_entry()
+        if placement.entry is best:
+            return
+        placement.entry = best
+        if _crowded(self._heap, len(self._classes)):
+            open_classes = (other for other in self._classes.values() if not other.parked)
+            self._heap = [other.entry for other in open_classes if other.entry is not None]
+            heapq.heapify(self._heap)
+        else:
+            heapq.heappush(self._heap, best)
 
     # -- the cycle's view
 
     def best(self) -> Job | None:
-        """The first job in order whose shape is not parked."""
+        """The first job in order whose placement class is not parked."""
         while self._heap:
             entry = self._heap[0]
             queue = self._shapes.get(entry[4])
-            if queue is not None and queue.entry is entry and not queue.parked:
+            if queue is not None and queue.placement.entry is entry:
                 return queue.jobs.first
             heapq.heappop(self._heap)
         return None
 
     def park(self, shape_key: bytes) -> None:
-        """Pass over this shape, for jobs that are queued and those that come, until `reopen`."""
+        """Pass over everything that is placed like this shape, queued or still to come, until `reopen`."""
         queue = self._shapes.get(shape_key)
-        if queue is not None and not queue.parked:
-            queue.parked = True
-            self._parked[shape_key] = None
+        if queue is not None and not queue.placement.parked:
+            queue.placement.parked = True
+            queue.placement.entry = None
+            self._parked[queue.placement.key] = None
 
     def reopen(self) -> None:
-        """No shape is parked any more."""
+        """Nothing is parked any more."""
         for key in self._parked:
-            queue = self._shapes[key]
-            queue.parked = False
-            self._enter(queue)
+            placement = self._classes[key]
+            placement.parked = False
+            self._best_changed(placement)
         self._parked.clear()
-
-    def _enter(self, queue: ShapeQueue) -> None:
-        """Let the first job of this shape stand for it in the heap; an older entry is out of date from now on."""
-        first = queue.jobs.first
-        queue.entry = (*queue.level, first.order_us, first.id, first.shape.key)
-        if len(self._heap) > STALE_ENTRIES_MIN + STALE_ENTRIES_FACTOR * len(self._shapes):
-            open_queues = (other for other in self._shapes.values() if not other.parked)
-            self._heap = [other.entry for other in open_queues if other.entry is not None]
-            heapq.heapify(self._heap)
-        else:
-            heapq.heappush(self._heap, queue.entry)
 
     # -- questions
 
@@ -136,9 +225,9 @@ class JobQueue:
         """The queued job with this id."""
         return self._jobs.get(job_id)
 
-    def shapes(self) -> Iterator[ShapeQueue]:
-        """Every shape that has jobs queued; not to be changed."""
-        return iter(self._shapes.values())
+    def classes(self) -> Iterator[PlacementClass]:
+        """Every placement class that has jobs queued; not to be changed."""
+        return iter(self._classes.values())
 
     def position(self, job_id: str) -> int:
         """The job's place in the order, from 1; 0 if it is not queued. Grows with the number of shapes."""

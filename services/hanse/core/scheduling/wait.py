@@ -7,9 +7,9 @@ lower bound in most cases; it is compared with other regions' predictions, which
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from hanse.core.model.jobs import Job, Shape
+from hanse.core.model.jobs import GroupShape, Job, Shape
 from hanse.core.model.resources import Resources, subtracted
 from hanse.core.model.time import SECOND_US, Now
 from hanse.core.scheduling.placement import Capacity
@@ -19,7 +19,7 @@ from hanse.core.scheduling.queue import JobQueue
 RUN_US_DEFAULT = 60 * SECOND_US
 # The newest run counts an eighth, as in TCP's smoothed round-trip time (RFC 6298): some ten runs are remembered.
 MEAN_WEIGHT = 8
-# Shapes whose runs are remembered; about 150 bytes each.
+# Sizes of jobs whose runs are remembered; some hundred bytes each.
 OBSERVED_SHAPES_MAX = 4096
 
 
@@ -48,7 +48,7 @@ class WaitPredictor:
     def __init__(self, queue: JobQueue, capacity: Capacity) -> None:
         self._queue = queue
         self._capacity = capacity
-        self._mean_us: dict[bytes, int] = {}
+        self._mean_us: dict[tuple[GroupShape, ...], int] = {}
         self._mean_of_all_us = 0
         self._queue_wait_us = 0
         self._queue_wait_seen: tuple[int, int, int] | None = None
@@ -58,29 +58,27 @@ class WaitPredictor:
         """A job with this shape held its capacity for so long."""
         run_us = max(0, run_us)
         self._observations += 1
-        known = self._mean_us.pop(shape.key, None)
+        groups = shape.body.groups
+        known = self._mean_us.pop(groups, None)
         if known is None and len(self._mean_us) >= OBSERVED_SHAPES_MAX:
             del self._mean_us[next(iter(self._mean_us))]
-        self._mean_us[shape.key] = run_us if known is None else smoothed_us(known, run_us)
+        self._mean_us[groups] = run_us if known is None else smoothed_us(known, run_us)
         first = self._observations == 1
         self._mean_of_all_us = run_us if first else smoothed_us(self._mean_of_all_us, run_us)
 
     def run_us(self, shape: Shape) -> int:
-        """How long a job with this shape will run: as such jobs did, else as its user says, else as others did."""
-        observed = self._mean_us.get(shape.key)
-        if observed is not None:
-            return observed
-        if shape.body.runtime_estimate_us > 0:
-            return shape.body.runtime_estimate_us
-        return self._mean_held_us()
+        """How long a job with this shape will run: as its user says, else as jobs of its size did, else as all did."""
+        return shape.body.runtime_estimate_us or self._mean_of_us(shape.body.groups)
+
+    def _mean_of_us(self, groups: tuple[GroupShape, ...]) -> int:
+        return self._mean_us.get(groups, self._mean_held_us())
 
     def queue_wait_us(self) -> int:
         """How long the last job of the queue will wait; 0 if nothing is queued. What the region publishes."""
         seen = (self._queue.version, self._capacity.table.changes, self._observations)
         if self._queue_wait_seen != seen:
             self._queue_wait_seen = seen
-            ahead = ((queue.shape, len(queue.jobs)) for queue in self._queue.shapes())
-            self._queue_wait_us = self._wait_behind_us(ahead) if len(self._queue) else 0
+            self._queue_wait_us = self._wait_behind_us(self._queued_work()) if len(self._queue) else 0
         return self._queue_wait_us
 
     def predicted_wait_us(self, shape: Shape) -> int:
@@ -97,19 +95,29 @@ class WaitPredictor:
         """When a queued job will start, by the wall clock in microseconds; 0 if it never can here."""
         if self._capacity.never_fits(job.shape) is not None:
             return 0
-        ahead = [(queue.shape, count) for queue, count in self._queue.ahead_by_shape(job) if count]
+        ahead = [
+            (queue.shape.total, count * self.run_us(queue.shape))
+            for queue, count in self._queue.ahead_by_shape(job)
+            if count
+        ]
         if not ahead and self._capacity.place(job.shape) is not None:
             return now.wall_us
         return now.wall_us + self._wait_behind_us(ahead)
 
-    def _wait_behind_us(self, ahead: Iterable[tuple[Shape, int]]) -> int:
-        """The time until these jobs, and half of an average run of all that is held now, are worked off."""
+    def _queued_work(self) -> Iterator[tuple[Resources, int]]:
+        """For each placement class of the queue, what one job holds and for how long all of them together will run."""
+        for placement in self._queue.classes():
+            unestimated_us = placement.unestimated * self._mean_of_us(placement.key[0])
+            yield placement.total, placement.estimates_us + unestimated_us
+
+    def _wait_behind_us(self, ahead: Iterable[tuple[Resources, int]]) -> int:
+        """The time until this work (resources, microseconds), and half of an average run of all that is held now, is
+        worked off."""
         held_us = self._mean_held_us() // 2
         work = {kind: held * held_us for kind, held in self._held()}
-        for shape, count in ahead:
-            weight_us = count * self.run_us(shape)
-            for kind, quantity in shape.total:
-                work[kind] = work.get(kind, 0) + quantity * weight_us
+        for wanted, run_us in ahead:
+            for kind, quantity in wanted:
+                work[kind] = work.get(kind, 0) + quantity * run_us
         return drain_time_us(work, self._capacity.capacity_total())
 
     def _held(self) -> Resources:
