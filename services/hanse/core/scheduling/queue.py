@@ -225,6 +225,10 @@ class JobQueue:
         """The queued job with this id."""
         return self._jobs.get(job_id)
 
+    def shapes(self) -> Iterator[ShapeQueue]:
+        """Every shape that has jobs queued; not to be changed."""
+        return iter(self._shapes.values())
+
     def classes(self) -> Iterator[PlacementClass]:
         """Every placement class that has jobs queued; not to be changed."""
         return iter(self._classes.values())
