@@ -39,7 +39,9 @@ from hanse.ledger.ledger import Ledger
 
 REGION = "north"
 T0_US = 1_700_000_000_000_000
-SHAPE = make_shape(ShapeBody(groups=(GroupShape(2, 1, (("cpu", 1000), ("gpu", 1000)), ("zone = a",)),), priority=7))
+SHAPE = make_shape(
+    ShapeBody(groups=(GroupShape(2, 1, (("cpu", 1000), ("gpu", 1000)), ("zone = a",)),), priority=7)
+)
 SHAPE_ROW = ShapeRow(SHAPE.key, msgspec.msgpack.encode(SHAPE.body))
 ALLOCATION = Allocation((TaskPlacement(0, "n1", (("gpu", 3),)), TaskPlacement(0, "n2")))
 REMOTE = RemoteView("south", JobState.RUNNING, 2, 1, Reason(ReasonCode.STARTED, "there"), 5, T0_US + 9)
@@ -125,12 +127,21 @@ def done_row(number: int, **changes: object) -> JobRow:
 
 
 def timeline_row(number: int, sequence: int = 0, what: str = "QUEUED") -> TimelineRow:
-    return TimelineRow(job_id(number), sequence, T0_US + number, what, ReasonCode.SUBMITTED, "d", 1, 0, "cause-1")
+    return TimelineRow(
+        job_id(number), sequence, T0_US + number, what, ReasonCode.SUBMITTED, "d", 1, 0, "cause-1"
+    )
 
 
 def decision_row(sequence: int, giver_ledger_id: str = "ledger-s") -> DecisionRow:
     return DecisionRow(
-        giver_ledger_id, sequence, "south", f"south-{sequence}", 2, Verdict.BURNED, ReasonCode.BURNED_NO_ROOM, "full"
+        giver_ledger_id,
+        sequence,
+        "south",
+        f"south-{sequence}",
+        2,
+        Verdict.BURNED,
+        ReasonCode.BURNED_NO_ROOM,
+        "full",
     )
 
 

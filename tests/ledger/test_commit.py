@@ -63,11 +63,15 @@ async def test_every_row_type_comes_back_as_it_was_written(ledger: Ledger, path:
     }
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 7, 64, 65, ROWS_PER_STATEMENT_MAX, ROWS_PER_STATEMENT_MAX + 1, 1300])
+@pytest.mark.parametrize(
+    "count", [1, 2, 3, 7, 64, 65, ROWS_PER_STATEMENT_MAX, ROWS_PER_STATEMENT_MAX + 1, 1300]
+)
 def test_any_number_of_rows_is_written_and_no_padding(count: int) -> None:
     with closing(new_ledger()) as connection:
         write(connection, steps(submits(0, count)))
-        write(connection, steps(Writes(job_states=[job_state_row(number) for number in range(count)]), first=2))
+        write(
+            connection, steps(Writes(job_states=[job_state_row(number) for number in range(count)]), first=2)
+        )
         rows = dump(connection)
         assert rows["jobs"] == [as_state(job_row(number), job_state_row(number)) for number in range(count)]
         assert len(rows["timeline"]) == count
@@ -155,9 +159,15 @@ STEPS = st.lists(
         ),
         st.builds(lambda number: Writes(jobs_delete=[job_id(number)]), NUMBERS),
         st.builds(lambda number: Writes(specs_delete=[job_id(number)]), NUMBERS),
-        st.builds(lambda number, text: Writes(intents=[IntentRow(job_id(number), text, 1)]), NUMBERS, st.text(max_size=1)),
+        st.builds(
+            lambda number, text: Writes(intents=[IntentRow(job_id(number), text, 1)]),
+            NUMBERS,
+            st.text(max_size=1),
+        ),
         st.builds(lambda number: Writes(intents_delete=[job_id(number)]), NUMBERS),
-        st.builds(lambda number, value: Writes(outbound=[OutboundRow(f"p{number}", value)]), NUMBERS, NUMBERS),
+        st.builds(
+            lambda number, value: Writes(outbound=[OutboundRow(f"p{number}", value)]), NUMBERS, NUMBERS
+        ),
         st.builds(lambda below: Writes(decisions_delete_below=[("ledger-s", below)]), NUMBERS),
     ),
     max_size=12,
@@ -271,7 +281,9 @@ async def test_commits_that_were_waiting_behind_a_failed_one_are_not_made(ledger
     assert dumped(path)["jobs"] == []
 
 
-async def test_the_wal_starts_over_when_it_has_outgrown_its_bound(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_wal_starts_over_when_it_has_outgrown_its_bound(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("hanse.ledger.connection.WAL_BYTES_MAX", 100_000)
     ledger = await Ledger.open(path, region=REGION)
     sizes = []

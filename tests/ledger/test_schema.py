@@ -65,7 +65,9 @@ def test_columns_are_the_fields_of_the_row_in_their_order(empty: sqlite3.Connect
 
 def test_every_table_of_writes_is_dumped_and_strict(empty: sqlite3.Connection) -> None:
     migrate(empty)
-    tables = {row[1]: row[5] for row in empty.execute("PRAGMA table_list") if not row[1].startswith("sqlite_")}
+    tables = {
+        row[1]: row[5] for row in empty.execute("PRAGMA table_list") if not row[1].startswith("sqlite_")
+    }
     assert set(tables) == {*TABLES, "ledger"}
     assert all(tables.values())
 

@@ -28,6 +28,7 @@ from hanse.ledger.errors import (
     translated,
 )
 from hanse.ledger.lock import DaemonLock
+from hanse.ledger.queries import revision
 from hanse.ledger.recovery import load_snapshot
 from hanse.ledger.transaction import transaction, write
 
@@ -87,6 +88,8 @@ class Ledger:
             for _ in range(READERS):
                 reader = await _opened(open_reader(path))
                 resources.push_async_callback(reader.close)
+                # Only a connection that has read something keeps the writer from being the last one: see `close`.
+                await reader.run(revision)
                 ledger._readers.append(reader)
             await writer.run(ledger._refresh_anchor)
             # From here on the ledger closes what was opened.

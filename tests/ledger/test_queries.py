@@ -1,0 +1,164 @@
+"""What the API reads, page by page."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+import pytest
+
+from hanse.core.effects import Writes
+from hanse.core.model.jobs import Reason, ReasonCode
+from hanse.core.model.lifecycle import JobState
+from hanse.ledger import ledger as ledger_module
+from hanse.ledger.errors import FailedKind, LedgerFailed
+from hanse.ledger.ledger import Ledger
+from hanse.ledger.queries import JobFilter, JobPage, Revision, get_job, list_jobs, revision, timeline
+from tests.ledger.samples import (
+    ALLOCATION,
+    REMOTE,
+    SHAPE_ROW,
+    commit,
+    done_row,
+    job_id,
+    job_row,
+    job_state_row,
+    submits,
+    timeline_row,
+)
+
+
+async def listed(ledger: Ledger, wanted: JobFilter, page_size: int = 100) -> list[str]:
+    """The ids on all pages."""
+    ids: list[str] = []
+    after = ""
+    while True:
+        page = await ledger.read(list_jobs, wanted, after=after, page_size=page_size)
+        assert len(page.jobs) <= page_size
+        ids += [job.id for job in page.jobs]
+        if not page.next_after:
+            return ids
+        assert page.next_after > after, "paging must come to an end"
+        after = page.next_after
+
+
+async def test_a_job_is_read_with_its_timeline_and_revision(ledger: Ledger) -> None:
+    running = job_state_row(1, remote=msgspec.msgpack.encode(REMOTE), path="north,west")
+    entries = [timeline_row(1, sequence) for sequence in range(12)]
+    await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=[job_row(1, spec=b"\x00\xff'\"")], timeline=entries))
+    await commit(ledger, Writes(job_states=[running]))
+    detail = await ledger.read(get_job, job_id(1), with_timeline=True)
+    assert detail is not None
+    assert detail.revision == Revision(ledger.opened.ledger_id, 2)
+    assert detail.timeline == tuple(entries)
+    job = detail.job
+    assert (job.spec, job.tenant, job.client_key) == (b"\x00\xff'\"", "org/team1", "key-1")
+    assert (job.state, job.observed_state) == (JobState.RUNNING, JobState.RUNNING)
+    assert (job.allocation, job.remote, job.path) == (ALLOCATION, REMOTE, ("north", "west"))
+    assert job.reason == Reason(ReasonCode.STARTED, "2 tasks")
+
+
+async def test_an_unknown_job_is_none(ledger: Ledger) -> None:
+    assert await ledger.read(get_job, "north-404") is None
+    assert await ledger.read(timeline, "north-404") == ()
+
+
+@pytest.mark.parametrize(
+    "text", ['"', "\\", "\n\t", "\x01", "ü", "\U0001f680", "null", "'; DROP TABLE jobs; --"]
+)
+async def test_any_text_survives(ledger: Ledger, text: str) -> None:
+    await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=[job_row(1, name=text, tenant=text)]))
+    page = await ledger.read(list_jobs, JobFilter(tenant=text, name_prefix=text))
+    assert [job.name for job in page.jobs] == [text]
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 3, 7, 10, 11, 100])
+async def test_pages_hold_every_job_of_this_home_once(ledger: Ledger, page_size: int) -> None:
+    writes = submits(0, 10)
+    writes.jobs.append(job_row(99, home="south", client_key=""))
+    await commit(ledger, writes)
+    assert await listed(ledger, JobFilter(), page_size) == [job_id(number) for number in range(10)]
+
+
+async def test_a_full_last_page_is_the_last_one(ledger: Ledger) -> None:
+    await commit(ledger, submits(0, 4))
+    page: JobPage = await ledger.read(list_jobs, JobFilter(), page_size=4)
+    assert (len(page.jobs), page.next_after) == (4, "")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [
+        (JobFilter(ids=(job_id(3), job_id(1), "north-404")), [1, 3]),
+        (JobFilter(tenant="org/team0"), [0, 2, 4]),
+        (JobFilter(tenant="org"), []),
+        (JobFilter(states=(JobState.SUCCEEDED,)), [4]),
+        (JobFilter(states=(JobState.QUEUED, JobState.SUCCEEDED)), [0, 1, 4]),
+        # 2 has moved and is known to run elsewhere; of 3 nothing is known but that it moved.
+        (JobFilter(states=(JobState.RUNNING,)), [2]),
+        (JobFilter(states=(JobState.MOVED,)), [3]),
+        (JobFilter(name_prefix="train-"), [0, 1, 2, 3, 4]),
+        (JobFilter(name_prefix="train-4"), [4]),
+        (JobFilter(name_prefix="%"), []),
+        (JobFilter(tenant="org/team1", states=(JobState.QUEUED,), name_prefix="train"), [1]),
+    ],
+)
+@pytest.mark.parametrize("page_size", [1, 2, 100])
+async def test_filters(ledger: Ledger, wanted: JobFilter, numbers: list[int], page_size: int) -> None:
+    jobs = [
+        job_row(0),
+        job_row(1),
+        job_row(2, state=JobState.MOVED, remote=msgspec.msgpack.encode(REMOTE)),
+        job_row(3, state=JobState.MOVED),
+        done_row(4),
+    ]
+    await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=jobs))
+    assert await listed(ledger, wanted, page_size) == [job_id(number) for number in numbers]
+
+
+async def test_a_filter_that_matches_little_looks_at_a_bounded_number_of_rows(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hanse.ledger.queries.ROWS_EXAMINED_MAX", 10)
+    await commit(ledger, submits(0, 35))
+    wanted = JobFilter(name_prefix="train-34")
+    page: JobPage = await ledger.read(list_jobs, wanted)
+    assert (page.jobs, page.next_after) == ((), job_id(9))
+    assert await listed(ledger, wanted) == [job_id(34)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [(JobFilter(), "sqlite_autoindex_jobs_1"), (JobFilter(tenant="org/team0"), "jobs_tenant")],
+)
+async def test_listing_never_sorts_the_whole_table(ledger: Ledger, wanted: JobFilter, index: str) -> None:
+    await commit(ledger, submits(0, 50))
+    seen: list[str] = []
+    reader = ledger._readers[0]
+    await reader.set_trace_callback(seen.append)
+    await reader.run(list_jobs, wanted)
+    (query,) = [each for each in seen if "examined" in each]
+    plan = " ".join([row[3] for row in await reader.execute_fetchall(f"EXPLAIN QUERY PLAN {query}")])
+    assert f"SEARCH jobs USING INDEX {index}" in plan
+    assert "TEMP B-TREE" not in plan
+
+
+async def test_queries_beyond_the_bound_are_told_to_come_back(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "READS_IN_FLIGHT_MAX", 0)
+    with pytest.raises(LedgerFailed) as caught:
+        await ledger.read(revision)
+    assert caught.value.kind is FailedKind.BUSY
+    monkeypatch.undo()
+    assert (await ledger.read(revision)).write_sequence == 0
+
+
+async def test_a_query_that_fails_does_not_fail_the_ledger(ledger: Ledger) -> None:
+    def wrong(connection: sqlite3.Connection) -> None:
+        connection.execute("SELECT * FROM nowhere")
+
+    with pytest.raises(Exception, match="no such table"):
+        await ledger.read(wrong)
+    await commit(ledger, submits(0, 1))
+    assert len(await listed(ledger, JobFilter())) == 1
