@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from hanse.wire.gen.hanse.v1.common_pb2 import (
     Durability,
     JobState,
@@ -105,5 +107,4 @@ def state_name(state: JobState) -> str:
 
 def state_of(name: str) -> JobState:
     """The state of this name, in any case and with or without its prefix. ValueError if there is none."""
-    state: JobState = JobState.Value(_STATE_PREFIX + name.upper().removeprefix(_STATE_PREFIX))
-    return state
+    return cast("JobState", JobState.Value(_STATE_PREFIX + name.upper().removeprefix(_STATE_PREFIX)))

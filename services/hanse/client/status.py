@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import grpc
@@ -62,6 +63,11 @@ _ERRORS_BY_REFUSAL: dict[RefusalCode, type[HanseError]] = {
     RefusalCode.REFUSAL_CODE_UNREACHABLE: UnreachableError,
 }
 
+# What gRPC puts before and around the reason why it could not connect.
+_NOISE = re.compile(
+    r"^failed to connect to all addresses; last error: \w+: |ipv[46]:\S+: |^Failed to connect to remote host: "
+)
+
 # Not repeated: what is written is only known to be lost, not why.
 RETRIABLE = (UnreachableError, ExhaustedError)
 
@@ -96,7 +102,7 @@ def rpc_error(error: grpc.aio.AioRpcError, address: str) -> HanseError:
     kind = _ERRORS_BY_STATUS.get(error.code(), ServerError)
     message = error.details() or error.code().name.lower().replace("_", " ")
     if issubclass(kind, UnreachableError):
-        message = f"no answer from {address}: {message}"
+        message = f"no answer from {address}: {_NOISE.sub('', message)}"
     code = error.code().name if kind is not UnreachableError else ""
     return kind(message, code=code, field=field, retry_after_s=retry_after_s)
 
