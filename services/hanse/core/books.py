@@ -26,6 +26,7 @@ from hanse.core.effects import (
 from hanse.core.federation.messages import Commit, Terminal, Verdict
 from hanse.core.model.jobs import Allocation, Job, Reason, ReasonCode, RemoteView, Shape, Submission
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobInput, JobState, next_state
+from hanse.core.model.limits import CLOSED_REMEMBERED_MAX
 from hanse.core.model.time import Now
 
 _CLOSING: dict[JobState, JobInput] = {
@@ -52,6 +53,8 @@ class Books:
         self.channels = {row.giver_ledger_id: row.stable_sequence for row in snapshot.channels}
         self.outbound = {row.peer: row.next_sequence for row in snapshot.outbound}
         self.intents = {row.job_id: row for row in snapshot.intents}
+        # Final states of jobs of this home that memory let go of, newest last, for those that ask what became of them.
+        self.closed: dict[str, JobState] = {}
         self.counts: dict[JobState, int] = dict.fromkeys(JobState, 0)
         for job in self.jobs.values():
             self.counts[job.state] += 1
@@ -119,7 +122,9 @@ class Books:
     def accept(self, commit: Commit, giver: str, ledger_id: str) -> Job:
         """A transfer is accepted: QUEUED(e) and "accepted e" in one transaction."""
         assert commit.shape is not None
-        self._decide(commit.job_id, commit.epoch, commit.sequence, giver, ledger_id, Verdict.COMMITTED, _ACCEPTED)
+        self._decide(
+            commit.job_id, commit.epoch, commit.sequence, giver, ledger_id, Verdict.COMMITTED, _ACCEPTED
+        )
         known = self.jobs.get(commit.job_id)
         reason = Reason(ReasonCode.ACCEPTED, f"from {giver}")
         if known is not None:
@@ -127,7 +132,7 @@ class Books:
             known.epoch, known.attempt = commit.epoch, 0
             known.path, known.failures = commit.path, commit.failures
             known.spec = commit.spec
-            known.cancel_id = known.cancel_id or commit.cancel_id
+            known.cancel_id = known.cancel_id or commit.cancel_id or self._take_intent(known.id)
             known.remote = None
             known.allocation = None
             self._change(known, JobInput.ACCEPT, reason, whole=True)
@@ -150,12 +155,14 @@ class Books:
             reason=reason,
             epoch=commit.epoch,
             failures=commit.failures,
-            cancel_id=commit.cancel_id,
+            cancel_id=commit.cancel_id or self._take_intent(commit.job_id),
         )
         self._enter(job, "QUEUED")
         return job
 
-    def burn(self, job_id: str, epoch: int, sequence: int, giver: str, ledger_id: str, reason: Reason) -> DecisionRow:
+    def burn(
+        self, job_id: str, epoch: int, sequence: int, giver: str, ledger_id: str, reason: Reason
+    ) -> DecisionRow:
         """This epoch will never be accepted here."""
         return self._decide(job_id, epoch, sequence, giver, ledger_id, Verdict.BURNED, reason)
 
@@ -169,7 +176,9 @@ class Books:
         job.ended_wall_us = 0
         job.exit_code = 0
         nodes = dict.fromkeys(task.node for task in allocation.tasks)
-        detail = f"{len(allocation.tasks)} tasks on {', '.join(list(nodes)[:4])}{' ...' if len(nodes) > 4 else ''}"
+        detail = (
+            f"{len(allocation.tasks)} tasks on {', '.join(list(nodes)[:4])}{' ...' if len(nodes) > 4 else ''}"
+        )
         self._change(job, JobInput.START, Reason(ReasonCode.STARTED, detail))
 
     def stop(self, job: Job, reason: Reason) -> None:
@@ -269,14 +278,6 @@ class Books:
         self.intents[job_id] = row
         self._writes.intents.append(row)
 
-    def take_intent(self, job_id: str) -> str:
-        """The cancel that was waiting for this job; empty: none."""
-        row = self.intents.pop(job_id, None)
-        if row is None:
-            return ""
-        self._writes.intents_delete.append(job_id)
-        return row.cancel_id
-
     def make_stable(self, ledger_id: str, giver: str, sequence: int) -> None:
         """Decisions below `sequence` may be forgotten, and everything about them is answered with silence."""
         if sequence <= self.channels.get(ledger_id, 0):
@@ -299,6 +300,10 @@ class Books:
         """A small durable fact."""
         self._writes.meta.append((name, value))
 
+    def owed(self) -> list[Job]:
+        """Jobs that changed in this step so far."""
+        return [self.jobs[job_id] for job_id in self._owed if job_id in self.jobs]
+
     def forget(self, job_ids: tuple[str, ...], client_keys: tuple[tuple[str, str], ...]) -> None:
         """Retention picked these final jobs."""
         for job_id in job_ids:
@@ -309,6 +314,14 @@ class Books:
         self._writes.jobs_delete.extend(job_ids)
 
     # --- shared parts of the changes ----------------------------------------------------------------------------------
+
+    def _take_intent(self, job_id: str) -> str:
+        """The cancel that was waiting for this job; empty: none."""
+        row = self.intents.pop(job_id, None)
+        if row is None:
+            return ""
+        self._writes.intents_delete.append(job_id)
+        return row.cancel_id
 
     def _enter(self, job: Job, what: str) -> None:
         self.jobs[job.id] = job
@@ -348,7 +361,9 @@ class Books:
     def _owe(self, job: Job, *, whole: bool = False) -> None:
         self._owed[job.id] = self._owed.get(job.id, False) or whole
 
-    def _publish(self, job: Job, state: JobState, where: str, epoch: int, attempt: int, reason: Reason) -> None:
+    def _publish(
+        self, job: Job, state: JobState, where: str, epoch: int, attempt: int, reason: Reason
+    ) -> None:
         self._changes.append(
             JobChange(
                 job_id=job.id,
@@ -363,11 +378,19 @@ class Books:
                 exit_code=job.exit_code,
                 cause=self.cause,
                 traceparent=job.traceparent,
+                name=job.name,
             )
         )
 
     def _decide(
-        self, job_id: str, epoch: int, sequence: int, giver: str, ledger_id: str, verdict: Verdict, reason: Reason
+        self,
+        job_id: str,
+        epoch: int,
+        sequence: int,
+        giver: str,
+        ledger_id: str,
+        verdict: Verdict,
+        reason: Reason,
     ) -> DecisionRow:
         key = (ledger_id, sequence)
         assert key not in self.decisions, "a decision is written once"
@@ -390,6 +413,10 @@ class Books:
     def _drop(self, job: Job) -> None:
         del self.jobs[job.id]
         self.counts[job.state] -= 1
+        if job.home == self.region:
+            if len(self.closed) >= CLOSED_REMEMBERED_MAX:
+                del self.closed[next(iter(self.closed))]
+            self.closed[job.id] = job.state
 
 
 _ACCEPTED = Reason(ReasonCode.ACCEPTED)

@@ -172,7 +172,9 @@ class Writes(msgspec.Struct, kw_only=True):
     @property
     def deletes(self) -> bool:
         """Whether anything is deleted."""
-        return bool(self.jobs_delete or self.decisions_delete_below or self.specs_delete or self.intents_delete)
+        return bool(
+            self.jobs_delete or self.decisions_delete_below or self.specs_delete or self.intents_delete
+        )
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__struct_fields__)

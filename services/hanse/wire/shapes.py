@@ -8,7 +8,7 @@ from hanse.core.model import limits
 from hanse.core.model.errors import PeerFault
 from hanse.core.model.jobs import DEFAULT_TIER, GroupShape, Reason, ReasonCode, Shape, ShapeBody, make_shape
 from hanse.core.model.resources import Resources, resources
-from hanse.core.scheduling.selectors import SelectorError, parse_selector
+from hanse.core.model.selectors import SelectorError, parse_selector
 from hanse.wire.gen.hanse.v1 import common_pb2, peers_pb2
 from hanse.wire.memo import Memo
 

@@ -17,7 +17,7 @@ from hanse.core.effects import Refused
 from hanse.core.model import limits
 from hanse.core.model.jobs import DEFAULT_TIER, GroupShape, Shape, ShapeBody, Submission, make_shape
 from hanse.core.model.resources import BUILTIN_KINDS, Resources, is_known_kind, resources
-from hanse.core.scheduling.selectors import SelectorError, parse_selector
+from hanse.core.model.selectors import SelectorError, parse_selector
 from hanse.wire import checks
 from hanse.wire.checks import FieldRefused, echo
 from hanse.wire.gen.hanse.v1 import jobs_pb2

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanse.core.scheduling.selectors import SelectorError, parse_selector
+from hanse.core.model.selectors import SelectorError, parse_selector
 
 A = {"zone": "a", "model": "a100"}
 SPOT = {"zone": "b", "spot": ""}

@@ -127,16 +127,18 @@ class Peers:
             self._partners = tuple(p.name for p in self.by_name.values() if p.link is not Link.DOWN)
         return self._partners
 
-    def on_heard(self, peer: Peer, mono_us: int, attentive_us: int) -> None:
-        """A message of this peer itself arrived: it lives, and we can reach it."""
+    def on_heard(self, peer: Peer, mono_us: int, attentive_us: int) -> bool:
+        """A message of this peer itself arrived: it lives, and we can reach it. Returns whether the link came up."""
         peer.heard_us = self.last_heard_us = mono_us
         peer.sign_us = attentive_us
-        if peer.link is not Link.UP:
+        came_up = peer.link is not Link.UP
+        if came_up:
             if self.lost.pop(peer.name, None) is not None:
                 self._partners = None
             peer.failed = False
             peer.link = Link.UP
             self._change(peer, TRANSITIONS[peer.liveness, Evidence.SIGN], mono_us)
+        return came_up
 
     def on_news(self, peer: Peer, mono_us: int, attentive_us: int) -> None:
         """A sign of life came through others: it lives, which says nothing about our link to it."""

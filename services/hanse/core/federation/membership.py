@@ -30,6 +30,9 @@ from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Liveness, Member, RegionConfig
 from hanse.core.model.time import Now
 
+# Rounds are at most this much quicker than usual.
+HASTE = 10
+
 
 class Membership:
     """How this region sees the members of its roster, and what it says to keep that view fresh.
@@ -83,7 +86,10 @@ class Membership:
         state = self._peers.by_name.get(peer)
         if state is not None:
             self._notice_lateness(now)
-            self._peers.on_heard(state, now.mono_us, self._health.attentive_us(now.mono_us))
+            attentive_us = self._health.attentive_us(now.mono_us)
+            came_up = self._peers.on_heard(state, now.mono_us, attentive_us)
+            if came_up and self.inventory.get(peer) is None:
+                self._hasten_round(now)
 
     def link_failed(self, now: Now, peer: str) -> None:
         """A hint that messages to this peer don't get through: it is probed at once, but once a round at most."""
@@ -172,6 +178,12 @@ class Membership:
             self._peers.judge(peer, now.mono_us, attentive_us, silence_us, dead_after_us)
         self._round_us = now.mono_us + self._jittered(self._timings.gossip_interval_us)
         return self._prober.start_round(now, silence_us) + self._gossip.start_round()
+
+    def _hasten_round(self, now: Now) -> None:
+        """Somebody is there of whom we know nothing: at a start, rounds follow each other quickly until we do."""
+        soon_us = now.mono_us + self._timings.gossip_interval_us // HASTE
+        self._round_us = min(self._round_us, soon_us)
+        self._deadline_us = min(self._deadline_us, soon_us)
 
     def _try_reunion(self, now: Now) -> list[Send]:
         """The probe comes with it because a digest that differs in nothing has no answer."""

@@ -45,7 +45,7 @@ class _Stage(enum.Enum):
 
 class _Outstanding(msgspec.Struct):
     """A probe of ours. `started_us` and `until_us` are mono, `attentive_us` is the start on the attentive clock.
-    `missed`: no ack came in time from a peer that we could reach until then."""
+    `missed`: no ack came in time from a peer that was not lost until then."""
 
     id: int
     peer: Peer
@@ -183,7 +183,7 @@ class Prober:
 
     def _on_missed(self, now: Now, probe: _Outstanding) -> list[Send]:
         self.counters.missed += 1
-        probe.missed = probe.peer.link is Link.UP
+        probe.missed = probe.peer.link is not Link.DOWN
         if self._heard_since(probe):
             self._doubt_ourselves(probe)
             self._end(probe)

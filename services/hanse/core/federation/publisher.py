@@ -60,13 +60,16 @@ class Publisher:
         """When to call maybe_publish at the latest, in mono microseconds."""
         return self._deadline_us
 
-    def wants_body(self, now: Now) -> bool:
-        """To be asked after every step that may have changed the record: whether to make a body for maybe_publish.
+    def wants_body(self, now: Now, changed: bool = True) -> bool:
+        """To be asked after every step: whether to make a body for maybe_publish.
 
-        If it is too early, next_deadline() moves up, so that the change is not missed.
+        `changed` is whether the record may differ from the last body. If it's too early to look, next_deadline() moves
+        up, so that the change is not missed.
         """
         if now.mono_us >= self._look_us:
-            return True
+            return changed or now.mono_us >= self._deadline_us
+        if not changed:
+            return False
         self._deadline_us = min(self._deadline_us, self._look_us)
         return False
 
@@ -77,7 +80,7 @@ class Publisher:
         if self._published is not None:
             due_us = self._published_us + self._gap_us(urgency(self._published, body))
             if now.mono_us < due_us:
-                self._look_us = now.mono_us + self._look_gap_us
+                self._look_us = min(now.mono_us + self._look_gap_us, due_us)
                 self._deadline_us = due_us
                 return None
         self._version += 1

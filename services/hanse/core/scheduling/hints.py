@@ -13,9 +13,9 @@ import numpy as np
 
 from hanse.core.model.jobs import GroupShape, Shape, make_shape
 from hanse.core.model.resources import resources
+from hanse.core.model.selectors import SelectorError
 from hanse.core.scheduling.devices import device_request_error
 from hanse.core.scheduling.placement import Capacity
-from hanse.core.scheduling.selectors import SelectorError
 from hanse.core.scheduling.shortfall import describe
 from hanse.core.scheduling.table import NodeTable
 

@@ -8,8 +8,8 @@ from hanse.core.effects import Blocker
 from hanse.core.model.jobs import GroupShape, Shape
 from hanse.core.model.limits import DEVICE_UNIT
 from hanse.core.model.resources import Resources
+from hanse.core.model.selectors import SelectorError
 from hanse.core.scheduling.devices import device_request_error
-from hanse.core.scheduling.selectors import SelectorError
 from hanse.core.scheduling.table import NodeTable
 from hanse.core.scheduling.trial import Trial
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from hanse.core.model.jobs import GroupShape, Shape
 from hanse.core.model.limits import DEVICE_UNIT
 from hanse.core.model.regions import Node
+from hanse.core.model.selectors import parse_selector
 from hanse.core.scheduling.nodes import (
     BLOCKED,
     DEVICES_PENALTY,
@@ -24,7 +25,6 @@ from hanse.core.scheduling.nodes import (
     TaskNeed,
     compile_need,
 )
-from hanse.core.scheduling.selectors import parse_selector
 
 Int64s = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

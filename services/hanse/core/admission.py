@@ -1,0 +1,80 @@
+"""What a caller's job must satisfy to be admitted, beyond what the shell has checked of its spec."""
+
+from __future__ import annotations
+
+from hanse.core.books import Books
+from hanse.core.effects import Refused, Submitted
+from hanse.core.federation.routing import Router
+from hanse.core.model.jobs import Submission
+from hanse.core.model.lifecycle import JobState
+from hanse.core.model.regions import RegionConfig
+from hanse.core.scheduling.admission import refused_here
+from hanse.core.scheduling.local import LocalSide
+
+QUEUE_FULL_RETRY_MS = 1_000
+DISK_FULL_RETRY_MS = 10_000
+
+
+class Admission:
+    """Admits submissions, or says which field stands in the way. A refusal writes nothing."""
+
+    def __init__(self, config: RegionConfig, books: Books, local: LocalSide, router: Router) -> None:
+        self._config = config
+        self._books = books
+        self._local = local
+        self._router = router
+        self._members = frozenset(member.name for member in config.members)
+        self.disk_nearly_full = False
+
+    def submit(self, submission: Submission) -> Submitted | Refused:
+        """One submission: the job that its client key already named, a new one, or a refusal."""
+        known = self._books.keys.get((submission.tenant, submission.client_key))
+        if known is not None:
+            job_id, sha256 = known
+            if sha256 != submission.spec_sha256:
+                message = f"client key {submission.client_key!r} was used for {job_id}, with another spec"
+                return Refused("KEY_CONFLICT", "client_key", message)
+            return Submitted(job_id, existed=True)
+        refused = self._overload() or self._bad_reference(submission) or self._fits_nowhere(submission)
+        if refused is not None:
+            return refused
+        self._local.enqueue(self._books.admit(submission))
+        return Submitted(submission.job_id, existed=False)
+
+    def _overload(self) -> Refused | None:
+        if self.disk_nearly_full:
+            return Refused("EXHAUSTED", "", "this region's disk is nearly full", DISK_FULL_RETRY_MS)
+        if self._books.counts[JobState.QUEUED] >= self._config.queue_depth_max:
+            message = f"the queue is full ({self._config.queue_depth_max} jobs)"
+            return Refused("EXHAUSTED", "", message, QUEUE_FULL_RETRY_MS)
+        return None
+
+    def _bad_reference(self, submission: Submission) -> Refused | None:
+        """Names that must mean something here: the tier, and the regions."""
+        body = submission.shape.body
+        if body.tier not in self._config.tiers:
+            return Refused(
+                "INVALID", "spec.tier", f"no tier {body.tier!r}; there are {', '.join(self._config.tiers)}"
+            )
+        for field, regions in (
+            ("allow", body.regions_allow),
+            ("deny", body.regions_deny),
+            ("prefer", body.regions_prefer),
+        ):
+            for number, region in enumerate(regions):
+                if region not in self._members:
+                    return Refused(
+                        "INVALID", f"spec.regions.{field}[{number}]", f"no region {region!r} in the roster"
+                    )
+        return None
+
+    def _fits_nowhere(self, submission: Submission) -> Refused | None:
+        """A job that no region could run even if all were idle would wait for ever."""
+        blocker = refused_here(self._config.name, submission.shape.body)
+        here = blocker.message if blocker is not None else self._local.never_fits(submission.shape)
+        if here is None:
+            return None
+        abroad = self._router.never_fits_abroad(submission.shape)
+        if abroad is None:
+            return None
+        return Refused("NEVER_FITS", "spec.groups", f"{self._config.name}: {here}; {abroad}")

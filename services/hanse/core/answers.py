@@ -1,0 +1,131 @@
+"""Answers to questions about the core's memory; nothing here changes anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from hanse.core.effects import (
+    Answer,
+    ChannelView,
+    Explanation,
+    Refused,
+    RegionExplanation,
+    StatusView,
+)
+from hanse.core.events import Ask, Question
+from hanse.core.federation.handoff.giver import PeerCounts
+from hanse.core.model.jobs import Job, Reason, ReasonCode
+from hanse.core.model.lifecycle import JobState
+from hanse.core.model.time import Now
+from hanse.core.scheduling.explain import explain_local
+
+if TYPE_CHECKING:
+    from hanse.core.region import Region
+
+
+class Answers:
+    """Reads a Region for its callers."""
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+
+    def answer(self, now: Now, ask: Ask) -> Answer:
+        """The answer to one question."""
+        region = self._region
+        match ask.question:
+            case Question.EXPLAIN:
+                return self._explain(now, ask.job_id)
+            case Question.STATUS:
+                return self._status()
+            case Question.NODES:
+                return region.local.capacity.nodes()
+            case Question.MEMBERS:
+                return region.membership.view(now)
+            case Question.INVENTORY:
+                return region.inventory.records()
+            case _:
+                assert_never(ask.question)
+
+    def _explain(self, now: Now, job_id: str) -> Explanation | Refused:
+        job = self._region.books.jobs.get(job_id)
+        if job is None:
+            return Refused("NOT_FOUND", "job_id", f"{job_id} is not among this region's present jobs")
+        if job.state is JobState.QUEUED:
+            return self._explain_queued(now, job)
+        return Explanation(job_id=job.id, state=job.state, summary=_summary(job))
+
+    def _explain_queued(self, now: Now, job: Job) -> Explanation:
+        region = self._region
+        here = explain_local(
+            job, region.local.queue, region.local.capacity, region.local.wait, region.config.name, now
+        )
+        abroad: list[RegionExplanation] = region.router.explain(now, job)
+        blockers = here.region.blockers
+        summary = blockers[0].message if blockers else "it can start now"
+        if region.local.draining:
+            summary = f"{region.config.name} is being drained; {summary}"
+        return Explanation(
+            job_id=job.id,
+            state=job.state,
+            summary=summary,
+            regions=(here.region, *abroad),
+            position=here.position,
+            predicted_start_wall_us=here.predicted_start_wall_us,
+            unblock=here.unblock,
+        )
+
+    def _status(self) -> StatusView:
+        region = self._region
+        counts = region.books.counts
+        return StatusView(
+            region=region.config.name,
+            ledger_id=region.ledger_id,
+            incarnation=region.incarnation,
+            write_sequence=region.sequence,
+            draining=region.draining,
+            impairments=self._impairments(),
+            jobs_by_state=tuple((state.name, counts[state]) for state in JobState if counts[state]),
+            capacity=region.local.capacity.capacity_total(),
+            free=region.local.capacity.free_total(),
+            channels=tuple(self._channel(peer) for peer in region.peers),
+        )
+
+    def _channel(self, peer: str) -> ChannelView:
+        region = self._region
+        counts = region.giver.counts.get(peer, PeerCounts())
+        return ChannelView(
+            peer=peer,
+            undecided=region.giver.undecided(peer),
+            given=counts.given,
+            taken=counts.taken,
+            burned=counts.burned,
+            session=region.sessions.established(peer),
+        )
+
+    def _impairments(self) -> tuple[Reason, ...]:
+        region = self._region
+        found = []
+        if region.draining:
+            found.append(Reason(ReasonCode.DRAINING, "drained by an operator"))
+        if region.disk_nearly_full:
+            found.append(Reason(ReasonCode.NO_CAPACITY, "the disk of the ledger is nearly full"))
+        if not region.local.runs.recovered:
+            found.append(Reason(ReasonCode.RECOVERED, "waiting for the executor to tell what still runs"))
+        for node in region.local.capacity.overcommitted():
+            found.append(Reason(ReasonCode.NO_CAPACITY, f"node {node} has less than its jobs hold"))
+        return tuple(found)
+
+
+def _summary(job: Job) -> str:
+    """One sentence on a job that is not queued here."""
+    match job.state:
+        case JobState.RUNNING:
+            return f"it runs here, attempt {job.attempt}: {job.reason.detail}"
+        case JobState.STOPPING:
+            return f"its tasks are being stopped: {job.reason.detail or job.reason.code}"
+        case JobState.XFER:
+            return f"it is being handed to {job.transfer_to}, which has not answered yet"
+        case JobState.MOVED:
+            return f"it was handed to {job.transfer_to}"
+        case _:
+            return f"it has ended: {job.state.name}"

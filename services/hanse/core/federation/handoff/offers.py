@@ -1,0 +1,164 @@
+"""Finding a taker for what can't start soon: OFFER, then a transfer for each slot that was accepted.
+
+    state    event                                 writes   sends
+    QUEUED   cannot start soon, or solicited       nothing  OFFER to up to 2 peers, deadline 1 s
+    QUEUED   ACCEPT, and still queued              XFER     COMMIT (giver.py)
+    any      more was accepted than is left        nothing  RELEASE
+    QUEUED   DECLINE, or the deadline              nothing  nothing; that peer is left alone for a while
+
+Offers bind nobody: a job may start here, be cancelled, or go to another peer while its offer is out.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hanse.core.effects import Effects, Send
+from hanse.core.federation.handoff.giver import Giver
+from hanse.core.federation.messages import Offer, OfferAnswer, Release, Solicit
+from hanse.core.federation.ports import LocalWork
+from hanse.core.federation.routing import Router
+from hanse.core.model.deadlines import Deadlines
+from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
+from hanse.core.model.limits import (
+    OFFER_COUNT_MAX,
+    OFFER_PEERS_MAX,
+    OFFER_SHAPES_PER_STEP_MAX,
+    OFFERS_OUTSTANDING_MAX,
+)
+from hanse.core.model.regions import RegionConfig
+from hanse.core.model.time import Now
+
+_NO_ANSWER = Reason(ReasonCode.NO_CAPACITY, "no answer to the offer in time")
+
+
+class _Outstanding(msgspec.Struct):
+    """An offer that waits for its answer."""
+
+    peer: str
+    shape: Shape
+    path: tuple[str, ...]
+    count: int
+
+
+class Offers:
+    """All offers of this region that are not answered."""
+
+    def __init__(self, config: RegionConfig, local: LocalWork, giver: Giver, router: Router) -> None:
+        self._config = config
+        self._local = local
+        self._giver = giver
+        self._router = router
+        self._outstanding: dict[int, _Outstanding] = {}
+        self._by_shape: dict[bytes, dict[str, int]] = {}
+        self._deadlines: Deadlines[int] = Deadlines()
+        # Shapes that found no taker, until when they are not looked for again.
+        self._resting: Deadlines[bytes] = Deadlines()
+        self._last_id = 0
+
+    @property
+    def outstanding(self) -> int:
+        """Offers that wait for an answer."""
+        return len(self._outstanding)
+
+    def count_to(self, peer: str) -> int:
+        """Jobs on offer to this peer now."""
+        return sum(each.count for each in self._outstanding.values() if each.peer == peer)
+
+    def look_abroad(self, now: Now, out: Effects) -> None:
+        """Offer what is blocked here, shape by shape in the order in which it would be served."""
+        for shape in self._local.waiting_shapes(OFFER_SHAPES_PER_STEP_MAX):
+            if shape.key not in self._resting and not self._offer_shape(now, shape, out):
+                self._resting.set(shape.key, now.mono_us + self._config.timings.hop_cost_us)
+
+    def on_solicit(self, now: Now, peer: str, solicit: Solicit, out: Effects) -> None:
+        """A peer could start some of what waits here: offer that much of it."""
+        for wanted in solicit.could_start:
+            self._router.invite(peer, wanted.shape_key)
+            jobs = self._offerable(wanted.shape_key, peer)
+            if not jobs or peer in self._by_shape.get(wanted.shape_key, {}):
+                continue
+            if self._local.predicted_wait_us(jobs[0].shape) > self._config.timings.hop_cost_us:
+                self._send_offer(now, peer, jobs, min(wanted.count, OFFER_COUNT_MAX), solicit.id, out)
+
+    def on_answer(self, now: Now, peer: str, answer: OfferAnswer, out: Effects) -> None:
+        """ACCEPT: give as many as are still here. DECLINE: remember it."""
+        offer = self._outstanding.get(answer.offer_id)
+        if offer is None or offer.peer != peer:
+            if answer.slots:
+                out.sends.append(Send(peer, Release(answer.offer_id)))
+            return
+        self._remove(answer.offer_id)
+        self._resting.cancel(offer.shape.key)
+        if answer.slots == 0:
+            self._router.refused(now, peer, offer.shape, answer.reason or _NO_ANSWER, answer.retry_after_us)
+            return
+        jobs = [job for job in self._offerable(offer.shape.key, peer) if job.path == offer.path]
+        given = min(answer.slots, offer.count, len(jobs))
+        for job in jobs[:given]:
+            self._giver.give(now, job, peer, answer.offer_id, out)
+        if given < answer.slots:
+            out.sends.append(Send(peer, Release(answer.offer_id)))
+
+    def on_deadline(self, now: Now) -> None:
+        """Offers without an answer count as declined; rested shapes may be looked for again."""
+        self._resting.pop_due(now.mono_us)
+        for offer_id in self._deadlines.pop_due(now.mono_us):
+            offer = self._outstanding[offer_id]
+            self._remove(offer_id)
+            pause_us = self._config.timings.decline_memory_us
+            self._router.refused(now, offer.peer, offer.shape, _NO_ANSWER, pause_us)
+
+    def next_deadline(self) -> int | None:
+        """When an offer runs out, or a shape may be looked for again."""
+        deadlines = [each for each in (self._deadlines.next(), self._resting.next()) if each is not None]
+        return min(deadlines, default=None)
+
+    def _offer_shape(self, now: Now, shape: Shape, out: Effects) -> bool:
+        """Offer one shape to as many peers as it may be on offer to. Returns whether it is on offer to any."""
+        on_offer = self._by_shape.get(shape.key, {})
+        own_wait_us = self._local.predicted_wait_us(shape)
+        while len(on_offer) < OFFER_PEERS_MAX and len(self._outstanding) < OFFERS_OUTSTANDING_MAX:
+            first = self._local.waiting(shape.key, 1)
+            if not first:
+                break
+            peer = self._router.choose(now, shape, first[0].path, own_wait_us, list(on_offer))
+            jobs = self._offerable(shape.key, peer) if peer is not None else []
+            if peer is None or not jobs:
+                break
+            self._send_offer(now, peer, jobs, OFFER_COUNT_MAX, 0, out)
+            on_offer = self._by_shape[shape.key]
+        return bool(on_offer)
+
+    def _offerable(self, shape_key: bytes, peer: str) -> list[Job]:
+        """Queued jobs of a shape that may go to this peer, as many as may be under way."""
+        room = self._giver.room(peer)
+        return [job for job in self._local.waiting(shape_key, max(0, room)) if peer not in job.path]
+
+    def _send_offer(
+        self, now: Now, peer: str, jobs: list[Job], limit: int, solicit_id: int, out: Effects
+    ) -> None:
+        path, shape = jobs[0].path, jobs[0].shape
+        count = min(limit, sum(1 for job in jobs if job.path == path))
+        self._last_id += 1
+        self._outstanding[self._last_id] = _Outstanding(peer, shape, path, count)
+        self._by_shape.setdefault(shape.key, {})[peer] = self._last_id
+        self._deadlines.set(self._last_id, now.mono_us + self._config.timings.offer_deadline_us)
+        offer = Offer(
+            id=self._last_id,
+            shape=shape,
+            count=count,
+            path=path,
+            tenant=jobs[0].tenant,
+            solicit_id=solicit_id,
+        )
+        out.sends.append(Send(peer, offer))
+
+    def _remove(self, offer_id: int) -> None:
+        offer = self._outstanding.pop(offer_id)
+        self._deadlines.cancel(offer_id)
+        peers = self._by_shape[offer.shape.key]
+        if peers.get(offer.peer) == offer_id:
+            del peers[offer.peer]
+        if not peers:
+            del self._by_shape[offer.shape.key]

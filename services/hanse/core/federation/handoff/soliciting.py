@@ -1,0 +1,121 @@
+"""Pulling work: a region with capacity to spare asks those that have work waiting.
+
+Two things tell whom to ask: offers that had to be declined a moment ago (exact, and fresh), and the queued shapes that
+peers publish. One SOLICIT to a peer at a time; the owner answers with an OFFER, and everything then goes its usual way.
+Replayed on real traces, pulling matters more than fresh gossip.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hanse.core.effects import Effects, Send
+from hanse.core.federation.inventory import Inventory
+from hanse.core.federation.messages import Solicit
+from hanse.core.federation.ports import LocalWork
+from hanse.core.model.deadlines import Deadlines
+from hanse.core.model.jobs import Shape
+from hanse.core.model.limits import INTERESTS_MAX, OFFER_COUNT_MAX, SOLICIT_SHAPES_MAX
+from hanse.core.model.randomness import Randomness
+from hanse.core.model.regions import QueuedShape, RegionConfig
+from hanse.core.model.resources import Resources, times_fitting
+from hanse.core.model.time import Now
+
+# A declined offer says what a peer had waiting; after this long its own record is the better witness.
+INTEREST_US = 5_000_000
+
+
+class _Interest(msgspec.Struct, frozen=True):
+    """Work that a peer offered and this region had to decline."""
+
+    shape: Shape
+    count: int
+    until_us: int
+
+
+class Soliciting:
+    """Which peer is asked for which work, and when again."""
+
+    def __init__(
+        self, config: RegionConfig, local: LocalWork, inventory: Inventory, randomness: Randomness, now: Now
+    ) -> None:
+        self._config = config
+        self._local = local
+        self._inventory = inventory
+        self._randomness = randomness
+        self._interests: dict[tuple[str, bytes], _Interest] = {}
+        # Peers that were asked a moment ago; an OFFER from them ends the pause.
+        self._asked: Deadlines[str] = Deadlines()
+        self._next_sweep_us = now.mono_us
+        self._last_id = 0
+
+    def declined(self, now: Now, peer: str, shape: Shape, count: int) -> None:
+        """An offer had to be declined for want of capacity: come back to it."""
+        self._interests.pop((peer, shape.key), None)
+        if len(self._interests) >= INTERESTS_MAX:
+            del self._interests[next(iter(self._interests))]
+        self._interests[(peer, shape.key)] = _Interest(shape, count, now.mono_us + INTEREST_US)
+
+    def answered(self, peer: str) -> None:
+        """The peer offered something: it may be asked again at once."""
+        self._asked.cancel(peer)
+
+    def on_capacity(self, now: Now, free: Resources, out: Effects) -> None:
+        """Capacity is free that nothing here can use: ask those whose offers were declined, then what records say."""
+        self._asked.pop_due(now.mono_us)
+        for (peer, key), interest in list(self._interests.items()):
+            if interest.until_us <= now.mono_us:
+                del self._interests[(peer, key)]
+            elif peer not in self._asked:
+                slots = self._local.slots(interest.shape, min(interest.count, OFFER_COUNT_MAX))
+                if slots > 0:
+                    del self._interests[(peer, key)]
+                    wanted = QueuedShape(shape_key=key, count=slots, resources=interest.shape.total)
+                    self._ask(now, peer, (wanted,), out)
+        if now.mono_us >= self._next_sweep_us:
+            self._sweep(now, free, out)
+
+    def next_deadline(self) -> int | None:
+        """When records are to be looked through again."""
+        return self._next_sweep_us
+
+    def _sweep(self, now: Now, free: Resources, out: Effects) -> None:
+        """Ask one peer, drawn by power-of-two choices on the age of what waits there."""
+        interval_us = self._config.timings.solicit_interval_us
+        self._next_sweep_us = now.mono_us + interval_us + self._randomness.randrange(interval_us // 4 + 1)
+        candidates = []
+        for record in self._inventory.records():
+            if record.region == self._config.name or record.region in self._asked:
+                continue
+            wanted = _startable(record.queued_shapes, free)
+            if wanted:
+                oldest_us = max(each.oldest_wait_us for each in wanted)
+                candidates.append((-oldest_us, record.region, wanted))
+        if len(candidates) > 2:
+            candidates = self._randomness.sample(candidates, k=2)
+        if candidates:
+            _, peer, wanted = min(candidates, key=lambda each: each[:2])
+            self._ask(now, peer, wanted, out)
+
+    def _ask(self, now: Now, peer: str, wanted: tuple[QueuedShape, ...], out: Effects) -> None:
+        self._last_id += 1
+        self._asked.set(peer, now.mono_us + self._config.timings.offer_deadline_us)
+        out.sends.append(Send(peer, Solicit(self._last_id, wanted, self._config.timings.hold_ttl_us)))
+
+
+def _startable(queued: tuple[QueuedShape, ...], free: Resources) -> tuple[QueuedShape, ...]:
+    """Of what a peer has waiting, what the free capacity would hold, were it on one node."""
+    startable = []
+    for each in queued[:SOLICIT_SHAPES_MAX]:
+        times = times_fitting(each.resources, free) if each.resources else each.count
+        if times > 0:
+            count = min(times, each.count)
+            startable.append(
+                QueuedShape(
+                    shape_key=each.shape_key,
+                    count=count,
+                    resources=each.resources,
+                    oldest_wait_us=each.oldest_wait_us,
+                )
+            )
+    return tuple(startable)

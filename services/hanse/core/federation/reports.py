@@ -1,0 +1,128 @@
+"""What an owner owes the home of a job, and earlier hops: STATUS while it goes on, TERMINAL until it is acknowledged.
+
+has                        event             writes    sends
+a job of another home      a status change   nothing   STATUS, coalesced: the latest wins
+DONE, not acknowledged     timer             nothing   TERMINAL again
+DONE, not acknowledged     TERMINAL_ACK      settled   STATUS(settled) to earlier hops: their specs may go
+"""
+
+from __future__ import annotations
+
+from hanse.core.books import Books
+from hanse.core.effects import Effects, Send
+from hanse.core.federation.messages import Status, Terminal, TerminalAck
+from hanse.core.model.deadlines import Deadlines, backoff_us
+from hanse.core.model.jobs import Job
+from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.model.limits import REPORTS_PER_STEP_MAX
+from hanse.core.model.regions import Timings
+from hanse.core.model.time import Now
+
+_REPORTED = (JobState.QUEUED, JobState.RUNNING, JobState.STOPPING)
+
+
+class Reports:
+    """Jobs of other homes that this region owns or finished, as far as their homes may not know it."""
+
+    def __init__(self, region: str, books: Books, timings: Timings, now: Now) -> None:
+        self._region = region
+        self._books = books
+        self._timings = timings
+        self._changed: dict[str, None] = {}
+        self._flush_us: int | None = None
+        self._terminals: Deadlines[str] = Deadlines()
+        self._sent: dict[str, int] = {}
+        for job in books.jobs.values():
+            if job.home != region and not job.settled:
+                if job.state in TERMINAL_STATES:
+                    self._terminals.set(job.id, now.mono_us)
+                elif job.state in _REPORTED:
+                    self._note(job, now)
+
+    def on_change(self, now: Now, job: Job, out: Effects) -> None:
+        """A job's row changed in this step."""
+        if job.home == self._region or job.settled:
+            return
+        if job.state in _REPORTED:
+            self._note(job, now)
+        elif job.state in TERMINAL_STATES and job.id not in self._sent:
+            self._changed.pop(job.id, None)
+            self._send_terminal(now, job, out)
+
+    def on_session(self, now: Now, peer: str) -> None:
+        """A session with this home began: what it has not acknowledged is due at once."""
+        for job_id in self._sent:
+            if self._books.jobs[job_id].home == peer:
+                self._terminals.set(job_id, now.mono_us)
+
+    def on_ack(self, peer: str, ack: TerminalAck, out: Effects) -> None:
+        """The outcome is on the home's disk."""
+        job = self._books.jobs.get(ack.job_id)
+        if job is None or job.home != peer or job.state not in TERMINAL_STATES or job.epoch != ack.epoch:
+            return
+        self._terminals.cancel(job.id)
+        self._sent.pop(job.id, None)
+        for hop in job.path:
+            if hop not in (job.home, self._region):
+                out.sends.append(Send(hop, self._status(job, settled=True)))
+        self._books.settle(job)
+
+    def on_deadline(self, now: Now, out: Effects) -> None:
+        """Send what is due, at most so much in one step."""
+        for sent, job_id in enumerate(self._terminals.pop_due(now.mono_us)):
+            if sent >= REPORTS_PER_STEP_MAX:
+                self._terminals.set(job_id, now.mono_us + self._timings.report_retry_us)
+            else:
+                self._send_terminal(now, self._books.jobs[job_id], out)
+        if self._flush_us is not None and self._flush_us <= now.mono_us:
+            self._flush(now, out)
+
+    def next_deadline(self) -> int | None:
+        """When something is due."""
+        deadlines = [each for each in (self._terminals.next(), self._flush_us) if each is not None]
+        return min(deadlines, default=None)
+
+    def _note(self, job: Job, now: Now) -> None:
+        self._changed[job.id] = None
+        if self._flush_us is None:
+            self._flush_us = now.mono_us + self._timings.status_flush_us
+
+    def _flush(self, now: Now, out: Effects) -> None:
+        changed = list(self._changed)
+        for job_id in changed[:REPORTS_PER_STEP_MAX]:
+            del self._changed[job_id]
+            job = self._books.jobs.get(job_id)
+            if job is not None and job.state in _REPORTED:
+                out.sends.append(Send(job.home, self._status(job, settled=False)))
+        self._flush_us = now.mono_us + self._timings.status_flush_us if self._changed else None
+
+    def _status(self, job: Job, *, settled: bool) -> Status:
+        return Status(
+            job_id=job.id,
+            epoch=job.epoch,
+            attempt=job.attempt,
+            state=job.state,
+            region=self._region,
+            reason=job.reason,
+            sequence=job.timeline_length,
+            at_wall_us=self._books.now.wall_us,
+            settled=settled,
+        )
+
+    def _send_terminal(self, now: Now, job: Job, out: Effects) -> None:
+        sent = self._sent.get(job.id, 0)
+        self._sent[job.id] = sent + 1
+        retry_us = backoff_us(self._timings.report_retry_us, sent, self._timings.report_retry_max_us)
+        self._terminals.set(job.id, now.mono_us + retry_us)
+        terminal = Terminal(
+            job_id=job.id,
+            epoch=job.epoch,
+            attempt=job.attempt,
+            outcome=job.state,
+            reason=job.reason,
+            exit_code=job.exit_code,
+            started_wall_us=job.started_wall_us,
+            ended_wall_us=job.ended_wall_us,
+            region=self._region,
+        )
+        out.sends.append(Send(job.home, terminal))

@@ -1,0 +1,249 @@
+"""Whom to offer a job to: hints in, a guess out. Only the target's own admission is the truth.
+
+Peers are drawn by power-of-two choices (Mitzenmacher 2001): two candidates at random, the better of them is asked.
+Under views that are seconds old, asking the best one makes every region ask the same one. A candidate's worth is what
+its record promised minus what this region itself has in flight to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from hanse.core.effects import Blocker, RegionExplanation
+from hanse.core.federation.inventory import Inventory
+from hanse.core.model.jobs import GroupShape, Job, Reason, Shape
+from hanse.core.model.limits import HOPS_MAX, NEVER_FITS_MEMO_MAX, REFUSALS_REMEMBERED_MAX
+from hanse.core.model.randomness import Randomness
+from hanse.core.model.regions import CapacityClass, RegionConfig, RegionRecord
+from hanse.core.model.resources import Resources, fits, times_fitting
+from hanse.core.model.selectors import parse_selector
+from hanse.core.model.time import Now
+
+# A peer without a record yet may have anything: it is worth asking, but after those that are known to have room.
+_UNKNOWN_WAIT_US = 1_000_000
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A peer's last "no" to a shape, and until when it is not asked again."""
+
+    reason: Reason
+    at_us: int
+    until_us: int
+
+
+class Candidate(msgspec.Struct, frozen=True, order=True):
+    """A peer that may take the job; smaller is better, compared field by field."""
+
+    wait_us: int
+    preference: int
+    missing_datasets: int
+    price: int
+    power: int
+    name: str
+
+
+class Router:
+    """Chooses peers from records, refusals and what is in flight. `connected` says whether a message would arrive;
+    `in_flight` how many jobs this region has under way to a peer."""
+
+    def __init__(
+        self,
+        config: RegionConfig,
+        inventory: Inventory,
+        randomness: Randomness,
+        connected: Callable[[str], bool],
+        in_flight: Callable[[str], int],
+    ) -> None:
+        self._config = config
+        self._inventory = inventory
+        self._randomness = randomness
+        self._connected = connected
+        self._in_flight = in_flight
+        self._peers = tuple(member.name for member in config.members if member.name != config.name)
+        self._refusals: dict[tuple[str, bytes], Refusal] = {}
+        self._never: dict[bytes, str | None] = {}
+
+    def choose(
+        self, now: Now, shape: Shape, path: tuple[str, ...], own_wait_us: int, exclude: list[str]
+    ) -> str | None:
+        """One peer that promises a real gain over waiting here; None: nobody does."""
+        candidates = [
+            candidate
+            for candidate in (
+                self._candidate(now, name, shape, path) for name in self._peers if name not in exclude
+            )
+            if candidate is not None and candidate.wait_us + self._config.timings.hop_cost_us < own_wait_us
+        ]
+        if len(candidates) > 2:
+            candidates = self._randomness.sample(candidates, k=2)
+        return min(candidates).name if candidates else None
+
+    def refused(self, now: Now, peer: str, shape: Shape, reason: Reason, retry_after_us: int) -> None:
+        """The peer declined, burned or did not answer: leave it alone for a while, about this shape."""
+        self._refusals.pop((peer, shape.key), None)
+        if len(self._refusals) >= REFUSALS_REMEMBERED_MAX:
+            del self._refusals[next(iter(self._refusals))]
+        pause_us = max(retry_after_us, self._config.timings.hop_cost_us)
+        jitter_us = self._randomness.randrange(pause_us // 4 + 1)
+        self._refusals[(peer, shape.key)] = Refusal(reason, now.mono_us, now.mono_us + pause_us + jitter_us)
+
+    def invite(self, peer: str, shape_key: bytes) -> None:
+        """The peer asked for work: its last refusal is out of date."""
+        refusal = self._refusals.get((peer, shape_key))
+        if refusal is not None:
+            self._refusals[(peer, shape_key)] = Refusal(refusal.reason, refusal.at_us, 0)
+
+    def inventory_changed(self) -> None:
+        """Records moved: verdicts that rest on them are worked out again."""
+        self._never = {}
+
+    def never_fits_abroad(self, shape: Shape) -> str | None:
+        """Why no other region can ever run it, if every region's record is known; None: one can, or may."""
+        if shape.key not in self._never:
+            if len(self._never) >= NEVER_FITS_MEMO_MAX:
+                self._never = {}
+            self._never[shape.key] = self._never_fits_abroad(shape)
+        return self._never[shape.key]
+
+    def explain(self, now: Now, job: Job) -> list[RegionExplanation]:
+        """What stands in the way in every other region, as far as is known here."""
+        return [self._explain_peer(now, name, job) for name in self._peers]
+
+    # --- candidates -----------------------------------------------------------------------------------------------
+
+    def _candidate(self, now: Now, name: str, shape: Shape, path: tuple[str, ...]) -> Candidate | None:
+        if not self._connected(name) or not _allowed(shape, name) or name in path or len(path) >= HOPS_MAX:
+            return None
+        refusal = self._refusals.get((name, shape.key))
+        if refusal is not None and refusal.until_us > now.mono_us:
+            return None
+        record = self._inventory.get(name)
+        if record is None:
+            return Candidate(_UNKNOWN_WAIT_US, 0, 0, 0, 0, name)
+        if record.draining or could_ever_fit(record, shape) is not None:
+            return None
+        return Candidate(
+            wait_us=self._wait_us(record, shape),
+            preference=_preference(shape, name),
+            missing_datasets=sum(1 for each in shape.body.datasets if each not in record.datasets),
+            price=record.price,
+            power=record.power,
+            name=name,
+        )
+
+    def _wait_us(self, record: RegionRecord, shape: Shape) -> int:
+        """0 if its free capacity covers one more than what is under way to it, else what it predicted, at least a hop."""
+        in_flight = self._in_flight(record.region)
+        if slots_free(record, shape, in_flight + 1) > in_flight:
+            return 0
+        return max(record.predicted_wait_us, self._config.timings.hop_cost_us)
+
+    def _never_fits_abroad(self, shape: Shape) -> str | None:
+        reasons = []
+        for name in self._peers:
+            if not _allowed(shape, name):
+                continue
+            record = self._inventory.get(name)
+            if record is None:
+                return None
+            reason = could_ever_fit(record, shape)
+            if reason is None:
+                return None
+            reasons.append(f"{name}: {reason}")
+        return "; ".join(reasons) or "no other region is allowed"
+
+    # --- explanations ---------------------------------------------------------------------------------------------
+
+    def _explain_peer(self, now: Now, name: str, job: Job) -> RegionExplanation:
+        record = self._inventory.get(name)
+        age_us = now.mono_us - (self._inventory.heard_mono_us(name) or now.mono_us)
+        return RegionExplanation(
+            region=name, blockers=tuple(self._peer_blockers(now, name, record, job)), age_us=max(0, age_us)
+        )
+
+    def _peer_blockers(self, now: Now, name: str, record: RegionRecord | None, job: Job) -> list[Blocker]:
+        blockers: list[Blocker] = []
+        if not _allowed(job.shape, name):
+            blockers.append(
+                Blocker(code="REGION_NOT_ALLOWED", message=f"the job does not allow region {name}")
+            )
+        if name in job.path:
+            blockers.append(Blocker(code="VISITED", message=f"the job has been in {name} already"))
+        if not self._connected(name):
+            blockers.append(
+                Blocker(code="UNREACHABLE", message=f"{name} can't be reached from {self._config.name}")
+            )
+        if record is None:
+            blockers.append(Blocker(code="UNKNOWN", message=f"{name} has not told its capacity yet"))
+        elif record.draining:
+            blockers.append(Blocker(code="DRAINING", message=f"{name} is being drained"))
+        elif (why := could_ever_fit(record, job.shape)) is not None:
+            blockers.append(Blocker(code="CAPACITY", message=f"can never fit in {name}: {why}"))
+        elif slots_free(record, job.shape, 1) == 0:
+            blockers.append(
+                Blocker(code="CAPACITY", message=f"nothing free for it in {name} when it last told")
+            )
+        refusal = self._refusals.get((name, job.shape.key))
+        if refusal is not None:
+            age_s = (now.mono_us - refusal.at_us) // 1_000_000
+            message = f"{name} refused {age_s} s ago: {refusal.reason.detail or refusal.reason.code}"
+            blockers.append(Blocker(code="REFUSED", message=message))
+        return blockers
+
+
+def _allowed(shape: Shape, region: str) -> bool:
+    body = shape.body
+    return region not in body.regions_deny and (not body.regions_allow or region in body.regions_allow)
+
+
+def _preference(shape: Shape, region: str) -> int:
+    """Position in the job's wishes; regions that it does not name come after those that it does."""
+    prefer = shape.body.regions_prefer
+    return prefer.index(region) if region in prefer else len(prefer)
+
+
+def _matching(record: RegionRecord, group: GroupShape) -> list[CapacityClass]:
+    selectors = [parse_selector(text) for text in group.constraints]
+    return [
+        each for each in record.classes if all(selector.matches(dict(each.labels)) for selector in selectors)
+    ]
+
+
+def slots_free(record: RegionRecord, shape: Shape, limit: int) -> int:
+    """How many jobs of this shape the record says could start now, at most `limit`; an estimate from above."""
+    slots = limit
+    for group in shape.body.groups:
+        tasks = sum(_times(group.resources, each.free, each.free_max) for each in _matching(record, group))
+        slots = min(slots, tasks // group.count_min)
+    return slots
+
+
+def could_ever_fit(record: RegionRecord, shape: Shape) -> str | None:
+    """Why the region of this record could not run it even if everything there were idle; None: it could."""
+    for number, group in enumerate(shape.body.groups):
+        matching = _matching(record, group)
+        if not matching:
+            return f"no node satisfies {' and '.join(group.constraints)}"
+        tasks = 0
+        for each in matching:
+            per_node = (
+                times_fitting(group.resources, each.node_capacity) if group.resources else group.count_min
+            )
+            tasks += per_node * each.nodes
+        if tasks < group.count_min:
+            return (
+                f"group {number} needs {group.count_min} places of {_text(group.resources)}, it has {tasks}"
+            )
+    return None
+
+
+def _times(wanted: Resources, free: Resources, free_max: Resources) -> int:
+    if not wanted:
+        return 1 << 30
+    return times_fitting(wanted, free) if fits(wanted, free_max) else 0
+
+
+def _text(vector: Resources) -> str:
+    return " ".join(f"{kind}={quantity}" for kind, quantity in vector) or "nothing"

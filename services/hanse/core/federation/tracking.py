@@ -1,0 +1,174 @@
+"""What becomes of jobs that went elsewhere: the home's view, the caller's cancel on its way, and where a job is.
+
+has                      event                  writes            sends
+home, MOVED or XFER      STATUS, newer          the new view      nothing
+home, MOVED or XFER      TERMINAL               the outcome       ACK
+home, final or forgotten TERMINAL again         nothing           ACK
+MOVED                    cancel                 the wish          CANCEL to the next hop until its ACK
+unknown job              CANCEL                 the intent        ACK
+earlier hop, MOVED       STATUS(settled)        the spec goes     nothing
+anything                 LOCATE                 nothing           LOCATED: state, epoch, next hop
+"""
+
+from __future__ import annotations
+
+from hanse.core.books import Books
+from hanse.core.effects import Effects, Send
+from hanse.core.federation.handoff.giver import Giver
+from hanse.core.federation.messages import Cancel, CancelAck, Locate, Located, Status, Terminal, TerminalAck
+from hanse.core.model.deadlines import Deadlines, backoff_us
+from hanse.core.model.jobs import Job, RemoteView
+from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.model.limits import INTENTS_MAX, LOCATE_SWEEP_US, LOCATES_PER_SWEEP_MAX
+from hanse.core.model.regions import Timings
+from hanse.core.model.time import Now
+
+_ELSEWHERE = (JobState.MOVED, JobState.XFER)
+
+
+class Tracking:
+    """See the module's docstring."""
+
+    def __init__(self, region: str, books: Books, giver: Giver, timings: Timings, now: Now) -> None:
+        self._region = region
+        self._books = books
+        self._giver = giver
+        self._timings = timings
+        self._cancels: Deadlines[str] = Deadlines()
+        self._cancels_sent: dict[str, int] = {}
+        self._next_sweep_us = now.mono_us + LOCATE_SWEEP_US
+        self._sweep_from = ""
+        self.conflicts = 0
+        for job in books.jobs.values():
+            if job.state is JobState.MOVED and job.cancel_id:
+                self._cancels.set(job.id, now.mono_us)
+
+    # --- the home's view --------------------------------------------------------------------------------------------
+
+    def on_status(self, peer: str, status: Status) -> None:
+        """The owner's word: newer than what is known, or of no use."""
+        job = self._books.jobs.get(status.job_id)
+        if job is None or job.state not in _ELSEWHERE:
+            return
+        if status.settled:
+            if (
+                job.home != self._region
+                and job.state is JobState.MOVED
+                and status.epoch >= job.transfer_epoch
+            ):
+                self._forget_cancel(job)
+                self._books.settle(job)
+            return
+        known = job.remote
+        newer = known is None or (status.epoch, status.sequence) > (known.epoch, known.sequence)
+        if job.home == self._region and newer and status.epoch >= job.transfer_epoch:
+            self._books.observe(job, _view(status, peer))
+
+    def on_terminal(self, peer: str, terminal: Terminal, out: Effects) -> None:
+        """The outcome of a job of this home. Acknowledged once it is on this disk, and whenever it is told again."""
+        job = self._books.jobs.get(terminal.job_id)
+        if job is not None and job.state not in TERMINAL_STATES:
+            if job.state not in _ELSEWHERE or terminal.epoch < job.transfer_epoch or job.home != self._region:
+                self.conflicts += 1
+                return
+            self._giver.imply_committed(job)
+            self._forget_cancel(job)
+            self._books.close(job, terminal)
+        out.sends.append(Send(peer, TerminalAck(terminal.job_id, terminal.epoch)))
+
+    # --- cancel -----------------------------------------------------------------------------------------------------
+
+    def relay_cancel(self, now: Now, job: Job, out: Effects) -> None:
+        """A MOVED job is to end: tell the next hop until it says that it has the wish on disk."""
+        sent = self._cancels_sent.get(job.id, 0)
+        self._cancels_sent[job.id] = sent + 1
+        retry_us = backoff_us(self._timings.report_retry_us, sent, self._timings.report_retry_max_us)
+        self._cancels.set(job.id, now.mono_us + retry_us)
+        out.sends.append(Send(job.transfer_to, Cancel(job.id, job.cancel_id)))
+
+    def on_cancel_ack(self, peer: str, ack: CancelAck) -> None:
+        """The wish is on the next hop's disk."""
+        job = self._books.jobs.get(ack.job_id)
+        if job is not None and job.state is JobState.MOVED and job.transfer_to == peer:
+            self._forget_cancel(job)
+
+    def remember_intent(self, cancel: Cancel) -> bool:
+        """A cancel came before its job. False if no more can be remembered: then it is not acknowledged either."""
+        if cancel.job_id in self._books.intents:
+            return True
+        if len(self._books.intents) >= INTENTS_MAX:
+            return False
+        self._books.remember_intent(cancel.job_id, cancel.cancel_id)
+        return True
+
+    # --- where is it ------------------------------------------------------------------------------------------------
+
+    def on_locate(self, peer: str, locate: Locate, out: Effects) -> None:
+        """Tell what these books say, also of jobs that ended not long ago."""
+        job = self._books.jobs.get(locate.job_id)
+        if job is None:
+            located = Located(locate.job_id, locate.id, self._books.closed.get(locate.job_id), 0)
+        elif job.state in _ELSEWHERE:
+            located = Located(job.id, locate.id, job.state, job.transfer_epoch, job.transfer_to)
+        else:
+            located = Located(job.id, locate.id, job.state, job.epoch)
+        out.sends.append(Send(peer, located))
+
+    def on_located(self, peer: str, located: Located) -> None:
+        """The home has the outcome on disk: this hop may let go of the job too."""
+        job = self._books.jobs.get(located.job_id)
+        ended = located.state in TERMINAL_STATES
+        if (
+            job is not None
+            and job.state is JobState.MOVED
+            and job.home == peer
+            and peer != self._region
+            and ended
+        ):
+            self._forget_cancel(job)
+            self._books.settle(job)
+
+    # --- deadlines ---------------------------------------------------------------------------------------------------
+
+    def on_deadline(self, now: Now, out: Effects) -> None:
+        """Cancels without an ack, and now and then the question what became of jobs that moved on."""
+        for job_id in self._cancels.pop_due(now.mono_us):
+            job = self._books.jobs.get(job_id)
+            if job is not None and job.state is JobState.MOVED:
+                self.relay_cancel(now, job, out)
+        if self._next_sweep_us <= now.mono_us:
+            self._sweep(now, out)
+
+    def next_deadline(self) -> int | None:
+        """When something is due."""
+        due = self._cancels.next()
+        return self._next_sweep_us if due is None else min(due, self._next_sweep_us)
+
+    def _sweep(self, now: Now, out: Effects) -> None:
+        """Ask the homes of jobs that only passed through here, a batch in each sweep, in turn."""
+        self._next_sweep_us = now.mono_us + LOCATE_SWEEP_US
+        passed = sorted(
+            job.id
+            for job in self._books.jobs.values()
+            if job.state is JobState.MOVED and job.home != self._region
+        )
+        batch = [job_id for job_id in passed if job_id > self._sweep_from][:LOCATES_PER_SWEEP_MAX]
+        self._sweep_from = batch[-1] if len(batch) == LOCATES_PER_SWEEP_MAX else ""
+        for job_id in batch:
+            out.sends.append(Send(self._books.jobs[job_id].home, Locate(job_id, 0)))
+
+    def _forget_cancel(self, job: Job) -> None:
+        self._cancels.cancel(job.id)
+        self._cancels_sent.pop(job.id, None)
+
+
+def _view(status: Status, peer: str) -> RemoteView:
+    return RemoteView(
+        region=peer,
+        state=status.state,
+        epoch=status.epoch,
+        attempt=status.attempt,
+        reason=status.reason,
+        sequence=status.sequence,
+        at_wall_us=status.at_wall_us,
+    )

@@ -1,0 +1,84 @@
+"""What must hold after every step. `check` looks at the jobs that the step touched; with `full`, at everything.
+
+An AssertionError here is a bug of ours, never a peer's or a caller's.
+"""
+
+from __future__ import annotations
+
+from hanse.core.model.jobs import Job
+from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobState
+from hanse.core.model.limits import HOLDS_MAX, INTENTS_MAX, OFFERS_OUTSTANDING_MAX, TRANSFERS_UNDECIDED_MAX
+from hanse.core.model.resources import fits
+from hanse.core.region import Region
+
+
+def check(region: Region, *, full: bool = False) -> None:
+    """Raise AssertionError if the region's memory contradicts itself."""
+    jobs = region.books.jobs.values() if full else region.books.touched
+    for job in jobs:
+        if job.id in region.books.jobs:
+            _check_job(region, job)
+    _check_bounds(region)
+    if full:
+        _check_counts(region)
+        _check_capacity(region)
+        _check_transfers(region)
+
+
+def _check_job(region: Region, job: Job) -> None:
+    state = job.state
+    assert (job.id in region.local.queue) == (state is JobState.QUEUED), (
+        f"{job.id}: {state.name}, queue disagrees"
+    )
+    allocated = state in ALLOCATED_STATES
+    assert region.local.capacity.holds(job.id) == allocated, f"{job.id}: {state.name}, capacity disagrees"
+    if allocated:
+        assert job.allocation is not None and job.attempt > 0, (
+            f"{job.id} runs without an allocation or attempt"
+        )
+        assert state is not JobState.RUNNING or not job.cancel_id, f"{job.id} runs although it is cancelled"
+    assert not (state is JobState.QUEUED and job.cancel_id), f"{job.id} is queued although it is cancelled"
+    if state is JobState.XFER:
+        assert job.transfer_epoch == job.epoch + 1 and job.transfer_to, (
+            f"{job.id}: a transfer without its epoch"
+        )
+    if state is JobState.MOVED:
+        assert job.transfer_epoch > job.epoch, f"{job.id}: moved, but not on"
+    if state in (JobState.QUEUED, *ALLOCATED_STATES):
+        assert job.spec, f"{job.id} is owned without its spec"
+    if state in TERMINAL_STATES:
+        assert job.home != region.config.name or job.settled, f"{job.id} ended at home and is not settled"
+    assert job.reason.code, f"{job.id} has no reason"
+
+
+def _check_bounds(region: Region) -> None:
+    deadline_us = region.next_deadline()
+    late = deadline_us is not None and deadline_us <= region.books.now.mono_us
+    assert region.local.more or not late, "a deadline that the step did not serve would spin the shell"
+    for peer in region.peers:
+        assert region.giver.undecided(peer) <= TRANSFERS_UNDECIDED_MAX
+    assert region.offers.outstanding <= OFFERS_OUTSTANDING_MAX
+    assert region.target.holds <= HOLDS_MAX
+    assert len(region.books.intents) <= INTENTS_MAX
+
+
+def _check_counts(region: Region) -> None:
+    counts = dict.fromkeys(JobState, 0)
+    for job in region.books.jobs.values():
+        counts[job.state] += 1
+    assert counts == region.books.counts, f"counted {counts}, kept {region.books.counts}"
+
+
+def _check_capacity(region: Region) -> None:
+    if region.local.capacity.overcommitted():
+        return  # Nodes were configured smaller than what runs on them.
+    for view in region.local.capacity.nodes():
+        assert fits(view.free, view.node.capacity), f"{view.node.name} has more free than it has"
+        assert all(quantity >= 0 for _, quantity in view.free), f"{view.node.name} is oversold"
+
+
+def _check_transfers(region: Region) -> None:
+    for job in region.books.jobs.values():
+        assert (job.state is JobState.XFER) == region.giver.tracks(job.id), (
+            f"{job.id}: {job.state.name}, giver disagrees"
+        )

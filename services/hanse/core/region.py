@@ -1,0 +1,410 @@
+"""The door of the core: `Region.step(now, events) -> Effects`.
+
+A Region is one region's whole mind. It is synchronous and deterministic: the same snapshot, randomness and sequence of
+(now, events) give the same effects, bit for bit. It routes; the parts decide:
+
+    sessions    which messages belong to the present lives of both ends
+    membership  who is there, and the gossip of capacity records       (hints: no safety decision reads them)
+    local       what runs here next: queue, capacity, attempts
+    offers, soliciting, giver, target   the handoff
+    reports, tracking                   what owners owe to homes, and what homes know
+    books       every change of a job, and the rows that it owes the ledger
+
+One step: take in the events, fire what is due, start what can start, look abroad for the rest, publish, collect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from hanse.core.admission import Admission
+from hanse.core.answers import Answers
+from hanse.core.books import Books
+from hanse.core.effects import CancelOutcome, Done, Effects, Refused, Reply, Send, Snapshot, SubmitOutcome
+from hanse.core.events import (
+    Ask,
+    CancelJobs,
+    Event,
+    ExecutorRecovered,
+    JobsForgotten,
+    LedgerPressure,
+    PeerMessages,
+    PeerUnreachable,
+    SetDrain,
+    Submit,
+    TaskEnded,
+    TaskStarted,
+)
+from hanse.core.federation.handoff.giver import Giver
+from hanse.core.federation.handoff.offers import Offers
+from hanse.core.federation.handoff.soliciting import Soliciting
+from hanse.core.federation.handoff.target import Target
+from hanse.core.federation.membership import Membership
+from hanse.core.federation.messages import (
+    Cancel,
+    CancelAck,
+    Commit,
+    Decision,
+    Envelope,
+    GossipDelta,
+    GossipDigest,
+    Hello,
+    HelloAck,
+    Locate,
+    Located,
+    Message,
+    Offer,
+    OfferAnswer,
+    Probe,
+    ProbeAck,
+    ProbeRequest,
+    Release,
+    Solicit,
+    Stable,
+    Status,
+    Terminal,
+    TerminalAck,
+    Verdict,
+    Withdraw,
+)
+from hanse.core.federation.publisher import Publisher
+from hanse.core.federation.reports import Reports
+from hanse.core.federation.routing import Router
+from hanse.core.federation.sessions import Sessions
+from hanse.core.federation.tracking import Tracking
+from hanse.core.model.jobs import Job, Reason, ReasonCode
+from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.model.limits import RECORD_SHAPES_MAX
+from hanse.core.model.randomness import Randomness
+from hanse.core.model.regions import RegionConfig, RegionRecord
+from hanse.core.model.time import Now
+from hanse.core.scheduling.local import LocalSide
+
+_DRAINING = Reason(ReasonCode.DRAINING, "the region is being drained")
+_DISK_FULL = Reason(ReasonCode.BURNED_NO_ROOM, "the region's disk is nearly full")
+_RECOVERING = Reason(ReasonCode.BURNED_NO_ROOM, "the region is starting")
+
+
+class Region:
+    """See the module's docstring. Built from what the ledger holds, at boot and after every failed transaction."""
+
+    def __init__(self, config: RegionConfig, snapshot: Snapshot, now: Now, randomness: Randomness) -> None:
+        timings = config.timings
+        self.config = config
+        self.ledger_id = snapshot.ledger_id
+        self.incarnation = snapshot.incarnation
+        self.sequence = snapshot.write_sequence
+        self.books = Books(config.name, snapshot)
+        self.local = LocalSide(config, self.books)
+        self.sessions = Sessions(
+            config, snapshot.ledger_id, snapshot.incarnation, snapshot.peers_seen, randomness, now
+        )
+        self.sessions.durable_sequence = snapshot.write_sequence
+        self.membership = Membership(config, now, randomness)
+        self.inventory = self.membership.inventory
+        self.publisher = Publisher(timings)
+        self.giver = Giver(config.name, snapshot.ledger_id, self.books, self.local, timings, now)
+        self.router = Router(config, self.inventory, randomness, self._connected, self._in_flight)
+        self.offers = Offers(config, self.local, self.giver, self.router)
+        self.soliciting = Soliciting(config, self.local, self.inventory, randomness, now)
+        self.target = Target(config, self.books, self.local, self.giver)
+        self.reports = Reports(config.name, self.books, timings, now)
+        self.tracking = Tracking(config.name, self.books, self.giver, timings, now)
+        self.admission = Admission(config, self.books, self.local, self.router)
+        self.answers = Answers(self)
+        self.draining = snapshot.meta.get("draining") == "1"
+        self.disk_nearly_full = False
+        self.peers = tuple(member.name for member in config.members if member.name != config.name)
+        self._open_or_close()
+
+    # --- the step -------------------------------------------------------------------------------------------------
+
+    def step(self, now: Now, events: Sequence[Event]) -> Effects:
+        """Take in what happened and say what is to be done. Never raises for anything that came from outside."""
+        out = Effects()
+        self.books.begin(now)
+        for event in events:
+            self.books.cause = event.cause
+            self._on_event(now, event, out)
+        self.books.cause = "timer"
+        self._on_deadlines(now, out)
+        self.books.cause = "schedule"
+        self.local.cycle(now, out)
+        self._look_abroad(now, out)
+        self._report(now, out)
+        self._publish(now)
+        return self._collect(out)
+
+    def next_deadline(self) -> int | None:
+        """Mono microseconds at which step must be called even if nothing happens."""
+        if self.local.more:
+            return 0
+        deadlines = (
+            self.sessions.next_deadline(),
+            self.membership.next_deadline(),
+            self.publisher.next_deadline(),
+            self.giver.next_deadline(),
+            self.offers.next_deadline(),
+            self.target.next_deadline(),
+            self.reports.next_deadline(),
+            self.tracking.next_deadline(),
+            self.soliciting.next_deadline() if self._may_solicit() else None,
+        )
+        return min((each for each in deadlines if each is not None), default=None)
+
+    def envelope(self, to: str) -> Envelope:
+        """The envelope in which the shell is to send what it has for this peer."""
+        return self.sessions.envelope(to)
+
+    def note_durable(self, sequence: int) -> None:
+        """The shell committed everything up to this write sequence."""
+        self.sessions.durable_sequence = sequence
+
+    # --- events ---------------------------------------------------------------------------------------------------
+
+    def _on_event(self, now: Now, event: Event, out: Effects) -> None:
+        match event:
+            case PeerMessages():
+                self._on_peer_messages(now, event, out)
+            case TaskEnded():
+                self.local.on_task_ended(event, out)
+            case TaskStarted():
+                pass  # The row says RUNNING already; who wants the pid asks the executor.
+            case Submit():
+                results = tuple(self.admission.submit(each) for each in event.submissions)
+                out.replies.append(Reply(event.request_id, SubmitOutcome(results)))
+            case CancelJobs():
+                results_ = tuple(self._cancel(now, job_id, event.cause, out) for job_id in event.job_ids)
+                out.replies.append(Reply(event.request_id, CancelOutcome(results_)))
+            case Ask():
+                out.replies.append(Reply(event.request_id, self.answers.answer(now, event)))
+            case SetDrain():
+                self._set_drain(event, out)
+            case ExecutorRecovered():
+                self.local.on_recovered(event.found, out)
+                self._open_or_close()
+            case LedgerPressure():
+                self.disk_nearly_full = event.nearly_full
+                self._open_or_close()
+            case PeerUnreachable():
+                self.membership.link_failed(now, event.peer)
+            case JobsForgotten():
+                self.books.forget(event.job_ids, event.client_keys)
+            case _:
+                assert_never(event)
+
+    def _on_peer_messages(self, now: Now, event: PeerMessages, out: Effects) -> None:
+        envelope = event.envelope
+        if not self.sessions.addressed_to_us(envelope):
+            self.sessions.dropped += 1
+            return
+        peer = envelope.sender
+        self.membership.heard(now, peer)
+        if self.sessions.confirm(now, envelope):
+            self._on_session(now, peer, out)
+        greetings = [each for each in event.messages if isinstance(each, Hello | HelloAck)]
+        for greeting in greetings:
+            self._on_greeting(now, peer, greeting, out)
+        if len(greetings) == len(event.messages) or not self.sessions.accepts(now, envelope):
+            return
+        for message in event.messages:
+            self._on_message(now, peer, envelope.sender_ledger_id, message, out)
+
+    def _on_greeting(self, now: Now, peer: str, greeting: Hello | HelloAck, out: Effects) -> None:
+        if isinstance(greeting, Hello):
+            out.sends.extend(self.sessions.on_hello(peer, greeting))
+            return
+        sends, began = self.sessions.on_hello_ack(peer, greeting)
+        out.sends.extend(sends)
+        if began:
+            self._on_session(now, peer, out)
+
+    def _on_message(self, now: Now, peer: str, ledger_id: str, message: Message, out: Effects) -> None:
+        match message:
+            case Commit():
+                self.target.on_commit(peer, ledger_id, message, out)
+            case Decision():
+                job = self.giver.on_decision(peer, message, out)
+                if job is not None:
+                    self._after_decision(now, peer, job, message, out)
+            case Terminal():
+                self.tracking.on_terminal(peer, message, out)
+            case TerminalAck():
+                self.reports.on_ack(peer, message, out)
+            case Status():
+                self.tracking.on_status(peer, message)
+            case Stable():
+                self.target.on_stable(peer, ledger_id, message)
+            case Offer():
+                self.soliciting.answered(peer)
+                if self.target.on_offer(now, peer, message, out) == 0:
+                    self.soliciting.declined(now, peer, message.shape, message.count)
+            case OfferAnswer():
+                self.offers.on_answer(now, peer, message, out)
+            case Release():
+                self.target.on_release(peer, message)
+            case Solicit():
+                self.offers.on_solicit(now, peer, message, out)
+            case Withdraw():
+                self.target.on_withdraw(peer, ledger_id, message, out)
+            case Cancel():
+                self._on_cancel(now, peer, message, out)
+            case CancelAck():
+                self.tracking.on_cancel_ack(peer, message)
+            case Locate():
+                self.tracking.on_locate(peer, message, out)
+            case Located():
+                self.tracking.on_located(peer, message)
+            case GossipDigest() | GossipDelta() | Probe() | ProbeAck() | ProbeRequest():
+                out.sends.extend(self.membership.on_message(now, peer, message))
+                if isinstance(message, GossipDelta):
+                    self.router.inventory_changed()
+            case Hello() | HelloAck():
+                pass  # Taken in before the session was checked.
+            case _:
+                assert_never(message)
+
+    def _on_session(self, now: Now, peer: str, out: Effects) -> None:
+        self.giver.on_session(now, peer, out)
+        self.reports.on_session(now, peer)
+
+    def _after_decision(self, now: Now, peer: str, job: Job, decision: Decision, out: Effects) -> None:
+        if decision.verdict is Verdict.BURNED:
+            self.router.refused(now, peer, job.shape, decision.reason, self.config.timings.decline_memory_us)
+        if job.cancel_id and job.state is JobState.QUEUED:
+            self.local.dequeue(job)
+            self.books.cancel_queued(job)
+        elif job.cancel_id:
+            self.tracking.relay_cancel(now, job, out)
+
+    # --- cancel ---------------------------------------------------------------------------------------------------
+
+    def _cancel(self, now: Now, job_id: str, cancel_id: str, out: Effects) -> JobState | Refused:
+        job = self.books.jobs.get(job_id)
+        if job is None:
+            return Refused("NOT_FOUND", "job_ids", f"no such job: {job_id}")
+        if job.state in TERMINAL_STATES:
+            return Refused("TERMINAL", "job_ids", f"{job_id} is {job.state.name} already")
+        state = job.state
+        self._end(now, job, cancel_id, out)
+        return state
+
+    def _on_cancel(self, now: Now, peer: str, cancel: Cancel, out: Effects) -> None:
+        job = self.books.jobs.get(cancel.job_id)
+        if (
+            job is None
+            and cancel.job_id not in self.books.closed
+            and not self.tracking.remember_intent(cancel)
+        ):
+            return
+        if job is not None and job.state not in TERMINAL_STATES:
+            self._end(now, job, cancel.cancel_id, out)
+        out.sends.append(Send(peer, CancelAck(cancel.job_id, cancel.cancel_id)))
+
+    def _end(self, now: Now, job: Job, cancel_id: str, out: Effects) -> None:
+        """Take the wish, and do what the job's state allows."""
+        if job.cancel_id:
+            return
+        self.books.want_cancel(job, cancel_id)
+        match job.state:
+            case JobState.QUEUED:
+                self.local.dequeue(job)
+                self.books.cancel_queued(job)
+            case JobState.RUNNING:
+                self.local.stop(job, Reason(ReasonCode.CANCEL_REQUESTED), out)
+            case JobState.XFER:
+                self.giver.withdraw(now, job, out)
+            case JobState.MOVED:
+                self.tracking.relay_cancel(now, job, out)
+            case _:
+                pass  # STOPPING: the wish decides what comes of it when its tasks are dead.
+
+    # --- the rest of the step ---------------------------------------------------------------------------------------
+
+    def _on_deadlines(self, now: Now, out: Effects) -> None:
+        out.sends.extend(self.sessions.on_deadline(now))
+        out.sends.extend(self.membership.on_deadline(now))
+        self.giver.on_deadline(now, out)
+        self.offers.on_deadline(now)
+        self.target.on_deadline(now)
+        self.reports.on_deadline(now, out)
+        self.tracking.on_deadline(now, out)
+
+    def _look_abroad(self, now: Now, out: Effects) -> None:
+        if self.local.queue and not self.local.more:
+            self.offers.look_abroad(now, out)
+        elif self._may_solicit():
+            self.soliciting.on_capacity(now, self.local.capacity.free_total(), out)
+
+    def _report(self, now: Now, out: Effects) -> None:
+        for job in self.books.owed():
+            self.reports.on_change(now, job, out)
+        self.giver.flush(out)
+
+    def _publish(self, now: Now) -> None:
+        if self.publisher.wants_body(now):
+            record = self.publisher.maybe_publish(now, self._record(now))
+            if record is not None:
+                self.inventory.publish(record, now)
+
+    def _record(self, now: Now) -> RegionRecord:
+        member = self.config.member(self.config.name)
+        assert member is not None
+        return RegionRecord(
+            region=self.config.name,
+            incarnation=self.incarnation,
+            version=0,
+            observed_wall_us=now.wall_us,
+            classes=self.local.capacity.classes(),
+            draining=self.target.closed is not None,
+            protocol_min=self.config.protocol_min,
+            protocol_max=self.config.protocol_max,
+            datasets=self.config.datasets,
+            queued=len(self.local.queue),
+            predicted_wait_us=self.local.wait.queue_wait_us(),
+            peer_address=member.peer_address,
+            public_address=member.public_address,
+            queued_shapes=self.local.queue.waiting_shapes(RECORD_SHAPES_MAX, now.wall_us),
+            price=self.config.price,
+            power=self.config.power,
+        )
+
+    def _collect(self, out: Effects) -> Effects:
+        out.writes, out.changes = self.books.collect()
+        if out.writes:
+            self.sequence += 1
+        out.sequence = self.sequence
+        out.sends = [each for each in out.sends if self.sessions.may_send(each.to, each.message)]
+        return out
+
+    # --- shared -----------------------------------------------------------------------------------------------------
+
+    def _set_drain(self, event: SetDrain, out: Effects) -> None:
+        if event.draining != self.draining:
+            self.draining = event.draining
+            self.books.set_meta("draining", "1" if event.draining else "0")
+            self._open_or_close()
+        out.replies.append(Reply(event.request_id, Done()))
+
+    def _open_or_close(self) -> None:
+        """Whether callers and peers may bring new work, from everything that could forbid it."""
+        self.local.draining = self.draining
+        if self.draining:
+            self.target.closed = _DRAINING
+        elif self.disk_nearly_full:
+            self.target.closed = _DISK_FULL
+        elif not self.local.runs.recovered:
+            self.target.closed = _RECOVERING
+        else:
+            self.target.closed = None
+        self.admission.disk_nearly_full = self.disk_nearly_full
+
+    def _may_solicit(self) -> bool:
+        return not self.local.queue and self.target.closed is None
+
+    def _connected(self, peer: str) -> bool:
+        return self.sessions.established(peer) and self.membership.reachable(peer)
+
+    def _in_flight(self, peer: str) -> int:
+        return self.giver.undecided(peer) + self.offers.count_to(peer)

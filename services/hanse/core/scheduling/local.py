@@ -1,0 +1,127 @@
+"""The local side of a region: its queue, its capacity, and what runs, behind one door.
+
+Implements what the federation side asks of it (federation/ports.py: LocalWork).
+"""
+
+from __future__ import annotations
+
+import heapq
+
+from hanse.core.books import Books
+from hanse.core.effects import Effects
+from hanse.core.events import FoundTask, TaskEnded
+from hanse.core.model.jobs import Job, Reason, Shape
+from hanse.core.model.lifecycle import ALLOCATED_STATES, JobState
+from hanse.core.model.limits import ACCEPT_AHEAD_MAX, ACCEPT_AHEAD_US, STARTS_PER_STEP_MAX
+from hanse.core.model.regions import RegionConfig
+from hanse.core.model.resources import times_fitting
+from hanse.core.model.time import Now
+from hanse.core.scheduling.cycle import Scheduler
+from hanse.core.scheduling.placement import Capacity
+from hanse.core.scheduling.queue import JobQueue
+from hanse.core.scheduling.runs import Runs, Settled
+from hanse.core.scheduling.wait import WaitPredictor
+
+
+class LocalSide:
+    """Everything that this region runs or will run. `draining`: nothing new is started."""
+
+    def __init__(self, config: RegionConfig, books: Books) -> None:
+        self._books = books
+        self.queue = JobQueue(config.tiers)
+        self.capacity = Capacity(config.nodes)
+        self.scheduler = Scheduler(self.queue, self.capacity, config.name)
+        self.wait = WaitPredictor(self.queue, self.capacity)
+        self.runs = Runs(books)
+        self.draining = False
+        # Whether the last cycle stopped at its limit.
+        self.more = False
+        for job in books.jobs.values():
+            if job.state in ALLOCATED_STATES:
+                assert job.allocation is not None
+                self.capacity.take(job.id, job.shape, job.allocation, recovering=True)
+            elif job.state is JobState.QUEUED:
+                self.queue.add(job)
+
+    # --- the cycle ------------------------------------------------------------------------------------------------
+
+    def cycle(self, now: Now, out: Effects) -> None:
+        """Start what can be started, at most so much in one step."""
+        self.more = False
+        if self.draining or not self.runs.recovered:
+            return
+        started = self.scheduler.run(now, STARTS_PER_STEP_MAX)
+        for job, allocation in started:
+            self.runs.start(job, allocation, out)
+        self.more = self.scheduler.more
+
+    def stop(self, job: Job, reason: Reason, out: Effects) -> None:
+        """End the job's present attempt."""
+        self.runs.stop(job, reason, out)
+
+    def on_task_ended(self, event: TaskEnded, out: Effects) -> None:
+        """A task is dead."""
+        settled = self.runs.on_task_ended(event, out)
+        if settled is not None:
+            self._after(settled)
+
+    def on_recovered(self, found: tuple[FoundTask, ...], out: Effects) -> None:
+        """The executor told what it found after a start."""
+        for settled in self.runs.on_recovered(found, out):
+            self._after(settled)
+
+    def _after(self, settled: Settled) -> None:
+        self.capacity.release(settled.job.id)
+        self.wait.observe_run(settled.job.shape, settled.run_us)
+        if settled.requeued:
+            self.queue.add(settled.job)
+
+    # --- what the federation side asks ------------------------------------------------------------------------------
+
+    def slots(self, shape: Shape, limit: int) -> int:
+        """How many jobs of this shape could start now, or follow those within a hop's round trip: a pipeline that is
+        filled only when it is empty runs dry once in every round trip."""
+        if self.draining or not self.runs.recovered:
+            return 0
+        free = self.capacity.fitting(shape, limit) if not self.queue else 0
+        return min(limit, free + max(0, self._freed_within(shape, ACCEPT_AHEAD_US) - len(self.queue)))
+
+    def never_fits(self, shape: Shape) -> str | None:
+        """Why it could not run here even if everything were idle; None: it could."""
+        return self.capacity.never_fits(shape)
+
+    def predicted_wait_us(self, shape: Shape) -> int:
+        """How long a job of this shape that is queued now would wait."""
+        if self.draining or self.never_fits(shape) is not None:
+            return NEVER_US
+        return self.wait.predicted_wait_us(shape)
+
+    def waiting_shapes(self, limit: int) -> list[Shape]:
+        """Shapes that are blocked here, in the order in which they would be served."""
+        heads = heapq.nsmallest(
+            limit, self.queue.shapes(), key=lambda each: (each.level, each.jobs.first.order_us)
+        )
+        return [each.shape for each in heads]
+
+    def waiting(self, shape_key: bytes, limit: int) -> list[Job]:
+        """The first queued jobs of a shape, in order."""
+        return self.queue.first_of(shape_key, limit)
+
+    def enqueue(self, job: Job) -> None:
+        """This QUEUED job waits for capacity here."""
+        self.queue.add(job)
+
+    def dequeue(self, job: Job) -> None:
+        """It does not any more."""
+        self.queue.discard(job.id)
+
+    def _freed_within(self, shape: Shape, within_us: int) -> int:
+        """How many jobs of this shape, running here one after another on everything there is, end in this time."""
+        if not shape.total:
+            return ACCEPT_AHEAD_MAX
+        at_once = times_fitting(shape.total, self.capacity.capacity_total())
+        return min(ACCEPT_AHEAD_MAX, at_once * within_us // max(1, self.wait.run_us(shape)))
+
+
+# What a wait is called that will not end here: larger than any prediction, small enough to be added to.
+NEVER_US = 1 << 60

@@ -1,0 +1,175 @@
+"""What this region runs now: from the launch of an attempt to its outcome.
+
+Theory of operation. An attempt is a set of tasks that start together. While every task ends with 0 nothing is to be
+done; when the last one is gone the job has SUCCEEDED. The first failure stops the rest (a gang with a missing member
+only burns capacity), and when the last task is dead the attempt is settled: retried while retries are left, else
+FAILED; CANCELLED if that is why it was stopped. Capacity is given back only when every task is known to be dead.
+
+After a restart nothing is known until the executor has told what it found: tasks that still run are adopted as they
+are, ended ones are settled with their true exit code, and the missing ones were never started or died with their
+machine: the rest of the attempt is stopped and the job is queued again, which does not count as its failure.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hanse.core.books import Books
+from hanse.core.effects import Effects, Launch, Reap, Stop
+from hanse.core.events import FoundTask, TaskEnded
+from hanse.core.model.jobs import Allocation, Job, Reason, ReasonCode, RunId
+from hanse.core.model.lifecycle import ALLOCATED_STATES, JobInput, JobState
+
+# Why an attempt is being stopped, if the job itself is to blame; any other reason leads back to the queue.
+_FAILURES = (ReasonCode.EXIT_CODE, ReasonCode.SIGNAL, ReasonCode.LAUNCH_FAILED)
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """An attempt is over: its capacity is free. `requeued`: the job waits again. `run_us`: how long it held capacity."""
+
+    job: Job
+    requeued: bool
+    run_us: int
+
+
+class Runs:
+    """The attempts of this region: job id -> numbers of the tasks that are not known to be dead."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+        self._open: dict[str, dict[int, None]] = {}
+        self.recovered = False
+        for job in books.jobs.values():
+            if job.state in ALLOCATED_STATES:
+                assert job.allocation is not None, f"{job.id} runs without an allocation"
+                self._open[job.id] = dict.fromkeys(range(len(job.allocation.tasks)))
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def start(self, job: Job, allocation: Allocation, out: Effects) -> None:
+        """Record the next attempt and launch it once that is durable."""
+        self._books.start(job, allocation)
+        self._open[job.id] = dict.fromkeys(range(len(allocation.tasks)))
+        out.launches.append(
+            Launch(
+                run=job.run_id,
+                tenant=job.tenant,
+                spec=job.spec,
+                tasks=tuple(enumerate(allocation.tasks)),
+                grace_us=job.grace_us,
+                cause=self._books.cause,
+                traceparent=job.traceparent,
+            )
+        )
+
+    def stop(self, job: Job, reason: Reason, out: Effects) -> None:
+        """End the present attempt; a second call changes nothing."""
+        if job.state is JobState.RUNNING:
+            self._books.stop(job, reason)
+            out.stops.append(Stop(run=job.run_id, grace_us=job.grace_us, cause=self._books.cause))
+
+    def on_task_ended(self, event: TaskEnded, out: Effects) -> Settled | None:
+        """A task is dead. Returns the settled attempt if it was the last one."""
+        job = self._books.jobs.get(event.run.job_id)
+        if job is None or job.run_id != event.run or job.id not in self._open:
+            out.reaps.append(Reap(event.run))
+            return None
+        still_open = self._open[job.id]
+        if event.task not in still_open:
+            return None
+        del still_open[event.task]
+        failed = event.exit_code != 0 or not event.launched
+        if failed and job.state is JobState.RUNNING:
+            self._books.count_failure(job, event.exit_code)
+            if still_open:
+                self.stop(job, _failure(event), out)
+                return None
+            return self._settle_failed(job, _failure(event), out)
+        return None if still_open else self._settle(job, event, out)
+
+    def on_recovered(self, found: tuple[FoundTask, ...], out: Effects) -> list[Settled]:
+        """The executor's whole knowledge after a start. Until this has come nothing may be launched."""
+        self.recovered = True
+        settled: list[Settled] = []
+        known = {(task.run, task.task): task for task in found}
+        for job_id in list(self._open):
+            job = self._books.jobs[job_id]
+            settled.extend(self._reconcile(job, known, out))
+        self._end_orphans(found, out)
+        return settled
+
+    def _reconcile(self, job: Job, known: dict[tuple[RunId, int], FoundTask], out: Effects) -> list[Settled]:
+        tasks = {number: known.get((job.run_id, number)) for number in self._open[job.id]}
+        missing = [number for number, task in tasks.items() if task is None]
+        ended = [task.ended for task in tasks.values() if task is not None and task.ended is not None]
+        if missing and job.state is JobState.RUNNING:
+            self._books.stop(
+                job, Reason(ReasonCode.LOST_TASK, f"{len(missing)} tasks were not found after a restart")
+            )
+        for number in missing:
+            del self._open[job.id][number]
+        settled = [self.on_task_ended(event, out) for event in ended]
+        if not self._open.get(job.id, True):
+            settled.append(self._settle_stopped(job, out))
+        elif job.state is JobState.STOPPING:
+            out.stops.append(Stop(run=job.run_id, grace_us=job.grace_us, cause=self._books.cause))
+        return [each for each in settled if each is not None]
+
+    def _end_orphans(self, found: tuple[FoundTask, ...], out: Effects) -> None:
+        """Processes and records of runs that the books do not know any more, one order for each run."""
+        alive: dict[RunId, bool] = {}
+        for task in found:
+            job = self._books.jobs.get(task.run.job_id)
+            if job is None or job.run_id != task.run or job.state not in ALLOCATED_STATES:
+                alive[task.run] = alive.get(task.run, False) or task.ended is None
+        for run, running in alive.items():
+            if running:
+                out.stops.append(Stop(run=run, grace_us=0, cause=self._books.cause))
+            else:
+                out.reaps.append(Reap(run))
+
+    def _settle(self, job: Job, last: TaskEnded, out: Effects) -> Settled:
+        """The last task of an attempt without a failure of its own, or of one that was being stopped."""
+        if job.state is JobState.STOPPING and (job.exit_code != 0 or last.exit_code != 0 or last.signal):
+            return self._settle_stopped(job, out)
+        if job.state is JobState.STOPPING and not job.cancel_id:
+            return self._settle_stopped(job, out)
+        self._books.finish(job, JobInput.SUCCEED, Reason(ReasonCode.SUCCEEDED), 0)
+        return self._close(job, out)
+
+    def _settle_failed(self, job: Job, reason: Reason, out: Effects) -> Settled:
+        """The only task of a running attempt failed."""
+        if job.failures > job.retries_max:
+            self._books.finish(job, JobInput.FAIL, reason, job.exit_code)
+        else:
+            self._books.requeue(job, Reason(ReasonCode.RETRY, f"attempt {job.attempt}: {reason.detail}"))
+        return self._close(job, out)
+
+    def _settle_stopped(self, job: Job, out: Effects) -> Settled:
+        """Every task of a stopped attempt is dead."""
+        reason = job.reason
+        if job.cancel_id:
+            self._books.finish(
+                job, JobInput.STOPPED_CANCEL, Reason(ReasonCode.CANCELLED, "while it ran"), job.exit_code
+            )
+        elif reason.code in _FAILURES and job.failures > job.retries_max:
+            self._books.finish(job, JobInput.STOPPED_FAIL, reason, job.exit_code)
+        else:
+            self._books.requeue(job, Reason(ReasonCode.RETRY, f"attempt {job.attempt}: {reason.detail}"))
+        return self._close(job, out)
+
+    def _close(self, job: Job, out: Effects) -> Settled:
+        del self._open[job.id]
+        out.reaps.append(Reap(job.run_id))
+        run_us = max(0, self._books.now.wall_us - job.started_wall_us)
+        return Settled(job, job.state is JobState.QUEUED, run_us)
+
+
+def _failure(event: TaskEnded) -> Reason:
+    task = f"task {event.task}"
+    if not event.launched:
+        return Reason(ReasonCode.LAUNCH_FAILED, f"{task} could not be started: {event.detail}")
+    if event.signal:
+        return Reason(ReasonCode.SIGNAL, f"{task} was ended by signal {event.signal}")
+    return Reason(ReasonCode.EXIT_CODE, f"{task} ended with exit code {event.exit_code}")

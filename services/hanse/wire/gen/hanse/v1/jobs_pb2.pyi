@@ -1,0 +1,409 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from hanse.wire.gen.hanse.v1 import common_pb2 as _common_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class JobKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    JOB_KIND_UNSPECIFIED: _ClassVar[JobKind]
+    JOB_KIND_BATCH: _ClassVar[JobKind]
+    JOB_KIND_ARRAY: _ClassVar[JobKind]
+    JOB_KIND_SERVICE: _ClassVar[JobKind]
+
+class OnRegionLoss(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ON_REGION_LOSS_UNSPECIFIED: _ClassVar[OnRegionLoss]
+    ON_REGION_LOSS_WAIT: _ClassVar[OnRegionLoss]
+    ON_REGION_LOSS_ADOPT: _ClassVar[OnRegionLoss]
+
+class LogStream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LOG_STREAM_UNSPECIFIED: _ClassVar[LogStream]
+    LOG_STREAM_STDOUT: _ClassVar[LogStream]
+    LOG_STREAM_STDERR: _ClassVar[LogStream]
+JOB_KIND_UNSPECIFIED: JobKind
+JOB_KIND_BATCH: JobKind
+JOB_KIND_ARRAY: JobKind
+JOB_KIND_SERVICE: JobKind
+ON_REGION_LOSS_UNSPECIFIED: OnRegionLoss
+ON_REGION_LOSS_WAIT: OnRegionLoss
+ON_REGION_LOSS_ADOPT: OnRegionLoss
+LOG_STREAM_UNSPECIFIED: LogStream
+LOG_STREAM_STDOUT: LogStream
+LOG_STREAM_STDERR: LogStream
+
+class JobSpec(_message.Message):
+    __slots__ = ("name", "tenant", "labels", "kind", "groups", "tier", "priority", "regions", "datasets", "checkpoint", "grace", "deadline", "runtime_estimate", "retry", "on_region_loss", "required_features")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    DATASETS_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    GRACE_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    RUNTIME_ESTIMATE_FIELD_NUMBER: _ClassVar[int]
+    RETRY_FIELD_NUMBER: _ClassVar[int]
+    ON_REGION_LOSS_FIELD_NUMBER: _ClassVar[int]
+    REQUIRED_FEATURES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    tenant: str
+    labels: _containers.ScalarMap[str, str]
+    kind: JobKind
+    groups: _containers.RepeatedCompositeFieldContainer[TaskGroup]
+    tier: str
+    priority: int
+    regions: RegionPreference
+    datasets: _containers.RepeatedScalarFieldContainer[str]
+    checkpoint: str
+    grace: _duration_pb2.Duration
+    deadline: _timestamp_pb2.Timestamp
+    runtime_estimate: _duration_pb2.Duration
+    retry: RetryPolicy
+    on_region_loss: OnRegionLoss
+    required_features: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., tenant: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., groups: _Optional[_Iterable[_Union[TaskGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions: _Optional[_Union[RegionPreference, _Mapping]] = ..., datasets: _Optional[_Iterable[str]] = ..., checkpoint: _Optional[str] = ..., grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., runtime_estimate: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retry: _Optional[_Union[RetryPolicy, _Mapping]] = ..., on_region_loss: _Optional[_Union[OnRegionLoss, str]] = ..., required_features: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class TaskGroup(_message.Message):
+    __slots__ = ("name", "count", "count_min", "requirements", "program")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    COUNT_MIN_FIELD_NUMBER: _ClassVar[int]
+    REQUIREMENTS_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    count: int
+    count_min: int
+    requirements: Requirements
+    program: Program
+    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., count_min: _Optional[int] = ..., requirements: _Optional[_Union[Requirements, _Mapping]] = ..., program: _Optional[_Union[Program, _Mapping]] = ...) -> None: ...
+
+class Requirements(_message.Message):
+    __slots__ = ("resources", "constraints")
+    class ResourcesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
+    resources: _containers.ScalarMap[str, int]
+    constraints: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, resources: _Optional[_Mapping[str, int]] = ..., constraints: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Program(_message.Message):
+    __slots__ = ("command", "env", "working_directory")
+    class EnvEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    ENV_FIELD_NUMBER: _ClassVar[int]
+    WORKING_DIRECTORY_FIELD_NUMBER: _ClassVar[int]
+    command: _containers.RepeatedScalarFieldContainer[str]
+    env: _containers.ScalarMap[str, str]
+    working_directory: str
+    def __init__(self, command: _Optional[_Iterable[str]] = ..., env: _Optional[_Mapping[str, str]] = ..., working_directory: _Optional[str] = ...) -> None: ...
+
+class RegionPreference(_message.Message):
+    __slots__ = ("prefer", "allow", "deny")
+    PREFER_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_FIELD_NUMBER: _ClassVar[int]
+    DENY_FIELD_NUMBER: _ClassVar[int]
+    prefer: _containers.RepeatedScalarFieldContainer[str]
+    allow: _containers.RepeatedScalarFieldContainer[str]
+    deny: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, prefer: _Optional[_Iterable[str]] = ..., allow: _Optional[_Iterable[str]] = ..., deny: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RetryPolicy(_message.Message):
+    __slots__ = ("retries_max",)
+    RETRIES_MAX_FIELD_NUMBER: _ClassVar[int]
+    retries_max: int
+    def __init__(self, retries_max: _Optional[int] = ...) -> None: ...
+
+class JobSubmission(_message.Message):
+    __slots__ = ("client_key", "spec")
+    CLIENT_KEY_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    client_key: str
+    spec: JobSpec
+    def __init__(self, client_key: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ...) -> None: ...
+
+class SubmitJobsRequest(_message.Message):
+    __slots__ = ("home", "jobs")
+    HOME_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    home: str
+    jobs: _containers.RepeatedCompositeFieldContainer[JobSubmission]
+    def __init__(self, home: _Optional[str] = ..., jobs: _Optional[_Iterable[_Union[JobSubmission, _Mapping]]] = ...) -> None: ...
+
+class SubmitJobsResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[SubmitResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[SubmitResult, _Mapping]]] = ...) -> None: ...
+
+class SubmitResult(_message.Message):
+    __slots__ = ("job", "refusal")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    job: SubmittedJob
+    refusal: _common_pb2.Refusal
+    def __init__(self, job: _Optional[_Union[SubmittedJob, _Mapping]] = ..., refusal: _Optional[_Union[_common_pb2.Refusal, _Mapping]] = ...) -> None: ...
+
+class SubmittedJob(_message.Message):
+    __slots__ = ("job_id", "durability", "existed")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    EXISTED_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    durability: _common_pb2.Durability
+    existed: bool
+    def __init__(self, job_id: _Optional[str] = ..., durability: _Optional[_Union[_common_pb2.Durability, str]] = ..., existed: _Optional[bool] = ...) -> None: ...
+
+class Job(_message.Message):
+    __slots__ = ("id", "home", "spec", "state", "region", "epoch", "attempt", "reason", "submitted_at", "started_at", "ended_at", "exit_code", "cancel_requested", "timeline", "nodes", "client_key", "observed_at", "observed_by")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    HOME_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SUBMITTED_AT_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_REQUESTED_FIELD_NUMBER: _ClassVar[int]
+    TIMELINE_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_KEY_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_AT_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_BY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    home: str
+    spec: JobSpec
+    state: _common_pb2.JobState
+    region: str
+    epoch: int
+    attempt: int
+    reason: _common_pb2.Reason
+    submitted_at: _timestamp_pb2.Timestamp
+    started_at: _timestamp_pb2.Timestamp
+    ended_at: _timestamp_pb2.Timestamp
+    exit_code: int
+    cancel_requested: bool
+    timeline: _containers.RepeatedCompositeFieldContainer[_common_pb2.TimelineEntry]
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    client_key: str
+    observed_at: _timestamp_pb2.Timestamp
+    observed_by: str
+    def __init__(self, id: _Optional[str] = ..., home: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., region: _Optional[str] = ..., epoch: _Optional[int] = ..., attempt: _Optional[int] = ..., reason: _Optional[_Union[_common_pb2.Reason, _Mapping]] = ..., submitted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., exit_code: _Optional[int] = ..., cancel_requested: _Optional[bool] = ..., timeline: _Optional[_Iterable[_Union[_common_pb2.TimelineEntry, _Mapping]]] = ..., nodes: _Optional[_Iterable[str]] = ..., client_key: _Optional[str] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observed_by: _Optional[str] = ...) -> None: ...
+
+class GetJobRequest(_message.Message):
+    __slots__ = ("job_id", "with_timeline")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    WITH_TIMELINE_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    with_timeline: bool
+    def __init__(self, job_id: _Optional[str] = ..., with_timeline: _Optional[bool] = ...) -> None: ...
+
+class GetJobResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: Job
+    def __init__(self, job: _Optional[_Union[Job, _Mapping]] = ...) -> None: ...
+
+class JobFilter(_message.Message):
+    __slots__ = ("job_ids", "tenant", "states", "name_prefix", "homes")
+    JOB_IDS_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    NAME_PREFIX_FIELD_NUMBER: _ClassVar[int]
+    HOMES_FIELD_NUMBER: _ClassVar[int]
+    job_ids: _containers.RepeatedScalarFieldContainer[str]
+    tenant: str
+    states: _containers.RepeatedScalarFieldContainer[_common_pb2.JobState]
+    name_prefix: str
+    homes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, job_ids: _Optional[_Iterable[str]] = ..., tenant: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_common_pb2.JobState, str]]] = ..., name_prefix: _Optional[str] = ..., homes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListJobsRequest(_message.Message):
+    __slots__ = ("filter", "page_size", "page_token")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    filter: JobFilter
+    page_size: int
+    page_token: str
+    def __init__(self, filter: _Optional[_Union[JobFilter, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListJobsResponse(_message.Message):
+    __slots__ = ("jobs", "next_page_token", "unreachable", "revisions")
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    UNREACHABLE_FIELD_NUMBER: _ClassVar[int]
+    REVISIONS_FIELD_NUMBER: _ClassVar[int]
+    jobs: _containers.RepeatedCompositeFieldContainer[Job]
+    next_page_token: str
+    unreachable: _containers.RepeatedScalarFieldContainer[str]
+    revisions: _containers.RepeatedCompositeFieldContainer[_common_pb2.Revision]
+    def __init__(self, jobs: _Optional[_Iterable[_Union[Job, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., unreachable: _Optional[_Iterable[str]] = ..., revisions: _Optional[_Iterable[_Union[_common_pb2.Revision, _Mapping]]] = ...) -> None: ...
+
+class WatchJobsRequest(_message.Message):
+    __slots__ = ("filter", "since")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    filter: JobFilter
+    since: _containers.RepeatedCompositeFieldContainer[_common_pb2.Revision]
+    def __init__(self, filter: _Optional[_Union[JobFilter, _Mapping]] = ..., since: _Optional[_Iterable[_Union[_common_pb2.Revision, _Mapping]]] = ...) -> None: ...
+
+class WatchJobsResponse(_message.Message):
+    __slots__ = ("changes", "revision", "coalesced")
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    COALESCED_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[JobChange]
+    revision: _common_pb2.Revision
+    coalesced: int
+    def __init__(self, changes: _Optional[_Iterable[_Union[JobChange, _Mapping]]] = ..., revision: _Optional[_Union[_common_pb2.Revision, _Mapping]] = ..., coalesced: _Optional[int] = ...) -> None: ...
+
+class JobChange(_message.Message):
+    __slots__ = ("job_id", "state", "region", "epoch", "attempt", "reason", "at", "exit_code")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    state: _common_pb2.JobState
+    region: str
+    epoch: int
+    attempt: int
+    reason: _common_pb2.Reason
+    at: _timestamp_pb2.Timestamp
+    exit_code: int
+    def __init__(self, job_id: _Optional[str] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., region: _Optional[str] = ..., epoch: _Optional[int] = ..., attempt: _Optional[int] = ..., reason: _Optional[_Union[_common_pb2.Reason, _Mapping]] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., exit_code: _Optional[int] = ...) -> None: ...
+
+class CancelJobsRequest(_message.Message):
+    __slots__ = ("job_ids",)
+    JOB_IDS_FIELD_NUMBER: _ClassVar[int]
+    job_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, job_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CancelJobsResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[CancelResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[CancelResult, _Mapping]]] = ...) -> None: ...
+
+class CancelResult(_message.Message):
+    __slots__ = ("job_id", "refusal", "state")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    refusal: _common_pb2.Refusal
+    state: _common_pb2.JobState
+    def __init__(self, job_id: _Optional[str] = ..., refusal: _Optional[_Union[_common_pb2.Refusal, _Mapping]] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ...) -> None: ...
+
+class ExplainJobRequest(_message.Message):
+    __slots__ = ("job_id",)
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    def __init__(self, job_id: _Optional[str] = ...) -> None: ...
+
+class ExplainJobResponse(_message.Message):
+    __slots__ = ("job_id", "state", "summary", "regions", "position", "predicted_start", "unblock")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_START_FIELD_NUMBER: _ClassVar[int]
+    UNBLOCK_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    state: _common_pb2.JobState
+    summary: str
+    regions: _containers.RepeatedCompositeFieldContainer[RegionExplanation]
+    position: int
+    predicted_start: _timestamp_pb2.Timestamp
+    unblock: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, job_id: _Optional[str] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., summary: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[RegionExplanation, _Mapping]]] = ..., position: _Optional[int] = ..., predicted_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unblock: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RegionExplanation(_message.Message):
+    __slots__ = ("region", "blockers", "age_ms")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    BLOCKERS_FIELD_NUMBER: _ClassVar[int]
+    AGE_MS_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    blockers: _containers.RepeatedCompositeFieldContainer[Blocker]
+    age_ms: int
+    def __init__(self, region: _Optional[str] = ..., blockers: _Optional[_Iterable[_Union[Blocker, _Mapping]]] = ..., age_ms: _Optional[int] = ...) -> None: ...
+
+class Blocker(_message.Message):
+    __slots__ = ("code", "message", "nodes", "because")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    BECAUSE_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    message: str
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    because: _containers.RepeatedCompositeFieldContainer[Blocker]
+    def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., nodes: _Optional[_Iterable[str]] = ..., because: _Optional[_Iterable[_Union[Blocker, _Mapping]]] = ...) -> None: ...
+
+class StreamLogsRequest(_message.Message):
+    __slots__ = ("job_id", "task", "stream", "follow", "offset", "attempt")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    task: int
+    stream: LogStream
+    follow: bool
+    offset: int
+    attempt: int
+    def __init__(self, job_id: _Optional[str] = ..., task: _Optional[int] = ..., stream: _Optional[_Union[LogStream, str]] = ..., follow: _Optional[bool] = ..., offset: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
+
+class StreamLogsResponse(_message.Message):
+    __slots__ = ("data", "next_offset", "dropped")
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    next_offset: int
+    dropped: int
+    def __init__(self, data: _Optional[bytes] = ..., next_offset: _Optional[int] = ..., dropped: _Optional[int] = ...) -> None: ...

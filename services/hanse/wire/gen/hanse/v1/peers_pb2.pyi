@@ -1,0 +1,404 @@
+from hanse.wire.gen.hanse.v1 import common_pb2 as _common_pb2
+from hanse.wire.gen.hanse.v1 import regions_pb2 as _regions_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VERDICT_UNSPECIFIED: _ClassVar[Verdict]
+    VERDICT_COMMITTED: _ClassVar[Verdict]
+    VERDICT_BURNED: _ClassVar[Verdict]
+VERDICT_UNSPECIFIED: Verdict
+VERDICT_COMMITTED: Verdict
+VERDICT_BURNED: Verdict
+
+class Position(_message.Message):
+    __slots__ = ("incarnation", "write_sequence")
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    WRITE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    incarnation: int
+    write_sequence: int
+    def __init__(self, incarnation: _Optional[int] = ..., write_sequence: _Optional[int] = ...) -> None: ...
+
+class ExchangeRequest(_message.Message):
+    __slots__ = ("cluster_id", "roster_epoch", "sender", "receiver", "sender_ledger_id", "sender_position", "sender_nonce", "receiver_nonce", "protocol_min", "protocol_max", "receiver_seen", "receiver_seen_ledger_id", "deadline_ms", "hellos", "hello_acks", "digests", "deltas", "probes", "probe_acks", "probe_requests", "solicits", "offers", "offer_answers", "releases", "commits", "withdraws", "decisions", "stables", "statuses", "cancels", "cancel_acks", "terminals", "terminal_acks", "locates", "located")
+    CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    RECEIVER_FIELD_NUMBER: _ClassVar[int]
+    SENDER_LEDGER_ID_FIELD_NUMBER: _ClassVar[int]
+    SENDER_POSITION_FIELD_NUMBER: _ClassVar[int]
+    SENDER_NONCE_FIELD_NUMBER: _ClassVar[int]
+    RECEIVER_NONCE_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_MIN_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_MAX_FIELD_NUMBER: _ClassVar[int]
+    RECEIVER_SEEN_FIELD_NUMBER: _ClassVar[int]
+    RECEIVER_SEEN_LEDGER_ID_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
+    HELLOS_FIELD_NUMBER: _ClassVar[int]
+    HELLO_ACKS_FIELD_NUMBER: _ClassVar[int]
+    DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    DELTAS_FIELD_NUMBER: _ClassVar[int]
+    PROBES_FIELD_NUMBER: _ClassVar[int]
+    PROBE_ACKS_FIELD_NUMBER: _ClassVar[int]
+    PROBE_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    SOLICITS_FIELD_NUMBER: _ClassVar[int]
+    OFFERS_FIELD_NUMBER: _ClassVar[int]
+    OFFER_ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    RELEASES_FIELD_NUMBER: _ClassVar[int]
+    COMMITS_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAWS_FIELD_NUMBER: _ClassVar[int]
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    STABLES_FIELD_NUMBER: _ClassVar[int]
+    STATUSES_FIELD_NUMBER: _ClassVar[int]
+    CANCELS_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_ACKS_FIELD_NUMBER: _ClassVar[int]
+    TERMINALS_FIELD_NUMBER: _ClassVar[int]
+    TERMINAL_ACKS_FIELD_NUMBER: _ClassVar[int]
+    LOCATES_FIELD_NUMBER: _ClassVar[int]
+    LOCATED_FIELD_NUMBER: _ClassVar[int]
+    cluster_id: str
+    roster_epoch: int
+    sender: str
+    receiver: str
+    sender_ledger_id: str
+    sender_position: Position
+    sender_nonce: int
+    receiver_nonce: int
+    protocol_min: int
+    protocol_max: int
+    receiver_seen: Position
+    receiver_seen_ledger_id: str
+    deadline_ms: int
+    hellos: _containers.RepeatedCompositeFieldContainer[Hello]
+    hello_acks: _containers.RepeatedCompositeFieldContainer[HelloAck]
+    digests: _containers.RepeatedCompositeFieldContainer[GossipDigest]
+    deltas: _containers.RepeatedCompositeFieldContainer[GossipDelta]
+    probes: _containers.RepeatedCompositeFieldContainer[Probe]
+    probe_acks: _containers.RepeatedCompositeFieldContainer[ProbeAck]
+    probe_requests: _containers.RepeatedCompositeFieldContainer[ProbeRequest]
+    solicits: _containers.RepeatedCompositeFieldContainer[Solicit]
+    offers: _containers.RepeatedCompositeFieldContainer[Offer]
+    offer_answers: _containers.RepeatedCompositeFieldContainer[OfferAnswer]
+    releases: _containers.RepeatedCompositeFieldContainer[Release]
+    commits: _containers.RepeatedCompositeFieldContainer[Commit]
+    withdraws: _containers.RepeatedCompositeFieldContainer[Withdraw]
+    decisions: _containers.RepeatedCompositeFieldContainer[Decision]
+    stables: _containers.RepeatedCompositeFieldContainer[Stable]
+    statuses: _containers.RepeatedCompositeFieldContainer[Status]
+    cancels: _containers.RepeatedCompositeFieldContainer[Cancel]
+    cancel_acks: _containers.RepeatedCompositeFieldContainer[CancelAck]
+    terminals: _containers.RepeatedCompositeFieldContainer[Terminal]
+    terminal_acks: _containers.RepeatedCompositeFieldContainer[TerminalAck]
+    locates: _containers.RepeatedCompositeFieldContainer[Locate]
+    located: _containers.RepeatedCompositeFieldContainer[Located]
+    def __init__(self, cluster_id: _Optional[str] = ..., roster_epoch: _Optional[int] = ..., sender: _Optional[str] = ..., receiver: _Optional[str] = ..., sender_ledger_id: _Optional[str] = ..., sender_position: _Optional[_Union[Position, _Mapping]] = ..., sender_nonce: _Optional[int] = ..., receiver_nonce: _Optional[int] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., receiver_seen: _Optional[_Union[Position, _Mapping]] = ..., receiver_seen_ledger_id: _Optional[str] = ..., deadline_ms: _Optional[int] = ..., hellos: _Optional[_Iterable[_Union[Hello, _Mapping]]] = ..., hello_acks: _Optional[_Iterable[_Union[HelloAck, _Mapping]]] = ..., digests: _Optional[_Iterable[_Union[GossipDigest, _Mapping]]] = ..., deltas: _Optional[_Iterable[_Union[GossipDelta, _Mapping]]] = ..., probes: _Optional[_Iterable[_Union[Probe, _Mapping]]] = ..., probe_acks: _Optional[_Iterable[_Union[ProbeAck, _Mapping]]] = ..., probe_requests: _Optional[_Iterable[_Union[ProbeRequest, _Mapping]]] = ..., solicits: _Optional[_Iterable[_Union[Solicit, _Mapping]]] = ..., offers: _Optional[_Iterable[_Union[Offer, _Mapping]]] = ..., offer_answers: _Optional[_Iterable[_Union[OfferAnswer, _Mapping]]] = ..., releases: _Optional[_Iterable[_Union[Release, _Mapping]]] = ..., commits: _Optional[_Iterable[_Union[Commit, _Mapping]]] = ..., withdraws: _Optional[_Iterable[_Union[Withdraw, _Mapping]]] = ..., decisions: _Optional[_Iterable[_Union[Decision, _Mapping]]] = ..., stables: _Optional[_Iterable[_Union[Stable, _Mapping]]] = ..., statuses: _Optional[_Iterable[_Union[Status, _Mapping]]] = ..., cancels: _Optional[_Iterable[_Union[Cancel, _Mapping]]] = ..., cancel_acks: _Optional[_Iterable[_Union[CancelAck, _Mapping]]] = ..., terminals: _Optional[_Iterable[_Union[Terminal, _Mapping]]] = ..., terminal_acks: _Optional[_Iterable[_Union[TerminalAck, _Mapping]]] = ..., locates: _Optional[_Iterable[_Union[Locate, _Mapping]]] = ..., located: _Optional[_Iterable[_Union[Located, _Mapping]]] = ...) -> None: ...
+
+class ExchangeResponse(_message.Message):
+    __slots__ = ("taken",)
+    TAKEN_FIELD_NUMBER: _ClassVar[int]
+    taken: bool
+    def __init__(self, taken: _Optional[bool] = ...) -> None: ...
+
+class Hello(_message.Message):
+    __slots__ = ("nonce",)
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    nonce: int
+    def __init__(self, nonce: _Optional[int] = ...) -> None: ...
+
+class HelloAck(_message.Message):
+    __slots__ = ("nonce", "ack_nonce")
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    ACK_NONCE_FIELD_NUMBER: _ClassVar[int]
+    nonce: int
+    ack_nonce: int
+    def __init__(self, nonce: _Optional[int] = ..., ack_nonce: _Optional[int] = ...) -> None: ...
+
+class GossipDigest(_message.Message):
+    __slots__ = ("entries", "wants_reply")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    WANTS_REPLY_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[DigestEntry]
+    wants_reply: bool
+    def __init__(self, entries: _Optional[_Iterable[_Union[DigestEntry, _Mapping]]] = ..., wants_reply: _Optional[bool] = ...) -> None: ...
+
+class DigestEntry(_message.Message):
+    __slots__ = ("region", "incarnation", "version")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    incarnation: int
+    version: int
+    def __init__(self, region: _Optional[str] = ..., incarnation: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
+
+class GossipDelta(_message.Message):
+    __slots__ = ("records",)
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    records: _containers.RepeatedCompositeFieldContainer[_regions_pb2.RegionRecord]
+    def __init__(self, records: _Optional[_Iterable[_Union[_regions_pb2.RegionRecord, _Mapping]]] = ...) -> None: ...
+
+class Probe(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    def __init__(self, id: _Optional[int] = ...) -> None: ...
+
+class ProbeAck(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    def __init__(self, id: _Optional[int] = ...) -> None: ...
+
+class ProbeRequest(_message.Message):
+    __slots__ = ("id", "target")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    target: str
+    def __init__(self, id: _Optional[int] = ..., target: _Optional[str] = ...) -> None: ...
+
+class Shape(_message.Message):
+    __slots__ = ("groups", "tier", "priority", "regions_allow", "regions_deny", "regions_prefer", "datasets", "runtime_estimate_us", "required_features")
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_ALLOW_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_DENY_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_PREFER_FIELD_NUMBER: _ClassVar[int]
+    DATASETS_FIELD_NUMBER: _ClassVar[int]
+    RUNTIME_ESTIMATE_US_FIELD_NUMBER: _ClassVar[int]
+    REQUIRED_FEATURES_FIELD_NUMBER: _ClassVar[int]
+    groups: _containers.RepeatedCompositeFieldContainer[ShapeGroup]
+    tier: str
+    priority: int
+    regions_allow: _containers.RepeatedScalarFieldContainer[str]
+    regions_deny: _containers.RepeatedScalarFieldContainer[str]
+    regions_prefer: _containers.RepeatedScalarFieldContainer[str]
+    datasets: _containers.RepeatedScalarFieldContainer[str]
+    runtime_estimate_us: int
+    required_features: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, groups: _Optional[_Iterable[_Union[ShapeGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions_allow: _Optional[_Iterable[str]] = ..., regions_deny: _Optional[_Iterable[str]] = ..., regions_prefer: _Optional[_Iterable[str]] = ..., datasets: _Optional[_Iterable[str]] = ..., runtime_estimate_us: _Optional[int] = ..., required_features: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ShapeGroup(_message.Message):
+    __slots__ = ("count", "count_min", "resources", "constraints")
+    class ResourcesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    COUNT_MIN_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    count_min: int
+    resources: _containers.ScalarMap[str, int]
+    constraints: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, count: _Optional[int] = ..., count_min: _Optional[int] = ..., resources: _Optional[_Mapping[str, int]] = ..., constraints: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Solicit(_message.Message):
+    __slots__ = ("id", "could_start", "hold_ttl_ms")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    COULD_START_FIELD_NUMBER: _ClassVar[int]
+    HOLD_TTL_MS_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    could_start: _containers.RepeatedCompositeFieldContainer[_regions_pb2.QueuedShape]
+    hold_ttl_ms: int
+    def __init__(self, id: _Optional[int] = ..., could_start: _Optional[_Iterable[_Union[_regions_pb2.QueuedShape, _Mapping]]] = ..., hold_ttl_ms: _Optional[int] = ...) -> None: ...
+
+class Offer(_message.Message):
+    __slots__ = ("id", "shape", "count", "path", "tenant", "solicit_id")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    SOLICIT_ID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    shape: Shape
+    count: int
+    path: _containers.RepeatedScalarFieldContainer[str]
+    tenant: str
+    solicit_id: int
+    def __init__(self, id: _Optional[int] = ..., shape: _Optional[_Union[Shape, _Mapping]] = ..., count: _Optional[int] = ..., path: _Optional[_Iterable[str]] = ..., tenant: _Optional[str] = ..., solicit_id: _Optional[int] = ...) -> None: ...
+
+class OfferAnswer(_message.Message):
+    __slots__ = ("offer_id", "slots", "hold_ttl_ms", "reason", "retry_after_ms")
+    OFFER_ID_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    HOLD_TTL_MS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
+    offer_id: int
+    slots: int
+    hold_ttl_ms: int
+    reason: _common_pb2.Reason
+    retry_after_ms: int
+    def __init__(self, offer_id: _Optional[int] = ..., slots: _Optional[int] = ..., hold_ttl_ms: _Optional[int] = ..., reason: _Optional[_Union[_common_pb2.Reason, _Mapping]] = ..., retry_after_ms: _Optional[int] = ...) -> None: ...
+
+class Release(_message.Message):
+    __slots__ = ("offer_id",)
+    OFFER_ID_FIELD_NUMBER: _ClassVar[int]
+    offer_id: int
+    def __init__(self, offer_id: _Optional[int] = ...) -> None: ...
+
+class Commit(_message.Message):
+    __slots__ = ("job_id", "epoch", "sequence", "home", "tenant", "spec", "spec_sha256", "path", "cancel_id", "submitted_wall_us", "offer_id", "failures", "traceparent")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    HOME_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    SPEC_SHA256_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBMITTED_WALL_US_FIELD_NUMBER: _ClassVar[int]
+    OFFER_ID_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    epoch: int
+    sequence: int
+    home: str
+    tenant: str
+    spec: bytes
+    spec_sha256: bytes
+    path: _containers.RepeatedScalarFieldContainer[str]
+    cancel_id: str
+    submitted_wall_us: int
+    offer_id: int
+    failures: int
+    traceparent: str
+    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., home: _Optional[str] = ..., tenant: _Optional[str] = ..., spec: _Optional[bytes] = ..., spec_sha256: _Optional[bytes] = ..., path: _Optional[_Iterable[str]] = ..., cancel_id: _Optional[str] = ..., submitted_wall_us: _Optional[int] = ..., offer_id: _Optional[int] = ..., failures: _Optional[int] = ..., traceparent: _Optional[str] = ...) -> None: ...
+
+class Withdraw(_message.Message):
+    __slots__ = ("job_id", "epoch", "sequence")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    epoch: int
+    sequence: int
+    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...
+
+class Decision(_message.Message):
+    __slots__ = ("job_id", "epoch", "ledger_id", "sequence", "verdict", "reason")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_ID_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    epoch: int
+    ledger_id: str
+    sequence: int
+    verdict: Verdict
+    reason: _common_pb2.Reason
+    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., ledger_id: _Optional[str] = ..., sequence: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., reason: _Optional[_Union[_common_pb2.Reason, _Mapping]] = ...) -> None: ...
+
+class Stable(_message.Message):
+    __slots__ = ("sequence",)
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    def __init__(self, sequence: _Optional[int] = ...) -> None: ...
+
+class Status(_message.Message):
+    __slots__ = ("job_id", "epoch", "attempt", "state", "region", "reason", "sequence", "at_wall_us", "settled")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    AT_WALL_US_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    epoch: int
+    attempt: int
+    state: _common_pb2.JobState
+    region: str
+    reason: _common_pb2.Reason
+    sequence: int
+    at_wall_us: int
+    settled: bool
+    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., attempt: _Optional[int] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., region: _Optional[str] = ..., reason: _Optional[_Union[_common_pb2.Reason, _Mapping]] = ..., sequence: _Optional[int] = ..., at_wall_us: _Optional[int] = ..., settled: _Optional[bool] = ...) -> None: ...
+
+class Cancel(_message.Message):
+    __slots__ = ("job_id", "cancel_id")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_ID_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    cancel_id: str
+    def __init__(self, job_id: _Optional[str] = ..., cancel_id: _Optional[str] = ...) -> None: ...
+
+class CancelAck(_message.Message):
+    __slots__ = ("job_id", "cancel_id")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_ID_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    cancel_id: str
+    def __init__(self, job_id: _Optional[str] = ..., cancel_id: _Optional[str] = ...) -> None: ...
+
+class Terminal(_message.Message):
+    __slots__ = ("job_id", "epoch", "attempt", "outcome", "reason", "exit_code", "started_wall_us", "ended_wall_us", "region")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    STARTED_WALL_US_FIELD_NUMBER: _ClassVar[int]
+    ENDED_WALL_US_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    epoch: int
+    attempt: int
+    outcome: _common_pb2.JobState
+    reason: _common_pb2.Reason
+    exit_code: int
+    started_wall_us: int
+    ended_wall_us: int
+    region: str
+    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., attempt: _Optional[int] = ..., outcome: _Optional[_Union[_common_pb2.JobState, str]] = ..., reason: _Optional[_Union[_common_pb2.Reason, _Mapping]] = ..., exit_code: _Optional[int] = ..., started_wall_us: _Optional[int] = ..., ended_wall_us: _Optional[int] = ..., region: _Optional[str] = ...) -> None: ...
+
+class TerminalAck(_message.Message):
+    __slots__ = ("job_id", "epoch")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    epoch: int
+    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
+
+class Locate(_message.Message):
+    __slots__ = ("job_id", "id")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    id: int
+    def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ...) -> None: ...
+
+class Located(_message.Message):
+    __slots__ = ("job_id", "id", "state", "epoch", "next_hop")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    NEXT_HOP_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    id: int
+    state: _common_pb2.JobState
+    epoch: int
+    next_hop: str
+    def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., epoch: _Optional[int] = ..., next_hop: _Optional[str] = ...) -> None: ...

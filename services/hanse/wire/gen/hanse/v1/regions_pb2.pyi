@@ -1,0 +1,322 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from hanse.wire.gen.hanse.v1 import common_pb2 as _common_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Liveness(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LIVENESS_UNSPECIFIED: _ClassVar[Liveness]
+    LIVENESS_ALIVE: _ClassVar[Liveness]
+    LIVENESS_SUSPECT: _ClassVar[Liveness]
+    LIVENESS_DEAD: _ClassVar[Liveness]
+    LIVENESS_UNKNOWN: _ClassVar[Liveness]
+LIVENESS_UNSPECIFIED: Liveness
+LIVENESS_ALIVE: Liveness
+LIVENESS_SUSPECT: Liveness
+LIVENESS_DEAD: Liveness
+LIVENESS_UNKNOWN: Liveness
+
+class GetStatusRequest(_message.Message):
+    __slots__ = ("region",)
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    def __init__(self, region: _Optional[str] = ...) -> None: ...
+
+class GetStatusResponse(_message.Message):
+    __slots__ = ("region", "cluster_id", "ledger_id", "incarnation", "revision", "version", "started_at", "draining", "impairments", "jobs_by_state", "capacity", "free", "channels")
+    class JobsByStateEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class CapacityEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class FreeEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_ID_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    IMPAIRMENTS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_BY_STATE_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    FREE_FIELD_NUMBER: _ClassVar[int]
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    cluster_id: str
+    ledger_id: str
+    incarnation: int
+    revision: _common_pb2.Revision
+    version: str
+    started_at: _timestamp_pb2.Timestamp
+    draining: bool
+    impairments: _containers.RepeatedCompositeFieldContainer[_common_pb2.Reason]
+    jobs_by_state: _containers.ScalarMap[str, int]
+    capacity: _containers.ScalarMap[str, int]
+    free: _containers.ScalarMap[str, int]
+    channels: _containers.RepeatedCompositeFieldContainer[ChannelStatus]
+    def __init__(self, region: _Optional[str] = ..., cluster_id: _Optional[str] = ..., ledger_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., revision: _Optional[_Union[_common_pb2.Revision, _Mapping]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: _Optional[bool] = ..., impairments: _Optional[_Iterable[_Union[_common_pb2.Reason, _Mapping]]] = ..., jobs_by_state: _Optional[_Mapping[str, int]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., channels: _Optional[_Iterable[_Union[ChannelStatus, _Mapping]]] = ...) -> None: ...
+
+class ChannelStatus(_message.Message):
+    __slots__ = ("peer", "undecided", "given", "taken", "burned", "session")
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    UNDECIDED_FIELD_NUMBER: _ClassVar[int]
+    GIVEN_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_FIELD_NUMBER: _ClassVar[int]
+    BURNED_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    peer: str
+    undecided: int
+    given: int
+    taken: int
+    burned: int
+    session: bool
+    def __init__(self, peer: _Optional[str] = ..., undecided: _Optional[int] = ..., given: _Optional[int] = ..., taken: _Optional[int] = ..., burned: _Optional[int] = ..., session: _Optional[bool] = ...) -> None: ...
+
+class ListNodesRequest(_message.Message):
+    __slots__ = ("region",)
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    def __init__(self, region: _Optional[str] = ...) -> None: ...
+
+class ListNodesResponse(_message.Message):
+    __slots__ = ("nodes",)
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    nodes: _containers.RepeatedCompositeFieldContainer[Node]
+    def __init__(self, nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ...) -> None: ...
+
+class Node(_message.Message):
+    __slots__ = ("name", "node_class", "labels", "capacity", "free", "jobs")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class CapacityEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class FreeEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NODE_CLASS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    FREE_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    node_class: str
+    labels: _containers.ScalarMap[str, str]
+    capacity: _containers.ScalarMap[str, int]
+    free: _containers.ScalarMap[str, int]
+    jobs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., node_class: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., jobs: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListMembersRequest(_message.Message):
+    __slots__ = ("region",)
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    def __init__(self, region: _Optional[str] = ...) -> None: ...
+
+class ListMembersResponse(_message.Message):
+    __slots__ = ("region", "roster_epoch", "members")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    roster_epoch: int
+    members: _containers.RepeatedCompositeFieldContainer[Member]
+    def __init__(self, region: _Optional[str] = ..., roster_epoch: _Optional[int] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ...) -> None: ...
+
+class Member(_message.Message):
+    __slots__ = ("name", "peer_address", "public_address", "liveness", "incarnation", "heard_ago_ms", "draining", "protocol_min", "protocol_max")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PEER_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    LIVENESS_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    HEARD_AGO_MS_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_MIN_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_MAX_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    peer_address: str
+    public_address: str
+    liveness: Liveness
+    incarnation: int
+    heard_ago_ms: int
+    draining: bool
+    protocol_min: int
+    protocol_max: int
+    def __init__(self, name: _Optional[str] = ..., peer_address: _Optional[str] = ..., public_address: _Optional[str] = ..., liveness: _Optional[_Union[Liveness, str]] = ..., incarnation: _Optional[int] = ..., heard_ago_ms: _Optional[int] = ..., draining: _Optional[bool] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ...) -> None: ...
+
+class GetInventoryRequest(_message.Message):
+    __slots__ = ("region",)
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    def __init__(self, region: _Optional[str] = ...) -> None: ...
+
+class GetInventoryResponse(_message.Message):
+    __slots__ = ("region", "records")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    records: _containers.RepeatedCompositeFieldContainer[RegionRecord]
+    def __init__(self, region: _Optional[str] = ..., records: _Optional[_Iterable[_Union[RegionRecord, _Mapping]]] = ...) -> None: ...
+
+class RegionRecord(_message.Message):
+    __slots__ = ("region", "incarnation", "version", "observed_at", "classes", "draining", "protocol_min", "protocol_max", "datasets", "queued", "predicted_wait_ms", "peer_address", "public_address", "queued_shapes", "price", "power")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_AT_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_MIN_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_MAX_FIELD_NUMBER: _ClassVar[int]
+    DATASETS_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_WAIT_MS_FIELD_NUMBER: _ClassVar[int]
+    PEER_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_SHAPES_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    POWER_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    incarnation: int
+    version: int
+    observed_at: _timestamp_pb2.Timestamp
+    classes: _containers.RepeatedCompositeFieldContainer[CapacityClass]
+    draining: bool
+    protocol_min: int
+    protocol_max: int
+    datasets: _containers.RepeatedScalarFieldContainer[str]
+    queued: int
+    predicted_wait_ms: int
+    peer_address: str
+    public_address: str
+    queued_shapes: _containers.RepeatedCompositeFieldContainer[QueuedShape]
+    price: int
+    power: int
+    def __init__(self, region: _Optional[str] = ..., incarnation: _Optional[int] = ..., version: _Optional[int] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., classes: _Optional[_Iterable[_Union[CapacityClass, _Mapping]]] = ..., draining: _Optional[bool] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., datasets: _Optional[_Iterable[str]] = ..., queued: _Optional[int] = ..., predicted_wait_ms: _Optional[int] = ..., peer_address: _Optional[str] = ..., public_address: _Optional[str] = ..., queued_shapes: _Optional[_Iterable[_Union[QueuedShape, _Mapping]]] = ..., price: _Optional[int] = ..., power: _Optional[int] = ...) -> None: ...
+
+class CapacityClass(_message.Message):
+    __slots__ = ("node_class", "nodes", "node_capacity", "labels", "free", "free_max")
+    class NodeCapacityEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class FreeEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class FreeMaxEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    NODE_CLASS_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    NODE_CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    FREE_FIELD_NUMBER: _ClassVar[int]
+    FREE_MAX_FIELD_NUMBER: _ClassVar[int]
+    node_class: str
+    nodes: int
+    node_capacity: _containers.ScalarMap[str, int]
+    labels: _containers.ScalarMap[str, str]
+    free: _containers.ScalarMap[str, int]
+    free_max: _containers.ScalarMap[str, int]
+    def __init__(self, node_class: _Optional[str] = ..., nodes: _Optional[int] = ..., node_capacity: _Optional[_Mapping[str, int]] = ..., labels: _Optional[_Mapping[str, str]] = ..., free: _Optional[_Mapping[str, int]] = ..., free_max: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
+class QueuedShape(_message.Message):
+    __slots__ = ("shape_key", "count", "resources", "oldest_wait_ms")
+    class ResourcesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    SHAPE_KEY_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_WAIT_MS_FIELD_NUMBER: _ClassVar[int]
+    shape_key: bytes
+    count: int
+    resources: _containers.ScalarMap[str, int]
+    oldest_wait_ms: int
+    def __init__(self, shape_key: _Optional[bytes] = ..., count: _Optional[int] = ..., resources: _Optional[_Mapping[str, int]] = ..., oldest_wait_ms: _Optional[int] = ...) -> None: ...
+
+class DrainRequest(_message.Message):
+    __slots__ = ("region",)
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    def __init__(self, region: _Optional[str] = ...) -> None: ...
+
+class DrainResponse(_message.Message):
+    __slots__ = ("draining",)
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    draining: bool
+    def __init__(self, draining: _Optional[bool] = ...) -> None: ...
+
+class UndrainRequest(_message.Message):
+    __slots__ = ("region",)
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    def __init__(self, region: _Optional[str] = ...) -> None: ...
+
+class UndrainResponse(_message.Message):
+    __slots__ = ("draining",)
+    DRAINING_FIELD_NUMBER: _ClassVar[int]
+    draining: bool
+    def __init__(self, draining: _Optional[bool] = ...) -> None: ...
