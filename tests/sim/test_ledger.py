@@ -1,0 +1,148 @@
+"""The simulated ledger: what it loses at a crash, and that it is the SQLite ledger in all that anybody can read."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hanse.core.effects import Effects, IntentRow, ShapeRow, Writes
+from hanse.core.federation.messages import Verdict
+from hanse.core.model.jobs import GroupShape, ShapeBody
+from hanse.core.model.lifecycle import JobState
+from hanse.core.model.resources import resources
+from hanse.ledger.boot import boot
+from hanse.ledger.dump import dump
+from hanse.ledger.recovery import load_snapshot
+from hanse.ledger.transaction import transaction, write
+from hanse.sim.faults import MINUTE_US, Faults
+from hanse.sim.ledger import SimLedger
+from hanse.sim.record import Committed, Entry, Started
+from hanse.sim.world import Plan, World
+from tests.sim.records import JOB, decided, job_row, state_row, xfer
+
+BODY = ShapeBody(groups=(GroupShape(1, 1, resources({"cpu": 1000})),))
+SHAPE = ShapeRow(b"shape", msgspec.msgpack.encode(BODY))
+
+
+def ledger() -> SimLedger:
+    return SimLedger("a", "ledger-a")
+
+
+def test_what_is_not_synced_is_gone_after_a_crash() -> None:
+    disk = ledger()
+    disk.recover()
+    disk.append(1, Writes(shapes=[SHAPE], jobs=[job_row()]))
+    disk.append(2, Writes(job_states=[xfer("b")]))
+    assert disk.row(JOB) is None
+    disk.sync(1)
+    disk.discard()
+    snapshot = disk.recover()
+    assert (snapshot.incarnation, snapshot.write_sequence) == (2, 1)
+    assert [job.state for job in snapshot.jobs] == [JobState.QUEUED]
+
+
+def test_final_and_settled_jobs_are_not_recovered_but_their_keys_are() -> None:
+    disk = ledger()
+    final = job_row(JobState.SUCCEEDED, client_key="key-1", settled=1)
+    disk.append(1, Writes(shapes=[SHAPE], jobs=[final]))
+    disk.sync(1)
+    snapshot = disk.recover()
+    assert snapshot.jobs == []
+    assert [key for _, key, _, _ in snapshot.client_keys] == ["key-1"]
+
+
+def test_deletes() -> None:
+    disk = ledger()
+    disk.append(1, Writes(jobs=[job_row(client_key="key-1")], intents=[IntentRow(JOB, "c", 1)]))
+    disk.append(2, Writes(decisions=[decided(Verdict.BURNED, sequence=each) for each in (1, 2)]))
+    disk.append(3, Writes(decisions_delete_below=[("ledger-a", 2)], specs_delete=[JOB], intents_delete=[JOB]))
+    disk.sync(3)
+    assert list(disk.decisions["ledger-a"]) == [2]
+    assert disk.jobs[JOB].spec == b""
+    assert not disk.intents
+    disk.append(4, Writes(jobs_delete=[JOB]))
+    disk.append(5, Writes(jobs=[job_row(id="a-2", client_key="key-1")]))
+    disk.sync(2)
+    assert list(disk.jobs) == ["a-2"]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        Writes(job_states=[state_row(JobState.RUNNING, id="a-9")]),
+        Writes(decisions=[decided(Verdict.BURNED)]),
+        Writes(jobs=[job_row(id="a-2", client_key="key-1")]),
+    ],
+    ids=["a change without a row", "a second decision", "a key that is taken"],
+)
+def test_what_sqlite_refuses_is_refused(second: Writes) -> None:
+    disk = ledger()
+    disk.append(1, Writes(jobs=[job_row(client_key="key-1")], decisions=[decided(Verdict.COMMITTED)]))
+    disk.append(2, second)
+    disk.sync(1)
+    with pytest.raises(AssertionError):
+        disk.sync(1)
+
+
+class Both:
+    """One region's transactions into both ledgers."""
+
+    def __init__(self, region: str, directory: Path) -> None:
+        self.sim = SimLedger(region, f"ledger-{region}")
+        self.sqlite = sqlite3.connect(directory / f"{region}.db", isolation_level=None)
+
+    def start(self) -> None:
+        boot(self.sqlite, self.sim.region, None, self.sim.ledger_id)
+        with transaction(self.sqlite, "DEFERRED"):
+            there = load_snapshot(self.sqlite)
+        here = self.sim.recover()
+        assert sorted(there.client_keys) == sorted(here.client_keys)
+        there.client_keys = here.client_keys
+        assert there == here
+
+    def commit(self, entry: Committed) -> None:
+        numbers = range(entry.sequence - len(entry.writes) + 1, entry.sequence + 1)
+        steps = [
+            Effects(sequence=number, writes=each) for number, each in zip(numbers, entry.writes, strict=True)
+        ]
+        for step in steps:
+            self.sim.append(step.sequence, step.writes)
+        self.sim.sync(len(steps))
+        write(self.sqlite, steps)
+
+    def compare(self) -> None:
+        assert dump(self.sqlite) == self.sim.dump()
+
+
+def replay(record: list[Entry], directory: Path) -> dict[str, Both]:
+    """Every transaction of a run, and every recovery, in both."""
+    ledgers: dict[str, Both] = {}
+    for entry in record:
+        match entry:
+            case Started():
+                if entry.region not in ledgers:
+                    ledgers[entry.region] = Both(entry.region, directory)
+                ledgers[entry.region].start()
+            case Committed():
+                ledgers[entry.region].commit(entry)
+            case _:
+                pass
+    return ledgers
+
+
+@pytest.mark.parametrize("seed", [2, 7])
+def test_real_runs_leave_the_same_rows_in_sqlite(seed: int, tmp_path: Path) -> None:
+    faults = msgspec.structs.replace(Faults.swarm(seed), crash_at_commit=0.03, commit_failure=0.01)
+    world = World(
+        Plan(seed=seed, faults=faults, duration_us=MINUTE_US // 2, jobs=40, runtime_max_us=10_000_000)
+    )
+    world.run()
+    ledgers = replay(world.record, tmp_path)
+    assert len(ledgers) == 3
+    for both in ledgers.values():
+        both.compare()
+        both.start()
+        both.sqlite.close()
