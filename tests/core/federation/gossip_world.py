@@ -10,6 +10,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
 from hanse.core.effects import Send
 from hanse.core.federation.membership import Membership
@@ -32,12 +33,12 @@ def config_of(name: str, names: list[str], timings: Timings) -> RegionConfig:
     return RegionConfig(name=name, cluster_id="test", members=members, nodes=(), timings=timings)
 
 
-def record_of(name: str, *, incarnation: int = 1, version: int = 0, **changes: object) -> RegionRecord:
+def record_of(name: str, *, incarnation: int = 1, version: int = 0, **changes: Any) -> RegionRecord:
     capacity = CapacityClass(
         node_class="a100", nodes=4, node_capacity=NODE, labels=(), free=NODE, free_max=NODE
     )
-    fields: dict[str, object] = {"classes": (capacity,), "observed_wall_us": 0} | changes
-    return RegionRecord(region=name, incarnation=incarnation, version=version, **fields)  # type: ignore[arg-type]
+    fields: dict[str, Any] = {"classes": (capacity,), "observed_wall_us": 0} | changes
+    return RegionRecord(region=name, incarnation=incarnation, version=version, **fields)
 
 
 class Node:

@@ -36,7 +36,7 @@ def shape(key: bytes) -> QueuedShape:
 
 
 def body(cpu: int = 10_000, *, gpu: int = 4_000, **changes: Any) -> RegionRecord:
-    return record_of("north", **({"classes": (capacity(cpu, gpu),), "queued": 100} | changes))
+    return record_of("north", **{"classes": (capacity(cpu, gpu),), "queued": 100, **changes})
 
 
 @pytest.mark.parametrize(
