@@ -186,7 +186,7 @@ def possible(batch: list[Writes]) -> list[Writes]:
     return kept
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_a_group_of_steps_does_what_its_steps_do_one_by_one(batch: list[Writes]) -> None:
     batch = [*possible(batch), Writes(meta=[("end", "")])]
@@ -263,6 +263,24 @@ async def test_steps_without_writes_cost_no_transaction(ledger: Ledger) -> None:
     await ledger.commit([Effects(sequence=0), Effects(sequence=0)])
     await ledger.commit([])
     assert ledger.position.write_sequence == 0
+
+
+async def test_a_group_takes_few_steps_however_many_rows_it_has(ledger: Ledger) -> None:
+    """Each step of a statement waits for the interpreter's lock while the event loop is busy."""
+    await commit(ledger, submits(0, 500))
+    seen: list[str] = []
+    await ledger._writer.set_trace_callback(seen.append)
+    changes = Writes(job_states=[job_state_row(number) for number in range(500)])
+    await commit(ledger, submits(500, 500), changes)
+    assert [each.split()[0] for each in seen] == [
+        "BEGIN",
+        "INSERT",
+        "INSERT",
+        "UPDATE",
+        "INSERT",
+        "UPDATE",
+        "COMMIT",
+    ]
 
 
 async def test_overlapping_commits_keep_their_order(ledger: Ledger, path: Path) -> None:
