@@ -33,15 +33,13 @@ def _check_job(region: Region, job: Job) -> None:
     allocated = state in ALLOCATED_STATES
     assert region.local.capacity.holds(job.id) == allocated, f"{job.id}: {state.name}, capacity disagrees"
     if allocated:
-        assert job.allocation is not None and job.attempt > 0, (
-            f"{job.id} runs without an allocation or attempt"
-        )
+        assert job.allocation is not None, f"{job.id} runs without an allocation"
+        assert job.attempt > 0, f"{job.id} runs without an attempt"
         assert state is not JobState.RUNNING or not job.cancel_id, f"{job.id} runs although it is cancelled"
     assert not (state is JobState.QUEUED and job.cancel_id), f"{job.id} is queued although it is cancelled"
     if state is JobState.XFER:
-        assert job.transfer_epoch == job.epoch + 1 and job.transfer_to, (
-            f"{job.id}: a transfer without its epoch"
-        )
+        assert job.transfer_epoch == job.epoch + 1, f"{job.id}: a transfer without its epoch"
+        assert job.transfer_to, f"{job.id}: a transfer to nobody"
     if state is JobState.MOVED:
         assert job.transfer_epoch > job.epoch, f"{job.id}: moved, but not on"
     if state in (JobState.QUEUED, *ALLOCATED_STATES):

@@ -134,7 +134,7 @@ class Router:
         )
 
     def _wait_us(self, record: RegionRecord, shape: Shape) -> int:
-        """0 if its free capacity covers one more than what is under way to it, else what it predicted, at least a hop."""
+        """0 if its free capacity covers one more than is under way to it, else what it predicted, at least a hop."""
         in_flight = self._in_flight(record.region)
         if slots_free(record, shape, in_flight + 1) > in_flight:
             return 0

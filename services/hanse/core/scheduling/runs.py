@@ -25,7 +25,10 @@ _FAILURES = (ReasonCode.EXIT_CODE, ReasonCode.SIGNAL, ReasonCode.LAUNCH_FAILED)
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """An attempt is over: its capacity is free. `requeued`: the job waits again. `run_us`: how long it held capacity."""
+    """An attempt is over: its capacity is free.
+
+    `requeued`: the job waits again. `run_us`: how long it held capacity.
+    """
 
     job: Job
     requeued: bool
