@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from chaos.checkers.base import Row, decision_rows, job_rows
-from hanse.core.federation.messages import Message, Verdict
+from hanse.core.messages import Message, Verdict
 from hanse.core.model.jobs import RunId
 from hanse.core.model.lifecycle import JobState
 from hanse.sim.record import (

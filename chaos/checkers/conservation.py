@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chaos.checkers.base import HELD, Checker, Handlers, Row, decision_rows, ended_here, job_rows, violated
-from hanse.core.federation.messages import Verdict
+from hanse.core.messages import Verdict
 from hanse.core.model.lifecycle import JobState
 from hanse.sim.record import Acknowledged, Committed
 

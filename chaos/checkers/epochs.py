@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chaos.checkers.base import Checker, Handlers, Row, decision_rows, job_rows, violated
 from hanse.core.effects import DecisionRow
-from hanse.core.federation.messages import Verdict
+from hanse.core.messages import Verdict
 from hanse.core.model.lifecycle import JobState
 from hanse.sim.record import Committed
 

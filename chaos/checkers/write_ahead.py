@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chaos.checkers.base import FINAL, Checker, Handlers, Row, decision_rows, ended_here, job_rows, violated
-from hanse.core.federation.messages import (
+from hanse.core.messages import (
     CancelAck,
     Commit,
     Decision,

@@ -21,7 +21,7 @@ from hanse.core.effects import (
     TimelineRow,
     Writes,
 )
-from hanse.core.federation.messages import Verdict
+from hanse.core.messages import Verdict
 from hanse.core.model.jobs import (
     Allocation,
     GroupShape,

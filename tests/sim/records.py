@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hanse.core.effects import DecisionRow, JobRow, JobStateRow, Writes
-from hanse.core.federation.messages import Verdict
+from hanse.core.messages import Verdict
 from hanse.core.model.jobs import RunId
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Node

@@ -12,7 +12,7 @@ from chaos.checkers.base import Checker
 from chaos.checkers.capacity import CapacityHeld
 from chaos.story import story
 from hanse.core.effects import Blocker, Explanation, IntentRow, RegionExplanation
-from hanse.core.federation.messages import (
+from hanse.core.messages import (
     CancelAck,
     Commit,
     Decision,

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from hanse.core.effects import Effects, IntentRow, ShapeRow, Writes
-from hanse.core.federation.messages import Verdict
+from hanse.core.messages import Verdict
 from hanse.core.model.jobs import GroupShape, ShapeBody
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.resources import resources

@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from hanse.core.events import PeerMessages
-from hanse.core.federation.messages import Envelope, Probe
+from hanse.core.messages import Envelope, Probe
 from hanse.core.model.regions import Position
 from hanse.sim.faults import Faults
 from hanse.sim.network import Network

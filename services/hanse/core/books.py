@@ -23,7 +23,7 @@ from hanse.core.effects import (
     TimelineRow,
     Writes,
 )
-from hanse.core.federation.messages import Commit, Terminal, Verdict
+from hanse.core.messages import Commit, Terminal, Verdict
 from hanse.core.model.jobs import Allocation, Job, Reason, ReasonCode, RemoteView, Shape, Submission
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobInput, JobState, next_state
 from hanse.core.model.limits import CLOSED_REMEMBERED_MAX

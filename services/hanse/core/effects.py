@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hanse.core.federation.messages import Message
+from hanse.core.messages import Message
 from hanse.core.model.jobs import Job, Reason, RunId, TaskPlacement
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Liveness, Member, Node, RegionRecord

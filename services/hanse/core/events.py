@@ -9,7 +9,7 @@ import enum
 
 import msgspec
 
-from hanse.core.federation.messages import Envelope, Message
+from hanse.core.messages import Envelope, Message
 from hanse.core.model.jobs import RunId, Submission
 
 

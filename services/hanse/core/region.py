@@ -41,7 +41,12 @@ from hanse.core.federation.handoff.offers import Offers
 from hanse.core.federation.handoff.soliciting import Soliciting
 from hanse.core.federation.handoff.target import Target
 from hanse.core.federation.membership import Membership
-from hanse.core.federation.messages import (
+from hanse.core.federation.publisher import Publisher
+from hanse.core.federation.reports import Reports
+from hanse.core.federation.routing import Router
+from hanse.core.federation.sessions import Sessions
+from hanse.core.federation.tracking import Tracking
+from hanse.core.messages import (
     Cancel,
     CancelAck,
     Commit,
@@ -68,11 +73,6 @@ from hanse.core.federation.messages import (
     Verdict,
     Withdraw,
 )
-from hanse.core.federation.publisher import Publisher
-from hanse.core.federation.reports import Reports
-from hanse.core.federation.routing import Router
-from hanse.core.federation.sessions import Sessions
-from hanse.core.federation.tracking import Tracking
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.limits import RECORD_SHAPES_MAX

@@ -17,7 +17,7 @@ import msgspec
 
 from hanse.core.effects import Effects
 from hanse.core.events import Event
-from hanse.core.federation.messages import Envelope
+from hanse.core.messages import Envelope
 from hanse.core.model import limits
 from hanse.core.model.time import Now
 from hanse.daemon.clock import Clock

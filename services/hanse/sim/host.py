@@ -22,7 +22,7 @@ from hanse.core.events import (
     TaskEnded,
     TaskStarted,
 )
-from hanse.core.federation.messages import (
+from hanse.core.messages import (
     Cancel,
     CancelAck,
     Commit,

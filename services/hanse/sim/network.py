@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from hanse.core.events import PeerMessages
-from hanse.core.federation.messages import Envelope, Message
+from hanse.core.messages import Envelope, Message
 from hanse.core.model.time import SECOND_US
 from hanse.sim.faults import Faults
 from hanse.sim.timeline import Timeline

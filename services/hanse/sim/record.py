@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from hanse.core.effects import Explanation, Refused, Writes
-from hanse.core.federation.messages import Message
+from hanse.core.messages import Message
 from hanse.core.model.jobs import RunId
 from hanse.core.model.regions import Node
 from hanse.core.model.resources import Resources

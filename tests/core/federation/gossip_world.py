@@ -14,8 +14,8 @@ from typing import Any
 
 from hanse.core.effects import Send
 from hanse.core.federation.membership import Membership
-from hanse.core.federation.messages import Message
 from hanse.core.federation.publisher import Publisher
+from hanse.core.messages import Message
 from hanse.core.model.regions import CapacityClass, Liveness, Member, RegionConfig, RegionRecord, Timings
 from hanse.core.model.resources import resources
 from hanse.core.model.time import MILLISECOND_US, SECOND_US, Now

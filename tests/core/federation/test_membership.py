@@ -9,7 +9,7 @@ import pytest
 
 from hanse.core.effects import Send
 from hanse.core.federation.membership import Membership
-from hanse.core.federation.messages import (
+from hanse.core.messages import (
     GossipDelta,
     GossipDigest,
     Probe,

@@ -17,7 +17,7 @@ import msgspec
 from hanse.core.effects import Send
 from hanse.core.federation.inventory import Inventory
 from hanse.core.federation.liveness import Peer, Peers, fanout
-from hanse.core.federation.messages import GossipDelta, GossipDigest
+from hanse.core.messages import GossipDelta, GossipDigest
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import RegionRecord
 from hanse.core.model.time import Now

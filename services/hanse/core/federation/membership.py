@@ -17,7 +17,8 @@ from hanse.core.federation.gossip import Gossip
 from hanse.core.federation.inventory import Inventory
 from hanse.core.federation.liveness import LivenessChange, Peers, is_reachable, silence_limit_us
 from hanse.core.federation.local_health import LocalHealth
-from hanse.core.federation.messages import (
+from hanse.core.federation.probing import Prober
+from hanse.core.messages import (
     GossipDelta,
     GossipDigest,
     Message,
@@ -25,7 +26,6 @@ from hanse.core.federation.messages import (
     ProbeAck,
     ProbeRequest,
 )
-from hanse.core.federation.probing import Prober
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Liveness, Member, RegionConfig
 from hanse.core.model.time import Now

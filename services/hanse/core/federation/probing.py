@@ -24,7 +24,7 @@ import msgspec
 from hanse.core.effects import Send
 from hanse.core.federation.liveness import Link, Peer, Peers
 from hanse.core.federation.local_health import LocalHealth
-from hanse.core.federation.messages import Probe, ProbeAck, ProbeRequest
+from hanse.core.messages import Probe, ProbeAck, ProbeRequest
 from hanse.core.model.limits import (
     LOCAL_HEALTH_MULTIPLIER_MAX,
     PROBE_HELPERS_MAX,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from hanse.core.books import Books
 from hanse.core.effects import Effects, Send
-from hanse.core.federation.messages import Status, Terminal, TerminalAck
+from hanse.core.messages import Status, Terminal, TerminalAck
 from hanse.core.model.deadlines import Deadlines, backoff_us
 from hanse.core.model.jobs import Job
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState

@@ -15,7 +15,7 @@ from __future__ import annotations
 import msgspec
 
 from hanse.core.effects import PeerSeenRow, Send
-from hanse.core.federation.messages import Envelope, Hello, HelloAck, Message
+from hanse.core.messages import Envelope, Hello, HelloAck, Message
 from hanse.core.model.deadlines import Deadlines, backoff_us
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Position, RegionConfig

@@ -15,7 +15,7 @@ from __future__ import annotations
 from hanse.core.books import Books
 from hanse.core.effects import Effects, Send
 from hanse.core.federation.handoff.giver import Giver
-from hanse.core.federation.messages import Cancel, CancelAck, Locate, Located, Status, Terminal, TerminalAck
+from hanse.core.messages import Cancel, CancelAck, Locate, Located, Status, Terminal, TerminalAck
 from hanse.core.model.deadlines import Deadlines, backoff_us
 from hanse.core.model.jobs import Job, RemoteView
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState

@@ -18,8 +18,8 @@ import msgspec
 
 from hanse.core.books import Books
 from hanse.core.effects import Effects, Send
-from hanse.core.federation.messages import Commit, Decision, Stable, Verdict, Withdraw
 from hanse.core.federation.ports import LocalWork
+from hanse.core.messages import Commit, Decision, Stable, Verdict, Withdraw
 from hanse.core.model.deadlines import Deadlines, backoff_us
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import JobState

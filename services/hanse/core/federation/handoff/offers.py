@@ -15,9 +15,9 @@ import msgspec
 
 from hanse.core.effects import Effects, Send
 from hanse.core.federation.handoff.giver import Giver
-from hanse.core.federation.messages import Offer, OfferAnswer, Release, Solicit
 from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
+from hanse.core.messages import Offer, OfferAnswer, Release, Solicit
 from hanse.core.model.deadlines import Deadlines
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
 from hanse.core.model.limits import (

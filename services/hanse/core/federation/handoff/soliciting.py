@@ -11,8 +11,8 @@ import msgspec
 
 from hanse.core.effects import Effects, Send
 from hanse.core.federation.inventory import Inventory
-from hanse.core.federation.messages import Solicit
 from hanse.core.federation.ports import LocalWork
+from hanse.core.messages import Solicit
 from hanse.core.model.deadlines import Deadlines
 from hanse.core.model.jobs import Shape
 from hanse.core.model.limits import INTERESTS_MAX, OFFER_COUNT_MAX, SOLICIT_SHAPES_MAX

@@ -20,7 +20,8 @@ import msgspec
 from hanse.core.books import Books
 from hanse.core.effects import DecisionRow, Effects, Send
 from hanse.core.federation.handoff.giver import WITHDRAWN, Giver, PeerCounts
-from hanse.core.federation.messages import (
+from hanse.core.federation.ports import LocalWork
+from hanse.core.messages import (
     Commit,
     Decision,
     Offer,
@@ -30,7 +31,6 @@ from hanse.core.federation.messages import (
     Verdict,
     Withdraw,
 )
-from hanse.core.federation.ports import LocalWork
 from hanse.core.model.deadlines import Deadlines
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
 from hanse.core.model.lifecycle import JobState
