@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanse.core.federation import messages as m
+from hanse.core import messages as m
 from hanse.core.model import limits
 from hanse.core.model.jobs import GroupShape, Reason, ReasonCode, ShapeBody, make_shape
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState

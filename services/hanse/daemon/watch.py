@@ -23,6 +23,10 @@ from hanse.core.model.lifecycle import JobState
 from hanse.daemon.errors import DriverInterrupted, RequestRefused
 
 
+# A change with the sequence of its commit.
+Numbered = tuple[int, JobChange]
+
+
 class WatchFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Changes of jobs that satisfy every field that is set."""
 
@@ -42,9 +46,10 @@ class WatchFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WatchBatch(msgspec.Struct, frozen=True):
-    """Changes up to and including the commit `sequence`; `coalesced` were left out between them."""
+    """Changes, each with its commit, up to and including the commit `sequence`; `coalesced` were left out between
+    them."""
 
-    changes: tuple[JobChange, ...]
+    changes: tuple[Numbered, ...]
     sequence: int
     coalesced: int
 
@@ -56,18 +61,18 @@ class Watcher:
         self._hub = hub
         self.wanted = wanted
         # Every change while they are few; then only the newest of each job, oldest first.
-        self._changes: deque[JobChange] = deque()
-        self._newest: dict[str, JobChange] = {}
+        self._changes: deque[Numbered] = deque()
+        self._newest: dict[str, Numbered] = {}
         self._coalesced = 0
         self._ended: HanseError | None = None
         self._waker: asyncio.Future[None] | None = None
 
-    def feed(self, changes: Iterable[JobChange]) -> None:
+    def feed(self, changes: Iterable[Numbered]) -> None:
         """Take what matches. Whoever is too slow ends here."""
         if self._ended is not None:
             return
         for change in changes:
-            if self.wanted.matches(change):
+            if self.wanted.matches(change[1]):
                 self._add(change)
         if self._changes or self._newest:
             self._wake()
@@ -99,13 +104,13 @@ class Watcher:
         self._newest.clear()
         return WatchBatch(changes, self._hub.sequence, coalesced)
 
-    def _add(self, change: JobChange) -> None:
+    def _add(self, change: Numbered) -> None:
         if self._newest or len(self._changes) >= limits.WATCH_PENDING_CHANGES_MAX:
             self._coalesce(change)
         else:
             self._changes.append(change)
 
-    def _coalesce(self, change: JobChange) -> None:
+    def _coalesce(self, change: Numbered) -> None:
         while self._changes:
             self._keep_newest(self._changes.popleft())
         self._keep_newest(change)
@@ -118,10 +123,11 @@ class Watcher:
                 )
             )
 
-    def _keep_newest(self, change: JobChange) -> None:
-        if self._newest.pop(change.job_id, None) is not None:
+    def _keep_newest(self, change: Numbered) -> None:
+        job_id = change[1].job_id
+        if self._newest.pop(job_id, None) is not None:
             self._coalesced += 1
-        self._newest[change.job_id] = change
+        self._newest[job_id] = change
 
     def _wake(self) -> None:
         if self._waker is not None and not self._waker.done():
@@ -137,7 +143,7 @@ class WatchHub:
         self._by_job: dict[str, dict[Watcher, None]] = {}
         self._by_tenant: dict[str, dict[Watcher, None]] = {}
         self._of_all: dict[Watcher, None] = {}
-        self._history: deque[tuple[int, JobChange]] = deque()
+        self._history: deque[Numbered] = deque()
         # Everything up to this commit has left the history.
         self._compacted = 0
         self.ledger_id = ""
@@ -160,10 +166,10 @@ class WatchHub:
     def publish(self, sequence: int, changes: Sequence[JobChange]) -> None:
         """Tell everybody who wants to know of a commit."""
         self.sequence = sequence
-        ours = [change for change in changes if change.home == self._region]
+        ours = [(sequence, change) for change in changes if change.home == self._region]
         if not ours:
             return
-        self._remember(sequence, ours)
+        self._remember(ours)
         for watcher in self._of_all:
             watcher.feed(ours)
         if self._by_job or self._by_tenant:
@@ -205,21 +211,22 @@ class WatchHub:
             return [self._by_tenant.setdefault(wanted.tenant, {})]
         return [self._of_all]
 
-    def _publish_indexed(self, changes: list[JobChange]) -> None:
-        fed: dict[Watcher, list[JobChange]] = {}
-        for change in changes:
+    def _publish_indexed(self, changes: list[Numbered]) -> None:
+        fed: dict[Watcher, list[Numbered]] = {}
+        for numbered in changes:
+            change = numbered[1]
             for index in (self._by_job.get(change.job_id), self._by_tenant.get(change.tenant)):
                 for watcher in index or ():
-                    fed.setdefault(watcher, []).append(change)
+                    fed.setdefault(watcher, []).append(numbered)
         for watcher, wanted in fed.items():
             watcher.feed(wanted)
 
-    def _remember(self, sequence: int, changes: list[JobChange]) -> None:
-        self._history.extend((sequence, change) for change in changes)
+    def _remember(self, changes: list[Numbered]) -> None:
+        self._history.extend(changes)
         while len(self._history) > limits.WATCH_HISTORY_MAX:
             self._compacted = self._history.popleft()[0]
 
-    def _after(self, ledger_id: str, sequence: int) -> Iterable[JobChange]:
+    def _after(self, ledger_id: str, sequence: int) -> Iterable[Numbered]:
         if ledger_id != self.ledger_id or not self._compacted <= sequence <= self.sequence:
             raise RequestRefused(
                 grpc.StatusCode.OUT_OF_RANGE,
@@ -232,7 +239,7 @@ class WatchHub:
             if commit <= sequence:
                 break
             newer += 1
-        return (change for _, change in islice(self._history, len(self._history) - newer, None))
+        return islice(self._history, len(self._history) - newer, None)
 
     def _all_watchers(self) -> dict[Watcher, None]:
         indexed = [*self._by_job.values(), *self._by_tenant.values(), self._of_all]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hanse.core.federation import messages as m
+from hanse.core import messages as m
 from hanse.core.model import limits
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.regions import Position

@@ -7,9 +7,9 @@ import pytest
 from hanse.core.model.jobs import Allocation, Shape, TaskPlacement
 from hanse.core.model.regions import Node
 from hanse.core.model.resources import resources
+from hanse.core.model.selectors import SelectorError
 from hanse.core.scheduling.nodes import NodeError
 from hanse.core.scheduling.placement import Capacity
-from hanse.core.model.selectors import SelectorError
 from tests.core.scheduling.worlds import group, node, shape
 
 

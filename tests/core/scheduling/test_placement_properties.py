@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hanse.core.model.jobs import Allocation, Shape
 from hanse.core.model.regions import Node
 from hanse.core.model.resources import EMPTY, Resources, added, fits, resources, subtracted
-from hanse.core.scheduling.placement import Capacity
 from hanse.core.model.selectors import parse_selector
+from hanse.core.scheduling.placement import Capacity
 from tests.core.scheduling.worlds import nodes_strategy, shape_strategy
 
 # Each step starts a job with this shape, or (None) ends the oldest.
