@@ -9,7 +9,7 @@ import pytest
 
 from hanse.core.effects import ChannelRow, Effects, IntentRow, OutboundRow, PeerSeenRow, Writes
 from hanse.core.model.jobs import Job, Reason, ReasonCode
-from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.model.lifecycle import JobState
 from hanse.ledger.ledger import Ledger
 from hanse.ledger.recovery import load_snapshot
 from tests.ledger.samples import (
@@ -100,14 +100,13 @@ async def test_every_field_of_a_job_comes_back(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("settled", [0, 1])
 @pytest.mark.parametrize("state", JobState)
-async def test_a_job_is_loaded_unless_it_is_final_and_settled(
+async def test_a_job_is_loaded_unless_it_is_settled(
     ledger: Ledger, state: JobState, settled: int
 ) -> None:
     await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=[job_row(1, state=state, settled=settled)]))
     snapshot = await ledger.load_snapshot()
-    is_open = not (settled and state in TERMINAL_STATES)
     assert [(job.id, job.state, job.settled) for job in snapshot.jobs] == (
-        [(job_id(1), state, bool(settled))] if is_open else []
+        [(job_id(1), state, bool(settled))] if not settled else []
     )
     assert [key[2] for key in snapshot.client_keys] == [job_id(1)], "a client key outlives its job"
 

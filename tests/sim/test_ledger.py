@@ -44,7 +44,7 @@ def test_what_is_not_synced_is_gone_after_a_crash() -> None:
     assert [job.state for job in snapshot.jobs] == [JobState.QUEUED]
 
 
-def test_final_and_settled_jobs_are_not_recovered_but_their_keys_are() -> None:
+def test_settled_jobs_are_not_recovered_but_their_keys_are() -> None:
     disk = ledger()
     final = job_row(JobState.SUCCEEDED, client_key="key-1", settled=1)
     disk.append(1, Writes(shapes=[SHAPE], jobs=[final]))

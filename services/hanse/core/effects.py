@@ -383,7 +383,7 @@ class Effects(msgspec.Struct, kw_only=True):
 class Snapshot(msgspec.Struct, kw_only=True):
     """Everything that a Region is rebuilt from. `incarnation` is already the new one (last + 1), written durably.
 
-    `jobs` are all rows that are not (final and settled); `client_keys` are (tenant, client_key, job_id, spec_sha256) of
+    `jobs` are all rows that are not settled; `client_keys` are (tenant, client_key, job_id, spec_sha256) of
     every row whose home is this region, final ones included.
     """
 

@@ -35,8 +35,8 @@ from hanse.core.model.jobs import (
 )
 from hanse.core.model.lifecycle import JobState
 
-# The predicate of the index jobs_open, word for word: not (final and settled).
-OPEN_JOBS = "settled = 0 OR state NOT IN (7, 8, 9)"
+# The predicate of the index jobs_open, word for word.
+OPEN_JOBS = "settled = 0"
 
 _ALLOCATION = msgspec.msgpack.Decoder(Allocation)
 _REMOTE = msgspec.msgpack.Decoder(RemoteView)

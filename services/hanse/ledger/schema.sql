@@ -68,8 +68,8 @@ CREATE TABLE jobs (
 CREATE UNIQUE INDEX jobs_client_key ON jobs (home, tenant, client_key) WHERE client_key <> '';
 -- Listing a tenant's jobs page by page.
 CREATE INDEX jobs_tenant ON jobs (home, tenant, id);
--- What recovery reads: everything but the final and settled (7, 8, 9: SUCCEEDED, FAILED, CANCELLED).
-CREATE INDEX jobs_open ON jobs (id) WHERE settled = 0 OR state NOT IN (7, 8, 9);
+-- What recovery reads: everything that is still owed to somebody.
+CREATE INDEX jobs_open ON jobs (id) WHERE settled = 0;
 -- What retention reads, oldest first. A job that ended elsewhere and only passed through here never ended here.
 CREATE INDEX jobs_settled ON jobs (max(ended_wall_us, submitted_wall_us), id) WHERE settled = 1;
 

@@ -35,7 +35,7 @@ from hanse.core.model.jobs import (
     ShapeBody,
     make_shape,
 )
-from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.model.lifecycle import JobState
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
 _CHANGING = JobStateRow.__struct_fields__[:-1]
@@ -195,7 +195,7 @@ class SimLedger:
 
     def _is_open(self, job_id: str) -> bool:
         row = self.row(job_id)
-        return row is not None and not (row.settled and JobState(row.state) in TERMINAL_STATES)
+        return row is not None and not row.settled
 
     def _whole(self, job_id: str) -> JobRow:
         job, state = self.jobs[job_id], self.states.get(job_id)

@@ -8,6 +8,9 @@ depends on what a stale view of it would cost:
   about four times a round, so anything faster would be overwritten before it is seen.
 - ORDINARY: capacity or the queue has moved, by the thresholds below. Published a gossip round apart at least.
 - Nothing of that: published every `record_refresh_us`, as a sign of life and to renew what changes slowly.
+
+In a large and busy federation both gaps are longer, up to the refresh: what all members publish must fit through the
+gossip of each, else news pile up and some regions are not heard of for long.
 """
 
 from __future__ import annotations
@@ -16,6 +19,9 @@ import enum
 
 import msgspec
 
+from hanse.core.federation.inventory import record_bytes_estimate
+from hanse.core.federation.liveness import fanout
+from hanse.core.model.limits import DELTA_BYTES_MAX
 from hanse.core.model.regions import CapacityClass, RegionRecord, Timings
 from hanse.core.model.resources import Resources
 from hanse.core.model.time import SECOND_US, Now
@@ -40,17 +46,18 @@ class Urgency(enum.IntEnum):
 
 
 class Publisher:
-    """Decides when this region's own record is published, and numbers its versions from `version` + 1.
+    """Decides when this region's own record is published in a federation of `members`, and numbers its versions.
 
     Versions start anew with each incarnation, so a Region that is rebuilt needs a new incarnation.
     """
 
-    def __init__(self, timings: Timings, version: int = 0) -> None:
+    def __init__(self, timings: Timings, members: int = 1) -> None:
+        self._timings = timings
+        self._members = members
         self._refresh_us = timings.record_refresh_us
         self._ordinary_gap_us = timings.gossip_interval_us
-        self._prompt_gap_us = timings.gossip_interval_us // PROMPT_PER_GOSSIP_INTERVAL
         self._look_gap_us = self._prompt_gap_us // LOOKS_PER_PROMPT_GAP
-        self._version = version
+        self._version = 0
         self._published: RegionRecord | None = None
         self._published_us = 0
         self._deadline_us = 0
@@ -86,9 +93,14 @@ class Publisher:
         self._version += 1
         self._published = msgspec.structs.replace(body, version=self._version)
         self._published_us = now.mono_us
+        self._ordinary_gap_us = ordinary_gap_us(self._timings, self._members, self._published)
         self._look_us = now.mono_us + self._prompt_gap_us
         self._deadline_us = now.mono_us + self._refresh_us
         return self._published
+
+    @property
+    def _prompt_gap_us(self) -> int:
+        return self._ordinary_gap_us // PROMPT_PER_GOSSIP_INTERVAL
 
     def _gap_us(self, change: Urgency) -> int:
         match change:
@@ -98,6 +110,17 @@ class Publisher:
                 return self._ordinary_gap_us
             case Urgency.NONE:
                 return self._refresh_us
+
+
+def ordinary_gap_us(timings: Timings, members: int, record: RegionRecord) -> int:
+    """A gossip round, or as many as it takes until records like this one of all members fit through.
+
+    Through a region fit, in one round, the deltas that it asks for; those that it is sent besides, by peers that meet
+    it, are left for repetitions.
+    """
+    bytes_per_round = fanout(members) * DELTA_BYTES_MAX
+    needed_us = timings.gossip_interval_us * members * record_bytes_estimate(record) // bytes_per_round
+    return max(timings.gossip_interval_us, min(needed_us, timings.record_refresh_us))
 
 
 def urgency(published: RegionRecord, body: RegionRecord) -> Urgency:

@@ -54,7 +54,7 @@ CREATE TABLE jobs (
 
 CREATE UNIQUE INDEX jobs_client_key ON jobs (home, tenant, client_key) WHERE client_key <> '';
 CREATE INDEX jobs_tenant ON jobs (home, tenant, id);
-CREATE INDEX jobs_open ON jobs (id) WHERE settled = 0 OR state NOT IN (7, 8, 9);
+CREATE INDEX jobs_open ON jobs (id) WHERE settled = 0;
 CREATE INDEX jobs_settled ON jobs (max(ended_wall_us, submitted_wall_us), id) WHERE settled = 1;
 
 CREATE TABLE timeline (
