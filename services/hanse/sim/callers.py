@@ -108,6 +108,7 @@ class Callers:
         self._keys = 0
         self._job_numbers = 0
         self._endless: dict[str, str] = {}
+        self._closing = False
         self._drain_wishes: dict[str, bool] = {}
 
     @property
@@ -160,7 +161,8 @@ class Callers:
             self.submit(Batch(batch.home, batch.tenant, [(key, other)]))
 
     def cancel_endless(self) -> None:
-        """What would not end by itself is ended."""
+        """What would not end by itself is ended, now and from now on."""
+        self._closing = True
         for job_id, home in self._endless.items():
             self.cancel(home, job_id)
 
@@ -289,7 +291,9 @@ class Callers:
         return not again
 
     def _follow_up(self, home: str, job_id: str, kind: JobKind) -> None:
-        if kind.endless:
+        if kind.endless and self._closing:
+            self.cancel(home, job_id)
+        elif kind.endless:
             self._endless[job_id] = home
         if self._random.random() < _CANCELLED_SHARE:
             self._timeline.after(int(_CANCEL_WITHIN_US * self._random.random()), self.cancel, home, job_id)

@@ -1,0 +1,53 @@
+"""The simulator notices what it is there to notice: a shell and a disk that cut corners are caught in a few seeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from chaos.simulation import run_seed
+from hanse.core.effects import Effects, Writes
+from hanse.core.model.time import SECOND_US
+from hanse.sim.errors import SafetyViolation, SimulationFailure
+from hanse.sim.faults import Faults
+from hanse.sim.host import Host
+from hanse.sim.ledger import SimLedger
+
+SEEDS_MAX = 5
+STORM = Faults(crash_every_us=4 * SECOND_US, downtime_max_us=SECOND_US, crash_at_commit=0.02, loss=0.05)
+
+
+def find() -> SimulationFailure:
+    """What the first seed that fails finds."""
+    for seed in range(SEEDS_MAX):
+        try:
+            run_seed(seed, minutes=0.5, jobs=60, faults=STORM)
+        except SimulationFailure as failure:
+            return failure
+    pytest.fail(f"nothing was found in {SEEDS_MAX} seeds")
+
+
+def test_effects_that_leave_before_the_commit_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, release = Host._queue, Host._release
+
+    def eager(self: Host, effects: Effects) -> None:
+        release(self, effects)
+        queue(self, effects)
+
+    monkeypatch.setattr(Host, "_queue", eager)
+    monkeypatch.setattr(Host, "_release", lambda self, effects: None)
+    assert isinstance(find(), SafetyViolation)
+
+
+def test_a_disk_that_forgets_what_it_had_synced_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    apply = SimLedger._apply
+    lost = 0
+
+    def lying(self: SimLedger, writes: Writes) -> None:
+        """Every 50th transaction that decides about a transfer is acknowledged and never written."""
+        nonlocal lost
+        lost += bool(writes.decisions)
+        if not writes.decisions or lost % 50:
+            apply(self, writes)
+
+    monkeypatch.setattr(SimLedger, "_apply", lying)
+    find()

@@ -1,0 +1,90 @@
+"""What Hanse promises, over generated worlds: every checker on, a handful of seeds; the soak runs thousands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chaos.checkers import check
+from chaos.codec import WireCodec, write_spec
+from chaos.simulation import run_seed
+from hanse.core.model.time import SECOND_US
+from hanse.sim.faults import MINUTE_US, Faults
+from hanse.sim.world import Plan, World
+
+ROOT = Path(__file__).parents[2]
+SEEDS = range(6)
+DETERMINISM_SEEDS = ("3", "5")
+
+
+def regressions() -> list[tuple[int, int, float, int]]:
+    """(seed, regions, minutes, jobs) of every line of chaos/regressions.txt."""
+    lines = (ROOT / "chaos" / "regressions.txt").read_text(encoding="utf-8").splitlines()
+    fields = [line.split("#")[0].split() for line in lines]
+    return [(int(each[0]), int(each[1]), float(each[2]), int(each[3])) for each in fields if each]
+
+
+def test_on_a_good_day_everything_ends_and_much_is_handed_over() -> None:
+    report = run_seed(0, minutes=2, faults=Faults.none(), check_every=16)
+    assert report.handoffs > 10
+    assert not report.faults
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_promises_hold_under_a_swarm_of_faults(seed: int) -> None:
+    report = run_seed(seed, minutes=2)
+    assert report.jobs > 80
+
+
+def test_a_region_alone_needs_nobody() -> None:
+    assert run_seed(1, regions=1, minutes=1, jobs=40).handoffs == 0
+
+
+@pytest.mark.parametrize(("seed", "regions", "minutes", "jobs"), regressions())
+def test_what_was_found_once_stays_fixed(seed: int, regions: int, minutes: float, jobs: int) -> None:
+    run_seed(seed, regions=regions, minutes=minutes, jobs=jobs)
+
+
+def digests(hash_seed: str) -> str:
+    """What another process finds these seeds to do."""
+    environment = {
+        **os.environ,
+        "PYTHONHASHSEED": hash_seed,
+        "PYTHONPATH": f"{ROOT / 'services'}{os.pathsep}{ROOT}",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "chaos.digests", "1", *DETERMINISM_SEEDS],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_equal_seeds_give_equal_runs_whatever_the_order_of_hashes() -> None:
+    first = digests("1")
+    assert len(first.splitlines()) == len(DETERMINISM_SEEDS)
+    assert first == digests("2")
+
+
+def test_promises_hold_when_every_message_goes_through_the_wire_format() -> None:
+    codec = WireCodec()
+    plan = Plan(
+        seed=4,
+        faults=Faults.swarm(4),
+        duration_us=MINUTE_US,
+        jobs=60,
+        runtime_max_us=10 * SECOND_US,
+        codec_share=1.0,
+    )
+    world = World(plan, write_spec, codec)
+    world.run()
+    check(world.record)
+    assert codec.envelopes > 500
+    assert world.progress.handoffs > 5
