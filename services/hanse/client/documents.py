@@ -13,7 +13,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from hanse.client.errors import SpecProblem
-from hanse.client.limits import SPEC_FILE_VALUES_MAX
+from hanse.client.limits import SPEC_FILE_ALIASED_VALUES_MAX
 
 Path = tuple[str | int, ...]
 
@@ -52,7 +52,7 @@ def read_documents(text: str, file: str) -> list[Document]:
     try:
         loader = _LOADER(text)
         try:
-            return list(_yaml(loader, file))
+            return list(_yaml(loader, file, len(text) + SPEC_FILE_ALIASED_VALUES_MAX))
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
@@ -70,13 +70,14 @@ def _toml(text: str, file: str) -> Document:
         return Document(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         found = _TOML_LINE.search(str(error))
-        line = int(found.group(1)) if found else 0
+        # "at end of document" is all that it says otherwise.
+        line = int(found.group(1)) if found else text.count("\n") + 1
         raise UnreadableError(SpecProblem(file, line, "", f"not TOML: {error}")) from error
 
 
-def _yaml(loader: Any, file: str) -> Iterator[Document]:
+def _yaml(loader: Any, file: str, values_max: int) -> Iterator[Document]:
     while loader.check_node():
-        builder = _Builder(loader, file)
+        builder = _Builder(loader, file, values_max)
         value = builder.build(loader.get_node(), ())
         if value is not None:
             yield Document(value, builder.lines)
@@ -85,19 +86,18 @@ def _yaml(loader: Any, file: str) -> Iterator[Document]:
 class _Builder:
     """Values from YAML nodes. PyYAML's own constructor forgets lines and takes the last of two equal keys."""
 
-    def __init__(self, loader: Any, file: str) -> None:
+    def __init__(self, loader: Any, file: str, values_max: int) -> None:
         self._loader = loader
         self._file = file
+        self._values_max = values_max
         self._values = 0
         self.lines: dict[Path, int] = {}
 
     def build(self, node: Node, path: Path) -> Any:
         """The value of a node; its line and those of all below are noted."""
         self._values += 1
-        if self._values > SPEC_FILE_VALUES_MAX:
-            raise self._unreadable(
-                node, f"more than {SPEC_FILE_VALUES_MAX:,} values (aliases count each time)"
-            )
+        if self._values > self._values_max:
+            raise self._unreadable(node, f"more than {self._values_max:,} values (aliases count each time)")
         self.lines[path] = node.start_mark.line + 1
         match node:
             case MappingNode():

@@ -106,6 +106,12 @@ def _invalid(problems: Sequence[SpecProblem]) -> InvalidSpecError:
     return InvalidSpecError(f"{first}{more}", field=first.field, problems=problems)
 
 
+class MapKey(str):
+    """A part of a path that the caller has named, rather than the contract."""
+
+    __slots__ = ()
+
+
 class _Reader:
     """One spec: checked value by value against the contract's descriptors, then handed to protobuf."""
 
@@ -173,7 +179,9 @@ class _Reader:
         entry = field.message_type
         assert entry is not None
         value_field = entry.fields_by_name["value"]
-        return {str(key): self._single(item, value_field, (*path, key)) for key, item in value.items()}
+        return {
+            str(key): self._single(item, value_field, (*path, MapKey(key))) for key, item in value.items()
+        }
 
     def _list(self, value: Any, field: FieldDescriptor, path: Path) -> list[Any] | None:
         if not isinstance(value, list):
@@ -248,12 +256,10 @@ def field_path(path: Path) -> str:
     """ "groups[0].program.env[HOME]" style, as regions name fields."""
     text = ""
     for part in path:
-        if isinstance(part, int):
+        if isinstance(part, int | MapKey):
             text += f"[{part}]"
-        elif part.isidentifier():
-            text += f".{part}" if text else part
         else:
-            text += f"[{part}]"
+            text += f".{part}" if text else part
     return text
 
 
