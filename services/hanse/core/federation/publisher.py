@@ -9,8 +9,9 @@ depends on what a stale view of it would cost:
 - ORDINARY: capacity or the queue has moved, by the thresholds below. Published a gossip round apart at least.
 - Nothing of that: published every `record_refresh_us`, as a sign of life and to renew what changes slowly.
 
-In a large and busy federation both gaps are longer, up to the refresh: what all members publish must fit through the
-gossip of each, else news pile up and some regions are not heard of for long.
+What all members publish must fit through the gossip of each, else news pile up and some regions are not heard of for
+long. So each keeps to its share: in a large and busy federation ordinary changes wait for it, and prompt ones may run
+ahead of it by a few records only.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ WAIT_MOVED_MIN_US = SECOND_US
 PROMPT_PER_GOSSIP_INTERVAL = 4
 # Making a record costs more than a step that changes nothing, so there are at most this many looks per prompt gap.
 LOOKS_PER_PROMPT_GAP = 10
+# Prompt records that may run ahead of the share: capacity runs out, comes free, and the same for the queue.
+PROMPT_BURST = 4
 
 
 class Urgency(enum.IntEnum):
@@ -54,12 +57,14 @@ class Publisher:
     def __init__(self, timings: Timings, members: int = 1) -> None:
         self._timings = timings
         self._members = members
-        self._refresh_us = timings.record_refresh_us
-        self._ordinary_gap_us = timings.gossip_interval_us
+        self._prompt_gap_us = timings.gossip_interval_us // PROMPT_PER_GOSSIP_INTERVAL
         self._look_gap_us = self._prompt_gap_us // LOOKS_PER_PROMPT_GAP
         self._version = 0
         self._published: RegionRecord | None = None
         self._published_us = 0
+        self._share_us = 0
+        # Until when the records published so far use up our share.
+        self._used_until_us = 0
         self._deadline_us = 0
         self._look_us = 0
 
@@ -85,7 +90,7 @@ class Publisher:
         if not self.wants_body(now):
             return None
         if self._published is not None:
-            due_us = self._published_us + self._gap_us(urgency(self._published, body))
+            due_us = self._due_us(urgency(self._published, body))
             if now.mono_us < due_us:
                 self._look_us = min(now.mono_us + self._look_gap_us, due_us)
                 self._deadline_us = due_us
@@ -93,34 +98,33 @@ class Publisher:
         self._version += 1
         self._published = msgspec.structs.replace(body, version=self._version)
         self._published_us = now.mono_us
-        self._ordinary_gap_us = ordinary_gap_us(self._timings, self._members, self._published)
+        self._share_us = share_us(self._timings, self._members, self._published)
+        self._used_until_us = max(self._used_until_us, now.mono_us) + self._share_us
         self._look_us = now.mono_us + self._prompt_gap_us
-        self._deadline_us = now.mono_us + self._refresh_us
+        self._deadline_us = now.mono_us + self._timings.record_refresh_us
         return self._published
 
-    @property
-    def _prompt_gap_us(self) -> int:
-        return self._ordinary_gap_us // PROMPT_PER_GOSSIP_INTERVAL
-
-    def _gap_us(self, change: Urgency) -> int:
+    def _due_us(self, change: Urgency) -> int:
+        refresh_us = self._published_us + self._timings.record_refresh_us
         match change:
             case Urgency.PROMPT:
-                return self._prompt_gap_us
+                in_share_us = self._used_until_us - PROMPT_BURST * self._share_us
+                return min(refresh_us, max(self._published_us + self._prompt_gap_us, in_share_us))
             case Urgency.ORDINARY:
-                return self._ordinary_gap_us
+                return self._published_us + max(self._timings.gossip_interval_us, self._share_us)
             case Urgency.NONE:
-                return self._refresh_us
+                return refresh_us
 
 
-def ordinary_gap_us(timings: Timings, members: int, record: RegionRecord) -> int:
-    """A gossip round, or as many as it takes until records like this one of all members fit through.
+def share_us(timings: Timings, members: int, record: RegionRecord) -> int:
+    """How far apart records like this one of all members must be to fit through gossip, at most the refresh.
 
     Through a region fit, in one round, the deltas that it asks for; those that it is sent besides, by peers that meet
     it, are left for repetitions.
     """
     bytes_per_round = fanout(members) * DELTA_BYTES_MAX
     needed_us = timings.gossip_interval_us * members * record_bytes_estimate(record) // bytes_per_round
-    return max(timings.gossip_interval_us, min(needed_us, timings.record_refresh_us))
+    return min(needed_us, timings.record_refresh_us)
 
 
 def urgency(published: RegionRecord, body: RegionRecord) -> Urgency:

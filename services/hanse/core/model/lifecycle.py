@@ -70,8 +70,6 @@ TRANSITIONS: dict[JobState, dict[JobInput, JobState]] = {
         JobInput.STOPPED_REQUEUE: JobState.QUEUED,
         JobInput.STOPPED_FAIL: JobState.FAILED,
         JobInput.STOPPED_CANCEL: JobState.CANCELLED,
-        # The last task may have ended well before the signal reached it.
-        JobInput.SUCCEED: JobState.SUCCEEDED,
     },
     JobState.XFER: {
         JobInput.COMMITTED: JobState.MOVED,

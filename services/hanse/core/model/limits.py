@@ -211,6 +211,9 @@ WATCH_PENDING_CHANGES_MAX = 2_000
 WATCH_PENDING_JOBS_MAX = 20_000
 WATCH_RESPONSE_CHANGES_MAX = 500
 
+# Responses of several homes that wait for one caller: each home may be one ahead of it, and two.
+MERGED_RESPONSES_MAX = 16
+
 HTTP_REQUEST_BYTES_MAX = 8 * 1024
 HTTP_TIMEOUT_S = 5.0
 HTTP_CONNECTIONS_MAX = 64

@@ -89,7 +89,7 @@ class Runs:
                 self.stop(job, _failure(event), out)
                 return None
             return self._settle_failed(job, _failure(event), out)
-        return None if still_open else self._settle(job, event, out)
+        return None if still_open else self._settle(job, out)
 
     def on_recovered(self, found: tuple[FoundTask, ...], out: Effects) -> list[Settled]:
         """The executor's whole knowledge after a start. Until this has come nothing may be launched."""
@@ -132,11 +132,10 @@ class Runs:
             else:
                 out.reaps.append(Reap(run))
 
-    def _settle(self, job: Job, last: TaskEnded, out: Effects) -> Settled:
-        """The last task of an attempt without a failure of its own, or of one that was being stopped."""
-        if job.state is JobState.STOPPING and (job.exit_code != 0 or last.exit_code != 0 or last.signal):
-            return self._settle_stopped(job, out)
-        if job.state is JobState.STOPPING and not job.cancel_id:
+    def _settle(self, job: Job, out: Effects) -> Settled:
+        """Every task is dead, and none failed while the job was RUNNING. A stopped attempt is not a success even if
+        its tasks ended with 0: that is how a well-behaved task answers SIGTERM."""
+        if job.state is JobState.STOPPING:
             return self._settle_stopped(job, out)
         self._books.finish(job, JobInput.SUCCEED, Reason(ReasonCode.SUCCEEDED), 0)
         return self._close(job, out)
