@@ -155,6 +155,7 @@ def test_what_can_never_be_right_is_refused_by_field(
     ("fields", "field"),
     [
         (spec(kind="JOB_KIND_SERVICE"), "spec.kind"),
+        (spec(kind="JOB_KIND_ARRAY"), "spec.kind"),
         (spec(onRegionLoss="ON_REGION_LOSS_ADOPT"), "spec.on_region_loss"),
         (spec(requiredFeatures=["known", "teleport"]), "spec.required_features[1]"),
     ],

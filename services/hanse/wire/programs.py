@@ -31,6 +31,11 @@ class JobProgram(msgspec.Struct, frozen=True):
     groups: tuple[GroupProgram, ...]
     checkpoint: str
 
+    @property
+    def task_count(self) -> int:
+        """Tasks wanted over all groups."""
+        return sum(group.count for group in self.groups)
+
 
 class ProgramReader:
     """Reads the programs out of stored specs. Bounded in memory."""

@@ -7,10 +7,26 @@ from typing import Any
 import grpc
 
 from hanse.core.model import limits
-from hanse.wire.gen.hanse.v1 import jobs_pb2_grpc, peers_pb2_grpc, regions_pb2_grpc
+from hanse.wire.gen.hanse.v1 import (
+    jobs_pb2,
+    jobs_pb2_grpc,
+    peers_pb2,
+    peers_pb2_grpc,
+    regions_pb2,
+    regions_pb2_grpc,
+)
 from hanse.wire.gen.hanse.v1.peers_pb2 import ExchangeRequest, ExchangeResponse
 
-__all__ = ["CHANNEL_OPTIONS", "SERVER_OPTIONS", "ExchangeRequest", "ExchangeResponse", "Stubs"]
+__all__ = ["CHANNEL_OPTIONS", "SERVER_OPTIONS", "ExchangeRequest", "ExchangeResponse", "Stubs", "register"]
+
+JOB_SERVICE = jobs_pb2.DESCRIPTOR.services_by_name["JobService"].full_name
+REGION_SERVICE = regions_pb2.DESCRIPTOR.services_by_name["RegionService"].full_name
+PEER_SERVICE = peers_pb2.DESCRIPTOR.services_by_name["PeerService"].full_name
+_REGISTER = {
+    JOB_SERVICE: jobs_pb2_grpc.add_JobServiceServicer_to_server,
+    REGION_SERVICE: regions_pb2_grpc.add_RegionServiceServicer_to_server,
+    PEER_SERVICE: peers_pb2_grpc.add_PeerServiceServicer_to_server,
+}
 
 _SIZES = [
     ("grpc.max_receive_message_length", limits.RPC_BYTES_MAX),
@@ -63,3 +79,9 @@ class Stubs:
     async def close(self) -> None:
         """Cancel what is in flight, and let go of the connection."""
         await self.channel.close()
+
+
+def register(server: grpc.aio.Server, servicers: dict[str, Any]) -> None:
+    """Have `server` serve these, by the full names of their services."""
+    for name, servicer in servicers.items():
+        _REGISTER[name](servicer, server)

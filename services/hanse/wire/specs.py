@@ -257,6 +257,8 @@ def _check_kind(message: jobs_pb2.JobSpec) -> None:
     kind = message.kind
     if kind == jobs_pb2.JOB_KIND_SERVICE:
         raise FieldRefused("spec.kind", "services are not built yet", "UNIMPLEMENTED")
+    if kind == jobs_pb2.JOB_KIND_ARRAY:
+        raise FieldRefused("spec.kind", "arrays are not built yet; submit a job per task", "UNIMPLEMENTED")
     if kind not in _KINDS:
         raise FieldRefused("spec.kind", f"{kind} is not a JobKind")
     loss = message.on_region_loss
