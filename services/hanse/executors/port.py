@@ -65,7 +65,9 @@ class Executor(Protocol):
     async def reap(self, runs: Sequence[RunId]) -> None:
         """Forget the records of these ended runs (logs stay until retention)."""
 
-    def read_log(self, run: RunId, task: int, stream: str, offset: int, follow: bool) -> AsyncIterator[LogChunk]:
+    def read_log(
+        self, run: RunId, task: int, stream: str, offset: int, follow: bool
+    ) -> AsyncIterator[LogChunk]:
         """Stream "stdout" or "stderr" from a byte offset; with `follow`, until the task has ended."""
 
     async def close(self) -> None:

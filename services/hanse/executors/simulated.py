@@ -52,7 +52,9 @@ class SimulatedExecutor:
                 self._launched += 1
                 heapq.heappush(self._ends, (now_s + self._duration_of(launch), self._launched, task))
                 started.append(
-                    TaskStarted(run=launch.run, task=launch.task, pid=0, at_wall_us=wall_us, cause=launch.cause)
+                    TaskStarted(
+                        run=launch.run, task=launch.task, pid=0, at_wall_us=wall_us, cause=launch.cause
+                    )
                 )
         if started:
             self._sink(started)
@@ -70,7 +72,8 @@ class SimulatedExecutor:
         self, run: RunId, task: int, stream: str, offset: int, follow: bool
     ) -> AsyncIterator[LogChunk]:
         """Simulated tasks say nothing."""
-        for chunk in ():
+        nothing: tuple[LogChunk, ...] = ()
+        for chunk in nothing:
             yield chunk
 
     async def close(self) -> None:

@@ -3,16 +3,19 @@
     executor.py     the engine behind the port: what the daemon talks to
     launcher.py     the daemon's end of the zygote: keeps one running, hands launches to it
     watch.py        the daemon's eye on all records at once: one inotify descriptor, whatever the number of tasks
+    logs.py         reading output, also while it grows
+    reports.py      between the port's words and the records'
     lost.py         what is done about tasks whose supervisor died
     zygote.py       a small process that forks supervisors; no threads, no gRPC, nothing but the standard library
     supervisor.py   one task's supervisor: starts it, stops it, holds its lease, writes its record
     task.py         fork and exec of the task itself
     containment.py  how a supervisor keeps its task's processes together, and what escapes
+    orders.py       what daemon and zygote say to each other
     records.py      the one file per task that all of the above agree through; start reading here
     output.py       stdout and stderr, capped
     processes.py    /proc
     kernel.py       system calls that Python 3.11 lacks
 
-zygote, supervisor, task, containment, records, output, processes and kernel run inside every supervisor, so they
-import the standard library only, and little of it. Nothing is imported here, for the same reason.
+zygote, orders, supervisor, task, containment, records, output, processes and kernel run inside every supervisor, so
+they import the standard library only, and little of it. Nothing is imported here, for the same reason.
 """

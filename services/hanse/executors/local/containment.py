@@ -10,9 +10,11 @@ of CPU a task.
 PROCESS_TREE, everywhere else: the supervisor is a subreaper, so that orphans become its children. While it lives, it
 finds everything below it through /proc and kills it, and it reports an end only when it has no child left. When the
 supervisor itself is killed, only the task's first process dies at once (parent-death signal); the daemon, or its next
-life, kills the rest: what is in the task's session, and what carries its HANSE_* environment. What escapes then: a
-process that has both left the session and cleared its environment. What always escapes: a setuid program, which we may
-not kill; the supervisor waits for it. Frozen supervisors (SIGSTOP) enforce nothing while they are frozen, in both modes.
+life, kills the rest: what is in the task's session, and what carries its HANSE_* environment. What escapes
+then: a process that has both left the session and cleared its environment. What always escapes: a setuid program, which
+we may not kill; the supervisor waits for it.
+
+In both modes a frozen supervisor (SIGSTOP) enforces nothing while it is frozen.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import enum
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 
 from hanse.executors.local import kernel
 from hanse.executors.local.processes import descendants_of, send_signal
@@ -80,7 +83,7 @@ def signal_all(containment: Containment, group: int, number: signal.Signals) -> 
             _ignoring_absence(lambda: os.killpg(group, number))
             for stat in descendants_of(os.getpid()):
                 if stat.group != group:
-                    _ignoring_absence(lambda process=stat.id: send_signal(process, number))
+                    _ignoring_absence(partial(send_signal, stat.id, number))
 
 
 def _ignoring_absence(send: Callable[[], object]) -> None:

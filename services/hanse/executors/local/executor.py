@@ -19,31 +19,39 @@ from typing import Any
 
 import msgspec
 
-from hanse.core.events import FoundTask, TaskEnded, TaskStarted
+from hanse.core.events import FoundTask
 from hanse.core.model.jobs import RunId
 from hanse.executors.errors import DirectoryInUse
 from hanse.executors.local import kernel, processes, records
 from hanse.executors.local.containment import Containment
 from hanse.executors.local.launcher import Launcher
+from hanse.executors.local.logs import Logs, Place
 from hanse.executors.local.lost import Undertaker, bury, survivors
 from hanse.executors.local.names import parse_record_name, record_name, run_name
 from hanse.executors.local.orders import Order
-from hanse.executors.local.output import LOGS, STREAMS, Piece, read_output
+from hanse.executors.local.output import LOGS
 from hanse.executors.local.processes import ProcessId
 from hanse.executors.local.records import RECORDS, Record
+from hanse.executors.local.reports import (
+    ended_report,
+    order_of,
+    pid_of,
+    refusal_of,
+    started_report,
+    unlaunched_report,
+)
 from hanse.executors.local.supervisor import CONTROL
 from hanse.executors.local.task import SCRATCH
 from hanse.executors.local.watch import Change, Watch
 from hanse.executors.port import LogChunk, ReportSink, TaskLaunch, TaskReport
 
 _OWNER = "owner"
+# News wait this long for more of the same: a short task's start and end are then one read and one report.
+_GATHER_S = 0.002
 # Records read per turn of the event loop, about 30 us each: others must get their turn too.
 _RECORDS_PER_TURN_MAX = 128
 # A launch that dies with its launcher this often dies of the launch.
 _LAUNCHES_MAX = 3
-_LOG_READ_BYTES = 256 * 1024
-# Below this a head and a tail make no sense.
-_LOG_BYTES_MIN = 4096
 
 
 class _Live(msgspec.Struct, kw_only=True):
@@ -76,7 +84,6 @@ class LocalExecutor:
         # Records to read again; True: their last holder is gone.
         self._changed: dict[str, bool] = {}
         self._turn_due = False
-        self._followers: dict[int, set[asyncio.Event]] = {}
         self._owner = self._records = -1
         self._records_watch = -1
         self._boot_id = processes.boot_id()
@@ -103,6 +110,7 @@ class LocalExecutor:
         await self._launcher.start()
         self._undertaker = Undertaker(self._records, self._boot_id)
         self._watch = Watch(self._on_change, self._on_overflow)
+        self._logs = Logs(self._watch)
         mask = kernel.IN_MODIFY | kernel.IN_CLOSE_WRITE
         self._records_watch = self._watch.add(self._directory / RECORDS, mask)
         found = await asyncio.to_thread(self._look)
@@ -121,7 +129,7 @@ class LocalExecutor:
 
     def _look(self) -> dict[str, Record]:
         """Read every record, and write the ends of those of which nothing lives. Runs in a thread."""
-        names = [name for name in os.listdir(self._records) if parse_record_name(name)]
+        names = [path.name for path in (self._directory / RECORDS).iterdir() if parse_record_name(path.name)]
         found = {name: self._read(name) for name in names}
         lost = {name: record for name, record in found.items() if not record.ended and self._unheld(name)}
         for name, alive in survivors(lost).items():
@@ -146,20 +154,25 @@ class LocalExecutor:
         self._recorded.setdefault(run, set()).add(task)
         live = _Live(run=run, task=task, name=name, cause=record.claimed.cause if record.claimed else "")
         if record.ended is not None:
-            return FoundTask(run=run, task=task, pid=_pid(record), ended=_ended(live, record))
+            return FoundTask(
+                run=run,
+                task=task,
+                pid=pid_of(record),
+                ended=ended_report(live.run, live.task, live.cause, record),
+            )
         live.started = record.started is not None
         live.supervisor = record.supervised.supervisor if record.supervised else None
         self._live[name] = live
         # It may have ended since it was read, with nobody to note it; and the lost are still to be buried.
         self._note(name, closed=self._unheld(name))
-        return FoundTask(run=run, task=task, pid=_pid(record))
+        return FoundTask(run=run, task=task, pid=pid_of(record))
 
     async def close(self) -> None:
         """Let go. Tasks go on, and are found again by the `recover` of a later object."""
         await self._launcher.close()
         self._undertaker.close()
         self._watch.close()
-        self._wake_all_followers()
+        self._logs.wake_all()
         self._live.clear()
         os.close(self._records)
         os.close(self._owner)
@@ -172,9 +185,9 @@ class LocalExecutor:
         refused: list[TaskReport] = []
         orders = []
         for launch in tasks:
-            reason = _refusal(launch)
+            reason = refusal_of(launch)
             if reason:
-                refused.append(_unlaunched(launch.run, launch.task, launch.cause, reason))
+                refused.append(unlaunched_report(launch.run, launch.task, launch.cause, reason))
             elif (order := self._expect(launch)) is not None:
                 orders.append(order)
         if refused:
@@ -183,7 +196,7 @@ class LocalExecutor:
         await self._launcher.room()
 
     def _expect(self, launch: TaskLaunch) -> Order | None:
-        order = _order(launch)
+        order = order_of(launch)
         if order.name in self._live:
             return None
         self._recorded.setdefault(launch.run, set()).add(launch.task)
@@ -239,7 +252,7 @@ class LocalExecutor:
             live = self._live.pop(name, None)
             if live is not None:
                 self._recorded[live.run].discard(live.task)
-                reports.append(_unlaunched(live.run, live.task, live.cause, reason))
+                reports.append(unlaunched_report(live.run, live.task, live.cause, reason))
         if reports:
             self._sink(reports)
 
@@ -251,28 +264,28 @@ class LocalExecutor:
             if name in self._live:
                 self._note(name, closed=bool(mask & kernel.IN_CLOSE_WRITE))
         else:
-            for follower in self._followers.get(watch, ()):
-                follower.set()
+            self._logs.on_change(watch)
 
     def _on_overflow(self) -> None:
         """More happened than the kernel would remember: look at everything."""
         for name in self._live:
             if (self._directory / RECORDS / name).exists():
                 self._note(name, closed=self._unheld(name))
-        self._wake_all_followers()
+        self._logs.wake_all()
 
     def _note(self, name: str, closed: bool) -> None:
         self._changed[name] = closed or self._changed.get(name, False)
         if not self._turn_due:
             self._turn_due = True
-            asyncio.get_running_loop().call_soon(self._take_turn)
+            asyncio.get_running_loop().call_later(_GATHER_S, self._take_turn)
 
     def _take_turn(self) -> None:
         """Read what changed, and report what is new in one batch."""
         self._turn_due = False
         reports: list[TaskReport] = []
         for _ in range(min(len(self._changed), _RECORDS_PER_TURN_MAX)):
-            name, closed = self._changed.popitem()
+            name = next(iter(self._changed))
+            closed = self._changed.pop(name)
             live = self._live.get(name)
             record = records.read_record(self._records, name) if live else None
             if live is not None and record is not None:
@@ -293,17 +306,11 @@ class LocalExecutor:
                 processes.send_signal(live.supervisor, live.signal_due)
         if record.started is not None and not live.started:
             live.started = True
-            yield TaskStarted(
-                run=live.run,
-                task=live.task,
-                pid=record.started.process.pid,
-                at_wall_us=record.started.wall_us,
-                cause=live.cause,
-            )
+            yield started_report(live.run, live.task, live.cause, record.started)
         if record.ended is not None:
             del self._live[live.name]
-            self._wake_followers_of(live.run)
-            yield _ended(live, record)
+            self._logs.wake_all()
+            yield ended_report(live.run, live.task, live.cause, record)
 
     # --- control ---
 
@@ -374,132 +381,20 @@ class LocalExecutor:
 
     # --- logs ---
 
-    async def read_log(
+    def read_log(
         self, run: RunId, task: int, stream: str, offset: int, follow: bool
     ) -> AsyncIterator[LogChunk]:
         """Stream what is kept from byte `offset` on. With `follow` it goes on until the task has ended here."""
-        if stream not in STREAMS:
-            raise ValueError(f"a task has {' and '.join(STREAMS)}, not {stream!r}")
-        directory = self._directory / LOGS / run_name(run)
         name = record_name(run, task)
-        following = self._follow(directory) if follow and name in self._live else None
-        try:
-            while True:
-                alive = following is not None and name in self._live
-                if following is not None:
-                    following.clear()
-                while (piece := await _read_piece(directory, task, stream, offset)).data:
-                    offset = piece.next_offset
-                    yield LogChunk(piece.data, piece.next_offset, piece.dropped)
-                if following is None or not alive:
-                    return
-                await following.wait()
-        finally:
-            if following is not None:
-                self._unfollow(directory, following)
-
-    def _follow(self, directory: Path) -> asyncio.Event:
-        directory.mkdir(mode=0o700, exist_ok=True)
-        event = asyncio.Event()
-        watch = self._watch.add(directory, kernel.IN_MODIFY)
-        self._followers.setdefault(watch, set()).add(event)
-        return event
-
-    def _unfollow(self, directory: Path, event: asyncio.Event) -> None:
-        for watch, events in list(self._followers.items()):
-            events.discard(event)
-            if not events:
-                del self._followers[watch]
-                self._watch.remove(watch)
-
-    def _wake_followers_of(self, run: RunId) -> None:
-        self._wake_all_followers()
-
-    def _wake_all_followers(self) -> None:
-        for events in self._followers.values():
-            for event in events:
-                event.set()
+        place = Place(self._directory / LOGS / run_name(run), task, stream)
+        return self._logs.read(place, offset, still_grows=lambda: follow and name in self._live)
 
 
 def _nobody(reports: Sequence[TaskReport]) -> None:
     raise AssertionError("news before recover")
 
 
-async def _read_piece(directory: Path, task: int, stream: str, offset: int) -> Piece:
-    return await asyncio.to_thread(read_output, str(directory), task, stream, offset, _LOG_READ_BYTES)
-
-
 def _delete_tree(directory: Path) -> None:
     """The task owned what is below, so anything may be there, and may vanish meanwhile."""
     if directory.exists():
         shutil.rmtree(directory, ignore_errors=False)
-
-
-def _refusal(launch: TaskLaunch) -> str:
-    """Why this can't be launched, or an empty text."""
-    try:
-        record_name(launch.run, launch.task)
-    except ValueError as error:
-        return str(error)
-    if not launch.command or not launch.command[0]:
-        return "the command is empty"
-    words = [
-        *launch.command,
-        launch.working_directory,
-        *(word for pair in launch.environment for word in pair),
-    ]
-    if any("\0" in word for word in words):
-        return "a NUL character in the command, the environment or the working directory"
-    return ""
-
-
-def _order(launch: TaskLaunch) -> Order:
-    return Order(
-        name=record_name(launch.run, launch.task),
-        run_name=run_name(launch.run),
-        job_id=launch.run.job_id,
-        epoch=launch.run.epoch,
-        attempt=launch.run.attempt,
-        task=launch.task,
-        command=list(launch.command),
-        environment=[list(pair) for pair in launch.environment],
-        working_directory=launch.working_directory,
-        grace_us=launch.grace_us,
-        log_bytes_max=max(launch.log_bytes_max, _LOG_BYTES_MIN),
-        lease_start_us=launch.lease_start_us,
-        lease_us=launch.lease_us,
-        cause=launch.cause,
-    )
-
-
-def _pid(record: Record) -> int:
-    return record.started.process.pid if record.started else 0
-
-
-def _ended(live: _Live, record: Record) -> TaskEnded:
-    ended = record.ended
-    assert ended is not None, "asked for an end that is not there"
-    return TaskEnded(
-        run=live.run,
-        task=live.task,
-        exit_code=ended.exit_code,
-        signal=ended.signal,
-        started_wall_us=record.started.wall_us if record.started else 0,
-        ended_wall_us=ended.wall_us,
-        launched=ended.launched,
-        detail=ended.detail,
-        cause=live.cause,
-    )
-
-
-def _unlaunched(run: RunId, task: int, cause: str, reason: str) -> TaskEnded:
-    ended = records.unlaunched(reason)
-    return TaskEnded(
-        run=run,
-        task=task,
-        exit_code=ended.exit_code,
-        ended_wall_us=ended.wall_us,
-        launched=False,
-        detail=reason,
-        cause=cause,
-    )

@@ -31,7 +31,7 @@ _libc = ctypes.PyDLL(None, use_errno=True)
 class _CloneArguments(ctypes.Structure):
     """struct clone_args of clone3(2)."""
 
-    _fields_ = [  # noqa: RUF012 - ctypes wants a plain list
+    _fields_ = [
         (name, ctypes.c_uint64)
         for name in (
             "flags",
@@ -52,9 +52,7 @@ class _CloneArguments(ctypes.Structure):
 class _TimerSpec(ctypes.Structure):
     """struct itimerspec with its two timespecs unrolled."""
 
-    _fields_ = [  # noqa: RUF012 - ctypes wants a plain list
-        (name, ctypes.c_long) for name in ("interval_s", "interval_ns", "value_s", "value_ns")
-    ]
+    _fields_ = [(name, ctypes.c_long) for name in ("interval_s", "interval_ns", "value_s", "value_ns")]
 
 
 def _checked(result: int) -> int:

@@ -12,6 +12,7 @@ take the last seconds of them, never an exit code.
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from typing import NamedTuple
 
 LOGS = "logs"
@@ -135,7 +136,7 @@ def read_output(directory: str, task: int, stream: str, offset: int, bytes_max: 
     """The first kept bytes at or after `offset`, at most `bytes_max`; none if there are none yet."""
     while True:
         kept = _kept(directory, f"{task}.{stream}")
-        dropped = sum(later.start - earlier.end for earlier, later in zip(kept, kept[1:], strict=False))
+        dropped = sum(later.start - earlier.end for earlier, later in pairwise(kept))
         dropped += kept[0].start if kept else 0
         place = next((entry for entry in kept if entry.end > offset), None)
         if place is None:

@@ -30,6 +30,7 @@ import json
 import os
 import signal
 import time
+from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple
 
 from hanse.executors.local.kernel import boottime_us, reserve
@@ -113,7 +114,7 @@ def claim(directory: int, name: str) -> int:
         _reserve(descriptor)
     except OSError:
         os.close(descriptor)
-        os.unlink(name, dir_fd=directory)  # noqa: PTH108 - relative to a descriptor
+        os.unlink(name, dir_fd=directory)
         raise
     return descriptor
 
@@ -129,8 +130,28 @@ def _reserve(descriptor: int) -> None:
 
 def append(descriptor: int, line: _Line) -> None:
     """Add a line. Not yet durable."""
-    kind = type(line).__name__.lower()
-    os.write(descriptor, json.dumps({"what": kind, **line._asdict()}).encode() + b"\n")
+    os.write(descriptor, encode_line(line))
+
+
+def encode_line(line: _Line) -> bytes:
+    """A line as JSON, by hand: in a forked process every page that is touched is copied, and json.dumps touches a
+    hundred, a tenth of what a whole supervision costs."""
+    fields = zip(line._fields, line, strict=True)
+    parts = [
+        f'"what": "{type(line).__name__.lower()}"',
+        *(f'"{name}": {_literal(value)}' for name, value in fields),
+    ]
+    return f"{{{', '.join(parts)}}}\n".encode()
+
+
+def _literal(value: object) -> str:
+    if value is True or value is False:
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
+    if isinstance(value, tuple):
+        return f"[{value[0]}, {value[1]}]"
+    return str(value)
 
 
 def append_end(descriptor: int, ended: Ended) -> None:

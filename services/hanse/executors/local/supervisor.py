@@ -59,6 +59,21 @@ def lease_of(start_us: int, lease_us: int, grace_us: int) -> Lease | None:
     return Lease(term_us=end_us - min(grace_us, lease_us // 3), kill_us=end_us)
 
 
+# Signals that wake a supervisor, and those that a terminal or a service manager sends to all it finds: whoever wants
+# a task to end stops the task.
+_WAKING = (signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2)
+_PASSED_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGXFSZ)
+
+
+def prepare_signals() -> None:
+    """What supervisors inherit from the zygote. Handlers, not SIG_IGN: exec takes them away from the task again, which
+    so starts with every signal at its default (Python had ignored SIGPIPE) and none blocked."""
+    for number in (*_WAKING, *_PASSED_BY):
+        signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 class Wakeups:
     """Signals as bytes in a pipe, so that one poll waits for everything."""
 
@@ -67,11 +82,6 @@ class Wakeups:
         os.set_blocking(self.descriptor, False)
         os.set_blocking(sink, False)
         signal.set_wakeup_fd(sink, warn_on_full_buffer=False)
-        for number in (signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
-            signal.signal(number, lambda *_: None)
-        # Whoever wants a task to end stops the task. What a terminal or a service manager sends passes by.
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
-            signal.signal(number, signal.SIG_IGN)
 
     def taken(self) -> bytes:
         """The numbers of the signals that came since the last call."""
@@ -98,7 +108,8 @@ def _write_end(record: int, ended: records.Ended) -> None:
     """Make the end durable. Space was reserved; where that was impossible, wait for it."""
     for _ in range(_RECORD_TRIES_MAX):
         try:
-            return records.append_end(record, ended)
+            records.append_end(record, ended)
+            return
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise

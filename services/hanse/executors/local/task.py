@@ -12,20 +12,9 @@ from hanse.executors.local.orders import Order
 from hanse.executors.local.processes import ProcessId, parse_stat, read_small
 
 SCRATCH = "scratch"
-# How many pids above the supervisor's are tried before the kernel may choose.
-_PID_CANDIDATES_MAX = 16
-# What Python or the supervisor ignore or catch, and what a fresh program expects at its default.
-_RESET_SIGNALS = (
-    signal.SIGPIPE,
-    signal.SIGXFSZ,
-    signal.SIGTERM,
-    signal.SIGINT,
-    signal.SIGHUP,
-    signal.SIGQUIT,
-    signal.SIGCHLD,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-)
+# The task's pid is looked for this far above its supervisor's, where the kernel has not got to yet; the first few are
+# other supervisors', forked in the same batch.
+_PID_CANDIDATES = range(64, 80)
 _FAILED = b"!"
 
 
@@ -78,8 +67,11 @@ def _read_all(descriptor: int) -> bytes:
 def _fork(containment: Containment, host_proc: int) -> int:
     """In a namespace, give the task the same pid inside and outside; where that can't be had, any pid will do."""
     if containment is Containment.PID_NAMESPACE:
-        own = int(os.readlink("self", dir_fd=host_proc))  # noqa: PTH115 - relative to a descriptor
-        for candidate in range(own + 1, own + 1 + _PID_CANDIDATES_MAX):
+        own = int(os.readlink("self", dir_fd=host_proc))
+        for candidate in range(own + _PID_CANDIDATES.start, own + _PID_CANDIDATES.stop):
+            # clone3 finds out that a pid is taken only after it has copied the process.
+            if _exists(candidate, host_proc):
+                continue
             try:
                 return kernel.fork_with_pid(candidate, 2)
             except FileExistsError:
@@ -89,6 +81,14 @@ def _fork(containment: Containment, host_proc: int) -> int:
     return os.fork()
 
 
+def _exists(pid: int, proc: int) -> bool:
+    try:
+        os.stat(str(pid), dir_fd=proc)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def _become(order: Order, supervisor: int, host_proc: int, stdout: int, stderr: int, report: int) -> NoReturn:
     """The child: become the task or say why not. Never returns into the supervisor's code."""
     try:
@@ -96,9 +96,6 @@ def _become(order: Order, supervisor: int, host_proc: int, stdout: int, stderr: 
         kernel.die_with_parent(signal.SIGKILL)
         if os.getppid() != supervisor:
             os._exit(1)
-        for number in _RESET_SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.dup2(stdout, 1)
         os.dup2(stderr, 2)
         _change_directory(order)
@@ -126,7 +123,7 @@ def _change_directory(order: Order) -> None:
 
 
 def _execute(order: Order) -> NoReturn:
-    environment = dict(order.environment)  # type: ignore[arg-type] # JSON's pairs are lists
+    environment = {name: value for name, value in order.environment}  # noqa: C416 - JSON's pairs are lists
     program = order.command[0]
     if "/" in program:
         candidates = [program]

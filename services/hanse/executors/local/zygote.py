@@ -30,7 +30,7 @@ from hanse.executors.local import kernel, records
 from hanse.executors.local.containment import Containment, best_available
 from hanse.executors.local.orders import FrameReader, Order, encode_frame
 from hanse.executors.local.processes import PROC, ProcessId, boot_id, parse_stat, read_small, send_signal
-from hanse.executors.local.supervisor import supervise
+from hanse.executors.local.supervisor import prepare_signals, supervise
 
 GATE = "launching"
 _RECEIVE_BYTES = 256 * 1024
@@ -51,6 +51,7 @@ class Seat(NamedTuple):
 def main(link_descriptor: int, containment: str) -> None:
     """Serve one daemon over the inherited socket until it closes. `containment`: a Containment, or "" for the best."""
     os.set_inheritable(link_descriptor, False)
+    prepare_signals()
     link = socket.socket(fileno=link_descriptor)
     seat = Seat(
         link=link,
@@ -61,12 +62,17 @@ def main(link_descriptor: int, containment: str) -> None:
         records=os.open(records.RECORDS, os.O_RDONLY | os.O_DIRECTORY),
         boot_id=boot_id(),
     )
-    link.sendall(encode_frame({"ready": os.getpid(), "containment": seat.containment}))
+    _say(link, {"ready": os.getpid(), "containment": seat.containment})
     # What is here now is shared with every fork; a collection would touch, and so copy, all of it.
     gc.collect()
     gc.freeze()
     gc.disable()
     _serve(seat)
+
+
+def _say(link: socket.socket, message: dict[str, Any]) -> None:
+    # SIGPIPE is at its default, for the tasks' sake.
+    link.sendall(encode_frame(message), socket.MSG_NOSIGNAL)
 
 
 def _pass_gate() -> int:
@@ -107,7 +113,7 @@ def _delegate(message: dict[str, Any], seat: Seat) -> None:
         _work(message, seat, zygote)
     _, status = os.waitpid(worker, 0)
     if status != 0:
-        seat.link.sendall(encode_frame({"batch": message["batch"], "died": status}))
+        _say(seat.link, {"batch": message["batch"], "died": status})
 
 
 def _work(message: dict[str, Any], seat: Seat, zygote: int) -> NoReturn:
@@ -117,7 +123,7 @@ def _work(message: dict[str, Any], seat: Seat, zygote: int) -> NoReturn:
         kernel.die_with_parent(signal.SIGKILL)
         if os.getppid() == zygote:
             answer = _launch([Order(*order) for order in message["orders"]], seat)
-            seat.link.sendall(encode_frame({"batch": message["batch"], **answer}))
+            _say(seat.link, {"batch": message["batch"], **answer})
             status = 0
     except BrokenPipeError:
         status = 0  # nobody is left to hear the answer

@@ -1,0 +1,170 @@
+"""A local engine on a directory of its own, and what tests wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from hanse.core.events import FoundTask, TaskEnded, TaskStarted
+from hanse.core.model.jobs import RunId
+from hanse.executors.environment import task_environment
+from hanse.executors.local.containment import Containment
+from hanse.executors.local.executor import LocalExecutor
+from hanse.executors.local.processes import all_processes, environment_of, stat_of
+from hanse.executors.port import LogChunk, TaskLaunch, TaskReport
+
+DEADLINE_S = 20.0
+SECOND_US = 1_000_000
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for something outside of this process, which nobody announces."""
+    give_up_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < give_up_s, f"waited {DEADLINE_S} s in vain until {what}"
+        await asyncio.sleep(0.005)
+
+
+def run_of(job: str, attempt: int = 1) -> RunId:
+    return RunId(job, 1, attempt)
+
+
+def launch_of(
+    job: str,
+    *command: str,
+    task: int = 0,
+    grace_us: int = 10 * SECOND_US,
+    environment: dict[str, str] | None = None,
+    **more: object,
+) -> TaskLaunch:
+    run = run_of(job)
+    complete = task_environment(
+        run=run, task=task, task_count=1, group=0, region="north", node="n1", user=environment
+    )
+    return TaskLaunch(
+        run=run, task=task, command=command, environment=complete, grace_us=grace_us, node="n1", **more
+    )  # type: ignore[arg-type]
+
+
+def alive(pid: int) -> bool:
+    stat = stat_of(pid)
+    return stat is not None and not stat.dead
+
+
+def processes_of(job: str) -> list[int]:
+    """Every living process that was started for this job, wherever it has gone."""
+    return [
+        stat.id.pid
+        for stat in all_processes()
+        if not stat.dead and environment_of(stat.id.pid).get("HANSE_JOB_ID") == job
+    ]
+
+
+class Engine:
+    """An executor with all that it reported."""
+
+    def __init__(self, directory: Path, containment: Containment | None) -> None:
+        self.directory = directory
+        self.containment = containment
+        self.executor = LocalExecutor(directory, containment)
+        self.found: tuple[FoundTask, ...] = ()
+        self.reports: list[TaskReport] = []
+        self._news = asyncio.Event()
+
+    async def recover(self) -> tuple[FoundTask, ...]:
+        self.found = await self.executor.recover(self._on_reports)
+        return self.found
+
+    def _on_reports(self, reports: Sequence[TaskReport]) -> None:
+        assert reports, "an empty batch"
+        self.reports += reports
+        self._news.set()
+
+    async def run(self, launch: TaskLaunch) -> TaskEnded:
+        await self.executor.launch([launch])
+        return await self.ended(launch.run.job_id, launch.task)
+
+    async def started(self, job: str, task: int = 0) -> TaskStarted:
+        return await self._report(TaskStarted, job, task)
+
+    async def ended(self, job: str, task: int = 0) -> TaskEnded:
+        return await self._report(TaskEnded, job, task)
+
+    def reports_of(self, kind: type, job: str, task: int = 0) -> list:  # type: ignore[type-arg]
+        return [
+            report
+            for report in self.reports
+            if isinstance(report, kind) and (report.run.job_id, report.task) == (job, task)
+        ]
+
+    async def _report(self, kind, job: str, task: int):  # type: ignore[no-untyped-def]
+        async with asyncio.timeout(DEADLINE_S):
+            while not (found := self.reports_of(kind, job, task)):
+                self._news.clear()
+                await self._news.wait()
+        return found[0]
+
+    async def stop_all(self) -> None:
+        """Nothing that a failed test left running may outlive it."""
+        begun = {(report.run, report.task) for report in self.reports if isinstance(report, TaskStarted)}
+        begun |= {(found.run, found.task) for found in self.found if found.ended is None}
+        over = {(report.run, report.task) for report in self.reports if isinstance(report, TaskEnded)}
+        for run, task in sorted(begun - over, key=str):
+            await self.executor.stop(run, 0)
+            await self.ended(run.job_id, task)
+
+    async def text(self, job: str, stream: str = "stdout", task: int = 0) -> str:
+        return b"".join([chunk.data for chunk in await self.chunks(job, stream, task)]).decode()
+
+    async def chunks(self, job: str, stream: str = "stdout", task: int = 0) -> list[LogChunk]:
+        return [chunk async for chunk in self.executor.read_log(run_of(job), task, stream, 0, False)]
+
+    def supervisor_of(self, job: str, task: int = 0) -> int:
+        from hanse.executors.local.names import record_name
+        from hanse.executors.local.records import parse_record
+
+        path = self.directory / "records" / record_name(run_of(job), task)
+        supervised = parse_record(path.read_bytes()).supervised
+        assert supervised is not None
+        return supervised.supervisor.pid
+
+
+def _modes() -> list[Containment]:
+    return list(Containment) if os.geteuid() == 0 else [Containment.PROCESS_TREE]
+
+
+@pytest.fixture(params=_modes())
+def containment(request: pytest.FixtureRequest) -> Containment:
+    return Containment(request.param)
+
+
+MakeEngine = Callable[[], Awaitable[Engine]]
+
+
+@pytest.fixture
+async def make_engine(tmp_path: Path, containment: Containment) -> AsyncIterator[MakeEngine]:
+    """Engines on one directory, one life after the other; at the end whatever still runs is stopped."""
+    engines: list[Engine] = []
+
+    async def make() -> Engine:
+        if engines:
+            await engines.pop().executor.close()
+        engine = Engine(tmp_path / "runs", containment)
+        engines.append(engine)
+        await engine.recover()
+        return engine
+
+    yield make
+    for engine in engines:
+        await engine.stop_all()
+        await engine.executor.close()
+
+
+@pytest.fixture
+async def engine(make_engine: MakeEngine) -> Engine:
+    return await make_engine()

@@ -1,0 +1,39 @@
+"""A daemon's worth of executor, to be killed: `python daemon_side.py <directory> <containment>`.
+
+Reads launches from stdin, one per line (job id and command as JSON), and prints each report as a line of JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hanse.core.events import TaskStarted
+from hanse.executors.local.containment import Containment
+from hanse.executors.local.executor import LocalExecutor
+from hanse.executors.port import TaskReport
+from tests.executors.conftest import launch_of
+
+
+def tell(reports: Sequence[TaskReport]) -> None:
+    """Print what a test may want to know."""
+    for report in reports:
+        pid = report.pid if isinstance(report, TaskStarted) else 0
+        print(json.dumps([type(report).__name__, report.run.job_id, pid]), flush=True)
+
+
+async def main(directory: Path, containment: Containment) -> None:
+    """Serve until killed."""
+    executor = LocalExecutor(directory, containment)
+    await executor.recover(tell)
+    print(json.dumps(["Ready", "", executor._launcher.pid]), flush=True)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        await executor.launch([launch_of(job, *command) for job, command in json.loads(line)])
+        print(json.dumps(["Launched", "", 0]), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), Containment(sys.argv[2])))
