@@ -18,9 +18,9 @@ from typing import NamedTuple
 import grpc
 import structlog
 
+from hanse.core import messages as m
 from hanse.core.effects import Send
 from hanse.core.events import PeerUnreachable
-from hanse.core import messages as m
 from hanse.core.model import limits
 from hanse.daemon.clock import mono_us
 from hanse.daemon.inbox import Inbox

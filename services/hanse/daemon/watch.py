@@ -22,7 +22,6 @@ from hanse.core.model.errors import HanseError
 from hanse.core.model.lifecycle import JobState
 from hanse.daemon.errors import DriverInterrupted, RequestRefused
 
-
 # A change with the sequence of its commit.
 Numbered = tuple[int, JobChange]
 
@@ -153,15 +152,19 @@ class WatchHub:
     def reset(self, ledger_id: str, sequence: int) -> None:
         """The region was (re)built from its disk, which may hold a commit that nobody was told of: watchers start
         anew, and revisions before this one are no longer kept."""
+        self.end_all("the region was rebuilt from its disk; list, then watch again")
+        self._history.clear()
+        self.ledger_id = ledger_id
+        self.sequence = self._compacted = sequence
+
+    def end_all(self, why: str = "the region is shutting down") -> None:
+        """Every stream ends with UNAVAILABLE."""
         for watcher in self._all_watchers():
-            watcher.end(DriverInterrupted("the region was rebuilt from its disk; list, then watch again"))
+            watcher.end(DriverInterrupted(why))
         self._by_job.clear()
         self._by_tenant.clear()
         self._of_all.clear()
-        self._history.clear()
         self.watchers = 0
-        self.ledger_id = ledger_id
-        self.sequence = self._compacted = sequence
 
     def publish(self, sequence: int, changes: Sequence[JobChange]) -> None:
         """Tell everybody who wants to know of a commit."""

@@ -22,7 +22,7 @@ __all__ = ["CHANNEL_OPTIONS", "SERVER_OPTIONS", "ExchangeRequest", "ExchangeResp
 JOB_SERVICE = jobs_pb2.DESCRIPTOR.services_by_name["JobService"].full_name
 REGION_SERVICE = regions_pb2.DESCRIPTOR.services_by_name["RegionService"].full_name
 PEER_SERVICE = peers_pb2.DESCRIPTOR.services_by_name["PeerService"].full_name
-_REGISTER = {
+_REGISTER: dict[str, Any] = {
     JOB_SERVICE: jobs_pb2_grpc.add_JobServiceServicer_to_server,
     REGION_SERVICE: regions_pb2_grpc.add_RegionServiceServicer_to_server,
     PEER_SERVICE: peers_pb2_grpc.add_PeerServiceServicer_to_server,

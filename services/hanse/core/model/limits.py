@@ -219,5 +219,7 @@ HTTP_TIMEOUT_S = 5.0
 HTTP_CONNECTIONS_MAX = 64
 # From SIGTERM to the end of the process: open calls get the first half.
 SHUTDOWN_TIMEOUT_S = 10.0
+# A driver that has not stepped for so long hangs: it steps at least as often as its gossip, once a second.
+STALLED_US_MAX = 30_000_000
 # Sampled jobs whose phase is remembered: at 1 % sampling, a million jobs.
 TRACED_JOBS_MAX = 10_000

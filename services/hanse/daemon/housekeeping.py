@@ -1,0 +1,75 @@
+"""What a region does now and then: look at its disk, forget old jobs, keep the anchor fresh."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from hanse.core.events import JobsForgotten, LedgerPressure
+from hanse.daemon.clock import wall_us
+from hanse.daemon.inbox import Inbox
+from hanse.daemon.metrics import Metrics
+from hanse.ledger.disk import DiskWatch
+from hanse.ledger.ledger import Ledger
+from hanse.ledger.retention import RetentionPolicy, pick
+
+log = structlog.get_logger()
+# After a full batch was picked, the next one follows this much later: forgetting must not crowd out the work.
+_NEXT_BATCH_S = 0.2
+
+
+class Housekeeping:
+    """One life's chores. `interval_s` is between two rounds."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        inbox: Inbox,
+        disk: DiskWatch,
+        retention: RetentionPolicy,
+        metrics: Metrics,
+        interval_s: float,
+    ) -> None:
+        self._ledger = ledger
+        self._inbox = inbox
+        self._disk = disk
+        self._retention = retention
+        self._metrics = metrics
+        self._interval_s = interval_s
+        self._nearly_full = False
+        self._rounds = 0
+
+    async def run(self) -> None:
+        """Round after round, for ever. Raises LedgerFailed."""
+        while True:
+            self._rounds += 1
+            await self._look_at_disk()
+            forgot = await self._forget()
+            await self._ledger.refresh_anchor()
+            await asyncio.sleep(_NEXT_BATCH_S if forgot else self._interval_s)
+
+    async def _look_at_disk(self) -> None:
+        try:
+            state = await asyncio.to_thread(self._disk.check)
+        except OSError as error:
+            # The ledger's own commits tell whether the disk is usable; here we only look ahead.
+            log.warning("disk.not_checked", error=str(error))
+            return
+        self._metrics.disk_free.set(state.free_bytes)
+        if state.nearly_full != self._nearly_full:
+            self._nearly_full = state.nearly_full
+            log.warning("disk.pressure", nearly_full=state.nearly_full, free_bytes=state.free_bytes)
+            self._inbox.put([LedgerPressure(nearly_full=state.nearly_full, cause="disk")])
+
+    async def _forget(self) -> bool:
+        """Post one batch of jobs to forget; whether there was any. One that is still waiting is picked again, and
+        forgetting a job twice is harmless."""
+        picked = await self._ledger.read(pick, self._retention, wall_us())
+        if not picked:
+            return False
+        keys = tuple((job.tenant, job.client_key) for job in picked if job.client_key)
+        event = JobsForgotten(
+            job_ids=tuple(job.job_id for job in picked), client_keys=keys, cause=f"retention:{self._rounds}"
+        )
+        return self._inbox.offer(event)

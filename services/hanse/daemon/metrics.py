@@ -1,0 +1,114 @@
+"""What a region counts, for Prometheus. Names and labels are a contract with dashboards and alerts."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from hanse.core.effects import JobChange, StatusView
+from hanse.daemon.peers import PeerLink
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000)
+
+
+class Metrics:
+    """One daemon's metrics, in a registry of its own: tests run several daemons in one process."""
+
+    def __init__(self, region: str) -> None:
+        self.registry = CollectorRegistry()
+        self._region = region
+        ProcessCollector(registry=self.registry)
+        self._rpcs = self._counter("rpcs_total", "Calls by outcome", "method", "code")
+        self._rpc_seconds = self._histogram("rpc_seconds", "Duration of unary calls", _SECONDS, "method")
+        self._steps = self._histogram("step_seconds", "Duration of Region.step", _SECONDS)
+        self._step_events = self._histogram("step_events", "Events taken into one step", _COUNTS)
+        self._commits = self._histogram("commit_seconds", "Duration of a ledger transaction", _SECONDS)
+        self._commit_steps = self._histogram("commit_steps", "Steps in one transaction", _COUNTS)
+        self._changes = self._counter("job_changes_total", "Changes of jobs by new state", "state")
+        self._refusals = self._counter("refusals_total", "Submissions refused, by code", "code")
+        self.malformed = self._counter("peer_malformed_total", "Messages of peers that broke a bound", "peer")
+        self.rebuilds = self._counter("rebuilds_total", "Times that the region was rebuilt from its disk")
+        self.disk_free = self._gauge("disk_free_bytes", "Free space on the ledger's filesystem")
+        self._jobs = self._gauge("jobs", "Jobs in memory by state", "state")
+        self._capacity = self._gauge("capacity", "Capacity by resource kind", "kind")
+        self._free = self._gauge("free", "Free capacity by resource kind", "kind")
+
+    def watch(self, gauges: dict[str, Callable[[], float]], links: Iterable[PeerLink]) -> None:
+        """Read these whenever somebody asks, rather than keep them up to date."""
+        self.registry.register(_Live(gauges, list(links)))
+
+    def stepped(self, events: int, seconds: float) -> None:
+        """As DriverMeter."""
+        self._steps.observe(seconds)
+        self._step_events.observe(events)
+
+    def committed(self, steps: int, seconds: float) -> None:
+        """As DriverMeter."""
+        self._commits.observe(seconds)
+        self._commit_steps.observe(steps)
+
+    def called(self, method: str, code: str, seconds: float | None) -> None:
+        """A call to "/package.Service/Method" has ended; streams have no duration worth comparing."""
+        self._rpcs.labels(method, code).inc()
+        if seconds is not None:
+            self._rpc_seconds.labels(method).observe(seconds)
+
+    def changed(self, changes: Sequence[JobChange]) -> None:
+        """Durable changes of jobs."""
+        for state, count in Tally(change.state.name for change in changes).items():
+            self._changes.labels(state).inc(count)
+
+    def refused(self, code: str) -> None:
+        """A submission was refused."""
+        self._refusals.labels(code).inc()
+
+    def set_status(self, status: StatusView) -> None:
+        """What only the core knows."""
+        self._jobs.clear()
+        for state, count in status.jobs_by_state:
+            self._jobs.labels(state).set(count)
+        for kind, quantity in status.capacity:
+            self._capacity.labels(kind).set(quantity)
+        free = dict(status.free)
+        for kind, _ in status.capacity:
+            self._free.labels(kind).set(free.get(kind, 0))
+
+    def text(self) -> bytes:
+        """The exposition format."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"hanse_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"hanse_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
+        return Histogram(f"hanse_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+
+class _Live(Collector):
+    """Values that are read when they are asked for."""
+
+    def __init__(self, gauges: dict[str, Callable[[], float]], links: list[PeerLink]) -> None:
+        self._gauges = gauges
+        self._links = links
+
+    def collect(self) -> Iterable[Metric]:
+        for name, read in self._gauges.items():
+            yield GaugeMetricFamily(f"hanse_{name}", name.replace("_", " "), value=read())
+        messages = CounterMetricFamily(
+            "hanse_peer_messages", "Messages to peers by outcome", labels=["peer", "outcome"]
+        )
+        queue = GaugeMetricFamily("hanse_peer_queue", "Messages that wait for a peer", labels=["peer"])
+        for link in self._links:
+            queue.add_metric([link.peer], len(link))
+            for outcome, count in sorted(link.counts.items()):
+                messages.add_metric([link.peer, outcome], count)
+        yield messages
+        yield queue

@@ -1,0 +1,256 @@
+"""The region as the rest of the daemon sees it: one life of the Region after another, over the same ledger.
+
+Theory of operation. A life begins by opening the ledger, rebuilding the Region from it, and asking the executor what
+still runs; it ends with shutdown, or when a transaction or the executor fails. Then everything in memory is thrown away
+and the next life begins from the disk: recovery is the ordinary path. Callers that waited are told that the outcome is
+unknown, and retry by their client keys. REBUILDS_MAX failures within REBUILD_WINDOW_US end the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Concatenate, ParamSpec, TypeVar
+
+import structlog
+
+from hanse.core.events import Event, ExecutorRecovered
+from hanse.core.model import limits
+from hanse.core.region import Region
+from hanse.daemon.clock import Clock, mono_us, system_now, wall_us
+from hanse.daemon.config import DaemonConfig, disk_policy, retention_policy
+from hanse.daemon.driver import Driver, Step
+from hanse.daemon.errors import DriverInterrupted, DriverOverloaded
+from hanse.daemon.housekeeping import Housekeeping
+from hanse.daemon.inbox import Inbox
+from hanse.daemon.metrics import Metrics
+from hanse.daemon.orders import Orders
+from hanse.daemon.peers import PeerLinks
+from hanse.daemon.requests import Requests
+from hanse.daemon.tracing import Tracing
+from hanse.daemon.watch import WatchHub
+from hanse.executors.errors import ExecutorError
+from hanse.executors.port import Executor, TaskReport
+from hanse.ledger.disk import DiskWatch
+from hanse.ledger.errors import FailedKind, LedgerFailed, LedgerViolated
+from hanse.ledger.ledger import Ledger
+
+log = structlog.get_logger()
+
+A = TypeVar("A")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LEDGER_FILE = "ledger.db"
+ANCHOR_FILE = "anchor"
+TASKS_DIRECTORY = "tasks"
+
+
+class Runtime:
+    """Owns inbox, ledger, executor and Region. `make_executor` is called once for each life."""
+
+    def __init__(
+        self,
+        config: DaemonConfig,
+        make_executor: Callable[[], Executor],
+        links: PeerLinks,
+        inbox: Inbox,
+        hub: WatchHub,
+        orders: Orders,
+        metrics: Metrics,
+        tracing: Tracing,
+        clock: Clock = system_now,
+    ) -> None:
+        self.config = config
+        self.name = config.region.name
+        self.hub = hub
+        self.metrics = metrics
+        self.tracing = tracing
+        self.inbox = inbox
+        self.started_wall_us = wall_us()
+        self._requests = Requests(inbox)
+        self._make_executor = make_executor
+        self._links = links
+        self._orders = orders
+        self._clock = clock
+        self._driver: Driver | None = None
+        self._ledger: Ledger | None = None
+        self._executor: Executor | None = None
+        self._stopping = False
+        self._failed_mono_us: deque[int] = deque(maxlen=limits.REBUILDS_MAX)
+        # Set while a life is under way and the executor's past is known.
+        self.alive = asyncio.Event()
+        self.dead = asyncio.Event()
+        self.dead.set()
+
+    # --- for the servers ------------------------------------------------------------------------------------------
+
+    async def ask(self, kind: type[A], make: Callable[[int], Event]) -> A:
+        """Post an event and wait for its answer. Raises DriverOverloaded, DriverInterrupted."""
+        return await self._requests.ask(kind, make)
+
+    def post(self, event: Event) -> bool:
+        """Take an event of a peer in; False if the inbox is full, or the region is not there."""
+        return self.alive.is_set() and self.inbox.offer(event)
+
+    async def read(
+        self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a query of the ledger. Raises DriverOverloaded, DriverInterrupted."""
+        ledger = self._ledger
+        if ledger is None:
+            raise DriverInterrupted("the region is being rebuilt from its disk")
+        try:
+            return await ledger.read(function, *args, **kwargs)
+        except LedgerFailed as error:
+            if error.kind is FailedKind.BUSY:
+                raise DriverOverloaded(str(error)) from error
+            raise DriverInterrupted(str(error)) from error
+
+    @property
+    def executor(self) -> Executor:
+        """The engine of the present life. Raises DriverInterrupted between two lives."""
+        if self._executor is None:
+            raise DriverInterrupted("the region is being rebuilt from its disk")
+        return self._executor
+
+    @property
+    def requests_in_flight(self) -> int:
+        """Callers that wait for the core."""
+        return len(self._requests)
+
+    @property
+    def stalled_us(self) -> int:
+        """Since the driver last stepped; 0 between two lives."""
+        return mono_us() - self._driver.stepped_mono_us if self._driver is not None else 0
+
+    # --- lives ----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """One life after another until `stop`. Raises LedgerRefused, or what failed too often."""
+        while not self._stopping:
+            try:
+                await self._live()
+            except* (LedgerFailed, LedgerViolated, ExecutorError) as failures:
+                self._note_failure(failures)
+            finally:
+                self.alive.clear()
+                self.dead.set()
+                self._requests.close("the region is being rebuilt from its disk")
+                self.inbox.clear()
+
+    def stop(self) -> None:
+        """Let the present life finish what it has taken in, and begin no other."""
+        self._stopping = True
+        self._requests.close("the region is shutting down")
+        if self._driver is not None:
+            self._driver.drain()
+
+    async def _live(self) -> None:
+        region_config = self.config.region
+        data = self.config.data_dir
+        disk = DiskWatch(data / LEDGER_FILE, disk_policy(self.config.settings))
+        ledger = await Ledger.open(data / LEDGER_FILE, region=self.name, anchor_path=data / ANCHOR_FILE)
+        executor = self._make_executor()
+        try:
+            snapshot = await ledger.load_snapshot()
+            region = Region(region_config, snapshot, self._clock(), random.Random())
+            await self._recover(executor)
+            self._driver = Driver(region, self.inbox, ledger.commit, self._release, self._clock, self.metrics)
+            self._ledger, self._executor = ledger, executor
+            self.hub.reset(snapshot.ledger_id, snapshot.write_sequence)
+            log.info(
+                "region.alive",
+                incarnation=snapshot.incarnation,
+                write_sequence=snapshot.write_sequence,
+                jobs=len(snapshot.jobs),
+                anchor=ledger.opened.anchor.name,
+            )
+            housekeeping = Housekeeping(
+                ledger,
+                self.inbox,
+                disk,
+                retention_policy(self.config.settings),
+                self.metrics,
+                self.config.settings.retention.interval_s,
+            )
+            await self._drive(self._driver, executor, housekeeping)
+        finally:
+            self._driver = self._ledger = self._executor = None
+            if ledger.failure is not None and getattr(ledger.failure, "kind", None) is FailedKind.FULL:
+                disk.release()
+            await executor.close()
+            await ledger.close()
+
+    async def _recover(self, executor: Executor) -> None:
+        """The executor's whole knowledge is the first event of a life; its news follows."""
+        reports = _Reports(self.inbox)
+        found = await executor.recover(reports.take)
+        self._orders.clear()
+        self.inbox.clear()
+        self.inbox.put([ExecutorRecovered(found=found, cause="boot")])
+        reports.pass_on()
+
+    async def _drive(self, driver: Driver, executor: Executor, housekeeping: Housekeeping) -> None:
+        async with asyncio.TaskGroup() as group:
+            chores = [
+                group.create_task(self._orders.run(executor), name="orders"),
+                group.create_task(housekeeping.run(), name="housekeeping"),
+            ]
+            self._requests.open()
+            self.dead.clear()
+            self.alive.set()
+            if self._stopping:
+                driver.drain()
+            await driver.run()
+            await self._orders.drained()
+            for chore in chores:
+                chore.cancel()
+
+    def _release(self, step: Step) -> None:
+        """Everything that a step decided, now that it is on disk. Never blocks."""
+        effects = step.effects
+        self._orders.post(effects)
+        if effects.sends:
+            self._links.send(effects.sends, step.envelopes)
+        if effects.replies:
+            self._requests.resolve(effects.replies)
+        if effects.changes:
+            self.metrics.changed(effects.changes)
+            for change in effects.changes:
+                self.tracing.job_changed(change)
+        self.hub.publish(effects.sequence, effects.changes)
+
+    def _note_failure(self, failures: BaseExceptionGroup) -> None:
+        """Begin another life, unless too many have failed in a short time."""
+        error = failures.exceptions[0]
+        now_us = mono_us()
+        log.error("region.failed", error=str(error), kind=type(error).__name__)
+        self.metrics.rebuilds.inc()
+        recent = [at for at in self._failed_mono_us if now_us - at < limits.REBUILD_WINDOW_US]
+        if len(recent) >= limits.REBUILDS_MAX:
+            raise failures
+        self._failed_mono_us.append(now_us)
+
+
+class _Reports:
+    """The sink of one life: holds back what comes before the executor's past is known."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._early: list[TaskReport] | None = []
+
+    def take(self, reports: Sequence[TaskReport]) -> None:
+        """As ReportSink."""
+        if self._early is None:
+            self._inbox.put(reports)
+        else:
+            self._early.extend(reports)
+
+    def pass_on(self) -> None:
+        """The past is in the inbox: the news may follow."""
+        early, self._early = self._early, None
+        self._inbox.put(early or ())

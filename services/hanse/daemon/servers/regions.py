@@ -1,0 +1,97 @@
+"""RegionService: how a region fares, and how it sees the league. Any region answers about any region."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hanse import __version__
+from hanse.core.effects import Done, StatusView
+from hanse.core.events import Ask, Question, SetDrain
+from hanse.daemon.errors import invalid
+from hanse.daemon.ids import JobIds
+from hanse.daemon.runtime import Runtime
+from hanse.daemon.servers.members import Members
+from hanse.wire.gen.hanse.v1 import regions_pb2, regions_pb2_grpc
+from hanse.wire.regions import encode_inventory, encode_members, encode_nodes, encode_status
+
+
+class RegionService(regions_pb2_grpc.RegionServiceServicer):
+    """`members` None: only about this region, for peers."""
+
+    def __init__(self, runtime: Runtime, ids: JobIds, members: Members | None) -> None:
+        self._runtime = runtime
+        self._ids = ids
+        self._members = members
+
+    async def GetStatus(
+        self, request: regions_pb2.GetStatusRequest, context: Any
+    ) -> regions_pb2.GetStatusResponse:
+        """How it fares."""
+        if not self._is_here(request.region):
+            return await self._elsewhere("GetStatus", request, context)  # type: ignore[no-any-return]
+        config = self._runtime.config.region
+        view = await self._runtime.ask(StatusView, self._question(Question.STATUS))
+        return encode_status(view, config.cluster_id, __version__, self._runtime.started_wall_us)
+
+    async def ListNodes(
+        self, request: regions_pb2.ListNodesRequest, context: Any
+    ) -> regions_pb2.ListNodesResponse:
+        """Its nodes."""
+        if not self._is_here(request.region):
+            return await self._elsewhere("ListNodes", request, context)  # type: ignore[no-any-return]
+        return encode_nodes(await self._runtime.ask(tuple, self._question(Question.NODES)))
+
+    async def ListMembers(
+        self, request: regions_pb2.ListMembersRequest, context: Any
+    ) -> regions_pb2.ListMembersResponse:
+        """The league as it sees it."""
+        if not self._is_here(request.region):
+            return await self._elsewhere("ListMembers", request, context)  # type: ignore[no-any-return]
+        members = await self._runtime.ask(tuple, self._question(Question.MEMBERS))
+        return encode_members(self._runtime.name, self._runtime.config.region.roster_epoch, members)
+
+    async def GetInventory(
+        self, request: regions_pb2.GetInventoryRequest, context: Any
+    ) -> regions_pb2.GetInventoryResponse:
+        """The records that it has."""
+        if not self._is_here(request.region):
+            return await self._elsewhere("GetInventory", request, context)  # type: ignore[no-any-return]
+        records = await self._runtime.ask(tuple, self._question(Question.INVENTORY))
+        return encode_inventory(self._runtime.name, records)
+
+    async def Drain(self, request: regions_pb2.DrainRequest, context: Any) -> regions_pb2.DrainResponse:
+        """No new starts or acceptances from now on; durable."""
+        if not self._is_here(request.region):
+            return await self._elsewhere("Drain", request, context)  # type: ignore[no-any-return]
+        await self._set_drain(draining=True)
+        return regions_pb2.DrainResponse(draining=True)
+
+    async def Undrain(self, request: regions_pb2.UndrainRequest, context: Any) -> regions_pb2.UndrainResponse:
+        """The end of a drain."""
+        if not self._is_here(request.region):
+            return await self._elsewhere("Undrain", request, context)  # type: ignore[no-any-return]
+        await self._set_drain(draining=False)
+        return regions_pb2.UndrainResponse(draining=False)
+
+    async def _set_drain(self, *, draining: bool) -> None:
+        cause = f"drain:{self._ids.draw(1)[0]}"
+        await self._runtime.ask(
+            Done, lambda number: SetDrain(request_id=number, draining=draining, cause=cause)
+        )
+
+    @staticmethod
+    def _question(question: Question) -> Any:
+        return lambda number: Ask(request_id=number, question=question)
+
+    def _is_here(self, region: str) -> bool:
+        if region in ("", self._runtime.name):
+            return True
+        if self._members is None or not self._members.knows(region):
+            raise invalid("region", f"no region {region!r} in the roster")
+        return False
+
+    async def _elsewhere(self, method: str, request: Any, context: Any) -> Any:
+        assert self._members is not None
+        return await self._members.call(
+            request.region, lambda stubs: getattr(stubs.regions, method), request, context
+        )
