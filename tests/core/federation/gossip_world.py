@@ -51,7 +51,7 @@ class Node:
         self.name = name
         self.body = record_of(name)
         self.membership = Membership(config_of(name, names, timings), now, random.Random(f"{seed}:{name}"))
-        self.publisher = Publisher(timings)
+        self.publisher = Publisher(timings, len(names))
         self.running = True
         self.frozen = False
         self.reading_us = 0

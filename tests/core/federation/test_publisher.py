@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hanse.core.federation.publisher import Publisher, Urgency, urgency
+from hanse.core.federation.publisher import Publisher, Urgency, share_us, urgency
 from hanse.core.model.regions import CapacityClass, QueuedShape, RegionRecord, Timings
 from hanse.core.model.resources import resources
 from hanse.core.model.time import MILLISECOND_US, SECOND_US, Now
@@ -83,6 +83,40 @@ def test_urgency(changed: RegionRecord, expected: Urgency) -> None:
 )
 def test_urgency_of_steps(before: RegionRecord, after: RegionRecord, expected: Urgency) -> None:
     assert urgency(before, after) is expected
+
+
+@pytest.mark.parametrize(
+    ("members", "shapes", "expected_ms"),
+    [(3, 0, 8), (3, 32, 95), (100, 0, 268), (100, 32, 3_198), (300, 0, 805), (300, 32, 5_000)],
+)
+def test_share(members: int, shapes: int, expected_ms: int) -> None:
+    record = body(queued_shapes=(shape(b"a"),) * shapes)
+    assert share_us(TIMINGS, members, record) // MILLISECOND_US == expected_ms
+
+
+@pytest.mark.parametrize(
+    ("members", "shapes", "expected"), [(3, 32, 240), (100, 0, 236), (100, 32, 23), (300, 32, 16)]
+)
+def test_flapping_is_bounded_by_how_often_peers_meet_and_by_the_share(
+    members: int, shapes: int, expected: int
+) -> None:
+    """Records in a minute of a region whose capacity runs out and comes free whenever somebody looks."""
+    publisher = Publisher(TIMINGS, members)
+    records: list[RegionRecord] = []
+    for millisecond in range(60_000):
+        now = at(millisecond * MILLISECOND_US)
+        gpu = len(records) % 2 * 4_000
+        if publisher.wants_body(now):
+            record = publisher.maybe_publish(now, body(gpu=gpu, queued_shapes=(shape(b"a"),) * shapes))
+            records += [record] if record else []
+    assert len(records) == expected
+
+
+def test_a_prompt_change_after_quiet_goes_out_at_once_however_large_the_federation() -> None:
+    publisher = Publisher(TIMINGS, 1_000)
+    publisher.maybe_publish(at(0), body())
+    sent = [publisher.maybe_publish(at((s + 1) * 250_000), body(gpu=s % 2 * 4_000)) for s in range(5)]
+    assert [record is not None for record in sent] == [True, True, True, True, False]
 
 
 def published() -> Publisher:
