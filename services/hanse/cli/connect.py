@@ -28,11 +28,11 @@ READ_RETRY = RetryPolicy(retry_for_s=5.0)
 WRITE_RETRY = RetryPolicy(retry_for_s=30.0)
 
 
-def client_of(ctx: typer.Context, *, home: str = "", retry: RetryPolicy = READ_RETRY) -> AsyncClient:
+def client_of(ctx: typer.Context, *, home: str = "", retry: RetryPolicy | None = None) -> AsyncClient:
     """A client for the regions asked for. Make it inside of the event loop, and close it."""
     from hanse.client import AsyncClient
 
-    return AsyncClient(addresses_of(ctx), home=home, retry=retry)
+    return AsyncClient(addresses_of(ctx), home=home, retry=retry or READ_RETRY)
 
 
 def addresses_of(ctx: typer.Context) -> list[str]:

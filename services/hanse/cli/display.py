@@ -57,7 +57,7 @@ def duration_text(seconds: float) -> str:
         return "0s"
     if seconds < 9.95:
         return f"{seconds:.1f}s"
-    whole = int(seconds)
+    whole = round(seconds)
     if whole < 120:
         return f"{whole}s"
     if whole < 2 * 3600:

@@ -105,7 +105,7 @@ def _problems(error: BaseException) -> list[tuple[str, str]]:
     """Messages, each with the field that it is about unless the message names it."""
     match error:
         case InvalidSpecError() if error.problems:
-            return [(str(problem), "") for problem in error.problems]
+            return [(str(problem), problem.field) for problem in error.problems]
         case HanseError() | CommandError():
             return [(error.message, getattr(error, "field", ""))]
         case typer.TyperException():

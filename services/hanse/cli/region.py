@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from hanse.cli.connect import READ_RETRY, WRITE_RETRY, client_of, run
+from hanse.cli.connect import WRITE_RETRY, client_of, run
 from hanse.cli.output import Printer
 from hanse.client.retry import RetryPolicy
 
@@ -92,7 +92,7 @@ def _print_draining(ctx: typer.Context, name: str, draining: bool) -> None:
 
 
 def _asked(
-    ctx: typer.Context, question: Callable[[AsyncClient], Awaitable[T]], retry: RetryPolicy = READ_RETRY
+    ctx: typer.Context, question: Callable[[AsyncClient], Awaitable[T]], retry: RetryPolicy | None = None
 ) -> T:
     async def answered() -> T:
         async with client_of(ctx, retry=retry) as client:

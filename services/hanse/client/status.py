@@ -65,7 +65,7 @@ _ERRORS_BY_REFUSAL: dict[RefusalCode, type[HanseError]] = {
 
 # What gRPC puts before and around the reason why it could not connect.
 _NOISE = re.compile(
-    r"^failed to connect to all addresses; last error: \w+: |ipv[46]:\S+: |^Failed to connect to remote host: "
+    r"failed to connect to all addresses; last error: \w+: |ipv[46]:\S+: |Failed to connect to remote host: "
 )
 
 # Not repeated: what is written is only known to be lost, not why.
