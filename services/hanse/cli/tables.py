@@ -42,12 +42,19 @@ def make_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width:
             limit = max(_FLEXIBLE_WIDTH_MIN, room)
             table.add_column(column.title, no_wrap=True, overflow="ellipsis", max_width=limit)
         else:
-            table.add_column(
-                column.title, justify=column.justify, no_wrap=True, overflow="ignore", min_width=widths[index]
-            )
+            title = _padded(column, column.title, widths[index])
+            table.add_column(title, no_wrap=True, overflow="ignore", min_width=widths[index])
     for row in rows:
-        table.add_row(*(row[index] for index in kept))
+        table.add_row(*(_padded(columns[index], row[index], widths[index]) for index in kept))
     return table
+
+
+def _padded(column: Column, cell: Cell, width: int) -> Cell:
+    """The cell at the right end of its column: rich does not justify what it may not cut."""
+    if column.justify == "left":
+        return cell
+    missing = width - cell_len(cell if isinstance(cell, str) else cell.plain)
+    return Text(" " * missing).append(cell)
 
 
 def _kept(
