@@ -26,10 +26,11 @@ _PORT_MAX = 65_535
 
 
 class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """A configuration that was found right. `data_dir` is absolute."""
+    """A configuration that was found right. Directories are absolute."""
 
     path: Path
     data_dir: Path
+    anchor_dir: Path
     settings: Settings
     region: RegionConfig
 
@@ -54,9 +55,12 @@ def make_config(path: Path, document: dict[str, Any]) -> DaemonConfig:
     problems = [Problem(str(path), key, reason) for key, reason in _contradictions(settings)]
     if problems:
         raise ConfigError(problems)
+    data_dir = (path.parent / settings.region.data_dir).resolve()
+    anchor_dir = settings.region.anchor_dir
     return DaemonConfig(
         path=path,
-        data_dir=(path.parent / settings.region.data_dir).resolve(),
+        data_dir=data_dir,
+        anchor_dir=(path.parent / anchor_dir).resolve() if anchor_dir else data_dir,
         settings=settings,
         region=_region_config(settings),
     )

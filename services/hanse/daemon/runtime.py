@@ -153,7 +153,13 @@ class Runtime:
         region_config = self.config.region
         data = self.config.data_dir
         disk = DiskWatch(data / LEDGER_FILE, disk_policy(self.config.settings))
-        ledger = await Ledger.open(data / LEDGER_FILE, region=self.name, anchor_path=data / ANCHOR_FILE)
+        if not data.exists():
+            # Perhaps a disk that is not mounted: worth a line. The anchor, if it is elsewhere, tells for certain.
+            log.warning("data_dir.created", path=str(data))
+            data.mkdir(parents=True, mode=0o700)
+        ledger = await Ledger.open(
+            data / LEDGER_FILE, region=self.name, anchor_path=self.config.anchor_dir / ANCHOR_FILE
+        )
         executor = self._make_executor()
         try:
             snapshot = await ledger.load_snapshot()

@@ -27,11 +27,13 @@ Ratio = Annotated[float, Meta(ge=0, le=1)]
 
 
 class RegionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[region]: who this is. `data_dir` is relative to the file."""
+    """[region]: who this is. Directories are relative to the file. `anchor_dir`, on another disk than `data_dir`, shows
+    a ledger that was replaced by an older copy or a new one; empty: in `data_dir`."""
 
     name: RegionName
     cluster_id: Word
     data_dir: str
+    anchor_dir: str = ""
     roster_epoch: Count = 1
     tiers: tuple[Word, ...] = ("premium", "standard", "basic")
     # Kinds of resources beyond the built-in ones, as specs may ask for them.
