@@ -1,0 +1,277 @@
+"""The driver: nothing leaves before it is on disk, everything leaves in order, and a failed disk lets nothing out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from hanse.core.effects import Effects, Reply, StatusView, SubmitOutcome, Submitted, TimelineRow
+from hanse.core.events import Ask, Event, PeerMessages, Question, Submit
+from hanse.core.messages import Envelope, Probe
+from hanse.core.model import limits
+from hanse.core.model.regions import Position
+from hanse.core.model.time import Now
+from hanse.daemon.clock import system_now
+from hanse.daemon.driver import Driver, Step
+from hanse.daemon.errors import DriverInterrupted, DriverOverloaded
+from hanse.daemon.inbox import Inbox
+from hanse.daemon.requests import Requests
+
+ROW = TimelineRow("north-1", 0, 0, "QUEUED", "SUBMITTED", "", 1, 0, "")
+ENVELOPE = Envelope(
+    cluster_id="c",
+    roster_epoch=1,
+    sender="north",
+    receiver="east",
+    sender_ledger_id="l",
+    sender_position=Position(),
+    sender_nonce=1,
+    receiver_nonce=1,
+    protocol_min=1,
+    protocol_max=1,
+)
+
+
+def ask(number: int) -> Ask:
+    return Ask(request_id=number, question=Question.STATUS)
+
+
+def submit(number: int) -> Submit:
+    return Submit(request_id=number, submissions=(), cause="")
+
+
+class FakeRegion:
+    """Writes for every Submit, answers every request; due at `deadline`."""
+
+    def __init__(self) -> None:
+        self.sequence = 0
+        self.durable = 0
+        self.deadline: int | None = None
+        self.steps: list[list[Event]] = []
+        self.stepped = asyncio.Event()
+
+    def step(self, now: Now, events: Sequence[Event]) -> Effects:
+        self.steps.append(list(events))
+        self.stepped.set()
+        self.deadline = None
+        effects = Effects()
+        for event in events:
+            if isinstance(event, Submit):
+                effects.writes.timeline.append(ROW)
+                effects.replies.append(Reply(event.request_id, SubmitOutcome((Submitted("north-1", False),))))
+            elif isinstance(event, Ask):
+                effects.replies.append(Reply(event.request_id, SubmitOutcome(())))
+        self.sequence += bool(effects.writes)
+        effects.sequence = self.sequence
+        return effects
+
+    def next_deadline(self) -> int | None:
+        return self.deadline
+
+    def envelope(self, to: str) -> Envelope:
+        return ENVELOPE
+
+    def note_durable(self, sequence: int) -> None:
+        self.durable = sequence
+
+
+class FakeDisk:
+    """A ledger whose commits end when they are let."""
+
+    def __init__(self) -> None:
+        self.commits: list[list[Effects]] = []
+        self.let = asyncio.Semaphore(0)
+        self.begun = asyncio.Event()
+        self.failure: Exception | None = None
+
+    def allow(self, commits: int) -> None:
+        for _ in range(commits):
+            self.let.release()
+
+    async def commit(self, batch: Sequence[Effects]) -> None:
+        self.commits.append(list(batch))
+        self.begun.set()
+        await self.let.acquire()
+        if self.failure is not None:
+            raise self.failure
+
+
+class Meter:
+    def stepped(self, events: int, seconds: float) -> None: ...
+    def committed(self, steps: int, seconds: float) -> None: ...
+
+
+class World:
+    def __init__(self) -> None:
+        self.region = FakeRegion()
+        self.disk = FakeDisk()
+        self.inbox = Inbox()
+        self.requests = Requests(self.inbox)
+        self.requests.open()
+        self.released: list[Step] = []
+        self.driver = Driver(self.region, self.inbox, self.disk.commit, self.release, system_now, Meter())
+
+    def release(self, step: Step) -> None:
+        assert step.effects.sequence <= self.region.durable or not step.effects.writes
+        self.released.append(step)
+        self.requests.resolve(step.effects.replies)
+
+    async def steps(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.region.steps) < count:
+                self.region.stepped.clear()
+                await self.region.stepped.wait()
+
+
+@pytest.fixture
+async def world() -> World:
+    return World()
+
+
+async def test_nothing_leaves_before_its_commit(world: World) -> None:
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        answer = group.create_task(world.requests.ask(SubmitOutcome, submit))
+        await world.disk.begun.wait()
+        assert world.released == []
+        assert not answer.done()
+        world.disk.allow(1)
+        assert (await answer).results == (Submitted("north-1", False),)
+        running.cancel()
+
+
+async def test_steps_go_on_while_the_disk_is_busy_and_share_the_next_commit(world: World) -> None:
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        answers = []
+        for number in range(4):
+            answers.append(group.create_task(world.requests.ask(SubmitOutcome, submit)))
+            await world.steps(number + 1)
+        assert [len(batch) for batch in world.disk.commits] == [1]
+        world.disk.allow(2)
+        await asyncio.gather(*answers)
+        running.cancel()
+
+    assert [len(batch) for batch in world.disk.commits] == [1, 3]
+    assert [step.effects.sequence for step in world.released] == [1, 2, 3, 4]
+
+
+async def test_effects_without_writes_wait_for_the_writes_before_them(world: World) -> None:
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        group.create_task(world.requests.ask(SubmitOutcome, submit))
+        await world.disk.begun.wait()
+        question = group.create_task(world.requests.ask(SubmitOutcome, ask))
+        await world.steps(2)
+        assert world.released == []
+        world.disk.allow(1)
+        await question
+        running.cancel()
+
+    assert [bool(step.effects.writes) for step in world.released] == [True, False]
+    assert len(world.disk.commits) == 1
+
+
+async def test_the_core_is_never_more_than_so_many_steps_ahead_of_the_disk(world: World) -> None:
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        for number in range(limits.STEPS_IN_FLIGHT_MAX):
+            group.create_task(world.requests.ask(SubmitOutcome, submit))
+            await world.steps(number + 1)
+        group.create_task(world.requests.ask(SubmitOutcome, submit))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert len(world.region.steps) == limits.STEPS_IN_FLIGHT_MAX
+        world.disk.allow(3)
+        await world.steps(limits.STEPS_IN_FLIGHT_MAX + 1)
+        running.cancel()
+
+
+async def test_a_failed_commit_releases_nothing_of_its_batch_or_of_a_later_one(world: World) -> None:
+    world.disk.failure = OSError("disk")
+
+    async def fail() -> None:
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            group.create_task(world.driver.run())
+            group.create_task(world.requests.ask(SubmitOutcome, submit))
+            await world.disk.begun.wait()
+            group.create_task(world.requests.ask(SubmitOutcome, submit))
+            await world.steps(2)
+            world.disk.allow(2)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await fail()
+
+    assert caught.group_contains(OSError, match="disk")
+    assert world.released == []
+    assert len(world.requests) == 0
+
+
+async def test_callers_of_a_failed_life_are_told_that_the_outcome_is_unknown(world: World) -> None:
+    asking = asyncio.gather(world.requests.ask(SubmitOutcome, submit), return_exceptions=True)
+    await asyncio.sleep(0)
+
+    world.requests.close("rebuilding")
+
+    (answer,) = await asking
+    assert isinstance(answer, DriverInterrupted)
+    with pytest.raises(DriverInterrupted):
+        await world.requests.ask(SubmitOutcome, submit)
+
+
+async def test_a_deadline_causes_a_step_without_events(world: World) -> None:
+    world.region.deadline = 0
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        await world.steps(1)
+        running.cancel()
+
+    assert world.region.steps == [[]]
+
+
+async def test_draining_finishes_what_was_taken_in(world: World) -> None:
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        answers = [group.create_task(world.requests.ask(SubmitOutcome, submit)) for _ in range(3)]
+        await asyncio.sleep(0)
+        world.driver.drain()
+        world.disk.allow(3)
+        await running
+
+    assert all(answer.result().results for answer in answers)
+
+
+async def test_a_full_inbox_refuses_callers_and_peers_but_never_reports() -> None:
+    inbox = Inbox(items_max=2)
+    requests = Requests(inbox)
+    requests.open()
+    peer = PeerMessages(envelope=ENVELOPE, messages=(Probe(1), Probe(2)), cause="")
+
+    assert inbox.offer(peer)
+    assert not inbox.offer(peer)
+    with pytest.raises(DriverOverloaded):
+        await requests.ask(StatusView, ask)
+    inbox.put([ask(1), ask(2)])
+
+    assert len(inbox.take()) == 3
+    assert inbox.items == 0
+
+
+async def test_an_event_larger_than_the_inbox_is_taken_by_an_empty_one() -> None:
+    inbox = Inbox(items_max=2)
+    large = PeerMessages(envelope=ENVELOPE, messages=tuple(Probe(i) for i in range(5)), cause="")
+
+    assert inbox.offer(large)
+    assert inbox.take(items_max=1) == [large]
+
+
+async def test_a_step_takes_a_bounded_number_of_items() -> None:
+    inbox = Inbox()
+    events = [PeerMessages(envelope=ENVELOPE, messages=(Probe(1),) * 4, cause=str(i)) for i in range(3)]
+    inbox.put(events)
+
+    assert inbox.take(items_max=8) == events[:2]
+    assert inbox.take(items_max=8) == events[2:]
+    assert not inbox
