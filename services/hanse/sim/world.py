@@ -148,12 +148,11 @@ class World:
         self.settings.faults = HEALED
         self.injector.heal()
         self._run_until_quiet(deadline_us)
-        quiet = self.is_quiet
-        if quiet:
+        if self.is_quiet:
             self.timeline.run(self.timeline.now_us + _AFTERGLOW_US)
-            quiet = self.is_quiet
+            self._run_until_quiet(deadline_us)  # a caller may have asked just now
         self._check_all()
-        self.record.append(Finished(self.timeline.now_us, quiet))
+        self.record.append(Finished(self.timeline.now_us, self.is_quiet))
 
     @property
     def is_quiet(self) -> bool:
