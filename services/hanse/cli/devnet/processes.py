@@ -92,7 +92,8 @@ async def _serving_or_ended(region: LocalRegion, process: ProcessId) -> None:
         raise failed.exceptions[0] from None
 
 
-async def _raise_when_ended(region: LocalRegion, process: ProcessId) -> None:
+async def wait_until_ended(process: ProcessId) -> None:
+    """Return when the process is gone, however it ended."""
     descriptor = open_process(process)
     if descriptor is not None:
         try:
@@ -100,6 +101,10 @@ async def _raise_when_ended(region: LocalRegion, process: ProcessId) -> None:
         finally:
             os.close(descriptor)
     _collect(process)
+
+
+async def _raise_when_ended(region: LocalRegion, process: ProcessId) -> None:
+    await wait_until_ended(process)
     raise CommandError(
         f"{region.name} ended while it started{log_tail(region)}", hint=f"see {short(region.log)}"
     )
