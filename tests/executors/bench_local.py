@@ -24,7 +24,12 @@ DISK = os.environ.get("HANSE_BENCH_DIR", str(Path.cwd() / "build"))
 def no_op(number: int) -> TaskLaunch:
     """A task that does nothing."""
     return TaskLaunch(
-        run=RunId(f"bench-{number}", 1, 1), task=0, command=("/bin/true",), environment=(), grace_us=0, node="n"
+        run=RunId(f"bench-{number}", 1, 1),
+        task=0,
+        command=("/bin/true",),
+        environment=(),
+        grace_us=0,
+        node="n",
     )
 
 

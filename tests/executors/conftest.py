@@ -75,6 +75,12 @@ class Engine:
         self.found: tuple[FoundTask, ...] = ()
         self.reports: list[TaskReport] = []
         self._news = asyncio.Event()
+        self.closed = False
+
+    async def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            await self.executor.close()
 
     async def recover(self) -> tuple[FoundTask, ...]:
         self.found = await self.executor.recover(self._on_reports)
@@ -153,7 +159,7 @@ async def make_engine(tmp_path: Path, containment: Containment) -> AsyncIterator
 
     async def make() -> Engine:
         if engines:
-            await engines.pop().executor.close()
+            await engines.pop().close()
         engine = Engine(tmp_path / "runs", containment)
         engines.append(engine)
         await engine.recover()
@@ -161,8 +167,9 @@ async def make_engine(tmp_path: Path, containment: Containment) -> AsyncIterator
 
     yield make
     for engine in engines:
-        await engine.stop_all()
-        await engine.executor.close()
+        if not engine.closed:
+            await engine.stop_all()
+            await engine.close()
 
 
 @pytest.fixture

@@ -18,21 +18,27 @@ from hanse.executors.port import TaskReport
 from tests.executors.conftest import launch_of
 
 
+def say(*words: object) -> None:
+    """One line of JSON."""
+    sys.stdout.write(json.dumps(words) + "\n")
+    sys.stdout.flush()
+
+
 def tell(reports: Sequence[TaskReport]) -> None:
     """Print what a test may want to know."""
     for report in reports:
         pid = report.pid if isinstance(report, TaskStarted) else 0
-        print(json.dumps([type(report).__name__, report.run.job_id, pid]), flush=True)
+        say(type(report).__name__, report.run.job_id, pid)
 
 
 async def main(directory: Path, containment: Containment) -> None:
     """Serve until killed."""
     executor = LocalExecutor(directory, containment)
     await executor.recover(tell)
-    print(json.dumps(["Ready", "", executor._launcher.pid]), flush=True)
+    say("Ready", "", executor._launcher.pid)
     while line := await asyncio.to_thread(sys.stdin.readline):
         await executor.launch([launch_of(job, *command) for job, command in json.loads(line)])
-        print(json.dumps(["Launched", "", 0]), flush=True)
+        say("Launched", "", 0)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from hanse.executors.local import records
 from hanse.executors.local.containment import Containment
 from hanse.executors.local.executor import LocalExecutor
 from hanse.executors.local.names import record_name
+from hanse.executors.local.processes import all_processes
 from tests.executors.conftest import (
     DEADLINE_S,
     SECOND_US,
@@ -77,7 +78,9 @@ class DaemonSide:
         transport.close()
 
 
-async def test_tasks_survive_kill_9_of_the_daemon(make_engine: MakeEngine, tmp_path: Path, containment) -> None:
+async def test_tasks_survive_kill_9_of_the_daemon(
+    make_engine: MakeEngine, tmp_path: Path, containment
+) -> None:
     directory = tmp_path / "runs"
     daemon = await DaemonSide.start(directory, containment)
     await daemon.heard("Ready")
@@ -113,7 +116,9 @@ async def test_ended_tasks_are_found_until_they_are_reaped(make_engine: MakeEngi
     assert (await make_engine()).found == ()
 
 
-async def test_a_task_is_started_once_however_often_it_is_launched(make_engine: MakeEngine, tmp_path: Path) -> None:
+async def test_a_task_is_started_once_however_often_it_is_launched(
+    make_engine: MakeEngine, tmp_path: Path
+) -> None:
     witness = tmp_path / "witness"
     launch = launch_of("a", "sh", "-c", f"echo started >> {witness}; sleep 600")
     engine = await make_engine()
@@ -141,13 +146,17 @@ async def test_launches_go_on_after_kill_9_of_the_launcher(engine: Engine) -> No
     assert alive(started.pid)
 
 
-async def test_a_launcher_killed_amid_launches_loses_none_and_doubles_none(engine: Engine, tmp_path: Path) -> None:
+async def test_a_launcher_killed_amid_launches_loses_none_and_doubles_none(
+    engine: Engine, tmp_path: Path
+) -> None:
     count = 64
     witness = tmp_path / "witness"
     launches = [launch_of("a", "sh", "-c", f"echo {task} >> {witness}", task=task) for task in range(count)]
     await engine.executor.launch(launches)
     for seen in (1, 8, 24):
-        await until(lambda seen=seen: len(list((engine.directory / "records").iterdir())) >= seen, "some began")
+        await until(
+            lambda seen=seen: len(list((engine.directory / "records").iterdir())) >= seen, "some began"
+        )
         if pid := engine.executor._launcher.pid:
             os.kill(pid, signal.SIGKILL)
     ends = [await engine.ended("a", task) for task in range(count)]
@@ -190,24 +199,20 @@ async def test_supervisors_killed_while_nobody_looks_are_found_and_their_tasks_d
         await until(lambda job=job: len(processes_of(job)) >= 2, "it runs")
         await engine.started(job)
     supervisors = [engine.supervisor_of(job) for job in jobs]
-    await engine.executor.close()
+    await engine.close()
     for supervisor in supervisors:
         os.kill(supervisor, signal.SIGKILL)
-    again = Engine(engine.directory, engine.containment)
-    await again.recover()
+    again = await make_engine()
     for found in again.found:
         ended = found.ended or await again.ended(found.run.job_id)
         assert (ended.exit_code, ended.detail) == (137, "supervisor lost")
         assert processes_of(found.run.job_id) == []
     assert len(again.found) == len(jobs)
-    await again.executor.close()
-    os.rmdir(engine.directory / "control")
-    os.mkdir(engine.directory / "control")
 
 
 async def test_what_another_boot_left_is_dead(make_engine: MakeEngine) -> None:
     engine = await make_engine()
-    await engine.executor.close()
+    await engine.close()
     directory = os.open(engine.directory / "records", os.O_RDONLY)
     record = records.claim(directory, record_name(run_of("a"), 0))
     # The pid of a process that lives, but is another one.
@@ -218,12 +223,14 @@ async def test_what_another_boot_left_is_dead(make_engine: MakeEngine) -> None:
     os.write(record, b'{"what": "ended", "exit_co')
     os.close(record)
     os.close(directory)
-    again = Engine(engine.directory, engine.containment)
-    (found,) = await again.recover()
+    (found,) = (await make_engine()).found
     assert found.ended is not None
-    assert (found.ended.exit_code, found.ended.detail, found.ended.cause) == (137, "the machine was restarted", "c9")
+    assert (found.ended.exit_code, found.ended.detail, found.ended.cause) == (
+        137,
+        "the machine was restarted",
+        "c9",
+    )
     assert found.ended.started_wall_us == 77
-    await again.executor.close()
 
 
 async def test_a_claim_that_nobody_followed_up_was_never_started(make_engine: MakeEngine) -> None:
@@ -243,36 +250,38 @@ async def test_a_directory_belongs_to_one_daemon(engine: Engine) -> None:
 
 async def test_a_burst_leaves_no_process_no_descriptor_and_no_zombie_behind(engine: Engine) -> None:
     await engine.run(launch_of("first", "true"))
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     count = 200
     await engine.executor.launch([launch_of("a", "sh", "-c", "exit 9", task=task) for task in range(count)])
     ends = [await engine.ended("a", task) for task in range(count)]
     assert {end.exit_code for end in ends} == {9}
     assert len(engine.reports_of(TaskEnded, "a", 7)) == 1
     await engine.executor.reap([run_of("a"), run_of("first")])
-    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
     assert list((engine.directory / "records").iterdir()) == []
     assert processes_of("a") == []
     launcher = engine.executor._launcher.pid
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    assert list(map(int, children)) == [launcher]
-    assert Path(f"/proc/{launcher}/task/{launcher}/children").read_text() == ""
-    # Supervisors exit a moment after their news; theirs are the only sessions in this directory.
-    await until(lambda: _supervisors_of(engine.directory) == [], "the last supervisor is gone")
+    assert children_of(os.getpid()) == [launcher]
+    assert children_of(launcher) == []
+    await until(lambda: _at_home_in(engine.directory) == [launcher], "the last supervisor is gone")
 
 
-def _supervisors_of(directory: Path) -> list[str]:
-    found = []
-    for name in os.listdir("/proc"):
-        try:
-            if name.isdigit() and os.readlink(f"/proc/{name}/cwd") == str(directory):
-                command = Path(f"/proc/{name}/stat").read_text()
-                if f"({Path(sys.executable).name})" in command and "zygote" not in command:
-                    found.append(name)
-        except OSError:
-            continue
-    return [pid for pid in found if Path(f"/proc/{pid}").exists() and not _is_launcher(directory, pid)]
+def open_descriptors() -> list[str]:
+    return sorted(path.name for path in Path("/proc/self/fd").iterdir())
 
 
-def _is_launcher(directory: Path, pid: str) -> bool:
-    return (directory / "launching").read_text().split()[0] == pid
+def children_of(pid: int) -> list[int]:
+    """Zombies included."""
+    return [stat.id.pid for stat in all_processes() if stat.parent == pid]
+
+
+def _at_home_in(directory: Path) -> list[int]:
+    """Processes with this working directory: the launcher and its supervisors."""
+    return [stat.id.pid for stat in all_processes() if _working_directory(stat.id.pid) == str(directory)]
+
+
+def _working_directory(pid: int) -> str:
+    try:
+        return str(Path(f"/proc/{pid}/cwd").readlink())
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return ""

@@ -61,7 +61,9 @@ class _Live(msgspec.Struct, kw_only=True):
     task: int
     name: str
     cause: str = ""
-    order: Order | None = None
+    # Given to the launcher, which has not answered yet; then its claim's end means nothing by itself.
+    in_flight: bool = False
+    closed_in_flight: bool = False
     launches: int = 0
     supervisor: ProcessId | None = None
     started: bool = False
@@ -201,7 +203,7 @@ class LocalExecutor:
             return None
         self._recorded.setdefault(launch.run, set()).add(launch.task)
         self._live[order.name] = _Live(
-            run=launch.run, task=launch.task, name=order.name, cause=launch.cause, order=order, launches=1
+            run=launch.run, task=launch.task, name=order.name, cause=launch.cause, in_flight=True, launches=1
         )
         return order
 
@@ -209,7 +211,9 @@ class LocalExecutor:
         for order in orders:
             live = self._live.get(order.name)
             if live is not None:
-                live.order = None
+                live.in_flight = False
+                if live.closed_in_flight:
+                    self._note(order.name, closed=True)
         self._fail({name: str(reason) for name, reason in answer["refused"].items()})
         for name in answer["existing"]:
             self._note(name, closed=self._unheld(name))
@@ -219,6 +223,7 @@ class LocalExecutor:
         again = [order for order in orders if order.name in self._live and self._never_started(order.name)]
         for order in again:
             self._live[order.name].launches += 1
+            self._live[order.name].closed_in_flight = False
         worn = [order for order in again if self._live[order.name].launches > _LAUNCHES_MAX]
         self._fail({order.name: "its launcher died each time that it was launched" for order in worn})
         self._launcher.submit([order for order in again if order not in worn])
@@ -230,6 +235,7 @@ class LocalExecutor:
         except FileNotFoundError:
             return True
         if lock is None:
+            self._live[name].in_flight = False
             return False
         try:
             record = self._read(name)
@@ -238,6 +244,7 @@ class LocalExecutor:
                 return True
         finally:
             os.close(lock)
+        self._live[name].in_flight = False
         self._note(name, closed=True)
         return False
 
@@ -291,12 +298,20 @@ class LocalExecutor:
             if live is not None and record is not None:
                 reports += self._news(live, record)
                 if closed and record.ended is None:
-                    self._undertaker.take(name)
+                    self._on_lost(live, record)
         if self._changed:
             self._turn_due = True
             asyncio.get_running_loop().call_soon(self._take_turn)
         if reports:
             self._sink(reports)
+
+    def _on_lost(self, live: _Live, record: Record) -> None:
+        """The record's last holder is gone, and it has no end."""
+        if live.in_flight and record.supervised is None:
+            # It was the launcher's worker. What comes of the launch is known when the launcher answers, or the next.
+            live.closed_in_flight = True
+        else:
+            self._undertaker.take(live.name)
 
     def _news(self, live: _Live, record: Record) -> Iterable[TaskReport]:
         """What of this record was not yet reported."""
@@ -318,7 +333,9 @@ class LocalExecutor:
         """SIGTERM to every process of the run, SIGKILL after `grace_us`. Again: the shorter grace wins."""
         for live in self._living(run):
             try:
-                self._write_control(f"{live.name}.stop", {"grace_us": grace_us})
+                told = self._read_control(f"{live.name}.stop")
+                shortest_us = min(grace_us, told.get("grace_us", grace_us))
+                self._write_control(f"{live.name}.stop", {"grace_us": shortest_us})
                 number = signal.SIGUSR1
             except OSError:
                 # A full disk must not keep a task alive: this one says "stop" by itself, with the launch's grace.
@@ -329,9 +346,17 @@ class LocalExecutor:
         """Let the tasks of a run live until `lease_start_us + lease_us` (CLOCK_BOOTTIME) instead of until an earlier
         end. OSError if it can't be told: then the earlier end stands."""
         for live in self._living(run):
-            told = {"start_us": lease_start_us, "lease_us": lease_us}
-            self._write_control(f"{live.name}.lease", told)
+            told = self._read_control(f"{live.name}.lease")
+            if told.get("start_us", 0) + told.get("lease_us", 0) < lease_start_us + lease_us:
+                self._write_control(f"{live.name}.lease", {"start_us": lease_start_us, "lease_us": lease_us})
             self._signal(live, signal.SIGUSR1)
+
+    def _read_control(self, name: str) -> dict[str, int]:
+        """What was told before: the supervisor may not have read it yet, so it must not be lost."""
+        try:
+            return msgspec.json.decode((self._directory / CONTROL / name).read_bytes(), type=dict[str, int])
+        except FileNotFoundError:
+            return {}
 
     def _living(self, run: RunId) -> list[_Live]:
         names = [record_name(run, task) for task in self._recorded.get(run, ())]

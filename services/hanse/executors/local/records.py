@@ -218,8 +218,11 @@ def try_lock(directory: int, name: str) -> int | None:
 
 def end_for(directory: int, name: str, ended: Ended) -> None:
     """Write the end in place of a supervisor that is dead; the caller holds the lock."""
+    text = read_small(name, directory)
     descriptor = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, dir_fd=directory)
     try:
+        if text and not text.endswith(b"\n"):
+            os.write(descriptor, b"\n")  # a torn line stays alone
         append_end(descriptor, ended)
     finally:
         os.close(descriptor)

@@ -1,0 +1,85 @@
+"""The engine without processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from hanse.core.events import TaskEnded, TaskStarted
+from hanse.executors.port import Executor, TaskReport
+from hanse.executors.simulated import DURATION_VARIABLE, SimulatedExecutor
+from tests.executors.conftest import DEADLINE_S, launch_of, run_of
+
+
+class Heard:
+    """The batches of an engine."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[TaskReport]] = []
+        self._news = asyncio.Event()
+
+    def __call__(self, reports: Sequence[TaskReport]) -> None:
+        self.batches.append(list(reports))
+        self._news.set()
+
+    @property
+    def ends(self) -> list[TaskEnded]:
+        return [report for batch in self.batches for report in batch if isinstance(report, TaskEnded)]
+
+    async def ended(self, count: int) -> list[TaskEnded]:
+        async with asyncio.timeout(DEADLINE_S):
+            while len(self.ends) < count:
+                self._news.clear()
+                await self._news.wait()
+        return self.ends
+
+
+async def make(duration_s: float = 0.0) -> tuple[Executor, Heard]:
+    heard = Heard()
+    engine = SimulatedExecutor(duration_s)
+    assert await engine.recover(heard) == ()
+    return engine, heard
+
+
+async def test_what_starts_together_is_reported_together() -> None:
+    engine, heard = await make()
+    await engine.launch([launch_of(f"j{number}", "true") for number in range(500)])
+    ends = await heard.ended(500)
+    assert len(heard.batches) == 2
+    assert {type(report) for report in heard.batches[0]} == {TaskStarted}
+    assert {end.exit_code for end in ends} == {0}
+    await engine.close()
+
+
+async def test_tasks_last_as_long_as_they_say() -> None:
+    engine, heard = await make(duration_s=3600)
+    durations = {"long": "0.05", "short": "0.02"}
+    await engine.launch(
+        [launch_of(job, "x", environment={DURATION_VARIABLE: value}) for job, value in durations.items()]
+    )
+    await engine.launch([launch_of("forever", "x")])
+    assert [end.run.job_id for end in await heard.ended(2)] == ["short", "long"]
+    long = next(end for end in heard.ends if end.run.job_id == "long")
+    assert long.ended_wall_us - long.started_wall_us >= 40_000
+    await engine.close()
+
+
+async def test_a_stopped_task_ends_once() -> None:
+    engine, heard = await make(duration_s=0.05)
+    await engine.launch([launch_of("a", "x"), launch_of("a", "x", task=1), launch_of("b", "x")])
+    await engine.launch([launch_of("a", "x")])
+    await engine.stop(run_of("a"), 0)
+    await engine.stop(run_of("a"), 0)
+    ends = await heard.ended(3)
+    assert [(end.run.job_id, end.task, end.exit_code, end.signal) for end in ends] == [
+        ("a", 0, 143, 15),
+        ("a", 1, 143, 15),
+        ("b", 0, 0, 0),
+    ]
+    await engine.reap([run_of("a")])
+    await engine.close()
+
+
+async def test_it_keeps_no_logs() -> None:
+    engine, _ = await make()
+    assert [chunk async for chunk in engine.read_log(run_of("a"), 0, "stdout", 0, follow=True)] == []
