@@ -300,6 +300,11 @@ class Books:
         """A small durable fact."""
         self._writes.meta.append((name, value))
 
+    @property
+    def changed(self) -> bool:
+        """Whether any job changed in this step so far."""
+        return bool(self._owed)
+
     def owed(self) -> list[Job]:
         """Jobs that changed in this step so far."""
         return [self.jobs[job_id] for job_id in self._owed if job_id in self.jobs]

@@ -103,7 +103,7 @@ class Region:
         self.sessions.durable_sequence = snapshot.write_sequence
         self.membership = Membership(config, now, randomness)
         self.inventory = self.membership.inventory
-        self.publisher = Publisher(timings)
+        self.publisher = Publisher(timings, len(config.members))
         self.giver = Giver(config.name, snapshot.ledger_id, self.books, self.local, timings, now)
         self.router = Router(config, self.inventory, randomness, self._connected, self._in_flight)
         self.offers = Offers(config, self.local, self.giver, self.router)
@@ -113,6 +113,8 @@ class Region:
         self.tracking = Tracking(config.name, self.books, self.giver, timings, now)
         self.admission = Admission(config, self.books, self.local, self.router)
         self.answers = Answers(self)
+        # Whether something that the record tells changed without a write.
+        self._standing_changed = True
         self.draining = snapshot.meta.get("draining") == "1"
         self.disk_nearly_full = False
         self.peers = tuple(member.name for member in config.members if member.name != config.name)
@@ -343,7 +345,8 @@ class Region:
         self.giver.flush(out)
 
     def _publish(self, now: Now) -> None:
-        if self.publisher.wants_body(now):
+        if self.publisher.wants_body(now, self.books.changed or self._standing_changed):
+            self._standing_changed = False
             record = self.publisher.maybe_publish(now, self._record(now))
             if record is not None:
                 self.inventory.publish(record, now)
@@ -389,6 +392,7 @@ class Region:
 
     def _open_or_close(self) -> None:
         """Whether callers and peers may bring new work, from everything that could forbid it."""
+        self._standing_changed = True
         self.local.draining = self.draining
         if self.draining:
             self.target.closed = _DRAINING
