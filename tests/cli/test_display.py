@@ -47,6 +47,11 @@ def test_amounts_are_in_the_unit_that_people_count_in(kind: str, amount: int, te
     assert amount_text(kind, amount) == text
 
 
+def test_memory_in_use_has_the_unit_of_the_capacity() -> None:
+    assert used_text("memory", 64 << 30, 64 << 30).plain == "0/64 GiB"
+    assert used_text("memory", 48 << 30, 64 << 30).plain == "16/64 GiB"
+
+
 def test_use_is_coloured_by_how_full_it_is() -> None:
     assert [used_text("cpu", free, 8000).style for free in (8000, 4000, 1000, 0)] == [
         "",

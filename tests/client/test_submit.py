@@ -142,6 +142,18 @@ async def test_refusals_are_one_by_one_and_typed(client: AsyncClient, league: Le
         b.raise_for_refusal()
 
 
+async def test_a_refused_job_is_counted_within_all_not_within_its_batch(
+    client: AsyncClient, league: League
+) -> None:
+    league.refusals["bad"] = [
+        Refusal(code=RefusalCode.REFUSAL_CODE_INVALID, field="jobs[0].spec.tier", message="no tier")
+    ]
+    outcomes = await client.submit_many([spec("a"), spec("b"), spec("bad")], batch_jobs=1)
+    error = outcomes[2].error
+    assert isinstance(error, InvalidSpecError)
+    assert error.field == "jobs[2].spec.tier"
+
+
 async def test_only_what_was_refused_for_now_is_sent_again(client: AsyncClient, league: League) -> None:
     full = Refusal(code=RefusalCode.REFUSAL_CODE_EXHAUSTED, message="full", retry_after_ms=5)
     league.refusals["b"] = [full, full]

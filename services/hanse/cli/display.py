@@ -52,7 +52,7 @@ def seconds_of(timestamp: Timestamp) -> float:
 
 
 def duration_text(seconds: float) -> str:
-    """ "0.4s", "12s", "3m20s", "5h07m", "12d": two units at most, as wide as five or six characters."""
+    """As "0.4s", "12s", "3m20s", "5h07m", "12d": two units at most, as wide as five or six characters."""
     if seconds < 0:
         return "0s"
     if seconds < 9.95:
@@ -92,26 +92,30 @@ def amount_text(kind: str, amount: int) -> str:
 
 
 def bytes_text(amount: int) -> str:
-    """ "64 GiB", "1.5 GiB"."""
-    value = float(amount)
-    for unit in _BINARY_UNITS:
-        if abs(value) < 1024 or unit == _BINARY_UNITS[-1]:
-            return f"{value:.4g} {unit}"
-        value /= 1024
-    raise AssertionError("the last unit takes every amount")
+    """As "64 GiB", "1.5 GiB"."""
+    power = _binary_power(amount)
+    return f"{amount / 1024**power:.4g} {_BINARY_UNITS[power]}"
+
+
+def _binary_power(amount: int) -> int:
+    """Index of the largest unit of which the amount has at least one."""
+    return min(max(0, (abs(amount).bit_length() - 1) // 10), len(_BINARY_UNITS) - 1)
 
 
 def amounts_text(amounts: Mapping[str, int]) -> str:
-    """ "cpu 4, gpu 1, memory 8 GiB"."""
+    """As "cpu 4, gpu 1, memory 8 GiB"."""
     return ", ".join(f"{kind} {amount_text(kind, amounts[kind])}" for kind in sorted(amounts)) or NONE
 
 
 def used_text(kind: str, free: int, capacity: int) -> Text:
-    """ "3/8" in use, coloured by how full it is."""
+    """As "3/8" in use, coloured by how full it is."""
     used = capacity - free
     share = used / capacity if capacity else 0.0
     style = "green" if share < 0.75 else "yellow" if share < 1 else "red"
-    return Text(f"{amount_text(kind, used)}/{amount_text(kind, capacity)}", style=style if used else "")
+    used_amount = amount_text(kind, used)
+    if kind.split("/", 1)[0] == "memory":
+        used_amount = f"{used / 1024 ** _binary_power(capacity):.3g}"
+    return Text(f"{used_amount}/{amount_text(kind, capacity)}", style=style if used else "")
 
 
 def bar_text(free: int, capacity: int, width: int = 20) -> Text:

@@ -14,6 +14,7 @@ from hanse.cli.settings import Output
 from hanse.client.errors import (
     ExhaustedError,
     HanseError,
+    InvalidArgumentError,
     InvalidSpecError,
     KeyConflictError,
     NeverFitsError,
@@ -49,6 +50,7 @@ _HINTS: tuple[tuple[type[HanseError], str], ...] = (
     (NeverFitsError, "see what there is with `hanse federation inventory`"),
     (InvalidSpecError, "correct the spec; proto/hanse/v1/jobs.proto documents every field"),
     (NotFoundError, "list what there is with `hanse job list` or `hanse federation members`"),
+    (InvalidArgumentError, "list what there is with `hanse job list` or `hanse federation members`"),
     (UnauthorisedError, "check your credentials for this federation"),
     (WaitTimeoutError, "the jobs go on: follow them with `hanse job watch`, or ask `hanse job explain`"),
     (SubmitIncompleteError, "repeat the command with --client-key and --home as listed"),

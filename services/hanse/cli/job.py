@@ -150,7 +150,7 @@ def explain(ctx: typer.Context, job_id: JobArgument) -> None:
     if printer.is_table:
         from hanse.cli.job_views import explanation_tree
 
-        printer.show(explanation_tree(explanation))
+        printer.show_wrapped(explanation_tree(explanation))
     else:
         from hanse.client import to_plain
 

@@ -28,6 +28,7 @@ from hanse.client.messages import (
     ExplainJobResponse,
     Job,
     JobSpec,
+    JobState,
     Reason,
     RegionExplanation,
     TaskGroup,
@@ -51,7 +52,7 @@ _JOB_COLUMNS = (
 
 
 def jobs_table(jobs: Sequence[Job], width: int) -> RenderableType:
-    """One line per job. WHY is the reason of its state, as far as that is not plain from the state."""
+    """One line per job."""
     if not jobs:
         return Text("no jobs match", style="bright_black")
     now_s = time.time()
@@ -64,7 +65,7 @@ def jobs_table(jobs: Sequence[Job], width: int) -> RenderableType:
             _region(job),
             age_text(job.submitted_at, now_s),
             _ran(job, now_s),
-            reason_text(job.reason),
+            why_text(job.state, job.reason),
         )
         for job in jobs
     ]
@@ -125,7 +126,7 @@ def _facts(job: Job) -> Table:
         ("name", spec.name),
         ("tenant", spec.tenant),
         ("state", state_text(state_name(job.state))),
-        ("why", reason_text(job.reason)),
+        ("why", why_text(job.state, job.reason)),
         ("region", _where(job)),
         ("nodes", ", ".join(dict.fromkeys(job.nodes))),
         ("tier", f"{spec.tier or 'standard'}, priority {spec.priority}"),
@@ -241,6 +242,11 @@ def reason_text(reason: Reason) -> Text:
     if reason.detail:
         text.append(f"  {' '.join(reason.detail.split())}", style="bright_black")
     return text
+
+
+def why_text(state: JobState, reason: Reason) -> Text:
+    """The reason of a state, as far as it is not plain from the state."""
+    return Text() if reason.code == state_name(state) and not reason.detail else reason_text(reason)
 
 
 def _region(job: Job) -> str:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from hanse.cli.display import STATE_ORDER, clock_text, duration_text, seconds_of, state_text
 from hanse.cli.exits import ExitCode
-from hanse.cli.job_views import reason_text
+from hanse.cli.job_views import why_text
 from hanse.cli.output import Printer
 from hanse.cli.tables import Column, make_table
 from hanse.client import AsyncClient, WaitTimeoutError, to_plain
@@ -91,7 +91,7 @@ class Board:
                 state_text(state_name(row.change.state)),
                 row.change.region,
                 "" if is_final(row.change.state) else duration_text(now_s - row.since_s),
-                reason_text(row.change.reason),
+                why_text(row.change.state, row.change.reason),
             )
             for row in rows
         ]
@@ -198,7 +198,9 @@ def _print_change(printer: Printer, change: JobChange) -> None:
     )
     state = state_text(state_name(change.state))
     state.pad_right(max(0, 12 - len(state)))
-    line.append_text(state).append(f"  {change.region:<8}  ").append_text(reason_text(change.reason))
+    line.append_text(state).append(f"  {change.region:<8}  ").append_text(
+        why_text(change.state, change.reason)
+    )
     line.rstrip()
     printer.show(line)
 

@@ -66,6 +66,10 @@ class Printer:
         for renderable in renderables:
             self.console.print(renderable, soft_wrap=True)
 
+    def show_wrapped(self, renderable: RenderableType) -> None:
+        """Print for people, prose rather than ids: lines are broken between words."""
+        self.console.print(renderable)
+
     def document(self, document: Any) -> None:
         """Print one result for programs."""
         if self._form is Output.YAML:

@@ -99,7 +99,7 @@ def is_final(state: JobState) -> bool:
 
 
 def state_name(state: JobState) -> str:
-    """ "RUNNING" for JOB_STATE_RUNNING. A state that this client does not know yet is named by its number."""
+    """As "RUNNING" for JOB_STATE_RUNNING. A state that this client does not know yet is named by its number."""
     if state not in JobState.values():
         return f"STATE_{int(state)}"
     return JobState.Name(state).removeprefix(_STATE_PREFIX)

@@ -253,7 +253,7 @@ class _Reader:
 
 
 def field_path(path: Path) -> str:
-    """ "groups[0].program.env[HOME]" style, as regions name fields."""
+    """As "groups[0].program.env[HOME]": the way regions name fields."""
     text = ""
     for part in path:
         if isinstance(part, int | MapKey):

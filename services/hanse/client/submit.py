@@ -9,6 +9,7 @@ the home is fixed before the first try and stays; only `force_home` changes it, 
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,6 +40,8 @@ from hanse.client.messages import Durability, JobSpec
 from hanse.client.retry import Attempts
 from hanse.client.status import RETRIABLE, refusal_error
 from hanse.wire.gen.hanse.v1 import jobs_pb2, regions_pb2
+
+_BATCH_INDEX = re.compile(r"^jobs\[\d+\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +244,8 @@ def _outcome(entry: _Entry, home: str, result: jobs_pb2.SubmitResult) -> Submitt
                 existed=result.job.existed,
             )
         case "refusal":
+            # The region counts within the batch; the caller within all that was submitted.
+            result.refusal.field = _BATCH_INDEX.sub(f"jobs[{entry.index}]", result.refusal.field)
             return Submitted(client_key=key, home=home, error=refusal_error(result.refusal))
         case _:
             raise ServerError(f"neither a job nor a refusal for {key!r} from {home!r}")
