@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import structlog
 from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # ships no stubs
 
 from hanse.core.model import limits
@@ -25,6 +26,7 @@ DETAILS_KEY = "grpc-status-details-bin"
 _OURS = "/hanse.v1."
 
 Context = grpc.aio.ServicerContext[Any, Any]
+Parse = Callable[[bytes], Any]
 
 
 class Guard(grpc.aio.ServerInterceptor):
@@ -48,20 +50,17 @@ class Guard(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or not method.startswith(_OURS):
             return handler
+        # Requests are parsed here rather than by gRPC, which answers UNKNOWN to bytes that are no request.
         if handler.response_streaming:
+            streaming = self._streaming(method, handler.request_deserializer, handler.unary_stream)
             return grpc.unary_stream_rpc_method_handler(
-                self._streaming(method, handler.unary_stream),
-                handler.request_deserializer,
-                handler.response_serializer,
+                streaming, response_serializer=handler.response_serializer
             )
-        return grpc.unary_unary_rpc_method_handler(
-            self._unary(method, handler.unary_unary),
-            handler.request_deserializer,
-            handler.response_serializer,
-        )
+        unary = self._unary(method, handler.request_deserializer, handler.unary_unary)
+        return grpc.unary_unary_rpc_method_handler(unary, response_serializer=handler.response_serializer)
 
-    def _unary(self, method: str, behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def call(request: Any, context: Context) -> Any:
+    def _unary(self, method: str, parse: Parse, behaviour: Callable[..., Awaitable[Any]]) -> Any:
+        async def call(request: bytes, context: Context) -> Any:
             begin_s = time.perf_counter()
             code = grpc.StatusCode.OK
             self.calls += 1
@@ -70,7 +69,7 @@ class Guard(grpc.aio.ServerInterceptor):
                     raise _too_many_calls(self._calls_max)
                 async with asyncio.timeout(_allowed_s(context)):
                     with self._tracing.call(method[1:], _metadata(context)):
-                        return await behaviour(request, context)
+                        return await behaviour(parse(request), context)
             except Exception as error:  # noqa: BLE001 - every error of a call ends as its status
                 code, message, details = described(error, method)
                 await context.abort(code, message, details)
@@ -80,13 +79,11 @@ class Guard(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _streaming(
-        self, method: str, behaviour: Callable[..., AsyncIterator[Any]]
-    ) -> Callable[..., AsyncIterator[Any]]:
-        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+    def _streaming(self, method: str, parse: Parse, behaviour: Callable[..., AsyncIterator[Any]]) -> Any:
+        async def call(request: bytes, context: Context) -> AsyncIterator[Any]:
             code = grpc.StatusCode.OK
             try:
-                async for response in behaviour(request, context):
+                async for response in behaviour(parse(request), context):
                     yield response
             except Exception as error:  # noqa: BLE001 - as above
                 code, message, details = described(error, method)
@@ -105,6 +102,8 @@ def described(error: Exception, method: str) -> tuple[grpc.StatusCode, str, tupl
         case CallerFault() | EnvironmentFault():
             refusal = as_refusal(error)
             return refusal.status, refusal.message, ((DETAILS_KEY, _details(refusal)),)
+        case DecodeError():
+            return grpc.StatusCode.INVALID_ARGUMENT, f"not a request of {method}: {error}", ()
         case TimeoutError():
             return grpc.StatusCode.DEADLINE_EXCEEDED, "the region did not answer in time", ()
         case _:
