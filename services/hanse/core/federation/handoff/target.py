@@ -75,13 +75,14 @@ class Target:
         if refusal is not None:
             out.sends.append(self._decline(peer, offer, refusal))
             return 0
+        # A duplicate is one offer: what was held for it is not held beside it.
+        self._drop_hold((peer, offer.id))
         held = self._held.get(offer.shape.key, 0)
         wanted = min(offer.count, OFFER_COUNT_MAX)
         slots = min(wanted, self._local.slots(offer.shape, wanted + held) - held)
         if slots <= 0 or len(self._holds) >= HOLDS_MAX:
             out.sends.append(self._decline(peer, offer, Reason(ReasonCode.NO_CAPACITY, "nothing free soon")))
             return 0
-        self._drop_hold((peer, offer.id))
         self._holds[(peer, offer.id)] = _Hold(offer.shape, slots)
         self._held[offer.shape.key] = held + slots
         ttl_us = self._config.timings.hold_ttl_us
