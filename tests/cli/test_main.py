@@ -110,7 +110,6 @@ def test_tables_hold_whole_ids_and_what_matters(hanse: Callable[..., Ran], serve
         "REGION",
         "AGE",
         "RAN",
-        "WHY",
     ]
     assert lines[1].split()[:5] == [ENDED, "ended", "t", "✘", "FAILED"]
 

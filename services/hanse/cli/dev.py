@@ -71,7 +71,7 @@ def down(
     stopped: list[LocalRegion] = []
     if federation is not None:
         with _progress(printer, "stopping"):
-            processes.stop_all(federation.regions, stopped.append)
+            stopped = processes.stop_all(federation.regions)
     tasks_ended = _purged(federation) if purge and federation is not None else 0
     tasks_running = 0 if purge or federation is None else _tasks_running(federation)
     _print_down(printer, federation, stopped, tasks_running, tasks_ended, purge=purge)
@@ -237,10 +237,15 @@ def _print_down(
         return
     print(f"stopped {', '.join(region.name for region in stopped)}" if stopped else "nothing was running")
     if tasks_ended:
-        print(f"ended {tasks_ended} tasks")
+        print(f"ended {_tasks(tasks_ended)}")
     if purge and federation is not None:
         print(f"deleted {processes.short(federation.directory)}")
     if tasks_running:
         note(
-            f"{tasks_running} tasks go on running: `hanse dev up` finds them again, `hanse dev down --purge` ends them"
+            f"still running: {_tasks(tasks_running)}; `hanse dev up` finds them again, "
+            "`hanse dev down --purge` ends them"
         )
+
+
+def _tasks(count: int) -> str:
+    return "1 task" if count == 1 else f"{count} tasks"

@@ -12,7 +12,9 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from hanse.cli.devnet.layout import LocalRegion
@@ -122,32 +124,29 @@ async def _readable(descriptor: int) -> None:
 
 def stop(region: LocalRegion, grace_s: float = STOP_GRACE_S) -> bool:
     """End the region's daemon: SIGTERM, and SIGKILL after the grace. False if none was running."""
-    process = running(region)
-    descriptor = open_process(process) if process is not None else None
-    if process is None or descriptor is None:
-        region.pid_file.unlink(missing_ok=True)
-        return False
-    try:
-        if not _signalled(descriptor, signal.SIGTERM, grace_s):
-            _signalled(descriptor, signal.SIGKILL, STOP_GRACE_S)
-    finally:
-        os.close(descriptor)
-    _collect(process)
-    region.pid_file.unlink(missing_ok=True)
-    return True
+    return bool(stop_all([region], grace_s))
 
 
-def stop_all(regions: Sequence[LocalRegion], on_stopped: Callable[[LocalRegion], None]) -> None:
-    """End all daemons. They are told at once, so that the last one does not wait for the graces of the others."""
-    for region in regions:
-        process = running(region)
-        descriptor = open_process(process) if process is not None else None
-        if descriptor is not None:
+def stop_all(regions: Sequence[LocalRegion], grace_s: float = STOP_GRACE_S) -> list[LocalRegion]:
+    """End all daemons and return those that ran. They are told at once, so that their graces run side by side."""
+    with ExitStack() as opened:
+        daemons: list[tuple[LocalRegion, ProcessId, int]] = []
+        for region in regions:
+            process = running(region)
+            descriptor = open_process(process) if process is not None else None
+            if process is not None and descriptor is not None:
+                opened.callback(os.close, descriptor)
+                daemons.append((region, process, descriptor))
+        for _, _, descriptor in daemons:
             _signalled(descriptor, signal.SIGTERM, 0)
-            os.close(descriptor)
+        deadline_s = time.monotonic() + grace_s
+        for _, process, descriptor in daemons:
+            if not _ended(descriptor, max(0.0, deadline_s - time.monotonic())):
+                _signalled(descriptor, signal.SIGKILL, STOP_GRACE_S)
+            _collect(process)
     for region in regions:
-        if stop(region):
-            on_stopped(region)
+        region.pid_file.unlink(missing_ok=True)
+    return [region for region, _, _ in daemons]
 
 
 def _signalled(descriptor: int, number: signal.Signals, wait_s: float) -> bool:
@@ -156,8 +155,15 @@ def _signalled(descriptor: int, number: signal.Signals, wait_s: float) -> bool:
         signal.pidfd_send_signal(descriptor, number)
     except ProcessLookupError:
         return True
-    ended, _, _ = select.select([descriptor], [], [], wait_s)
-    return bool(ended)
+    return _ended(descriptor, wait_s)
+
+
+def _ended(descriptor: int, wait_s: float) -> bool:
+    """Whether the process ends within that time."""
+    # Not select: it fails for descriptors from 1,024 on.
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(wait_s * 1000))
 
 
 def _collect(process: ProcessId) -> None:

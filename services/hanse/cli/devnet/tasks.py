@@ -58,7 +58,9 @@ def _kill(process: ProcessId) -> None:
         return
     try:
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-        select.select([descriptor], [], [], _ROUND_WAIT_S)
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        poll.poll(_ROUND_WAIT_S * 1000)
     except ProcessLookupError:
         return
     finally:
