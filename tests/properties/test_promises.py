@@ -12,7 +12,9 @@ import pytest
 from chaos.checkers import check
 from chaos.codec import WireCodec, write_spec
 from chaos.simulation import run_seed
+from hanse.core.model.time import SECOND_US
 from hanse.sim.faults import MINUTE_US, Faults
+from hanse.sim.run import run_plan
 from hanse.sim.world import Plan, World
 
 ROOT = Path(__file__).parents[2]
@@ -20,11 +22,21 @@ SEEDS = range(6)
 DETERMINISM_SEEDS = ("3", "5")
 
 
-def regressions() -> list[tuple[int, int, float, int]]:
-    """(seed, regions, minutes, jobs) of every line of chaos/regressions.txt."""
+def regressions() -> list[Plan]:
+    """The runs of chaos/regressions.txt."""
     lines = (ROOT / "chaos" / "regressions.txt").read_text(encoding="utf-8").splitlines()
-    fields = [line.split("#")[0].split() for line in lines]
-    return [(int(each[0]), int(each[1]), float(each[2]), int(each[3])) for each in fields if each]
+    return [_plan(*map(float, line.split("#")[0].split())) for line in lines if line.split("#")[0].strip()]
+
+
+def _plan(seed: float, regions: float, minutes: float, jobs: float, runtime_s: float) -> Plan:
+    return Plan(
+        seed=int(seed),
+        faults=Faults.swarm(int(seed)),
+        regions=int(regions),
+        duration_us=int(minutes * MINUTE_US),
+        jobs=int(jobs),
+        runtime_max_us=int(runtime_s * SECOND_US),
+    )
 
 
 def test_on_a_good_day_everything_ends_and_much_is_handed_over() -> None:
@@ -43,9 +55,9 @@ def test_a_region_alone_needs_nobody() -> None:
     assert run_seed(1, regions=1, minutes=1, jobs=40).handoffs == 0
 
 
-@pytest.mark.parametrize(("seed", "regions", "minutes", "jobs"), regressions())
-def test_what_was_found_once_stays_fixed(seed: int, regions: int, minutes: float, jobs: int) -> None:
-    run_seed(seed, regions=regions, minutes=minutes, jobs=jobs)
+@pytest.mark.parametrize("plan", regressions(), ids=lambda plan: f"seed {plan.seed}")
+def test_what_was_found_once_stays_fixed(plan: Plan) -> None:
+    run_plan(plan, check)
 
 
 def digests(hash_seed: str) -> str:

@@ -60,14 +60,6 @@ _CRASH_POINTS = (_BEFORE_COMMIT, _BEFORE_COMMIT, 0, 0, 1, 2, 4, 8)
 RECORDED: tuple[type, ...] = (Commit, Withdraw, Decision, Stable, Cancel, CancelAck, Terminal, TerminalAck)
 
 
-class Settings:
-    """What all hosts of a world share, and what changes when it heals."""
-
-    def __init__(self, faults: Faults, check_every: int) -> None:
-        self.faults = faults
-        self.check_every = check_every
-
-
 class Observer(Protocol):
     """Who wants to know what a host does."""
 
@@ -88,40 +80,50 @@ class Observer(Protocol):
         ...
 
 
+class Surroundings:
+    """What all hosts of a world share. `faults` is replaced when it heals; `check_every`: full invariants after every
+    so many steps of a region (0: never)."""
+
+    def __init__(
+        self,
+        seed: str,
+        timeline: Timeline,
+        network: Network,
+        record: Record,
+        digest: Digest,
+        observer: Observer,
+        faults: Faults,
+        check_every: int,
+    ) -> None:
+        self.seed = seed
+        self.timeline = timeline
+        self.network = network
+        self.record = record
+        self.digest = digest
+        self.observer = observer
+        self.faults = faults
+        self.check_every = check_every
+
+
 class Host:
     """A region's daemon, disk, engine and clock. `life` grows with every death: what an earlier life had planned is
     void."""
 
-    def __init__(
-        self,
-        index: int,
-        config: RegionConfig,
-        seed: str,
-        timeline: Timeline,
-        network: Network,
-        settings: Settings,
-        record: Record,
-        digest: Digest,
-        clock: RegionClock,
-        observer: Observer,
-    ) -> None:
+    def __init__(self, index: int, config: RegionConfig, clock: RegionClock, around: Surroundings) -> None:
         self.index = index
         self.name = config.name
         self.config = config
         self.clock = clock
-        self.ledger = SimLedger(config.name, f"ledger-{config.name}-{seed}")
+        self.ledger = SimLedger(config.name, f"ledger-{config.name}-{around.seed}")
         self.executor: SimExecutor
         self.core: Region | None = None
         self.life = 0
         self.steps = 0
-        self._seed = seed
-        self._timeline = timeline
-        self._network = network
-        self._settings = settings
-        self._record = record
-        self._digest = digest
-        self._observer = observer
-        self._random = random.Random(f"{seed}/{config.name}/host")
+        self._around = around
+        self._timeline = around.timeline
+        self._record = around.record
+        self._observer = around.observer
+        self._random = random.Random(f"{around.seed}/{config.name}/host")
         self._inbox: list[Event] = []
         # Steps that wait for a commit (theirs or an earlier one), and whether they wrote.
         self._pending: deque[tuple[Effects, bool]] = deque()
@@ -147,7 +149,7 @@ class Host:
         assert self.core is None
         snapshot = self.ledger.recover()
         self._record.append(Started(self._timeline.now_us, self.name, snapshot.incarnation))
-        randomness = random.Random(f"{self._seed}/{self.name}/{snapshot.incarnation}")
+        randomness = random.Random(f"{self._around.seed}/{self.name}/{snapshot.incarnation}")
         now = self.clock.now(self._timeline.now_us)
         try:
             self.core = Region(self.config, snapshot, now, randomness)
@@ -268,7 +270,7 @@ class Host:
         try:
             effects = core.step(now, events)
             self.steps += 1
-            every = self._settings.check_every
+            every = self._around.check_every
             if every and self.steps % every == 0:
                 invariants.check(core, full=True)
                 assert bool(effects.writes) == (effects.sequence > self._sequence), (
@@ -278,7 +280,7 @@ class Host:
         except Exception as error:
             raise self._crash_of(error) from error
         self._busy_until_us = now_us + _STEP_US
-        self._digest.add(self.index, now_us, effects)
+        self._around.digest.add(self.index, now_us, effects)
         self._watch_idle(events, effects, deadline_us, now.mono_us)
         self._queue(effects)
         if deadline_us is not None and self.core is core:
@@ -336,7 +338,7 @@ class Host:
             if wrote and effects.writes.deletes:
                 break
         self._committing = count
-        faults = self._settings.faults
+        faults = self._around.faults
         duration_us = faults.fsync_min_us + int(faults.fsync_spread_us * self._random.random())
         if faults.slow_fsync and self._random.random() < faults.slow_fsync:
             self._observer.count("slow_fsync")
@@ -346,7 +348,7 @@ class Host:
     def _on_synced(self, life: int) -> None:
         if life != self.life:
             return
-        faults, draw = self._settings.faults, self._random.random
+        faults, draw = self._around.faults, self._random.random
         if faults.commit_failure and draw() < faults.commit_failure:
             self.rebuild()
             return
@@ -393,14 +395,14 @@ class Host:
 
     def _draw_crash_point(self) -> int | None:
         """None: no crash. _BEFORE_COMMIT, or how many effects leave before the daemon dies."""
-        share = self._settings.faults.crash_at_commit
+        share = self._around.faults.crash_at_commit
         if not share or self._random.random() >= share:
             return None
         return self._random.choice(_CRASH_POINTS)
 
     def draw_reboot(self) -> bool:
         """Whether a death of the daemon is one of its machine."""
-        return self._random.random() < self._settings.faults.reboot_share
+        return self._random.random() < self._around.faults.reboot_share
 
     def _release_and_die(self, steps: list[Effects], after: int) -> None:
         parts = [part for effects in steps for part in self._parts(effects)]
@@ -439,7 +441,7 @@ class Host:
         for message in messages:
             if isinstance(message, RECORDED):
                 self._record.append(Sent(self._timeline.now_us, self.name, peer, message))
-        self._network.send(self.name, peer, self.core.envelope(peer), tuple(messages))
+        self._around.network.send(self.name, peer, self.core.envelope(peer), tuple(messages))
 
 
 def _by_peer(sends: list[Send]) -> dict[str, list[Message]]:

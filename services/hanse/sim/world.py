@@ -19,7 +19,7 @@ from hanse.sim.clock import RegionClock
 from hanse.sim.digest import Digest
 from hanse.sim.executor import Behaviour, SimExecutor
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
-from hanse.sim.host import Host, Settings
+from hanse.sim.host import Host, Surroundings
 from hanse.sim.injector import Injector
 from hanse.sim.network import Codec, Network
 from hanse.sim.progress import Progress
@@ -63,11 +63,20 @@ class World:
         self.record: Record = []
         self.digest = Digest()
         self.progress = Progress()
-        self.settings = Settings(plan.faults, plan.check_every)
         self._seed = str(plan.seed)
         draw = self._randomness("world")
         self.network = Network(
             self.timeline, self._randomness("network"), plan.faults, self.count, codec, plan.codec_share
+        )
+        self._around = Surroundings(
+            self._seed,
+            self.timeline,
+            self.network,
+            self.record,
+            self.digest,
+            self,
+            plan.faults,
+            plan.check_every,
         )
         self.kinds = draw_kinds(draw, plan.kinds, plan.runtime_max_us, write_spec)
         self._behaviours = {kind.spec: kind.behaviour for kind in self.kinds}
@@ -104,18 +113,7 @@ class World:
             drift_ppm=draw.randint(-faults.drift_ppm_max, faults.drift_ppm_max),
             wall_offset_us=draw.randint(-faults.wall_offset_max_us, faults.wall_offset_max_us),
         )
-        host = Host(
-            index,
-            config,
-            self._seed,
-            self.timeline,
-            self.network,
-            self.settings,
-            self.record,
-            self.digest,
-            clock,
-            self,
-        )
+        host = Host(index, config, clock, self._around)
         host.executor = SimExecutor(
             config.name,
             self.timeline,
@@ -145,7 +143,7 @@ class World:
         self.timeline.run(plan.duration_us)
         deadline_us = plan.duration_us + HEALED_MAX_US
         self.record.append(Healed(self.timeline.now_us, deadline_us))
-        self.settings.faults = HEALED
+        self._around.faults = HEALED
         self.injector.heal()
         self._run_until_quiet(deadline_us)
         if self.is_quiet:
