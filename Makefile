@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto lock bench format clean
+.PHONY: help setup demo test check proto docs lock bench format clean
 BIN := .venv/bin
 
 help: ## list the verbs
@@ -22,6 +22,9 @@ format: setup ## put code and wire contract into their format
 
 proto: setup ## write services/hanse/wire/gen from proto/
 	@$(BIN)/python proto/generate.py
+
+docs: setup ## write into the documentation what it repeats of the code
+	@$(BIN)/python -m docs.generate
 
 lock: setup ## pin anew what pyproject.toml asks for (UPGRADE=--upgrade takes the newest)
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet $(UPGRADE) -o requirements.lock
