@@ -15,11 +15,16 @@ from hanse.core.model.jobs import RunId
 from hanse.executors.environment import task_environment
 from hanse.executors.local.containment import Containment
 from hanse.executors.local.executor import LocalExecutor
+from hanse.executors.local.names import record_name, run_name
 from hanse.executors.local.processes import all_processes, environment_of, stat_of
+from hanse.executors.local.records import parse_record
 from hanse.executors.port import LogChunk, TaskLaunch, TaskReport
 
 DEADLINE_S = 20.0
 SECOND_US = 1_000_000
+# Tasks are looked for on the whole machine, where other tests run at the same time.
+TOKEN_VARIABLE = "EXECUTOR_TESTS_TOKEN"
+TOKEN = os.environ.get(TOKEN_VARIABLE) or str(os.getpid())
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
@@ -30,8 +35,14 @@ async def until(condition: Callable[[], bool], what: str) -> None:
         await asyncio.sleep(0.005)
 
 
-def run_of(job: str, attempt: int = 1) -> RunId:
-    return RunId(job, 1, attempt)
+def run_of(job: str) -> RunId:
+    """The only run of this test's job."""
+    return RunId(f"{job}-{TOKEN}", 1, 1)
+
+
+def job_of(run: RunId) -> str:
+    """The name that the test gave it."""
+    return run.job_id.removesuffix(f"-{TOKEN}")
 
 
 def launch_of(
@@ -61,7 +72,7 @@ def processes_of(job: str) -> list[int]:
     return [
         stat.id.pid
         for stat in all_processes()
-        if not stat.dead and environment_of(stat.id.pid).get("HANSE_JOB_ID") == job
+        if not stat.dead and environment_of(stat.id.pid).get("HANSE_JOB_ID") == run_of(job).job_id
     ]
 
 
@@ -93,7 +104,7 @@ class Engine:
 
     async def run(self, launch: TaskLaunch) -> TaskEnded:
         await self.executor.launch([launch])
-        return await self.ended(launch.run.job_id, launch.task)
+        return await self.ended(job_of(launch.run), launch.task)
 
     async def started(self, job: str, task: int = 0) -> TaskStarted:
         return await self._report(TaskStarted, job, task)
@@ -105,7 +116,7 @@ class Engine:
         return [
             report
             for report in self.reports
-            if isinstance(report, kind) and (report.run.job_id, report.task) == (job, task)
+            if isinstance(report, kind) and (report.run, report.task) == (run_of(job), task)
         ]
 
     async def _report(self, kind, job: str, task: int):  # type: ignore[no-untyped-def]
@@ -122,7 +133,7 @@ class Engine:
         over = {(report.run, report.task) for report in self.reports if isinstance(report, TaskEnded)}
         for run, task in sorted(begun - over, key=str):
             await self.executor.stop(run, 0)
-            await self.ended(run.job_id, task)
+            await self.ended(job_of(run), task)
 
     async def text(self, job: str, stream: str = "stdout", task: int = 0) -> str:
         return b"".join([chunk.data for chunk in await self.chunks(job, stream, task)]).decode()
@@ -130,12 +141,17 @@ class Engine:
     async def chunks(self, job: str, stream: str = "stdout", task: int = 0) -> list[LogChunk]:
         return [chunk async for chunk in self.executor.read_log(run_of(job), task, stream, 0, False)]
 
-    def supervisor_of(self, job: str, task: int = 0) -> int:
-        from hanse.executors.local.names import record_name
-        from hanse.executors.local.records import parse_record
+    def record_of(self, job: str, task: int = 0) -> Path:
+        return self.directory / "records" / record_name(run_of(job), task)
 
-        path = self.directory / "records" / record_name(run_of(job), task)
-        supervised = parse_record(path.read_bytes()).supervised
+    def log_of(self, job: str) -> Path:
+        return self.directory / "logs" / run_name(run_of(job)) / "0.stdout"
+
+    def scratch_of(self, job: str) -> Path:
+        return self.directory / "scratch" / run_name(run_of(job))
+
+    def supervisor_of(self, job: str, task: int = 0) -> int:
+        supervised = parse_record(self.record_of(job, task).read_bytes()).supervised
         assert supervised is not None
         return supervised.supervisor.pid
 

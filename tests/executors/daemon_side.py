@@ -15,7 +15,7 @@ from hanse.core.events import TaskStarted
 from hanse.executors.local.containment import Containment
 from hanse.executors.local.executor import LocalExecutor
 from hanse.executors.port import TaskReport
-from tests.executors.conftest import launch_of
+from tests.executors.conftest import job_of, launch_of
 
 
 def say(*words: object) -> None:
@@ -28,7 +28,7 @@ def tell(reports: Sequence[TaskReport]) -> None:
     """Print what a test may want to know."""
     for report in reports:
         pid = report.pid if isinstance(report, TaskStarted) else 0
-        say(type(report).__name__, report.run.job_id, pid)
+        say(type(report).__name__, job_of(report.run), pid)
 
 
 async def main(directory: Path, containment: Containment) -> None:

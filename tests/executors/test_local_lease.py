@@ -53,13 +53,13 @@ async def test_a_lease_that_is_over_already_starts_nothing_that_stays(engine: En
 
 async def test_an_extension_saves_the_task_and_only_ever_lengthens(engine: Engine) -> None:
     begin_us = boottime_us()
-    lease = {"lease_start_us": begin_us, "lease_us": 1_500_000}
+    lease = {"lease_start_us": begin_us, "lease_us": 2_500_000}
     await engine.executor.launch([launch_of("a", "sleep", "600", grace_us=100_000, **lease)])
     await engine.started("a")
     await engine.executor.extend(run_of("a"), begin_us, 600 * SECOND_US)
     await engine.executor.extend(run_of("a"), begin_us, 1)
     await engine.executor.extend(run_of("never"), begin_us, 1)
-    await until(lambda: boottime_us() > begin_us + 1_600_000, "the first lease is over")
+    await until(lambda: boottime_us() > begin_us + 2_600_000, "the first lease is over")
     assert engine.reports_of(TaskEnded, "a") == []
     await engine.executor.stop(run_of("a"), SECOND_US)
     assert (await engine.ended("a")).detail == "stopped"

@@ -21,9 +21,12 @@ from hanse.executors.local.processes import all_processes
 from tests.executors.conftest import (
     DEADLINE_S,
     SECOND_US,
+    TOKEN,
+    TOKEN_VARIABLE,
     Engine,
     MakeEngine,
     alive,
+    job_of,
     launch_of,
     processes_of,
     run_of,
@@ -50,7 +53,7 @@ class DaemonSide:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}"},
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}", TOKEN_VARIABLE: TOKEN},
         )
         return cls(process)
 
@@ -92,7 +95,7 @@ async def test_tasks_survive_kill_9_of_the_daemon(
     await until(lambda: not processes_of("ends"), "one has ended with nobody there")
 
     engine = await make_engine()
-    found = {task.run.job_id: task for task in engine.found}
+    found = {job_of(task.run): task for task in engine.found}
     assert {found["stays"].pid} == pids
     assert found["stays"].ended is None
     ended = found["ends"].ended or await engine.ended("ends")
@@ -189,6 +192,35 @@ async def test_kill_9_of_a_supervisor_kills_the_task_and_is_reported(engine: Eng
     assert processes_of("a") == []
 
 
+async def test_a_frozen_supervisor_does_not_save_its_task_from_a_stop(
+    tmp_path: Path, containment: Containment
+) -> None:
+    engine = Engine(tmp_path / "runs", containment)
+    engine.executor = LocalExecutor(engine.directory, containment, stop_margin_s=0.1)
+    await engine.recover()
+    await engine.executor.launch([launch_of("a", "sh", "-c", "sleep 600 & wait")])
+    await engine.started("a")
+    os.kill(engine.supervisor_of("a"), signal.SIGSTOP)
+    await engine.executor.stop(run_of("a"), 1000)
+    assert (await engine.ended("a")).exit_code == 137
+    assert processes_of("a") == []
+    await engine.close()
+
+
+async def test_nothing_is_missed_when_the_kernel_drops_news(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.executor._watch, "_on_change", lambda change: None)
+    await engine.executor.launch([launch_of("a", "sh", "-c", "exit 6"), launch_of("b", "sleep", "600")])
+    await until(lambda: processes_of("b") != [], "one runs")
+    await until(lambda: b'"ended"' in engine.record_of("a").read_bytes(), "one has ended")
+    assert engine.reports == []
+    engine.executor._on_overflow()
+    assert (await engine.ended("a")).exit_code == 6
+    await engine.started("b")
+    monkeypatch.undo()
+
+
 async def test_supervisors_killed_while_nobody_looks_are_found_and_their_tasks_dead(
     make_engine: MakeEngine,
 ) -> None:
@@ -204,9 +236,9 @@ async def test_supervisors_killed_while_nobody_looks_are_found_and_their_tasks_d
         os.kill(supervisor, signal.SIGKILL)
     again = await make_engine()
     for found in again.found:
-        ended = found.ended or await again.ended(found.run.job_id)
+        ended = found.ended or await again.ended(job_of(found.run))
         assert (ended.exit_code, ended.detail) == (137, "supervisor lost")
-        assert processes_of(found.run.job_id) == []
+        assert processes_of(job_of(found.run)) == []
     assert len(again.found) == len(jobs)
 
 
@@ -235,7 +267,7 @@ async def test_what_another_boot_left_is_dead(make_engine: MakeEngine) -> None:
 
 async def test_a_claim_that_nobody_followed_up_was_never_started(make_engine: MakeEngine) -> None:
     engine = await make_engine()
-    (engine.directory / "records" / record_name(run_of("a"), 0)).touch()
+    engine.record_of("a").touch()
     engine = await make_engine()
     (found,) = engine.found
     assert found.ended is not None

@@ -11,8 +11,6 @@ import pytest
 
 from hanse.core.events import TaskEnded, TaskStarted
 from hanse.executors.local.containment import Containment
-from hanse.executors.local.names import record_name
-from hanse.executors.local.processes import environment_of
 from hanse.executors.local.records import Record, parse_record
 from tests.executors.conftest import (
     DEADLINE_S,
@@ -27,7 +25,7 @@ from tests.executors.conftest import (
 
 
 def record_of(engine: Engine, job: str, task: int = 0) -> Record:
-    return parse_record((engine.directory / "records" / record_name(run_of(job), task)).read_bytes())
+    return parse_record(engine.record_of(job, task).read_bytes())
 
 
 async def test_exit_code_and_times_are_reported_once_and_in_order(engine: Engine) -> None:
@@ -79,7 +77,7 @@ async def test_a_task_has_exactly_its_environment_three_descriptors_and_a_scratc
     inherited = {pair for pair in environment if not pair.startswith(("PWD=", "SHLVL=", "_="))}
     assert inherited == {f"{name}={value}" for name, value in launch.environment if name != "PWD"}
     assert int(descriptors) == 4  # ls opens the directory that it lists
-    assert Path(directory) == engine.directory / "scratch" / "a@1.1"
+    assert Path(directory) == engine.scratch_of("a")
 
 
 async def test_a_task_starts_with_default_signals(engine: Engine) -> None:
@@ -91,7 +89,8 @@ async def test_a_task_starts_with_default_signals(engine: Engine) -> None:
 async def test_the_reported_pid_is_the_one_that_the_task_sees(engine: Engine) -> None:
     await engine.executor.launch([launch_of("a", "sh", "-c", "echo $$; exec sleep 60")])
     started = await engine.started("a")
-    assert "a" in environment_of(started.pid)["HANSE_JOB_ID"]
+    assert processes_of("a") == [started.pid]
+    await until(engine.log_of("a").exists, "it has said its own")
     await engine.executor.stop(run_of("a"), SECOND_US)
     await engine.ended("a")
     assert int(await engine.text("a")) == started.pid
@@ -116,7 +115,7 @@ async def test_what_cannot_be_launched_is_reported_with_the_reason(
     ended = await engine.run(launch)
     assert not ended.launched
     assert detail in ended.detail
-    assert not engine.reports_of(TaskStarted, launch.run.job_id)
+    assert not any(isinstance(report, TaskStarted) for report in engine.reports)
 
 
 async def test_a_stubborn_task_is_killed_after_its_grace_with_its_children(engine: Engine) -> None:
@@ -149,7 +148,7 @@ async def test_what_a_task_leaves_behind_dies_with_it(engine: Engine) -> None:
 async def test_after_a_stop_the_children_have_the_whole_grace(engine: Engine) -> None:
     child = "trap 'sleep 0.3; echo saved; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
     await engine.executor.launch([launch_of("a", "sh", "-c", 'sh -c "$0" & wait', child)])
-    log = engine.directory / "logs" / "a@1.1" / "0.stdout"
+    log = engine.log_of("a")
     await until(lambda: log.exists() and log.read_text() == "ready\n", "the child listens")
     await engine.executor.stop(run_of("a"), 10 * SECOND_US)
     await engine.ended("a")
@@ -161,7 +160,7 @@ async def test_stop_may_be_repeated_and_the_shorter_grace_wins(engine: Engine) -
         [launch_of("a", "sh", "-c", "trap '' TERM; echo; while :; do sleep 1; done")]
     )
     await engine.started("a")
-    await until((engine.directory / "logs" / "a@1.1" / "0.stdout").exists, "it listens")
+    await until(engine.log_of("a").exists, "it listens")
     for grace_us in (600 * SECOND_US, 600 * SECOND_US, 1000):
         await engine.executor.stop(run_of("a"), grace_us)
     assert (await engine.ended("a")).exit_code == 137
@@ -196,7 +195,7 @@ async def test_logs_are_followed_until_the_task_ends(engine: Engine) -> None:
     await engine.executor.launch(
         [launch_of("a", "sh", "-c", "mkfifo go; echo one; read line < go; echo two")]
     )
-    go = engine.directory / "scratch" / "a@1.1" / "go"
+    go = engine.scratch_of("a") / "go"
     seen = b""
     async with asyncio.timeout(DEADLINE_S):
         async for chunk in engine.executor.read_log(run_of("a"), 0, "stdout", 0, follow=True):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hanse.core.events import TaskEnded, TaskStarted
 from hanse.executors.port import Executor, TaskReport
 from hanse.executors.simulated import DURATION_VARIABLE, SimulatedExecutor
-from tests.executors.conftest import DEADLINE_S, launch_of, run_of
+from tests.executors.conftest import DEADLINE_S, job_of, launch_of, run_of
 
 
 class Heard:
@@ -58,8 +58,8 @@ async def test_tasks_last_as_long_as_they_say() -> None:
         [launch_of(job, "x", environment={DURATION_VARIABLE: value}) for job, value in durations.items()]
     )
     await engine.launch([launch_of("forever", "x")])
-    assert [end.run.job_id for end in await heard.ended(2)] == ["short", "long"]
-    long = next(end for end in heard.ends if end.run.job_id == "long")
+    assert [job_of(end.run) for end in await heard.ended(2)] == ["short", "long"]
+    long = next(end for end in heard.ends if job_of(end.run) == "long")
     assert long.ended_wall_us - long.started_wall_us >= 40_000
     await engine.close()
 
@@ -71,7 +71,7 @@ async def test_a_stopped_task_ends_once() -> None:
     await engine.stop(run_of("a"), 0)
     await engine.stop(run_of("a"), 0)
     ends = await heard.ended(3)
-    assert [(end.run.job_id, end.task, end.exit_code, end.signal) for end in ends] == [
+    assert [(job_of(end.run), end.task, end.exit_code, end.signal) for end in ends] == [
         ("a", 0, 143, 15),
         ("a", 1, 143, 15),
         ("b", 0, 0, 0),

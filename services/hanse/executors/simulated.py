@@ -68,6 +68,9 @@ class SimulatedExecutor:
     async def reap(self, runs: Sequence[RunId]) -> None:
         """Nothing is kept."""
 
+    async def forget_logs(self, run: RunId) -> None:
+        """There are none."""
+
     async def read_log(
         self, run: RunId, task: int, stream: str, offset: int, follow: bool
     ) -> AsyncIterator[LogChunk]:

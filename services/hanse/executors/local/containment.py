@@ -14,7 +14,8 @@ life, kills the rest: what is in the task's session, and what carries its HANSE_
 then: a process that has both left the session and cleared its environment. What always escapes: a setuid program, which
 we may not kill; the supervisor waits for it.
 
-In both modes a frozen supervisor (SIGSTOP) enforces nothing while it is frozen.
+In both modes a frozen supervisor (SIGSTOP) enforces nothing, its lease neither, until it goes on or is killed; after a
+stop the daemon does that.
 """
 
 from __future__ import annotations

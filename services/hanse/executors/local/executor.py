@@ -21,7 +21,7 @@ import msgspec
 
 from hanse.core.events import FoundTask
 from hanse.core.model.jobs import RunId
-from hanse.executors.errors import DirectoryInUse
+from hanse.executors.errors import DirectoryInUse, LauncherError
 from hanse.executors.local import kernel, processes, records
 from hanse.executors.local.containment import Containment
 from hanse.executors.local.launcher import Launcher
@@ -50,8 +50,11 @@ _OWNER = "owner"
 _GATHER_S = 0.002
 # Records read per turn of the event loop, about 30 us each: others must get their turn too.
 _RECORDS_PER_TURN_MAX = 128
-# A launch that dies with its launcher this often dies of the launch.
-_LAUNCHES_MAX = 3
+# How long after the grace a supervisor may take to kill its task and say so before it is killed itself. It needs
+# milliseconds; one that is frozen or wedged would never do it.
+STOP_MARGIN_S = 10.0
+# A launch whose launcher dies this often is taken for the cause (the rest of its batch suffers with it).
+_LAUNCHES_MAX = 5
 
 
 class _Live(msgspec.Struct, kw_only=True):
@@ -67,6 +70,7 @@ class _Live(msgspec.Struct, kw_only=True):
     launches: int = 0
     supervisor: ProcessId | None = None
     started: bool = False
+    force: asyncio.TimerHandle | None = None
     # Told before there was a supervisor to tell it to.
     signal_due: signal.Signals | None = None
 
@@ -74,11 +78,15 @@ class _Live(msgspec.Struct, kw_only=True):
 class LocalExecutor:
     """Runs tasks from `directory`, which must be on a local disk and belong to this daemon alone.
 
-    `containment` None: the best that this process may have. All methods must be called on one event loop.
+    `containment` None: the best that this process may have. `stop_margin_s`: see STOP_MARGIN_S. All methods must be
+    called on one event loop.
     """
 
-    def __init__(self, directory: Path, containment: Containment | None = None) -> None:
+    def __init__(
+        self, directory: Path, containment: Containment | None = None, stop_margin_s: float = STOP_MARGIN_S
+    ) -> None:
         self._directory = directory
+        self._stop_margin_s = stop_margin_s
         self._wanted_containment = containment
         self._live: dict[str, _Live] = {}
         # Every task whose record exists, by run; what reap deletes.
@@ -109,7 +117,11 @@ class LocalExecutor:
         self._launcher = Launcher(
             self._directory, self._wanted_containment, self._on_answered, self._on_in_doubt, self._on_failed
         )
-        await self._launcher.start()
+        try:
+            await self._launcher.start()
+        except LauncherError:
+            self._let_go_of_directory()
+            raise
         self._undertaker = Undertaker(self._records, self._boot_id)
         self._watch = Watch(self._on_change, self._on_overflow)
         self._logs = Logs(self._watch)
@@ -174,8 +186,13 @@ class LocalExecutor:
         await self._launcher.close()
         self._undertaker.close()
         self._watch.close()
-        self._logs.wake_all()
+        for live in self._live.values():
+            _disarm(live)
         self._live.clear()
+        self._logs.wake_all()
+        self._let_go_of_directory()
+
+    def _let_go_of_directory(self) -> None:
         os.close(self._records)
         os.close(self._owner)
 
@@ -258,6 +275,7 @@ class LocalExecutor:
         for name, reason in reasons.items():
             live = self._live.pop(name, None)
             if live is not None:
+                _disarm(live)
                 self._recorded[live.run].discard(live.task)
                 reports.append(unlaunched_report(live.run, live.task, live.cause, reason))
         if reports:
@@ -324,6 +342,7 @@ class LocalExecutor:
             yield started_report(live.run, live.task, live.cause, record.started)
         if record.ended is not None:
             del self._live[live.name]
+            _disarm(live)
             self._logs.wake_all()
             yield ended_report(live.run, live.task, live.cause, record)
 
@@ -341,6 +360,20 @@ class LocalExecutor:
                 # A full disk must not keep a task alive: this one says "stop" by itself, with the launch's grace.
                 number = signal.SIGUSR2
             self._signal(live, number)
+            self._force_later(live, grace_us)
+
+    def _force_later(self, live: _Live, grace_us: int) -> None:
+        """Should the supervisor not do it: kill the supervisor, with whom the task dies (lost.py sees to that)."""
+        if live.force is not None:
+            live.force.cancel()
+        delay_s = grace_us / 1e6 + self._stop_margin_s
+        live.force = asyncio.get_running_loop().call_later(delay_s, self._force, live)
+
+    def _force(self, live: _Live) -> None:
+        if live.supervisor is None:
+            self._force_later(live, 0)
+        else:
+            processes.send_signal(live.supervisor, signal.SIGKILL)
 
     async def extend(self, run: RunId, lease_start_us: int, lease_us: int) -> None:
         """Let the tasks of a run live until `lease_start_us + lease_us` (CLOCK_BOOTTIME) instead of until an earlier
@@ -413,6 +446,11 @@ class LocalExecutor:
         name = record_name(run, task)
         place = Place(self._directory / LOGS / run_name(run), task, stream)
         return self._logs.read(place, offset, still_grows=lambda: follow and name in self._live)
+
+
+def _disarm(live: _Live) -> None:
+    if live.force is not None:
+        live.force.cancel()
 
 
 def _nobody(reports: Sequence[TaskReport]) -> None:

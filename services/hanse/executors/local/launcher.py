@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import hanse
 from hanse.executors.errors import LauncherError
 from hanse.executors.local.containment import Containment
 from hanse.executors.local.orders import BATCH_TASKS_MAX, FrameReader, Order, encode_frame
@@ -250,7 +249,7 @@ class _Zygote:
 
 def _spawn(directory: Path, link: socket.socket, containment: Containment | None) -> subprocess.Popen[bytes]:
     """A bare interpreter in a session of its own: no site, no environment of the caller's, only our package."""
-    packages = Path(hanse.__file__).parents[1]
+    packages = Path(__file__).parents[3]
     arguments = [str(packages), str(link.fileno()), containment or ""]
     log = directory / LOG
     if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:

@@ -73,7 +73,7 @@ class Started(NamedTuple):
 
 class Ended(NamedTuple):
     """How it ended: `exit_code` 0 to 255 or 128 + signal. Usage is of the task and all its children that it waited
-    for: microseconds of CPU, bytes of resident memory at the peak."""
+    for: microseconds of CPU, bytes of resident memory at the peak (never less than the fork had before exec: 10 MB)."""
 
     exit_code: int
     signal: int

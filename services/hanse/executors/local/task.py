@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from typing import NamedTuple, NoReturn
@@ -12,9 +13,9 @@ from hanse.executors.local.orders import Order
 from hanse.executors.local.processes import ProcessId, parse_stat, read_small
 
 SCRATCH = "scratch"
-# The task's pid is looked for this far above its supervisor's, where the kernel has not got to yet; the first few are
-# other supervisors', forked in the same batch.
-_PID_CANDIDATES = range(64, 80)
+# The task's pid is looked for this far above its supervisor's, where the kernel has not got to yet (nearer are other
+# supervisors of the same batch), or, where the numbers end, as far below.
+_PID_OFFSETS = (64, 65, 66, 67, -64, -65, -66, -67)
 _FAILED = b"!"
 
 
@@ -68,16 +69,15 @@ def _fork(containment: Containment, host_proc: int) -> int:
     """In a namespace, give the task the same pid inside and outside; where that can't be had, any pid will do."""
     if containment is Containment.PID_NAMESPACE:
         own = int(os.readlink("self", dir_fd=host_proc))
-        for candidate in range(own + _PID_CANDIDATES.start, own + _PID_CANDIDATES.stop):
+        for offset in _PID_OFFSETS:
             # clone3 finds out that a pid is taken only after it has copied the process.
-            if _exists(candidate, host_proc):
+            if _exists(own + offset, host_proc):
                 continue
             try:
-                return kernel.fork_with_pid(candidate, 2)
-            except FileExistsError:
-                continue
-            except OSError:
-                break
+                return kernel.fork_with_pid(own + offset, 2)
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.EINVAL):
+                    break
     return os.fork()
 
 
