@@ -21,6 +21,7 @@ from hanse.core.messages import Offer, OfferAnswer, Release, Solicit
 from hanse.core.model.deadlines import Deadlines
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
 from hanse.core.model.limits import (
+    HOPS_MAX,
     OFFER_COUNT_MAX,
     OFFER_PEERS_MAX,
     OFFER_SHAPES_PER_STEP_MAX,
@@ -133,7 +134,8 @@ class Offers:
     def _offerable(self, shape_key: bytes, peer: str) -> list[Job]:
         """Queued jobs of a shape that may go to this peer, as many as may be under way."""
         room = self._giver.room(peer)
-        return [job for job in self._local.waiting(shape_key, max(0, room)) if peer not in job.path]
+        waiting = self._local.waiting(shape_key, max(0, room))
+        return [job for job in waiting if peer not in job.path and len(job.path) < HOPS_MAX]
 
     def _send_offer(
         self, now: Now, peer: str, jobs: list[Job], limit: int, solicit_id: int, out: Effects

@@ -71,7 +71,7 @@ class Target:
 
     def on_offer(self, now: Now, peer: str, offer: Offer, out: Effects) -> int:
         """ACCEPT what could start here soon, less what is held already. Returns the slots that were accepted."""
-        refusal = self._refusal(offer.shape, offer.path)
+        refusal = self._refusal(offer.shape, (*offer.path, peer))
         if refusal is not None:
             out.sends.append(self._decline(peer, offer, refusal))
             return 0
