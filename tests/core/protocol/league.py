@@ -93,9 +93,7 @@ class Station:
 
     def alive(self, job_id: str) -> bool:
         """Whether processes of this job run here."""
-        return any(
-            run.job_id == job_id and None in tasks.values() for run, tasks in self.processes.items()
-        )
+        return any(run.job_id == job_id and None in tasks.values() for run, tasks in self.processes.items())
 
 
 class League:
@@ -258,9 +256,7 @@ class League:
             station.answers[reply.request_id] = reply.answer
         self._send(station, effects, object, without=station.leaks)
 
-    def _send(
-        self, station: Station, effects: Effects, kind: type, without: type | None = None
-    ) -> None:
+    def _send(self, station: Station, effects: Effects, kind: type, without: type | None = None) -> None:
         for send in effects.sends:
             if isinstance(send.message, kind) and not (without and isinstance(send.message, without)):
                 envelope = station.region.envelope(send.to)
@@ -336,7 +332,9 @@ class League:
     def take(self, kind: type, *, sender: str = "", to: str = "") -> Parcel:
         """Take the oldest such parcel off the wire: lost, unless the test delivers it later."""
         found = self.under_way(kind, sender=sender, to=to)
-        assert found, f"no {kind.__name__} is under way: {[type(each.message).__name__ for each in self.wire]}"
+        assert found, (
+            f"no {kind.__name__} is under way: {[type(each.message).__name__ for each in self.wire]}"
+        )
         self.wire.remove(found[0])
         return found[0]
 
@@ -492,7 +490,9 @@ class League:
     def _accepted(self, giver: str, row: JobRow | JobStateRow) -> bool:
         if row.transfer_to in self.puppets:
             return False
-        decided = self.stations[row.transfer_to].ledger.decisions.get(self.stations[giver].ledger.ledger_id, {})
+        decided = self.stations[row.transfer_to].ledger.decisions.get(
+            self.stations[giver].ledger.ledger_id, {}
+        )
         decision = decided.get(row.transfer_sequence)
         return decision is not None and decision.verdict == Verdict.COMMITTED
 

@@ -69,9 +69,7 @@ class Story:
         """Rows became durable in one transaction."""
         for row in writes.timeline:
             reason = f"{row.reason} {row.detail}".rstrip()
-            self.lines.append(
-                f"   {region}: {row.job_id} {row.what} at {row.epoch}.{row.attempt} ({reason})"
-            )
+            self.lines.append(f"   {region}: {row.job_id} {row.what} at {row.epoch}.{row.attempt} ({reason})")
         for decision in writes.decisions:
             verdict = Verdict(decision.verdict).name
             self.lines.append(
@@ -80,7 +78,9 @@ class Story:
         for intent in writes.intents:
             self.lines.append(f"   {region}: remembers to cancel {intent.job_id}")
         for channel in writes.channels:
-            self.lines.append(f"   {region}: forgets {channel.giver}'s transfers below {channel.stable_sequence}")
+            self.lines.append(
+                f"   {region}: forgets {channel.giver}'s transfers below {channel.stable_sequence}"
+            )
         for job_id in writes.specs_delete:
             self.lines.append(f"   {region}: lets go of {job_id}'s spec")
 
@@ -128,7 +128,9 @@ def words_of(message: Message) -> str:
             return f"STABLE below {message.sequence}"
         case Status():
             settled = ", settled" if message.settled else ""
-            return f"STATUS {message.job_id} {message.state.name} at {message.epoch}.{message.attempt}{settled}"
+            return (
+                f"STATUS {message.job_id} {message.state.name} at {message.epoch}.{message.attempt}{settled}"
+            )
         case Cancel():
             return f"CANCEL {message.job_id}"
         case CancelAck():

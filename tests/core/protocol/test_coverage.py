@@ -6,7 +6,15 @@ import importlib
 
 from tests.core.protocol.rows import ROWS
 
-MODULES = ("test_giver", "test_target", "test_owner", "test_messages", "test_recovery", "test_chains", "test_envelope")
+MODULES = (
+    "test_giver",
+    "test_target",
+    "test_owner",
+    "test_messages",
+    "test_recovery",
+    "test_chains",
+    "test_envelope",
+)
 
 
 def test_every_row_of_the_protocol_has_a_test() -> None:

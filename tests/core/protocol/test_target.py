@@ -210,9 +210,7 @@ def test_a_burn_is_repeated_and_writes_nothing() -> None:
 @pytest.mark.parametrize("late", [commit_of(), Withdraw("job-1", 2, 1)])
 @pytest.mark.parametrize("first", [commit_of(), Withdraw("job-1", 2, 1)])
 @row("target", "below the STABLE mark", "anything")
-def test_below_the_stable_mark_anything_is_dropped(
-    late: Commit | Withdraw, first: Commit | Withdraw
-) -> None:
+def test_below_the_stable_mark_anything_is_dropped(late: Commit | Withdraw, first: Commit | Withdraw) -> None:
     league = target()
     league.say("west", "south", first)
     league.say("west", "south", Stable(2))
