@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from hanse.core.messages import (
@@ -156,7 +158,7 @@ def test_of_two_that_accept_one_gets_the_job_and_the_other_a_release() -> None:
     assert len(league.messages(OfferAnswer)) == 2
     assert len(league.messages(Commit)) == len(league.messages(Release)) == 1
     taker, other = (
-        [each.to for each in league.sent if isinstance(each.message, kind)][0] for kind in (Commit, Release)
+        next(each.to for each in league.sent if isinstance(each.message, kind)) for kind in (Commit, Release)
     )
     assert {taker, other} == {"south", "west"}
     assert league.states("job-1") == {"north": "MOVED", taker: "RUNNING"}
@@ -198,7 +200,7 @@ def test_xfer_sends_commit_again_after_0_2_s_doubled_up_to_30_s_for_ever() -> No
         count = len(league.puppets["south"].heard(Commit))
         league.run_until(lambda count=count: len(league.puppets["south"].heard(Commit)) > count)  # type: ignore[misc]
         times.append(league.now_us)
-    gaps = [(later - earlier) / SECOND_US for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [(later - earlier) / SECOND_US for earlier, later in pairwise(times)]
     expected = [min(0.2 * 2**n, 30.0) for n in (0, *range(1, 12))]
     assert gaps == pytest.approx(expected, abs=0.1)
     assert league.state("north", "job-1") is JobState.XFER

@@ -18,7 +18,6 @@ from hanse.core.messages import (
     Solicit,
     Stable,
     Status,
-    Terminal,
     TerminalAck,
     Verdict,
     Withdraw,
