@@ -184,7 +184,10 @@ class Giver:
         out.sends.append(Send(transfer.peer, message))
         retry_us = backoff_us(self._timings.commit_retry_us, transfer.sent, self._timings.commit_retry_max_us)
         transfer.sent += 1
-        self._deadlines.set(job.id, now.mono_us + retry_us)
+        due_us = now.mono_us + retry_us
+        if not transfer.withdrawing:
+            due_us = min(due_us, transfer.doubt_since_us + self._timings.withdraw_after_us)
+        self._deadlines.set(job.id, due_us)
 
     def _commit(self, job: Job, offer_id: int) -> Commit:
         return Commit(
