@@ -23,9 +23,11 @@ from hanse.core.model.time import Now
 
 
 class _Link(msgspec.Struct):
-    """One peer. Pairs are (peer's nonce, my nonce). `proposal` is my HELLO that waits for its answer; 0: none."""
+    """One peer. Pairs are (peer's nonce, my nonce). `proposal` is my HELLO that waits for its answer; 0: none.
+    `previous` is the session before the current one."""
 
     current: tuple[int, int] | None = None
+    previous: tuple[int, int] | None = None
     pending: tuple[int, int] | None = None
     proposal: int = 0
     hellos: int = 0
@@ -111,7 +113,10 @@ class Sessions:
             self._observe(link, envelope)
             return True
         self.dropped += 1
-        if envelope.sender not in self._deadlines:
+        # What the peer sent before it learnt of the new session says nothing against that session. (Else each new one
+        # is taken for broken by the stragglers of the one before, for ever.)
+        straggler = (envelope.sender_nonce, envelope.receiver_nonce) == link.previous
+        if not straggler and envelope.sender not in self._deadlines:
             self._deadlines.set(envelope.sender, now.mono_us)
         return False
 
@@ -157,6 +162,8 @@ class Sessions:
 
     def _begin(self, peer: str, pair: tuple[int, int]) -> None:
         link = self._links[peer]
+        if link.current != pair:
+            link.previous = link.current
         link.current, link.pending, link.proposal, link.hellos = pair, None, 0, 0
         self._deadlines.cancel(peer)
 
