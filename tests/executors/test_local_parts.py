@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 import hanse
 from hanse.core.model.jobs import RunId
 from hanse.executors.local import records
+from hanse.executors.local.control import Control, delete_tree
 from hanse.executors.local.names import parse_record_name, record_name
 from hanse.executors.local.orders import FRAME_BYTES_MAX, FrameReader, encode_frame
 from hanse.executors.local.output import CappedOutput, read_output
@@ -147,6 +150,30 @@ def test_a_process_is_its_pid_and_its_start() -> None:
     other = own._replace(start_ticks=own.start_ticks - 1)
     assert not is_alive(other)
     assert not send_signal(other, 15)  # type: ignore[arg-type]
+
+
+def test_what_is_told_only_gets_stricter_or_reaches_further(tmp_path: Path) -> None:
+    control = Control(tmp_path)
+    for grace_us in (50, 70, 60):
+        assert control.tell_stop("a", grace_us) is signal.SIGUSR1
+    assert json.loads((tmp_path / "a.stop").read_text()) == {"grace_us": 50}
+    for lease_us in (50, 70, 60):
+        assert control.tell_lease("a", 1000, lease_us) is signal.SIGUSR1
+    assert json.loads((tmp_path / "a.lease").read_text()) == {"start_us": 1000, "lease_us": 70}
+    control.delete("a")
+    control.delete("a")
+    assert list(tmp_path.iterdir()) == []
+    assert Control(tmp_path / "full").tell_stop("a", 1) is signal.SIGUSR2
+
+
+def test_trees_without_rights_are_deleted(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "locked" / "deep").mkdir(parents=True)
+    (tree / "locked" / "deep" / "file").touch()
+    (tree / "link").symlink_to("/")
+    (tree / "locked").chmod(0)
+    assert delete_tree(tree) == 0
+    assert delete_tree(tree) == 0
 
 
 def test_stat_lines_with_odd_names() -> None:

@@ -3,6 +3,7 @@
     executor.py     the engine behind the port: what the daemon talks to
     launcher.py     the daemon's end of the zygote: keeps one running, hands launches to it
     watch.py        the daemon's eye on all records at once: one inotify descriptor, whatever the number of tasks
+    control.py      telling supervisors, and deleting what is left
     logs.py         reading output, also while it grows
     reports.py      between the port's words and the records'
     lost.py         what is done about tasks whose supervisor died

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import shutil
 import signal
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from hanse.core.model.jobs import RunId
 from hanse.executors.errors import DirectoryInUse, LauncherError
 from hanse.executors.local import kernel, processes, records
 from hanse.executors.local.containment import Containment
+from hanse.executors.local.control import Control, delete_tree
 from hanse.executors.local.launcher import Launcher
 from hanse.executors.local.logs import Logs, Place
 from hanse.executors.local.lost import Undertaker, bury, survivors
@@ -53,6 +53,8 @@ _RECORDS_PER_TURN_MAX = 128
 # How long after the grace a supervisor may take to kill its task and say so before it is killed itself. It needs
 # milliseconds; one that is frozen or wedged would never do it.
 STOP_MARGIN_S = 10.0
+# What the watch missed is found this late. Only a queue that overflowed at the worst moment makes it miss anything.
+_NET_INTERVAL_S = 30.0
 # A launch whose launcher dies this often is taken for the cause (the rest of its batch suffers with it).
 _LAUNCHES_MAX = 5
 
@@ -87,6 +89,9 @@ class LocalExecutor:
     ) -> None:
         self._directory = directory
         self._stop_margin_s = stop_margin_s
+        self._control = Control(directory / CONTROL)
+        # Files that tasks left and that could not be deleted.
+        self.undeleted = 0
         self._wanted_containment = containment
         self._live: dict[str, _Live] = {}
         # Every task whose record exists, by run; what reap deletes.
@@ -94,6 +99,10 @@ class LocalExecutor:
         # Records to read again; True: their last holder is gone.
         self._changed: dict[str, bool] = {}
         self._turn_due = False
+        # Closed while `recover` was reading.
+        self._recovering = False
+        self._closed_early: set[str] = set()
+        self._net: asyncio.Handle | None = None
         self._owner = self._records = -1
         self._records_watch = -1
         self._boot_id = processes.boot_id()
@@ -127,8 +136,13 @@ class LocalExecutor:
         self._logs = Logs(self._watch)
         mask = kernel.IN_MODIFY | kernel.IN_CLOSE_WRITE
         self._records_watch = self._watch.add(self._directory / RECORDS, mask)
-        found = await asyncio.to_thread(self._look)
-        return tuple(self._adopt(name, record) for name, record in found.items())
+        self._recovering = True
+        records_found = await asyncio.to_thread(self._look)
+        found = tuple(self._adopt(name, record) for name, record in records_found.items())
+        self._recovering = False
+        self._closed_early.clear()
+        self._net = asyncio.get_running_loop().call_later(_NET_INTERVAL_S, self._cast_net, [])
+        return found
 
     def _own_directory(self) -> None:
         for part in (RECORDS, CONTROL, LOGS, SCRATCH):
@@ -155,7 +169,11 @@ class LocalExecutor:
         return records.read_record(self._records, name) or Record()
 
     def _unheld(self, name: str) -> bool:
-        lock = records.try_lock(self._records, name)
+        """Whether there is a record that nobody holds."""
+        try:
+            lock = records.try_lock(self._records, name)
+        except FileNotFoundError:
+            return False
         if lock is None:
             return False
         os.close(lock)
@@ -167,18 +185,15 @@ class LocalExecutor:
         run, task = parsed
         self._recorded.setdefault(run, set()).add(task)
         live = _Live(run=run, task=task, name=name, cause=record.claimed.cause if record.claimed else "")
-        if record.ended is not None:
-            return FoundTask(
-                run=run,
-                task=task,
-                pid=pid_of(record),
-                ended=ended_report(live.run, live.task, live.cause, record),
-            )
+        closed = name in self._closed_early or self._unheld(name)
+        if record.ended is not None and closed:
+            ended = ended_report(run, task, live.cause, record)
+            return FoundTask(run=run, task=task, pid=pid_of(record), ended=ended)
         live.started = record.started is not None
         live.supervisor = record.supervised.supervisor if record.supervised else None
         self._live[name] = live
-        # It may have ended since it was read, with nobody to note it; and the lost are still to be buried.
-        self._note(name, closed=self._unheld(name))
+        # It may have ended since it was read, and the lost are still to be buried.
+        self._note(name, closed)
         return FoundTask(run=run, task=task, pid=pid_of(record))
 
     async def close(self) -> None:
@@ -186,6 +201,8 @@ class LocalExecutor:
         await self._launcher.close()
         self._undertaker.close()
         self._watch.close()
+        if self._net is not None:
+            self._net.cancel()
         for live in self._live.values():
             _disarm(live)
         self._live.clear()
@@ -286,17 +303,33 @@ class LocalExecutor:
     def _on_change(self, change: Change) -> None:
         watch, mask, name = change
         if watch == self._records_watch:
+            closed = bool(mask & kernel.IN_CLOSE_WRITE)
             if name in self._live:
-                self._note(name, closed=bool(mask & kernel.IN_CLOSE_WRITE))
+                self._note(name, closed)
+            elif closed and self._recovering:
+                self._closed_early.add(name)
         else:
             self._logs.on_change(watch)
 
     def _on_overflow(self) -> None:
         """More happened than the kernel would remember: look at everything."""
         for name in self._live:
-            if (self._directory / RECORDS / name).exists():
-                self._note(name, closed=self._unheld(name))
+            self._note(name, closed=self._unheld(name))
         self._logs.wake_all()
+
+    def _cast_net(self, names: list[str]) -> None:
+        """Now and then, a few at a time, ask of every task whether its supervisor lives: the watch should have told,
+        but a kernel's word that was lost must not leave a job running for ever."""
+        names = names or list(self._live)
+        some, rest = names[:_RECORDS_PER_TURN_MAX], names[_RECORDS_PER_TURN_MAX:]
+        for name in some:
+            if name in self._live and self._unheld(name):
+                self._note(name, closed=True)
+        loop = asyncio.get_running_loop()
+        if rest:
+            self._net = loop.call_soon(self._cast_net, rest)
+        else:
+            self._net = loop.call_later(_NET_INTERVAL_S, self._cast_net, [])
 
     def _note(self, name: str, closed: bool) -> None:
         self._changed[name] = closed or self._changed.get(name, False)
@@ -314,7 +347,7 @@ class LocalExecutor:
             live = self._live.get(name)
             record = records.read_record(self._records, name) if live else None
             if live is not None and record is not None:
-                reports += self._news(live, record)
+                reports += self._news(live, record, closed)
                 if closed and record.ended is None:
                     self._on_lost(live, record)
         if self._changed:
@@ -331,8 +364,8 @@ class LocalExecutor:
         else:
             self._undertaker.take(live.name)
 
-    def _news(self, live: _Live, record: Record) -> Iterable[TaskReport]:
-        """What of this record was not yet reported."""
+    def _news(self, live: _Live, record: Record, closed: bool) -> Iterable[TaskReport]:
+        """What of this record was not yet reported. Its end counts once it is durable, which it is when closed."""
         if record.supervised is not None and live.supervisor is None:
             live.supervisor = record.supervised.supervisor
             if live.signal_due is not None:
@@ -340,7 +373,7 @@ class LocalExecutor:
         if record.started is not None and not live.started:
             live.started = True
             yield started_report(live.run, live.task, live.cause, record.started)
-        if record.ended is not None:
+        if record.ended is not None and closed:
             del self._live[live.name]
             _disarm(live)
             self._logs.wake_all()
@@ -351,61 +384,39 @@ class LocalExecutor:
     async def stop(self, run: RunId, grace_us: int) -> None:
         """SIGTERM to every process of the run, SIGKILL after `grace_us`. Again: the shorter grace wins."""
         for live in self._living(run):
-            try:
-                told = self._read_control(f"{live.name}.stop")
-                shortest_us = min(grace_us, told.get("grace_us", grace_us))
-                self._write_control(f"{live.name}.stop", {"grace_us": shortest_us})
-                number = signal.SIGUSR1
-            except OSError:
-                # A full disk must not keep a task alive: this one says "stop" by itself, with the launch's grace.
-                number = signal.SIGUSR2
-            self._signal(live, number)
+            self._signal(live, self._control.tell_stop(live.name, grace_us))
             self._force_later(live, grace_us)
-
-    def _force_later(self, live: _Live, grace_us: int) -> None:
-        """Should the supervisor not do it: kill the supervisor, with whom the task dies (lost.py sees to that)."""
-        if live.force is not None:
-            live.force.cancel()
-        delay_s = grace_us / 1e6 + self._stop_margin_s
-        live.force = asyncio.get_running_loop().call_later(delay_s, self._force, live)
-
-    def _force(self, live: _Live) -> None:
-        if live.supervisor is None:
-            self._force_later(live, 0)
-        else:
-            processes.send_signal(live.supervisor, signal.SIGKILL)
 
     async def extend(self, run: RunId, lease_start_us: int, lease_us: int) -> None:
         """Let the tasks of a run live until `lease_start_us + lease_us` (CLOCK_BOOTTIME) instead of until an earlier
         end. OSError if it can't be told: then the earlier end stands."""
         for live in self._living(run):
-            told = self._read_control(f"{live.name}.lease")
-            if told.get("start_us", 0) + told.get("lease_us", 0) < lease_start_us + lease_us:
-                self._write_control(f"{live.name}.lease", {"start_us": lease_start_us, "lease_us": lease_us})
-            self._signal(live, signal.SIGUSR1)
-
-    def _read_control(self, name: str) -> dict[str, int]:
-        """What was told before: the supervisor may not have read it yet, so it must not be lost."""
-        try:
-            return msgspec.json.decode((self._directory / CONTROL / name).read_bytes(), type=dict[str, int])
-        except FileNotFoundError:
-            return {}
+            self._signal(live, self._control.tell_lease(live.name, lease_start_us, lease_us))
 
     def _living(self, run: RunId) -> list[_Live]:
         names = [record_name(run, task) for task in self._recorded.get(run, ())]
         return [self._live[name] for name in names if name in self._live]
-
-    def _write_control(self, name: str, told: dict[str, int]) -> None:
-        path = self._directory / CONTROL / name
-        partial = path.with_name(f"{name}.new")
-        partial.write_bytes(msgspec.json.encode(told))
-        partial.rename(path)
 
     def _signal(self, live: _Live, number: signal.Signals) -> None:
         if live.supervisor is None:
             live.signal_due = number
         else:
             processes.send_signal(live.supervisor, number)
+
+    def _force_later(self, live: _Live, grace_us: int) -> None:
+        """Should the supervisor not do it: kill the supervisor, with whom the task dies (lost.py sees to that)."""
+        loop = asyncio.get_running_loop()
+        when_s = loop.time() + grace_us / 1e6 + self._stop_margin_s
+        if live.force is None or live.force.when() > when_s:
+            _disarm(live)
+            live.force = loop.call_at(when_s, self._force, live)
+
+    def _force(self, live: _Live) -> None:
+        live.force = None
+        if live.supervisor is None:
+            self._force_later(live, 0)
+        else:
+            processes.send_signal(live.supervisor, signal.SIGKILL)
 
     # --- forgetting ---
 
@@ -427,15 +438,14 @@ class LocalExecutor:
     def _delete(self, names: Iterable[str], directories: Iterable[Path]) -> None:
         """Control first: a record without control is complete, control without a record is litter."""
         for name in names:
-            for suffix in (".stop", ".lease"):
-                (self._directory / CONTROL / f"{name}{suffix}").unlink(missing_ok=True)
+            self._control.delete(name)
             (self._directory / RECORDS / name).unlink(missing_ok=True)
         for directory in directories:
-            _delete_tree(directory)
+            self.undeleted += delete_tree(directory)
 
     async def forget_logs(self, run: RunId) -> None:
         """Delete the output of an ended run."""
-        await asyncio.to_thread(_delete_tree, self._directory / LOGS / run_name(run))
+        self.undeleted += await asyncio.to_thread(delete_tree, self._directory / LOGS / run_name(run))
 
     # --- logs ---
 
@@ -455,9 +465,3 @@ def _disarm(live: _Live) -> None:
 
 def _nobody(reports: Sequence[TaskReport]) -> None:
     raise AssertionError("news before recover")
-
-
-def _delete_tree(directory: Path) -> None:
-    """The task owned what is below, so anything may be there, and may vanish meanwhile."""
-    if directory.exists():
-        shutil.rmtree(directory, ignore_errors=False)

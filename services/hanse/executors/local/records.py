@@ -15,8 +15,8 @@ Without `supervised` no task was forked. A record that nobody holds and that lac
 was killed (lost.py).
 
 Durability. Two fsyncs: the directory, once per batch of launches, after the claims and before the first fork; and the
-record (fdatasync) after `ended`. The daemon hears of the end only through that line after its descriptor was closed,
-thus after the fsync. So what a power cut can take is: an `ended` that nobody has read yet (the record then says that
+record (fdatasync) after `ended`. The daemon heeds that line only when the descriptor has been closed, thus after the
+fsync. So what a power cut can take is: an `ended` that nobody has read yet (the record then says that
 the task was claimed, its boot is over, and it counts as lost), and `supervised` and `started`, which are worth nothing
 in another boot. An end that was used is on disk here, and in the ledger. Space for the whole record is set aside with
 the claim: a disk that fills up later cannot make a task's end unspeakable.
@@ -160,6 +160,13 @@ def append_end(descriptor: int, ended: Ended) -> None:
     os.fdatasync(descriptor)
 
 
+def mend(descriptor: int) -> None:
+    """After a line that was torn: let it stay alone."""
+    length = os.fstat(descriptor).st_size
+    if length and os.pread(descriptor, 1, length - 1) != b"\n":
+        os.write(descriptor, b"\n")
+
+
 def read_record(directory: int, name: str) -> Record | None:
     """What the record says now; None if there is none."""
     try:
@@ -218,11 +225,9 @@ def try_lock(directory: int, name: str) -> int | None:
 
 def end_for(directory: int, name: str, ended: Ended) -> None:
     """Write the end in place of a supervisor that is dead; the caller holds the lock."""
-    text = read_small(name, directory)
-    descriptor = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, dir_fd=directory)
+    descriptor = os.open(name, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, dir_fd=directory)
     try:
-        if text and not text.endswith(b"\n"):
-            os.write(descriptor, b"\n")  # a torn line stays alone
+        mend(descriptor)
         append_end(descriptor, ended)
     finally:
         os.close(descriptor)

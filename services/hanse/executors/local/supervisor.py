@@ -114,6 +114,7 @@ def _write_end(record: int, ended: records.Ended) -> None:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
         time.sleep(_RECORD_RETRY_S)
+        records.mend(record)
 
 
 class Supervisor:
