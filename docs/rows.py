@@ -1,0 +1,34 @@
+"""Which test covers which row of the protocol's tables: read from the tests' own marks."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from docs.words import cell
+
+TESTS = Path(__file__).parent.parent / "tests" / "core" / "protocol"
+Row = tuple[str, str, str]
+
+
+def tested_rows() -> str:
+    """One line for each row, in the order in which the tests name them."""
+    tests: dict[Row, list[str]] = {}
+    for path in sorted(TESTS.glob("test_*.py")):
+        for row, name in _marks(path):
+            tests.setdefault(row, []).append(f"[{name.removeprefix('test_')}](../tests/core/protocol/{path.name})")
+    lines = ["| table | has | event | tests |", "|---|---|---|---|"]
+    for (table, has, event), names in tests.items():
+        lines.append(f"| {table} | {cell(has)} | {cell(event)} | {'<br>'.join(names)} |")
+    return "\n".join(lines)
+
+
+def _marks(path: Path) -> Iterator[tuple[Row, str]]:
+    """(row, test) for every `@row(...)` above a test of this file."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for mark in node.decorator_list:
+                if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == "row":
+                    table, has, event = (str(ast.literal_eval(argument)) for argument in mark.args)
+                    yield (table, has, event), node.name
