@@ -30,14 +30,14 @@ def spawn(*arguments: str, **environment: str) -> subprocess.CompletedProcess[by
 
 
 def test_help_is_quick() -> None:
-    spent = []
-    for _ in range(5):
+    spent_s = []
+    # CPU time, and the best of several runs: others work on this machine too.
+    while not spent_s or (min(spent_s) >= HELP_CPU_S_MAX and len(spent_s) < 10):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert spawn("-m", "hanse.cli", "--help").returncode == 0
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    # CPU time of the best run: others work on this machine too.
-    assert min(spent) < HELP_CPU_S_MAX
+        spent_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent_s) < HELP_CPU_S_MAX
 
 
 def test_help_imports_neither_grpc_nor_rich() -> None:

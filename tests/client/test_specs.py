@@ -102,7 +102,7 @@ MISTAKES = [
     # text, file, line, field, part of the message
     ("tenat: x", "j.yaml", 1, "tenat", "did you mean tenant?"),
     ("name: a\nzzz: 1", "j.yaml", 2, "zzz", "there are name, tenant, labels"),
-    ("name: a\nkind: aray", "j.yaml", 2, "kind", "did you mean ARRAY?"),
+    ("name: a\nkind: arrax", "j.yaml", 2, "kind", "did you mean ARRAY?"),
     ("kind: 99", "j.yaml", 1, "kind", "none of BATCH, ARRAY, SERVICE"),
     ("name: 5", "j.yaml", 1, "name", 'write "5" in quotes'),
     ("name: yes", "j.yaml", 1, "name", 'write "true" in quotes'),
@@ -137,10 +137,10 @@ MISTAKES = [
         'write "8080" in quotes',
     ),
     (
-        "groups:\n- program:\n    comand: [x]",
+        "groups:\n- program:\n    commandx: [x]",
         "j.yaml",
         3,
-        "groups[0].program.comand",
+        "groups[0].program.commandx",
         "did you mean command?",
     ),
     ("grace: 10", "j.yaml", 1, "grace", 'seconds such as "600s"'),
