@@ -10,6 +10,7 @@ their supervisors, and the next daemon finds them.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
 import sys
@@ -63,6 +64,8 @@ def run(config_path: Path) -> int:
         print(error, file=sys.stderr)  # noqa: T201 - the log is not configured yet
         return EXIT_CONFIG
     configure_logging(config.settings.telemetry.log_level, config.region.name)
+    # gRPC's core would write lines of its own between ours whenever a peer goes away.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     code = EXIT_OK
     try:
         asyncio.run(_run_until_signalled(config))

@@ -18,7 +18,7 @@ from hanse.daemon.ids import home_of
 from hanse.daemon.servers.filters import check_filter
 from hanse.daemon.servers.listing import homes_of, list_league
 from hanse.daemon.servers.local import LocalJobs
-from hanse.daemon.servers.members import Members
+from hanse.daemon.servers.members import Members, ProxiedError
 from hanse.daemon.servers.watching import HomeStream, LeagueWatch, Responses
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2, jobs_pb2_grpc
 from hanse.wire.jobs import encode_refusal
@@ -61,6 +61,8 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
             response = await self._at(home, "GetJob", request, context)
         except RegionUnreachable as unreachable:
             response = await self._own_copy("GetJob", request, context, unreachable)
+        if request.with_timeline:
+            await self._add_owners_part(response.job, request, context)
         return response
 
     async def ListJobs(self, request: jobs_pb2.ListJobsRequest, context: Any) -> jobs_pb2.ListJobsResponse:
@@ -162,6 +164,23 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
     async def _find(self, job_id: str, context: Any) -> jobs_pb2.Job:
         response = await self.GetJob(jobs_pb2.GetJobRequest(job_id=job_id), context)
         return response.job
+
+    async def _add_owners_part(
+        self, job: jobs_pb2.Job, request: jobs_pb2.GetJobRequest, context: Any
+    ) -> None:
+        """What happened, and on which nodes, in the region that has the job. If it can't be asked, its part is missing,
+        as the regions of the entries show."""
+        told_by_owner = any(entry.region == job.region for entry in job.timeline)
+        if told_by_owner or not self._members.knows(job.region):
+            return
+        try:
+            theirs: jobs_pb2.Job = (await self._at(job.region, "GetJob", request, context)).job
+        except (RegionUnreachable, RequestRefused, ProxiedError):
+            return
+        entries = sorted([*job.timeline, *theirs.timeline], key=lambda entry: entry.at.ToMicroseconds())
+        del job.timeline[:]
+        job.timeline.extend(entries)
+        job.nodes[:] = theirs.nodes
 
     # --- parts ----------------------------------------------------------------------------------------------------
 

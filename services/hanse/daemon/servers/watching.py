@@ -108,14 +108,13 @@ class LeagueWatch:
         async with asyncio.TaskGroup() as group:
             pumps = [group.create_task(self._pump(stream)) for stream in self._streams]
             try:
-                while True:
-                    response = await self._responses.get()
-                    if isinstance(response, Exception):
-                        raise response
+                while not isinstance(response := await self._responses.get(), Exception):
                     yield response
             finally:
                 for pump in pumps:
                     pump.cancel()
+        # Not inside of the group, which would wrap it: callers tell errors apart by their types.
+        raise response
 
     async def _pump(self, stream: HomeStream) -> None:
         request = jobs_pb2.WatchJobsRequest()
