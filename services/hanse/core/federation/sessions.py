@@ -126,7 +126,7 @@ class Sessions:
         if link.current is not None and link.current[0] == hello.nonce:
             return [Send(peer, HelloAck(link.current[1], hello.nonce))]
         if link.pending is None or link.pending[0] != hello.nonce:
-            mine = link.proposal if link.proposal and link.current is None else self._nonce()
+            mine = link.proposal or self._nonce()
             link.pending = (hello.nonce, mine)
         return [Send(peer, HelloAck(link.pending[1], hello.nonce))]
 
