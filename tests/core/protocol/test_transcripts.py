@@ -96,18 +96,17 @@ def crash_of_the_target_before_committed() -> League:
 
 
 def withdraw_of_what_never_arrived() -> League:
-    """Every COMMIT is lost; after 30 s in doubt north withdraws, south burns the epoch, and the job goes west."""
-    league = League(north=0, south=1, west=1)
+    """Every COMMIT is lost; after 30 s in doubt north withdraws, south burns the epoch, and is asked anew."""
+    league = League(north=0, south=1)
     league.story.begin()
-    league.hold(Offer, to="west")
     league.hold(Commit)
     league.submit("north", "job-1")
     league.run_until(lambda: bool(league.under_way(Commit)))
     league.story.note("every COMMIT is lost for 30 s")
     league.run_until(lambda: bool(league.messages(Decision)), 40 * SECOND_US)
-    league.wire = [each for each in league.wire if not isinstance(each.message, Commit | Offer)]
+    league.wire = [each for each in league.wire if not isinstance(each.message, Commit)]
     league.let_go()
-    league.run_until(lambda: league.running("job-1") == ["west"])
+    league.run_until(lambda: league.running("job-1") == ["south"])
     league.settle()
     return league
 
