@@ -53,7 +53,7 @@ class DaemonSide:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}", TOKEN_VARIABLE: TOKEN},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), TOKEN_VARIABLE: TOKEN},
         )
         return cls(process)
 

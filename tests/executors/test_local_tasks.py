@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from hanse.core.events import TaskEnded, TaskStarted
-from hanse.executors.local.containment import Containment
 from hanse.executors.local.records import Record, parse_record
 from tests.executors.conftest import (
     DEADLINE_S,
@@ -232,10 +231,3 @@ async def test_reap_spares_what_still_runs(engine: Engine) -> None:
     await engine.executor.reap([run_of("a")])
     assert alive(started.pid)
     assert record_of(engine, "a").started is not None
-
-
-def test_a_pid_namespace_is_what_root_gets(containment: Containment) -> None:
-    from hanse.executors.local.containment import best_available
-
-    if os.geteuid() == 0:
-        assert best_available() is Containment.PID_NAMESPACE
