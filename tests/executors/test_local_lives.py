@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from hanse.core.events import TaskEnded, TaskStarted
-from hanse.executors.errors import DirectoryInUse
-from hanse.executors.local import records
+from hanse.executors.errors import DirectoryInUse, LauncherError
+from hanse.executors.local import launcher, records
 from hanse.executors.local.containment import Containment
 from hanse.executors.local.executor import LocalExecutor
 from hanse.executors.local.names import record_name
-from hanse.executors.local.processes import all_processes
+from hanse.executors.local.processes import all_processes, stat_of
 from tests.executors.conftest import (
     DEADLINE_S,
     SECOND_US,
@@ -167,17 +167,34 @@ async def test_a_launcher_killed_amid_launches_loses_none_and_doubles_none(
     assert sorted(map(int, witness.read_text().split())) == list(range(count))
 
 
+async def test_without_a_launcher_there_is_a_clear_error(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engine = await make_engine()
+    monkeypatch.setattr(launcher, "_PROGRAM", "raise SystemExit('no launcher today')")
+    os.kill(engine.executor._launcher.pid, signal.SIGKILL)
+    await until(lambda: engine.executor._launcher.pid == 0, "it is gone")
+    ended = await engine.run(launch_of("a", "true"))
+    assert not ended.launched
+    assert "launcher.log" in ended.detail
+    with pytest.raises(LauncherError):
+        await LocalExecutor(tmp_path / "other").recover(lambda _: None)
+    monkeypatch.undo()
+    engine.reports.clear()
+    assert (await engine.run(launch_of("a", "true"))).exit_code == 0
+
+
 async def test_a_frozen_launcher_of_a_dead_daemon_launches_no_more(
     make_engine: MakeEngine, tmp_path: Path, containment: Containment
 ) -> None:
     daemon = await DaemonSide.start(tmp_path / "runs", containment)
-    launcher = await daemon.heard("Ready")
-    os.kill(launcher, signal.SIGSTOP)
+    former = await daemon.heard("Ready")
+    os.kill(former, signal.SIGSTOP)
     await daemon.launch(a="sleep 600")
     await daemon.kill()
     engine = await make_engine()
     assert engine.found == ()
-    assert not alive(launcher)
+    assert not alive(former)
     assert (await engine.run(launch_of("a", "true"))).exit_code == 0
 
 
@@ -247,11 +264,13 @@ async def test_what_another_boot_left_is_dead(make_engine: MakeEngine) -> None:
     await engine.close()
     directory = os.open(engine.directory / "records", os.O_RDONLY)
     record = records.claim(directory, record_name(run_of("a"), 0))
-    # The pid of a process that lives, but is another one.
-    supervisor = records.ProcessId(os.getpid(), 1)
+    # This very process: in another boot its pid and start time meant somebody else.
+    stat = stat_of(os.getpid())
+    assert stat is not None
+    supervisor = stat.id
     records.append(record, records.Claimed("a", 1, 1, 0, "another-boot", "c9", 1))
     records.append(record, records.Supervised(supervisor, Containment.PROCESS_TREE))
-    records.append(record, records.Started(records.ProcessId(os.getppid(), 1), 77, 1))
+    records.append(record, records.Started(supervisor, 77, 1))
     os.write(record, b'{"what": "ended", "exit_co')
     os.close(record)
     os.close(directory)
@@ -292,10 +311,10 @@ async def test_a_burst_leaves_no_process_no_descriptor_and_no_zombie_behind(engi
     assert open_descriptors() == before
     assert list((engine.directory / "records").iterdir()) == []
     assert processes_of("a") == []
-    launcher = engine.executor._launcher.pid
-    assert children_of(os.getpid()) == [launcher]
-    assert children_of(launcher) == []
-    await until(lambda: _at_home_in(engine.directory) == [launcher], "the last supervisor is gone")
+    zygote = engine.executor._launcher.pid
+    assert children_of(os.getpid()) == [zygote]
+    assert children_of(zygote) == []
+    await until(lambda: _at_home_in(engine.directory) == [zygote], "the last supervisor is gone")
 
 
 def open_descriptors() -> list[str]:

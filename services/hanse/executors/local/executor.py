@@ -9,6 +9,7 @@ read it, report what is new.
 from __future__ import annotations
 
 import asyncio
+import enum
 import fcntl
 import os
 import signal
@@ -53,6 +54,8 @@ _RECORDS_PER_TURN_MAX = 128
 # How long after the grace a supervisor may take to kill its task and say so before it is killed itself. It needs
 # milliseconds; one that is frozen or wedged would never do it.
 STOP_MARGIN_S = 10.0
+# A forked supervisor speaks up, and a killed worker's descriptors are closed, within milliseconds.
+_UNCLEAR_S = 0.02
 # What the watch missed is found this late. Only a queue that overflowed at the worst moment makes it miss anything.
 _NET_INTERVAL_S = 30.0
 # A launch whose launcher dies this often is taken for the cause (the rest of its batch suffers with it).
@@ -75,6 +78,14 @@ class _Live(msgspec.Struct, kw_only=True):
     force: asyncio.TimerHandle | None = None
     # Told before there was a supervisor to tell it to.
     signal_due: signal.Signals | None = None
+
+
+class _Progress(enum.Enum):
+    """How far a launch got whose launcher died."""
+
+    NONE = "no supervisor, and there will be none"
+    SOME = "the record tells, now or later"
+    UNCLEAR = "ask again"
 
 
 class LocalExecutor:
@@ -254,38 +265,56 @@ class LocalExecutor:
 
     def _on_in_doubt(self, orders: Sequence[Order]) -> None:
         """Whoever worked on these is dead. The records tell which of them were never started."""
-        again = [order for order in orders if order.name in self._live and self._never_started(order.name)]
-        for order in again:
-            self._live[order.name].launches += 1
-            self._live[order.name].closed_in_flight = False
-        worn = [order for order in again if self._live[order.name].launches > _LAUNCHES_MAX]
-        self._fail({order.name: "its launcher died each time that it was launched" for order in worn})
-        self._launcher.submit([order for order in again if order not in worn])
+        again, unclear = [], []
+        for order in (order for order in orders if order.name in self._live):
+            match self._progress_of(order.name):
+                case _Progress.NONE:
+                    again.append(order)
+                case _Progress.UNCLEAR:
+                    unclear.append(order)
+                case _Progress.SOME:
+                    self._live[order.name].in_flight = False
+        if unclear:
+            asyncio.get_running_loop().call_later(_UNCLEAR_S, self._on_in_doubt, unclear)
+        self._launch_again(again)
 
-    def _never_started(self, name: str) -> bool:
-        """Whether the task can be launched anew. If so its claim is gone; else what there is will be reported."""
+    def _progress_of(self, name: str) -> _Progress:
+        """How far the launch of a task got before its launcher died. NONE: its claim, if there was one, is gone."""
         try:
             lock = records.try_lock(self._records, name)
         except FileNotFoundError:
-            return True
+            return _Progress.NONE
+        record = self._read(name)
+        begun = record.supervised is not None or record.ended is not None
         if lock is None:
-            self._live[name].in_flight = False
-            return False
-        try:
-            record = self._read(name)
-            if record.supervised is None and record.ended is None:
-                os.unlink(name, dir_fd=self._records)
-                return True
-        finally:
-            os.close(lock)
-        self._live[name].in_flight = False
+            # A supervisor that has not said so yet, or the dead worker's descriptors are just being closed.
+            return _Progress.SOME if begun else _Progress.UNCLEAR
+        if not begun:
+            os.unlink(name, dir_fd=self._records)
+        os.close(lock)
         self._note(name, closed=True)
-        return False
+        return _Progress.SOME if begun else _Progress.NONE
+
+    def _launch_again(self, orders: Sequence[Order]) -> None:
+        again = []
+        for order in orders:
+            live = self._live[order.name]
+            live.launches += 1
+            live.closed_in_flight = False
+            if live.launches <= _LAUNCHES_MAX:
+                again.append(order)
+            else:
+                self._fail({order.name: "its launcher died each time that it was launched"})
+        if again:
+            self._launcher.submit(again)
 
     def _on_failed(self, orders: Sequence[Order], why: str) -> None:
-        """No zygote can be had. What it never started is reported so; what an earlier one started goes on."""
-        unstarted = [order.name for order in orders if order.name in self._live]
-        self._fail({name: why for name in unstarted if self._never_started(name)})
+        """No zygote can be had. What none started is reported so; what one did start goes on."""
+        for order in (order for order in orders if order.name in self._live):
+            if self._progress_of(order.name) is _Progress.NONE:
+                self._fail({order.name: why})
+            else:
+                self._live[order.name].in_flight = False
 
     def _fail(self, reasons: dict[str, str]) -> None:
         reports: list[TaskReport] = []

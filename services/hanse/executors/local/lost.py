@@ -31,9 +31,12 @@ _Mark = tuple[str, ...]
 
 def survivors(lost: Mapping[str, Record]) -> dict[str, list[ProcessId]]:
     """What still runs of these tasks, supervisors included, by record name. One look at /proc for all of them."""
-    found: dict[str, list[ProcessId]] = {}
+    found: dict[str, list[ProcessId]] = {name: [] for name in lost}
     trees = {}
     for name, record in lost.items():
+        if record.claimed is None or record.claimed.boot_id != processes.boot_id():
+            # Pids and start times of another boot may well fit processes of this one, above all early ones.
+            continue
         known = [
             record.supervised and record.supervised.supervisor,
             record.started and record.started.process,
