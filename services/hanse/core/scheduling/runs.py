@@ -41,6 +41,8 @@ class Runs:
     def __init__(self, books: Books) -> None:
         self._books = books
         self._open: dict[str, dict[int, None]] = {}
+        # Of runs that the books do not know: the tasks that lived when the executor told of them.
+        self._orphans: dict[RunId, dict[int, None]] = {}
         self.recovered = False
         for job in books.jobs.values():
             if job.state in ALLOCATED_STATES:
@@ -76,7 +78,7 @@ class Runs:
         """A task is dead. Returns the settled attempt if it was the last one."""
         job = self._books.jobs.get(event.run.job_id)
         if job is None or job.run_id != event.run or job.id not in self._open:
-            out.reaps.append(Reap(event.run))
+            self._bury(event, out)
             return None
         still_open = self._open[job.id]
         if event.task not in still_open:
@@ -95,11 +97,11 @@ class Runs:
         """The executor's whole knowledge after a start. Until this has come nothing may be launched."""
         self.recovered = True
         settled: list[Settled] = []
+        self._end_orphans(found, out)
         known = {(task.run, task.task): task for task in found}
         for job_id in list(self._open):
             job = self._books.jobs[job_id]
             settled.extend(self._reconcile(job, known, out))
-        self._end_orphans(found, out)
         return settled
 
     def _reconcile(self, job: Job, known: dict[tuple[RunId, int], FoundTask], out: Effects) -> list[Settled]:
@@ -121,16 +123,27 @@ class Runs:
 
     def _end_orphans(self, found: tuple[FoundTask, ...], out: Effects) -> None:
         """Processes and records of runs that the books do not know any more, one order for each run."""
-        alive: dict[RunId, bool] = {}
+        self._orphans = {}
         for task in found:
             job = self._books.jobs.get(task.run.job_id)
             if job is None or job.run_id != task.run or job.state not in ALLOCATED_STATES:
-                alive[task.run] = alive.get(task.run, False) or task.ended is None
-        for run, running in alive.items():
-            if running:
+                living = self._orphans.setdefault(task.run, {})
+                if task.ended is None:
+                    living[task.task] = None
+        for run, living in list(self._orphans.items()):
+            if living:
                 out.stops.append(Stop(run=run, grace_us=0, cause=self._books.cause))
             else:
+                del self._orphans[run]
                 out.reaps.append(Reap(run))
+
+    def _bury(self, event: TaskEnded, out: Effects) -> None:
+        """News of a run that is not open: its records may go, unless it is an orphan of which a task still lives."""
+        living = self._orphans.get(event.run, {})
+        living.pop(event.task, None)
+        if not living:
+            self._orphans.pop(event.run, None)
+            out.reaps.append(Reap(event.run))
 
     def _settle(self, job: Job, out: Effects) -> Settled:
         """Every task is dead, and none failed while the job was RUNNING. A stopped attempt is not a success even if
