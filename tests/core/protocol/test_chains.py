@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections import Counter
 
 import msgspec
+import pytest
 
 from hanse.core.events import SetDrain
-from hanse.core.messages import Commit, Decision, Locate, Located, Offer, OfferAnswer, Solicit, Verdict
+from hanse.core.messages import (
+    Commit,
+    Decision,
+    Locate,
+    Located,
+    Offer,
+    OfferAnswer,
+    Solicit,
+    Status,
+    Verdict,
+)
 from hanse.core.model.jobs import ReasonCode
-from hanse.core.model.limits import HOPS_MAX
+from hanse.core.model.lifecycle import JobState
+from hanse.core.model.limits import HOPS_MAX, LOCATE_SWEEP_US
 from hanse.core.model.regions import QueuedShape, RegionRecord, Timings
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from tests.core.protocol.league import League, pass_through_south, shape_of
@@ -112,6 +124,35 @@ def test_the_home_is_told_by_whoever_owns_the_job_now() -> None:
     remote = league.job("north", "job-1").remote
     assert remote is not None
     assert (remote.region, remote.state.name, remote.epoch) == ("west", "RUNNING", 3)
+
+
+@pytest.mark.xfail(reason="after its restart a home no longer knows which of its jobs are final")
+def test_a_hop_lets_go_of_a_final_job_although_the_home_has_restarted_since() -> None:
+    league = League(north=0, south=1, west=1)
+    pass_through_south(league)
+    league.hold(Status, to="south")
+    league.end("west", "job-1")
+    league.settle()
+    league.lose(Status, to="south")
+    assert league.state("north", "job-1") is JobState.SUCCEEDED
+    league.crash("north")
+    league.restart("north")
+    league.advance(2 * LOCATE_SWEEP_US + SECOND_US)
+    assert league.messages(Located, to="south")
+    assert "job-1" not in league["south"].books.jobs
+
+
+@row("chains", "LOCATE", "follows MOVED")
+def test_a_hop_that_missed_the_end_asks_the_home_and_lets_go() -> None:
+    league = League(north=0, south=1, west=1)
+    pass_through_south(league)
+    league.hold(Status, to="south")
+    league.end("west", "job-1")
+    league.settle()
+    league.lose(Status, to="south")
+    league.advance(LOCATE_SWEEP_US + SECOND_US)
+    assert "job-1" not in league["south"].books.jobs
+    assert league.stations["south"].ledger.jobs["job-1"].spec == b""
 
 
 def with_waits(league: League, **waits_us: int) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from hanse.core.effects import Refused
-from hanse.core.messages import Cancel, CancelAck, Commit, Stable, Terminal, TerminalAck
-from hanse.core.model.jobs import ReasonCode
+from hanse.core.messages import Cancel, CancelAck, Stable, Terminal, TerminalAck
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.time import SECOND_US
 from tests.core.protocol.league import SIGTERM, League
@@ -118,11 +119,11 @@ def test_a_retry_touches_the_attempt_and_never_the_epoch() -> None:
 
 def test_failures_travel_with_the_job() -> None:
     league = target()
-    league.say("west", "south", commit_of())
-    commit = league.delivered[-1].message
-    assert isinstance(commit, Commit)
-    assert league.job("south", "job-1").failures == commit.failures == 0
-    assert league.job("south", "job-1").reason.code is ReasonCode.STARTED
+    league.say("west", "south", msgspec.structs.replace(commit_of(), failures=2, retries_max=2))
+    league.settle()
+    league.end("south", "job-1", exit_code=1)
+    league.settle()
+    assert league.state("south", "job-1") is JobState.FAILED, "no retry was left when it came"
 
 
 def test_a_cancel_of_what_nobody_submitted_is_refused_to_callers() -> None:
