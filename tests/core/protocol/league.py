@@ -52,6 +52,10 @@ class TokenError(AssertionError):
     """A job has more than one owner, or none: what every shortcut of the protocol ends in."""
 
 
+class NoAnswerError(Exception):
+    """The daemon died before it could answer its caller."""
+
+
 def shape_of(*groups: GroupShape, estimate_us: int = 0, **body: tuple[str, ...]) -> Shape:
     """What a job asks for: one GPU unless groups are given."""
     return make_shape(ShapeBody(groups=groups or (GPU,), runtime_estimate_us=estimate_us, **body))
@@ -203,6 +207,8 @@ class League:
     def _ask(self, region: str, event: Submit | CancelJobs | Ask) -> Answer:
         self._requests += 1
         self.step(region, msgspec.structs.replace(event, request_id=self._requests))
+        if self._requests not in self.stations[region].answers:
+            raise NoAnswerError(f"{region} died before it could answer")
         return self.stations[region].answers[self._requests]
 
     # --- steps ------------------------------------------------------------------------------------------------------
@@ -312,6 +318,10 @@ class League:
     def hold(self, kind: type, *, sender: str = "", to: str = "") -> None:
         """Messages of this kind stay under way until they are delivered by name, or `let_go`."""
         self._held.append(lambda parcel: _is(parcel, kind, sender, to))
+
+    def hold_if(self, held: Callable[[Parcel], bool]) -> None:
+        """Such parcels stay under way."""
+        self._held.append(held)
 
     def let_go(self) -> None:
         """Nothing is held back any more."""

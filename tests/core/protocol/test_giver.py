@@ -26,7 +26,7 @@ from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import OFFER_PEERS_MAX, TRANSFERS_UNDECIDED_MAX
 from hanse.core.model.regions import Timings
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
-from tests.core.protocol.league import League, pass_through_south
+from tests.core.protocol.league import League, NoAnswerError, pass_through_south
 from tests.core.protocol.rows import row
 
 HOUR_US = 3_600 * SECOND_US
@@ -312,7 +312,7 @@ def test_a_cancel_in_xfer_survives_a_crash_and_is_still_withdrawn() -> None:
     puppet_in_transfer(league)
     league.crash_after_write("north", Withdraw)
     league.step("north")
-    with pytest.raises(KeyError):
+    with pytest.raises(NoAnswerError):
         league.cancel("north", "job-1")
     league.restart("north")
     league.run_until(lambda: bool(league.puppets["south"].heard(Withdraw)))

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from hanse.core.effects import Launch, Refused, SubmitOutcome
+from hanse.core.effects import Launch, Submitted
 from hanse.core.events import SetDrain
 from hanse.core.messages import Commit, Offer, OfferAnswer, Stable, Terminal, TerminalAck
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.time import SECOND_US
-from tests.core.protocol.league import League
+from tests.core.protocol.league import League, NoAnswerError
 from tests.core.protocol.rows import row
-
-
-def submit_and_die(league: League, job_id: str) -> None:
-    """The caller of this submit gets no answer."""
-    try:
-        league.submit("north", job_id)
-    except KeyError:
-        return
-    raise AssertionError("the daemon did not die")
 
 
 @row("recovery", "QUEUED", "schedule again")
@@ -42,19 +33,19 @@ def test_a_submit_that_was_written_and_not_answered_exists_once_when_it_is_repea
     league = League(north=1, south=0)
     league.submit("north", "filler")
     league.stations["north"].crash_at = (False, object)
-    submit_and_die(league, "job-1")
+    with pytest.raises(NoAnswerError):
+        league.submit("north", "job-1")
     league.restart("north")
-    again = league.submit("north", "job-1")
-    assert not isinstance(again, Refused | SubmitOutcome)
+    assert league.submit("north", "job-1") == Submitted("job-1", existed=True)
     assert league.states("job-1") == {"north": "QUEUED"}
-    assert getattr(again, "existed", None) is True
 
 
 @row("recovery", "QUEUED", "schedule again")
 def test_a_submit_that_was_not_written_never_happened() -> None:
     league = League(north=1, south=0)
     league.stations["north"].crash_at = (True, object)
-    submit_and_die(league, "job-1")
+    with pytest.raises(NoAnswerError):
+        league.submit("north", "job-1")
     league.restart("north")
     assert league.states("job-1") == {}
     assert league.running("job-1") == []
@@ -117,7 +108,8 @@ def test_running_whose_process_is_gone_starts_the_next_attempt() -> None:
 def test_running_that_was_written_and_never_launched_starts_the_next_attempt() -> None:
     league = League(north=1, south=0)
     league.crash_after_write("north", Launch)
-    submit_and_die(league, "job-1")
+    with pytest.raises(NoAnswerError):
+        league.submit("north", "job-1")
     assert league.running("job-1") == []
     league.restart("north")
     league.settle()
