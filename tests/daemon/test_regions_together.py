@@ -97,6 +97,7 @@ async def test_logs_are_followed_from_before_the_start_to_the_end(tmp_path: Path
 
 async def test_a_list_pages_over_all_homes_and_names_those_it_could_not_ask(tmp_path: Path) -> None:
     async with league(tmp_path, "north", "east", "west") as regions:
+        await acquainted(regions)
         north = regions["north"]
         ids = sorted(
             [
@@ -151,11 +152,13 @@ async def test_while_a_home_is_out_of_reach_the_owner_answers_from_its_own_books
 
         # The home learns how it ended once it is back.
         await regions.start("north")
+        await acquainted(regions)
         assert (await regions["north"].state(job_id, CANCELLED)).region == "east"
 
 
 async def test_a_watch_covers_every_home_and_resumes_where_it_broke(tmp_path: Path) -> None:
     async with league(tmp_path, "north", "east") as regions:
+        await acquainted(regions)
         north = regions["north"]
         first = [await submitted(north, submission("a"), home=home) for home in ("north", "east")]
         for job_id in first:
@@ -173,6 +176,7 @@ async def test_a_watch_covers_every_home_and_resumes_where_it_broke(tmp_path: Pa
 
 async def test_a_watch_of_jobs_elsewhere_is_passed_on(tmp_path: Path) -> None:
     async with league(tmp_path, "north", "east") as regions:
+        await acquainted(regions)
         job_id = await submitted(regions["north"], submission("a"))
         request = jobs_pb2.WatchJobsRequest(filter=jobs_pb2.JobFilter(job_ids=[job_id]))
 
@@ -211,6 +215,7 @@ async def test_regions_are_asked_and_drained_through_each_other(tmp_path: Path) 
         assert (await regions["east"].status()).draining
         await regions.stop("east")
         await regions.start("east")
+        await acquainted(regions)
         assert (await regions["east"].status()).draining, "a drain outlives a restart"
         await north.Undrain(regions_pb2.UndrainRequest(region="east"), timeout=DEADLINE_S)
         assert not (await regions["east"].status()).draining

@@ -13,6 +13,7 @@ import random
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
@@ -76,6 +77,7 @@ class Runtime:
         self._links = links
         self._orders = orders
         self._clock = clock
+        self._disk = DiskWatch(config.data_dir / LEDGER_FILE, disk_policy(config.settings))
         self._driver: Driver | None = None
         self._ledger: Ledger | None = None
         self._executor: Executor | None = None
@@ -150,23 +152,19 @@ class Runtime:
             self._driver.drain()
 
     async def _live(self) -> None:
-        region_config = self.config.region
-        data = self.config.data_dir
-        disk = DiskWatch(data / LEDGER_FILE, disk_policy(self.config.settings))
-        if not data.exists():
-            # Perhaps a disk that is not mounted: worth a line. The anchor, if it is elsewhere, tells for certain.
-            log.warning("data_dir.created", path=str(data))
-            data.mkdir(parents=True, mode=0o700)
-        ledger = await Ledger.open(
-            data / LEDGER_FILE, region=self.name, anchor_path=self.config.anchor_dir / ANCHOR_FILE
-        )
-        executor = self._make_executor()
-        try:
+        async with AsyncExitStack() as resources:
+            # 1. What is on the disk.
+            ledger = await self._open_ledger(resources)
             snapshot = await ledger.load_snapshot()
-            region = Region(region_config, snapshot, self._clock(), random.Random())
+            region = Region(self.config.region, snapshot, self._clock(), random.Random())
+            # 2. What still runs.
+            executor = self._make_executor()
             await self._recover(executor)
-            self._driver = Driver(region, self.inbox, ledger.commit, self._release, self._clock, self.metrics)
-            self._ledger, self._executor = ledger, executor
+            resources.push_async_callback(executor.close)
+            # 3. From here on the servers see it.
+            driver = Driver(region, self.inbox, ledger.commit, self._release, self._clock, self.metrics)
+            self._ledger, self._executor, self._driver = ledger, executor, driver
+            resources.callback(self._withdraw)
             self.hub.reset(snapshot.ledger_id, snapshot.write_sequence)
             log.info(
                 "region.alive",
@@ -175,21 +173,29 @@ class Runtime:
                 jobs=len(snapshot.jobs),
                 anchor=ledger.opened.anchor.name,
             )
-            housekeeping = Housekeeping(
-                ledger,
-                self.inbox,
-                disk,
-                retention_policy(self.config.settings),
-                self.metrics,
-                self.config.settings.retention.interval_s,
-            )
-            await self._drive(self._driver, executor, housekeeping)
-        finally:
-            self._driver = self._ledger = self._executor = None
-            if ledger.failure is not None and getattr(ledger.failure, "kind", None) is FailedKind.FULL:
-                disk.release()
-            await executor.close()
-            await ledger.close()
+            await self._drive(driver, executor, ledger)
+
+    async def _open_ledger(self, resources: AsyncExitStack) -> Ledger:
+        data = self.config.data_dir
+        if not data.exists():
+            # Perhaps a disk that is not mounted: worth a line. The anchor, if it is elsewhere, tells for certain.
+            log.warning("data_dir.created", path=str(data))
+            data.mkdir(parents=True, mode=0o700)
+        ledger = await Ledger.open(
+            data / LEDGER_FILE, region=self.name, anchor_path=self.config.anchor_dir / ANCHOR_FILE
+        )
+        resources.push_async_callback(self._close_ledger, ledger)
+        return ledger
+
+    async def _close_ledger(self, ledger: Ledger) -> None:
+        failure = ledger.failure
+        if isinstance(failure, LedgerFailed) and failure.kind is FailedKind.FULL:
+            # Before the next life opens it: that needs room as well.
+            self._disk.release()
+        await ledger.close()
+
+    def _withdraw(self) -> None:
+        self._driver = self._ledger = self._executor = None
 
     async def _recover(self, executor: Executor) -> None:
         """The executor's whole knowledge is the first event of a life; its news follows."""
@@ -200,7 +206,16 @@ class Runtime:
         self.inbox.put([ExecutorRecovered(found=found, cause="boot")])
         reports.pass_on()
 
-    async def _drive(self, driver: Driver, executor: Executor, housekeeping: Housekeeping) -> None:
+    async def _drive(self, driver: Driver, executor: Executor, ledger: Ledger) -> None:
+        settings = self.config.settings
+        housekeeping = Housekeeping(
+            ledger,
+            self.inbox,
+            self._disk,
+            retention_policy(settings),
+            self.metrics,
+            settings.retention.interval_s,
+        )
         async with asyncio.TaskGroup() as group:
             chores = [
                 group.create_task(self._orders.run(executor), name="orders"),

@@ -110,7 +110,7 @@ class TelemetryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     trace_sample_ratio: Ratio = 0.01
-    otlp_endpoint: str = ""
+    otlp_endpoint: Annotated[str, Meta(pattern=r"^(https?://.+)?$", max_length=256)] = ""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -189,6 +189,8 @@ RPC_TIMEOUT_S_DEFAULT = 30.0
 RPC_TIMEOUT_S_MAX = 300.0
 # Unary calls in flight per listener: each holds a few KiB and a place in the inbox.
 RPCS_IN_FLIGHT_MAX = 4_096
+# Watches and followed logs per listener; each holds a connection's stream and what waits for it.
+STREAMS_MAX = 8_192
 SUBMISSIONS_MAX = 1_000
 CANCELS_MAX = 1_000
 FILTER_JOB_IDS_MAX = 1_000

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -33,12 +34,18 @@ class Guard(grpc.aio.ServerInterceptor):
     """For one listener. Health, reflection and channelz pass unguarded: they must answer when all else is refused."""
 
     def __init__(
-        self, metrics: Metrics, tracing: Tracing, calls_max: int = limits.RPCS_IN_FLIGHT_MAX
+        self,
+        metrics: Metrics,
+        tracing: Tracing,
+        calls_max: int = limits.RPCS_IN_FLIGHT_MAX,
+        streams_max: int = limits.STREAMS_MAX,
     ) -> None:
         self._metrics = metrics
         self._tracing = tracing
         self._calls_max = calls_max
+        self._streams_max = streams_max
         self.calls = 0
+        self.streams = 0
 
     async def intercept_service(
         self,
@@ -70,6 +77,9 @@ class Guard(grpc.aio.ServerInterceptor):
                 async with asyncio.timeout(_allowed_s(context)):
                     with self._tracing.call(method[1:], _metadata(context)):
                         return await behaviour(parse(request), context)
+            except asyncio.CancelledError:
+                code = grpc.StatusCode.CANCELLED
+                raise
             except Exception as error:  # noqa: BLE001 - every error of a call ends as its status
                 code, message, details = described(error, method)
                 await context.abort(code, message, details)
@@ -79,16 +89,26 @@ class Guard(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _streaming(self, method: str, parse: Parse, behaviour: Callable[..., AsyncIterator[Any]]) -> Any:
-        async def call(request: bytes, context: Context) -> AsyncIterator[Any]:
+    def _streaming(
+        self, method: str, parse: Parse, behaviour: Callable[..., AsyncGenerator[Any, None]]
+    ) -> Any:
+        async def call(request: bytes, context: Context) -> AsyncGenerator[Any, None]:
             code = grpc.StatusCode.OK
+            self.streams += 1
             try:
-                async for response in behaviour(parse(request), context):
-                    yield response
+                if self.streams > self._streams_max:
+                    raise _too_many_calls(self._streams_max)
+                async with aclosing(behaviour(parse(request), context)) as responses:
+                    async for response in responses:
+                        yield response
+            except (asyncio.CancelledError, GeneratorExit):
+                code = grpc.StatusCode.CANCELLED
+                raise
             except Exception as error:  # noqa: BLE001 - as above
                 code, message, details = described(error, method)
                 await context.abort(code, message, details)
             finally:
+                self.streams -= 1
                 self._metrics.called(method, code.name, None)
 
         return call

@@ -7,6 +7,7 @@ books answers from them and says so.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -82,10 +83,10 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         job_ids = tuple(request.job_ids)
         if not 1 <= len(job_ids) <= limits.CANCELS_MAX:
             raise invalid("job_ids", f"{len(job_ids)} ids; 1 to {limits.CANCELS_MAX}")
-        results: dict[str, jobs_pb2.CancelResult] = {}
-        for home, of_home in _by_home(job_ids).items():
-            for result in await self._cancel_at(home, of_home, context):
-                results[result.job_id] = result
+        answers = await asyncio.gather(
+            *(self._cancel_at(home, of_home, context) for home, of_home in _by_home(job_ids).items())
+        )
+        results = {result.job_id: result for answer in answers for result in answer}
         return jobs_pb2.CancelJobsResponse(results=[results[job_id] for job_id in job_ids])
 
     async def ExplainJob(

@@ -68,14 +68,16 @@ async def list_league(
     if token is not None:
         homes = [home for home in homes if home >= token.home]
     response = jobs_pb2.ListJobsResponse()
-    for start in range(0, len(homes), limits.FAN_OUT_MAX):
-        group = homes[start : start + limits.FAN_OUT_MAX]
-        asked = [_request_for(home, request, page_size, token) for home in group]
+    # Most pages are filled by one home; only when that was not enough are the others asked, several at once.
+    starts = [0, *range(1, len(homes), limits.FAN_OUT_MAX)]
+    for start, end in zip(starts, [*starts[1:], len(homes)], strict=True):
+        group = homes[start:end]
+        asked = [_request_for(home, request, page_size - len(response.jobs), token) for home in group]
         answers = await asyncio.gather(
             *(_answer(ask, home, each) for home, each in zip(group, asked, strict=True))
         )
         for index, (home, answer) in enumerate(zip(group, answers, strict=True)):
-            following = homes[start + index + 1] if start + index + 1 < len(homes) else ""
+            following = next(iter(homes[start + index + 1 :]), "")
             if not _add(response, home, answer, page_size, following):
                 return response
     return response

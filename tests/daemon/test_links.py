@@ -1,0 +1,168 @@
+"""Links to peers: batches, bounds, and what becomes of messages that can't be sent."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import grpc
+import pytest
+
+from hanse.core import messages as m
+from hanse.core.events import PeerUnreachable
+from hanse.core.model import limits
+from hanse.core.model.regions import Position
+from hanse.daemon import peers
+from hanse.daemon.inbox import Inbox
+from hanse.daemon.peers import PeerLink
+from hanse.wire.services import ExchangeRequest
+
+
+def envelope(session: int = 1) -> m.Envelope:
+    return m.Envelope(
+        cluster_id="c",
+        roster_epoch=1,
+        sender="north",
+        receiver="east",
+        sender_ledger_id="l",
+        sender_position=Position(),
+        sender_nonce=session,
+        receiver_nonce=session,
+        protocol_min=1,
+        protocol_max=1,
+    )
+
+
+class Wire:
+    """The other end: takes envelopes when it is let, and answers as it is told."""
+
+    def __init__(self) -> None:
+        self.taken: list[ExchangeRequest] = []
+        self.came = asyncio.Semaphore(0)
+        self.let = asyncio.Semaphore(0)
+        self.answer: Callable[[], bool] = lambda: True
+
+    async def send(self, request: ExchangeRequest) -> bool:
+        self.taken.append(request)
+        self.came.release()
+        await self.let.acquire()
+        return self.answer()
+
+
+async def linked(scenario: Callable[[PeerLink, Wire, Inbox], Awaitable[None]]) -> None:
+    wire, inbox = Wire(), Inbox()
+    link = PeerLink("east", wire.send, inbox, random.Random(1))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        running = group.create_task(link.run())
+        await scenario(link, wire, inbox)
+        running.cancel()
+
+
+async def test_what_comes_while_an_envelope_is_under_way_goes_together() -> None:
+    async def scenario(link: PeerLink, wire: Wire, _: Inbox) -> None:
+        link.post(envelope(), [m.Probe(0)])
+        await wire.came.acquire()
+        for number in range(1, 5):
+            link.post(envelope(), [m.Probe(number), m.Stable(number)])
+        wire.let.release()
+        await wire.came.acquire()
+        assert [probe.id for probe in wire.taken[1].probes] == [1, 2, 3, 4]
+        assert len(wire.taken[1].stables) == 4
+
+    await linked(scenario)
+
+
+async def test_messages_of_two_sessions_never_share_an_envelope() -> None:
+    async def scenario(link: PeerLink, wire: Wire, _: Inbox) -> None:
+        link.post(envelope(1), [m.Probe(1)])
+        link.post(envelope(2), [m.Probe(2)])
+        for nonce in (1, 2):
+            await wire.came.acquire()
+            assert wire.taken[-1].sender_nonce == nonce
+            assert [probe.id for probe in wire.taken[-1].probes] == [nonce]
+            wire.let.release()
+
+    await linked(scenario)
+
+
+async def test_a_full_queue_drops_the_oldest_hints_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LINK_MESSAGES_MAX", 4)
+    link = PeerLink("east", Wire().send, Inbox(), random.Random(1))
+
+    link.post(envelope(), [m.Probe(1), m.Stable(1), m.Probe(2), m.Stable(2), m.Stable(3), m.Stable(4)])
+    assert len(link) == 4
+    assert link.counts["dropped"] == 2
+    link.post(envelope(), [m.Stable(5)])
+
+    ((_, messages),) = link._take()
+    assert messages == [m.Stable(2), m.Stable(3), m.Stable(4), m.Stable(5)]
+
+
+async def test_envelopes_are_bounded_in_messages_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ENVELOPE_MESSAGES_MAX", 3)
+    link = PeerLink("east", Wire().send, Inbox(), random.Random(1))
+    link.post(envelope(), [m.Probe(i) for i in range(7)])
+    assert [len(link._take()[0][1]) for _ in range(3)] == [3, 3, 1]
+
+    monkeypatch.setattr(limits, "ENVELOPE_BYTES_MAX", 300)
+    link.post(envelope(), [m.Probe(1), m.Probe(2)])
+    assert [len(link._take()[0][1]) for _ in range(2)] == [1, 1]
+
+
+async def test_what_waited_too_long_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = PeerLink("east", Wire().send, Inbox(), random.Random(1))
+    link.post(envelope(), [m.Probe(1)])
+    now_us = peers.mono_us()
+    monkeypatch.setattr(peers, "mono_us", lambda: now_us + limits.LINK_MESSAGE_AGE_US_MAX + 1)
+    link.post(envelope(), [m.Probe(2)])
+
+    ((_, messages),) = link._take()
+
+    assert messages == [m.Probe(2)]
+    assert link.counts["expired"] == 1
+
+
+async def test_a_failed_exchange_is_counted_told_to_the_core_and_followed_by_a_pause() -> None:
+    def unreachable() -> bool:
+        raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
+
+    async def scenario(link: PeerLink, wire: Wire, inbox: Inbox) -> None:
+        wire.answer = unreachable
+        link.post(envelope(), [m.Probe(1), m.Probe(2)])
+        wire.let.release()
+        await inbox.wait(5)
+        assert inbox.take() == [PeerUnreachable(peer="east", cause="link:east")]
+        assert link.counts["lost"] == 2
+
+        wire.answer = lambda: True
+        link.post(envelope(), [m.Probe(3)])
+        await wire.came.acquire()
+        await wire.came.acquire()
+        assert [probe.id for probe in wire.taken[1].probes] == [3]
+
+    await linked(scenario)
+
+
+async def test_a_receiver_that_is_full_is_left_alone_for_a_while() -> None:
+    async def scenario(link: PeerLink, wire: Wire, inbox: Inbox) -> None:
+        wire.answer = lambda: False
+        link.post(envelope(), [m.Probe(1)])
+        wire.let.release()
+        await wire.came.acquire()
+        link.post(envelope(), [m.Probe(2)])
+        await wire.came.acquire()
+        assert link.counts["refused"] == 1
+        assert not inbox, "it is there; it only has no room"
+
+    await linked(scenario)
+
+
+def test_pauses_double_up_to_a_bound_and_are_never_the_same() -> None:
+    link = PeerLink("east", Wire().send, Inbox(), random.Random(1))
+    for failures in (1, 2, 10, 100):
+        link._failures = failures
+        pauses = {link._pause_s() for _ in range(20)}
+        most_s = min(limits.LINK_BACKOFF_US_MIN * 2 ** (failures - 1), limits.LINK_BACKOFF_US_MAX) / 1e6
+        assert len(pauses) > 10
+        assert all(most_s / 2 <= pause <= most_s for pause in pauses)

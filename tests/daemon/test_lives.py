@@ -1,0 +1,225 @@
+"""One life of a region after another: failed transactions, restarts, signals, exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from hanse.core.effects import Effects
+from hanse.core.model import limits
+from hanse.ledger.errors import FailedKind, LedgerFailed
+from hanse.ledger.ledger import Ledger
+from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2
+from tests.daemon.league import DEADLINE_S, Place, eventually, league, shell, submission
+
+RUNNING, SUCCEEDED = common_pb2.JOB_STATE_RUNNING, common_pb2.JOB_STATE_SUCCEEDED
+
+
+class Disk:
+    """Fails the next commits that are asked of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.failures = 0
+        self._commit = Ledger.commit
+        disk = self
+
+        async def commit(ledger: Ledger, batch: Sequence[Effects]) -> None:
+            if disk.failures:
+                disk.failures -= 1
+                raise LedgerFailed(FailedKind.IO, "commit: disk I/O error")
+            await disk._commit(ledger, batch)
+
+        monkeypatch.setattr(Ledger, "commit", commit)
+
+
+async def test_a_failed_transaction_tells_the_caller_nothing_and_the_region_begins_anew_from_its_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+    async with league(tmp_path, "north") as regions:
+        north = regions["north"]
+        (before,) = await north.submit(submission("before"))
+        await north.state(before.job.job_id, SUCCEEDED)
+
+        disk.failures = 1
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await north.submit(submission("lost"))
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+        await asyncio.wait_for(north.daemon.runtime.alive.wait(), DEADLINE_S)
+        assert (await north.status()).incarnation == 2
+        assert [job.client_key for job in (await north.list()).jobs] == ["before"]
+        (again,) = await north.submit(submission("lost"))
+        assert not again.job.existed
+        await north.state(again.job.job_id, SUCCEEDED)
+
+
+async def test_running_tasks_outlive_a_life_of_the_region(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+    async with league(tmp_path, "north", executor="local") as regions:
+        north = regions["north"]
+        go, begun = tmp_path / "go", tmp_path / "begun"
+        script = f"echo $$ >> {begun}; until [ -e {go} ]; do sleep 0.02; done"
+        (result,) = await north.submit(shell("slow", script))
+        await eventually(lambda: asyncio.to_thread(begun.exists))
+
+        disk.failures = 1
+        with pytest.raises(grpc.aio.AioRpcError):
+            await north.submit(submission("lost"))
+        await asyncio.wait_for(north.daemon.runtime.alive.wait(), DEADLINE_S)
+        go.touch()
+
+        job = await north.state(result.job.job_id, SUCCEEDED)
+        assert job.attempt == 1
+        assert len(begun.read_text().splitlines()) == 1
+
+
+async def test_a_region_that_fails_again_and_again_gives_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+
+    async def fail() -> None:
+        async with league(tmp_path, "north") as regions:
+            disk.failures = 1_000
+            daemon = regions["north"].daemon
+            for _ in range(limits.REBUILDS_MAX + 1):
+                await eventually(lambda: _alive_or_done(regions))
+                with pytest.raises(grpc.aio.AioRpcError):
+                    await regions["north"].submit(submission("lost"))
+            await asyncio.wait({regions.running["north"][1]}, timeout=DEADLINE_S)
+            assert daemon.metrics.rebuilds.collect()[0].samples[0].value == limits.REBUILDS_MAX + 1
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await fail()
+    assert caught.group_contains(LedgerFailed)
+
+
+async def test_shutting_down_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    async with league(tmp_path, "north") as regions:
+        north = regions["north"]
+        calls = [north.submit(*(submission(f"{i}-{k}") for k in range(50))) for i in range(8)]
+        stopping = eventually(lambda: _stopped_while_asked(north))
+
+        answers = await asyncio.gather(*calls, stopping, return_exceptions=True)
+
+        acknowledged = {result.job.job_id for each in answers if isinstance(each, list) for result in each}
+        await regions.stop("north")
+        await regions.start("north")
+        kept = {job.id for job in (await regions["north"].list(page_size=1000)).jobs}
+        assert acknowledged <= kept
+
+
+async def test_watchers_are_told_that_the_region_goes(tmp_path: Path) -> None:
+    async with league(tmp_path, "north") as regions:
+        call = regions["north"].jobs.WatchJobs(jobs_pb2.WatchJobsRequest(), timeout=DEADLINE_S)
+        await call.read()
+        regions["north"].daemon.stop()
+
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call.read()
+
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+# --- as a process ----------------------------------------------------------------------------------------------------
+
+CONFIG = """
+[region]
+name = "north"
+cluster_id = "test"
+data_dir = "data"
+[listen]
+public = "127.0.0.1:0"
+peers = "127.0.0.1:0"
+[[members]]
+name = "north"
+peer_address = "127.0.0.1:1"
+[[nodes]]
+name = "n1"
+class = "c"
+resources = { cpu = 1000 }
+[executor]
+kind = "simulated"
+"""
+
+
+async def serve(config: Path) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "hanse.cli",
+        "serve",
+        "--config",
+        str(config),
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": "services"},
+    )
+
+
+async def test_sigterm_ends_the_process_with_0(tmp_path: Path) -> None:
+    (tmp_path / "north.toml").write_text(CONFIG)
+    process = await serve(tmp_path / "north.toml")
+    assert process.stderr is not None
+    async with asyncio.timeout(DEADLINE_S):
+        while b"region.alive" not in (line := await process.stderr.readline()):
+            assert line, "it ended before it was alive"
+        process.send_signal(signal.SIGTERM)
+        _, log = await process.communicate()
+    assert process.returncode == 0, log
+    assert b"daemon.stopped" in log
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "told"),
+    [
+        (('name = "north"\ncluster', 'name = "south"\ncluster'), 2, b"region.name: 'south' is not among"),
+        (('kind = "simulated"', 'kinds = "simulated"'), 2, b"executor.kinds: unknown key"),
+        (('public = "127.0.0.1:0"', 'public = "192.0.2.1:7"'), 1, b"cannot listen"),
+    ],
+    ids=["not a member", "unknown key", "no such address"],
+)
+async def test_exit_codes_tell_a_wrong_configuration_from_a_machine_that_fails(
+    tmp_path: Path, change: tuple[str, str], code: int, told: bytes
+) -> None:
+    (tmp_path / "north.toml").write_text(CONFIG.replace(*change))
+
+    process = await serve(tmp_path / "north.toml")
+    _, log = await asyncio.wait_for(process.communicate(), DEADLINE_S)
+
+    assert process.returncode == code, log
+    assert told in log
+
+
+async def test_a_damaged_ledger_is_refused_with_1(tmp_path: Path) -> None:
+    (tmp_path / "north.toml").write_text(CONFIG)
+    (tmp_path / "data").mkdir()
+    sqlite3.connect(tmp_path / "data" / "ledger.db").execute("CREATE TABLE other (x)").connection.close()
+
+    process = await serve(tmp_path / "north.toml")
+    _, log = await asyncio.wait_for(process.communicate(), DEADLINE_S)
+
+    assert process.returncode == 1, log
+    assert b"LedgerRefused" in log
+
+
+async def _stopped_while_asked(place: Place) -> bool:
+    if place.daemon.runtime.requests_in_flight:
+        place.daemon.stop()
+    return bool(place.daemon.runtime.requests_in_flight)
+
+
+async def _alive_or_done(regions: Any) -> bool:
+    place, task, _ = regions.running["north"]
+    return place.daemon.runtime.alive.is_set() or task.done()
