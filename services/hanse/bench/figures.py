@@ -1,0 +1,87 @@
+"""Percentiles, and how busy the machine is."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import psutil
+
+
+def percentile(ordered: Sequence[float], share: float) -> float | None:
+    """Of values in ascending order the smallest that at least `share` of them do not exceed; None without values."""
+    if not ordered:
+        return None
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def latencies(values_s: Iterable[float]) -> dict[str, float | None]:
+    """p50_s, p95_s and p99_s, to the microsecond."""
+    ordered = sorted(values_s)
+    found = {f"p{share}_s": percentile(ordered, share / 100) for share in (50, 95, 99)}
+    return {name: None if value is None else round(value, 6) for name, value in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """CPU seconds used so far: by this process, by each daemon, and by the tasks that each daemon has launched."""
+
+    client_s: float
+    daemons_s: dict[str, float]
+    tasks_s: dict[str, float]
+
+
+def usage_now(daemons: dict[str, int]) -> Usage:
+    """`daemons`: pids by region."""
+    return Usage(
+        client_s=time.process_time(),
+        daemons_s={region: _own_s(psutil.Process(pid)) for region, pid in daemons.items()},
+        tasks_s={region: _below_s(psutil.Process(pid)) for region, pid in daemons.items()},
+    )
+
+
+def _own_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _below_s(daemon: psutil.Process) -> float:
+    """The launcher, the supervisors that it has collected, and what these have."""
+    total = 0.0
+    for child in daemon.children():
+        times = child.cpu_times()
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def usage_document(before: Usage, after: Usage, jobs: int) -> dict[str, object]:
+    """CPU by process between two moments, in seconds, and per job in milliseconds."""
+
+    def per_job(used_s: float) -> float:
+        return round(used_s * 1000 / max(1, jobs), 4)
+
+    client_s = after.client_s - before.client_s
+    daemons_s = {name: after.daemons_s[name] - before.daemons_s[name] for name in after.daemons_s}
+    tasks_s = {name: after.tasks_s[name] - before.tasks_s[name] for name in after.tasks_s}
+    total_s = client_s + sum(daemons_s.values()) + sum(tasks_s.values())
+    return {
+        "cpu_s": {
+            "client": round(client_s, 3),
+            "daemons": {name: round(used, 3) for name, used in daemons_s.items()},
+            "tasks": {name: round(used, 3) for name, used in tasks_s.items()},
+        },
+        "cpu_ms_per_job": {
+            "client": per_job(client_s),
+            "daemons": {name: per_job(used) for name, used in daemons_s.items()},
+            "tasks": {name: per_job(used) for name, used in tasks_s.items()},
+            "total": per_job(total_s),
+        },
+    }
+
+
+def load_1min() -> float:
+    """Runnable processes, averaged over about a minute."""
+    return round(os.getloadavg()[0], 2)

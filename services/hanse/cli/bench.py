@@ -1,0 +1,199 @@
+"""`hanse bench`."""
+
+from __future__ import annotations
+
+import enum
+import json
+import sys
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hanse.cli.connect import run as run_coroutine
+from hanse.cli.output import Printer
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+_DATA = Path("build/bench")
+# Progress is told at most this often where it cannot be drawn over.
+_PLAIN_INTERVAL_S = 5.0
+
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="Also write the figures, as JSON, to this file.", metavar="FILE")
+]
+DataOption = Annotated[
+    Path, typer.Option("--data-dir", help="Directory on a disk for the regions' data.", metavar="DIR")
+]
+KeepOption = Annotated[bool, typer.Option("--keep", help="Keep the regions' data and logs.")]
+
+
+class EngineName(enum.StrEnum):
+    """What runs the tasks."""
+
+    SIMULATED = "simulated"
+    LOCAL = "local"
+
+
+@app.callback()
+def bench() -> None:
+    """Measure this machine: daemons of their own, default configuration, ledgers on a disk.
+
+    Figures hold for the machine and the moment: the load before and after is part of them. Progress goes to standard
+    error.
+    """
+
+
+@app.command()
+def submit(
+    ctx: typer.Context,
+    jobs: Annotated[int, typer.Option(help="Jobs to submit.", min=1)] = 100_000,
+    batch: Annotated[int, typer.Option(help="Jobs in one call.", min=1, max=1000)] = 500,
+    in_flight: Annotated[int, typer.Option(help="Calls under way at once.", min=1, max=64)] = 4,
+    out: OutOption = None,
+    data_dir: DataOption = _DATA,
+    keep: KeepOption = False,
+) -> None:
+    """Submit jobs to one region as fast as it acknowledges them.
+
+    JSON keys: jobs, jobs_per_s, handed_off, lost, run_twice, p50_s, p95_s, p99_s, set_up, versions, load.
+    """
+    from hanse.bench.submit import bench_submit
+
+    _measure(
+        ctx, out, lambda told: bench_submit(data_dir.absolute(), jobs, batch, in_flight, told, keep=keep)
+    )
+
+
+@app.command()
+def run(
+    ctx: typer.Context,
+    executor: Annotated[EngineName, typer.Option(help="What runs the tasks.")] = EngineName.SIMULATED,
+    jobs: Annotated[
+        int | None, typer.Option(help="Default: 30,000 simulated, 3,000 local.", min=1, show_default=False)
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the last job.", min=1)] = 300.0,
+    out: OutOption = None,
+    data_dir: DataOption = _DATA,
+    keep: KeepOption = False,
+) -> None:
+    """Run jobs to their end: all are submitted to one region, which has a third of the capacity of three.
+
+    JSON keys: as submit, and handed_off_share, runs_by_region.
+    """
+    from dataclasses import replace
+
+    from hanse.bench.run import LOCAL, SIMULATED, bench_run
+
+    preset = LOCAL if executor is EngineName.LOCAL else SIMULATED
+    run_set = preset if jobs is None else replace(preset, jobs=jobs)
+    _measure(
+        ctx, out, lambda told: bench_run(data_dir.absolute(), run_set, told, timeout_s=timeout, keep=keep)
+    )
+
+
+@app.command()
+def handoff(
+    ctx: typer.Context,
+    jobs: Annotated[int, typer.Option(help="Jobs to submit, one by one.", min=1)] = 400,
+    rate: Annotated[float, typer.Option(help="Jobs per second.", min=0.1)] = 20.0,
+    out: OutOption = None,
+    data_dir: DataOption = _DATA,
+    keep: KeepOption = False,
+) -> None:
+    """Time from submit to the start on another region, while the home region is full.
+
+    JSON keys: as submit, and max_s, runs_by_region.
+    """
+    from hanse.bench.handoff import bench_handoff
+
+    _measure(ctx, out, lambda told: bench_handoff(data_dir.absolute(), jobs, rate, told, keep=keep))
+
+
+@app.command()
+def memory(
+    ctx: typer.Context,
+    jobs: Annotated[int, typer.Option(help="Jobs in the queue.", min=1)] = 100_000,
+    out: OutOption = None,
+    data_dir: DataOption = _DATA,
+    keep: KeepOption = False,
+) -> None:
+    """Resident memory of a region with a long queue, and the time that it takes to start with it.
+
+    JSON keys: jobs, resident_bytes.{empty, full, after_restart}, bytes_per_job, start_s, ledger_bytes, set_up,
+    versions, load.
+    """
+    from hanse.bench.memory import bench_memory
+
+    _measure(ctx, out, lambda told: bench_memory(data_dir.absolute(), jobs, told, keep=keep))
+
+
+def _measure(
+    ctx: typer.Context,
+    out: Path | None,
+    measurement: Callable[[Callable[[str], None]], Coroutine[Any, Any, dict[str, Any]]],
+) -> None:
+    told = _Told()
+    try:
+        document = run_coroutine(measurement(told))
+    finally:
+        told.end()
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    printer = Printer.of(ctx)
+    if printer.is_table:
+        from rich.table import Table
+
+        table = Table.grid(padding=(0, 3))
+        for name, value in _rows(document):
+            table.add_row(name, value)
+        printer.show(table)
+    else:
+        printer.document(document)
+
+
+def _rows(document: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Every figure on a line of its own, named by its path."""
+    rows = []
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            rows += _rows(value, f"{prefix}{name}.")
+        else:
+            rows.append((f"{prefix}{name}", _cell(value)))
+    return rows
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case int() | float():
+            return f"{value:,}"
+        case _:
+            return str(value)
+
+
+class _Told:
+    """Progress on standard error: one line that is drawn over on a terminal, now and then a line elsewhere."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._told_s = 0.0
+
+    def __call__(self, text: str) -> None:
+        """Tell this now, or leave it out if something was told a moment ago."""
+        now_s = time.monotonic()
+        if now_s - self._told_s < (0.1 if self._live else _PLAIN_INTERVAL_S):
+            return
+        self._told_s = now_s
+        sys.stderr.write(f"\r\x1b[K{text}" if self._live else f"{text}\n")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        """Leave no half line behind."""
+        if self._live:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
