@@ -252,10 +252,13 @@ class Books:
         job.settled = True
         self._change(job, _CLOSING[terminal.outcome], terminal.reason)
 
-    def settle(self, job: Job) -> None:
-        """The outcome is on the home's disk: nothing more is owed to anybody, and memory lets go of the job."""
+    def settle(self, job: Job, *, keep_spec: bool = False) -> None:
+        """The outcome is on the home's disk: nothing more is owed to anybody, and memory lets go of the job.
+
+        `keep_spec`: the home only did not know it any more; the row keeps the spec until retention takes it.
+        """
         job.settled = True
-        if job.state is JobState.MOVED:
+        if job.state is JobState.MOVED and not keep_spec:
             job.spec = b""
             self._writes.specs_delete.append(job.id)
         self._owe(job)

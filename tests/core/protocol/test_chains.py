@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 
 import msgspec
-import pytest
 
 from hanse.core.events import SetDrain
 from hanse.core.messages import (
@@ -126,7 +125,6 @@ def test_the_home_is_told_by_whoever_owns_the_job_now() -> None:
     assert (remote.region, remote.state.name, remote.epoch) == ("west", "RUNNING", 3)
 
 
-@pytest.mark.xfail(reason="after its restart a home no longer knows which of its jobs are final")
 def test_a_hop_lets_go_of_a_final_job_although_the_home_has_restarted_since() -> None:
     league = League(north=0, south=1, west=1)
     pass_through_south(league)

@@ -115,9 +115,9 @@ class Tracking:
         out.sends.append(Send(peer, located))
 
     def on_located(self, peer: str, located: Located) -> None:
-        """The home has the outcome on disk: this hop may let go of the job too."""
+        """The home has the outcome on disk, or has even forgotten it: this hop may let go of the job too."""
         job = self._books.jobs.get(located.job_id)
-        ended = located.state in TERMINAL_STATES
+        ended = located.state is None or located.state in TERMINAL_STATES
         if (
             job is not None
             and job.state is JobState.MOVED
@@ -126,7 +126,7 @@ class Tracking:
             and ended
         ):
             self._forget_cancel(job)
-            self._books.settle(job)
+            self._books.settle(job, keep_spec=located.state is None)
 
     # --- deadlines ---------------------------------------------------------------------------------------------------
 
