@@ -144,6 +144,10 @@ class Engine:
     def record_of(self, job: str, task: int = 0) -> Path:
         return self.directory / "records" / record_name(run_of(job), task)
 
+    def read_record(self, job: str) -> bytes:
+        path = self.record_of(job)
+        return path.read_bytes() if path.exists() else b""
+
     def log_of(self, job: str) -> Path:
         return self.directory / "logs" / run_name(run_of(job)) / "0.stdout"
 

@@ -229,8 +229,10 @@ async def test_nothing_is_missed_when_the_kernel_drops_news(
 ) -> None:
     monkeypatch.setattr(engine.executor._watch, "_on_change", lambda change: None)
     await engine.executor.launch([launch_of("a", "sh", "-c", "exit 6"), launch_of("b", "sleep", "600")])
-    await until(lambda: processes_of("b") != [], "one runs")
-    await until(lambda: b'"ended"' in engine.record_of("a").read_bytes(), "one has ended")
+    name = record_name(run_of("a"), 0)
+    await until(lambda: b'"ended"' in engine.read_record("a"), "one has ended")
+    await until(lambda: engine.executor._unheld(name), "its supervisor is gone")
+    await until(lambda: b'"started"' in engine.read_record("b"), "one runs")
     assert engine.reports == []
     engine.executor._on_overflow()
     assert (await engine.ended("a")).exit_code == 6

@@ -145,7 +145,7 @@ class LocalExecutor:
         self._undertaker = Undertaker(self._records, self._boot_id)
         self._watch = Watch(self._on_change, self._on_overflow)
         self._logs = Logs(self._watch)
-        mask = kernel.IN_MODIFY | kernel.IN_CLOSE_WRITE
+        mask = kernel.IN_ATTRIB | kernel.IN_CLOSE_WRITE
         self._records_watch = self._watch.add(self._directory / RECORDS, mask)
         self._recovering = True
         records_found = await asyncio.to_thread(self._look)
@@ -443,6 +443,8 @@ class LocalExecutor:
     def _force(self, live: _Live) -> None:
         live.force = None
         if live.supervisor is None:
+            # It hangs between its own start and the task's, of which nobody is told; look.
+            self._note(live.name, closed=False)
             self._force_later(live, 0)
         else:
             processes.send_signal(live.supervisor, signal.SIGKILL)

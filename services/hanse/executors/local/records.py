@@ -11,6 +11,7 @@ The file is appended to, one JSON object per line, each with one write:
     supervised   the supervisor's pid and start time; written before it forks the task
     started      the task's pid and start time; written once exec has succeeded
     ended        exit code, signal, times, usage; written when every process of the task is dead
+After `started` the file's mode is set to what it is, which tells the watch (IN_ATTRIB), without a word at each line.
 Without `supervised` no task was forked. A record that nobody holds and that lacks `ended` means that the supervisor
 was killed (lost.py).
 
@@ -40,6 +41,7 @@ RECORDS = "records"
 # One block, the least that a file system gives out: a record is about 800 bytes plus the cause, details are cut.
 RECORD_BYTES_MAX = 4096
 DETAIL_CHARACTERS_MAX = 400
+_MODE = 0o600
 # Exit code of a task whose end nobody saw: as if killed by SIGKILL, which is how supervisors die.
 LOST_EXIT_CODE = 137
 
@@ -108,7 +110,7 @@ _KINDS: dict[str, type[Claimed] | type[Supervised] | type[Started] | type[Ended]
 def claim(directory: int, name: str) -> int:
     """Create and lock a record; the descriptor is the claim. FileExistsError: somebody else has it."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-    descriptor = os.open(name, flags, 0o600, dir_fd=directory)
+    descriptor = os.open(name, flags, _MODE, dir_fd=directory)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _reserve(descriptor)
@@ -154,6 +156,11 @@ def _literal(value: object) -> str:
     return str(value)
 
 
+def announce(descriptor: int) -> None:
+    """Let the watch know of what was appended."""
+    os.fchmod(descriptor, _MODE)
+
+
 def append_end(descriptor: int, ended: Ended) -> None:
     """Add the last line and make it durable."""
     append(descriptor, ended._replace(detail=ended.detail[:DETAIL_CHARACTERS_MAX]))
@@ -179,14 +186,29 @@ def parse_record(text: bytes) -> Record:
     """Read the complete lines; what follows the last line end was torn, or is being written just now."""
     found: dict[str, Any] = {}
     damaged = 0
-    for line in text.split(b"\n")[:-1]:
+    for fields in _decoded(text.split(b"\n")[:-1]):
         try:
-            fields = json.loads(line)
             kind = fields.pop("what")
             found[kind] = _KINDS[kind](**fields)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, AttributeError):
             damaged += 1
     return _with_process_ids(Record(**found, damaged=damaged))
+
+
+def _decoded(lines: list[bytes]) -> list[Any]:
+    """Each line's value, None for what is no JSON. All at once, which a daemon with many tasks feels."""
+    try:
+        values: list[Any] = json.loads(f"[{b','.join(lines).decode()}]")
+    except ValueError:
+        return [_decoded_line(line) for line in lines]
+    return values
+
+
+def _decoded_line(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 def _with_process_ids(record: Record) -> Record:

@@ -209,6 +209,7 @@ class Supervisor:
             os.close(output.sink)
         now = (time.time_ns() // 1000, kernel.boottime_us())
         records.append(self._record, records.Started(started.process, *now))
+        records.announce(self._record)
 
     # --- watching ---
 
