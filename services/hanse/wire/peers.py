@@ -1,8 +1,8 @@
 """Envelope and messages between regions <-> ExchangeRequest.
 
-The messages of an envelope are grouped by kind, and are read in the order of `messages.KINDS`: hellos first, so that a session
-stands before what needs it, and a transfer before what refers to it. The order in which a sender put different kinds
-is not kept; the protocol does without it.
+The messages of an envelope are grouped by kind, and are read in the order of `messages.KINDS`: hellos first, so that a
+session stands before what needs it, and a transfer before what refers to it. The order in which a sender put different
+kinds is not kept; the protocol does without it.
 
 What a peer sends is held to bounds. A message that breaks one is dropped alone, as if it had been lost, and is counted
 by its caller; an envelope with too many messages is refused whole (MalformedMessage).
