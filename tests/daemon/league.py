@@ -172,6 +172,11 @@ def shell(client_key: str, script: str, **spec: Any) -> jobs_pb2.JobSubmission:
     return made
 
 
+def until_exists(path: Path) -> str:
+    """A shell loop that ends when `path` exists; or after 20 s, so that a failed test leaves nothing behind."""
+    return f"for i in $(seq 1000); do [ -e {path} ] && break; sleep 0.02; done"
+
+
 def _free_addresses(count: int) -> list[str]:
     """Addresses that nobody listens on now. (Members must know each other's ports before any of them is bound.)"""
     sockets = [socket.socket() for _ in range(count)]

@@ -19,7 +19,7 @@ from hanse.core.model import limits
 from hanse.ledger.errors import FailedKind, LedgerFailed
 from hanse.ledger.ledger import Ledger
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2
-from tests.daemon.league import DEADLINE_S, Place, eventually, league, shell, submission
+from tests.daemon.league import DEADLINE_S, Place, eventually, league, shell, submission, until_exists
 
 RUNNING, SUCCEEDED = common_pb2.JOB_STATE_RUNNING, common_pb2.JOB_STATE_SUCCEEDED
 
@@ -70,7 +70,7 @@ async def test_running_tasks_outlive_a_life_of_the_region(
     async with league(tmp_path, "north", executor="local") as regions:
         north = regions["north"]
         go, begun = tmp_path / "go", tmp_path / "begun"
-        script = f"echo $$ >> {begun}; until [ -e {go} ]; do sleep 0.02; done"
+        script = f"echo $$ >> {begun}; {until_exists(go)}"
         (result,) = await north.submit(shell("slow", script))
         await eventually(lambda: asyncio.to_thread(begun.exists))
 

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2, regions_pb2
-from tests.daemon.league import DEADLINE_S, League, Place, eventually, league, shell, submission
+from tests.daemon.league import DEADLINE_S, League, Place, eventually, league, shell, submission, until_exists
 
 QUEUED, RUNNING = common_pb2.JOB_STATE_QUEUED, common_pb2.JOB_STATE_RUNNING
 SUCCEEDED, CANCELLED = common_pb2.JOB_STATE_SUCCEEDED, common_pb2.JOB_STATE_CANCELLED
@@ -82,7 +82,7 @@ async def test_logs_are_followed_from_before_the_start_to_the_end(tmp_path: Path
     async with league(tmp_path, "north", "east", executor="local") as regions:
         await acquainted(regions)
         go = tmp_path / "go"
-        script = f"echo begin; until [ -e {go} ]; do sleep 0.02; done; echo end"
+        script = f"echo begin; {until_exists(go)}; echo end"
         job_id = await submitted(regions["north"], shell("slow", script, **needs_zone("east")))
         request = jobs_pb2.StreamLogsRequest(job_id=job_id, follow=True)
 
@@ -131,7 +131,7 @@ async def test_while_a_home_is_out_of_reach_the_owner_answers_from_its_own_books
     async with league(tmp_path, "north", "east", executor="local") as regions:
         await acquainted(regions)
         go = tmp_path / "go"
-        script = f"until [ -e {go} ]; do sleep 0.02; done"
+        script = until_exists(go)
         job_id = await submitted(regions["north"], shell("abroad", script, **needs_zone("east")))
         other = await submitted(regions["north"], submission("other", **only("north")))
         await regions["north"].state(job_id, RUNNING)
