@@ -43,10 +43,10 @@ def test_a_disk_that_forgets_what_it_had_synced_is_caught(monkeypatch: pytest.Mo
     lost = 0
 
     def lying(self: SimLedger, writes: Writes) -> None:
-        """Every 50th transaction that decides about a transfer is acknowledged and never written."""
+        """Every fifth transaction that decides about a transfer is acknowledged and never written."""
         nonlocal lost
         lost += bool(writes.decisions)
-        if not writes.decisions or lost % 50:
+        if not writes.decisions or lost % 5:
             apply(self, writes)
 
     monkeypatch.setattr(SimLedger, "_apply", lying)

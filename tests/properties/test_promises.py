@@ -18,7 +18,8 @@ from hanse.sim.run import run_plan
 from hanse.sim.world import Plan, World
 
 ROOT = Path(__file__).parents[2]
-SEEDS = range(6)
+# 87 and 107 lose most COMMITs, so that transfers are withdrawn and burned.
+SEEDS = (0, 1, 2, 3, 87, 107)
 DETERMINISM_SEEDS = ("3", "5")
 
 

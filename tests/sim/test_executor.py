@@ -11,6 +11,7 @@ from hanse.core.effects import Launch
 from hanse.core.events import TaskEnded, TaskStarted
 from hanse.core.model.jobs import RunId, TaskPlacement
 from hanse.core.model.resources import resources
+from hanse.sim.errors import SafetyViolation
 from hanse.sim.executor import Behaviour, SimExecutor
 from hanse.sim.faults import Faults
 from hanse.sim.record import LaunchFailed, Record, TaskBegan, TaskFinished
@@ -163,7 +164,7 @@ def test_reaping_forgets_ended_runs_and_refuses_living_ones() -> None:
     engine = Engine()
     engine.launch()
     engine.pass_time(1)
-    with pytest.raises(AssertionError, match="reaped while"):
+    with pytest.raises(SafetyViolation, match="reaped while"):
         engine.executor.reap(RUN)
     engine = Engine()
     engine.launch()

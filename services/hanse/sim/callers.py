@@ -30,7 +30,7 @@ _REPEATED_SHARE = 0.1
 _MISUSED_SHARE = 0.05
 # Jobs that end only by a cancel: the test of cancels that nothing else can hide.
 _ENDLESS_SHARE = 0.05
-_CANCELLED_SHARE = 0.1
+_CANCELLED_SHARE = 0.2
 _EXPLAINED_SHARE = 0.2
 _CANCEL_WITHIN_US = 20 * SECOND_US
 # 26 characters follow a region's name in a job's id, as with the real ones.
@@ -296,6 +296,8 @@ class Callers:
         elif kind.endless:
             self._endless[job_id] = home
         if self._random.random() < _CANCELLED_SHARE:
-            self._timeline.after(int(_CANCEL_WITHIN_US * self._random.random()), self.cancel, home, job_id)
+            # Most within a second: while the job is on its way.
+            delay_us = int(_CANCEL_WITHIN_US * self._random.random() ** 4)
+            self._timeline.after(delay_us, self.cancel, home, job_id)
         if self._random.random() < _EXPLAINED_SHARE:
             self._timeline.after(int(_CANCEL_WITHIN_US * self._random.random()), self.explain, home, job_id)

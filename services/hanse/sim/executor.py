@@ -17,6 +17,7 @@ from hanse.core.events import FoundTask, TaskEnded, TaskStarted
 from hanse.core.model.jobs import RunId, TaskPlacement
 from hanse.core.model.resources import Resources
 from hanse.core.model.time import MILLISECOND_US
+from hanse.sim.errors import SafetyViolation
 from hanse.sim.faults import Faults
 from hanse.sim.record import Launched, LaunchFailed, Record, TaskBegan, TaskFinished
 from hanse.sim.timeline import Timeline
@@ -129,7 +130,9 @@ class SimExecutor:
         """Forget an ended run."""
         tasks = self._runs.pop(run, {})
         alive = [task.task for task in tasks.values() if task.ended is None]
-        assert not alive, f"{run} was reaped while tasks {alive} lived"
+        if alive:
+            what = f"{self._region}: {run} was reaped while tasks {alive} lived"
+            raise SafetyViolation(what, at_us=self._timeline.now_us, job_id=run.job_id)
 
     def recover(self) -> tuple[FoundTask, ...]:
         """All that is known of earlier launches."""

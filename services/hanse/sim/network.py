@@ -105,6 +105,9 @@ class Network:
         if faults.loss and draw() < faults.loss:
             self._count("loss")
             return
+        if faults.victim_loss and self._is_victim(messages) and draw() < faults.victim_loss:
+            self._count("victim_loss")
+            return
         copies = 1
         if faults.duplicate and draw() < faults.duplicate:
             self._count("duplicate")
@@ -112,6 +115,10 @@ class Network:
         event = PeerMessages(envelope=envelope, messages=messages, cause=f"{link.source}.{self.envelopes}")
         for _ in range(copies):
             self._timeline.at(self._arrival_us(link), self._arrive, link, event)
+
+    def _is_victim(self, messages: tuple[Message, ...]) -> bool:
+        victim = self.faults.victim
+        return any(type(message).__name__ == victim for message in messages)
 
     def _arrival_us(self, link: _Link) -> int:
         faults, draw = self.faults, self._random.random

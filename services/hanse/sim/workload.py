@@ -64,10 +64,27 @@ def draw_nodes(region: str, randomness: random.Random, *, complete: bool) -> tup
     return tuple(nodes)
 
 
+def draw_timings(randomness: random.Random) -> Timings:
+    """The protocol's waits: as they are, or so short that its rarer rows (withdrawn, expired, timed out) are met."""
+    usual = Timings()
+    if randomness.random() < 0.5:
+        return usual
+    return Timings(
+        # Not below the longest round trip of a healed league: nothing would ever be handed over.
+        offer_deadline_us=randomness.randint(400 * MILLISECOND_US, usual.offer_deadline_us),
+        hold_ttl_us=randomness.randint(50 * MILLISECOND_US, usual.hold_ttl_us),
+        commit_retry_max_us=randomness.randint(SECOND_US, usual.commit_retry_max_us),
+        withdraw_after_us=int(100 * MILLISECOND_US + randomness.random() ** 3 * usual.withdraw_after_us),
+        report_retry_max_us=randomness.randint(SECOND_US, usual.report_retry_max_us),
+        return_cooldown_us=randomness.randint(SECOND_US, usual.return_cooldown_us),
+    )
+
+
 def draw_configs(count: int, randomness: random.Random, timings: Timings) -> tuple[RegionConfig, ...]:
-    """Regions r0, r1, ... of one league."""
+    """Regions r0, r1, ... of one league; in some leagues queues are short."""
     names = [f"r{number}" for number in range(count)]
     complete = randomness.choice(names)
+    queue_depth_max = 1_000_000 if randomness.random() < 0.5 else randomness.randint(4, 60)
     members = tuple(Member(name=name, peer_address=f"{name}:1", public_address=f"{name}:2") for name in names)
     return tuple(
         RegionConfig(
@@ -76,6 +93,7 @@ def draw_configs(count: int, randomness: random.Random, timings: Timings) -> tup
             members=members,
             nodes=draw_nodes(name, randomness, complete=name == complete),
             timings=timings,
+            queue_depth_max=queue_depth_max,
         )
         for name in names
     )

@@ -25,7 +25,7 @@ from hanse.sim.network import Codec, Network
 from hanse.sim.progress import Progress
 from hanse.sim.record import Committed, Finished, Healed, Record, RegionJoined
 from hanse.sim.timeline import Timeline
-from hanse.sim.workload import SpecWriter, draw_configs, draw_kinds, opaque_spec
+from hanse.sim.workload import SpecWriter, draw_configs, draw_kinds, draw_timings, opaque_spec
 
 # A machine has been up for a while when its daemon first starts.
 _UPTIME_MAX_US = 30 * 24 * 60 * MINUTE_US
@@ -40,7 +40,8 @@ _CHUNK_US = 100 * MILLISECOND_US
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run is made of. `check_every`: full invariants after every so many steps of a region (0: never)."""
+    """What a run is made of. `check_every`: full invariants after every so many steps of a region (0: never);
+    `timings`: drawn from the seed, unless given."""
 
     seed: int
     faults: Faults
@@ -49,7 +50,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int = 100
     kinds: int = 12
     runtime_max_us: int = 60 * SECOND_US
-    timings: Timings = Timings()
+    timings: Timings | None = None
     check_every: int = 64
     codec_share: float = 0.0
 
@@ -80,9 +81,10 @@ class World:
         )
         self.kinds = draw_kinds(draw, plan.kinds, plan.runtime_max_us, write_spec)
         self._behaviours = {kind.spec: kind.behaviour for kind in self.kinds}
+        timings = plan.timings or draw_timings(draw)
         self.hosts = tuple(
             self._make_host(index, config, draw)
-            for index, config in enumerate(draw_configs(plan.regions, draw, plan.timings))
+            for index, config in enumerate(draw_configs(plan.regions, draw, timings))
         )
         self.callers = Callers(
             self.timeline,
