@@ -17,7 +17,7 @@ from docs.diagrams import state_diagram, transition_table
 from docs.limits import limits_tables
 from docs.messages import envelope_fields, message_fields
 from docs.metrics import metric_table
-from docs.rows import tested_rows
+from docs.rows import plain_handoff, tested_rows
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -27,6 +27,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "job transitions": transition_table,
     "message fields": message_fields,
     "envelope fields": envelope_fields,
+    "plain handoff": plain_handoff,
     "tested rows": tested_rows,
     "limits": limits_tables,
     "commands": command_reference,

@@ -1,4 +1,4 @@
-"""Which test covers which row of the protocol's tables: read from the tests' own marks."""
+"""What the protocol's tests have to show: which covers which row of the tables, and a whole conversation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 from docs.words import cell
 
-TESTS = Path(__file__).parent.parent / "tests" / "core" / "protocol"
+ROOT = Path(__file__).parent.parent
+TESTS = ROOT / "tests" / "core" / "protocol"
 Row = tuple[str, str, str]
 
 
@@ -17,11 +18,19 @@ def tested_rows() -> str:
     tests: dict[Row, list[str]] = {}
     for path in sorted(TESTS.glob("test_*.py")):
         for row, name in _marks(path):
-            tests.setdefault(row, []).append(f"[{name.removeprefix('test_')}](../tests/core/protocol/{path.name})")
+            tests.setdefault(row, []).append(
+                f"[{name.removeprefix('test_')}](../tests/core/protocol/{path.name})"
+            )
     lines = ["| table | has | event | tests |", "|---|---|---|---|"]
     for (table, has, event), names in tests.items():
         lines.append(f"| {table} | {cell(has)} | {cell(event)} | {'<br>'.join(names)} |")
     return "\n".join(lines)
+
+
+def plain_handoff() -> str:
+    """The recorded conversation of a handoff in which nothing goes wrong."""
+    text = (ROOT / "tests" / "transcripts" / "plain_handoff.txt").read_text(encoding="utf-8")
+    return f"```text\n{text.strip()}\n```"
 
 
 def _marks(path: Path) -> Iterator[tuple[Row, str]]:

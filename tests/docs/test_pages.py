@@ -9,9 +9,11 @@ import pytest
 
 from docs.commands import SHARED, every_command
 from docs.generate import PAGES, ROOT
+from hanse.daemon.config import load_config
 
 LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)|<img[^>]*src=\"([^\"]+)\"")
 HANSE = re.compile(r"(?:^|[`|$(;]|&& )\s*(?:\.venv/bin/)?hanse ((?:[a-z]+)(?: [^`|;)\n#]*)?)", re.MULTILINE)
+TOML = re.compile(r"```toml\n(.*?)```", re.DOTALL)
 COMMANDS = dict(every_command())
 GROUPS = {path.split()[0] for path in COMMANDS}
 
@@ -57,3 +59,11 @@ def test_commands_exist_and_have_the_options_that_they_are_shown_with(page: Path
         if command is None or not options <= known | {"--help", "-h"}:
             wrong.append(line)
     assert wrong == []
+
+
+def test_the_example_of_a_configuration_can_be_used(tmp_path: Path) -> None:
+    example = TOML.search((ROOT / "docs" / "configuration.md").read_text(encoding="utf-8"))
+    assert example is not None
+    path = tmp_path / "north.toml"
+    path.write_text(example[1], encoding="utf-8")
+    assert load_config(path).region.name == "north"
