@@ -1,1 +1,1 @@
-"""Protobuf <-> model: the only place that looks into generated messages. What comes from outside is checked here."""
+"""Protobuf <-> model. What comes from outside is checked here, and only here becomes something that the core sees."""

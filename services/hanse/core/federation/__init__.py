@@ -1,1 +1,1 @@
-"""How regions deal with each other: messages, sessions, membership, inventory, routing, and the handoff."""
+"""How regions deal with each other: sessions, membership, inventory, routing, the handoff, and who is told of it."""

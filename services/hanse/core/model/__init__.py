@@ -1,1 +1,1 @@
-"""Vocabulary: resources, jobs, nodes, regions, the life of a job, limits, errors, and the books that hold them."""
+"""Vocabulary: resources, jobs, nodes, regions, the life of a job, time, randomness, limits, errors."""

@@ -58,8 +58,7 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
 class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What a region is told at start. `members` includes the region itself; `tiers` go from first served to last.
 
-    `queue_depth_max` bounds what is admitted from callers; `accept_depth_max` what is accepted from peers beyond what
-    can start at once.
+    `queue_depth_max` bounds what is queued here, from callers and from peers.
     """
 
     name: str
