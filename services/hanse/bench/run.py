@@ -49,7 +49,7 @@ class RunSet:
 
 # 300 slots of 0.25 s are 1,200 jobs/s in each region.
 SIMULATED = RunSet(executor="simulated", jobs=30_000, slots=300, duration_us=250_000)
-LOCAL = RunSet(executor="local", jobs=3_000, slots=8)
+LOCAL = RunSet(executor="local", jobs=3_000, slots=24)
 
 
 @dataclass(slots=True)

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from hanse.cli.connect import run as run_coroutine
 from hanse.cli.output import Printer
+from hanse.cli.signals import run_to_the_end
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -137,7 +137,7 @@ def _measure(
 ) -> None:
     told = _Told()
     try:
-        document = run_coroutine(measurement(told))
+        document = run_to_the_end(measurement(told))
     finally:
         told.end()
     if out is not None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from hanse.cli.connect import run
 from hanse.cli.exits import ExitCode
 from hanse.cli.output import Printer
-
-if TYPE_CHECKING:
-    from hanse.demo.run import Performance
+from hanse.cli.signals import run_to_the_end
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -47,17 +44,13 @@ def demo(
     # A document is for programs: the show then goes to standard error.
     console = printer.console if printer.is_table else Console(stderr=True, highlight=False, markup=False)
     options = DemoOptions(directory=out.absolute(), jobs=jobs, seed=seed, keep=keep)
-    performance = run(perform(options, console))
+    performance = run_to_the_end(perform(options, console))
     document = report_document(performance)
     page = save(options.directory, performance, document)
     if printer.is_table:
-        _print_summary(printer, performance, document, page)
+        from hanse.demo.summary import summary
+
+        printer.show(summary(performance, document, page))
     else:
         printer.document(document)
     return ExitCode.OK if document["ok"] else ExitCode.FAILURE
-
-
-def _print_summary(printer: Printer, performance: Performance, document: dict[str, Any], page: Path) -> None:
-    from hanse.demo.summary import summary
-
-    printer.show(summary(performance, document, page))

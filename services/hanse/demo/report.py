@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from hanse.bench.figures import percentile
 from hanse.demo.audit import LOST, READOPTED, RUN_TWICE, Audit, Finding
 from hanse.demo.plan import COMPRESSION
 from hanse.demo.run import Performance
@@ -23,7 +24,7 @@ def report_document(performance: Performance) -> dict[str, Any]:
     states = Counter(fact.state for fact in facts)
     waits_s = sorted(wait_s(performance).values())
     return {
-        "ok": verdict(performance, found),
+        "ok": performance.ok,
         "jobs": len(facts),
         "tasks": sum(fact.tasks for fact in facts),
         "succeeded": states["SUCCEEDED"],
@@ -44,7 +45,7 @@ def report_document(performance: Performance) -> dict[str, Any]:
         "runs": len(performance.runs),
         "unknown_runs": len(found.unknown_runs),
         "tasks_left_over": performance.tasks_left_over,
-        "wait_s": {"p50": percentile(waits_s, 0.50), "p95": percentile(waits_s, 0.95)},
+        "wait_s": {"p50": _rounded(percentile(waits_s, 0.50)), "p95": _rounded(percentile(waits_s, 0.95))},
         "regions": {name: _region(name, performance, found) for name in performance.regions},
         "faults": _faults(performance),
         "wall_s": round(performance.wall_s, 2),
@@ -63,11 +64,6 @@ def report_document(performance: Performance) -> dict[str, Any]:
     }
 
 
-def verdict(performance: Performance, found: Audit) -> bool:
-    """Whether the demo may end with 0: every planned job was taken, and every promise kept."""
-    return found.is_clean and len(performance.book.acknowledged) == len(performance.plan)
-
-
 def wait_s(performance: Performance) -> dict[str, float]:
     """Seconds from sending to the first begin, for each job that ran at all."""
     sent_us = {each.job_id: each.sent_us for each in performance.book.acknowledged.values()}
@@ -75,14 +71,6 @@ def wait_s(performance: Performance) -> dict[str, float]:
     for run in performance.runs:
         first_us.setdefault(run.job_id, run.begin_us)
     return {job: (begin - sent_us[job]) / 1e6 for job, begin in first_us.items() if job in sent_us}
-
-
-def percentile(ordered: Sequence[float], share: float) -> float | None:
-    """Of values in ascending order, the smallest that at least `share` of them do not exceed; None without values."""
-    if not ordered:
-        return None
-    rank = max(0, -int(-share * len(ordered) // 1) - 1)
-    return round(ordered[min(rank, len(ordered) - 1)], 4)
 
 
 def _region(name: str, performance: Performance, found: Audit) -> dict[str, int]:
@@ -127,6 +115,10 @@ def _faults(performance: Performance) -> list[dict[str, Any]]:
 
 def _findings(findings: Sequence[Finding]) -> list[dict[str, str]]:
     return [{"job": each.job_id, "why": each.why} for each in findings]
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 4)
 
 
 def _seconds(microseconds: int) -> float:

@@ -80,8 +80,13 @@ class Performance:
         return [self._fact(each) for each in self.book.acknowledged.values()]
 
     def audit(self) -> Audit:
-        """The verdict."""
+        """The books, balanced."""
         return audit(self.facts, self.runs, self.restarts)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every planned job was taken, and every promise kept."""
+        return len(self.book.acknowledged) == len(self.plan) and self.audit().is_clean
 
     def _fact(self, acknowledged: Acknowledged) -> JobFact:
         planned, job = acknowledged.planned, self.jobs.get(acknowledged.job_id)
@@ -98,20 +103,28 @@ class Performance:
 
 
 async def perform(options: DemoOptions, console: Console) -> Performance:
-    """Run the demo. Raises CommandError if a daemon cannot be started."""
+    """Run the demo. Raises CommandError if a daemon cannot be started.
+
+    The data is deleted if all went well, and kept otherwise for whoever looks into it (until the next demo).
+    """
     begun_s = time.monotonic()
     federation = _stage(options.directory)
     records = federation.directory / _RECORDS
     records.mkdir()
     performance = _performance(options, federation)
     scene = Scene(performance.regions, len(performance.plan), performance.slots)
+    keep = True
     try:
         async with shown(scene, console):
             performance.start_s = await _start(federation, scene)
             await _play(performance, federation, records, scene)
             await asyncio.to_thread(_end, federation, performance, scene)
+        keep = options.keep or not performance.ok
+    except asyncio.CancelledError:
+        keep = options.keep
+        raise
     finally:
-        clear_away(federation, keep=options.keep)
+        clear_away(federation, keep=keep)
     performance.happenings = scene.happenings
     performance.wall_s = time.monotonic() - begun_s
     return performance
