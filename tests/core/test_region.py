@@ -29,7 +29,8 @@ from hanse.core.model.lifecycle import JobState
 from hanse.core.model.resources import resources
 from hanse.core.model.time import SECOND_US, Now
 from hanse.core.region import Region
-from tests.core.protocol.league import League, shape_of
+from tests.core.protocol.league import League
+from tests.core.protocol.station import shape_of
 
 BIG = GroupShape(1, 1, resources({"gpu": 64_000}))
 

@@ -203,7 +203,7 @@ def test_crossing_hellos_meet_although_both_sides_have_a_session() -> None:
 
 def test_a_lost_hello_is_proposed_again_and_less_and_less_often() -> None:
     pair = Pair()
-    times = []
+    times: list[int] = []
     while len(times) < 9:
         at_us = pair.ends["a"].sessions.next_deadline()
         assert at_us is not None
@@ -352,12 +352,19 @@ def act(pair: Pair, action: str, name: str, number: int) -> None:
             pair.ends[name].start(pair.now)
         case "pass":
             pair.now_us += number * MILLISECOND_US
-        case _ if pair.mail:
-            at = number % len(pair.mail)
-            if action == "lose":
-                pair.mail.pop(at)
-            else:
-                pair.deliver(at, keep=action == "duplicate")
+        case _:
+            transmit(pair, action, number)
+
+
+def transmit(pair: Pair, action: str, number: int) -> None:
+    """One of the messages under way arrives, arrives and will again, or never does."""
+    if not pair.mail:
+        return
+    at = number % len(pair.mail)
+    if action == "lose":
+        pair.mail.pop(at)
+    else:
+        pair.deliver(at, keep=action == "duplicate")
 
 
 @given(st.lists(ACTIONS, max_size=60))

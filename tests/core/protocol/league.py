@@ -15,7 +15,16 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from hanse.core import invariants
-from hanse.core.effects import Answer, CancelOutcome, Effects, JobRow, JobStateRow, Launch, SubmitOutcome
+from hanse.core.effects import (
+    Answer,
+    CancelOutcome,
+    Effects,
+    JobRow,
+    JobStateRow,
+    Refused,
+    SubmitOutcome,
+    Submitted,
+)
 from hanse.core.events import (
     Ask,
     CancelJobs,
@@ -27,77 +36,30 @@ from hanse.core.events import (
     Submit,
     TaskEnded,
 )
-from hanse.core.messages import Envelope, Message, Offer, Verdict
-from hanse.core.model.jobs import GroupShape, Job, RunId, Shape, ShapeBody, Submission, make_shape
-from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.messages import Message, Offer
+from hanse.core.model.jobs import Job, RunId, Shape, Submission
+from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Member, Node, RegionConfig, Timings
 from hanse.core.model.resources import resources
 from hanse.core.model.time import MILLISECOND_US, SECOND_US, Now
 from hanse.core.region import Region
-from hanse.sim.ledger import SimLedger
+from tests.core.protocol import tokens
 from tests.core.protocol.puppet import Puppet
+from tests.core.protocol.station import (
+    SIGTERM,
+    SLOT,
+    NoAnswerError,
+    Parcel,
+    Station,
+    is_parcel,
+    shape_of,
+)
 from tests.core.protocol.story import Story
 
 START_US = 1_000 * SECOND_US
 EPOCH_WALL_US = 1_700_000_000 * SECOND_US
 # A quiet league falls silent within this many deliveries; more is a storm, and a failure.
 DELIVERIES_MAX = 5_000
-SLOT = 1_000
-SIGTERM = 15
-
-GPU = GroupShape(1, 1, resources({"gpu": SLOT}))
-
-
-class TokenError(AssertionError):
-    """A job has more than one owner, or none: what every shortcut of the protocol ends in."""
-
-
-class NoAnswerError(Exception):
-    """The daemon died before it could answer its caller."""
-
-
-def shape_of(*groups: GroupShape, estimate_us: int = 0, **body: tuple[str, ...]) -> Shape:
-    """What a job asks for: one GPU unless groups are given."""
-    return make_shape(ShapeBody(groups=groups or (GPU,), runtime_estimate_us=estimate_us, **body))
-
-
-class Parcel(msgspec.Struct, frozen=True):
-    """One message under way."""
-
-    sender: str
-    to: str
-    envelope: Envelope
-    message: Message
-
-
-class Station:
-    """One region: its daemon (None: it is down), its disk, and the processes that run there."""
-
-    def __init__(self, config: RegionConfig) -> None:
-        self.name = config.name
-        self.config = config
-        self.ledger = SimLedger(config.name, f"ledger-{config.name}")
-        self.core: Region | None = None
-        # Run -> task -> how it ended; None: it lives.
-        self.processes: dict[RunId, dict[int, TaskEnded | None]] = {}
-        self.reports: list[TaskEnded] = []
-        self.launches: list[Launch] = []
-        self.answers: dict[int, Answer] = {}
-        # (before the write?, what the step has to send or launch) at which the daemon dies.
-        self.crash_at: tuple[bool, type] | None = None
-        # A mutation: messages of this kind leave before the step's rows are durable.
-        self.leaks: type | None = None
-        self.obeys_stop = True
-
-    @property
-    def region(self) -> Region:
-        """The running core."""
-        assert self.core is not None, f"{self.name} is down"
-        return self.core
-
-    def alive(self, job_id: str) -> bool:
-        """Whether processes of this job run here."""
-        return any(run.job_id == job_id and None in tasks.values() for run, tasks in self.processes.items())
 
 
 class League:
@@ -157,7 +119,9 @@ class League:
 
     # --- callers and processes --------------------------------------------------------------------------------------
 
-    def submit(self, home: str, job_id: str, shape: Shape | None = None, *, retries_max: int = 0) -> Answer:
+    def submit(
+        self, home: str, job_id: str, shape: Shape | None = None, *, retries_max: int = 0
+    ) -> Submitted | Refused:
         """A caller's job; one GPU unless a shape is given."""
         spec = f"spec of {job_id}".encode()
         submission = Submission(
@@ -317,7 +281,7 @@ class League:
 
     def hold(self, kind: type, *, sender: str = "", to: str = "") -> None:
         """Messages of this kind stay under way until they are delivered by name, or `let_go`."""
-        self._held.append(lambda parcel: _is(parcel, kind, sender, to))
+        self._held.append(lambda parcel: is_parcel(parcel, kind, sender, to))
 
     def hold_if(self, held: Callable[[Parcel], bool]) -> None:
         """Such parcels stay under way."""
@@ -337,7 +301,7 @@ class League:
 
     def under_way(self, kind: type, *, sender: str = "", to: str = "") -> list[Parcel]:
         """Parcels of this kind, oldest first."""
-        return [each for each in self.wire if _is(each, kind, sender, to)]
+        return [each for each in self.wire if is_parcel(each, kind, sender, to)]
 
     def take(self, kind: type, *, sender: str = "", to: str = "") -> Parcel:
         """Take the oldest such parcel off the wire: lost, unless the test delivers it later."""
@@ -376,7 +340,7 @@ class League:
 
     def messages(self, kind: type, *, sender: str = "", to: str = "") -> list[Message]:
         """Everything of this kind that was ever sent."""
-        return [each.message for each in self.sent if _is(each, kind, sender, to)]
+        return [each.message for each in self.sent if is_parcel(each, kind, sender, to)]
 
     # --- puppets ----------------------------------------------------------------------------------------------------
 
@@ -476,35 +440,8 @@ class League:
         return [name for name, station in self.stations.items() if station.alive(job_id)]
 
     def check_tokens(self) -> None:
-        """Owners + undecided transfers + terminals = 1, and at most one region executes: by what is on the disks."""
-        for job_id in sorted({job_id for each in self.stations.values() for job_id in each.ledger.jobs}):
-            tokens = [token for name in self.stations if (token := self._token(name, job_id))]
-            if not self.puppets and len(tokens) != 1:
-                raise TokenError(f"{job_id}: {tokens or 'nobody has it'}")
-            if len(self.running(job_id)) > 1:
-                raise TokenError(f"{job_id} runs in {self.running(job_id)}")
-
-    def _token(self, name: str, job_id: str) -> str:
-        row = self.row(name, job_id)
-        if row is None:
-            return ""
-        state = JobState(row.state)
-        if state in (JobState.QUEUED, JobState.RUNNING, JobState.STOPPING):
-            return f"{name} owns it: {state.name}"
-        if state is JobState.XFER and not self._accepted(name, row):
-            return f"{name} has an undecided transfer"
-        if state in TERMINAL_STATES and not row.remote:
-            return f"it ended in {name}: {state.name}"
-        return ""
-
-    def _accepted(self, giver: str, row: JobRow | JobStateRow) -> bool:
-        if row.transfer_to in self.puppets:
-            return False
-        decided = self.stations[row.transfer_to].ledger.decisions.get(
-            self.stations[giver].ledger.ledger_id, {}
-        )
-        decision = decided.get(row.transfer_sequence)
-        return decision is not None and decision.verdict == Verdict.COMMITTED
+        """Raise TokenError unless each job has exactly one owner, by what is on the disks (tokens.py)."""
+        tokens.check(self.stations, frozenset(self.puppets))
 
     # --- shortcuts into a state ---------------------------------------------------------------------------------------
 
@@ -531,11 +468,3 @@ def pass_through_south(league: League, job_id: str = "job-1") -> None:
     league.run_until(lambda: league.running(job_id) == ["west"])
     league.let_go()
     league.settle()
-
-
-def _is(parcel: Parcel, kind: type, sender: str, to: str) -> bool:
-    return (
-        isinstance(parcel.message, kind)
-        and (not sender or parcel.sender == sender)
-        and (not to or parcel.to == to)
-    )

@@ -12,7 +12,8 @@ from hanse.core.effects import Launch
 from hanse.core.messages import CancelAck, Commit, Decision, Stable, Terminal, TerminalAck
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
-from tests.core.protocol.league import League, NoAnswerError
+from tests.core.protocol.league import League
+from tests.core.protocol.station import NoAnswerError
 from tests.core.protocol.story import BACKGROUND
 
 REGIONS = ("north", "south", "west")

@@ -23,8 +23,9 @@ from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import HOPS_MAX, LOCATE_SWEEP_US
 from hanse.core.model.regions import QueuedShape, RegionRecord, Timings
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
-from tests.core.protocol.league import League, pass_through_south, shape_of
+from tests.core.protocol.league import League, pass_through_south
 from tests.core.protocol.rows import row
+from tests.core.protocol.station import shape_of
 from tests.core.protocol.test_target import commit_of, refusal, target
 
 FAR = ("west", "p1", "p2", "p3", "p4")

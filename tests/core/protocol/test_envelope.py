@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from hanse.core.messages import Commit, Decision
-from tests.core.protocol.league import League, Parcel
+from tests.core.protocol.league import League
 from tests.core.protocol.rows import row
+from tests.core.protocol.station import Parcel
 
 
 def with_commit_under_way() -> tuple[League, Parcel]:

@@ -26,8 +26,9 @@ from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import OFFER_PEERS_MAX, TRANSFERS_UNDECIDED_MAX
 from hanse.core.model.regions import Timings
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
-from tests.core.protocol.league import League, NoAnswerError, pass_through_south
+from tests.core.protocol.league import League, pass_through_south
 from tests.core.protocol.rows import row
+from tests.core.protocol.station import NoAnswerError
 
 HOUR_US = 3_600 * SECOND_US
 

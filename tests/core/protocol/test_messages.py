@@ -26,8 +26,9 @@ from hanse.core.model.jobs import Reason, ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import QueuedShape
 from hanse.core.model.time import SECOND_US
-from tests.core.protocol.league import League, pass_through_south, shape_of
+from tests.core.protocol.league import League, pass_through_south
 from tests.core.protocol.rows import row
+from tests.core.protocol.station import shape_of
 from tests.core.protocol.test_target import commit_of, target
 
 

@@ -8,8 +8,9 @@ from hanse.core.effects import Refused
 from hanse.core.messages import Cancel, CancelAck, Stable, Terminal, TerminalAck
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.time import SECOND_US
-from tests.core.protocol.league import SIGTERM, League
+from tests.core.protocol.league import League
 from tests.core.protocol.rows import row
+from tests.core.protocol.station import SIGTERM
 from tests.core.protocol.test_target import commit_of, target
 
 

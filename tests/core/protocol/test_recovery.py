@@ -9,8 +9,9 @@ from hanse.core.events import SetDrain
 from hanse.core.messages import Commit, Offer, OfferAnswer, Stable, Terminal, TerminalAck
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.time import SECOND_US
-from tests.core.protocol.league import League, NoAnswerError
+from tests.core.protocol.league import League
 from tests.core.protocol.rows import row
+from tests.core.protocol.station import NoAnswerError
 
 
 @row("recovery", "QUEUED", "schedule again")

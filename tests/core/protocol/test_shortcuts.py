@@ -21,7 +21,8 @@ from hanse.core.model.lifecycle import TRANSITIONS, JobInput, JobState
 from hanse.core.model.regions import Timings
 from hanse.core.model.time import SECOND_US, Now
 from hanse.core.region import Region
-from tests.core.protocol.league import League, Parcel, TokenError
+from tests.core.protocol.league import League
+from tests.core.protocol.station import Parcel, TokenError
 
 SHORTCUT = pytest.mark.parametrize("shortcut", [False, True], ids=["protocol", "shortcut"])
 

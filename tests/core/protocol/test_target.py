@@ -13,8 +13,9 @@ from hanse.core.model.jobs import ReasonCode, Shape
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Timings
 from hanse.core.model.time import SECOND_US
-from tests.core.protocol.league import GPU, League, shape_of
+from tests.core.protocol.league import League
 from tests.core.protocol.rows import row
+from tests.core.protocol.station import GPU, shape_of
 
 SPEC = b"spec of job-1"
 
@@ -44,9 +45,9 @@ def commit_of(
     )
 
 
-def target(gpus: int = 1, **options: int) -> League:
+def target(gpus: int = 1, *, queue_depth_max: int = 1_000_000) -> League:
     """A real region "south" and a puppet "west"."""
-    return League(puppets=["west"], south=gpus, **options)
+    return League(puppets=["west"], south=gpus, queue_depth_max=queue_depth_max)
 
 
 def answers(league: League) -> list[Decision]:
