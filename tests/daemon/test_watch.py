@@ -42,7 +42,7 @@ def hub() -> WatchHub:
 
 
 def jobs(batch: WatchBatch) -> list[str]:
-    return [each.job_id for _, each in batch.changes]
+    return [told.change.job_id for told in batch.changes]
 
 
 @pytest.mark.parametrize(
@@ -102,10 +102,19 @@ def test_a_broken_stream_goes_on_where_it_stopped(hub: WatchHub) -> None:
 
     batch = watcher.taken()
     assert jobs(batch) == ["north-12", "north-13", "north-14"]
-    assert [sequence for sequence, _ in batch.changes] == [12, 13, 14]
+    assert [told.sequence for told in batch.changes] == [12, 13, 14]
 
 
-@pytest.mark.parametrize("since", [("ledger", 9), ("ledger", 12), ("other", 11)])
+def test_a_list_may_be_ahead_of_the_changes_that_are_on_their_way(hub: WatchHub) -> None:
+    watcher = hub.watch(EVERYTHING, since=("ledger", 12))
+
+    for sequence in (11, 12, 13):
+        hub.publish(sequence, [change(f"north-{sequence}")])
+
+    assert jobs(watcher.taken()) == ["north-13"]
+
+
+@pytest.mark.parametrize("since", [("ledger", 9), ("ledger", 1_000), ("other", 11)])
 def test_a_position_that_is_not_kept_is_out_of_range(hub: WatchHub, since: tuple[str, int]) -> None:
     hub.publish(11, [change()])
 
@@ -137,7 +146,7 @@ def test_a_slow_watcher_gets_the_newest_change_of_each_job(
         hub.publish(sequence, [change("north-1", state), change("north-2", state)])
 
     batch = watcher.taken()
-    assert [(each.job_id, each.state) for _, each in batch.changes] == [
+    assert [(told.change.job_id, told.change.state) for told in batch.changes] == [
         ("north-1", JobState.CANCELLED),
         ("north-2", JobState.CANCELLED),
     ]

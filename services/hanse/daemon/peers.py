@@ -76,6 +76,11 @@ class PeerLink:
     def __len__(self) -> int:
         return len(self._hints) + len(self._vital)
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last exchange failed: a hint for whoever would wait for this peer."""
+        return self._failures > 0
+
     def post(self, envelope: m.Envelope, messages: Sequence[m.Message]) -> None:
         """Send when the link is free; never blocks."""
         now_us = mono_us()

@@ -134,7 +134,7 @@ class Daemon:
         self._watch_gauges(inbox, orders)
         own, theirs = _spec_readers(config)
         ids = JobIds(region.name)
-        members = Members(region, self._stubs)
+        members = Members(region, self._stubs, lambda name: self._links.links[name].failing)
         self.public = public_listener(self.runtime, own, ids, members)
         self.peers = peer_listener(self.runtime, own, PeerCodec(theirs), ids)
         self.http = HttpListener({"/metrics": self._metrics, "/livez": self._livez, "/readyz": self._readyz})

@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import Any
 
 import grpc
 import msgspec
@@ -22,8 +23,13 @@ from hanse.core.model.errors import HanseError
 from hanse.core.model.lifecycle import JobState
 from hanse.daemon.errors import DriverInterrupted, RequestRefused
 
-# A change with the sequence of its commit.
-Numbered = tuple[int, JobChange]
+
+class Told(msgspec.Struct):
+    """A change with the sequence of its commit. `encoded`: the form that its streams send, made once."""
+
+    sequence: int
+    change: JobChange
+    encoded: Any = None
 
 
 class WatchFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +54,7 @@ class WatchBatch(msgspec.Struct, frozen=True):
     """Changes, each with its commit, up to and including the commit `sequence`; `coalesced` were left out between
     them."""
 
-    changes: tuple[Numbered, ...]
+    changes: tuple[Told, ...]
     sequence: int
     coalesced: int
 
@@ -56,22 +62,24 @@ class WatchBatch(msgspec.Struct, frozen=True):
 class Watcher:
     """One stream's end. For one consumer."""
 
-    def __init__(self, hub: WatchHub, wanted: WatchFilter) -> None:
+    def __init__(self, hub: WatchHub, wanted: WatchFilter, after: int = 0) -> None:
         self._hub = hub
         self.wanted = wanted
+        # Changes up to this commit are known to the caller.
+        self._after = after
         # Every change while they are few; then only the newest of each job, oldest first.
-        self._changes: deque[Numbered] = deque()
-        self._newest: dict[str, Numbered] = {}
+        self._changes: deque[Told] = deque()
+        self._newest: dict[str, Told] = {}
         self._coalesced = 0
         self._ended: HanseError | None = None
         self._waker: asyncio.Future[None] | None = None
 
-    def feed(self, changes: Iterable[Numbered]) -> None:
+    def feed(self, changes: Iterable[Told]) -> None:
         """Take what matches. Whoever is too slow ends here."""
         if self._ended is not None:
             return
         for change in changes:
-            if self.wanted.matches(change[1]):
+            if change.sequence > self._after and self.wanted.matches(change.change):
                 self._add(change)
         if self._changes or self._newest:
             self._wake()
@@ -103,13 +111,13 @@ class Watcher:
         self._newest.clear()
         return WatchBatch(changes, self._hub.sequence, coalesced)
 
-    def _add(self, change: Numbered) -> None:
+    def _add(self, change: Told) -> None:
         if self._newest or len(self._changes) >= limits.WATCH_PENDING_CHANGES_MAX:
             self._coalesce(change)
         else:
             self._changes.append(change)
 
-    def _coalesce(self, change: Numbered) -> None:
+    def _coalesce(self, change: Told) -> None:
         while self._changes:
             self._keep_newest(self._changes.popleft())
         self._keep_newest(change)
@@ -122,8 +130,8 @@ class Watcher:
                 )
             )
 
-    def _keep_newest(self, change: Numbered) -> None:
-        job_id = change[1].job_id
+    def _keep_newest(self, change: Told) -> None:
+        job_id = change.change.job_id
         if self._newest.pop(job_id, None) is not None:
             self._coalesced += 1
         self._newest[job_id] = change
@@ -142,7 +150,7 @@ class WatchHub:
         self._by_job: dict[str, dict[Watcher, None]] = {}
         self._by_tenant: dict[str, dict[Watcher, None]] = {}
         self._of_all: dict[Watcher, None] = {}
-        self._history: deque[Numbered] = deque()
+        self._history: deque[Told] = deque()
         # Everything up to this commit has left the history.
         self._compacted = 0
         self.ledger_id = ""
@@ -169,7 +177,7 @@ class WatchHub:
     def publish(self, sequence: int, changes: Sequence[JobChange]) -> None:
         """Tell everybody who wants to know of a commit."""
         self.sequence = sequence
-        ours = [(sequence, change) for change in changes if change.home == self._region]
+        ours = [Told(sequence, change) for change in changes if change.home == self._region]
         if not ours:
             return
         self._remember(ours)
@@ -186,9 +194,11 @@ class WatchHub:
                 f"{self.watchers} watchers are connected",
                 retry_after_ms=limits.RETRY_AFTER_MS,
             )
-        watcher = Watcher(self, wanted)
         if since is not None:
-            watcher.feed(self._after(*since))
+            watcher = Watcher(self, wanted, since[1])
+            watcher.feed(self._changes_after(*since))
+        else:
+            watcher = Watcher(self, wanted)
         for index in self._indexes(wanted):
             index[watcher] = None
         self.watchers += 1
@@ -214,23 +224,25 @@ class WatchHub:
             return [self._by_tenant.setdefault(wanted.tenant, {})]
         return [self._of_all]
 
-    def _publish_indexed(self, changes: list[Numbered]) -> None:
-        fed: dict[Watcher, list[Numbered]] = {}
-        for numbered in changes:
-            change = numbered[1]
+    def _publish_indexed(self, changes: list[Told]) -> None:
+        fed: dict[Watcher, list[Told]] = {}
+        for told in changes:
+            change = told.change
             for index in (self._by_job.get(change.job_id), self._by_tenant.get(change.tenant)):
                 for watcher in index or ():
-                    fed.setdefault(watcher, []).append(numbered)
+                    fed.setdefault(watcher, []).append(told)
         for watcher, wanted in fed.items():
             watcher.feed(wanted)
 
-    def _remember(self, changes: list[Numbered]) -> None:
+    def _remember(self, changes: list[Told]) -> None:
         self._history.extend(changes)
         while len(self._history) > limits.WATCH_HISTORY_MAX:
-            self._compacted = self._history.popleft()[0]
+            self._compacted = self._history.popleft().sequence
 
-    def _after(self, ledger_id: str, sequence: int) -> Iterable[Numbered]:
-        if ledger_id != self.ledger_id or not self._compacted <= sequence <= self.sequence:
+    def _changes_after(self, ledger_id: str, sequence: int) -> Iterable[Told]:
+        # A list reads what is on the disk, and may be ahead of what was told by the commits that are on their way here.
+        newest = self.sequence + limits.STEPS_IN_FLIGHT_MAX
+        if ledger_id != self.ledger_id or not self._compacted <= sequence <= newest:
             raise RequestRefused(
                 grpc.StatusCode.OUT_OF_RANGE,
                 f"revision {sequence} of ledger {ledger_id!r} is not kept; kept are {self._compacted} to "
@@ -238,8 +250,8 @@ class WatchHub:
                 field="since",
             )
         newer = 0
-        for commit, _ in reversed(self._history):
-            if commit <= sequence:
+        for told in reversed(self._history):
+            if told.sequence <= sequence:
                 break
             newer += 1
         return islice(self._history, len(self._history) - newer, None)

@@ -191,6 +191,8 @@ RPC_TIMEOUT_S_MAX = 300.0
 RPCS_IN_FLIGHT_MAX = 4_096
 # Watches and followed logs per listener; each holds a connection's stream and what waits for it.
 STREAMS_MAX = 8_192
+# Queries of streams at once: a quarter of what the ledger takes, so that single calls always find a place.
+PATIENT_READS_MAX = 64
 SUBMISSIONS_MAX = 1_000
 CANCELS_MAX = 1_000
 FILTER_JOB_IDS_MAX = 1_000
@@ -202,6 +204,7 @@ FAN_OUT_MAX = 8
 # A proxied call leaves this much of its caller's time for the way back.
 PROXY_MARGIN_S = 0.1
 PROXY_TIMEOUT_S = 5.0
+PROXY_TIMEOUT_FAILING_S = 0.5
 
 # Each watcher holds at most WATCH_PENDING_JOBS_MAX changes of about 300 bytes.
 WATCHERS_MAX = 4_096

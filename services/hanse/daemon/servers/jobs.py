@@ -100,14 +100,15 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         except RegionUnreachable as unreachable:
             response = await self._own_copy("ExplainJob", request, context, unreachable)
             return response
-        for region in dict.fromkeys((job.region, home)):
-            if self._members.knows(region):
-                try:
-                    response = await self._at(region, "ExplainJob", request, context)
-                except RegionUnreachable:
-                    continue
-                return response
-        raise RegionUnreachable(home, "it has stopped answering")
+        if job.region != home and self._members.knows(job.region):
+            try:
+                response = await self._at(job.region, "ExplainJob", request, context)
+            except (RegionUnreachable, ProxiedError, RequestRefused):
+                # It has not got the job yet, has it no more, or does not answer: its home knows the rest.
+                response = await self._at(home, "ExplainJob", request, context)
+        else:
+            response = await self._at(home, "ExplainJob", request, context)
+        return response
 
     async def WatchJobs(
         self, request: jobs_pb2.WatchJobsRequest, context: Any

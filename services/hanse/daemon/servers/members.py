@@ -38,8 +38,11 @@ class ProxiedError(HanseError):
 class Members:
     """Stubs for every other member, by name."""
 
-    def __init__(self, config: RegionConfig, stubs: dict[str, Stubs]) -> None:
+    def __init__(
+        self, config: RegionConfig, stubs: dict[str, Stubs], failing: Callable[[str], bool] = lambda _: False
+    ) -> None:
         self.home = config.name
+        self._failing = failing
         self.names = tuple(sorted(member.name for member in config.members))
         self._stubs = stubs
 
@@ -55,7 +58,12 @@ class Members:
         context: grpc.aio.ServicerContext[Any, Any],
         timeout_s: float = limits.PROXY_TIMEOUT_S,
     ) -> Any:
-        """The answer of `region`. Raises RegionUnreachable if there is none, ProxiedError if it refuses."""
+        """The answer of `region`. Raises RegionUnreachable if there is none, ProxiedError if it refuses.
+
+        A region whose link fails gets little time: a frozen one would hold up every list.
+        """
+        if self._failing(region):
+            timeout_s = min(timeout_s, limits.PROXY_TIMEOUT_FAILING_S)
         try:
             return await method(self._stubs[region])(
                 request, timeout=_shortened_s(context, timeout_s), metadata=_passed_on()

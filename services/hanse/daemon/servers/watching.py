@@ -12,7 +12,7 @@ from hanse.daemon.errors import RegionUnreachable
 from hanse.daemon.runtime import Runtime
 from hanse.daemon.servers.filters import decode_filter, watch_filter
 from hanse.daemon.servers.records import change_of, encode_job, encode_revision
-from hanse.daemon.watch import Numbered
+from hanse.daemon.watch import Told
 from hanse.ledger import queries
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2
 from hanse.wire.jobs import encode_change
@@ -67,7 +67,7 @@ class HomeWatch:
         after = ""
         first: common_pb2.Revision | None = None
         while True:
-            page = await self._runtime.read(
+            page = await self._runtime.read_patiently(
                 queries.list_jobs,
                 decode_filter(self._filter),
                 after=after,
@@ -84,9 +84,8 @@ class HomeWatch:
             if not after:
                 return
 
-    def _was_shown(self, numbered: Numbered) -> bool:
-        sequence, change = numbered
-        return bool(self._shown) and sequence <= self._shown.get(change.job_id, 0)
+    def _was_shown(self, told: Told) -> bool:
+        return bool(self._shown) and told.sequence <= self._shown.get(told.change.job_id, 0)
 
 
 class LeagueWatch:
@@ -143,14 +142,20 @@ class HomeStream(msgspec.Struct, frozen=True):
     open: Callable[[jobs_pb2.WatchJobsRequest], Responses]
 
 
-def _pieces(changes: Sequence[Numbered], revision: common_pb2.Revision) -> list[jobs_pb2.WatchJobsResponse]:
+def _pieces(changes: Sequence[Told], revision: common_pb2.Revision) -> list[jobs_pb2.WatchJobsResponse]:
     """Messages of bounded size; only the last one moves the position, because commits must not be cut."""
     size = limits.WATCH_RESPONSE_CHANGES_MAX
     pieces = [
-        jobs_pb2.WatchJobsResponse(
-            changes=[encode_change(change) for _, change in changes[start : start + size]]
-        )
+        jobs_pb2.WatchJobsResponse(changes=[_encoded(told) for told in changes[start : start + size]])
         for start in range(0, max(len(changes), 1), size)
     ]
     pieces[-1].revision.CopyFrom(revision)
     return pieces
+
+
+def _encoded(told: Told) -> jobs_pb2.JobChange:
+    """Made once, however many streams send it."""
+    if told.encoded is None:
+        told.encoded = encode_change(told.change)
+    encoded: jobs_pb2.JobChange = told.encoded
+    return encoded
