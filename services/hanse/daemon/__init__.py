@@ -1,1 +1,6 @@
 """The shell around the core: configuration, the driver loop, gRPC servers, peer links, telemetry, and their wiring."""
+
+import os
+
+# gRPC's core writes lines of its own between ours whenever a peer goes away. It asks when it is imported, hence here.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import random
 import signal
 import sys
@@ -68,8 +67,6 @@ def run(config_path: Path) -> int:
         print(error, file=sys.stderr)  # noqa: T201 - the log is not configured yet
         return EXIT_CONFIG
     configure_logging(config.settings.telemetry.log_level, config.region.name)
-    # gRPC's core would write lines of its own between ours whenever a peer goes away.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     gc.set_threshold(*GC_THRESHOLDS)
     code = EXIT_OK
     try:
