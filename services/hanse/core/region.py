@@ -107,8 +107,8 @@ class Region:
         self.giver = Giver(config.name, snapshot.ledger_id, self.books, self.local, timings, now)
         self.router = Router(config, self.inventory, randomness, self._connected, self._in_flight)
         self.offers = Offers(config, self.local, self.giver, self.router)
-        self.soliciting = Soliciting(config, self.local, self.inventory, randomness, now)
         self.target = Target(config, self.books, self.local, self.giver)
+        self.soliciting = Soliciting(config, self.local, self.inventory, self.target.held, randomness, now)
         self.reports = Reports(config.name, self.books, timings, now)
         self.tracking = Tracking(config.name, self.books, self.giver, timings, now)
         self.admission = Admission(config, self.books, self.local, self.router)
@@ -240,7 +240,7 @@ class Region:
                 self.target.on_stable(peer, ledger_id, message)
             case Offer():
                 self.soliciting.answered(peer)
-                if self.target.on_offer(now, peer, message, out) == 0:
+                if self.target.on_offer(now, peer, message, out):
                     self.soliciting.declined(now, peer, message.shape, message.count)
             case OfferAnswer():
                 self.offers.on_answer(now, peer, message, out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hanse.core.effects import Launch
@@ -108,6 +108,8 @@ def is_over(league: League) -> bool:
 
 
 @given(ACTIONS, st.integers(0, 2))
+# Offers that were declined because a slot was held, and asked for again at once, without end.
+@example([("deliver", 0, 0), ("deliver", 0, 0), ("pass", 3, 0), ("crash", 0, 0)], 0)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_under_any_schedule_a_job_has_one_owner_and_ends_at_home(actions: list[Action], seed: int) -> None:
     league = League(seed=seed, north=1, south=1, west=1)

@@ -101,6 +101,33 @@ def test_a_job_is_not_offered_where_it_would_wait_as_long() -> None:
     league.run_until(lambda: league.running("job-1") == ["south"])
 
 
+def test_a_region_does_not_ask_again_and_again_for_what_it_must_decline_while_its_slot_is_held() -> None:
+    league = League(puppets=["west"], north=0, south=1)
+    league.say("west", "south", Offer(1, shape_of(), 1, (), "team"))
+    league.settle()
+    assert league["south"].target.holds == 1
+    league.submit("north", "job-1")
+    league.advance(5 * SECOND_US)
+    assert len(league.messages(Solicit, sender="south", to="north")) <= 10, "one a second, as records say"
+    league.run_until(lambda: league.running("job-1") == ["south"], Timings().hold_ttl_us)
+
+
+def test_a_region_is_not_offered_what_it_may_not_have_even_if_it_asks() -> None:
+    league = League(north=1, south=1)
+    league.submit("north", "filler")
+    league.submit("north", "job-1", shape_of(regions_deny=("south",)))
+    league.advance(5 * SECOND_US)
+    assert league.messages(Solicit, sender="south")
+    assert league.messages(Offer) == []
+
+
+def test_what_is_declined_for_another_reason_than_capacity_is_not_asked_for() -> None:
+    league = target()
+    league.say("west", "south", Offer(1, shape_of(regions_deny=("south",)), 1, (), "team"))
+    league.advance(5 * SECOND_US)
+    assert league.puppets["west"].heard(Solicit) == []
+
+
 @row("chains", "LOCATE", "follows MOVED")
 def test_locate_followed_hop_by_hop_leads_to_the_owner() -> None:
     league = League(puppets=["east"], north=0, south=1, west=1)

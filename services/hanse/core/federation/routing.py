@@ -114,7 +114,7 @@ class Router:
     # --- candidates -----------------------------------------------------------------------------------------------
 
     def _candidate(self, now: Now, name: str, shape: Shape, path: tuple[str, ...]) -> Candidate | None:
-        if not self._connected(name) or not _allowed(shape, name) or name in path or len(path) >= HOPS_MAX:
+        if not self._connected(name) or not allowed(shape, name) or name in path or len(path) >= HOPS_MAX:
             return None
         refusal = self._refusals.get((name, shape.key))
         if refusal is not None and refusal.until_us > now.mono_us:
@@ -143,7 +143,7 @@ class Router:
     def _never_fits_abroad(self, shape: Shape) -> str | None:
         reasons = []
         for name in self._peers:
-            if not _allowed(shape, name):
+            if not allowed(shape, name):
                 continue
             record = self._inventory.get(name)
             if record is None:
@@ -165,7 +165,7 @@ class Router:
 
     def _peer_blockers(self, now: Now, name: str, record: RegionRecord | None, job: Job) -> list[Blocker]:
         blockers: list[Blocker] = []
-        if not _allowed(job.shape, name):
+        if not allowed(job.shape, name):
             blockers.append(
                 Blocker(code="REGION_NOT_ALLOWED", message=f"the job does not allow region {name}")
             )
@@ -193,7 +193,8 @@ class Router:
         return blockers
 
 
-def _allowed(shape: Shape, region: str) -> bool:
+def allowed(shape: Shape, region: str) -> bool:
+    """Whether the job's own wishes admit this region."""
     body = shape.body
     return region not in body.regions_deny and (not body.regions_allow or region in body.regions_allow)
 

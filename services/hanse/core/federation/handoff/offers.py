@@ -16,7 +16,7 @@ import msgspec
 from hanse.core.effects import Effects, Send
 from hanse.core.federation.handoff.giver import Giver
 from hanse.core.federation.ports import LocalWork
-from hanse.core.federation.routing import Router
+from hanse.core.federation.routing import Router, allowed
 from hanse.core.messages import Offer, OfferAnswer, Release, Solicit
 from hanse.core.model.deadlines import Deadlines
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
@@ -77,7 +77,11 @@ class Offers:
         for wanted in solicit.could_start:
             self._router.invite(peer, wanted.shape_key)
             jobs = self._offerable(wanted.shape_key, peer)
-            if not jobs or peer in self._by_shape.get(wanted.shape_key, {}):
+            if (
+                not jobs
+                or not allowed(jobs[0].shape, peer)
+                or peer in self._by_shape.get(wanted.shape_key, {})
+            ):
                 continue
             if self._local.predicted_wait_us(jobs[0].shape) > self._config.timings.hop_cost_us:
                 self._send_offer(now, peer, jobs, min(wanted.count, OFFER_COUNT_MAX), solicit.id, out)

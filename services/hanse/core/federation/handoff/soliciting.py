@@ -7,6 +7,8 @@ Replayed on real traces, pulling matters more than fresh gossip.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from hanse.core.effects import Effects, Send
@@ -34,14 +36,22 @@ class _Interest(msgspec.Struct, frozen=True):
 
 
 class Soliciting:
-    """Which peer is asked for which work, and when again."""
+    """Which peer is asked for which work, and when again. `held` tells, by shape, how many slots are promised to offers
+    already: asking for work on those would be answered by an offer that must be declined again, without end."""
 
     def __init__(
-        self, config: RegionConfig, local: LocalWork, inventory: Inventory, randomness: Randomness, now: Now
+        self,
+        config: RegionConfig,
+        local: LocalWork,
+        inventory: Inventory,
+        held: Callable[[bytes], int],
+        randomness: Randomness,
+        now: Now,
     ) -> None:
         self._config = config
         self._local = local
         self._inventory = inventory
+        self._held = held
         self._randomness = randomness
         self._interests: dict[tuple[str, bytes], _Interest] = {}
         # Peers that were asked a moment ago; an OFFER from them ends the pause.
@@ -67,7 +77,9 @@ class Soliciting:
             if interest.until_us <= now.mono_us:
                 del self._interests[(peer, key)]
             elif peer not in self._asked:
-                slots = self._local.slots(interest.shape, min(interest.count, OFFER_COUNT_MAX))
+                held = self._held(key)
+                wanted_count = min(interest.count, OFFER_COUNT_MAX)
+                slots = self._local.slots(interest.shape, wanted_count + held) - held
                 if slots > 0:
                     del self._interests[(peer, key)]
                     wanted = QueuedShape(shape_key=key, count=slots, resources=interest.shape.total)

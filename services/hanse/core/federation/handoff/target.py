@@ -69,26 +69,31 @@ class Target:
 
     # --- offers: soft ---------------------------------------------------------------------------------------------
 
-    def on_offer(self, now: Now, peer: str, offer: Offer, out: Effects) -> int:
-        """ACCEPT what could start here soon, less what is held already. Returns the slots that were accepted."""
+    def held(self, shape_key: bytes) -> int:
+        """Slots of this shape that are promised to offers."""
+        return self._held.get(shape_key, 0)
+
+    def on_offer(self, now: Now, peer: str, offer: Offer, out: Effects) -> bool:
+        """ACCEPT what could start here soon, less what is held already. Returns whether there was no capacity: any
+        other refusal still stands when capacity comes free."""
         refusal = self._refusal(offer.shape, (*offer.path, peer))
         if refusal is not None:
             out.sends.append(self._decline(peer, offer, refusal))
-            return 0
+            return False
         # A duplicate is one offer: what was held for it is not held beside it.
         self._drop_hold((peer, offer.id))
-        held = self._held.get(offer.shape.key, 0)
+        held = self.held(offer.shape.key)
         wanted = min(offer.count, OFFER_COUNT_MAX)
         slots = min(wanted, self._local.slots(offer.shape, wanted + held) - held)
         if slots <= 0 or len(self._holds) >= HOLDS_MAX:
             out.sends.append(self._decline(peer, offer, Reason(ReasonCode.NO_CAPACITY, "nothing free soon")))
-            return 0
+            return slots <= 0
         self._holds[(peer, offer.id)] = _Hold(offer.shape, slots)
         self._held[offer.shape.key] = held + slots
         ttl_us = self._config.timings.hold_ttl_us
         self._deadlines.set((peer, offer.id), now.mono_us + ttl_us)
         out.sends.append(Send(peer, OfferAnswer(offer.id, slots, ttl_us)))
-        return slots
+        return False
 
     def on_release(self, peer: str, release: Release) -> None:
         """The rest of the hold is not needed."""
