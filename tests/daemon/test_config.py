@@ -61,7 +61,7 @@ def test_the_development_regions_are_good(name: str) -> None:
 WRONG = [
     (changed("regionn", to={}), "regionn", "unknown key"),
     (changed("region", "colour", to="red"), "region.colour", "unknown key"),
-    (changed("members", 1, "adress", to="x"), "members[1].adress", "unknown key"),
+    (changed("members", 1, "colour", to="x"), "members[1].colour", "unknown key"),
     (without("listen"), "listen", "required"),
     (without("region", "name"), "region.name", "required"),
     (changed("region", to="north"), "region", "table"),
