@@ -80,10 +80,12 @@ class Scene:
 
     def acknowledged(self, job_id: str, home: str, tasks: int) -> None:
         """A home has taken a job."""
-        self._jobs.setdefault(job_id, _JobView(home, home, "QUEUED", tasks))
+        job = self._jobs.setdefault(job_id, _JobView(home, home, "QUEUED", tasks))
+        # A watch may have been quicker, and does not know this.
+        job.tasks = tasks
 
     def changed(self, change: JobChange) -> None:
-        """A watch has told of a job. The change may be quicker than the acknowledgement."""
+        """A watch has told of a job, perhaps before it was acknowledged."""
         home = change.job_id.rpartition("-")[0]
         job = self._jobs.setdefault(change.job_id, _JobView(home, home, "QUEUED", 1))
         job.state = state_name(change.state)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 
 from rich.bar import Bar
 from rich.console import Console, Group, RenderableType
@@ -41,16 +41,19 @@ _OUTCOMES = (
 @asynccontextmanager
 async def shown(scene: Scene, console: Console) -> AsyncGenerator[None, None]:
     """Show the scene until this is left; its last state stays on the screen."""
-    show = _show_live if console.is_terminal and not console.is_dumb_terminal else _show_plain
+    live = console.is_terminal and not console.is_dumb_terminal
     async with asyncio.TaskGroup() as group:
-        showing = group.create_task(show(scene, console), name="stage")
+        showing = group.create_task(
+            _draw(scene, console) if live else _count_up(scene, console), name="stage"
+        )
         try:
-            yield
+            with nullcontext() if live else _told(scene, console):
+                yield
         finally:
             showing.cancel()
 
 
-async def _show_live(scene: Scene, console: Console) -> None:
+async def _draw(scene: Scene, console: Console) -> None:
     with Live(screen(scene), console=console, auto_refresh=False) as live:
         try:
             while True:
@@ -60,7 +63,16 @@ async def _show_live(scene: Scene, console: Console) -> None:
             live.update(screen(scene), refresh=True)
 
 
-async def _show_plain(scene: Scene, console: Console) -> None:
+async def _count_up(scene: Scene, console: Console) -> None:
+    while True:
+        await asyncio.sleep(_PLAIN_INTERVAL_S)
+        console.print(f"{scene.elapsed_s:6.1f}s  {plain_line(scene)}")
+
+
+@contextmanager
+def _told(scene: Scene, console: Console) -> Iterator[None]:
+    """A line for whatever happens, when it happens."""
+
     def tell(happening: Happening) -> None:
         console.print(f"{happening.at_s:6.1f}s  {happening.text}")
 
@@ -68,9 +80,7 @@ async def _show_plain(scene: Scene, console: Console) -> None:
         tell(happening)
     scene.on_happening = tell
     try:
-        while True:
-            await asyncio.sleep(_PLAIN_INTERVAL_S)
-            console.print(f"{scene.elapsed_s:6.1f}s  {plain_line(scene)}")
+        yield
     finally:
         scene.on_happening = None
 
