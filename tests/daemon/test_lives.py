@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -121,16 +122,29 @@ async def test_shutting_down_loses_nothing_that_was_acknowledged(tmp_path: Path)
         assert acknowledged <= kept
 
 
-async def test_watchers_are_told_that_the_region_goes(tmp_path: Path) -> None:
-    async with league(tmp_path, "north") as regions:
-        call = regions["north"].jobs.WatchJobs(jobs_pb2.WatchJobsRequest(), timeout=DEADLINE_S)
-        await call.read()
-        regions["north"].daemon.stop()
-
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
+async def test_streams_are_told_that_the_region_goes_and_do_not_hold_it_up(tmp_path: Path) -> None:
+    async with league(tmp_path, "north", executor="local") as regions:
+        north = regions["north"]
+        go = tmp_path / "go"
+        (result,) = await north.submit(shell("slow", f"echo begin; {until_exists(go)}"))
+        await north.state(result.job.job_id, RUNNING)
+        logs = jobs_pb2.StreamLogsRequest(job_id=result.job.job_id, follow=True)
+        calls = [
+            north.jobs.WatchJobs(jobs_pb2.WatchJobsRequest(), timeout=DEADLINE_S),
+            north.jobs.StreamLogs(logs, timeout=DEADLINE_S),
+        ]
+        for call in calls:
             await call.read()
 
-        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        begin_s = time.monotonic()
+        north.daemon.stop()
+        for call in calls:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await call.read()
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        await regions.stop("north")
+        assert time.monotonic() - begin_s < limits.SHUTDOWN_TIMEOUT_S / 2
+        go.touch()
 
 
 # --- as a process ----------------------------------------------------------------------------------------------------

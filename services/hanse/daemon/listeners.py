@@ -31,8 +31,8 @@ class Listener:
     """One gRPC server with its health service."""
 
     def __init__(self, runtime: Runtime, services: dict[str, Any]) -> None:
-        guard = Guard(runtime.metrics, runtime.tracing)
-        self._server = grpc.aio.server(interceptors=[guard], options=SERVER_OPTIONS)
+        self._guard = Guard(runtime.metrics, runtime.tracing)
+        self._server = grpc.aio.server(interceptors=[self._guard], options=SERVER_OPTIONS)
         self._health = health.aio.HealthServicer()
         self._names = ["", *services]
         register(self._server, services)
@@ -60,7 +60,8 @@ class Listener:
             await self._health.set(name, state)
 
     async def close(self, grace_s: float) -> None:
-        """Take no new calls; those in flight have `grace_s` left."""
+        """Take no new calls and end all streams; calls in flight have `grace_s` left."""
+        self._guard.end_streams()
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_s)
 

@@ -173,7 +173,6 @@ class Daemon:
     async def _shut_down(self, runtime: asyncio.Task[None]) -> None:
         """Callers first, while the core still answers; then the core, while peers still hear it."""
         self.serving.clear()
-        self.runtime.hub.end_all()
         await self.public.close(limits.SHUTDOWN_TIMEOUT_S / 2)
         self.runtime.stop()
         await asyncio.wait({runtime}, timeout=limits.SHUTDOWN_TIMEOUT_S / 2)

@@ -44,8 +44,15 @@ class Guard(grpc.aio.ServerInterceptor):
         self._tracing = tracing
         self._calls_max = calls_max
         self._streams_max = streams_max
+        self._streams: dict[asyncio.Task[Any], None] = {}
+        self._ending = False
         self.calls = 0
-        self.streams = 0
+
+    def end_streams(self) -> None:
+        """The region shuts down: watches and followed logs would hold it up until the end of its patience."""
+        self._ending = True
+        for task in self._streams:
+            task.cancel()
 
     async def intercept_service(
         self,
@@ -94,21 +101,31 @@ class Guard(grpc.aio.ServerInterceptor):
     ) -> Any:
         async def call(request: bytes, context: Context) -> AsyncGenerator[Any, None]:
             code = grpc.StatusCode.OK
-            self.streams += 1
+            task = asyncio.current_task()
+            assert task is not None
+            self._streams[task] = None
             try:
-                if self.streams > self._streams_max:
+                if len(self._streams) > self._streams_max:
                     raise _too_many_calls(self._streams_max)
                 async with aclosing(behaviour(parse(request), context)) as responses:
                     async for response in responses:
                         yield response
-            except (asyncio.CancelledError, GeneratorExit):
+            except GeneratorExit:
                 code = grpc.StatusCode.CANCELLED
                 raise
+            except asyncio.CancelledError:
+                code = grpc.StatusCode.CANCELLED
+                if not self._ending:
+                    raise
+                # Not the caller's doing: it is told so, and goes on elsewhere.
+                task.uncancel()
+                code = grpc.StatusCode.UNAVAILABLE
+                await context.abort(code, "the region is shutting down")
             except Exception as error:  # noqa: BLE001 - as above
                 code, message, details = described(error, method)
                 await context.abort(code, message, details)
             finally:
-                self.streams -= 1
+                self._streams.pop(task, None)
                 self._metrics.called(method, code.name, None)
 
         return call
