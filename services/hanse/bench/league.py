@@ -122,12 +122,13 @@ def filesystem_of(path: Path) -> str:
 
 
 def _workplace(directory: Path) -> Path:
-    directory.mkdir(parents=True, exist_ok=True)
-    if filesystem_of(directory) in _NOT_DISKS:
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    if filesystem_of(existing) in _NOT_DISKS:
         raise UsageOrConfigError(
             f"{directory} is in memory, where nothing is durable",
             hint="name a directory on a disk with --data-dir",
         )
+    directory.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(prefix="bench-", dir=directory))
 
 

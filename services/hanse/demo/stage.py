@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 
-from rich.bar import Bar
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.padding import Padding
@@ -20,7 +19,8 @@ from hanse.demo.scene import Happening, RegionView, Scene
 _REFRESH_S = 0.125
 _PLAIN_INTERVAL_S = 5.0
 _HAPPENINGS_SHOWN = 6
-_BAR_WIDTH = 24
+# With the rest of the table it fits into 80 columns.
+_BAR_WIDTH = 10
 
 # The same colours as in the report, region by region.
 _REGION_STYLES = ("bright_blue", "bright_yellow", "bright_cyan")
@@ -105,29 +105,30 @@ def screen(scene: Scene) -> RenderableType:
 
 
 def _regions(scene: Scene) -> Table:
-    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="bright_black")
-    table.add_column("region", min_width=8)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bright_black")
+    table.add_column("region", min_width=6)
     table.add_column("daemon", min_width=10)
-    table.add_column("tasks running", min_width=_BAR_WIDTH + 6)
-    for name in ("queued", "submitted here", "given away", "taken in", "ended"):
-        table.add_column(name, justify="right", min_width=6)
+    table.add_column("running", min_width=_BAR_WIDTH + 6)
+    for name in ("submitted", "queued", "given", "taken", "ended"):
+        table.add_column(name, justify="right")
     for view, style in zip(scene.views(), _REGION_STYLES, strict=False):
         table.add_row(*_region_row(view, style))
     return table
 
 
 def _region_row(view: RegionView, style: str) -> list[RenderableType]:
-    bar = Table.grid(padding=(0, 1))
-    bar.add_row(
-        Bar(view.slots, 0, min(view.running, view.slots), width=_BAR_WIDTH, color=style, bgcolor="grey23"),
-        Text(f"{view.running}/{view.slots}", style="" if view.running else "bright_black"),
+    filled = round(_BAR_WIDTH * min(view.running, view.slots) / view.slots)
+    bar = Text.assemble(
+        ("━" * filled, style),
+        ("━" * (_BAR_WIDTH - filled), "grey23"),
+        (f" {view.running}/{view.slots}", "" if view.running else "bright_black"),
     )
     return [
         Text(view.name, style=f"bold {style}"),
         _CONDITIONS.get(view.condition, Text(view.condition)),
         bar,
-        _count(view.queued, "yellow"),
         _count(view.submitted),
+        _count(view.queued, "yellow"),
         _count(view.given, "magenta"),
         _count(view.taken, "magenta"),
         _count(view.done, "green"),
@@ -135,10 +136,10 @@ def _region_row(view: RegionView, style: str) -> list[RenderableType]:
 
 
 def _progress(scene: Scene) -> Table:
-    line = Table.grid(padding=(0, 2))
+    line = Table.grid(padding=(0, 1))
     outcomes = scene.outcomes
     line.add_row(
-        ProgressBar(total=scene.total, completed=scene.done, width=40),
+        ProgressBar(total=scene.total, completed=scene.done, width=20, complete_style="green"),
         Text(f"{scene.done}/{scene.total} jobs", style="bold"),
         *(Text(f"{label} {outcomes[state]}", style=style) for state, label, style in _OUTCOMES),
         Text(f"{scene.elapsed_s:.0f} s", style="bright_black"),
