@@ -35,6 +35,7 @@ bench: setup ## measure this machine; the figures go to build/bench/*.json
 	$(BIN)/hanse bench run --executor simulated --out build/bench/run-simulated.json
 	$(BIN)/hanse bench run --executor local --out build/bench/run-local.json
 	$(BIN)/hanse bench handoff --out build/bench/handoff.json
+	$(BIN)/hanse bench memory --out build/bench/memory.json
 
 clean: ## remove what the verbs made, but for .venv
 	@rm -rf build dist .pytest_cache .ruff_cache .hypothesis && find services tests chaos proto deploy -name __pycache__ -type d -prune -exec rm -rf {} +

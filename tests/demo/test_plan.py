@@ -48,6 +48,13 @@ def test_times_are_compressed_by_one_factor() -> None:
             assert job.run_s == pytest.approx(real.duration_s / COMPRESSION, abs=0.01)
 
 
+def test_the_busiest_region_keeps_some_long_runs_at_home() -> None:
+    staying = [job for job in make_plan(load_trace(), REGIONS, 400, seed=2017) if job.stays]
+    assert len(staying) >= 4
+    assert all(job.home == "north" and job.run_s == RUN_S_MAX for job in staying)
+    assert not any(job.exit_code or job.cancel_s is not None for job in staying)
+
+
 def test_the_seed_decides_all() -> None:
     assert make_plan(load_trace(), REGIONS, 100, seed=5) == make_plan(load_trace(), REGIONS, 100, seed=5)
     assert make_plan(load_trace(), REGIONS, 100, seed=5) != make_plan(load_trace(), REGIONS, 100, seed=6)

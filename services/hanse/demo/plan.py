@@ -1,7 +1,8 @@
 """What the demo will do: every job with its time, home and fate, drawn from the trace and one seed.
 
 Times are compressed by one factor, submissions and durations alike, so that bursts stay bursts; only the longest runs
-are cut. Which jobs fail and which are cancelled the trace does not say: the seed decides.
+are cut. Those of the busiest region may run only there, as if their data could not move: so it always has some work
+that outlives its daemon. Which jobs fail and which are cancelled the trace does not say: the seed decides.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ _CANCELLED_RUN_S_MIN = 1.5
 
 @dataclass(frozen=True, slots=True)
 class PlannedJob:
-    """One job of the demo. Times in seconds: `submit_s` since the beginning, `cancel_s` (if it is) after the submit."""
+    """One job of the demo. Times in seconds: `submit_s` since the beginning, `cancel_s` (if it is) after the submit.
+
+    `stays`: it may run at home only.
+    """
 
     key: str
     trace_job: int
@@ -42,6 +46,7 @@ class PlannedJob:
     tasks: int
     exit_code: int = 0
     cancel_s: float | None = None
+    stays: bool = False
 
 
 def make_plan(trace: Sequence[TraceJob], regions: Sequence[str], jobs: int, seed: int) -> list[PlannedJob]:
@@ -51,11 +56,11 @@ def make_plan(trace: Sequence[TraceJob], regions: Sequence[str], jobs: int, seed
     randomness = random.Random(seed)
     chosen = sorted(randomness.sample(range(len(trace)), jobs))
     taken = [trace[index] for index in chosen]
-    failing = set(randomness.sample(range(jobs), max(FAILURES_MIN, round(jobs * _FAILURE_SHARE))))
+    staying = {index for index, job in enumerate(taken) if _stays(job)}
+    others = [index for index in range(jobs) if index not in staying]
+    failing = set(randomness.sample(others, max(FAILURES_MIN, round(jobs * _FAILURE_SHARE))))
     long_enough = [
-        index
-        for index, job in enumerate(taken)
-        if index not in failing and _run_s(job) > _CANCELLED_RUN_S_MIN
+        index for index in others if index not in failing and _run_s(taken[index]) > _CANCELLED_RUN_S_MIN
     ]
     cancelled = set(randomness.sample(long_enough, min(len(long_enough), round(jobs * _CANCEL_SHARE))))
     return [
@@ -68,6 +73,7 @@ def make_plan(trace: Sequence[TraceJob], regions: Sequence[str], jobs: int, seed
             tasks=task_count(job),
             exit_code=FAILURE_EXIT_CODE if index in failing else 0,
             cancel_s=randomness.uniform(0.2, _CANCELLED_RUN_S_MIN) if index in cancelled else None,
+            stays=index in staying,
         )
         for index, job in enumerate(taken)
     ]
@@ -81,6 +87,10 @@ def task_count(job: TraceJob) -> int:
 
 def _run_s(job: TraceJob) -> float:
     return min(RUN_S_MAX, max(RUN_S_MIN, round(job.duration_s / COMPRESSION, 2)))
+
+
+def _stays(job: TraceJob) -> bool:
+    return job.virtual_cluster == _BUSY_CLUSTER and _run_s(job) >= RUN_S_MAX
 
 
 def _home(job: TraceJob, regions: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from google.protobuf.duration_pb2 import Duration
 
 from hanse.client import AsyncClient
-from hanse.client.messages import JobSpec, Program, Requirements, TaskGroup
+from hanse.client.messages import JobSpec, Program, RegionPreference, Requirements, TaskGroup
 from hanse.demo.plan import PlannedJob
 from hanse.demo.task import task_command
 
@@ -57,6 +57,7 @@ def job_spec(job: PlannedJob, records: Path) -> JobSpec:
             )
         ],
         grace=Duration(seconds=_GRACE_S),
+        regions=RegionPreference(allow=[job.home] if job.stays else []),
     )
 
 
