@@ -281,6 +281,11 @@ class Books:
         self.intents[job_id] = row
         self._writes.intents.append(row)
 
+    def forget_intents(self, until_wall_us: int) -> None:
+        """Cancels that have waited for their job since before this instant."""
+        for job_id in [row.job_id for row in self.intents.values() if row.at_wall_us < until_wall_us]:
+            self._take_intent(job_id)
+
     def make_stable(self, ledger_id: str, giver: str, sequence: int) -> None:
         """Decisions below `sequence` may be forgotten, and everything about them is answered with silence."""
         if sequence <= self.channels.get(ledger_id, 0):

@@ -76,7 +76,6 @@ def draw_timings(randomness: random.Random) -> Timings:
         commit_retry_max_us=randomness.randint(SECOND_US, usual.commit_retry_max_us),
         withdraw_after_us=int(100 * MILLISECOND_US + randomness.random() ** 3 * usual.withdraw_after_us),
         report_retry_max_us=randomness.randint(SECOND_US, usual.report_retry_max_us),
-        return_cooldown_us=randomness.randint(SECOND_US, usual.return_cooldown_us),
     )
 
 

@@ -19,7 +19,7 @@ from hanse.core.messages import Cancel, CancelAck, Locate, Located, Status, Term
 from hanse.core.model.deadlines import Deadlines, backoff_us
 from hanse.core.model.jobs import Job, RemoteView
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
-from hanse.core.model.limits import INTENTS_MAX, LOCATE_SWEEP_US, LOCATES_PER_SWEEP_MAX
+from hanse.core.model.limits import INTENT_AGE_US_MAX, INTENTS_MAX, LOCATE_SWEEP_US, LOCATES_PER_SWEEP_MAX
 from hanse.core.model.regions import Timings
 from hanse.core.model.time import Now
 
@@ -145,8 +145,9 @@ class Tracking:
         return self._next_sweep_us if due is None else min(due, self._next_sweep_us)
 
     def _sweep(self, now: Now, out: Effects) -> None:
-        """Ask the homes of jobs that only passed through here, a batch in each sweep, in turn."""
+        """Ask the homes of jobs that only passed through here, a batch in each sweep, in turn; drop old intents."""
         self._next_sweep_us = now.mono_us + LOCATE_SWEEP_US
+        self._books.forget_intents(now.wall_us - INTENT_AGE_US_MAX)
         passed = sorted(
             job.id
             for job in self._books.jobs.values()

@@ -135,6 +135,8 @@ SOLICIT_SHAPES_MAX = 16
 REPORTS_PER_STEP_MAX = 2_048
 # Cancels that arrived before their job. One for each job that a hostile or mistaken peer can name in a day.
 INTENTS_MAX = 100_000
+# After this a job that a cancel was waiting for will not come any more; by the wall clock, since it spans restarts.
+INTENT_AGE_US_MAX = 7 * 86_400 * 1_000_000
 # Jobs looked for in one sweep of those that moved on long ago.
 LOCATES_PER_SWEEP_MAX = 256
 LOCATE_SWEEP_US = 60 * 1_000_000

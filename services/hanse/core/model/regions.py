@@ -51,7 +51,6 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     status_flush_us: int = 100_000
     solicit_interval_us: int = 1_000_000
     decline_memory_us: int = 1_000_000
-    return_cooldown_us: int = 60_000_000
     hop_cost_us: int = 50_000
 
 

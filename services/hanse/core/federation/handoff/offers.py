@@ -124,16 +124,25 @@ class Offers:
         on_offer = self._by_shape.get(shape.key, {})
         own_wait_us = self._local.predicted_wait_us(shape)
         while len(on_offer) < OFFER_PEERS_MAX and len(self._outstanding) < OFFERS_OUTSTANDING_MAX:
-            first = self._local.waiting(shape.key, 1)
-            if not first:
+            found = self._find_taker(now, shape, own_wait_us, list(on_offer))
+            if found is None:
                 break
-            peer = self._router.choose(now, shape, first[0].path, own_wait_us, list(on_offer))
-            jobs = self._offerable(shape.key, peer) if peer is not None else []
-            if peer is None or not jobs:
-                break
+            peer, jobs = found
             self._send_offer(now, peer, jobs, OFFER_COUNT_MAX, 0, out)
             on_offer = self._by_shape[shape.key]
         return bool(on_offer)
+
+    def _find_taker(
+        self, now: Now, shape: Shape, own_wait_us: int, exclude: list[str]
+    ) -> tuple[str, list[Job]] | None:
+        """A peer for the first jobs that any may take: one that has been everywhere does not keep the others here."""
+        waiting = self._local.waiting(shape.key, OFFER_COUNT_MAX)
+        for path in dict.fromkeys(job.path for job in waiting):
+            peer = self._router.choose(now, shape, path, own_wait_us, exclude)
+            jobs = [job for job in self._offerable(shape.key, peer) if job.path == path] if peer else []
+            if peer is not None and jobs:
+                return peer, jobs
+        return None
 
     def _offerable(self, shape_key: bytes, peer: str) -> list[Job]:
         """Queued jobs of a shape that may go to this peer, as many as may be under way."""
