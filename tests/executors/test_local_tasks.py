@@ -214,14 +214,14 @@ async def test_logs_can_be_read_from_an_offset_and_only_of_streams_that_exist(en
             pass
 
 
-async def test_reap_forgets_the_run_and_forget_logs_its_output(engine: Engine) -> None:
+async def test_reap_forgets_the_run_and_its_output_only_when_told(engine: Engine) -> None:
     await engine.run(launch_of("a", "sh", "-c", "echo kept > file; echo kept"))
     await engine.executor.reap([run_of("a"), run_of("never")])
     assert not list((engine.directory / "records").iterdir())
     assert not list((engine.directory / "scratch").iterdir())
     assert await engine.text("a") == "kept\n"
-    await engine.executor.forget_logs(run_of("a"))
-    await engine.executor.forget_logs(run_of("a"))
+    await engine.executor.reap([run_of("a")], logs=True)
+    await engine.executor.reap([run_of("a")], logs=True)
     assert not list((engine.directory / "logs").iterdir())
 
 

@@ -100,9 +100,7 @@ async def test_every_field_of_a_job_comes_back(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("settled", [0, 1])
 @pytest.mark.parametrize("state", JobState)
-async def test_a_job_is_loaded_unless_it_is_settled(
-    ledger: Ledger, state: JobState, settled: int
-) -> None:
+async def test_a_job_is_loaded_unless_it_is_settled(ledger: Ledger, state: JobState, settled: int) -> None:
     await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=[job_row(1, state=state, settled=settled)]))
     snapshot = await ledger.load_snapshot()
     assert [(job.id, job.state, job.settled) for job in snapshot.jobs] == (

@@ -87,6 +87,13 @@ async def test_the_client_key_comes_along_so_that_memory_can_let_go_of_it(five: 
     assert await five.read(pick, ALL, AT_US * 2, 1) == (Forgettable(job_id(1), "org/team1", "key-1"),)
 
 
+async def test_what_ran_here_comes_along_so_that_its_output_can_go(five: Ledger) -> None:
+    ran = [timeline_row(1, 1, "RUNNING"), timeline_row(1, 2, "RUNNING in west"), timeline_row(2, 1, "XFER")]
+    await commit(five, Writes(timeline=ran))
+    one, two = (await five.read(pick, ALL, AT_US * 2))[:2]
+    assert (len(one.runs), two.runs) == (1, ())
+
+
 async def test_a_forgotten_job_leaves_nothing(five: Ledger, path: Path) -> None:
     await commit(five, Writes(jobs_delete=await picked(five, ALL, AT_US * 2)))
     rows = dumped(path)

@@ -7,9 +7,11 @@ import asyncio
 import structlog
 
 from hanse.core.events import JobsForgotten, LedgerPressure
+from hanse.core.model.jobs import RunId
 from hanse.daemon.clock import wall_us
 from hanse.daemon.inbox import Inbox
 from hanse.daemon.metrics import Metrics
+from hanse.executors.port import Executor
 from hanse.ledger.disk import DiskWatch
 from hanse.ledger.ledger import Ledger
 from hanse.ledger.retention import RetentionPolicy, pick
@@ -25,6 +27,7 @@ class Housekeeping:
     def __init__(
         self,
         ledger: Ledger,
+        executor: Executor,
         inbox: Inbox,
         disk: DiskWatch,
         retention: RetentionPolicy,
@@ -32,6 +35,7 @@ class Housekeeping:
         interval_s: float,
     ) -> None:
         self._ledger = ledger
+        self._executor = executor
         self._inbox = inbox
         self._disk = disk
         self._retention = retention
@@ -63,12 +67,16 @@ class Housekeeping:
             self._inbox.put([LedgerPressure(nearly_full=state.nearly_full, cause="disk")])
 
     async def _forget(self) -> bool:
-        """Post one batch of jobs to forget; whether there was any. One that is still waiting is picked again, and
-        forgetting a job twice is harmless."""
+        """Delete the output of one batch of jobs, then have the core forget them; whether there was any.
+
+        A batch that is still waiting is picked again, and forgetting a job twice is harmless.
+        """
         picked = await self._ledger.read(pick, self._retention, wall_us())
         if not picked:
             return False
         keys = tuple((job.tenant, job.client_key) for job in picked if job.client_key)
+        runs = [RunId(job.job_id, *run) for job in picked for run in job.runs]
+        await self._executor.reap(runs, logs=True)
         event = JobsForgotten(
             job_ids=tuple(job.job_id for job in picked), client_keys=keys, cause=f"retention:{self._rounds}"
         )

@@ -218,6 +218,7 @@ class Runtime:
         settings = self.config.settings
         housekeeping = Housekeeping(
             ledger,
+            executor,
             self.inbox,
             self._disk,
             retention_policy(settings),

@@ -62,8 +62,8 @@ class Executor(Protocol):
     async def stop(self, run: RunId, grace_us: int) -> None:
         """End every task of the run, SIGTERM first; each is reported by TaskEnded. Unknown or ended runs: nothing."""
 
-    async def reap(self, runs: Sequence[RunId]) -> None:
-        """Forget the records of these ended runs (logs stay until retention)."""
+    async def reap(self, runs: Sequence[RunId], *, logs: bool = False) -> None:
+        """Forget the records of these ended runs; with `logs` also what they wrote, which otherwise stays."""
 
     def read_log(
         self, run: RunId, task: int, stream: str, offset: int, follow: bool

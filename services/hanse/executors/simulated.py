@@ -65,11 +65,8 @@ class SimulatedExecutor:
         stopped = list(self._running.get(run, {}).values())
         self._report_ends(stopped, _STOPPED_EXIT_CODE, _SIGTERM, "stopped")
 
-    async def reap(self, runs: Sequence[RunId]) -> None:
+    async def reap(self, runs: Sequence[RunId], *, logs: bool = False) -> None:
         """Nothing is kept."""
-
-    async def forget_logs(self, run: RunId) -> None:
-        """There are none."""
 
     async def read_log(
         self, run: RunId, task: int, stream: str, offset: int, follow: bool

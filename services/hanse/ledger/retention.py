@@ -13,6 +13,8 @@ import sqlite3
 
 import msgspec
 
+from hanse.core.model.lifecycle import JobState
+
 # Deleting 500 jobs takes about as long as committing 500: no single transaction holds up the others.
 BATCH_MAX = 500
 DAY_US = 24 * 60 * 60 * 1_000_000
@@ -28,11 +30,13 @@ class RetentionPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Forgettable(msgspec.Struct, frozen=True):
-    """A job to forget, and the client key that then may be used again; empty keys: the job's home is elsewhere."""
+    """A job to forget, and the client key that then may be used again; empty keys: the job's home is elsewhere.
+    `runs` are the (epoch, attempt) pairs that ran in this region and may have left output."""
 
     job_id: str
     tenant: str
     client_key: str
+    runs: tuple[tuple[int, int], ...] = ()
 
 
 # The expression and predicate of the index jobs_settled, word for word. Settled jobs are final or have MOVED on with
@@ -79,8 +83,12 @@ def _oldest(
     younger = "" if before_wall_us is None else f"AND {_AGE} < {int(before_wall_us)}"
     text = connection.execute(
         f"""
-        SELECT json_group_array(json_array(id, tenant, client_key)) FROM (
-          SELECT id, tenant, client_key FROM jobs INDEXED BY jobs_settled
+        SELECT json_group_array(json_array(id, tenant, client_key, json(runs))) FROM (
+          SELECT id, tenant, client_key, (
+            SELECT json_group_array(json_array(epoch, attempt)) FROM timeline
+            WHERE job_id = jobs.id AND what = '{JobState.RUNNING.name}'
+          ) AS runs
+          FROM jobs INDEXED BY jobs_settled
           WHERE {_SETTLED} {younger} ORDER BY {_AGE}, id LIMIT ?
         )
         """,
@@ -89,4 +97,4 @@ def _oldest(
     return tuple(Forgettable(*each) for each in _PICKED.decode(text))
 
 
-_PICKED = msgspec.json.Decoder(list[tuple[str, str, str]])
+_PICKED = msgspec.json.Decoder(list[tuple[str, str, str, tuple[tuple[int, int], ...]]])

@@ -451,8 +451,8 @@ class LocalExecutor:
 
     # --- forgetting ---
 
-    async def reap(self, runs: Sequence[RunId]) -> None:
-        """Delete the records and scratch directories of ended runs; logs stay until `forget_logs`. A task that still
+    async def reap(self, runs: Sequence[RunId], *, logs: bool = False) -> None:
+        """Delete the records and scratch directories of ended runs, and with `logs` their output. A task that still
         runs keeps its record."""
         doomed, directories = [], []
         for run in runs:
@@ -463,7 +463,9 @@ class LocalExecutor:
             else:
                 directories.append(self._directory / SCRATCH / run_name(run))
             doomed += [record_name(run, task) for task in sorted(tasks - alive)]
-        if doomed:
+        if logs:
+            directories += [self._directory / LOGS / run_name(run) for run in runs]
+        if doomed or logs:
             await asyncio.to_thread(self._delete, doomed, directories)
 
     def _delete(self, names: Iterable[str], directories: Iterable[Path]) -> None:
@@ -473,10 +475,6 @@ class LocalExecutor:
             (self._directory / RECORDS / name).unlink(missing_ok=True)
         for directory in directories:
             self.undeleted += delete_tree(directory)
-
-    async def forget_logs(self, run: RunId) -> None:
-        """Delete the output of an ended run."""
-        self.undeleted += await asyncio.to_thread(delete_tree, self._directory / LOGS / run_name(run))
 
     # --- logs ---
 
