@@ -13,7 +13,16 @@ from hanse.core.model.lifecycle import JobState
 from hanse.ledger import ledger as ledger_module
 from hanse.ledger.errors import FailedKind, LedgerFailed
 from hanse.ledger.ledger import Ledger
-from hanse.ledger.queries import JobFilter, JobPage, Revision, get_job, list_jobs, revision, timeline
+from hanse.ledger.queries import (
+    PAGE_BYTES_MAX,
+    JobFilter,
+    JobPage,
+    Revision,
+    get_job,
+    list_jobs,
+    revision,
+    timeline,
+)
 from tests.ledger.samples import (
     ALLOCATION,
     REMOTE,
@@ -162,3 +171,12 @@ async def test_a_query_that_fails_does_not_fail_the_ledger(ledger: Ledger) -> No
         await ledger.read(wrong)
     await commit(ledger, submits(0, 1))
     assert len(await listed(ledger, JobFilter())) == 1
+
+
+async def test_a_page_of_large_specs_ends_early_and_goes_on(ledger: Ledger) -> None:
+    large = bytes(PAGE_BYTES_MAX // 2)
+    rows = [job_row(number, spec=large) for number in range(4)]
+    await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=rows))
+    page: JobPage = await ledger.read(list_jobs, JobFilter(), page_size=4)
+    assert [job.id for job in page.jobs] == [job_id(0), job_id(1)]
+    assert await listed(ledger, JobFilter(), 4) == [job_id(number) for number in range(4)]

@@ -16,6 +16,8 @@ from hanse.core.model.lifecycle import JobState
 from hanse.ledger.recovery import decoded_allocation, decoded_reason, decoded_remote
 
 PAGE_SIZE_MAX = 1000
+# Specs in one page: 1,000 of the largest would take a gigabyte in hexadecimal.
+PAGE_BYTES_MAX = 8 * 1024 * 1024
 # How many rows a filter may look at for one page. At 5 us a row that is 50 ms; then the page is returned as it is, and
 # the caller goes on from where it ended.
 ROWS_EXAMINED_MAX = 10_000
@@ -105,6 +107,7 @@ _BLOB_INDICES = tuple(index for index, each in enumerate(JobRow.__struct_fields_
 _ROWS = msgspec.json.Decoder(list[list[str | int]])
 _TIMELINE = msgspec.json.Decoder(list[TimelineRow])
 _IDS = msgspec.json.Decoder(list[str])
+_LENGTHS = msgspec.json.Decoder(list[tuple[str, int]])
 
 
 def revision(connection: sqlite3.Connection) -> Revision:
@@ -135,7 +138,7 @@ def list_jobs(
 ) -> JobPage:
     """The next jobs of this home, by id, whose id is greater than `after`; at most `page_size` (1 to 1,000)."""
     assert 1 <= page_size <= PAGE_SIZE_MAX, f"page size {page_size}"
-    candidates = _candidates(connection, wanted, after, page_size)
+    candidates = _within_bytes(connection, _candidates(connection, wanted, after, page_size))
     jobs = _records(connection, candidates.ids)
     if wanted.states:
         jobs = [job for job in jobs if job.observed_state in wanted.states]
@@ -183,6 +186,22 @@ def _candidates(connection: sqlite3.Connection, wanted: JobFilter, after: str, p
     if len(ids) > page_size:
         return _Candidates(ids[:page_size], ids[page_size - 1], more=True)
     return _Candidates(ids, examined_to or "", more=examined == examined_max)
+
+
+def _within_bytes(connection: sqlite3.Connection, candidates: _Candidates) -> _Candidates:
+    """As many of them as PAGE_BYTES_MAX of specs allow, at least one: the page ends early where they are large."""
+    text = connection.execute(
+        "SELECT json_group_array(json_array(id, length(spec))) FROM jobs "
+        "WHERE id IN (SELECT value FROM json_each(?))",
+        (_json(candidates.ids),),
+    ).fetchone()[0]
+    lengths = dict(_LENGTHS.decode(text))
+    left = PAGE_BYTES_MAX
+    for index, job_id in enumerate(candidates.ids):
+        left -= lengths[job_id]
+        if left < 0 and index > 0:
+            return _Candidates(candidates.ids[:index], candidates.ids[index - 1], more=True)
+    return candidates
 
 
 def _records(connection: sqlite3.Connection, ids: list[str]) -> list[JobRecord]:
