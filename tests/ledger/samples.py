@@ -156,7 +156,7 @@ def one_of_each() -> Writes:
         channels=[ChannelRow("ledger-s", "south", 3)],
         outbound=[OutboundRow("south", 8)],
         intents=[IntentRow("south-9", "cancel-1", T0_US)],
-        peers_seen=[PeerSeenRow("south", "ledger-s", 4, 99)],
+        peers_seen=[PeerSeenRow("south", "ledger-s", 4, 99, 5)],
         meta=[("draining", "1")],
     )
 

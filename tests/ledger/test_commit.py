@@ -89,7 +89,7 @@ def test_newer_rows_replace_older_ones_except_shapes() -> None:
             channels=[ChannelRow("ledger-s", "south", 4)],
             outbound=[OutboundRow("south", 9), OutboundRow("south", 10)],
             intents=[IntentRow("south-9", "cancel-2", 1)],
-            peers_seen=[PeerSeenRow("south", "ledger-s", 5, 1)],
+            peers_seen=[PeerSeenRow("south", "ledger-s", 5, 1, 2)],
             meta=[("draining", "0")],
         )
         write(connection, steps(newer, first=2))
@@ -99,7 +99,7 @@ def test_newer_rows_replace_older_ones_except_shapes() -> None:
         assert rows["channels"] == [("ledger-s", "south", 4)]
         assert rows["outbound"] == [("south", 10)]
         assert rows["intents"] == [("south-9", "cancel-2", 1)]
-        assert rows["peers_seen"] == [("south", "ledger-s", 5, 1)]
+        assert rows["peers_seen"] == [("south", "ledger-s", 5, 1, 2)]
         assert rows["meta"] == [("draining", "0")]
 
 

@@ -130,7 +130,7 @@ async def test_everything_but_jobs_comes_back_in_the_order_of_its_key(path: Path
     writes.channels.append(ChannelRow("ledger-a", "west", 1))
     writes.outbound.append(OutboundRow("east", 1))
     writes.intents.append(IntentRow("a", "c", 1))
-    writes.peers_seen.append(PeerSeenRow("east", "ledger-e", 1, 1))
+    writes.peers_seen.append(PeerSeenRow("east", "ledger-e", 1, 1, 1))
     await ledger.commit([Effects(sequence=12, writes=writes)])
     await ledger.close()
     ledger = await Ledger.open(path, region=REGION)

@@ -175,7 +175,30 @@ MESSAGES: dict[type, st.SearchStrategy[m.Message]] = {
         m.Located, JOB_ID, COUNT_64, st.none() | st.sampled_from(JobState), COUNT_32, REGION | st.just("")
     ),
 }
-POSITION = st.builds(Position, COUNT_63, COUNT_63)
+MESSAGES[m.Inquest] = st.builds(
+    m.Inquest, COUNT_64, COUNT_32, COUNT_32, st.lists(JOB_ID, max_size=4).map(tuple)
+)
+MESSAGES[m.InquestAnswer] = st.builds(
+    m.InquestAnswer,
+    id=COUNT_64,
+    of_part=COUNT_32,
+    part=COUNT_32,
+    parts=COUNT_32,
+    testimonies=st.lists(
+        st.builds(
+            m.Testimony,
+            job_id=JOB_ID,
+            epoch=COUNT_32,
+            standing=st.sampled_from(m.Standing),
+            commit=st.none() | MESSAGES[m.Commit],
+            terminal=st.none() | MESSAGES[m.Terminal],
+        ),
+        max_size=3,
+    ).map(tuple),
+    seen_sequence=COUNT_63,
+    stable_sequence=COUNT_63,
+)
+POSITION = st.builds(Position, COUNT_63, COUNT_63, COUNT_63)
 ENVELOPE = st.builds(
     m.Envelope,
     cluster_id=WORD,

@@ -107,6 +107,13 @@ class Answers:
         found = []
         if region.draining:
             found.append(Reason(ReasonCode.DRAINING, "drained by an operator"))
+        if region.old_disk.active:
+            waiting = ", ".join(region.old_disk.missing()) or "nobody: what runs on is being stopped"
+            found.append(
+                Reason(
+                    ReasonCode.OLD_DISK, f"{region.old_disk.why}; nothing runs until all answer: {waiting}"
+                )
+            )
         if region.disk_nearly_full:
             found.append(Reason(ReasonCode.NO_CAPACITY, "the disk of the ledger is nearly full"))
         if not region.local.runs.recovered:

@@ -137,26 +137,8 @@ class Books:
             known.allocation = None
             self._change(known, JobInput.ACCEPT, reason, whole=True)
             return known
-        job = Job(
-            id=commit.job_id,
-            home=commit.home,
-            tenant=commit.tenant,
-            name=commit.name,
-            client_key="",
-            spec=commit.spec,
-            spec_sha256=commit.spec_sha256,
-            shape=self._intern(commit.shape),
-            grace_us=commit.grace_us,
-            retries_max=commit.retries_max,
-            submitted_wall_us=commit.submitted_wall_us,
-            order_us=commit.submitted_wall_us,
-            traceparent=commit.traceparent,
-            path=commit.path,
-            reason=reason,
-            epoch=commit.epoch,
-            failures=commit.failures,
-            cancel_id=commit.cancel_id or self._take_intent(commit.job_id),
-        )
+        job = self._job_of(commit, reason)
+        job.cancel_id = commit.cancel_id or self._take_intent(commit.job_id)
         self._enter(job, "QUEUED")
         return job
 
@@ -165,6 +147,13 @@ class Books:
     ) -> DecisionRow:
         """This epoch will never be accepted here."""
         return self._decide(job_id, epoch, sequence, giver, ledger_id, Verdict.BURNED, reason)
+
+    def supersede(self, commit: Commit, giver: str, ledger_id: str) -> DecisionRow:
+        """The job has passed this epoch, so it was accepted once, in a life that this disk has forgotten."""
+        reason = Reason(ReasonCode.OLD_DISK, "superseded")
+        return self._decide(
+            commit.job_id, commit.epoch, commit.sequence, giver, ledger_id, Verdict.COMMITTED, reason
+        )
 
     # --- it runs ----------------------------------------------------------------------------------------------------
 
@@ -225,6 +214,40 @@ class Books:
         job.epoch = job.transfer_epoch
         job.attempt = 0
         self._change(job, JobInput.BURNED, reason)
+
+    # --- an old disk learns what the others know (federation/old_disk.py) --------------------------------------------
+
+    def overtaken_moved(self, job: Job, to: str, epoch: int) -> None:
+        """Another region has it, or has closed it, at this epoch."""
+        job.transfer_to, job.transfer_epoch, job.transfer_sequence = to, epoch, 0
+        self._change(job, JobInput.OVERTAKEN_MOVED, Reason(ReasonCode.OLD_DISK, f"{to} knows epoch {epoch}"))
+
+    def overtaken_queued(self, job: Job, epoch: int, commit: Commit | None) -> None:
+        """It is ours, at a higher epoch than this disk knew."""
+        if commit is not None and not job.spec:
+            job.spec = commit.spec
+        job.epoch, job.attempt = epoch, 0
+        self._change(
+            job, JobInput.OVERTAKEN_QUEUED, Reason(ReasonCode.OLD_DISK, f"ours at epoch {epoch}"), whole=True
+        )
+
+    def found(self, commit: Commit, state: JobState, epoch: int, to: str) -> Job:
+        """A job that this disk had not heard of: ours (QUEUED at `epoch`), or with another (MOVED there)."""
+        assert commit.shape is not None
+        assert state in (JobState.QUEUED, JobState.MOVED)
+        moved = state is JobState.MOVED
+        job = self._job_of(commit, Reason(ReasonCode.OLD_DISK, "this disk did not know it"))
+        job.state = state
+        job.epoch = epoch - 1 if moved else epoch
+        job.transfer_to, job.transfer_epoch = (to, epoch) if moved else ("", 0)
+        self._enter(job, state.name)
+        return job
+
+    def skip_sequences(self, peer: str, next_sequence: int) -> None:
+        """Transfer sequences that the peer has seen are never used again."""
+        if next_sequence > self.outbound.get(peer, 1):
+            self.outbound[peer] = next_sequence
+            self._writes.outbound.append(OutboundRow(peer, next_sequence))
 
     # --- what the home learns ----------------------------------------------------------------------------------------
 
@@ -313,6 +336,11 @@ class Books:
         """Whether any job changed in this step so far."""
         return bool(self._owed)
 
+    @property
+    def owes_rows(self) -> bool:
+        """Whether this step has changed a job or decided about a transfer so far."""
+        return bool(self._owed or self._writes.decisions)
+
     def owed(self) -> list[Job]:
         """Jobs that changed in this step so far."""
         return [self.jobs[job_id] for job_id in self._owed if job_id in self.jobs]
@@ -335,6 +363,29 @@ class Books:
             return ""
         self._writes.intents_delete.append(job_id)
         return row.cancel_id
+
+    def _job_of(self, commit: Commit, reason: Reason) -> Job:
+        assert commit.shape is not None
+        return Job(
+            id=commit.job_id,
+            home=commit.home,
+            tenant=commit.tenant,
+            name=commit.name,
+            client_key="",
+            spec=commit.spec,
+            spec_sha256=commit.spec_sha256,
+            shape=self._intern(commit.shape),
+            grace_us=commit.grace_us,
+            retries_max=commit.retries_max,
+            submitted_wall_us=commit.submitted_wall_us,
+            order_us=commit.submitted_wall_us,
+            traceparent=commit.traceparent,
+            path=commit.path,
+            reason=reason,
+            epoch=commit.epoch,
+            failures=commit.failures,
+            cancel_id=commit.cancel_id,
+        )
 
     def _enter(self, job: Job, what: str) -> None:
         self.jobs[job.id] = job

@@ -4,8 +4,8 @@ The shell's obligation, for the Effects of one step:
 1. `writes` are committed in one transaction and fsynced. If that fails, the Region is discarded and rebuilt from disk,
    and nothing of this or any later step is released.
 2. `replicate` is held by a majority of the guardians before whatever waits for it (empty until guardians are built).
-3. Only then `launches`, `stops`, `reaps`, `sends`, `replies` and `changes` go out, in step order. A crash may fall
-   between any two of them; recovery resends what matters.
+3. Only then `launches`, `stops`, `reaps`, `lookups`, `sends`, `replies` and `changes` go out, in step order. A crash
+   may fall between any two of them; recovery resends what matters.
 Effects without writes may leave once every earlier step's writes are durable.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hanse.core.messages import Message
+from hanse.core.messages import Inquest, Message
 from hanse.core.model.jobs import Job, Reason, RunId, TaskPlacement
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Liveness, Member, Node, RegionRecord
@@ -146,6 +146,13 @@ class PeerSeenRow(msgspec.Struct, frozen=True, array_like=True):
     ledger_id: str
     incarnation: int
     write_sequence: int
+    life: int
+
+
+# Meta rows that the ledger itself reads: the next incarnation is at least the floor, and an anchor that was found ahead
+# is believed to be answered for once quarantine is over.
+META_QUARANTINE = "quarantine"
+META_INCARNATION_FLOOR = "incarnation_floor"
 
 
 class Writes(msgspec.Struct, kw_only=True):
@@ -207,6 +214,14 @@ class Reap(msgspec.Struct, frozen=True):
     """The outcome of this run is on disk: the executor may forget its records (logs stay until retention)."""
 
     run: RunId
+
+
+class Lookup(msgspec.Struct, frozen=True, kw_only=True):
+    """Read the settled rows of these jobs from the ledger and post them as LookedUp, with `peer` and `inquest`."""
+
+    peer: str
+    inquest: Inquest
+    job_ids: tuple[str, ...]
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -372,6 +387,7 @@ class Effects(msgspec.Struct, kw_only=True):
     launches: list[Launch] = msgspec.field(default_factory=list)
     stops: list[Stop] = msgspec.field(default_factory=list)
     reaps: list[Reap] = msgspec.field(default_factory=list)
+    lookups: list[Lookup] = msgspec.field(default_factory=list)
     sends: list[Send] = msgspec.field(default_factory=list)
     replies: list[Reply] = msgspec.field(default_factory=list)
     changes: list[JobChange] = msgspec.field(default_factory=list)
@@ -398,3 +414,5 @@ class Snapshot(msgspec.Struct, kw_only=True):
     intents: list[IntentRow] = msgspec.field(default_factory=list)
     peers_seen: list[PeerSeenRow] = msgspec.field(default_factory=list)
     meta: dict[str, str] = msgspec.field(default_factory=dict)
+    # The anchor file is ahead of this ledger: the disk is an old one.
+    disk_is_old: bool = False

@@ -9,7 +9,7 @@ import enum
 
 import msgspec
 
-from hanse.core.messages import Envelope, Message
+from hanse.core.messages import Envelope, Inquest, Message, Terminal
 from hanse.core.model.jobs import RunId, Submission
 
 
@@ -132,6 +132,34 @@ class JobsForgotten(msgspec.Struct, frozen=True, kw_only=True):
     cause: str = ""
 
 
+class SettledJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A settled row of the ledger, as far as an inquest reads it. `terminal` if the job ended in this region."""
+
+    job_id: str
+    home: str
+    epoch: int
+    transfer_epoch: int
+    terminal: Terminal | None = None
+
+
+class LookedUp(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ledger has of the settled jobs that a Lookup named; the answer to it."""
+
+    peer: str
+    inquest: Inquest
+    rows: tuple[SettledJob, ...]
+    cause: str = ""
+
+
+class TrustDisk(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator lets a region in quarantine go on without the answers of these members, at the risk that a job of
+    theirs runs twice. Answered by Done, or Refused if the region is not in quarantine or a name is unknown."""
+
+    request_id: int
+    without: tuple[str, ...]
+    cause: str
+
+
 Event = (
     Submit
     | CancelJobs
@@ -144,4 +172,6 @@ Event = (
     | ExecutorRecovered
     | LedgerPressure
     | JobsForgotten
+    | LookedUp
+    | TrustDisk
 )

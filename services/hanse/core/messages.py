@@ -235,6 +235,55 @@ class Located(msgspec.Struct, frozen=True):
     next_hop: str = ""
 
 
+class Standing(enum.IntEnum):
+    """What a member knows of a job, at the newest epoch that it knows of it."""
+
+    # It has the job, or passed it on to a third region.
+    HELD = 1
+    # It wrote that it will never take this epoch from the one that asks.
+    BURNED = 2
+    # It passed the job on to the one that asks.
+    GAVE = 3
+    # Its transfer to the one that asks is undecided.
+    IN_TRANSFER = 4
+    # It is the job's home, and the job has ended.
+    CLOSED = 5
+
+
+class Testimony(msgspec.Struct, frozen=True, kw_only=True):
+    """What a member says of one job. `commit` is the transfer, or stands for the job's spec, where it still has that;
+    `terminal` the outcome, where it knows it and the one that asks is the home."""
+
+    job_id: str
+    epoch: int
+    standing: Standing
+    commit: Commit | None = None
+    terminal: Terminal | None = None
+
+
+class Inquest(msgspec.Struct, frozen=True):
+    """My disk is an old one: what do you know of my jobs? `job_ids` are those that I have of the receiver's home.
+    Large inquests come in parts; each is answered by itself."""
+
+    id: int
+    part: int
+    parts: int
+    job_ids: tuple[str, ...]
+
+
+class InquestAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Part `part` of `parts` of the answer to part `of_part`. `seen_sequence` is the largest transfer sequence that
+    was ever seen of the asking region's ledger, `stable_sequence` its STABLE mark."""
+
+    id: int
+    of_part: int
+    part: int
+    parts: int
+    testimonies: tuple[Testimony, ...]
+    seen_sequence: int
+    stable_sequence: int
+
+
 Message = (
     Hello
     | HelloAck
@@ -258,4 +307,6 @@ Message = (
     | TerminalAck
     | Locate
     | Located
+    | Inquest
+    | InquestAnswer
 )

@@ -21,7 +21,17 @@ from typing import assert_never
 from hanse.core.admission import Admission
 from hanse.core.answers import Answers
 from hanse.core.books import Books
-from hanse.core.effects import CancelOutcome, Done, Effects, Refused, Reply, Send, Snapshot, SubmitOutcome
+from hanse.core.effects import (
+    Answer,
+    CancelOutcome,
+    Done,
+    Effects,
+    Refused,
+    Reply,
+    Send,
+    Snapshot,
+    SubmitOutcome,
+)
 from hanse.core.events import (
     Ask,
     CancelJobs,
@@ -29,18 +39,23 @@ from hanse.core.events import (
     ExecutorRecovered,
     JobsForgotten,
     LedgerPressure,
+    LookedUp,
     PeerMessages,
     PeerUnreachable,
     SetDrain,
     Submit,
     TaskEnded,
     TaskStarted,
+    TrustDisk,
 )
 from hanse.core.federation.handoff.giver import Giver
 from hanse.core.federation.handoff.offers import Offers
 from hanse.core.federation.handoff.soliciting import Soliciting
 from hanse.core.federation.handoff.target import Target
+from hanse.core.federation.inquest import Witness
 from hanse.core.federation.membership import Membership
+from hanse.core.federation.old_disk import OldDisk
+from hanse.core.federation.overtaking import QUARANTINED, carry_out, stop_what_runs_on
 from hanse.core.federation.publisher import Publisher
 from hanse.core.federation.reports import Reports
 from hanse.core.federation.routing import Router
@@ -56,6 +71,8 @@ from hanse.core.messages import (
     GossipDigest,
     Hello,
     HelloAck,
+    Inquest,
+    InquestAnswer,
     Locate,
     Located,
     Message,
@@ -77,12 +94,13 @@ from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.limits import RECORD_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
-from hanse.core.model.regions import RegionConfig, RegionRecord
+from hanse.core.model.regions import Position, RegionConfig, RegionRecord
 from hanse.core.model.time import Now
 from hanse.core.scheduling.local import LocalSide
 
 _DRAINING = Reason(ReasonCode.DRAINING, "the region is being drained")
 _DISK_FULL = Reason(ReasonCode.BURNED_NO_ROOM, "the region's disk is nearly full")
+_OLD_DISK = Reason(ReasonCode.OLD_DISK, "the region's disk is an old one; it asks the others first")
 _RECOVERING = Reason(ReasonCode.BURNED_NO_ROOM, "the region is starting")
 
 
@@ -97,20 +115,17 @@ class Region:
         self.sequence = snapshot.write_sequence
         self.books = Books(config.name, snapshot)
         self.local = LocalSide(config, self.books)
-        self.sessions = Sessions(
-            config, snapshot.ledger_id, snapshot.incarnation, snapshot.peers_seen, randomness, now
-        )
-        self.sessions.durable_sequence = snapshot.write_sequence
+        self.old_disk = OldDisk(config, self.books, snapshot, randomness.getrandbits(63) + 1, now)
+        self.incarnation = self.old_disk.incarnation
+        position = Position(self.incarnation, snapshot.write_sequence, self.old_disk.life)
+        self.sessions = Sessions(config, snapshot.ledger_id, position, snapshot.peers_seen, randomness, now)
         self.membership = Membership(config, now, randomness)
         self.inventory = self.membership.inventory
         self.publisher = Publisher(timings, len(config.members))
-        self.giver = Giver(config.name, snapshot.ledger_id, self.books, self.local, timings, now)
         self.router = Router(config, self.inventory, randomness, self._connected, self._in_flight)
-        self.offers = Offers(config, self.local, self.giver, self.router)
-        self.target = Target(config, self.books, self.local, self.giver)
-        self.soliciting = Soliciting(config, self.local, self.inventory, self.target.held, randomness, now)
-        self.reports = Reports(config.name, self.books, timings, now)
-        self.tracking = Tracking(config.name, self.books, self.giver, timings, now)
+        self.witness = Witness(config.name, self.books)
+        self._randomness = randomness
+        self._build_handoff(now)
         self.admission = Admission(config, self.books, self.local, self.router)
         self.answers = Answers(self)
         # Whether something that the record tells changed without a write.
@@ -118,7 +133,21 @@ class Region:
         self.draining = snapshot.meta.get("draining") == "1"
         self.disk_nearly_full = False
         self.peers = tuple(member.name for member in config.members if member.name != config.name)
+        # Until then nothing is launched, unless all peers have been heard: one of them may know that the disk is old.
+        self._grace_until_us: int | None = now.mono_us + timings.boot_grace_us if self.peers else None
         self._open_or_close()
+
+    def _build_handoff(self, now: Now) -> None:
+        """The parts whose memory follows from the books: at boot, and after an inquest has changed the books."""
+        name, timings = self.config.name, self.config.timings
+        self.giver = Giver(name, self.ledger_id, self.books, self.local, timings, now)
+        self.offers = Offers(self.config, self.local, self.giver, self.router)
+        self.target = Target(self.config, self.books, self.local, self.giver)
+        self.soliciting = Soliciting(
+            self.config, self.local, self.inventory, self.target.held, self._randomness, now
+        )
+        self.reports = Reports(name, self.books, timings, now)
+        self.tracking = Tracking(name, self.books, self.giver, timings, now)
 
     # --- the step -------------------------------------------------------------------------------------------------
 
@@ -131,6 +160,9 @@ class Region:
             self._on_event(now, event, out)
         self.books.cause = "timer"
         self._on_deadlines(now, out)
+        self._end_grace(now)
+        if self.old_disk.active:
+            self._try_to_leave_quarantine(now, out)
         self.books.cause = "schedule"
         self.local.cycle(now, out)
         self._look_abroad(now, out)
@@ -146,14 +178,22 @@ class Region:
             self.sessions.next_deadline(),
             self.membership.next_deadline(),
             self.publisher.next_deadline(),
+            *self._handoff_deadlines(),
+        )
+        return min((each for each in deadlines if each is not None), default=None)
+
+    def _handoff_deadlines(self) -> tuple[int | None, ...]:
+        if self.old_disk.active:
+            return (self.old_disk.next_deadline(), self._grace_until_us)
+        return (
             self.giver.next_deadline(),
             self.offers.next_deadline(),
             self.target.next_deadline(),
             self.reports.next_deadline(),
             self.tracking.next_deadline(),
             self.soliciting.next_deadline() if self._may_solicit() else None,
+            self._grace_until_us,
         )
-        return min((each for each in deadlines if each is not None), default=None)
 
     def envelope(self, to: str) -> Envelope:
         """The envelope in which the shell is to send what it has for this peer."""
@@ -161,7 +201,7 @@ class Region:
 
     def note_durable(self, sequence: int) -> None:
         """The shell committed everything up to this write sequence."""
-        self.sessions.durable_sequence = sequence
+        self.sessions.note_durable(sequence)
 
     # --- events ---------------------------------------------------------------------------------------------------
 
@@ -193,6 +233,10 @@ class Region:
                 self.membership.link_failed(now, event.peer)
             case JobsForgotten():
                 self.books.forget(event.job_ids, event.client_keys)
+            case LookedUp():
+                self.witness.on_looked_up(event, self.sessions.seen(event.peer).ledger_id, out)
+            case TrustDisk():
+                out.replies.append(Reply(event.request_id, self._trust_disk(event)))
             case _:
                 assert_never(event)
 
@@ -203,6 +247,8 @@ class Region:
             return
         peer = envelope.sender
         self.membership.heard(now, peer)
+        if self.old_disk.contradicts(envelope):
+            self._quarantine(now, envelope.receiver_seen, f"{peer} has seen newer writes of this region", out)
         if self.sessions.confirm(now, envelope):
             self._on_session(now, peer, out)
         greetings = [each for each in event.messages if isinstance(each, Hello | HelloAck)]
@@ -211,7 +257,10 @@ class Region:
         if len(greetings) == len(event.messages) or not self.sessions.accepts(now, envelope):
             return
         for message in event.messages:
-            self._on_message(now, peer, envelope.sender_ledger_id, message, out)
+            if not (self.old_disk.active and isinstance(message, QUARANTINED)):
+                self._on_message(now, peer, envelope.sender_ledger_id, message, out)
+        if self.books.owes_rows:
+            self.books.remember_peer(self.sessions.seen(peer))
 
     def _on_greeting(self, now: Now, peer: str, greeting: Hello | HelloAck, out: Effects) -> None:
         if isinstance(greeting, Hello):
@@ -262,14 +311,20 @@ class Region:
                 out.sends.extend(self.membership.on_message(now, peer, message))
                 if isinstance(message, GossipDelta):
                     self.router.inventory_changed()
+            case Inquest():
+                self.witness.on_inquest(peer, message, out)
+            case InquestAnswer():
+                self.old_disk.on_answer(peer, message)
             case Hello() | HelloAck():
                 pass  # Taken in before the session was checked.
             case _:
                 assert_never(message)
 
     def _on_session(self, now: Now, peer: str, out: Effects) -> None:
-        self.giver.on_session(now, peer, out)
-        self.reports.on_session(now, peer)
+        self.old_disk.on_session(now, peer)
+        if not self.old_disk.active:
+            self.giver.on_session(now, peer, out)
+            self.reports.on_session(now, peer)
 
     def _after_decision(self, now: Now, peer: str, job: Job, decision: Decision, out: Effects) -> None:
         if decision.verdict is Verdict.BURNED:
@@ -322,11 +377,56 @@ class Region:
             case _:
                 pass  # STOPPING: the wish decides what comes of it when its tasks are dead.
 
+    # --- an old disk ------------------------------------------------------------------------------------------------
+
+    def _quarantine(self, now: Now, seen: Position, why: str, out: Effects) -> None:
+        """Stop whatever this life began; what earlier lives left running is the newest that there is."""
+        self.old_disk.enter(now, seen, why)
+        self.incarnation = self.old_disk.incarnation
+        self.sessions.begin_incarnation(self.incarnation)
+        self.local.suspend(Reason(ReasonCode.OLD_DISK, why), out)
+        self._open_or_close()
+
+    def _trust_disk(self, event: TrustDisk) -> Answer:
+        unknown = [name for name in event.without if name not in self.peers]
+        if unknown:
+            return Refused("INVALID", "without", f"no member {unknown[0]!r}")
+        if not self.old_disk.active:
+            return Refused("INVALID", "region", f"{self.config.name} is not in quarantine")
+        self.old_disk.excuse(event.without)
+        return Done()
+
+    def _try_to_leave_quarantine(self, now: Now, out: Effects) -> None:
+        """Once all have answered and nothing runs that should not: carry out what follows, and go on."""
+        if self.old_disk.missing() or not self.local.runs.recovered:
+            return
+        rulings = self.old_disk.rulings()
+        if not stop_what_runs_on(rulings, self.books, self.local, out):
+            return
+        for peer in self.peers:
+            self.books.skip_sequences(peer, self.old_disk.marks(peer)[0] + 1)
+        for ruling in rulings:
+            carry_out(ruling, self.books, self.local)
+        self.old_disk.leave()
+        self._build_handoff(now)
+        self._open_or_close()
+
+    def _end_grace(self, now: Now) -> None:
+        until_us = self._grace_until_us
+        if until_us is not None and (
+            now.mono_us >= until_us or all(self.sessions.established(peer) for peer in self.peers)
+        ):
+            self._grace_until_us = None
+            self._open_or_close()
+
     # --- the rest of the step ---------------------------------------------------------------------------------------
 
     def _on_deadlines(self, now: Now, out: Effects) -> None:
         out.sends.extend(self.sessions.on_deadline(now))
         out.sends.extend(self.membership.on_deadline(now))
+        if self.old_disk.active:
+            self.old_disk.on_deadline(now, out)
+            return
         self.giver.on_deadline(now, out)
         self.offers.on_deadline(now)
         self.target.on_deadline(now)
@@ -334,12 +434,16 @@ class Region:
         self.tracking.on_deadline(now, out)
 
     def _look_abroad(self, now: Now, out: Effects) -> None:
+        if self.old_disk.active:
+            return
         if self.local.queue and not self.local.more:
             self.offers.look_abroad(now, out)
         elif self._may_solicit():
             self.soliciting.on_capacity(now, self.local.capacity.free_total(), out)
 
     def _report(self, now: Now, out: Effects) -> None:
+        if self.old_disk.active:
+            return
         for job in self.books.owed():
             self.reports.on_change(now, job, out)
         self.giver.flush(out)
@@ -393,8 +497,10 @@ class Region:
     def _open_or_close(self) -> None:
         """Whether callers and peers may bring new work, from everything that could forbid it."""
         self._standing_changed = True
-        self.local.draining = self.draining
-        if self.draining:
+        self.local.draining = self.draining or self.old_disk.active or self._grace_until_us is not None
+        if self.old_disk.active:
+            self.target.closed = _OLD_DISK
+        elif self.draining:
             self.target.closed = _DRAINING
         elif self.disk_nearly_full:
             self.target.closed = _DISK_FULL

@@ -27,6 +27,7 @@ from hanse.daemon.driver import Driver, Step
 from hanse.daemon.errors import DriverInterrupted, DriverOverloaded
 from hanse.daemon.housekeeping import Housekeeping
 from hanse.daemon.inbox import Inbox
+from hanse.daemon.lookups import Lookups
 from hanse.daemon.metrics import Metrics
 from hanse.daemon.orders import Orders
 from hanse.daemon.peers import PeerLinks
@@ -73,6 +74,7 @@ class Runtime:
         self.inbox = inbox
         self.started_wall_us = wall_us()
         self._requests = Requests(inbox)
+        self._lookups = Lookups(inbox)
         self._make_executor = make_executor
         self._links = links
         self._orders = orders
@@ -229,6 +231,7 @@ class Runtime:
             chores = [
                 group.create_task(self._orders.run(executor), name="orders"),
                 group.create_task(housekeeping.run(), name="housekeeping"),
+                group.create_task(self._lookups.run(ledger), name="lookups"),
             ]
             self._requests.open()
             self.dead.clear()
@@ -244,6 +247,8 @@ class Runtime:
         """Everything that a step decided, now that it is on disk. Never blocks."""
         effects = step.effects
         self._orders.post(effects)
+        if effects.lookups:
+            self._lookups.post(effects.lookups)
         if effects.sends:
             self._links.send(effects.sends, step.envelopes)
         if effects.replies:

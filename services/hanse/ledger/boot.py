@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from hanse.core.effects import META_INCARNATION_FLOOR
 from hanse.core.model.regions import Position
 from hanse.ledger.anchor import Anchor, AnchorVerdict, judge, read_anchor
 from hanse.ledger.connection import prepare_writer
@@ -110,6 +111,8 @@ def _begin_incarnation(
         "SELECT ledger_id, incarnation, write_sequence, doubt_incarnation, doubt_write_sequence FROM ledger"
     ).fetchone()
     before = Position(incarnation, sequence)
+    floor = connection.execute("SELECT value FROM meta WHERE name = ?", (META_INCARNATION_FLOOR,)).fetchone()
+    incarnation = max(incarnation, int(floor[0]) if floor is not None else 0)
     verdict, anchor = _judge(anchor_path, ledger_id, before)
     doubted = Position(*doubt)
     if anchor is not None and verdict is AnchorVerdict.AHEAD:

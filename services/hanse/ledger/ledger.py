@@ -12,7 +12,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from hanse.core.effects import Effects, Snapshot
+from hanse.core.effects import META_QUARANTINE, Effects, Snapshot
 from hanse.core.model.regions import Position
 from hanse.ledger.anchor import Anchor, AnchorVerdict, write_anchor
 from hanse.ledger.backup import Verified, backup
@@ -175,6 +175,9 @@ class Ledger:
         try:
             write(connection, batch)
             self._write_sequence = batch[-1].sequence
+            if not self._anchor_kept and any(_QUARANTINE_OVER in step.writes.meta for step in batch):
+                _forget_doubt(connection)
+                self._anchor_kept = True
             checkpoint_if_large(connection, self._wal)
         except LedgerViolated as error:
             self.failure = error
@@ -208,6 +211,9 @@ class Ledger:
                 )
             case LedgerViolated() as failure:
                 raise LedgerViolated(f"the ledger must be opened anew, it was violated before: {failure}")
+
+
+_QUARANTINE_OVER = (META_QUARANTINE, "0")
 
 
 def _forget_doubt(connection: sqlite3.Connection) -> None:

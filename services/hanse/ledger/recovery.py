@@ -48,8 +48,8 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 def load_snapshot(connection: sqlite3.Connection) -> Snapshot:
     """Everything that outlives a daemon. The connection must be in a transaction, so that it is one state."""
-    ledger_id, region, incarnation, sequence = connection.execute(
-        "SELECT ledger_id, region, incarnation, write_sequence FROM ledger"
+    ledger_id, region, incarnation, sequence, doubt = connection.execute(
+        "SELECT ledger_id, region, incarnation, write_sequence, doubt_incarnation FROM ledger"
     ).fetchone()
     with _without_collection():
         jobs = _jobs(connection)
@@ -71,6 +71,7 @@ def load_snapshot(connection: sqlite3.Connection) -> Snapshot:
         intents=_rows(connection, "intents", IntentRow),
         peers_seen=_rows(connection, "peers_seen", PeerSeenRow),
         meta=dict(connection.execute("SELECT name, value FROM meta ORDER BY name")),
+        disk_is_old=doubt > 0,
     )
 
 

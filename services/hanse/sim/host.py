@@ -13,10 +13,11 @@ from functools import partial
 from typing import Protocol
 
 from hanse.core import invariants
-from hanse.core.effects import Answer, Effects, Send
+from hanse.core.effects import Answer, Effects, Lookup, Send
 from hanse.core.events import (
     Event,
     ExecutorRecovered,
+    LookedUp,
     PeerMessages,
     PeerUnreachable,
     TaskEnded,
@@ -415,7 +416,7 @@ class Host:
 
     def _release(self, effects: Effects) -> None:
         """Let one step's effects go, in order."""
-        if effects.launches or effects.stops or effects.reaps or effects.replies:
+        if effects.launches or effects.stops or effects.reaps or effects.lookups or effects.replies:
             for part in self._parts(effects):
                 part()
         elif effects.sends:
@@ -430,11 +431,17 @@ class Host:
             parts.append(partial(self.executor.stop, stop.run, stop.grace_us))
         for reap in effects.reaps:
             parts.append(partial(self.executor.reap, reap.run))
+        for lookup in effects.lookups:
+            parts.append(partial(self._look_up, lookup))
         for peer, messages in _by_peer(effects.sends).items():
             parts.append(partial(self._send, peer, messages))
         for reply in effects.replies:
             parts.append(partial(self._observer.answered, self, reply.request_id, reply.answer))
         return parts
+
+    def _look_up(self, lookup: Lookup) -> None:
+        rows = self.ledger.settled_jobs(lookup.job_ids)
+        self.post(LookedUp(peer=lookup.peer, inquest=lookup.inquest, rows=rows, cause="inquest"))
 
     def _send(self, peer: str, messages: list[Message]) -> None:
         assert self.core is not None

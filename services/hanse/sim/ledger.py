@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from hanse.core.effects import (
+    META_INCARNATION_FLOOR,
     ChannelRow,
     DecisionRow,
     IntentRow,
@@ -25,6 +26,8 @@ from hanse.core.effects import (
     TimelineRow,
     Writes,
 )
+from hanse.core.events import SettledJob
+from hanse.core.messages import Terminal
 from hanse.core.model.jobs import (
     Allocation,
     Job,
@@ -35,7 +38,7 @@ from hanse.core.model.jobs import (
     ShapeBody,
     make_shape,
 )
-from hanse.core.model.lifecycle import JobState
+from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
 _CHANGING = JobStateRow.__struct_fields__[:-1]
@@ -148,11 +151,40 @@ class SimLedger:
         """The durable row of this job, as far as its changing columns go."""
         return self.states.get(job_id) or self.jobs.get(job_id)
 
+    def settled_jobs(self, job_ids: tuple[str, ...]) -> tuple[SettledJob, ...]:
+        """Of these jobs, those whose durable rows are settled."""
+        found = [job_id for job_id in job_ids if job_id in self.jobs and not self._is_open(job_id)]
+        return tuple(self._settled(self._job(job_id)) for job_id in found)
+
+    def _settled(self, job: Job) -> SettledJob:
+        ended_here = job.state in TERMINAL_STATES and job.remote is None
+        terminal = None
+        if ended_here:
+            terminal = Terminal(
+                job_id=job.id,
+                epoch=job.epoch,
+                attempt=job.attempt,
+                outcome=job.state,
+                reason=job.reason,
+                exit_code=job.exit_code,
+                started_wall_us=job.started_wall_us,
+                ended_wall_us=job.ended_wall_us,
+                region=self.region,
+            )
+        return SettledJob(
+            job_id=job.id,
+            home=job.home,
+            epoch=job.epoch,
+            transfer_epoch=job.transfer_epoch,
+            terminal=terminal,
+        )
+
     def recover(self) -> Snapshot:
         """What a daemon reads at its start, in the SQLite ledger's order. The new incarnation is durable before it is
         used."""
         assert not self.pending, "a start begins with what is durable"
-        self.incarnation += 1
+        floor = int(self.meta.get(META_INCARNATION_FLOOR, "0"))
+        self.incarnation = max(self.incarnation, floor) + 1
         open_: list[str] = []
         closed: list[str] = []
         for job_id in sorted(self.jobs):

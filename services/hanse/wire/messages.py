@@ -23,6 +23,7 @@ from hanse.wire.specs import CheckedSpec, SpecReader
 from hanse.wire.times import milliseconds_32
 
 _STATES: dict[int, JobState] = {state.value: state for state in JobState}
+_STANDINGS = frozenset(standing.value for standing in m.Standing)
 _SHA256_LENGTH = 32
 # What SQLite can store of a number that a peer counts.
 _INT64_MAX = 2**63 - 1
@@ -292,6 +293,58 @@ def _decode_terminal(_: Readers, message: pb.Terminal) -> m.Terminal:
     )
 
 
+def _encode_testimony(testimony: m.Testimony) -> pb.Testimony:
+    return pb.Testimony(
+        job_id=testimony.job_id,
+        epoch=testimony.epoch,
+        standing=testimony.standing.value,  # type: ignore[arg-type]
+        commit=None if testimony.commit is None else _encode_commit(testimony.commit),
+        terminal=None if testimony.terminal is None else _encode_terminal(testimony.terminal),
+    )
+
+
+def _decode_testimony(readers: Readers, message: pb.Testimony) -> m.Testimony:
+    if message.standing not in _STANDINGS:
+        raise MalformedMessage(f"{message.standing} is no standing")
+    return m.Testimony(
+        job_id=_job_id(message.job_id),
+        epoch=message.epoch,
+        standing=m.Standing(message.standing),
+        commit=_decode_commit(readers, message.commit) if message.HasField("commit") else None,
+        terminal=_decode_terminal(readers, message.terminal) if message.HasField("terminal") else None,
+    )
+
+
+def _decode_inquest(_: Readers, message: pb.Inquest) -> m.Inquest:
+    job_ids = _bounded(message.job_ids, limits.INQUEST_JOBS_MAX)
+    return m.Inquest(message.id, message.part, message.parts, tuple(_job_id(each) for each in job_ids))
+
+
+def _encode_inquest_answer(message: m.InquestAnswer) -> pb.InquestAnswer:
+    return pb.InquestAnswer(
+        id=message.id,
+        of_part=message.of_part,
+        part=message.part,
+        parts=message.parts,
+        testimonies=[_encode_testimony(each) for each in message.testimonies],
+        seen_sequence=message.seen_sequence,
+        stable_sequence=message.stable_sequence,
+    )
+
+
+def _decode_inquest_answer(readers: Readers, message: pb.InquestAnswer) -> m.InquestAnswer:
+    testimonies = _bounded(message.testimonies, limits.INQUEST_ANSWER_JOBS_MAX)
+    return m.InquestAnswer(
+        id=message.id,
+        of_part=message.of_part,
+        part=message.part,
+        parts=message.parts,
+        testimonies=tuple(_decode_testimony(readers, each) for each in testimonies),
+        seen_sequence=stored(message.seen_sequence),
+        stable_sequence=stored(message.stable_sequence),
+    )
+
+
 def _encode_located(message: m.Located) -> pb.Located:
     return pb.Located(
         job_id=message.job_id,
@@ -373,5 +426,12 @@ KINDS: tuple[Kind, ...] = (
         lambda _, x: m.Locate(_job_id(x.job_id), x.id),
     ),
     Kind(m.Located, "located", _encode_located, _decode_located),
+    Kind(
+        m.Inquest,
+        "inquests",
+        lambda x: pb.Inquest(id=x.id, part=x.part, parts=x.parts, job_ids=x.job_ids),
+        _decode_inquest,
+    ),
+    Kind(m.InquestAnswer, "inquest_answers", _encode_inquest_answer, _decode_inquest_answer),
 )
 KIND_BY_MODEL: dict[type, Kind] = {kind.model: kind for kind in KINDS}

@@ -94,6 +94,11 @@ def size_hint(message: m.Message) -> int:
             return 64 + 48 * len(message.entries)
         case m.Offer() | m.Solicit():
             return 2_048
+        case m.Inquest():
+            return 64 + 64 * len(message.job_ids)
+        case m.InquestAnswer():
+            specs = sum(len(each.commit.spec) for each in message.testimonies if each.commit is not None)
+            return 64 + 1_024 * len(message.testimonies) + specs
         case _:
             return 256
 
@@ -116,8 +121,10 @@ def _decode_envelope(request: pb.ExchangeRequest) -> m.Envelope:
 
 
 def _encode_position(position: Position) -> pb.Position:
-    return pb.Position(incarnation=position.incarnation, write_sequence=position.write_sequence)
+    return pb.Position(
+        incarnation=position.incarnation, write_sequence=position.write_sequence, life=position.life
+    )
 
 
 def _decode_position(message: pb.Position) -> Position:
-    return Position(stored(message.incarnation), stored(message.write_sequence))
+    return Position(stored(message.incarnation), stored(message.write_sequence), stored(message.life))

@@ -55,7 +55,7 @@ class End:
         self.life += 1
         config = RegionConfig(name=self.name, cluster_id="test", members=MEMBERS, nodes=())
         randomness = CountingRandomness(self.name, self.life)
-        self.sessions = Sessions(config, f"ledger-{self.name}", self.life, [], randomness, now)
+        self.sessions = Sessions(config, f"ledger-{self.name}", Position(self.life), [], randomness, now)
 
     def take(self, now: Now, mail: Mail) -> list[Send]:
         """What Region does with a message, as far as sessions go."""
@@ -319,7 +319,7 @@ def test_the_newest_position_of_a_peer_is_remembered_and_told_to_it() -> None:
     pair = Pair()
     pair.connect()
     for sequence in (7, 5):
-        pair.ends["a"].sessions.durable_sequence = sequence
+        pair.ends["a"].sessions.note_durable(sequence)
         pair.talk("a")
         pair.deliver_all()
     told = pair.ends["b"].sessions.envelope("a")
@@ -329,9 +329,9 @@ def test_the_newest_position_of_a_peer_is_remembered_and_told_to_it() -> None:
 
 def test_positions_seen_by_an_earlier_life_are_told_by_the_next() -> None:
     config = RegionConfig(name="a", cluster_id="test", members=MEMBERS, nodes=())
-    seen = [PeerSeenRow("b", "ledger-b", 3, 9), PeerSeenRow("gone", "ledger-gone", 1, 1)]
-    sessions = Sessions(config, "ledger-a", 2, seen, random.Random(0), Now(mono_us=0, wall_us=0))
-    assert sessions.envelope("b").receiver_seen == Position(3, 9)
+    seen = [PeerSeenRow("b", "ledger-b", 3, 9, 7), PeerSeenRow("gone", "ledger-gone", 1, 1, 1)]
+    sessions = Sessions(config, "ledger-a", Position(2), seen, random.Random(0), Now(mono_us=0, wall_us=0))
+    assert sessions.envelope("b").receiver_seen == Position(3, 9, 7)
 
 
 ACTIONS = st.one_of(

@@ -9,7 +9,7 @@ import msgspec
 from hanse.core.effects import Send
 from hanse.core.federation.sessions import Sessions
 from hanse.core.messages import Envelope, Hello, HelloAck, Message, Probe, ProbeAck
-from hanse.core.model.regions import RegionConfig
+from hanse.core.model.regions import Position, RegionConfig
 from hanse.core.model.time import Now
 
 
@@ -20,7 +20,7 @@ class Puppet:
         self.name = name
         self.ledger_id = f"ledger-{name}"
         config = msgspec.structs.replace(like, name=name)
-        self.sessions = Sessions(config, self.ledger_id, 1, [], random.Random(name), now)
+        self.sessions = Sessions(config, self.ledger_id, Position(1), [], random.Random(name), now)
         self.received: list[Message] = []
 
     def receive(self, now: Now, envelope: Envelope, message: Message) -> list[Send]:

@@ -277,8 +277,10 @@ def test_dropping_a_tombstone_early(shortcut: bool, monkeypatch: pytest.MonkeyPa
 
 
 def test_dropping_a_tombstone_early_makes_two_owners(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same schedule, judged by owners alone: the repeated COMMIT is burned, and north has the job again."""
+    """The same schedule, judged by owners alone: the repeated COMMIT is burned, and north has the job again. (Only if
+    the job's own row is not asked either: it has passed this epoch, which is what an old disk is saved by.)"""
     forgets_decisions_of_what_moved_on(monkeypatch)
+    monkeypatch.setattr(Target, "_is_superseded", lambda self, commit: False)
     check = League.check_tokens
     monkeypatch.setattr(League, "check_tokens", lambda self: None)
     league = accepted_and_moved_on()

@@ -42,14 +42,15 @@ class Sessions:
         self,
         config: RegionConfig,
         ledger_id: str,
-        incarnation: int,
+        position: Position,
         peers_seen: list[PeerSeenRow],
         randomness: Randomness,
         now: Now,
     ) -> None:
         self._config = config
         self._ledger_id = ledger_id
-        self._incarnation = incarnation
+        # Of this life; its write sequence is what is durable.
+        self._position = position
         self._randomness = randomness
         self._links = {member.name: _Link() for member in config.members if member.name != config.name}
         self._deadlines: Deadlines[str] = Deadlines()
@@ -57,16 +58,30 @@ class Sessions:
             if row.peer in self._links:
                 link = self._links[row.peer]
                 link.seen_ledger_id = row.ledger_id
-                link.seen = Position(row.incarnation, row.write_sequence)
+                link.seen = Position(row.incarnation, row.write_sequence, row.life)
         for peer in self._links:
             self._deadlines.set(peer, now.mono_us)
-        self.durable_sequence = 0
         self.dropped = 0
 
     def established(self, peer: str) -> bool:
         """Whether a message to this peer would be taken as of this session."""
         link = self._links.get(peer)
         return link is not None and link.current is not None
+
+    def note_durable(self, sequence: int) -> None:
+        """Everything up to this write sequence is on disk."""
+        self._position = msgspec.structs.replace(self._position, write_sequence=sequence)
+
+    def begin_incarnation(self, incarnation: int) -> None:
+        """Positions count from a later incarnation: peers had seen this one in a life that the disk does not hold."""
+        self._position = msgspec.structs.replace(self._position, incarnation=incarnation)
+
+    def seen(self, peer: str) -> PeerSeenRow:
+        """How far this peer's history was seen, for the ledger."""
+        link = self._links[peer]
+        return PeerSeenRow(
+            peer, link.seen_ledger_id, link.seen.incarnation, link.seen.write_sequence, link.seen.life
+        )
 
     def envelope(self, to: str) -> Envelope:
         """The envelope for the next messages to this peer; positions are durable ones."""
@@ -78,7 +93,7 @@ class Sessions:
             sender=self._config.name,
             receiver=to,
             sender_ledger_id=self._ledger_id,
-            sender_position=Position(self._incarnation, self.durable_sequence),
+            sender_position=self._position,
             sender_nonce=my_nonce,
             receiver_nonce=peer_nonce,
             protocol_min=self._config.protocol_min,

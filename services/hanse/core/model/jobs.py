@@ -38,6 +38,7 @@ class ReasonCode(enum.StrEnum):
     RECOVERED = "RECOVERED"
     ENDED_ELSEWHERE = "ENDED_ELSEWHERE"
     DRAINING = "DRAINING"
+    OLD_DISK = "OLD_DISK"
     # A peer of another version gave a code that this one lacks; the detail repeats it.
     UNKNOWN = "UNKNOWN"
 

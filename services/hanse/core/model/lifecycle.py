@@ -4,7 +4,8 @@ Theory of operation. A job's ownership is a token (job id, epoch). The region wh
 STOPPING or XFER owns the job; XFER means that the token may already be elsewhere, and only the target's answer tells.
 A job leaves by XFER -> MOVED and may come back by an accepted COMMIT with a higher epoch. SUCCEEDED, FAILED and
 CANCELLED are final where the job ended; at its home they are also how a job that ended elsewhere is closed.
-OFFERED is not here: offers live in memory and bind nobody.
+OFFERED is not here: offers live in memory and bind nobody. The OVERTAKEN inputs belong to a region that found its disk
+to be an old one (federation/old_disk.py): what the others know of its jobs then decides.
 
 What is absent from TRANSITIONS is illegal, and asking for it is a bug of ours (an AssertionError).
 The diagram in docs/protocol.md is generated from these tables.
@@ -43,11 +44,17 @@ class JobInput(enum.Enum):
     COMMITTED = "the target said, or a later COMMIT implied, that it owns the job"
     BURNED = "the target wrote that it will never take this epoch"
     ACCEPT = "a COMMIT with a higher epoch was admitted"
+    OVERTAKEN_MOVED = "this disk is an old one: another region has it, or it has ended"
+    OVERTAKEN_QUEUED = "this disk is an old one: the job came back at a higher epoch"
     CLOSE_SUCCEEDED = "home learnt that it succeeded elsewhere"
     CLOSE_FAILED = "home learnt that it failed elsewhere"
     CLOSE_CANCELLED = "home learnt that it was cancelled elsewhere"
 
 
+_OVERTAKEN: dict[JobInput, JobState] = {
+    JobInput.OVERTAKEN_MOVED: JobState.MOVED,
+    JobInput.OVERTAKEN_QUEUED: JobState.QUEUED,
+}
 _CLOSE: dict[JobInput, JobState] = {
     JobInput.CLOSE_SUCCEEDED: JobState.SUCCEEDED,
     JobInput.CLOSE_FAILED: JobState.FAILED,
@@ -59,6 +66,7 @@ TRANSITIONS: dict[JobState, dict[JobInput, JobState]] = {
         JobInput.START: JobState.RUNNING,
         JobInput.CANCEL: JobState.CANCELLED,
         JobInput.GIVE: JobState.XFER,
+        **_OVERTAKEN,
     },
     JobState.RUNNING: {
         JobInput.SUCCEED: JobState.SUCCEEDED,
@@ -78,10 +86,12 @@ TRANSITIONS: dict[JobState, dict[JobInput, JobState]] = {
         JobInput.ACCEPT: JobState.QUEUED,
         # The terminal may overtake the COMMITTED that it implies.
         **_CLOSE,
+        **_OVERTAKEN,
     },
     JobState.MOVED: {
         JobInput.ACCEPT: JobState.QUEUED,
         **_CLOSE,
+        **_OVERTAKEN,
     },
     JobState.SUCCEEDED: {},
     JobState.FAILED: {},

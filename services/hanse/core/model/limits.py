@@ -140,6 +140,12 @@ INTENT_AGE_US_MAX = 7 * 86_400 * 1_000_000
 # Jobs looked for in one sweep of those that moved on long ago.
 LOCATES_PER_SWEEP_MAX = 256
 LOCATE_SWEEP_US = 60 * 1_000_000
+# Job ids in one part of an inquest, and testimonies and bytes in one message of its answer.
+INQUEST_JOBS_MAX = 1_000
+# Parts of inquests that wait for the ledger: two members with 100,000 jobs each.
+LOOKUPS_MAX = 256
+INQUEST_ANSWER_JOBS_MAX = 1_000
+INQUEST_ANSWER_BYTES_MAX = 1024 * 1024
 # Verdicts of "can never fit" that are kept until the inventory changes.
 NEVER_FITS_MEMO_MAX = 1_024
 # Final jobs whose outcome the core can still tell without asking the ledger: some 15 MB.

@@ -52,6 +52,7 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     solicit_interval_us: int = 1_000_000
     decline_memory_us: int = 1_000_000
     hop_cost_us: int = 50_000
+    boot_grace_us: int = 2_000_000
 
 
 class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,10 +91,15 @@ class Liveness(enum.IntEnum):
 
 
 class Position(msgspec.Struct, frozen=True, order=True):
-    """A point in a region's history of writes; later boots are later whatever they wrote."""
+    """A point in a region's history of writes; later boots are later whatever they wrote.
+
+    `life` is drawn anew at every boot: two lives that began from copies of one disk have the same incarnation and
+    write the same sequences, but not the same history.
+    """
 
     incarnation: int = 0
     write_sequence: int = 0
+    life: int = 0
 
 
 class CapacityClass(msgspec.Struct, frozen=True, kw_only=True):

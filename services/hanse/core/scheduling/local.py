@@ -59,6 +59,11 @@ class LocalSide:
         """End the job's present attempt."""
         self.runs.stop(job, reason, out)
 
+    def suspend(self, reason: Reason, out: Effects) -> None:
+        """End every attempt that this life of the daemon began."""
+        for job_id in list(self.runs.begun):
+            self.runs.stop(self._books.jobs[job_id], reason, out)
+
     def on_task_ended(self, event: TaskEnded, out: Effects) -> None:
         """A task is dead."""
         settled = self.runs.on_task_ended(event, out)

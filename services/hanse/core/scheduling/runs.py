@@ -44,6 +44,8 @@ class Runs:
         # Of runs that the books do not know: the tasks that lived when the executor told of them.
         self._orphans: dict[RunId, dict[int, None]] = {}
         self.recovered = False
+        # Of these, the attempts that this life of the daemon began.
+        self.begun: dict[str, None] = {}
         for job in books.jobs.values():
             if job.state in ALLOCATED_STATES:
                 assert job.allocation is not None, f"{job.id} runs without an allocation"
@@ -55,6 +57,7 @@ class Runs:
     def start(self, job: Job, allocation: Allocation, out: Effects) -> None:
         """Record the next attempt and launch it once that is durable."""
         self._books.start(job, allocation)
+        self.begun[job.id] = None
         self._open[job.id] = dict.fromkeys(range(len(allocation.tasks)))
         out.launches.append(
             Launch(
@@ -176,6 +179,7 @@ class Runs:
 
     def _close(self, job: Job, out: Effects) -> Settled:
         del self._open[job.id]
+        self.begun.pop(job.id, None)
         out.reaps.append(Reap(job.run_id))
         run_us = max(0, self._books.now.wall_us - job.started_wall_us)
         return Settled(job, job.state is JobState.QUEUED, run_us)

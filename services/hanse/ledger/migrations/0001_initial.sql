@@ -108,7 +108,8 @@ CREATE TABLE peers_seen (
   peer TEXT NOT NULL PRIMARY KEY,
   ledger_id TEXT NOT NULL,
   incarnation INTEGER NOT NULL,
-  write_sequence INTEGER NOT NULL
+  write_sequence INTEGER NOT NULL,
+  life INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE meta (

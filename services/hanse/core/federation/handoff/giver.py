@@ -86,7 +86,7 @@ class Giver:
         self._books.give(job, peer)
         transfer = self._track(job, now)
         transfer.sent = 1
-        out.sends.append(Send(peer, self._commit(job, offer_id)))
+        out.sends.append(Send(peer, commit_of(job, self._region, offer_id)))
         self._deadlines.set(job.id, now.mono_us + self._timings.commit_retry_us)
 
     def on_decision(self, peer: str, decision: Decision, out: Effects) -> Job | None:
@@ -180,7 +180,7 @@ class Giver:
         if transfer.withdrawing:
             message: Withdraw | Commit = Withdraw(job.id, job.transfer_epoch, job.transfer_sequence)
         else:
-            message = self._commit(job, 0)
+            message = commit_of(job, self._region, 0)
         out.sends.append(Send(transfer.peer, message))
         retry_us = backoff_us(self._timings.commit_retry_us, transfer.sent, self._timings.commit_retry_max_us)
         transfer.sent += 1
@@ -189,26 +189,28 @@ class Giver:
             due_us = min(due_us, transfer.doubt_since_us + self._timings.withdraw_after_us)
         self._deadlines.set(job.id, due_us)
 
-    def _commit(self, job: Job, offer_id: int) -> Commit:
-        return Commit(
-            job_id=job.id,
-            epoch=job.transfer_epoch,
-            sequence=job.transfer_sequence,
-            home=job.home,
-            tenant=job.tenant,
-            spec=job.spec,
-            spec_sha256=job.spec_sha256,
-            path=(*job.path, self._region),
-            submitted_wall_us=job.submitted_wall_us,
-            cancel_id=job.cancel_id,
-            offer_id=offer_id,
-            failures=job.failures,
-            traceparent=job.traceparent,
-            shape=job.shape,
-            name=job.name,
-            grace_us=job.grace_us,
-            retries_max=job.retries_max,
-        )
+
+def commit_of(job: Job, region: str, offer_id: int) -> Commit:
+    """The COMMIT of a job that `region` hands on, or handed on last."""
+    return Commit(
+        job_id=job.id,
+        epoch=job.transfer_epoch,
+        sequence=job.transfer_sequence,
+        home=job.home,
+        tenant=job.tenant,
+        spec=job.spec,
+        spec_sha256=job.spec_sha256,
+        path=(*job.path, region),
+        submitted_wall_us=job.submitted_wall_us,
+        cancel_id=job.cancel_id,
+        offer_id=offer_id,
+        failures=job.failures,
+        traceparent=job.traceparent,
+        shape=job.shape,
+        name=job.name,
+        grace_us=job.grace_us,
+        retries_max=job.retries_max,
+    )
 
 
 WITHDRAWN = Reason(ReasonCode.BURNED_WITHDRAWN, "the giver took it back")

@@ -77,11 +77,10 @@ class Offers:
         for wanted in solicit.could_start:
             self._router.invite(peer, wanted.shape_key)
             jobs = self._offerable(wanted.shape_key, peer)
-            if (
-                not jobs
-                or not allowed(jobs[0].shape, peer)
-                or peer in self._by_shape.get(wanted.shape_key, {})
-            ):
+            on_offer = self._by_shape.get(wanted.shape_key, {})
+            if peer in on_offer or len(on_offer) >= OFFER_PEERS_MAX:
+                continue
+            if not jobs or not allowed(jobs[0].shape, peer):
                 continue
             if self._local.predicted_wait_us(jobs[0].shape) > self._config.timings.hop_cost_us:
                 self._send_offer(now, peer, jobs, min(wanted.count, OFFER_COUNT_MAX), solicit.id, out)

@@ -8,6 +8,7 @@
     accepted e                   COMMIT, WITHDRAW   nothing                         COMMITTED: never taken back
     burned e                     COMMIT, WITHDRAW   nothing                         BURNED
     sequence below the mark      COMMIT, WITHDRAW   nothing                         nothing
+    the job at e or later        COMMIT             "accepted e"                    COMMITTED: superseded (an old disk)
 
 A decision is keyed by (giver's ledger id, sequence), written once, and repeated to every duplicate until the giver's
 STABLE says that it will not ask again. A hold that expired does not void a COMMIT: the job waits in the queue here.
@@ -118,6 +119,9 @@ class Target:
         if decided is not None:
             out.sends.append(_answer(peer, decided))
             return None
+        if self._is_superseded(commit):
+            out.sends.append(_answer(peer, self._books.supersede(commit, peer, ledger_id)))
+            return None
         self._use_hold(peer, commit.offer_id)
         refusal = self._commit_refusal(commit)
         if refusal is not None or commit.shape is None:
@@ -126,6 +130,11 @@ class Target:
             out.sends.append(_answer(peer, row))
             return None
         return self._accept(peer, ledger_id, commit, out)
+
+    def _is_superseded(self, commit: Commit) -> bool:
+        """Whether the job has passed this epoch: then it was accepted, though this disk does not know by whom."""
+        known = self._books.jobs.get(commit.job_id)
+        return known is not None and commit.epoch <= max(known.epoch, known.transfer_epoch)
 
     def on_withdraw(self, peer: str, ledger_id: str, withdraw: Withdraw, out: Effects) -> None:
         """An undecided epoch is burned; a decided one keeps its decision: an acceptance is never taken back."""

@@ -14,20 +14,37 @@ class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VERDICT_UNSPECIFIED: _ClassVar[Verdict]
     VERDICT_COMMITTED: _ClassVar[Verdict]
     VERDICT_BURNED: _ClassVar[Verdict]
+
+class Standing(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STANDING_UNSPECIFIED: _ClassVar[Standing]
+    STANDING_HELD: _ClassVar[Standing]
+    STANDING_BURNED: _ClassVar[Standing]
+    STANDING_GAVE: _ClassVar[Standing]
+    STANDING_IN_TRANSFER: _ClassVar[Standing]
+    STANDING_CLOSED: _ClassVar[Standing]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_COMMITTED: Verdict
 VERDICT_BURNED: Verdict
+STANDING_UNSPECIFIED: Standing
+STANDING_HELD: Standing
+STANDING_BURNED: Standing
+STANDING_GAVE: Standing
+STANDING_IN_TRANSFER: Standing
+STANDING_CLOSED: Standing
 
 class Position(_message.Message):
-    __slots__ = ("incarnation", "write_sequence")
+    __slots__ = ("incarnation", "write_sequence", "life")
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     WRITE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LIFE_FIELD_NUMBER: _ClassVar[int]
     incarnation: int
     write_sequence: int
-    def __init__(self, incarnation: _Optional[int] = ..., write_sequence: _Optional[int] = ...) -> None: ...
+    life: int
+    def __init__(self, incarnation: _Optional[int] = ..., write_sequence: _Optional[int] = ..., life: _Optional[int] = ...) -> None: ...
 
 class ExchangeRequest(_message.Message):
-    __slots__ = ("cluster_id", "roster_epoch", "sender", "receiver", "sender_ledger_id", "sender_position", "sender_nonce", "receiver_nonce", "protocol_min", "protocol_max", "receiver_seen", "receiver_seen_ledger_id", "deadline_ms", "hellos", "hello_acks", "digests", "deltas", "probes", "probe_acks", "probe_requests", "solicits", "offers", "offer_answers", "releases", "commits", "withdraws", "decisions", "stables", "statuses", "cancels", "cancel_acks", "terminals", "terminal_acks", "locates", "located")
+    __slots__ = ("cluster_id", "roster_epoch", "sender", "receiver", "sender_ledger_id", "sender_position", "sender_nonce", "receiver_nonce", "protocol_min", "protocol_max", "receiver_seen", "receiver_seen_ledger_id", "deadline_ms", "hellos", "hello_acks", "digests", "deltas", "probes", "probe_acks", "probe_requests", "solicits", "offers", "offer_answers", "releases", "commits", "withdraws", "decisions", "stables", "statuses", "cancels", "cancel_acks", "terminals", "terminal_acks", "locates", "located", "inquests", "inquest_answers")
     CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
     ROSTER_EPOCH_FIELD_NUMBER: _ClassVar[int]
     SENDER_FIELD_NUMBER: _ClassVar[int]
@@ -63,6 +80,8 @@ class ExchangeRequest(_message.Message):
     TERMINAL_ACKS_FIELD_NUMBER: _ClassVar[int]
     LOCATES_FIELD_NUMBER: _ClassVar[int]
     LOCATED_FIELD_NUMBER: _ClassVar[int]
+    INQUESTS_FIELD_NUMBER: _ClassVar[int]
+    INQUEST_ANSWERS_FIELD_NUMBER: _ClassVar[int]
     cluster_id: str
     roster_epoch: int
     sender: str
@@ -98,7 +117,9 @@ class ExchangeRequest(_message.Message):
     terminal_acks: _containers.RepeatedCompositeFieldContainer[TerminalAck]
     locates: _containers.RepeatedCompositeFieldContainer[Locate]
     located: _containers.RepeatedCompositeFieldContainer[Located]
-    def __init__(self, cluster_id: _Optional[str] = ..., roster_epoch: _Optional[int] = ..., sender: _Optional[str] = ..., receiver: _Optional[str] = ..., sender_ledger_id: _Optional[str] = ..., sender_position: _Optional[_Union[Position, _Mapping]] = ..., sender_nonce: _Optional[int] = ..., receiver_nonce: _Optional[int] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., receiver_seen: _Optional[_Union[Position, _Mapping]] = ..., receiver_seen_ledger_id: _Optional[str] = ..., deadline_ms: _Optional[int] = ..., hellos: _Optional[_Iterable[_Union[Hello, _Mapping]]] = ..., hello_acks: _Optional[_Iterable[_Union[HelloAck, _Mapping]]] = ..., digests: _Optional[_Iterable[_Union[GossipDigest, _Mapping]]] = ..., deltas: _Optional[_Iterable[_Union[GossipDelta, _Mapping]]] = ..., probes: _Optional[_Iterable[_Union[Probe, _Mapping]]] = ..., probe_acks: _Optional[_Iterable[_Union[ProbeAck, _Mapping]]] = ..., probe_requests: _Optional[_Iterable[_Union[ProbeRequest, _Mapping]]] = ..., solicits: _Optional[_Iterable[_Union[Solicit, _Mapping]]] = ..., offers: _Optional[_Iterable[_Union[Offer, _Mapping]]] = ..., offer_answers: _Optional[_Iterable[_Union[OfferAnswer, _Mapping]]] = ..., releases: _Optional[_Iterable[_Union[Release, _Mapping]]] = ..., commits: _Optional[_Iterable[_Union[Commit, _Mapping]]] = ..., withdraws: _Optional[_Iterable[_Union[Withdraw, _Mapping]]] = ..., decisions: _Optional[_Iterable[_Union[Decision, _Mapping]]] = ..., stables: _Optional[_Iterable[_Union[Stable, _Mapping]]] = ..., statuses: _Optional[_Iterable[_Union[Status, _Mapping]]] = ..., cancels: _Optional[_Iterable[_Union[Cancel, _Mapping]]] = ..., cancel_acks: _Optional[_Iterable[_Union[CancelAck, _Mapping]]] = ..., terminals: _Optional[_Iterable[_Union[Terminal, _Mapping]]] = ..., terminal_acks: _Optional[_Iterable[_Union[TerminalAck, _Mapping]]] = ..., locates: _Optional[_Iterable[_Union[Locate, _Mapping]]] = ..., located: _Optional[_Iterable[_Union[Located, _Mapping]]] = ...) -> None: ...
+    inquests: _containers.RepeatedCompositeFieldContainer[Inquest]
+    inquest_answers: _containers.RepeatedCompositeFieldContainer[InquestAnswer]
+    def __init__(self, cluster_id: _Optional[str] = ..., roster_epoch: _Optional[int] = ..., sender: _Optional[str] = ..., receiver: _Optional[str] = ..., sender_ledger_id: _Optional[str] = ..., sender_position: _Optional[_Union[Position, _Mapping]] = ..., sender_nonce: _Optional[int] = ..., receiver_nonce: _Optional[int] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., receiver_seen: _Optional[_Union[Position, _Mapping]] = ..., receiver_seen_ledger_id: _Optional[str] = ..., deadline_ms: _Optional[int] = ..., hellos: _Optional[_Iterable[_Union[Hello, _Mapping]]] = ..., hello_acks: _Optional[_Iterable[_Union[HelloAck, _Mapping]]] = ..., digests: _Optional[_Iterable[_Union[GossipDigest, _Mapping]]] = ..., deltas: _Optional[_Iterable[_Union[GossipDelta, _Mapping]]] = ..., probes: _Optional[_Iterable[_Union[Probe, _Mapping]]] = ..., probe_acks: _Optional[_Iterable[_Union[ProbeAck, _Mapping]]] = ..., probe_requests: _Optional[_Iterable[_Union[ProbeRequest, _Mapping]]] = ..., solicits: _Optional[_Iterable[_Union[Solicit, _Mapping]]] = ..., offers: _Optional[_Iterable[_Union[Offer, _Mapping]]] = ..., offer_answers: _Optional[_Iterable[_Union[OfferAnswer, _Mapping]]] = ..., releases: _Optional[_Iterable[_Union[Release, _Mapping]]] = ..., commits: _Optional[_Iterable[_Union[Commit, _Mapping]]] = ..., withdraws: _Optional[_Iterable[_Union[Withdraw, _Mapping]]] = ..., decisions: _Optional[_Iterable[_Union[Decision, _Mapping]]] = ..., stables: _Optional[_Iterable[_Union[Stable, _Mapping]]] = ..., statuses: _Optional[_Iterable[_Union[Status, _Mapping]]] = ..., cancels: _Optional[_Iterable[_Union[Cancel, _Mapping]]] = ..., cancel_acks: _Optional[_Iterable[_Union[CancelAck, _Mapping]]] = ..., terminals: _Optional[_Iterable[_Union[Terminal, _Mapping]]] = ..., terminal_acks: _Optional[_Iterable[_Union[TerminalAck, _Mapping]]] = ..., locates: _Optional[_Iterable[_Union[Locate, _Mapping]]] = ..., located: _Optional[_Iterable[_Union[Located, _Mapping]]] = ..., inquests: _Optional[_Iterable[_Union[Inquest, _Mapping]]] = ..., inquest_answers: _Optional[_Iterable[_Union[InquestAnswer, _Mapping]]] = ...) -> None: ...
 
 class ExchangeResponse(_message.Message):
     __slots__ = ("taken",)
@@ -402,3 +423,47 @@ class Located(_message.Message):
     epoch: int
     next_hop: str
     def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., epoch: _Optional[int] = ..., next_hop: _Optional[str] = ...) -> None: ...
+
+class Inquest(_message.Message):
+    __slots__ = ("id", "part", "parts", "job_ids")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    JOB_IDS_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    part: int
+    parts: int
+    job_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[int] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., job_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class InquestAnswer(_message.Message):
+    __slots__ = ("id", "of_part", "part", "parts", "testimonies", "seen_sequence", "stable_sequence")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    OF_PART_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    TESTIMONIES_FIELD_NUMBER: _ClassVar[int]
+    SEEN_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    STABLE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    of_part: int
+    part: int
+    parts: int
+    testimonies: _containers.RepeatedCompositeFieldContainer[Testimony]
+    seen_sequence: int
+    stable_sequence: int
+    def __init__(self, id: _Optional[int] = ..., of_part: _Optional[int] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., testimonies: _Optional[_Iterable[_Union[Testimony, _Mapping]]] = ..., seen_sequence: _Optional[int] = ..., stable_sequence: _Optional[int] = ...) -> None: ...
+
+class Testimony(_message.Message):
+    __slots__ = ("job_id", "epoch", "standing", "commit", "terminal")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_FIELD_NUMBER: _ClassVar[int]
+    TERMINAL_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    epoch: int
+    standing: Standing
+    commit: Commit
+    terminal: Terminal
+    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., standing: _Optional[_Union[Standing, str]] = ..., commit: _Optional[_Union[Commit, _Mapping]] = ..., terminal: _Optional[_Union[Terminal, _Mapping]] = ...) -> None: ...
