@@ -219,6 +219,7 @@ class Books:
 
     def overtaken_moved(self, job: Job, to: str, epoch: int) -> None:
         """Another region has it, or has closed it, at this epoch."""
+        job.epoch = min(job.epoch, epoch - 1)
         job.transfer_to, job.transfer_epoch, job.transfer_sequence = to, epoch, 0
         self._change(job, JobInput.OVERTAKEN_MOVED, Reason(ReasonCode.OLD_DISK, f"{to} knows epoch {epoch}"))
 

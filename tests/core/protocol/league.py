@@ -31,6 +31,7 @@ from hanse.core.events import (
     Event,
     ExecutorRecovered,
     FoundTask,
+    LookedUp,
     PeerMessages,
     Question,
     Submit,
@@ -222,6 +223,11 @@ class League:
             tasks = station.processes.get(reap.run, {})
             if None not in tasks.values():
                 station.processes.pop(reap.run, None)
+        for lookup in effects.lookups:
+            rows = station.ledger.settled_jobs(lookup.job_ids)
+            station.reports.append(
+                LookedUp(peer=lookup.peer, inquest=lookup.inquest, rows=rows, cause="ledger")
+            )
         for reply in effects.replies:
             station.answers[reply.request_id] = reply.answer
         self._send(station, effects, object, without=station.leaks)

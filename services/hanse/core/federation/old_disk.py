@@ -82,6 +82,8 @@ class OldDisk:
         self.incarnation = snapshot.incarnation
         self.life = life
         self.active = snapshot.meta.get(META_QUARANTINE) == "1"
+        # Whether an inquest was ever held for this ledger.
+        self.was_in_quarantine = META_QUARANTINE in snapshot.meta
         self.why = "an inquest was under way before the restart" if self.active else ""
         self._trusted_from = int(snapshot.meta.get(_TRUSTED_FROM, "0"))
         before, _, nonce = snapshot.meta.get(_LIFE, "0:0").partition(":")
@@ -115,7 +117,7 @@ class OldDisk:
 
     def enter(self, now: Now, seen: Position, why: str) -> None:
         """Quarantine, durably, under an incarnation that nobody has seen yet."""
-        self.active, self.why = True, why
+        self.active, self.was_in_quarantine, self.why = True, True, why
         self.incarnation = max(self.incarnation, seen.incarnation + 1)
         self._books.set_meta(META_QUARANTINE, "1")
         self._books.set_meta(META_INCARNATION_FLOOR, str(self.incarnation))
