@@ -142,18 +142,19 @@ class Region:
         """Mono microseconds at which step must be called even if nothing happens."""
         if self.local.more:
             return 0
-        deadlines = (
+        earliest_us = min(self.membership.next_deadline(), self.publisher.next_deadline())
+        for deadline_us in (
             self.sessions.next_deadline(),
-            self.membership.next_deadline(),
-            self.publisher.next_deadline(),
             self.giver.next_deadline(),
             self.offers.next_deadline(),
             self.target.next_deadline(),
             self.reports.next_deadline(),
             self.tracking.next_deadline(),
             self.soliciting.next_deadline() if self._may_solicit() else None,
-        )
-        return min((each for each in deadlines if each is not None), default=None)
+        ):
+            if deadline_us is not None and deadline_us < earliest_us:
+                earliest_us = deadline_us
+        return earliest_us
 
     def envelope(self, to: str) -> Envelope:
         """The envelope in which the shell is to send what it has for this peer."""
@@ -224,6 +225,11 @@ class Region:
 
     def _on_message(self, now: Now, peer: str, ledger_id: str, message: Message, out: Effects) -> None:
         match message:
+            # First, because they are most of what arrives.
+            case GossipDigest() | GossipDelta() | Probe() | ProbeAck() | ProbeRequest():
+                out.sends.extend(self.membership.on_message(now, peer, message))
+                if isinstance(message, GossipDelta):
+                    self.router.inventory_changed()
             case Commit():
                 self.target.on_commit(peer, ledger_id, message, out)
             case Decision():
@@ -258,10 +264,6 @@ class Region:
                 self.tracking.on_locate(peer, message, out)
             case Located():
                 self.tracking.on_located(peer, message)
-            case GossipDigest() | GossipDelta() | Probe() | ProbeAck() | ProbeRequest():
-                out.sends.extend(self.membership.on_message(now, peer, message))
-                if isinstance(message, GossipDelta):
-                    self.router.inventory_changed()
             case Hello() | HelloAck():
                 pass  # Taken in before the session was checked.
             case _:
@@ -378,7 +380,8 @@ class Region:
         if out.writes:
             self.sequence += 1
         out.sequence = self.sequence
-        out.sends = [each for each in out.sends if self.sessions.may_send(each.to, each.message)]
+        if out.sends:
+            out.sends = [each for each in out.sends if self.sessions.may_send(each.to, each.message)]
         return out
 
     # --- shared -----------------------------------------------------------------------------------------------------
