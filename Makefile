@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto docs lock bench format clean
+.PHONY: help setup demo test check proto docs lock bench format clean models
 BIN := .venv/bin
 
 help: ## list the verbs
@@ -13,6 +13,10 @@ demo: setup ## run three regions on this machine and show them at work
 
 test: setup ## run the tests (ARGS="-k name" is passed on)
 	@$(BIN)/pytest -n 2 -q $(ARGS)
+
+models: ## check the protocol's models exhaustively (MODELS=all for the long set); needs spin and gcc
+	@command -v spin >/dev/null && command -v gcc >/dev/null || { echo "models: Spin checks them. Debian: apt-get install spin gcc" >&2; exit 1; }
+	@chaos/models/run $(MODELS)
 
 check: setup ## lint, types, import rules, spelling, wire contract, generated code, known vulnerabilities
 	@deploy/tools/check
