@@ -1,9 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto docs lock bench format clean models
+.PHONY: help setup demo test check proto docs lock bench compose-test format clean models
 BIN := .venv/bin
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## create .venv from requirements.lock and install hanse in it; at once if nothing has changed
 	@deploy/tools/setup
@@ -40,6 +40,9 @@ bench: setup ## measure this machine; the figures go to build/bench/*.json
 	$(BIN)/hanse bench run --executor local --out build/bench/run-local.json
 	$(BIN)/hanse bench handoff --out build/bench/handoff.json
 	$(BIN)/hanse bench memory --out build/bench/memory.json
+
+compose-test: setup ## run three regions in containers, kill one, cut one off, balance the books (root; ARGS is passed on)
+	@$(BIN)/python -m deploy.compose.compose_test $(ARGS)
 
 clean: ## remove what the verbs made, but for .venv
 	@rm -rf build dist .pytest_cache .ruff_cache .hypothesis && find services tests chaos proto deploy -name __pycache__ -type d -prune -exec rm -rf {} +
