@@ -1,7 +1,8 @@
-"""The story of one job, in order, out of the record of a run: what a violation is understood by."""
+"""The story of one job or region, in order, out of the record of a run: what a violation is understood by."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from chaos.checkers.base import Row, decision_rows, job_rows
@@ -33,6 +34,51 @@ def story(record: Iterable[Entry], job_id: str) -> list[str]:
     for entry in record:
         lines.extend(f"{entry.at_us / 1e6:12.6f} {line}" for line in _lines(entry, job_id))
     return lines
+
+
+def region_story(record: Iterable[Entry], region: str) -> list[str]:
+    """One line for each thing that this region did, whatever the job, and for each fault that names it."""
+    lines: list[str] = []
+    for entry in record:
+        lines.extend(f"{entry.at_us / 1e6:12.6f} {line}" for line in _region_lines(entry, region))
+    return lines
+
+
+def _region_lines(entry: Entry, region: str) -> Iterator[str]:
+    match entry:
+        case FaultInjected():
+            if region in re.findall(r"[\w-]+", entry.detail):
+                yield f"fault {entry.kind}: {entry.detail}"
+        case Healed() | Finished():
+            yield from _lines(entry, "")
+        case Sent() if entry.to == region:
+            yield from (f"{line} of {job_id}" for job_id in _jobs_of(entry) for line in _lines(entry, job_id))
+        case _ if entry.region == region:
+            jobs = _jobs_of(entry)
+            if not jobs:
+                yield from _lines(entry, "")
+            yield from (f"{line} of {job_id}" for job_id in jobs for line in _lines(entry, job_id))
+        case _:
+            pass
+
+
+def _jobs_of(entry: Entry) -> tuple[str, ...]:
+    """The jobs that an entry tells something about, in order."""
+    match entry:
+        case Committed():
+            rows = [row.id for row in job_rows(entry)] + [each.job_id for each in decision_rows(entry)]
+            return tuple(dict.fromkeys(rows))
+        case Sent():
+            job_id = getattr(entry.message, "job_id", "")
+            return (job_id,) if job_id else ()
+        case Acknowledged() | CancelAsked():
+            return (entry.job_id,)
+        case Explained():
+            return (entry.explanation.job_id,)
+        case Launched() | LaunchFailed() | TaskBegan() | TaskFinished():
+            return (entry.run.job_id,)
+        case _:
+            return ()
 
 
 def _lines(entry: Entry, job_id: str) -> Iterator[str]:
