@@ -66,8 +66,8 @@ async def _run_all(
         # After each, so that whatever ends this leaves a report of what was done.
         report = document(outcomes, skipped)
         write(parsed.directory / "report.json", report)
-    if parsed.store is not None:
-        store(parsed.store, report)
+        if parsed.store is not None:
+            store(parsed.store, document(outcomes[-1:], []))
     if parsed.output == "json":
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
     kinds = ", ".join(f"{kind} {count}" for kind, count in report["faults"].items())

@@ -28,7 +28,7 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     regions: Annotated[int, Meta(ge=2, le=8)] = 3
     nodes: Annotated[int, Meta(ge=1, le=16)] = 2
-    slots: Annotated[int, Meta(ge=1, le=16)] = 4
+    slots: Annotated[int, Meta(ge=1, le=16)] = 2
     links: Links = "direct"
 
 

@@ -80,6 +80,8 @@ class Proxy:
             self._connections[task] = connection
             try:
                 await self._serve(connection, reader, upstream)
+            except asyncio.CancelledError:
+                return  # by ourselves, when all is closed; asyncio's streams would log it as a failure
             finally:
                 del self._connections[task]
                 connection.abort()
