@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto docs lock bench compose-test format clean models
+.PHONY: help setup demo test check proto docs lock bench chaos compose-test format clean models
 BIN := .venv/bin
 
 help: ## list the verbs
@@ -40,6 +40,9 @@ bench: setup ## measure this machine; the figures go to build/bench/*.json
 	$(BIN)/hanse bench run --executor local --out build/bench/run-local.json
 	$(BIN)/hanse bench handoff --out build/bench/handoff.json
 	$(BIN)/hanse bench memory --out build/bench/memory.json
+
+chaos: setup ## break real daemons in every way there is, and balance the books (root; ARGS="NAME..." runs some)
+	@$(BIN)/python -m chaos.live $(ARGS)
 
 compose-test: setup ## run three regions in containers, kill one, cut one off, balance the books (root; ARGS is passed on)
 	@$(BIN)/python -m deploy.compose.compose_test $(ARGS)

@@ -15,17 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chaos.live.campaign import Campaign, load_campaign
-from chaos.live.commands import attempt
 from chaos.live.errors import HarnessError
-from chaos.live.faults import ClockJump
 from chaos.live.report import document, lines, store, write
 from chaos.live.run import run_campaign
-from chaos.live.stage import faketime_library
+from chaos.live.tools import install_missing
 from hanse.cli.signals import run_to_the_end
 from hanse.daemon.errors import ConfigError
 
 CAMPAIGNS = Path(__file__).parent.parent / "campaigns"
-_TOOLS = ("ip", "nft", "nsenter")
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
 
@@ -36,9 +33,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         campaigns = [load_campaign(path) for path in _paths(parsed.campaigns)]
         runnable = [one for one in campaigns if root or not one.needs_root]
-        _need_tools(runnable, root=root)
+        install_missing(runnable, _tell, root=root)
     except (ConfigError, HarnessError) as error:
-        sys.stderr.write(f"{error}\n")
+        _tell(str(error))
         return EXIT_USAGE
     skipped = [one.name for one in campaigns if one not in runnable]
     return run_to_the_end(_run_all(runnable, skipped, parsed, root=root))
@@ -78,22 +75,14 @@ async def _run_all(
     return EXIT_OK if all(outcome.ok for outcome in outcomes) else EXIT_FAILED
 
 
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
 def _paths(named: Sequence[str]) -> list[Path]:
     if not named:
         return sorted(CAMPAIGNS.glob("*.toml"))
     return [Path(name) if name.endswith(".toml") else CAMPAIGNS / f"{name}.toml" for name in named]
-
-
-def _need_tools(campaigns: Sequence[Campaign], *, root: bool) -> None:
-    """HarnessError if something is missing, before anything is started."""
-    if root:
-        missing = [tool for tool in _TOOLS if not attempt("which", tool)]
-        if missing:
-            raise HarnessError(
-                f"{', '.join(missing)}: not found. Debian: apt-get install iproute2 nftables util-linux"
-            )
-    if any(isinstance(fault, ClockJump) for campaign in campaigns for fault in campaign.faults):
-        faketime_library()
 
 
 def _parser() -> argparse.ArgumentParser:

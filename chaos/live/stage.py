@@ -20,6 +20,7 @@ from chaos.live.janitor import Janitor, clear
 from chaos.live.links import DirectLinks, Links, ProxyLinks
 from chaos.live.network import Network
 from chaos.live.proxy import Proxy
+from chaos.live.tools import faketime_library
 from hanse.cli.connect import DEV_DIRECTORY
 from hanse.cli.devnet import layout, processes
 from hanse.cli.devnet.layout import Federation, LocalRegion, RegionShape
@@ -46,7 +47,6 @@ _TMPFS_POLICY = {
 }
 # How often the disk is looked at: the default of 10 s is a third of a campaign.
 _HOUSEKEEPING = {"interval_s": 0.5}
-_FAKETIME = "libfaketimeMT.so.1"
 
 
 @dataclass(kw_only=True)
@@ -269,14 +269,6 @@ async def _all_know_all(client: AsyncClient, federation: Federation) -> bool:
         for answer in answers
         for member in answer.members
     )
-
-
-def faketime_library() -> Path:
-    """libfaketime for programs with threads. HarnessError if it is not installed."""
-    found = sorted(Path("/usr/lib").glob(f"*/faketime/{_FAKETIME}"))
-    if not found:
-        raise HarnessError(f"{_FAKETIME} is missing. Debian: apt-get install libfaketime")
-    return found[0]
 
 
 def _has(campaign: Campaign, kind: type[ClockJump] | type[FillDisk], region: str) -> bool:
