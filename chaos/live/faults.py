@@ -156,11 +156,17 @@ class FillDisk(OnRegion, frozen=True, kw_only=True):
     """The filesystem of its data is filled up to `leave_kib`, and freed after `for_s`."""
 
     what = "the disk of a region fills up"
-    works = "What runs there goes on and ends: room for outcomes is kept back. All other regions."
+    works = (
+        "Tasks that run there run on and end; room for their outcomes is kept back. All other regions. If even "
+        "that is taken, the daemon ends with exit code 1, nothing is lost, and it starts again once there is room."
+    )
     waits = (
         "Submissions to it are refused as EXHAUSTED with a hint when to come again; peers give it nothing."
     )
-    operator = "Make room (log: `disk.pressure`). It takes work again by itself from `disk.clear_bytes` on."
+    operator = (
+        "Make room (log: `disk.pressure`). It takes work again by itself from `disk.clear_bytes` on; a daemon that has "
+        "ended is for the service manager to start again."
+    )
     needs_root = True
 
     leave_kib: Annotated[int, Meta(ge=0, le=1 << 20)] = 0

@@ -63,7 +63,7 @@ async def run_campaign(
     await asyncio.to_thread(_make_anew, directory)
     try:
         async with asyncio.timeout(campaign.about.budget_s):
-            async with staged(campaign, directory, say) as stage:
+            async with staged(campaign, directory, say, root=root) as stage:
                 await _perform(stage, outcome)
     except* TimeoutError:
         outcome.problems.append(f"not done within its budget of {campaign.about.budget_s:g} s")

@@ -78,10 +78,10 @@ def test_all_that_is_of_a_wrong_type_is_told_at_once(tmp_path: Path) -> None:
     text = (
         GOOD.replace("jobs = 20", 'jobs = "many"')
         .replace("budget_s = 60", "")
-        .replace('region = "north"', "regoin = 3")
+        .replace('region = "north"', "nodes = 3")
     )
     keys = [key for key, _ in problems(tmp_path, text)]
-    assert keys == ["campaign.budget_s", "workload[0].jobs", "faults[0].regoin", "faults[0].region"]
+    assert keys == ["campaign.budget_s", "workload[0].jobs", "faults[0].nodes", "faults[0].region"]
 
 
 @pytest.mark.parametrize(
