@@ -48,10 +48,14 @@ class Shell:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                # So that all of it can be ended: scripts wait for what they run, and heed no signal meanwhile.
+                start_new_session=True,
             )
             try:
                 told, complaint = await process.communicate()
             except asyncio.CancelledError:
+                if process.returncode is None:
+                    os.killpg(process.pid, signal.SIGTERM)
                 await _end(process)
                 raise
             log.write(told + complaint)
