@@ -23,6 +23,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 # Progress is told at most this often where it cannot be drawn over.
 _PLAIN_INTERVAL_S = 5.0
 _TOLD_VIOLATIONS_MAX = 20
+_KNOWN_JOBS_MAX = 3
 
 RegionsOption = Annotated[int, typer.Option(help="Regions in the league.", min=1)]
 MinutesOption = Annotated[
@@ -246,11 +247,19 @@ def _story(world: object, job_id: str, region: str, *, wanted: bool) -> list[str
         return []
     if not has_checkers():
         raise UsageOrConfigError("stories are told by the source tree (chaos/story.py), and this is none")
-    if region:
-        return region_teller()(world.record, region)
-    if not job_id:
+    if not (job_id or region):
         raise UsageOrConfigError("nothing failed: say whose story to tell", hint="--job ID or --region NAME")
-    return job_teller()(world.record, job_id)
+    if region:
+        story = region_teller()(world.record, region)
+        known = ", ".join(host.name for host in world.hosts)
+    else:
+        story = job_teller()(world.record, job_id)
+        known = f"{', '.join(world.progress.acknowledged_jobs(_KNOWN_JOBS_MAX))}, ..."
+    if not story:
+        raise UsageOrConfigError(
+            f"nothing happened to {region or job_id} in this run", hint=f"there are: {known}"
+        )
+    return story
 
 
 def _violation(failure: Failure | None) -> dict[str, object] | None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 import hanse
-from hanse.sim.record import Entry
+from hanse.sim.record import Record
 from hanse.sim.run import Checker
 
 # Lines for people: what happened to one job, or in one region.
-Teller = Callable[[Iterable[Entry], str], list[str]]
+Teller = Callable[[Record, str], list[str]]
 
 _ROOT = Path(hanse.__file__).resolve().parents[2]
 
