@@ -1,9 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto docs lock bench format clean
+.PHONY: help setup demo test check proto docs lock bench chaos compose-test format clean models sim
 BIN := .venv/bin
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## create .venv from requirements.lock and install hanse in it; at once if nothing has changed
 	@deploy/tools/setup
@@ -13,6 +13,13 @@ demo: setup ## run three regions on this machine and show them at work
 
 test: setup ## run the tests (ARGS="-k name" is passed on)
 	@$(BIN)/pytest -n 2 -q $(ARGS)
+
+models: ## check the protocol's models exhaustively (MODELS=all for the long set); needs spin and gcc
+	@command -v spin >/dev/null && command -v gcc >/dev/null || { echo "models: Spin checks them. Debian: apt-get install spin gcc" >&2; exit 1; }
+	@chaos/models/run $(MODELS)
+
+sim: setup ## run seeds of the simulation under all checkers (SEEDS=0:100 REGIONS=5 MINUTES=10 FAULTS=swarm)
+	@$(BIN)/hanse sim run --seeds $(or $(SEEDS),0:100) --regions $(or $(REGIONS),5) --minutes $(or $(MINUTES),10) --faults $(or $(FAULTS),swarm)
 
 check: setup ## lint, types, import rules, spelling, wire contract, generated code, known vulnerabilities
 	@deploy/tools/check
@@ -36,6 +43,12 @@ bench: setup ## measure this machine; the figures go to build/bench/*.json
 	$(BIN)/hanse bench run --executor local --out build/bench/run-local.json
 	$(BIN)/hanse bench handoff --out build/bench/handoff.json
 	$(BIN)/hanse bench memory --out build/bench/memory.json
+
+chaos: setup ## break real daemons in every way there is, and balance the books (root; ARGS="NAME..." runs some)
+	@$(BIN)/python -m chaos.live $(ARGS)
+
+compose-test: setup ## run three regions in containers, kill one, cut one off, balance the books (root; ARGS is passed on)
+	@$(BIN)/python -m deploy.compose.compose_test $(ARGS)
 
 clean: ## remove what the verbs made, but for .venv
 	@rm -rf build dist .pytest_cache .ruff_cache .hypothesis && find services tests chaos proto deploy -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,8 +1,9 @@
-"""The story of one job, in order, out of the record of a run: what a violation is understood by."""
+"""The story of one job or region, in order, out of the record of a run: what a violation is understood by."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from chaos.checkers.base import Row, decision_rows, job_rows
 from hanse.core.messages import Message, Verdict
@@ -26,13 +27,90 @@ from hanse.sim.record import (
     TaskFinished,
 )
 
+# Regions as fault details name them.
+_NAME = re.compile(r"[\w-]+")
 
-def story(record: Iterable[Entry], job_id: str) -> list[str]:
-    """One line for each thing that happened to this job, and for each fault in between."""
+
+def story(record: Sequence[Entry], job_id: str) -> list[str]:
+    """One line for each thing that happened to this job, from the first to the last, and in between for each start,
+    death and fault of a region that it had to do with. Empty: nothing ever happened to it."""
+    about = [index for index, entry in enumerate(record) if job_id in _jobs_of(entry)]
+    if not about:
+        return []
+    regions = {region for index in about for region in _regions_of(record[index])}
     lines: list[str] = []
-    for entry in record:
-        lines.extend(f"{entry.at_us / 1e6:12.6f} {line}" for line in _lines(entry, job_id))
-    return lines
+    for entry in record[about[0] : about[-1] + 1]:
+        if _concerns(entry, job_id, regions):
+            lines.extend(_line(entry, text) for text in _lines(entry, job_id))
+    return lines + [
+        _line(each, text) for each in record if isinstance(each, Finished) for text in _lines(each, "")
+    ]
+
+
+def _line(entry: Entry, text: str) -> str:
+    return f"{entry.at_us / 1e6:12.6f} {text}"
+
+
+def _concerns(entry: Entry, job_id: str, regions: set[str]) -> bool:
+    match entry:
+        case Healed():
+            return True
+        case Started() | Died():
+            return entry.region in regions
+        case FaultInjected():
+            return not regions.isdisjoint(_NAME.findall(entry.detail))
+        case _:
+            return job_id in _jobs_of(entry)
+
+
+def _regions_of(entry: Entry) -> Iterator[str]:
+    region = getattr(entry, "region", "")
+    if region:
+        yield region
+    if isinstance(entry, Sent):
+        yield entry.to
+
+
+def region_story(record: Iterable[Entry], region: str) -> list[str]:
+    """One line for each thing that this region did, whatever the job, and for each fault that names it."""
+    return [_line(entry, text) for entry in record for text in _region_lines(entry, region)]
+
+
+def _region_lines(entry: Entry, region: str) -> Iterator[str]:
+    match entry:
+        case FaultInjected():
+            if region in _NAME.findall(entry.detail):
+                yield f"fault {entry.kind}: {entry.detail}"
+        case Healed() | Finished():
+            yield from _lines(entry, "")
+        case Sent() if entry.to == region:
+            yield from (f"{line} of {job_id}" for job_id in _jobs_of(entry) for line in _lines(entry, job_id))
+        case _ if entry.region == region:
+            jobs = _jobs_of(entry)
+            if not jobs:
+                yield from _lines(entry, "")
+            yield from (f"{line} of {job_id}" for job_id in jobs for line in _lines(entry, job_id))
+        case _:
+            pass
+
+
+def _jobs_of(entry: Entry) -> tuple[str, ...]:
+    """The jobs that an entry tells something about, in order."""
+    match entry:
+        case Committed():
+            rows = [row.id for row in job_rows(entry)] + [each.job_id for each in decision_rows(entry)]
+            return tuple(dict.fromkeys(rows))
+        case Sent():
+            job_id = getattr(entry.message, "job_id", "")
+            return (job_id,) if job_id else ()
+        case Acknowledged() | CancelAsked():
+            return (entry.job_id,)
+        case Explained():
+            return (entry.explanation.job_id,)
+        case Launched() | LaunchFailed() | TaskBegan() | TaskFinished():
+            return (entry.run.job_id,)
+        case _:
+            return ()
 
 
 def _lines(entry: Entry, job_id: str) -> Iterator[str]:

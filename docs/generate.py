@@ -17,6 +17,7 @@ from docs.diagrams import state_diagram, transition_table
 from docs.limits import limits_tables
 from docs.messages import envelope_fields, message_fields
 from docs.metrics import metric_table
+from docs.models import modelled_rows
 from docs.rows import plain_handoff, tested_rows
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +30,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "envelope fields": envelope_fields,
     "plain handoff": plain_handoff,
     "tested rows": tested_rows,
+    "modelled rows": modelled_rows,
     "limits": limits_tables,
     "commands": command_reference,
     "exit codes": exit_codes,

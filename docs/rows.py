@@ -15,16 +15,21 @@ Row = tuple[str, str, str]
 
 def tested_rows() -> str:
     """One line for each row, in the order in which the tests name them."""
+    lines = ["| table | has | event | tests |", "|---|---|---|---|"]
+    for (table, has, event), names in tests_of_rows().items():
+        lines.append(f"| {table} | {cell(has)} | {cell(event)} | {'<br>'.join(names)} |")
+    return "\n".join(lines)
+
+
+def tests_of_rows() -> dict[Row, list[str]]:
+    """Links to the tests that say which row they cover."""
     tests: dict[Row, list[str]] = {}
     for path in sorted(TESTS.glob("test_*.py")):
         for row, name in _marks(path):
             tests.setdefault(row, []).append(
                 f"[{name.removeprefix('test_')}](../tests/core/protocol/{path.name})"
             )
-    lines = ["| table | has | event | tests |", "|---|---|---|---|"]
-    for (table, has, event), names in tests.items():
-        lines.append(f"| {table} | {cell(has)} | {cell(event)} | {'<br>'.join(names)} |")
-    return "\n".join(lines)
+    return tests
 
 
 def plain_handoff() -> str:

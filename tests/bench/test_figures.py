@@ -35,14 +35,15 @@ def test_latencies_need_no_order() -> None:
 
 
 def test_cpu_per_job() -> None:
-    before = Usage(1.0, {"north": 2.0}, {"north": 0.5})
-    after = Usage(1.5, {"north": 4.0}, {"north": 1.0})
+    before = Usage(1.0, {"north": 2.0}, {"north": 0.5}, 10.0)
+    after = Usage(1.5, {"north": 4.0}, {"north": 1.0}, 15.0)
     document = usage_document(before, after, 1_000)
     assert document["cpu_ms_per_job"] == {
         "client": 0.5,
         "daemons": {"north": 2.0},
-        "tasks": {"north": 0.5},
-        "total": 3.0,
+        "launchers": {"north": 0.5},
+        "client_and_daemons": 2.5,
+        "machine": 5.0,
     }
 
 

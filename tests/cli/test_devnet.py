@@ -90,7 +90,10 @@ def test_a_damaged_dev_file_is_a_clear_error(federation: layout.Federation, tmp_
 
 
 def test_ports_are_free_and_different() -> None:
-    assert len(set(layout.free_ports(50))) == 50
+    ports = layout.free_ports(50)
+    assert len(set(ports)) == 50
+    outgoing = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii")
+    assert max(ports) < int(outgoing.split()[0])
 
 
 def test_a_pid_that_was_used_again_is_not_taken_for_the_daemon(

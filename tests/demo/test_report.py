@@ -105,3 +105,4 @@ def test_the_summary_says_whether_the_books_balance(performance: Performance, br
     with console.capture() as captured:
         console.print(summary(performance, report_document(performance), performance.options.directory / "x"))
     assert ("do not balance" in captured.get()) is broken
+    assert ("are kept in" in captured.get()) is broken

@@ -313,6 +313,14 @@ def test_a_job_without_a_reason_is_caught() -> None:
             judge(Reasons, entry)
 
 
+def test_nothing_is_in_the_way_of_a_job_that_starts_at_that_moment() -> None:
+    judge(
+        Reasons, committed(1, "a", jobs=[job_row(state=int(JobState.RUNNING), allocation=b"x")]), explained()
+    )
+    with pytest.raises(SafetyViolation):
+        judge(Reasons, committed(1, "a", jobs=[job_row()]), explained())
+
+
 def test_what_never_ends_is_caught_and_named() -> None:
     with pytest.raises(LivenessViolation, match=r"1 acknowledged jobs .*a QUEUED"):
         judge(Liveness, *submitted(), Finished(9, False))

@@ -31,8 +31,16 @@ class Engine:
         self.reports: list[TaskStarted | TaskEnded] = []
         self.up = True
         behaviour = Behaviour(RUNTIME_US, fail_share, (resources({"cpu": 100}),))
+        self.counted: list[str] = []
         self.executor = SimExecutor(
-            "a", self.timeline, random.Random(seed), Faults(**faults), self.record, lambda _: behaviour, self
+            "a",
+            self.timeline,
+            random.Random(seed),
+            Faults(**faults),
+            self.record,
+            lambda _: behaviour,
+            self,
+            self.counted.append,
         )
 
     def report(self, event: TaskStarted | TaskEnded) -> None:
@@ -171,3 +179,22 @@ def test_reaping_forgets_ended_runs_and_refuses_living_ones() -> None:
     engine.pass_time(60)
     engine.executor.reap(RUN)
     assert engine.executor.recover() == ()
+
+
+def test_processes_that_are_killed_from_outside_are_reported() -> None:
+    engine = Engine()
+    engine.launch(2)
+    engine.pass_time(1)
+    engine.executor.processes_died()
+    assert [each.signal for each in engine.reports if isinstance(each, TaskEnded)] == [9, 9]
+
+
+def test_an_end_may_be_told_late_and_is_known_to_who_asks() -> None:
+    engine = Engine(late_report=1.0, late_report_max_us=1000 * SECOND_US)
+    engine.launch()
+    engine.pass_time(60)
+    assert engine.counted == ["late_report"]
+    assert len(engine.of(TaskFinished)) == 1
+    assert [found.ended is not None for found in engine.executor.recover()] == [True]
+    engine.pass_time(1000)
+    assert len([each for each in engine.reports if isinstance(each, TaskEnded)]) == 1

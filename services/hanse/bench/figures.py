@@ -27,11 +27,13 @@ def latencies(values_s: Iterable[float]) -> dict[str, float | None]:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU seconds used so far: by this process, by each daemon, and by the tasks that each daemon has launched."""
+    """CPU seconds used so far: by this process, by each daemon, by what launches each daemon's tasks, and by all that
+    runs on the machine. (Supervisors and tasks belong to nobody once they are launched: only the last holds theirs.)"""
 
     client_s: float
     daemons_s: dict[str, float]
-    tasks_s: dict[str, float]
+    launchers_s: dict[str, float]
+    machine_s: float
 
 
 def usage_now(daemons: dict[str, int]) -> Usage:
@@ -39,7 +41,8 @@ def usage_now(daemons: dict[str, int]) -> Usage:
     return Usage(
         client_s=time.process_time(),
         daemons_s={region: _own_s(psutil.Process(pid)) for region, pid in daemons.items()},
-        tasks_s={region: _below_s(psutil.Process(pid)) for region, pid in daemons.items()},
+        launchers_s={region: _below_s(psutil.Process(pid)) for region, pid in daemons.items()},
+        machine_s=_machine_s(),
     )
 
 
@@ -49,7 +52,7 @@ def _own_s(process: psutil.Process) -> float:
 
 
 def _below_s(daemon: psutil.Process) -> float:
-    """The launcher, the supervisors that it has collected, and what these have."""
+    """The launcher, and the children that it has collected."""
     total = 0.0
     for child in daemon.children():
         times = child.cpu_times()
@@ -57,27 +60,36 @@ def _below_s(daemon: psutil.Process) -> float:
     return total
 
 
+def _machine_s() -> float:
+    """All that was not idle. What guests used is in `user` already."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq)
+
+
 def usage_document(before: Usage, after: Usage, jobs: int) -> dict[str, object]:
-    """CPU by process between two moments, in seconds, and per job in milliseconds."""
+    """CPU by process between two moments, in seconds, and per job in milliseconds. `machine` includes whatever else
+    runs on it."""
 
     def per_job(used_s: float) -> float:
         return round(used_s * 1000 / max(1, jobs), 4)
 
     client_s = after.client_s - before.client_s
     daemons_s = {name: after.daemons_s[name] - before.daemons_s[name] for name in after.daemons_s}
-    tasks_s = {name: after.tasks_s[name] - before.tasks_s[name] for name in after.tasks_s}
-    total_s = client_s + sum(daemons_s.values()) + sum(tasks_s.values())
+    launchers_s = {name: after.launchers_s[name] - before.launchers_s[name] for name in after.launchers_s}
+    machine_s = after.machine_s - before.machine_s
     return {
         "cpu_s": {
             "client": round(client_s, 3),
             "daemons": {name: round(used, 3) for name, used in daemons_s.items()},
-            "tasks": {name: round(used, 3) for name, used in tasks_s.items()},
+            "launchers": {name: round(used, 3) for name, used in launchers_s.items()},
+            "machine": round(machine_s, 3),
         },
         "cpu_ms_per_job": {
             "client": per_job(client_s),
             "daemons": {name: per_job(used) for name, used in daemons_s.items()},
-            "tasks": {name: per_job(used) for name, used in tasks_s.items()},
-            "total": per_job(total_s),
+            "launchers": {name: per_job(used) for name, used in launchers_s.items()},
+            "client_and_daemons": per_job(client_s + sum(daemons_s.values())),
+            "machine": per_job(machine_s),
         },
     }
 

@@ -29,9 +29,9 @@ LATENCY = "seconds from sending a job's batch to its final state in the client's
 class RunSet:
     """How a run is measured. `slots`: tasks that one region can run at once.
 
-    The simulated regions are given so much capacity that all three together could run twice what is asked of them,
+    The simulated regions have so much capacity that all three together could run far more than is asked of them,
     and one alone less than it: the daemons are what is measured, and home must hand off. A region of real processes
-    has few slots, as two cores have no use for more: one process takes some milliseconds of core.
+    has as many slots as keep two cores busy while each start and each end waits for its fsync, and no more.
     """
 
     executor: str

@@ -20,7 +20,7 @@ from hanse.client.errors import (
 
 
 class ExitCode(enum.IntEnum):
-    """0 to 5 are Hanse's own; 124 is timeout(1)'s; 130 is 128 + SIGINT."""
+    """0 to 5 are Hanse's own, 10 to 12 its simulator's; 124 is timeout(1)'s; 130 is 128 + SIGINT."""
 
     OK = 0
     # The request was understood and did not succeed; also a job that failed under --wait.
@@ -32,6 +32,12 @@ class ExitCode(enum.IntEnum):
     UNAUTHORISED = 4
     # No region answered; whether the request was carried out is unknown.
     UNREACHABLE = 5
+    # In a simulation the core raised an exception, or broke one of its own invariants.
+    SIM_CRASH = 10
+    # In a simulation something happened that must never happen.
+    SIM_SAFETY = 11
+    # In a simulation everything had healed, and still something that must happen did not.
+    SIM_LIVENESS = 12
     TIMEOUT = 124
     INTERRUPTED = 130
 

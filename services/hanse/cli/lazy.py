@@ -25,6 +25,7 @@ COMMANDS = {
     "dev": "Run a federation of local regions, for development.",
     "demo": "Show a federation at work: three regions, real jobs, faults.",
     "bench": "Measure this machine.",
+    "sim": "Prove the promises: the real core under virtual time, with faults.",
     "serve": "Run a region's daemon.",
     "config": "Check region configurations.",
     "version": "Print the version.",

@@ -184,7 +184,23 @@ class Writes(msgspec.Struct, kw_only=True):
         )
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) for name in self.__struct_fields__)
+        # Spelt out: it is asked in every step, and nearly always in vain.
+        return bool(
+            self.jobs
+            or self.job_states
+            or self.timeline
+            or self.shapes
+            or self.decisions
+            or self.channels
+            or self.outbound
+            or self.intents
+            or self.peers_seen
+            or self.meta
+            or self.jobs_delete
+            or self.decisions_delete_below
+            or self.specs_delete
+            or self.intents_delete
+        )
 
 
 # --- 3. after the writes -------------------------------------------------------------------------------------------

@@ -174,17 +174,15 @@ class Region:
         """Mono microseconds at which step must be called even if nothing happens."""
         if self.local.more:
             return 0
-        deadlines = (
-            self.sessions.next_deadline(),
-            self.membership.next_deadline(),
-            self.publisher.next_deadline(),
-            *self._handoff_deadlines(),
-        )
-        return min((each for each in deadlines if each is not None), default=None)
+        earliest_us = min(self.membership.next_deadline(), self.publisher.next_deadline())
+        for deadline_us in (self.sessions.next_deadline(), self._grace_until_us, *self._handoff_deadlines()):
+            if deadline_us is not None and deadline_us < earliest_us:
+                earliest_us = deadline_us
+        return earliest_us
 
     def _handoff_deadlines(self) -> tuple[int | None, ...]:
         if self.old_disk.active:
-            return (self.old_disk.next_deadline(), self._grace_until_us)
+            return (self.old_disk.next_deadline(),)
         return (
             self.giver.next_deadline(),
             self.offers.next_deadline(),
@@ -192,7 +190,6 @@ class Region:
             self.reports.next_deadline(),
             self.tracking.next_deadline(),
             self.soliciting.next_deadline() if self._may_solicit() else None,
-            self._grace_until_us,
         )
 
     def envelope(self, to: str) -> Envelope:
@@ -273,6 +270,11 @@ class Region:
 
     def _on_message(self, now: Now, peer: str, ledger_id: str, message: Message, out: Effects) -> None:
         match message:
+            # First, because they are most of what arrives.
+            case GossipDigest() | GossipDelta() | Probe() | ProbeAck() | ProbeRequest():
+                out.sends.extend(self.membership.on_message(now, peer, message))
+                if isinstance(message, GossipDelta):
+                    self.router.inventory_changed()
             case Commit():
                 self.target.on_commit(peer, ledger_id, message, out)
             case Decision():
@@ -307,10 +309,6 @@ class Region:
                 self.tracking.on_locate(peer, message, out)
             case Located():
                 self.tracking.on_located(peer, message)
-            case GossipDigest() | GossipDelta() | Probe() | ProbeAck() | ProbeRequest():
-                out.sends.extend(self.membership.on_message(now, peer, message))
-                if isinstance(message, GossipDelta):
-                    self.router.inventory_changed()
             case Inquest():
                 self.witness.on_inquest(peer, message, out)
             case InquestAnswer():
@@ -482,7 +480,8 @@ class Region:
         if out.writes:
             self.sequence += 1
         out.sequence = self.sequence
-        out.sends = [each for each in out.sends if self.sessions.may_send(each.to, each.message)]
+        if out.sends:
+            out.sends = [each for each in out.sends if self.sessions.may_send(each.to, each.message)]
         return out
 
     # --- shared -----------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def load_config(path: Path) -> DaemonConfig:
 
 def make_config(path: Path, document: dict[str, Any]) -> DaemonConfig:
     """As `load_config`, for a document that was read already."""
-    problems = [Problem(str(path), key, reason) for key, reason in _misfits(document, Settings, "")]
+    problems = [Problem(str(path), key, reason) for key, reason in misfits(document, Settings, "")]
     if problems:
         raise ConfigError(problems)
     settings = msgspec.convert(document, Settings)
@@ -134,7 +134,7 @@ def expanded(pattern: str) -> list[str]:
 # --- what is wrong: by type ------------------------------------------------------------------------------------------
 
 
-def _misfits(value: Any, kind: Any, key: str) -> Iterator[tuple[str, str]]:
+def misfits(value: Any, kind: Any, key: str) -> Iterator[tuple[str, str]]:
     """Every place in which `value` is not a `kind`. (msgspec itself stops at the first.)"""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         if isinstance(value, dict):
@@ -144,7 +144,7 @@ def _misfits(value: Any, kind: Any, key: str) -> Iterator[tuple[str, str]]:
     elif get_origin(kind) is tuple and _is_struct(get_args(kind)[0]):
         if isinstance(value, list):
             for index, item in enumerate(value):
-                yield from _misfits(item, get_args(kind)[0], f"{key}[{index}]")
+                yield from misfits(item, get_args(kind)[0], f"{key}[{index}]")
         else:
             yield key, f"must be an array of tables ([[{key}]])"
     else:
@@ -161,7 +161,7 @@ def _table_misfits(value: dict[str, Any], kind: type[msgspec.Struct], key: str) 
         yield f"{prefix}{name}", f"unknown key; there are {', '.join(sorted(fields))}"
     for name, field in fields.items():
         if name in value:
-            yield from _misfits(value[name], field.type, f"{prefix}{name}")
+            yield from misfits(value[name], field.type, f"{prefix}{name}")
         elif field.required:
             yield f"{prefix}{name}", "required"
 

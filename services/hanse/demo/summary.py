@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hanse.cli.connect import DEV_DIRECTORY
 from hanse.demo.run import Performance
 
 _LABEL_STYLE = "bright_black"
@@ -26,6 +27,7 @@ def summary(performance: Performance, document: dict[str, Any], page: Path) -> R
         Text(),
         _verdict(document),
         *_findings(document),
+        *_remarks(performance, document),
         Text.assemble(("report  ", _LABEL_STYLE), os.path.relpath(page)),
     )
 
@@ -80,6 +82,19 @@ def _findings(document: dict[str, Any]) -> list[Text]:
     named += [("refused", key, why) for key, why in found["refused"].items()]
     named += [("unknown run", job, "no such job was acknowledged") for job in found["unknown_runs"]]
     return [Text(f"  {kind}: {job}: {why}", style="red") for kind, job, why in named[:_FINDINGS_SHOWN]]
+
+
+def _remarks(performance: Performance, document: dict[str, Any]) -> list[Text]:
+    """What the demo was meant to show and did not, and where to look if something went wrong."""
+    remarks = []
+    if not document["handed_off"]:
+        remarks.append("no job was handed off: every region had room for its own")
+    if not document["readopted"]:
+        remarks.append("no task was readopted: all had ended before the killed daemon's successor served")
+    if not document["ok"]:
+        kept = os.path.relpath(performance.options.directory / DEV_DIRECTORY)
+        remarks.append(f"logs and ledgers of the regions are kept in {kept}")
+    return [Text.assemble(("note    ", _LABEL_STYLE), remark) for remark in remarks]
 
 
 def _seconds(value: float | None) -> str:

@@ -93,6 +93,7 @@ class Callers:
         progress: Progress,
         hosts: Mapping[str, Target],
         kinds: tuple[JobKind, ...],
+        count: Callable[[str], None],
     ) -> None:
         self.faults = faults
         self.open_requests = 0
@@ -103,6 +104,7 @@ class Callers:
         self._progress = progress
         self._hosts = hosts
         self._kinds = kinds
+        self._count = count
         self._waiting: dict[int, tuple[Request, Batch | None]] = {}
         self._requests = 0
         self._keys = 0
@@ -251,7 +253,10 @@ class Callers:
             self._note_outcome(region, batch, answer)
         if isinstance(answer, Explanation):
             self._record.append(Explained(self._timeline.now_us, region, answer))
-        if request is None or self._random.random() < self.faults.reply_loss:
+        if request is None:
+            return
+        if self._random.random() < self.faults.reply_loss:
+            self._count("reply_loss")
             return
         del self._waiting[request_id]
         self._timeline.after(

@@ -36,6 +36,12 @@ class RegionClock:
         """Somebody set the date. Mono doesn't notice."""
         self.wall_offset_us += by_us
 
+    def set_rate(self, world_us: int, drift_ppm: int) -> None:
+        """From now on mono is off by `drift_ppm`; what it has shown stays."""
+        self.mono_origin_us = self.now(world_us).mono_us
+        self.boot_us = world_us
+        self.rate = _MILLION + drift_ppm
+
     def reboot(self, world_us: int, mono_origin_us: int) -> None:
         """The machine starts anew, and so does its mono clock."""
         self.boot_us = world_us

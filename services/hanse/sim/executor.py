@@ -84,6 +84,7 @@ class SimExecutor:
         record: Record,
         behaviour_of: Callable[[bytes], Behaviour],
         reports: Reports,
+        count: Callable[[str], None],
     ) -> None:
         self.faults = faults
         self._region = region
@@ -92,6 +93,7 @@ class SimExecutor:
         self._record = record
         self._behaviour_of = behaviour_of
         self._reports = reports
+        self._count = count
         self._runs: dict[RunId, dict[int, _Task]] = {}
         self._pids = 0
 
@@ -121,6 +123,7 @@ class SimExecutor:
             if not task.pid:
                 self._timeline.after(_KILL_DELAY_US, self._fail_launch, task, "stopped before it began")
             elif self._random.random() < self.faults.ignores_sigterm:
+                self._count("ignores_sigterm")
                 self._timeline.after(grace_us + _KILL_DELAY_US, self._end, task, SIGKILL)
             else:
                 delay_us = min(grace_us, int(_TERM_DELAY_MAX_US * self._random.random()))
@@ -163,6 +166,12 @@ class SimExecutor:
                 if not survives:
                     self._drop(task)
 
+    def processes_died(self) -> None:
+        """Every process is killed from outside, and the daemon hears of it."""
+        for task in self._all():
+            if task.ended is None and task.pid:
+                self._end(task, SIGKILL)
+
     # --- the life of a task -----------------------------------------------------------------------------------------
 
     def _all(self) -> list[_Task]:
@@ -178,6 +187,7 @@ class SimExecutor:
         if task.pid or task.stopping or task.ended is not None or not self._is_known(task):
             return
         if self._random.random() < self.faults.launch_failure:
+            self._count("launch_failure")
             self._fail_launch(task, "drawn")
             return
         self._pids += 1
@@ -232,5 +242,13 @@ class SimExecutor:
             launched=launched,
             detail=detail,
         )
-        if self._reports.up:
+        if self.faults.late_report and self._random.random() < self.faults.late_report:
+            self._count("late_report")
+            delay_us = int(self.faults.late_report_max_us * self._random.random())
+            self._timeline.after(delay_us, self._report_end, task)
+        else:
+            self._report_end(task)
+
+    def _report_end(self, task: _Task) -> None:
+        if self._reports.up and task.ended is not None and self._is_known(task):
             self._reports.report(task.ended)

@@ -37,6 +37,36 @@ VICTIMS = (
 )
 
 
+# Which parameters make up a kind of fault: what `--faults NAME` leaves, and what `shrink` takes away.
+KINDS: dict[str, tuple[str, ...]] = {
+    "slow_network": ("delay_min_us", "delay_spread_us"),
+    "slow_link": ("slow_link_every_us", "slow_link_max_us"),
+    "loss": ("loss",),
+    "duplicate": ("duplicate",),
+    "split": ("split",),
+    "late": ("late", "late_max_us"),
+    "reply_loss": ("reply_loss",),
+    "victim_loss": ("victim", "victim_loss"),
+    "partition": ("partition_every_us", "partition_max_us"),
+    "one_way_cut": ("cut_every_us", "cut_max_us"),
+    "swizzle_clog": ("clog_every_us", "clog_max_us"),
+    "crash": ("crash_every_us", "crash_at_commit", "downtime_max_us", "reboot_share", "torn_share"),
+    "commit_failure": ("commit_failure",),
+    "freeze": ("freeze_every_us", "freeze_max_us"),
+    "slow_fsync": ("fsync_min_us", "fsync_spread_us", "slow_fsync", "slow_fsync_max_us"),
+    "disk_full": ("full_every_us", "full_max_us"),
+    "disk_nearly_full": ("pressure_every_us", "pressure_max_us"),
+    "wall_jump": ("wall_offset_max_us", "wall_jump_every_us", "wall_jump_max_us"),
+    "clock_rate": ("drift_ppm_max", "rate_every_us"),
+    "launch_failure": ("launch_failure",),
+    "late_report": ("late_report", "late_report_max_us"),
+    "executor_death": ("executor_death_every_us",),
+    "ignores_sigterm": ("ignores_sigterm",),
+    "mixed_versions": ("mixed_versions",),
+    "drain": ("drain_every_us", "drain_max_us"),
+}
+
+
 class Faults(msgspec.Struct, frozen=True, kw_only=True):
     """Probabilities are per message, commit or task; `*_every_us` are mean times between two such faults in the whole
     world (0: never); `*_max_us` bound how long one lasts. The defaults are a good day."""
@@ -86,6 +116,24 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     drain_every_us: int = 0
     drain_max_us: int = 0
 
+    # One link takes this much longer for a while.
+    slow_link_every_us: int = 0
+    slow_link_max_us: int = 0
+    # Of daemons that die while a commit is under way: how many find it on disk when they come back.
+    torn_share: float = 0.0
+    # The disk takes nothing any more: whoever commits then, dies.
+    full_every_us: int = 0
+    full_max_us: int = 0
+    # A mono clock goes on at another rate, at most `drift_ppm_max` off.
+    rate_every_us: int = 0
+    # The engine tells of the end of a task only after a while.
+    late_report: float = 0.0
+    late_report_max_us: int = 0
+    # All processes of a region die at once, the daemon and the machine do not.
+    executor_death_every_us: int = 0
+    # Share of starts at which a daemon has another version of the protocol than before.
+    mixed_versions: float = 0.0
+
     @staticmethod
     def none() -> Faults:
         """Nothing goes wrong; messages and disks still take their time."""
@@ -94,21 +142,42 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     @staticmethod
     def swarm(seed: int) -> Faults:
         """A random subset of all kinds, each with random strength."""
-        return _Swarm(random.Random(f"faults/{seed}")).draw()
+        return _Swarm(random.Random(f"faults/{seed}"), _PRESENT_SHARE).draw()
+
+    @staticmethod
+    def only(seed: int, kind: str) -> Faults:
+        """One kind (a key of KINDS), with random strength."""
+        drawn = _Swarm(random.Random(f"faults/{seed}"), 1.0).draw()
+        kept = {name: getattr(drawn, name) for name in KINDS[kind]}
+        return msgspec.structs.replace(Faults.none(), **kept)
+
+    def without(self, kind: str) -> Faults:
+        """The same, but for this kind (a key of KINDS)."""
+        none = Faults.none()
+        return msgspec.structs.replace(self, **{name: getattr(none, name) for name in KINDS[kind]})
+
+    def has(self, kind: str) -> bool:
+        """Whether anything of this kind (a key of KINDS) is other than on a good day."""
+        none = Faults.none()
+        return any(getattr(self, name) != getattr(none, name) for name in KINDS[kind])
 
 
 class _Swarm:
     """Draws always happen in the same order, whether a kind is present or not, so that adding one changes little."""
 
-    def __init__(self, randomness: random.Random) -> None:
+    def __init__(self, randomness: random.Random, present_share: float) -> None:
         self._random = randomness
+        self._present_share = present_share
 
     def _share(self, top: float) -> float:
-        strength, present = self._random.random() ** 2 * top, self._random.random() < _PRESENT_SHARE
+        strength, present = self._random.random() ** 2 * top, self._random.random() < self._present_share
         return strength if present else 0.0
 
     def _every(self, least_us: int, most_us: int) -> int:
-        interval, present = self._random.randint(least_us, most_us), self._random.random() < _PRESENT_SHARE
+        interval, present = (
+            self._random.randint(least_us, most_us),
+            self._random.random() < self._present_share,
+        )
         return interval if present else 0
 
     def _up_to(self, top_us: int) -> int:
@@ -121,7 +190,7 @@ class _Swarm:
             delay_spread_us=self._up_to(400 * MILLISECOND_US),
             fsync_min_us=self._up_to(10 * MILLISECOND_US),
             fsync_spread_us=self._up_to(50 * MILLISECOND_US),
-            drift_ppm_max=self._random.choice((0, 20, 200)),
+            drift_ppm_max=self._random.choice((20, 200, 5000)),
             wall_offset_max_us=self._random.choice((0, SECOND_US, 3600 * SECOND_US)),
             loss=self._share(0.3),
             duplicate=self._share(0.2),
@@ -154,6 +223,16 @@ class _Swarm:
             ignores_sigterm=self._share(0.5),
             drain_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
             drain_max_us=self._up_to(MINUTE_US),
+            slow_link_every_us=self._every(20 * SECOND_US, 2 * MINUTE_US),
+            slow_link_max_us=self._up_to(3 * SECOND_US),
+            torn_share=self._share(1.0),
+            full_every_us=self._every(MINUTE_US, 4 * MINUTE_US),
+            full_max_us=self._up_to(20 * SECOND_US),
+            rate_every_us=self._every(30 * SECOND_US, 3 * MINUTE_US),
+            late_report=self._share(0.3),
+            late_report_max_us=self._up_to(20 * SECOND_US),
+            executor_death_every_us=self._every(MINUTE_US, 4 * MINUTE_US),
+            mixed_versions=self._share(1.0),
         )
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+import msgspec
+
 from hanse.core import invariants
 from hanse.core.effects import Answer, Effects, Lookup, Send
 from hanse.core.events import (
@@ -34,7 +36,7 @@ from hanse.core.messages import (
     TerminalAck,
     Withdraw,
 )
-from hanse.core.model.regions import RegionConfig
+from hanse.core.model.regions import PROTOCOL_MAX, RegionConfig
 from hanse.core.region import Region
 from hanse.sim.clock import RegionClock
 from hanse.sim.digest import Digest
@@ -130,6 +132,9 @@ class Host:
         self._pending: deque[tuple[Effects, bool]] = deque()
         # How many of `pending` the commit under way will make durable; 0: none is under way.
         self._committing = 0
+        self._is_synced = False
+        # The disk is full until then.
+        self._full_until_us = 0
         self._busy_until_us = 0
         self._frozen_until_us = 0
         self._wake_planned = False
@@ -148,6 +153,7 @@ class Host:
     def start(self) -> None:
         """Boot: recover from the ledger, then tell the core what the engine found."""
         assert self.core is None
+        self._draw_version()
         snapshot = self.ledger.recover()
         self._record.append(Started(self._timeline.now_us, self.name, snapshot.incarnation))
         randomness = random.Random(f"{self._around.seed}/{self.name}/{snapshot.incarnation}")
@@ -160,11 +166,20 @@ class Host:
         self._busy_until_us = self._timeline.now_us
         self.post(ExecutorRecovered(found=self.executor.recover(), cause=f"boot-{snapshot.incarnation}"))
 
+    def _draw_version(self) -> None:
+        """Rolling upgrades, and downgrades: some daemons come back with another version of the protocol."""
+        share = self._around.faults.mixed_versions
+        if share and self._random.random() < share:
+            self._observer.count("mixed_versions")
+            newest = PROTOCOL_MAX if self.config.protocol_max > PROTOCOL_MAX else PROTOCOL_MAX + 1
+            self.config = msgspec.structs.replace(self.config, protocol_max=newest)
+
     def crash(self, how: str, *, reboot: bool = False) -> None:
         """The process is gone, and with it all that was not synced; `reboot`: the whole machine went."""
         assert self.core is not None
         self._record.append(Died(self._timeline.now_us, self.name, how))
         self._observer.count("crash")
+        self._tear()
         self._forget_process()
         if reboot:
             self._observer.count("reboot")
@@ -173,6 +188,13 @@ class Host:
         else:
             self.executor.daemon_died()
         self._observer.died(self)
+
+    def _tear(self) -> None:
+        """The commit under way may have reached the disk although nobody lived to see it: all of it, or nothing."""
+        share = self._around.faults.torn_share
+        if self._committing and not self._is_synced and share and self._random.random() < share:
+            self._observer.count("torn")
+            self._make_durable()
 
     def rebuild(self) -> None:
         """A transaction failed: the Region is discarded and read anew from the disk; the process lives on."""
@@ -186,6 +208,10 @@ class Host:
         """SIGSTOP for a while. The engine's processes go on."""
         self._frozen_until_us = max(self._frozen_until_us, self._timeline.now_us + duration_us)
         self._busy_until_us = max(self._busy_until_us, self._frozen_until_us)
+
+    def fill_disk(self, until_us: int) -> None:
+        """Commits fail until then, and with them the daemon."""
+        self._full_until_us = until_us
 
     def thaw(self) -> None:
         """SIGCONT."""
@@ -201,6 +227,7 @@ class Host:
         self._inbox = []
         self._pending.clear()
         self._committing = 0
+        self._is_synced = False
         self._frozen_until_us = 0
         self._wake_planned = False
         self._stalled = False
@@ -339,6 +366,7 @@ class Host:
             if wrote and effects.writes.deletes:
                 break
         self._committing = count
+        self._is_synced = False
         faults = self._around.faults
         duration_us = faults.fsync_min_us + int(faults.fsync_spread_us * self._random.random())
         if faults.slow_fsync and self._random.random() < faults.slow_fsync:
@@ -350,6 +378,9 @@ class Host:
         if life != self.life:
             return
         faults, draw = self._around.faults, self._random.random
+        if self._timeline.now_us < self._full_until_us:
+            self.crash("the disk is full")
+            return
         if faults.commit_failure and draw() < faults.commit_failure:
             self.rebuild()
             return
@@ -361,6 +392,12 @@ class Host:
         self._release_synced(life, point)
 
     def _sync(self) -> None:
+        self._is_synced = True
+        self._make_durable()
+        assert self.core is not None
+        self.core.note_durable(self.ledger.write_sequence)
+
+    def _make_durable(self) -> None:
         writing = sum(1 for position in range(self._committing) if self._pending[position][1])
         try:
             synced = self.ledger.sync(writing)
@@ -368,8 +405,6 @@ class Host:
             raise self._crash_of(error) from error
         entry = Committed(self._timeline.now_us, self.name, self.ledger.write_sequence, synced)
         self._record.append(entry)
-        assert self.core is not None
-        self.core.note_durable(self.ledger.write_sequence)
         self._observer.committed(self, entry)
 
     def _release_synced(self, life: int, crash_point: int | None) -> None:

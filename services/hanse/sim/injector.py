@@ -8,13 +8,14 @@ from collections.abc import Callable
 from hanse.core.events import LedgerPressure
 from hanse.core.model.time import SECOND_US
 from hanse.sim.callers import Callers
-from hanse.sim.faults import HEALED, Faults
+from hanse.sim.faults import HEALED, MINUTE_US, Faults
 from hanse.sim.host import Host
 from hanse.sim.network import Network
 from hanse.sim.record import FaultInjected, Record
 from hanse.sim.timeline import Timeline
 
 _RESTART_AFTER_HEAL_MAX_US = SECOND_US
+_SLOW_LINK_MAX_US = MINUTE_US
 
 
 class Injector:
@@ -53,6 +54,10 @@ class Injector:
             (faults.wall_jump_every_us, self._jump),
             (faults.pressure_every_us, self._press),
             (faults.drain_every_us, self._drain),
+            (faults.slow_link_every_us, self._slow_link),
+            (faults.full_every_us, self._fill),
+            (faults.rate_every_us, self._change_rate),
+            (faults.executor_death_every_us, self._kill_processes),
         ):
             if every_us:
                 self._plan(every_us, inject)
@@ -77,6 +82,7 @@ class Injector:
             else:
                 host.thaw()
                 self._release(host)
+            host.fill_disk(0)
         self._callers.faults = HEALED
         for region in self._draining:
             self._callers.drain(region, False)
@@ -149,10 +155,34 @@ class Injector:
         names = [host.name for host in self._hosts]
         self._random.shuffle(names)
         victim, others = names[0], names[1:]
-        self._note("clog", victim)
+        self._note("swizzle_clog", victim)
         for other in others:
             for source, target in ((victim, other), (other, victim)):
                 self._network.clog(source, target, self._lasting(self.faults.clog_max_us))
+
+    def _slow_link(self) -> None:
+        if len(self._hosts) > 1:
+            source, target = self._draw_link()
+            by_us = self._lasting(self.faults.slow_link_max_us)
+            self._note("slow_link", f"{source} > {target} by {by_us} us")
+            self._network.slow(source, target, by_us, self._lasting(_SLOW_LINK_MAX_US))
+
+    def _fill(self) -> None:
+        host = self._random.choice(self._hosts)
+        duration_us = self._lasting(self.faults.full_max_us)
+        self._note("disk_full", f"{host.name} for {duration_us} us")
+        host.fill_disk(self._timeline.now_us + duration_us)
+
+    def _change_rate(self) -> None:
+        host = self._random.choice(self._hosts)
+        drift_ppm = self._random.randint(-self.faults.drift_ppm_max, self.faults.drift_ppm_max)
+        self._note("clock_rate", f"{host.name} off by {drift_ppm} ppm")
+        host.clock.set_rate(self._timeline.now_us, drift_ppm)
+
+    def _kill_processes(self) -> None:
+        host = self._random.choice(self._hosts)
+        self._note("executor_death", host.name)
+        host.executor.processes_died()
 
     def _jump(self) -> None:
         host = self._random.choice(self._hosts)

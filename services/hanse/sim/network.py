@@ -42,7 +42,17 @@ class Codec(Protocol):
 
 
 class _Link:
-    __slots__ = ("base_us", "clogged_until_us", "cuts", "hinted_us", "source", "target")
+    __slots__ = (
+        "base_us",
+        "clogged_until_us",
+        "cuts",
+        "hinted_us",
+        "newest_us",
+        "slow_until_us",
+        "slower_us",
+        "source",
+        "target",
+    )
 
     def __init__(self, source: str, target: str, base_us: int) -> None:
         self.source = source
@@ -50,6 +60,10 @@ class _Link:
         self.base_us = base_us
         self.cuts = 0
         self.clogged_until_us = 0
+        self.slow_until_us = 0
+        self.slower_us = 0
+        # When the last of what is under way arrives.
+        self.newest_us = 0
         self.hinted_us = -_HINT_INTERVAL_US
 
 
@@ -126,7 +140,14 @@ class Network:
         if faults.late and draw() < faults.late:
             self._count("late")
             at_us += int(faults.late_max_us * draw())
-        return max(at_us, link.clogged_until_us)
+        if self._timeline.now_us < link.slow_until_us:
+            at_us += link.slower_us
+        at_us = max(at_us, link.clogged_until_us)
+        if at_us >= link.newest_us:
+            link.newest_us = at_us
+        elif faults.late:
+            self._count("reorder")
+        return at_us
 
     def _arrive(self, link: _Link, event: PeerMessages) -> None:
         if not self._endpoints[link.target].receive(event):
@@ -156,9 +177,16 @@ class Network:
         link = self._links[(source, target)]
         link.clogged_until_us = max(link.clogged_until_us, self._timeline.now_us + duration_us)
 
+    def slow(self, source: str, target: str, by_us: int, duration_us: int) -> None:
+        """What is sent on this link for a while takes so much longer."""
+        link = self._links[(source, target)]
+        link.slower_us = by_us
+        link.slow_until_us = self._timeline.now_us + duration_us
+
     def heal(self, faults: Faults) -> None:
         """Every link works; what was already under way still arrives when it arrives."""
         self.faults = faults
         for link in self._links.values():
             link.cuts = 0
             link.clogged_until_us = 0
+            link.slow_until_us = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from hanse.core.effects import JobRow, JobStateRow
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.sim.record import Committed
@@ -34,6 +36,10 @@ class Progress:
         self._home[job_id] = region
         if job_id not in self._final_at_home:
             self.unfinished[job_id] = None
+
+    def acknowledged_jobs(self, count: int) -> list[str]:
+        """The first of them."""
+        return list(islice(self._home, count))
 
     def committed(self, region: str, entry: Committed) -> None:
         """Rows became durable in this region."""

@@ -28,7 +28,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     steps: int
     envelopes: int
     entries: int
+    # Callbacks of the virtual clock.
+    events: int
     faults: dict[str, int]
+    # 0.0: not measured (Plan.watch_convergence).
+    convergence_rounds_p99: float = 0.0
 
 
 def run_seed(
@@ -81,6 +85,8 @@ def report_of(world: World) -> Report:
         steps=sum(host.steps for host in world.hosts),
         envelopes=world.network.envelopes,
         entries=len(world.record),
+        events=world.timeline.events,
+        convergence_rounds_p99=world.convergence.percentile(0.99),
         faults=dict(sorted(world.injector.counts.items())),
     )
 

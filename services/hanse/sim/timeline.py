@@ -18,6 +18,11 @@ class Timeline:
         self._heap: list[tuple[int, int, Callable[..., None], tuple[object, ...]]] = []
         self._made = 0
 
+    @property
+    def events(self) -> int:
+        """How many callbacks were ever planned."""
+        return self._made
+
     def at(self, at_us: int, callback: Callable[[Unpack[Arguments]], None], *arguments: *Arguments) -> None:
         """Call `callback(*arguments)` at this instant, which must not be past."""
         self._made += 1

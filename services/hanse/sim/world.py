@@ -16,6 +16,7 @@ from hanse.core.model.regions import RegionConfig, Timings
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from hanse.sim.callers import Callers
 from hanse.sim.clock import RegionClock
+from hanse.sim.convergence import Convergence
 from hanse.sim.digest import Digest
 from hanse.sim.executor import Behaviour, SimExecutor
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
@@ -53,6 +54,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     timings: Timings | None = None
     check_every: int = 64
     codec_share: float = 0.0
+    watch_convergence: bool = False
 
 
 class World:
@@ -94,7 +96,9 @@ class World:
             self.progress,
             {host.name: host for host in self.hosts},
             self.kinds,
+            self.count,
         )
+        self.convergence = Convergence(self.timeline, self.hosts)
         self.injector = Injector(
             self.timeline,
             self._randomness("injector"),
@@ -124,6 +128,7 @@ class World:
             self.record,
             self._behaviour,
             host,
+            self.count,
         )
         self.network.join(config.name, host)
         self.record.append(RegionJoined(0, config.name, config.nodes))
@@ -141,6 +146,8 @@ class World:
         for host in self.hosts:
             self.timeline.after(0, host.start)
         self.timeline.after(_RETENTION_EVERY_US, self._retain)
+        if plan.watch_convergence:
+            self.convergence.begin()
         self.injector.begin()
         self.timeline.run(plan.duration_us)
         deadline_us = plan.duration_us + HEALED_MAX_US

@@ -265,6 +265,11 @@ def test_no_job_has_two_owners_whatever_the_disk_forgot(actions: list[int], roll
     league.check_tokens()
 
 
+def come_back(league: Leagues, disk: object) -> None:
+    league.roll_back("north", disk)
+    league.advance(10 * SECOND_US)
+
+
 def test_without_quarantine_a_job_runs_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutant that shows that the first test can fail."""
     monkeypatch.setattr(OldDisk, "contradicts", lambda self, envelope: False)
@@ -278,5 +283,4 @@ def test_without_quarantine_a_job_runs_twice(monkeypatch: pytest.MonkeyPatch) ->
     league.run_until(lambda: league.running(JOB) == ["south"])
     league.end("north", "north-filler")
     with pytest.raises(TokenError):
-        league.roll_back("north", disk)
-        league.advance(10 * SECOND_US)
+        come_back(league, disk)

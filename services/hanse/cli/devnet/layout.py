@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -25,6 +26,11 @@ REGIONS_DEFAULT = 3
 REGIONS_MAX = 32
 
 _FORMAT_VERSION = 1
+# Below are the ports of well-known services.
+_PORT_MIN = 10_000
+# Taken ports are rare: of five times as many that are tried, enough are free.
+_PORT_TRIES = 5
+_EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _NAMES = ("north", "east", "west")
 _CLUSTER_ID = "dev"
 
@@ -216,9 +222,26 @@ def _toml_value(value: Any) -> str:
 
 
 def free_ports(count: int) -> Sequence[int]:
-    """Ports that nobody listens on at this moment, all different."""
+    """Ports that nobody listens on at this moment, all different.
+
+    None of those that the system gives to outgoing connections: one of these could be gone when a region that was down
+    for a moment wants to listen on its port again.
+    """
+    candidates = random.sample(range(_PORT_MIN, _ephemeral_port_min()), k=count * _PORT_TRIES)
     with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+        ports = []
+        for port in candidates:
+            one = held.enter_context(socket.socket())
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            ports.append(port)
+            if len(ports) == count:
+                return ports
+    raise CommandError(f"no {count} free ports below {_ephemeral_port_min()}")
+
+
+def _ephemeral_port_min() -> int:
+    """The first port that outgoing connections may get."""
+    return int(_EPHEMERAL_PORTS.read_text(encoding="ascii").split()[0])

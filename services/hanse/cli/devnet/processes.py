@@ -13,7 +13,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -45,14 +45,21 @@ def running(region: LocalRegion) -> ProcessId | None:
     return process
 
 
-def start(region: LocalRegion) -> ProcessId:
-    """Start the region's daemon, detached from this terminal; it is not ready yet."""
-    arguments = [sys.executable, "-m", "hanse.cli", "serve", "--config", str(region.config)]
+def start(
+    region: LocalRegion, *, prefix: Sequence[str] = (), environment: Mapping[str, str] | None = None
+) -> ProcessId:
+    """Start the region's daemon, detached from this terminal; it is not ready yet.
+
+    `prefix`: a command, by its path, that becomes the daemon by exec, such as one that enters a network namespace.
+    `environment`: variables beyond those of this process.
+    """
+    daemon = [sys.executable, "-m", "hanse.cli", "serve", "--config", str(region.config)]
+    arguments = [*prefix, *daemon]
     log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     pid = os.posix_spawn(
-        sys.executable,
+        arguments[0],
         arguments,
-        os.environ,
+        {**os.environ, **(environment or {})},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, str(region.log), log_flags, 0o644),

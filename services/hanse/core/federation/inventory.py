@@ -48,6 +48,8 @@ class Inventory:
         self._in_order = True
         self._heard_us: dict[str, int] = {}
         self._digest: Digest | None = ()
+        # The records in the order of the digest; None: to be made anew.
+        self._in_digest_order: tuple[RegionRecord, ...] | None = None
         self._own_seen = (0, 0)
         self.refused = 0
 
@@ -57,7 +59,9 @@ class Inventory:
 
     def records(self) -> tuple[RegionRecord, ...]:
         """All records, in order of name."""
-        return tuple(self._records[stamp[0]] for stamp in self.digest())
+        if self._in_digest_order is None:
+            self._in_digest_order = tuple([self._records[stamp[0]] for stamp in self.digest()])
+        return self._in_digest_order
 
     def heard_mono_us(self, region: str) -> int | None:
         """When this region's record last advanced here; None: there is none."""
@@ -146,6 +150,7 @@ class Inventory:
         self._stamps[region] = (region, record.incarnation, record.version)
         self._heard_us[region] = now.mono_us
         self._digest = None
+        self._in_digest_order = None
 
     def _difference(self, pairs: list[tuple[DigestEntry, DigestEntry]]) -> Difference:
         ahead, behind = [], []

@@ -15,7 +15,7 @@ from __future__ import annotations
 from hanse.core.effects import MemberView, Send
 from hanse.core.federation.gossip import Gossip
 from hanse.core.federation.inventory import Inventory
-from hanse.core.federation.liveness import LivenessChange, Peers, is_reachable, silence_limit_us
+from hanse.core.federation.liveness import Link, LivenessChange, Peers, is_reachable, silence_limit_us
 from hanse.core.federation.local_health import LocalHealth
 from hanse.core.federation.probing import Prober
 from hanse.core.messages import (
@@ -84,7 +84,8 @@ class Membership:
     def heard(self, now: Now, peer: str) -> None:
         """Anything arrived from this peer itself: it is alive, and we can reach it."""
         state = self._peers.by_name.get(peer)
-        if state is not None:
+        # Several messages arrive in one step; the first says it all.
+        if state is not None and (state.heard_us != now.mono_us or state.link is not Link.UP):
             self._notice_lateness(now)
             attentive_us = self._health.attentive_us(now.mono_us)
             came_up = self._peers.on_heard(state, now.mono_us, attentive_us)

@@ -173,7 +173,7 @@ class Sessions:
 
     def may_send(self, to: str, message: Message) -> bool:
         """Hellos always; anything else only within a session (what is dropped here is sent again by its timer)."""
-        return isinstance(message, Hello | HelloAck) or self.established(to)
+        return self.established(to) or isinstance(message, Hello | HelloAck)
 
     def _begin(self, peer: str, pair: tuple[int, int]) -> None:
         link = self._links[peer]

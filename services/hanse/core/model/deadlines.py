@@ -36,6 +36,8 @@ class Deadlines(Generic[Key]):
 
     def pop_due(self, now_us: int) -> list[Key]:
         """Keys that are due at `now_us`, earliest first; they are removed."""
+        if not self._heap or self._heap[0][0] > now_us:
+            return []
         due: list[Key] = []
         while self._heap and self._heap[0][0] <= now_us:
             _, counter, key = heapq.heappop(self._heap)

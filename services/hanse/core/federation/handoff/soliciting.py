@@ -97,7 +97,7 @@ class Soliciting:
         self._next_sweep_us = now.mono_us + interval_us + self._randomness.randrange(interval_us // 4 + 1)
         candidates = []
         for record in self._inventory.records():
-            if record.region == self._config.name or record.region in self._asked:
+            if not record.queued_shapes or record.region == self._config.name or record.region in self._asked:
                 continue
             wanted = _startable(record.queued_shapes, free)
             if wanted:

@@ -1,0 +1,32 @@
+"""Running the machine's own tools."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+
+from chaos.live.errors import HarnessError
+
+_TIMEOUT_S = 20.0
+
+
+def run(*words: str, given: str = "") -> str:
+    """What the command writes. HarnessError with its complaint if it fails."""
+    done = _done(words, given)
+    if done.returncode:
+        raise HarnessError(f"{' '.join(words)}: exit code {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def attempt(*words: str) -> bool:
+    """Whether the command succeeded: for clearing up what may be gone."""
+    return _done(words, "").returncode == 0
+
+
+def _done(words: Sequence[str], given: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            words, input=given, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise HarnessError(f"{' '.join(words)}: {error}") from error
