@@ -18,6 +18,7 @@ from docs.limits import limits_tables
 from docs.messages import envelope_fields, message_fields
 from docs.metrics import metric_table
 from docs.models import modelled_rows
+from docs.mutants import mutant_table
 from docs.rows import plain_handoff, tested_rows
 
 ROOT = Path(__file__).parent.parent
@@ -31,6 +32,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "plain handoff": plain_handoff,
     "tested rows": tested_rows,
     "modelled rows": modelled_rows,
+    "mutants": mutant_table,
     "limits": limits_tables,
     "commands": command_reference,
     "exit codes": exit_codes,
