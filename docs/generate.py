@@ -14,6 +14,7 @@ from pathlib import Path
 from docs.commands import command_reference, exit_codes
 from docs.configuration import configuration_tables
 from docs.diagrams import state_diagram, transition_table
+from docs.failures import campaign_results, failure_matrix
 from docs.limits import limits_tables
 from docs.messages import envelope_fields, message_fields
 from docs.metrics import metric_table
@@ -38,6 +39,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "exit codes": exit_codes,
     "configuration": configuration_tables,
     "metrics": metric_table,
+    "failure matrix": failure_matrix,
+    "campaign results": campaign_results,
 }
 _BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z ]+) -->\n).*?(<!-- end of (?P=name) -->)", re.DOTALL)
 
