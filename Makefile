@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto docs lock bench chaos compose-test format clean models sim
+.PHONY: help setup demo test check proto docs lock bench chaos compose-test format clean models mutants crashpoints sim
 BIN := .venv/bin
 
 help: ## list the verbs
@@ -17,6 +17,12 @@ test: setup ## run the tests (ARGS="-k name" is passed on)
 models: ## check the protocol's models exhaustively (MODELS=all for the long set); needs spin and gcc
 	@command -v spin >/dev/null && command -v gcc >/dev/null || { echo "models: Spin checks them. Debian: apt-get install spin gcc" >&2; exit 1; }
 	@chaos/models/run $(MODELS)
+
+mutants: setup ## build every known shortcut into the core, and see each caught; writes the table of docs/mutants.md
+	@PYTHONPATH=services:. $(BIN)/python -m chaos.mutants && $(BIN)/python -m docs.generate
+
+crashpoints: setup ## cut the power at every single write of a handoff, on real SQLite files (`make test` takes a sample)
+	@HANSE_CRASH_POINTS=all $(BIN)/pytest -n 2 -q -rP --no-header --timeout 1800 tests/chaos/test_crash_points.py
 
 sim: setup ## run seeds of the simulation under all checkers (SEEDS=0:100 REGIONS=5 MINUTES=10 FAULTS=swarm)
 	@$(BIN)/hanse sim run --seeds $(or $(SEEDS),0:100) --regions $(or $(REGIONS),5) --minutes $(or $(MINUTES),10) --faults $(or $(FAULTS),swarm)

@@ -14,10 +14,12 @@ from pathlib import Path
 from docs.commands import command_reference, exit_codes
 from docs.configuration import configuration_tables
 from docs.diagrams import state_diagram, transition_table
+from docs.failures import campaign_results, failure_matrix
 from docs.limits import limits_tables
 from docs.messages import envelope_fields, message_fields
 from docs.metrics import metric_table
 from docs.models import modelled_rows
+from docs.mutants import mutant_table
 from docs.rows import plain_handoff, tested_rows
 
 ROOT = Path(__file__).parent.parent
@@ -31,11 +33,14 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "plain handoff": plain_handoff,
     "tested rows": tested_rows,
     "modelled rows": modelled_rows,
+    "mutants": mutant_table,
     "limits": limits_tables,
     "commands": command_reference,
     "exit codes": exit_codes,
     "configuration": configuration_tables,
     "metrics": metric_table,
+    "failure matrix": failure_matrix,
+    "campaign results": campaign_results,
 }
 _BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z ]+) -->\n).*?(<!-- end of (?P=name) -->)", re.DOTALL)
 

@@ -8,7 +8,7 @@ from hanse.sim.record import Committed, Explained
 
 
 class Reasons(Checker):
-    """Reads rows and explanations. "Nothing is in its way" is an answer only of a job whose start is on disk by then."""
+    """Reads rows and explanations. "Nothing is in its way" is true only of a job whose start is on disk by then."""
 
     def __init__(self) -> None:
         # The newest state of a job in a region's ledger.

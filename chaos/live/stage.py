@@ -132,6 +132,8 @@ class Stage:
             "FAKETIME_TIMESTAMP_FILE": str(self.clock_file(name)),
             # Looking into the file at every reading of a clock would slow the daemon down beyond recognition.
             "FAKETIME_CACHE_DURATION": "1",
+            # libfaketime's repair of timed waits is for old C libraries; with this one it turns waits into spinning.
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "DONT_FAKE_MONOTONIC": "1",
         }

@@ -13,6 +13,7 @@ was started is ended, and what it left is removed.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import sys
@@ -44,8 +45,7 @@ async def test(options: argparse.Namespace, shell: Shell, say: Say) -> dict[str,
     await install_missing(shell, say)
     planned = campaign.plan(options.jobs, options.seed)
     async with daemon(shell, say) as own:
-        base = options.base or await _base_image(own, say)
-        say(await own.run(str(_ROOT / "deploy/docker/wheels")))
+        base = await _prepare(own, options.base, say)
         # Its own name for each test: two of them, or one and a deployment, don't touch each other.
         async with league(own, base, f"hanse-test-{os.getpid()}", _OUT / "volumes", say) as regions:
             known_s = await regions.wait_until_all_know_all()
@@ -62,10 +62,18 @@ async def test(options: argparse.Namespace, shell: Shell, say: Say) -> dict[str,
     return document(played, written, found, time.monotonic() - begun_s)
 
 
-async def _base_image(shell: Shell, say: Say) -> str:
-    say(f"the base image {_BASE} is made of Debian's packages, if it is not there")
-    say(await shell.run(str(_ROOT / "deploy/docker/base-image"), _BASE))
-    return _BASE
+async def _prepare(shell: Shell, base: str, say: Say) -> str:
+    """What the image is built from: wheels, and a base if none is given. Returns the base's name."""
+
+    async def made_by(script: str, *arguments: str) -> None:
+        say(await shell.run(str(_ROOT / "deploy/docker" / script), *arguments))
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(made_by("wheels"))
+        if not base:
+            say(f"{_BASE} is made of Debian's packages, if it is not there")
+            group.create_task(made_by("base-image", _BASE))
+    return base or _BASE
 
 
 def _verdict(report: dict[str, Any], path: Path) -> list[str]:

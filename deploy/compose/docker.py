@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from hanse.cli.errors import CommandError, UsageOrConfigError
 
@@ -26,8 +27,8 @@ _PACKAGES = {
 }
 _DAEMON_TIMEOUT_S = 60.0
 _DAEMON_INTERVAL_S = 0.2
-# containerd and the storage driver are given up with the daemon; the shutdown of an idle one takes a second.
-_DAEMON_STOP_TIMEOUT_S = 30.0
+# A daemon gives its containers, containerd and the storage driver 15 s.
+_STOP_TIMEOUT_S = 30.0
 _TOLD_LINES_MAX = 20
 
 
@@ -40,32 +41,33 @@ class Shell:
 
     async def run(self, *command: str) -> str:
         """Standard output, stripped. CommandError with the end of what it said, if it fails."""
-        with self.log.open("ab") as log:
-            log.write(f"$ {' '.join(command)}\n".encode())
-            process = await asyncio.create_subprocess_exec(
-                *command,
+        # Files, not pipes: whatever a command leaves behind may hold them open, and nobody waits for that.
+        with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as complaint:
+            # Not asyncio's: a cancellation while that starts a process loses what the process has started.
+            process = subprocess.Popen(  # noqa: ASYNC220
+                command,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stdout=told,
+                stderr=complaint,
                 # So that all of it can be ended: scripts wait for what they run, and heed no signal meanwhile.
                 start_new_session=True,
             )
             try:
-                told, complaint = await process.communicate()
+                await asyncio.to_thread(process.wait)
             except asyncio.CancelledError:
-                if process.returncode is None:
-                    os.killpg(process.pid, signal.SIGTERM)
-                await _end(process)
+                await asyncio.to_thread(_end, process, group=True)
                 raise
-            log.write(told + complaint)
+            out, error = _text(told), _text(complaint)
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(f"$ {' '.join(command)}\n{out}{error}")
         if process.returncode:
-            lines = (told + complaint).decode(errors="replace").splitlines()[-_TOLD_LINES_MAX:]
+            lines = (out + error).splitlines()[-_TOLD_LINES_MAX:]
             raise CommandError(
                 "\n  ".join([f"{' '.join(command)} ended with {process.returncode}:", *lines]),
                 hint=f"see {self.log}",
             )
-        return told.decode(errors="replace").strip()
+        return out.strip()
 
     def with_environment(self, more: Mapping[str, str]) -> Shell:
         """As this one, with more variables."""
@@ -102,36 +104,35 @@ async def daemon(shell: Shell, say: Say) -> AsyncGenerator[Shell, None]:
         return
     home = Path(tempfile.mkdtemp(prefix="hanse-docker-", dir="/var/tmp"))
     own = shell.with_environment({"DOCKER_HOST": f"unix://{home}/docker.sock"})
-    process = await _start(home)
+    process = _start(home)
     try:
         await _wait_until_it_answers(own, process, home)
         say("Docker did not run; one was started for this test alone")
         yield own
     finally:
-        await _end(process)
+        await asyncio.to_thread(_end, process)
         shutil.rmtree(home)
 
 
-async def _start(home: Path) -> asyncio.subprocess.Process:
+def _start(home: Path) -> subprocess.Popen[bytes]:
+    command = [
+        "dockerd",
+        f"--host=unix://{home}/docker.sock",
+        f"--data-root={home}/data",
+        f"--exec-root={home}/exec",
+        f"--pidfile={home}/pid",
+    ]
     with (home / "log").open("wb") as log:
-        return await asyncio.create_subprocess_exec(
-            "dockerd",
-            f"--host=unix://{home}/docker.sock",
-            f"--data-root={home}/data",
-            f"--exec-root={home}/exec",
-            f"--pidfile={home}/pid",
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            # An interrupt from the terminal is for the test, which then ends what it started in order.
-            start_new_session=True,
+        # An interrupt from the terminal is for the test, which then ends what it started in order.
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
 
 
-async def _wait_until_it_answers(shell: Shell, process: asyncio.subprocess.Process, home: Path) -> None:
+async def _wait_until_it_answers(shell: Shell, process: subprocess.Popen[bytes], home: Path) -> None:
     try:
         async with asyncio.timeout(_DAEMON_TIMEOUT_S):
-            while process.returncode is None and not await _answers(shell):  # noqa: ASYNC110
+            while process.poll() is None and not await _answers(shell):  # noqa: ASYNC110
                 await asyncio.sleep(_DAEMON_INTERVAL_S)
     except TimeoutError:
         pass  # told below, with the reason that the daemon gives
@@ -152,14 +153,21 @@ async def _answers(shell: Shell) -> bool:
     return await process.wait() == 0
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """SIGTERM, and SIGKILL for what does not heed it."""
-    if process.returncode is not None:
-        return
-    process.send_signal(signal.SIGTERM)
-    try:
-        async with asyncio.timeout(_DAEMON_STOP_TIMEOUT_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+def _end(process: subprocess.Popen[bytes], *, group: bool = False) -> None:
+    """SIGTERM, to all of its process group if it leads one, and SIGKILL if that is not heeded."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            return
+        if group:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")

@@ -9,7 +9,7 @@ import pytest
 from chaos.live.__main__ import CAMPAIGNS, EXIT_USAGE, main
 from chaos.live.campaign import Campaign, load_campaign
 from chaos.live.faults import KINDS, kind_of
-from chaos.live.injectors import _INJECTORS
+from chaos.live.injectors import INJECTORS
 from chaos.live.workload import plan
 from hanse.daemon.errors import ConfigError
 
@@ -69,7 +69,7 @@ def test_one_of_them_is_the_partition_of_thirty_seconds_ten_times() -> None:
 
 
 def test_every_kind_has_an_injector_and_says_what_it_means() -> None:
-    assert set(_INJECTORS) == set(KINDS.values())
+    assert set(INJECTORS) == set(KINDS.values())
     for kind in KINDS.values():
         assert all((kind.what, kind.works, kind.waits, kind.operator))
 

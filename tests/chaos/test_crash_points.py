@@ -85,7 +85,8 @@ def start_again(league: PowerLeague, name: str, cut: Cut) -> None:
         league.advance(DOWN_US)
     if cut.torn:
         # It dies once more, right after its files were opened.
-        league.disk(name).recover()
+        promised = league.disk(name).write_sequence
+        assert league.disk(name).recover().write_sequence < promised, "half a transaction is none"
         league.disk(name).discard()
     league.restart(name)
 

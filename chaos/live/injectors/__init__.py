@@ -23,7 +23,7 @@ from chaos.live.injectors.processes import (
 )
 from chaos.live.stage import Stage
 
-_INJECTORS: dict[type[Fault], type[Injector]] = {
+INJECTORS: dict[type[Fault], type[Injector]] = {
     faults.KillDaemon: DaemonKiller,
     faults.FreezeDaemon: DaemonFreezer,
     faults.Partition: Partitioning,
@@ -43,4 +43,4 @@ _INJECTORS: dict[type[Fault], type[Injector]] = {
 
 def injector(fault: Fault, stage: Stage) -> Injector:
     """Who does it."""
-    return _INJECTORS[type(fault)](fault, stage)
+    return INJECTORS[type(fault)](fault, stage)

@@ -16,7 +16,7 @@ import msgspec
 from hanse.core.model.time import SECOND_US
 from hanse.sim.checking import all_checkers
 from hanse.sim.errors import SimulationFailure
-from hanse.sim.faults import KINDS, MINUTE_US, Faults
+from hanse.sim.faults import KINDS, MINUTE_US, NOT_YET, Faults
 from hanse.sim.run import Report, run_plan
 from hanse.sim.world import Plan
 
@@ -209,6 +209,6 @@ def _digest_of(reports: list[Report]) -> str:
 
 
 # What reports count: the kinds that can be drawn, and how some of them come about. A slow network is in every delay.
-COUNTED = (KINDS.keys() - {"slow_network"}) | {"reorder", "reboot", "torn"}
+COUNTED = (KINDS.keys() - {"slow_network", *NOT_YET}) | {"reorder", "reboot", "torn"}
 
 Told = Callable[[str], None]

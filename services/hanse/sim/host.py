@@ -60,7 +60,9 @@ _PIPELINE_MAX = 256
 _BEFORE_COMMIT = -1
 _CRASH_POINTS = (_BEFORE_COMMIT, _BEFORE_COMMIT, 0, 0, 1, 2, 4, 8)
 
-RECORDED: tuple[type, ...] = (Commit, Withdraw, Decision, Stable, Cancel, CancelAck, Terminal, TerminalAck)
+RECORDED: frozenset[type] = frozenset(
+    (Commit, Withdraw, Decision, Stable, Cancel, CancelAck, Terminal, TerminalAck)
+)
 
 
 class Observer(Protocol):
@@ -212,6 +214,12 @@ class Host:
     def fill_disk(self, until_us: int) -> None:
         """Commits fail until then, and with them the daemon."""
         self._full_until_us = until_us
+
+    def replace_disk(self, image: SimLedger) -> None:
+        """The machine dies, and comes back with this disk."""
+        if self.core is not None:
+            self.crash("with its machine, whose disk is replaced by an older one", reboot=True)
+        self.ledger = image
 
     def thaw(self) -> None:
         """SIGCONT."""
@@ -481,7 +489,7 @@ class Host:
     def _send(self, peer: str, messages: list[Message]) -> None:
         assert self.core is not None
         for message in messages:
-            if isinstance(message, RECORDED):
+            if type(message) in RECORDED:
                 self._record.append(Sent(self._timeline.now_us, self.name, peer, message))
         self._around.network.send(self.name, peer, self.core.envelope(peer), tuple(messages))
 

@@ -10,6 +10,7 @@ from hanse.core.model.time import SECOND_US
 from hanse.sim.callers import Callers
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
 from hanse.sim.host import Host
+from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Network
 from hanse.sim.record import FaultInjected, Record
 from hanse.sim.timeline import Timeline
@@ -41,6 +42,8 @@ class Injector:
         self._callers = callers
         self._pressed: dict[str, int] = {}
         self._draining: dict[str, None] = {}
+        # A region, its disk at some time, and that time.
+        self._image: tuple[Host, SimLedger, int] | None = None
 
     def begin(self) -> None:
         """Plan the first fault of every kind."""
@@ -58,6 +61,7 @@ class Injector:
             (faults.full_every_us, self._fill),
             (faults.rate_every_us, self._change_rate),
             (faults.executor_death_every_us, self._kill_processes),
+            (faults.old_disk_every_us, self._replace_disk),
         ):
             if every_us:
                 self._plan(every_us, inject)
@@ -183,6 +187,15 @@ class Injector:
         host = self._random.choice(self._hosts)
         self._note("executor_death", host.name)
         host.executor.processes_died()
+
+    def _replace_disk(self) -> None:
+        """With the image that was taken the last time; then one is taken of another region's disk."""
+        if self._image is not None:
+            host, image, taken_us = self._image
+            self._note("old_disk", f"{host.name} as of {taken_us} us")
+            host.replace_disk(image)
+        host = self._random.choice(self._hosts)
+        self._image = (host, host.ledger.copy(), self._timeline.now_us)
 
     def _jump(self) -> None:
         host = self._random.choice(self._hosts)

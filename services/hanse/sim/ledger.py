@@ -88,6 +88,18 @@ class SimLedger:
         """What is pending never reaches the disk."""
         self.pending.clear()
 
+    def copy(self) -> SimLedger:
+        """What is durable now, as an image of the disk."""
+        image = SimLedger(self.region, self.ledger_id)
+        image.incarnation, image.write_sequence = self.incarnation, self.write_sequence
+        image.shapes, image.jobs, image.states = dict(self.shapes), dict(self.jobs), dict(self.states)
+        image.timeline = {job_id: dict(entries) for job_id, entries in self.timeline.items()}
+        image.decisions = {ledger_id: dict(decided) for ledger_id, decided in self.decisions.items()}
+        image.channels, image.outbound = dict(self.channels), dict(self.outbound)
+        image.intents, image.peers_seen = dict(self.intents), dict(self.peers_seen)
+        image.meta, image._keys = dict(self.meta), dict(self._keys)
+        return image
+
     def _apply(self, writes: Writes) -> None:
         for shape in writes.shapes:
             self.shapes.setdefault(shape.key, shape)

@@ -178,7 +178,7 @@ class World:
         for host in self.hosts:
             job_ids = self.progress.settled_before(host.name, before_us) if host.up else ()
             if job_ids:
-                rows = [host.ledger.jobs[job_id] for job_id in job_ids]
+                rows = [host.ledger.jobs[job_id] for job_id in job_ids if job_id in host.ledger.jobs]
                 keys = tuple((row.tenant, row.client_key) for row in rows if row.client_key)
                 host.post(JobsForgotten(job_ids=job_ids, client_keys=keys, cause="retention"))
         self.timeline.after(_RETENTION_EVERY_US, self._retain)

@@ -1,0 +1,18 @@
+"""Mutants: the shortcuts that look reasonable, each as a patch of the real classes, each caught within a few seeds.
+
+    giver    takes back, settles, reuses, keeps silent
+    target   refuses or accepts without keeping it, and the fence of sessions
+    shell    lets go before the write, goes on after a failed one
+    owner    processes, capacity, outcomes
+
+`python -m chaos.mutants` hunts them all and writes found.json, from which docs/mutants.md is made.
+"""
+
+from __future__ import annotations
+
+from chaos.mutants import giver, owner, shell, target
+from chaos.mutants.mutant import Mutant, applied
+
+ALL: tuple[Mutant, ...] = (*giver.MUTANTS, *target.MUTANTS, *shell.MUTANTS, *owner.MUTANTS)
+
+__all__ = ["ALL", "Mutant", "applied"]

@@ -1,0 +1,115 @@
+"""Small leagues in a hurry: what goes wrong in them is drawn from the seed, how often is not.
+
+A shortcut does harm in a few schedules among very many. Each profile crowds the runs with one sort of them; the core
+without a shortcut comes through all of it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hanse.core.model.regions import Timings
+from hanse.core.model.time import MILLISECOND_US, SECOND_US
+from hanse.sim.faults import Faults
+from hanse.sim.world import Plan
+
+# Short, so that the rows of the tables that wait for something are met within seconds.
+_HASTY = Timings(
+    offer_deadline_us=500 * MILLISECOND_US,
+    hold_ttl_us=SECOND_US,
+    commit_retry_max_us=SECOND_US,
+    withdraw_after_us=2 * SECOND_US,
+    report_retry_max_us=SECOND_US,
+    hello_retry_max_us=SECOND_US,
+)
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """A sort of runs. `faults` are the same for every seed."""
+
+    name: str
+    faults: Faults
+    timings: Timings = _HASTY
+    regions: int = 3
+    duration_us: int = 20 * SECOND_US
+    jobs: int = 80
+    runtime_max_us: int = 20 * SECOND_US
+
+    def plan(self, seed: int) -> Plan:
+        """The run of this seed. The core's own invariants are not looked at: the checkers must do without."""
+        return Plan(
+            seed=seed,
+            faults=self.faults,
+            regions=self.regions,
+            duration_us=self.duration_us,
+            jobs=self.jobs,
+            runtime_max_us=self.runtime_max_us,
+            timings=self.timings,
+            check_every=0,
+        )
+
+
+CRASHES = Profile(
+    name="crashes",
+    faults=Faults(
+        crash_every_us=4 * SECOND_US,
+        crash_at_commit=0.1,
+        downtime_max_us=SECOND_US,
+        loss=0.05,
+        duplicate=0.1,
+    ),
+)
+"""Regions die around their commits and are back within a second; few messages are lost."""
+
+LOST_ANSWERS = Profile(
+    name="lost answers",
+    faults=Faults(victim="Decision", victim_loss=0.8, duplicate=0.1, crash_every_us=10 * SECOND_US),
+)
+"""Most decisions never arrive: givers stay in doubt while the job goes on."""
+
+LATE_COPIES = Profile(
+    name="late copies",
+    faults=Faults(
+        duplicate=0.3,
+        late=0.3,
+        late_max_us=8 * SECOND_US,
+        crash_every_us=SECOND_US,
+        crash_at_commit=0.02,
+        downtime_max_us=SECOND_US // 5,
+        pressure_every_us=SECOND_US // 2,
+        pressure_max_us=SECOND_US,
+        victim="Stable",
+        victim_loss=0.95,
+    ),
+    duration_us=30 * SECOND_US,
+    jobs=160,
+)
+"""Copies of messages arrive seconds later, at regions that have started anew; refusals are common, and marks rarely
+say that nothing will come of them any more."""
+
+LOST_TRANSFERS = Profile(
+    name="lost transfers",
+    faults=Faults(victim="Commit", victim_loss=0.8, duplicate=0.1, crash_every_us=10 * SECOND_US),
+)
+"""Most COMMITs never arrive: transfers are withdrawn and burned."""
+
+LOST_OUTCOMES = Profile(
+    name="lost outcomes",
+    faults=Faults(victim="Terminal", victim_loss=0.7, loss=0.05, crash_every_us=8 * SECOND_US),
+)
+"""Most TERMINALs never arrive."""
+
+BAD_DISKS = Profile(
+    name="bad disks",
+    faults=Faults(commit_failure=0.05, slow_fsync=0.2, slow_fsync_max_us=SECOND_US, loss=0.05),
+)
+"""Transactions fail, and others take their time."""
+
+STUBBORN = Profile(
+    name="stubborn tasks",
+    faults=Faults(ignores_sigterm=0.8, loss=0.05, crash_every_us=10 * SECOND_US, launch_failure=0.1),
+    jobs=120,
+)
+"""Tasks that do not heed SIGTERM, on machines that are full."""
+
+PROFILES = (CRASHES, LOST_ANSWERS, LATE_COPIES, LOST_TRANSFERS, LOST_OUTCOMES, BAD_DISKS, STUBBORN)
