@@ -165,6 +165,10 @@ TIMING_US_MIN = 1_000
 INBOX_ITEMS_MAX = 50_000
 # Taken into one step: some 50 ms of core, for which the event loop stands still.
 STEP_ITEMS_MAX = 1_000
+# After a step the next one follows this much later, unless so many items wait already. A round trip between two regions
+# takes longer, and a thousand events a second then cost a third of the steps.
+STEP_GAP_US = 3_000
+STEP_ITEMS_ENOUGH = 64
 # Steps that may be ahead of the disk. More would only make a failed transaction lose more work.
 STEPS_IN_FLIGHT_MAX = 8
 # The loop's clock stops while the machine sleeps and the region's does not; a timer that is due is seen this late.
