@@ -149,7 +149,8 @@ async def staged(
         janitor = Janitor(directory, network.number if network else None, network.lock if network else None)
         stack.push_async_callback(asyncio.to_thread, _clear, directory, network, janitor)
         if network is not None:
-            await asyncio.to_thread(network.build)
+            # Not in a thread: one that goes on after a cancel would build what is being swept.
+            network.build()
         federation = _federation(campaign, directory, network)
         layout.write(federation, _shape(campaign))
         links = await _links(campaign, federation, network, stack)
