@@ -262,7 +262,8 @@ async def wait_until_acquainted(stage: Stage) -> None:
             while not await _all_know_all(client, stage.federation):  # noqa: ASYNC110 - in other processes
                 await asyncio.sleep(_MEMBERS_INTERVAL_S)
     except TimeoutError as error:
-        raise HarnessError(f"the regions do not find each other in {_MEMBERS_TIMEOUT_S:g} s") from error
+        gone = "".join(f"; {name}'s daemon has ended by itself" for name in stage.ended_by_themselves())
+        raise HarnessError(f"the regions do not find each other in {_MEMBERS_TIMEOUT_S:g} s{gone}") from error
 
 
 async def _all_know_all(client: AsyncClient, federation: Federation) -> bool:
