@@ -1,7 +1,7 @@
 """`python -m chaos.live [CAMPAIGN...]`: run campaigns, by name or path; all of chaos/campaigns if none is named.
 
 Exit codes: 0 all promises kept; 1 a promise was broken, or a campaign could not be carried out as written; 2 a
-campaign's file is wrong, or what it needs is missing.
+campaign's file is wrong, or what it needs is missing; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from hanse.daemon.errors import ConfigError
 
 CAMPAIGNS = Path(__file__).parent.parent / "campaigns"
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+EXIT_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,7 +39,11 @@ def main(arguments: Sequence[str]) -> int:
         _tell(str(error))
         return EXIT_USAGE
     skipped = [one.name for one in campaigns if one not in runnable]
-    return run_to_the_end(_run_all(runnable, skipped, parsed, root=root))
+    try:
+        return run_to_the_end(_run_all(runnable, skipped, parsed, root=root))
+    except KeyboardInterrupt:
+        _tell("interrupted; everything that was started is ended")
+        return EXIT_INTERRUPTED
 
 
 async def _run_all(

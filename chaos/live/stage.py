@@ -149,7 +149,8 @@ async def staged(
         janitor = Janitor(directory, network.number if network else None, network.lock if network else None)
         stack.push_async_callback(asyncio.to_thread, _clear, directory, network, janitor)
         if network is not None:
-            await asyncio.to_thread(network.build)
+            # Not in a thread: one that goes on after a cancel would build what is being swept.
+            network.build()
         federation = _federation(campaign, directory, network)
         layout.write(federation, _shape(campaign))
         links = await _links(campaign, federation, network, stack)
@@ -261,7 +262,8 @@ async def wait_until_acquainted(stage: Stage) -> None:
             while not await _all_know_all(client, stage.federation):  # noqa: ASYNC110 - in other processes
                 await asyncio.sleep(_MEMBERS_INTERVAL_S)
     except TimeoutError as error:
-        raise HarnessError(f"the regions do not find each other in {_MEMBERS_TIMEOUT_S:g} s") from error
+        gone = "".join(f"; {name}'s daemon has ended by itself" for name in stage.ended_by_themselves())
+        raise HarnessError(f"the regions do not find each other in {_MEMBERS_TIMEOUT_S:g} s{gone}") from error
 
 
 async def _all_know_all(client: AsyncClient, federation: Federation) -> bool:

@@ -58,7 +58,7 @@ async def test(options: argparse.Namespace, shell: Shell, say: Say) -> dict[str,
             say("every job has ended; the tasks' own records are read from the volumes")
             written = await regions.runs()
             found = balance(played, written)
-        say("containers, volumes and networks are removed")
+        say("containers, volumes, networks and image are removed")
     return document(played, written, found, time.monotonic() - begun_s)
 
 

@@ -139,7 +139,7 @@ class League:
 async def league(
     shell: Shell, base: str, project: str, scratch: Path, say: Say
 ) -> AsyncGenerator[League, None]:
-    """Build the image, start three containers, and in the end remove them, their volumes and their networks."""
+    """Build the image, start three containers; in the end remove these, their volumes, networks and image."""
     ports = dict(zip(REGIONS, free_ports(len(REGIONS)), strict=True))
     variables = {f"HANSE_{region.upper()}_PORT": str(port) for region, port in ports.items()}
     own = shell.with_environment({**variables, "HANSE_BASE": base, "HANSE_IMAGE": project})
@@ -157,7 +157,7 @@ async def league(
         yield League(shell=own, project=project, ports=ports, scratch=scratch)
     finally:
         await compose("logs", "--no-color")
-        await compose("down", "--volumes", "--remove-orphans")
+        await compose("down", "--volumes", "--remove-orphans", "--rmi", "all")
 
 
 async def _all_know_all(client: AsyncClient) -> bool:

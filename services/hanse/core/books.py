@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from hanse.core.effects import (
+    NO_WRITES,
     ChannelRow,
     DecisionRow,
     IntentRow,
@@ -92,7 +93,10 @@ class Books:
                 self._drop(job)
         self._owed = {}
         writes, changes = self._writes, self._changes
-        self._writes, self._changes = Writes(), []
+        self._changes = []
+        if not writes:
+            return NO_WRITES, changes
+        self._writes = Writes()
         return writes, changes
 
     # --- a job enters -----------------------------------------------------------------------------------------------

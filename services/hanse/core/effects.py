@@ -203,6 +203,10 @@ class Writes(msgspec.Struct, kw_only=True):
         )
 
 
+# What a step writes that changes no row, as most do. Shared, so nobody may add to it.
+NO_WRITES = Writes()
+
+
 # --- 3. after the writes -------------------------------------------------------------------------------------------
 
 

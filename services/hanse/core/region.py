@@ -22,7 +22,11 @@ from hanse.core.admission import Admission
 from hanse.core.answers import Answers
 from hanse.core.books import Books
 from hanse.core.effects import (
+<<<<<<< HEAD
     Answer,
+=======
+    NO_WRITES,
+>>>>>>> main
     CancelOutcome,
     Done,
     Effects,
@@ -153,7 +157,7 @@ class Region:
 
     def step(self, now: Now, events: Sequence[Event]) -> Effects:
         """Take in what happened and say what is to be done. Never raises for anything that came from outside."""
-        out = Effects()
+        out = Effects(writes=NO_WRITES)
         self.books.begin(now)
         for event in events:
             self.books.cause = event.cause
@@ -477,7 +481,7 @@ class Region:
 
     def _collect(self, out: Effects) -> Effects:
         out.writes, out.changes = self.books.collect()
-        if out.writes:
+        if out.writes is not NO_WRITES:
             self.sequence += 1
         out.sequence = self.sequence
         if out.sends:

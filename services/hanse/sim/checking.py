@@ -9,14 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-import hanse
 from hanse.sim.record import Record
 from hanse.sim.run import Checker
 
 # Lines for people: what happened to one job, or in one region.
 Teller = Callable[[Record, str], list[str]]
 
-_ROOT = Path(hanse.__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[3]
 
 
 def has_checkers() -> bool:

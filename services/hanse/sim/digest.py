@@ -6,7 +6,7 @@ import hashlib
 
 import msgspec
 
-from hanse.core.effects import Effects, Send
+from hanse.core.effects import NO_WRITES, Effects, Send
 from hanse.core.messages import GossipDelta, GossipDigest
 
 _FLUSH_BYTES = 1 << 16
@@ -38,7 +38,8 @@ class Digest:
 
 def _told(index: int, at_us: int, effects: Effects) -> tuple[object, ...]:
     sends = [_said(send) for send in effects.sends]
-    does = effects.writes or effects.launches or effects.stops or effects.reaps or effects.replies
+    wrote = effects.writes is not NO_WRITES
+    does = wrote or effects.launches or effects.stops or effects.reaps or effects.replies
     if not does and not effects.changes:
         return (index, at_us, sends)
     return (
