@@ -22,11 +22,8 @@ from hanse.core.admission import Admission
 from hanse.core.answers import Answers
 from hanse.core.books import Books
 from hanse.core.effects import (
-<<<<<<< HEAD
-    Answer,
-=======
     NO_WRITES,
->>>>>>> main
+    Answer,
     CancelOutcome,
     Done,
     Effects,
