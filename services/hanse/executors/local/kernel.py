@@ -24,6 +24,10 @@ _FALLOC_FL_KEEP_SIZE = 1
 _TFD_TIMER_ABSTIME = 1
 _SYS_CLONE3 = 435  # the same number on every architecture
 _SIGCHLD = 17
+_SYS_RT_SIGACTION = {"x86_64": 13, "aarch64": 134}
+# What the C library keeps for its threads, and lets nobody set: GNU make starts its children with them ignored.
+_THREAD_SIGNALS = (32, 33)
+_KERNEL_SIGNAL_SET_BYTES = 8
 
 # PyDLL keeps the interpreter lock: these calls are short, and clone3 must not return twice into its release.
 _libc = ctypes.PyDLL(None, use_errno=True)
@@ -66,6 +70,18 @@ def _checked(result: int) -> int:
 def die_with_parent(signal_number: int) -> None:
     """Ask for this signal when the parent's thread ends. The caller checks getppid afterwards: it may have ended."""
     _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0))
+
+
+def default_thread_signals() -> None:
+    """Set the signals that the C library reserves to their default, past the library. On another architecture than
+    those above they stay as they were inherited."""
+    number = _SYS_RT_SIGACTION.get(os.uname().machine)
+    if number is None:
+        return
+    # struct kernel_sigaction of handler 0 (SIG_DFL), no flags, no restorer, an empty mask.
+    default = ctypes.create_string_buffer(32)
+    for signal_number in _THREAD_SIGNALS:
+        _checked(_libc.syscall(number, signal_number, default, None, _KERNEL_SIGNAL_SET_BYTES))
 
 
 def become_subreaper() -> None:

@@ -71,6 +71,7 @@ def prepare_signals() -> None:
     for number in (*_WAKING, *_PASSED_BY):
         signal.signal(number, lambda *_: None)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    kernel.default_thread_signals()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
