@@ -85,6 +85,7 @@ class TaskEnded(msgspec.Struct, frozen=True, kw_only=True):
     """The task's process group is gone. `exit_code` is 0 to 255, or 128 + signal if a signal ended it.
 
     `launched` False: it could not be started at all (`detail` says why), which counts as a launch failure.
+    `lease_ended`: its supervisor ended it because its lease ran out, which is not the task's failure.
     """
 
     run: RunId
@@ -96,15 +97,18 @@ class TaskEnded(msgspec.Struct, frozen=True, kw_only=True):
     launched: bool = True
     detail: str = ""
     cause: str = ""
+    lease_ended: bool = False
 
 
 class FoundTask(msgspec.Struct, frozen=True, kw_only=True):
-    """What the executor found of an earlier life of the daemon. `ended` is None while the task still runs."""
+    """What the executor found of an earlier life of the daemon. `ended` is None while the task still runs; `shard` is
+    that of its lease."""
 
     run: RunId
     task: int
     pid: int = 0
     ended: TaskEnded | None = None
+    shard: str = ""
 
 
 class ExecutorRecovered(msgspec.Struct, frozen=True, kw_only=True):
