@@ -423,6 +423,7 @@ class Books:
             epoch,
             attempt,
             self.cause,
+            job.shard,
         )
         job.timeline_length += 1
         self._writes.timeline.append(row)
@@ -528,6 +529,7 @@ def _job_row(job: Job) -> JobRow:
         int(job.settled),
         _packed(job.remote),
         job.timeline_length,
+        job.shard,
     )
 
 
@@ -551,5 +553,6 @@ def _job_state_row(job: Job) -> JobStateRow:
         _packed(job.remote),
         job.timeline_length,
         ",".join(job.path),
+        job.shard,
         job.id,
     )
