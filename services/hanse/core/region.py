@@ -327,23 +327,34 @@ class Region:
         home = event.home or self.config.name
         results = tuple(self._submit_one(now, home, each) for each in event.submissions)
         reply = Reply(event.request_id, SubmitOutcome(results))
-        leading = self.shards.desk_for(home)
+        leading = self.shards.leading.get(home)
         if leading is not None and any(isinstance(each, Submitted) and each.federated for each in results):
             leading.out.replies.append(reply)
         else:
             out.replies.append(reply)
 
     def _submit_one(self, now: Now, home: str, submission: Submission) -> Submitted | Refused:
-        if submission.on_loss is not OnLoss.WAIT:
-            leading = self.shards.desk_for(home)
-            if leading is not None and not leading.full:
-                return self.admission.submit(submission, leading.books, startable=leading.startable)
-            self.shards.demand(now, home)
-            if submission.on_loss is OnLoss.ADOPT or home != self.config.name:
-                return self._not_leading(home)
-        if home != self.config.name:
-            return Refused("INVALID", "home", f"{home} takes its own `wait` jobs")
-        return self.admission.submit(submission, self.books)
+        """Into the shard of its home, if it is adoptable and this region leads that shard; else into this ledger.
+
+        A key means one job, wherever it went: what may have been taken elsewhere is not taken again.
+        """
+        own = home == self.config.name
+        if submission.on_loss is OnLoss.WAIT:
+            if own:
+                return self.admission.submit(submission, self.books)
+            return Refused("INVALID", "home", f"{home} takes its `wait` jobs itself")
+        key = (submission.tenant, submission.client_key)
+        if own and key in self.books.keys:
+            return self.admission.submit(submission, self.books)
+        leading = self.shards.leading.get(home)
+        if leading is not None and leading.admits(now):
+            return self.admission.submit(submission, leading.books, startable=leading.startable)
+        self.shards.demand(now, home)
+        taken = leading is None or key in leading.books.keys
+        may_wait = submission.on_loss is OnLoss.ADOPT_OR_WAIT and own
+        if may_wait and not (taken and self.shards.has_group(home)):
+            return self.admission.submit(submission, self.books)
+        return self._not_leading(home)
 
     def _not_leading(self, home: str) -> Refused:
         leader = self.shards.leader_of(home)

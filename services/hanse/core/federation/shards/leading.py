@@ -65,7 +65,16 @@ class Leading:
         self.desk = Desk(config, self.books, channel_of(shard.name), local, intake, router, now)
         # Queued jobs are in the region's queue only while they may be launched.
         self.startable = False
+        # Since when nothing may start although there is something to start.
+        self._without_lease_us: int | None = None
+        self._patience_us = config.timings.lease_us
         self._show(unpacked, resumed=resumed)
+
+    def admits(self, now: Now) -> bool:
+        """Whether a new job may be taken: the region leads, and a majority has answered of late."""
+        since_us = self._without_lease_us
+        lapsed = since_us is not None and now.mono_us > since_us + self._patience_us
+        return self.shard.leads and not self.full and not lapsed
 
     @property
     def full(self) -> bool:
@@ -92,8 +101,12 @@ class Leading:
                 else:
                     self.books.requeue(job, Reason(ReasonCode.ADOPTED, f"in term {self.term}"))
 
-    def set_startable(self, startable: bool) -> None:
+    def set_startable(self, now: Now, startable: bool) -> None:
         """Put the queued jobs into the region's queue, or take them out."""
+        if startable or not self.shard.busy:
+            self._without_lease_us = None
+        elif self._without_lease_us is None:
+            self._without_lease_us = now.mono_us
         if startable == self.startable:
             return
         self.startable = startable

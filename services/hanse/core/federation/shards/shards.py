@@ -98,6 +98,10 @@ class Shards:
         """Where a job of a shard is dealt with."""
         return self.leading.get(job.shard)
 
+    def has_group(self, name: str) -> bool:
+        """Whether anybody keeps this region's adoptable jobs."""
+        return name in self._groups
+
     @property
     def looping(self) -> bool:
         """Whether this region's desks have something to say to each other."""
@@ -196,14 +200,14 @@ class Shards:
         """Open a desk for what this region began to lead, close those of shards that it does not lead any more, and
         let start what has a lease."""
         for name in [name for name, leading in self.leading.items() if not _is_led(leading)]:
-            self._close(name, out)
+            self._close(now, name, out)
         for shard in self.shards.values():
             if shard.role in (Role.STARTING, Role.LEADER) and shard.name not in self.leading:
                 self._open(shard, now, resumed=False)
         for leading in self.leading.values():
             shard = leading.shard
             startable = shard.leads and shard.renewals.holds(now.mono_us)
-            leading.set_startable(startable)
+            leading.set_startable(now, startable)
             if startable:
                 self._library.leases[shard.name] = Lease(shard.name, shard.renewals.until_us)
 
@@ -254,10 +258,10 @@ class Shards:
         self._library.add(leading.books)
         self._local.open_books(leading.books)
 
-    def _close(self, name: str, out: Effects) -> None:
+    def _close(self, now: Now, name: str, out: Effects) -> None:
         """Another region leads, or will: what runs here under the old term has to end, and is nobody's any more."""
         leading = self.leading.pop(name)
-        leading.set_startable(False)
+        leading.set_startable(now, False)
         self._local.abandon(leading.books, out)
         self._library.remove(name)
         _writable(out).shards_delete.append(name)
