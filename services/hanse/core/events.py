@@ -130,11 +130,13 @@ class LedgerPressure(msgspec.Struct, frozen=True, kw_only=True):
 class JobsForgotten(msgspec.Struct, frozen=True, kw_only=True):
     """Retention picked these final jobs: drop what memory still has of them and delete their rows.
 
-    `client_keys` are the (tenant, client key) pairs of those whose home is this region; they may be used again.
+    `job_ids` are `wait` jobs; `client_keys` are the (tenant, client key) pairs of those whose home is this region: they
+    may be used again. `shard_jobs` are those of shards: (shard, job id, such a pair or None).
     """
 
     job_ids: tuple[str, ...]
     client_keys: tuple[tuple[str, str], ...] = ()
+    shard_jobs: tuple[tuple[str, str, tuple[str, str] | None], ...] = ()
     cause: str = ""
 
 

@@ -246,6 +246,7 @@ class Region:
                 self.membership.link_failed(now, event.peer)
             case JobsForgotten():
                 self.books.forget(event.job_ids, event.client_keys)
+                self.shards.forget(event)
             case LookedUp():
                 self.witness.on_looked_up(event, self.sessions.seen(event.peer).ledger_id, out)
             case TrustDisk():

@@ -95,10 +95,9 @@ class Journal:
             if job.settled:
                 self._settle(term, job, books)
 
-    def forget(self, term: int, job_ids: tuple[str, ...]) -> None:
-        """Retention picked these jobs of this home."""
-        for job_id in job_ids:
-            self._drop(term, "f", job_id)
+    def forget(self, term: int, job_id: str) -> None:
+        """Retention picked this job of this home."""
+        self._drop(term, "f", job_id)
 
     def _settle(self, term: int, job: Job, books: Books) -> None:
         for kind in ("j", "s"):

@@ -117,6 +117,15 @@ class Leading:
                 else:
                     self._local.dequeue(job)
 
+    def forget(self, job_id: str, client_key: tuple[str, str] | None) -> None:
+        """Retention picked this job, which has ended."""
+        if job_id in self.books.jobs:
+            return
+        self.books.closed.pop(job_id, None)
+        if client_key is not None:
+            self.books.keys.pop(client_key, None)
+        self._journal.forget(self.term, job_id)
+
     def collect(self) -> None:
         """The end of a step: what changed goes into the log, what is to be said to the gate."""
         rows, changes = self.books.collect()

@@ -97,6 +97,7 @@ class Shard:
         # Until then another region's tasks may live by what this member granted; after a restart, in full again.
         self._granted_until_us = now.mono_us + member_wait_us(config.timings)
         self._elect_us: int | None = None
+        self._wanted = False
         self._wanted_until_us = 0
         # A blank member: what the others told of themselves, and when to ask again.
         self._recalled: dict[str, Promise] = {}
@@ -128,6 +129,7 @@ class Shard:
 
     def demand(self, now: Now) -> None:
         """Somebody needs a leader: a caller, or a peer with a transfer."""
+        self._wanted = True
         self._wanted_until_us = now.mono_us + _DEMAND_LEASES * self._timings.lease_us
 
     def lease_until_us(self) -> int:
@@ -170,6 +172,7 @@ class Shard:
         if self.group.owner(append.term) != peer:
             return
         self._see(now, append.term)
+        self._yield_to(append.term)
         if append.term < self.promised:
             out.sends.append(
                 Send(peer, Refuse(shard=self.name, term=append.term, promised_term=self.promised))
@@ -237,6 +240,7 @@ class Shard:
         if self.group.owner(renew.term) != peer:
             return
         self._see(now, renew.term)
+        self._yield_to(renew.term)
         if renew.term < self.promised:
             out.sends.append(
                 Send(peer, Refuse(shard=self.name, term=renew.term, promised_term=self.promised))
@@ -278,7 +282,8 @@ class Shard:
         """Microseconds until the promise may be made; 0: now."""
         if prepare.term <= self.promised and not prepare.trial:
             return 0
-        if self.role in (Role.LEADER, Role.STARTING) and (prepare.trial or self.busy):
+        leading = self.role in (Role.LEADER, Role.STARTING)
+        if leading and prepare.trial and (self.busy or self.name == self._region):
             return self._timings.lease_us
         if self._living():
             return self._timings.kill_us
@@ -368,25 +373,30 @@ class Shard:
 
     # --- a candidate ---
 
-    def _wants_to_lead(self, now: Now) -> bool:
-        wanted = self.busy or now.mono_us < self._wanted_until_us or self.name == self._region
-        return wanted and not self.blank and self.role is Role.MEMBER and self._region in self.group.members
+    def _election_due_us(self) -> int | None:
+        """When this member is to stand for a term, or to begin its patience; None: somebody leads, or nobody need."""
+        wanted = self.busy or self._wanted or self.name == self._region
+        if not wanted or self.blank or self.role is not Role.MEMBER or self._region not in self.group.members:
+            return None
+        return max(self._granted_until_us, self._elect_us or 0)
 
     def _consider(self, now: Now, out: Effects) -> None:
         """Stand for the next own term, once every grant is waited out and a random while has passed."""
-        if not self._wants_to_lead(now) or now.mono_us < self._granted_until_us:
+        due_us = self._election_due_us()
+        if due_us is None:
             self._elect_us = None
+        if due_us is None or now.mono_us < due_us:
             return
         if self._elect_us is None:
             self._elect_us = now.mono_us + self._patience_us()
-        if now.mono_us < self._elect_us or self._living():
             return
-        self._elect_us = (
-            now.mono_us + self._patience_us() + _CANDIDACY_SPREADS * self._timings.election_spread_us
-        )
+        if self._living():
+            self._elect_us = now.mono_us + self._timings.kill_us
+            return
+        candidacy_us = _CANDIDACY_SPREADS * self._timings.election_spread_us
+        self._elect_us = now.mono_us + candidacy_us + self._patience_us()
         term = next_own_term(self.group, self._region, max(self.promised, self._seen_term))
-        until_us = now.mono_us + _CANDIDACY_SPREADS * self._timings.election_spread_us
-        self._candidacy = Candidacy(self._region, self.group, term, until_us)
+        self._candidacy = Candidacy(self._region, self.group, term, now.mono_us + candidacy_us)
         self.role = Role.CANDIDATE
         out.sends.extend(
             Send(member, Prepare(self.name, term, self.group.version, trial=True))
@@ -447,6 +457,11 @@ class Shard:
         self.log.note_committed(append.committed)
         self._give_up()
         self._start(now, end)
+
+    def _yield_to(self, term: int) -> None:
+        """The leader is heard after all: nothing is promised yet, so nothing is lost."""
+        if self._candidacy is not None and self._candidacy.stage is Stage.TRIAL and term >= self.promised:
+            self._give_up()
 
     def _give_up(self) -> None:
         self._candidacy = None
@@ -509,6 +524,7 @@ class Shard:
 
     def on_deadline(self, now: Now, out: Effects) -> None:
         """Renew, replicate again, stand for a term, or ask how far the others are."""
+        self._wanted = self._wanted and now.mono_us < self._wanted_until_us
         if self._candidacy is not None and self._candidacy.until_us <= now.mono_us:
             self._give_up()
         if self.blank and self._recall_us <= now.mono_us:
@@ -532,8 +548,9 @@ class Shard:
             resend_us = self.replication.next_deadline()
             if resend_us is not None:
                 due.append(resend_us)
-        elif self._candidacy is None and not self.blank:
-            due.append(self._elect_us if self._elect_us is not None else self._granted_until_us)
+        election_us = self._election_due_us()
+        if election_us is not None:
+            due.append(election_us)
         return min(due, default=None)
 
     def _renew(self, now: Now, out: Effects) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import cast, get_args
 
 from hanse.core.effects import NO_WRITES, Effects, Lease, Send, Snapshot, Writes
+from hanse.core.events import JobsForgotten
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.inventory import Inventory
 from hanse.core.federation.routing import Router
@@ -55,6 +56,8 @@ class Shards:
         self._groups: dict[str, Group] = {group.shard: group for group in config.groups}
         self._routes: dict[str, str] = {}
         self._loopback: list[ToShard] = []
+        # (shard, job id) of rows that callers could read, and that retention picked in this step.
+        self._forgotten: list[tuple[str, str]] = []
         self.leading: dict[str, Leading] = {}
         self.shards = self._load(snapshot, boot, randomness, now)
         for shard in self.shards.values():
@@ -170,6 +173,14 @@ class Shards:
             for leading in self.leading.values():
                 leading.desk.on_session(now, name, leading.out)
 
+    def forget(self, event: JobsForgotten) -> None:
+        """Retention picked these final jobs of shards."""
+        for shard, job_id, key in event.shard_jobs:
+            leading = self.leading.get(shard)
+            if leading is not None:
+                leading.forget(job_id, key)
+            self._forgotten.append((shard, job_id))
+
     # --- the step ---
 
     def begin(self, now: Now) -> None:
@@ -230,6 +241,10 @@ class Shards:
                 writes.shard_rows_delete.extend(gone)
                 if state is not None:
                     writes.shard_states.append(state)
+
+        if self._forgotten:
+            _writable(out).shard_jobs_delete.extend(self._forgotten)
+            self._forgotten = []
 
     def _release(self, leading: Leading, out: Effects) -> None:
         sends, replies, changes, rows = leading.release()
