@@ -24,6 +24,8 @@ class Conservation(Checker):
     def __init__(self) -> None:
         # job -> place -> its newest row.
         self._rows: dict[str, dict[str, Row]] = {}
+        # (shard, job) -> the newest epoch at which that shard has had it: its decisions are in its log alone.
+        self._reached: dict[tuple[str, str], int] = {}
         # (target, job, epoch) that the target accepted.
         self._accepted: set[tuple[str, str, int]] = set()
         self._forgotten: set[str] = set()
@@ -38,7 +40,10 @@ class Conservation(Checker):
     def _on_committed(self, entry: Committed) -> None:
         touched: dict[str, None] = {}
         for row in job_rows(entry):
-            self._rows.setdefault(row.id, {})[place_of(entry.region, row)] = row
+            place = place_of(entry.region, row)
+            self._rows.setdefault(row.id, {})[place] = row
+            if row.shard and row.state != JobState.MOVED:
+                self._reached[(place, row.id)] = max(row.epoch, self._reached.get((place, row.id), 0))
             touched[row.id] = None
         for decision in decision_rows(entry):
             if decision.verdict == Verdict.COMMITTED:
@@ -70,6 +75,8 @@ class Conservation(Checker):
     def _counts(self, row: Row) -> int:
         if row.state in HELD:
             return 1
+        if row.state == JobState.XFER and row.shard:
+            return 0 if self._reached.get((row.transfer_to, row.id), 0) >= row.transfer_epoch else 1
         if row.state == JobState.XFER:
             return 0 if (row.transfer_to, row.id, row.transfer_epoch) in self._accepted else 1
         return 1 if ended_here(row) else 0

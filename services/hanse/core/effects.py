@@ -317,6 +317,8 @@ class Refused(msgspec.Struct, frozen=True):
     field: str
     message: str
     retry_after_ms: int = 0
+    # Whom to ask instead, for NOT_LEADER; empty: nobody is known.
+    leader: str = ""
 
 
 class Submitted(msgspec.Struct, frozen=True):

@@ -14,11 +14,13 @@ from hanse.core.model.jobs import RunId, Submission
 
 
 class Submit(msgspec.Struct, frozen=True, kw_only=True):
-    """Validated submissions of one call, in order. Answered by a SubmitOutcome."""
+    """Validated submissions of one call, in order. Answered by a SubmitOutcome. `home` is whose jobs they are to be;
+    empty: this region's. Another region's are taken only while this one leads that region's shard."""
 
     request_id: int
     submissions: tuple[Submission, ...]
     cause: str
+    home: str = ""
 
 
 class CancelJobs(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,6 +58,8 @@ class Acknowledged(msgspec.Struct, frozen=True, gc=False):
     client_key: str
     job_id: str
     existed: bool
+    # Whether a majority of its region's group holds it.
+    federated: bool = False
 
 
 class SubmitRefused(msgspec.Struct, frozen=True, gc=False):
@@ -92,6 +94,8 @@ class Launched(msgspec.Struct, frozen=True, gc=False):
     region: str
     run: RunId
     tasks: tuple[int, ...]
+    # Of an adoptable job: under whose lease.
+    shard: str = ""
 
 
 class TaskBegan(msgspec.Struct, frozen=True, gc=False):

@@ -98,6 +98,7 @@ class World:
             {host.name: host for host in self.hosts},
             self.kinds,
             self.count,
+            any(host.config.groups for host in self.hosts),
         )
         self.convergence = Convergence(self.timeline, self.hosts)
         self.injector = Injector(
