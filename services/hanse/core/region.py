@@ -347,6 +347,9 @@ class Region:
         key = (submission.tenant, submission.client_key)
         if own and key in self.books.keys:
             return self.admission.submit(submission, self.books)
+        if submission.on_loss is OnLoss.ADOPT_OR_WAIT and not own:
+            message = f"{home} may have taken it as a `wait` job already: only it can tell"
+            return Refused("NOT_LEADER", "spec.on_region_loss", message, NOT_LEADER_RETRY_MS, home)
         leading = self.shards.leading.get(home)
         if leading is not None and leading.admits(now):
             return self.admission.submit(submission, leading.books)
