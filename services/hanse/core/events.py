@@ -14,11 +14,13 @@ from hanse.core.model.jobs import RunId, Submission
 
 
 class Submit(msgspec.Struct, frozen=True, kw_only=True):
-    """Validated submissions of one call, in order. Answered by a SubmitOutcome."""
+    """Validated submissions of one call, in order. Answered by a SubmitOutcome. `home`: the region that is to be their
+    home, and whose shard they are for, where that is not this one; then none of them is a `wait` job."""
 
     request_id: int
     submissions: tuple[Submission, ...]
     cause: str
+    home: str = ""
 
 
 class CancelJobs(msgspec.Struct, frozen=True, kw_only=True):

@@ -360,7 +360,8 @@ class RenewAck(msgspec.Struct, frozen=True):
 
 
 class Prepare(msgspec.Struct, frozen=True):
-    """May I lead in `term`? With `trial` nothing is promised: would you, and do you miss the leader too?"""
+    """May I lead in `term`? With `trial` nothing is promised: would you, and do you miss the leader too? Term 0 with
+    `trial` only asks how far the receiver has come: my own disk is blank."""
 
     shard: str
     term: int
@@ -369,13 +370,17 @@ class Prepare(msgspec.Struct, frozen=True):
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
-    """Yes. The member has promised `term`, durably (unless it was a trial), and its copy goes to this position."""
+    """Yes. The member has promised `term`, durably (unless it was a trial), and its copy goes to this position.
+    `promised_term`, `committed` and `blank` answer a Prepare of term 0."""
 
     shard: str
     term: int
     trial: bool
     log_term: int
     log_sequence: int
+    promised_term: int = 0
+    committed: int = 0
+    blank: bool = False
 
 
 class Refuse(msgspec.Struct, frozen=True, kw_only=True):

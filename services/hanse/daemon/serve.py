@@ -113,7 +113,7 @@ class Daemon:
         }
         self._links = PeerLinks(
             {
-                name: PeerLink(name, stubs.exchange, inbox, random.Random())
+                name: PeerLink(name, stubs.exchange, stubs.urgent.exchange, inbox, random.Random())
                 for name, stubs in self._stubs.items()
             }
         )
