@@ -15,7 +15,7 @@ from hanse.core.messages import (
     Withdraw,
 )
 from hanse.core.model.lifecycle import JobState
-from hanse.sim.record import Acknowledged, Committed, Launched, Sent
+from hanse.sim.record import Acknowledged, Committed, Launched, Sent, place_of
 
 
 class WriteAhead(Checker):
@@ -49,13 +49,14 @@ class WriteAhead(Checker):
                 self._wishes.add((entry.region, intent.job_id))
 
     def _on_row(self, region: str, row: Row) -> None:
-        before = self._rows.get((region, row.id))
+        place = place_of(region, row)
+        before = self._rows.get((place, row.id))
         if before is not None and before.state == JobState.XFER:
-            self._open_transfers[(region, before.transfer_to)].pop(row.id, None)
-        self._rows[(region, row.id)] = row
+            self._open_transfers[(place, before.transfer_to)].pop(row.id, None)
+        self._rows[(place, row.id)] = row
         if row.state == JobState.XFER:
-            self._transfers.add((region, row.transfer_to, row.id, row.transfer_epoch))
-            self._open_transfers.setdefault((region, row.transfer_to), {})[row.id] = row.transfer_sequence
+            self._transfers.add((place, row.transfer_to, row.id, row.transfer_epoch))
+            self._open_transfers.setdefault((place, row.transfer_to), {})[row.id] = row.transfer_sequence
         elif row.state == JobState.RUNNING:
             self._running.add((region, row.id, row.epoch, row.attempt))
         if row.cancel_id or row.state in FINAL:

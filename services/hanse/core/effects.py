@@ -311,13 +311,13 @@ class Send(msgspec.Struct, frozen=True):
 
 class Refused(msgspec.Struct, frozen=True):
     """An expected "no". `code` is the name of a hanse.v1.RefusalCode without its prefix, such as "KEY_CONFLICT";
-    `field` is relative to the submission ("spec.tier"), or empty. `leader`: with NOT_LEADER the region to ask instead,
-    if it is known."""
+    `field` is relative to the submission ("spec.tier"), or empty."""
 
     code: str
     field: str
     message: str
     retry_after_ms: int = 0
+    # Whom to ask instead, for NOT_LEADER; empty: nobody is known.
     leader: str = ""
 
 

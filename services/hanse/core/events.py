@@ -14,8 +14,8 @@ from hanse.core.model.jobs import RunId, Submission
 
 
 class Submit(msgspec.Struct, frozen=True, kw_only=True):
-    """Validated submissions of one call, in order. Answered by a SubmitOutcome. `home`: the region that is to be their
-    home, and whose shard they are for, where that is not this one; then none of them is a `wait` job."""
+    """Validated submissions of one call, in order. Answered by a SubmitOutcome. `home` is whose jobs they are to be;
+    empty: this region's. Another region's are taken only while this one leads that region's shard."""
 
     request_id: int
     submissions: tuple[Submission, ...]
@@ -130,11 +130,13 @@ class LedgerPressure(msgspec.Struct, frozen=True, kw_only=True):
 class JobsForgotten(msgspec.Struct, frozen=True, kw_only=True):
     """Retention picked these final jobs: drop what memory still has of them and delete their rows.
 
-    `client_keys` are the (tenant, client key) pairs of those whose home is this region; they may be used again.
+    `job_ids` are `wait` jobs; `client_keys` are the (tenant, client key) pairs of those whose home is this region: they
+    may be used again. `shard_jobs` are those of shards: (shard, job id, such a pair or None).
     """
 
     job_ids: tuple[str, ...]
     client_keys: tuple[tuple[str, str], ...] = ()
+    shard_jobs: tuple[tuple[str, str, tuple[str, str] | None], ...] = ()
     cause: str = ""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hanse.core.effects import Explanation, Refused, Writes
+from hanse.core.effects import Explanation, JobRow, JobStateRow, Refused, Writes
 from hanse.core.messages import Message
 from hanse.core.model.jobs import RunId
 from hanse.core.model.regions import Node
@@ -30,6 +30,14 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     region: str
     sequence: int
     writes: tuple[Writes, ...]
+
+
+def place_of(region: str, row: JobRow | JobStateRow) -> str:
+    """Where a row in this region's ledger says that the job is: the shard, whoever leads it; a `wait` job: the region.
+
+    Shards are called as their homes, but a job is never in both.
+    """
+    return row.shard or region
 
 
 class Sent(msgspec.Struct, frozen=True, gc=False):

@@ -75,6 +75,8 @@ class ShapeBody(msgspec.Struct, frozen=True):
     datasets: tuple[str, ...] = ()
     runtime_estimate_us: int = 0
     required_features: tuple[str, ...] = ()
+    # Whether guardians keep it: only a region that leads its own shard can take it.
+    adoptable: bool = False
 
 
 class Shape(msgspec.Struct, frozen=True):

@@ -268,3 +268,7 @@ TRACED_JOBS_MAX = 10_000
 
 # Records of one APPEND: what a link sends in some milliseconds, and far below an envelope.
 APPEND_BYTES_MAX = 256 * 1024
+# Batches under way to one member; what the log gains meanwhile goes with the next.
+APPENDS_IN_FLIGHT_MAX = 8
+# Steps whose effects wait for a majority. Beyond it nothing new is admitted: the group can't keep up.
+GATE_STEPS_MAX = 4_096
