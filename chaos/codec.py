@@ -115,13 +115,13 @@ _EXACT = (
 def _compare(sent: tuple[Message, ...], got: tuple[Message, ...]) -> None:
     """Of one kind, or of one pair of shards and one kind, the order is kept."""
     for kind in _EXACT:
-        went = sorted((each for each in sent if isinstance(each, kind)), key=_group)
-        came = sorted((each for each in got if isinstance(each, kind)), key=_group)
+        went = sorted((each for each in sent if isinstance(each, kind)), key=_batch)
+        came = sorted((each for each in got if isinstance(each, kind)), key=_batch)
         if went != came:
             raise Crash(f"the wire made {came} of {went}")
 
 
-def _group(message: Message) -> tuple[str, ...]:
+def _batch(message: Message) -> tuple[str, ...]:
     if isinstance(message, ToShard):
         return message.source, message.shard, type(message.message).__name__
     return ()

@@ -55,6 +55,7 @@ SHAPE = st.builds(
     datasets=REGIONS,
     runtime_estimate_us=st.integers(0, limits.RUNTIME_ESTIMATE_US_MAX),
     required_features=REGIONS,
+    adoptable=st.booleans(),
 ).map(make_shape)
 QUEUED_SHAPE = st.builds(
     QueuedShape,

@@ -204,7 +204,7 @@ class ProbeRequest(_message.Message):
     def __init__(self, id: _Optional[int] = ..., target: _Optional[str] = ...) -> None: ...
 
 class Shape(_message.Message):
-    __slots__ = ("groups", "tier", "priority", "regions_allow", "regions_deny", "regions_prefer", "datasets", "runtime_estimate_us", "required_features")
+    __slots__ = ("groups", "tier", "priority", "regions_allow", "regions_deny", "regions_prefer", "datasets", "runtime_estimate_us", "required_features", "adoptable")
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
@@ -214,6 +214,7 @@ class Shape(_message.Message):
     DATASETS_FIELD_NUMBER: _ClassVar[int]
     RUNTIME_ESTIMATE_US_FIELD_NUMBER: _ClassVar[int]
     REQUIRED_FEATURES_FIELD_NUMBER: _ClassVar[int]
+    ADOPTABLE_FIELD_NUMBER: _ClassVar[int]
     groups: _containers.RepeatedCompositeFieldContainer[ShapeGroup]
     tier: str
     priority: int
@@ -223,7 +224,8 @@ class Shape(_message.Message):
     datasets: _containers.RepeatedScalarFieldContainer[str]
     runtime_estimate_us: int
     required_features: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, groups: _Optional[_Iterable[_Union[ShapeGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions_allow: _Optional[_Iterable[str]] = ..., regions_deny: _Optional[_Iterable[str]] = ..., regions_prefer: _Optional[_Iterable[str]] = ..., datasets: _Optional[_Iterable[str]] = ..., runtime_estimate_us: _Optional[int] = ..., required_features: _Optional[_Iterable[str]] = ...) -> None: ...
+    adoptable: bool
+    def __init__(self, groups: _Optional[_Iterable[_Union[ShapeGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions_allow: _Optional[_Iterable[str]] = ..., regions_deny: _Optional[_Iterable[str]] = ..., regions_prefer: _Optional[_Iterable[str]] = ..., datasets: _Optional[_Iterable[str]] = ..., runtime_estimate_us: _Optional[int] = ..., required_features: _Optional[_Iterable[str]] = ..., adoptable: _Optional[bool] = ...) -> None: ...
 
 class ShapeGroup(_message.Message):
     __slots__ = ("count", "count_min", "resources", "constraints")
