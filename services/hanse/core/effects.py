@@ -68,7 +68,7 @@ class JobRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
-    """The columns that change, then (shard, id): an update of a row that exists. `path` changes when a job comes back."""
+    """The columns that change, then (shard, id): an update of a row that exists. `path` changes when a job returns."""
 
     state: int
     reason: str
@@ -154,7 +154,7 @@ class PeerSeenRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ShardStateRow(msgspec.Struct, frozen=True, array_like=True):
-    """This member's standing in one shard; replaces an older row. Positions are (term of the last record, its sequence).
+    """This member's standing in one shard; replaces an older row. A position is (the last record's term, its sequence).
 
     `promised_term` is the largest term that this member has joined or promised: it refuses everything older.
     `group` is msgpack of the group (model/regions.py: Group) that it knows. `blank`: this disk holds nothing that
