@@ -29,11 +29,8 @@ class Admission:
         self._members = frozenset(member.name for member in config.members)
         self.disk_nearly_full = False
 
-    def submit(self, submission: Submission, books: Books, *, startable: bool = True) -> Submitted | Refused:
-        """One submission: the job that its client key already named, a new one, or a refusal.
-
-        `books` are those that it goes into; with `startable` it is queued here at once.
-        """
+    def submit(self, submission: Submission, books: Books) -> Submitted | Refused:
+        """One submission into these books: the job that its client key already named, a new one, or a refusal."""
         known = books.keys.get((submission.tenant, submission.client_key))
         if known is not None:
             job_id, sha256 = known
@@ -44,9 +41,7 @@ class Admission:
         refused = self._overload() or self._bad_reference(submission) or self._fits_nowhere(submission)
         if refused is not None:
             return refused
-        job = books.admit(submission)
-        if startable:
-            self._local.enqueue(job)
+        self._local.enqueue(books.admit(submission))
         return Submitted(submission.job_id, existed=False, federated=bool(books.shard))
 
     def _overload(self) -> Refused | None:

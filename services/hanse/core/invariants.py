@@ -27,19 +27,12 @@ def check(region: Region, *, full: bool = False) -> None:
 
 def _check_job(region: Region, job: Job) -> None:
     state = job.state
-    leading = region.shards.leading_of(job)
-    startable = leading is None or leading.startable
-    if not region.local.waits_for_ghost(job.id):
-        elsewhere = region.library.find(job.id) is not job
-        assert elsewhere or (job.id in region.local.queue) == (state is JobState.QUEUED and startable), (
-            f"{job.id}: {state.name}, queue disagrees"
-        )
     allocated = state in ALLOCATED_STATES
-    held = region.local.capacity.holds(job.id)
-    assert held or not allocated, f"{job.id}: {state.name}, but holds no capacity"
-    assert allocated or not held or region.local.is_haunted(job.id), (
-        f"{job.id}: {state.name}, but holds capacity"
-    )
+    if region.library.find(job.id) is job and not region.local.is_haunted(job.id):
+        leading = region.shards.leading_of(job)
+        waiting = state is JobState.QUEUED and (leading is None or leading.startable)
+        assert (job.id in region.local.queue) == waiting, f"{job.id}: {state.name}, queue disagrees"
+        assert region.local.capacity.holds(job.id) == allocated, f"{job.id}: {state.name}, capacity disagrees"
     if allocated:
         assert job.allocation is not None, f"{job.id} runs without an allocation"
         assert job.attempt > 0, f"{job.id} runs without an attempt"

@@ -349,7 +349,7 @@ class Region:
             return self.admission.submit(submission, self.books)
         leading = self.shards.leading.get(home)
         if leading is not None and leading.admits(now):
-            return self.admission.submit(submission, leading.books, startable=leading.startable)
+            return self.admission.submit(submission, leading.books)
         self.shards.demand(now, home)
         taken = leading is None or key in leading.books.keys
         may_wait = submission.on_loss is OnLoss.ADOPT_OR_WAIT and own
@@ -484,7 +484,7 @@ class Region:
     def _collect(self, now: Now, out: Effects) -> Effects:
         out.writes, out.changes = self.books.collect()
         self.shards.collect(now, out)
-        if out.writes is not NO_WRITES:
+        if out.writes:
             self.sequence += 1
         out.sequence = self.sequence
         if out.sends:

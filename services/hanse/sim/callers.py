@@ -321,9 +321,11 @@ class Callers:
         for (key, _), result in zip(batch.items, outcome.results, strict=True):
             if isinstance(result, Submitted):
                 self._record.append(
-                    Acknowledged(now_us, region, batch.tenant, key, result.job_id, result.existed)
+                    Acknowledged(
+                        now_us, region, batch.tenant, key, result.job_id, result.existed, result.federated
+                    )
                 )
-                self._progress.acknowledged(region, result.job_id)
+                self._progress.acknowledged(batch.home, result.job_id)
             else:
                 self._record.append(SubmitRefused(now_us, region, key, result))
 

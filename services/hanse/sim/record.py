@@ -58,6 +58,8 @@ class Acknowledged(msgspec.Struct, frozen=True, gc=False):
     client_key: str
     job_id: str
     existed: bool
+    # Whether a majority of its region's group holds it.
+    federated: bool = False
 
 
 class SubmitRefused(msgspec.Struct, frozen=True, gc=False):

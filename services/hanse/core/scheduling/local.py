@@ -122,8 +122,8 @@ class LocalSide:
     def _after(self, settled: Settled) -> None:
         self.capacity.release(settled.job.id)
         self.wait.observe_run(settled.job.shape, settled.run_us)
-        if settled.requeued and (not settled.job.shard or settled.job.shard in self._library.leases):
-            self.queue.add(settled.job)
+        if settled.requeued:
+            self.enqueue(settled.job)
 
     # --- what the federation side asks ------------------------------------------------------------------------------
 
@@ -157,7 +157,9 @@ class LocalSide:
         return self.queue.first_of(shape_key, limit)
 
     def enqueue(self, job: Job) -> None:
-        """This QUEUED job waits for capacity here."""
+        """This QUEUED job waits for capacity here; one of a shard only while there is a lease to run it under."""
+        if job.shard and job.shard not in self._library.leases:
+            return
         if self.capacity.holds(job.id):
             self._haunted[job.id] = job
         else:

@@ -218,9 +218,11 @@ class Shards:
         for leading in self.leading.values():
             shard = leading.shard
             startable = shard.leads and shard.renewals.holds(now.mono_us)
-            leading.set_startable(now, startable)
             if startable:
                 self._library.leases[shard.name] = Lease(shard.name, shard.renewals.until_us)
+            else:
+                self._library.leases.pop(shard.name, None)
+            leading.set_startable(now, startable)
 
     def report(self, now: Now) -> None:
         """Homes hear of what changed."""
@@ -230,6 +232,10 @@ class Shards:
     def collect(self, now: Now, out: Effects) -> None:
         """The end of a step: logs grow, members are told, and what a majority holds is let go."""
         for leading in self.leading.values():
+            # What is done to tasks waits for nobody: a task without its record ends with the lease.
+            out.launches.extend(leading.out.launches)
+            out.stops.extend(leading.out.stops)
+            out.reaps.extend(leading.out.reaps)
             leading.collect()
             self._release(leading, out)
         for shard in self.shards.values():
@@ -276,6 +282,7 @@ class Shards:
     def _close(self, now: Now, name: str, out: Effects) -> None:
         """Another region leads, or will: what runs here under the old term has to end, and is nobody's any more."""
         leading = self.leading.pop(name)
+        self._library.leases.pop(name, None)
         leading.set_startable(now, False)
         self._local.abandon(leading.books, out)
         self._library.remove(name)
