@@ -240,6 +240,10 @@ FAN_OUT_MAX = 8
 PROXY_MARGIN_S = 0.1
 PROXY_TIMEOUT_S = 5.0
 PROXY_TIMEOUT_FAILING_S = 0.5
+# What gossip said of the leaders of shards stands for so long before the core is asked again: records come each second.
+LEADERS_AGE_US_MAX = 500_000
+# A watch looks so often whether another region leads now.
+LEADERS_POLL_S = 1.0
 
 # Each watcher holds at most WATCH_PENDING_JOBS_MAX changes of about 300 bytes.
 WATCHERS_MAX = 4_096
