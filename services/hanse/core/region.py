@@ -358,6 +358,9 @@ class Region:
         return self._not_leading(home)
 
     def _not_leading(self, home: str) -> Refused:
+        if not self.shards.has_group(home):
+            message = f"nobody guards the jobs of {home} in this federation; use WAIT or ADOPT_OR_WAIT"
+            return Refused("INVALID", "spec.on_region_loss", message)
         leader = self.shards.leader_of(home)
         known = leader if leader != self.config.name else ""
         message = f"no majority of the guardians of {home} can be had here" + (
