@@ -330,14 +330,13 @@ class Shard:
 
     def _on_fetch(self, peer: str, fetch: Fetch, out: Effects) -> None:
         """The candidate that has this member's promise asks for its copy; or a member that lost its own."""
-        if (
-            fetch.term != self.promised
-            or self.group.owner(fetch.term) != peer
-            or self.role is not Role.MEMBER
-        ):
+        promised = fetch.term == self.promised and self.group.owner(max(1, fetch.term)) == peer
+        candidate = promised and self.role is Role.MEMBER
+        if self.blank or not (candidate or fetch.term == 0):
             return
         records = self.log.repair(fetch.committed, fetch.keys)
-        previous = Where(0, fetch.committed)
+        # Whoever lost its disk asks with term 0, and learns where this copy ends.
+        previous = Where(0 if fetch.term else self.log.end.term, fetch.committed)
         parts = in_parts(self.log, fetch.term, self.group.version, previous, records, cut=True)
         out.sends.extend(Send(peer, part) for part in parts)
 

@@ -59,10 +59,14 @@ class Shards:
         # (shard, job id) of rows that callers could read, and that retention picked in this step.
         self._forgotten: list[tuple[str, str]] = []
         self.leading: dict[str, Leading] = {}
+        # Shards whose rows callers may not read any more: at the start, all that are not led on.
+        self._hidden: list[str] = []
         self.shards = self._load(snapshot, boot, randomness, now)
         for shard in self.shards.values():
             if shard.role is Role.STARTING:
                 self._open(shard, now, resumed=True)
+            else:
+                self._hidden.append(shard.name)
 
     def _load(self, snapshot: Snapshot, boot: int, randomness: Randomness, now: Now) -> dict[str, Shard]:
         states = {state.shard: state for state in snapshot.shard_states}
@@ -218,7 +222,8 @@ class Shards:
                 self._open(shard, now, resumed=False)
         for leading in self.leading.values():
             shard = leading.shard
-            startable = shard.leads and shard.renewals.holds(now.mono_us) and not self._returns(now, leading)
+            returns = self._returns(now, leading)
+            startable = shard.leads and not returns and shard.renewals.holds(now.mono_us)
             if startable:
                 self._library.leases[shard.name] = Lease(shard.name, shard.renewals.until_us)
             else:
@@ -272,6 +277,9 @@ class Shards:
                 if state is not None:
                     writes.shard_states.append(state)
 
+        if self._hidden:
+            _writable(out).shards_delete.extend(self._hidden)
+            self._hidden = []
         if self._forgotten:
             _writable(out).shard_jobs_delete.extend(self._forgotten)
             self._forgotten = []
@@ -310,7 +318,7 @@ class Shards:
         leading.set_startable(now, False)
         self._local.abandon(leading.books, out)
         self._library.remove(name)
-        _writable(out).shards_delete.append(name)
+        self._hidden.append(name)
 
 
 def _is_led(leading: Leading) -> bool:
