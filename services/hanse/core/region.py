@@ -147,6 +147,7 @@ class Region:
         self.answers = Answers(self)
         # Whether something that the record tells changed without a write.
         self._standing_changed = True
+        self._published_leads: tuple[tuple[str, int], ...] = ()
         self.draining = snapshot.meta.get("draining") == "1"
         self.disk_nearly_full = False
         self.peers = tuple(member.name for member in config.members if member.name != config.name)
@@ -456,6 +457,9 @@ class Region:
             self.desk.report(now, out)
 
     def _publish(self, now: Now) -> None:
+        leads = self.shards.leads()
+        if leads != self._published_leads:
+            self._published_leads, self._standing_changed = leads, True
         if self.publisher.wants_body(now, self.books.changed or self._standing_changed):
             self._standing_changed = False
             record = self.publisher.maybe_publish(now, self._record(now))

@@ -274,7 +274,9 @@ class Runtime:
 
     def _note_failure(self, failures: BaseExceptionGroup) -> None:
         """Begin another life, unless too many have failed in a short time."""
-        error = failures.exceptions[0]
+        error: BaseException = failures
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
         now_us = mono_us()
         log.error("region.failed", error=str(error), kind=type(error).__name__)
         self.metrics.rebuilds.inc()

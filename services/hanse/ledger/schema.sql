@@ -169,7 +169,7 @@ CREATE TABLE shard_states (
   -- msgpack of core/model/regions.py: Group.
   "group" BLOB NOT NULL,
   -- 1: it holds nothing that counts, and may neither promise nor lead.
-  blank INTEGER NOT NULL CHECK (blank IN (0, 1))
+  blank INTEGER NOT NULL CHECK (blank IN (0, 1, 2))
 ) STRICT, WITHOUT ROWID;
 
 -- This member's copy of each shard's log, and what a region that leads it recovers from: the newest record of each key.
