@@ -179,10 +179,12 @@ def shard_row(
     return ShardRow(shard, key, term, sequence, value)
 
 
-def record(row: JobRow | JobStateRow, sequence: int, shard: str = "south", term: int = 1) -> ShardRow:
+def record(
+    row: JobRow | JobStateRow, sequence: int, shard: str = "south", term: int = 1, *, ended: bool = False
+) -> ShardRow:
     """The record of a job's row in a copy."""
-    kind, key = ("jobs", "j/") if isinstance(row, JobRow) else ("job_states", "s/")
-    return shard_row(key + row.id, sequence, shard, term, msgspec.msgpack.encode((kind, row)))
+    kind = "s/" if isinstance(row, JobStateRow) else "f/" if ended else "j/"
+    return shard_row(kind + row.id, sequence, shard, term, msgspec.msgpack.encode(row))
 
 
 def one_of_each() -> Writes:

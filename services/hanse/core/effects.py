@@ -173,7 +173,8 @@ class ShardStateRow(msgspec.Struct, frozen=True, array_like=True):
 class ShardRow(msgspec.Struct, frozen=True, array_like=True):
     """The newest record of one key in this member's copy of a shard's log; replaces an older one of that key.
 
-    `value` is msgpack of (kind, row); empty: the key is gone (kept until every member knows).
+    `value` is msgpack of a row, of the kind that the key begins with (federation/shards/journal.py); empty: the key is
+    gone (kept until every member knows).
     """
 
     shard: str

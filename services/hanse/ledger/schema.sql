@@ -176,11 +176,11 @@ CREATE TABLE shard_states (
 -- With a rowid, as jobs.
 CREATE TABLE shard_rows (
   shard TEXT NOT NULL,
-  -- Of a job: 'j/<id>' its whole row, 's/<id>' the columns that change.
+  -- What it is a record of: core/federation/shards/journal.py.
   key TEXT NOT NULL,
   term INTEGER NOT NULL,
   sequence INTEGER NOT NULL,
-  -- msgpack of (kind, row). Empty: the key is gone.
+  -- msgpack of a row. Empty: the key is gone, and not all members know it yet.
   value BLOB NOT NULL,
   PRIMARY KEY (shard, key)
 ) STRICT;
