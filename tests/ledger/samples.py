@@ -18,6 +18,8 @@ from hanse.core.effects import (
     OutboundRow,
     PeerSeenRow,
     ShapeRow,
+    ShardRow,
+    ShardStateRow,
     TimelineRow,
     Writes,
 )
@@ -110,6 +112,7 @@ def job_state_row(number: int, **changes: object) -> JobStateRow:
         remote=b"",
         timeline_length=2,
         path="",
+        shard="",
         id=job_id(number),
     )
     return msgspec.structs.replace(row, **changes)
@@ -126,9 +129,20 @@ def done_row(number: int, **changes: object) -> JobRow:
     return job_row(number, **{**fields, **changes})
 
 
-def timeline_row(number: int, sequence: int = 0, what: str = "QUEUED") -> TimelineRow:
+def timeline_row(
+    number: int, sequence: int = 0, what: str = "QUEUED", shard: str = "", later_us: int = 0
+) -> TimelineRow:
     return TimelineRow(
-        job_id(number), sequence, T0_US + number, what, ReasonCode.SUBMITTED, "d", 1, 0, "cause-1"
+        job_id=job_id(number),
+        sequence=sequence,
+        at_wall_us=T0_US + number + later_us,
+        what=what,
+        reason=ReasonCode.SUBMITTED,
+        detail="d",
+        epoch=1,
+        attempt=0,
+        cause="cause-1",
+        shard=shard,
     )
 
 
@@ -145,6 +159,34 @@ def decision_row(sequence: int, giver_ledger_id: str = "ledger-s") -> DecisionRo
     )
 
 
+def shard_state_row(shard: str = "south", **changes: object) -> ShardStateRow:
+    """A copy that is whole up to sequence 9 of term 2."""
+    row = ShardStateRow(
+        shard=shard,
+        promised_term=3,
+        log_term=2,
+        log_sequence=9,
+        committed_sequence=8,
+        group=b"group",
+        blank=0,
+    )
+    return msgspec.structs.replace(row, **changes)
+
+
+def shard_row(
+    key: str, sequence: int = 1, shard: str = "south", term: int = 1, value: bytes = b"v"
+) -> ShardRow:
+    return ShardRow(shard, key, term, sequence, value)
+
+
+def record(
+    row: JobRow | JobStateRow, sequence: int, shard: str = "south", term: int = 1, *, ended: bool = False
+) -> ShardRow:
+    """The record of a job's row in a copy."""
+    kind = "s/" if isinstance(row, JobStateRow) else "f/" if ended else "j/"
+    return shard_row(kind + row.id, sequence, shard, term, msgspec.msgpack.encode(row))
+
+
 def one_of_each() -> Writes:
     """A row for every table."""
     return Writes(
@@ -158,6 +200,8 @@ def one_of_each() -> Writes:
         intents=[IntentRow("south-9", "cancel-1", T0_US)],
         peers_seen=[PeerSeenRow("south", "ledger-s", 4, 99, 5)],
         meta=[("draining", "1")],
+        shard_states=[shard_state_row()],
+        shard_rows=[shard_row("j/south-1")],
     )
 
 

@@ -68,7 +68,7 @@ class JobRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
-    """The columns that change, then (shard, id): an update of a row that exists. `path` changes when a job comes back."""
+    """The columns that change, then (shard, id): an update of a row that exists. `path` changes when a job returns."""
 
     state: int
     reason: str
@@ -154,7 +154,7 @@ class PeerSeenRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ShardStateRow(msgspec.Struct, frozen=True, array_like=True):
-    """This member's standing in one shard; replaces an older row. Positions are (term of the last record, its sequence).
+    """This member's standing in one shard; replaces an older row. A position is (the last record's term, its sequence).
 
     `promised_term` is the largest term that this member has joined or promised: it refuses everything older.
     `group` is msgpack of the group (model/regions.py: Group) that it knows. `blank`: this disk holds nothing that
@@ -173,7 +173,8 @@ class ShardStateRow(msgspec.Struct, frozen=True, array_like=True):
 class ShardRow(msgspec.Struct, frozen=True, array_like=True):
     """The newest record of one key in this member's copy of a shard's log; replaces an older one of that key.
 
-    `value` is msgpack of (kind, row); empty: the key is gone (kept until every member knows).
+    `value` is msgpack of a row, of the kind that the key begins with (federation/shards/journal.py); empty: the key is
+    gone (kept until every member knows).
     """
 
     shard: str
@@ -457,6 +458,8 @@ class JobChange(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str
     # So that a watch can filter by name without asking the ledger.
     name: str = ""
+    # In whose books it happened; empty: in those of this region itself.
+    shard: str = ""
 
 
 class Effects(msgspec.Struct, kw_only=True):

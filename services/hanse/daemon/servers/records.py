@@ -9,7 +9,7 @@ from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.ledger.queries import JobRecord, Revision
 from hanse.ledger.recovery import decoded_reason
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2
-from hanse.wire.jobs import encode_state
+from hanse.wire.jobs import encode_durability, encode_state
 from hanse.wire.shapes import encode_reason
 from hanse.wire.times import timestamp
 
@@ -33,11 +33,18 @@ def encode_job(record: JobRecord, region: str) -> jobs_pb2.Job:
         ended_at=timestamp(record.ended_wall_us),
         exit_code=record.exit_code,
         cancel_requested=bool(record.cancel_id),
-        nodes=[task.node for task in record.allocation.tasks] if record.allocation else (),
+        nodes=nodes_of(record),
         client_key=record.client_key,
+        durability=encode_durability(federated=bool(record.shard)),
+        answered_by=region,
     )
     _add_remote_view(job, record)
     return job
+
+
+def nodes_of(record: JobRecord) -> list[str]:
+    """Where its tasks are, one for each task."""
+    return [task.node for task in record.allocation.tasks] if record.allocation else []
 
 
 def whereabouts(record: JobRecord, region: str) -> str:
