@@ -405,6 +405,7 @@ class LocalExecutor:
         if record.ended is not None and closed:
             del self._live[live.name]
             _disarm(live)
+            self._launcher.over(live.name)
             self._logs.wake_all()
             yield ended_report(live.run, live.task, live.cause, record)
 

@@ -25,6 +25,8 @@ _BATCHES_MAX = 8
 _STARTS_MAX = 3
 # A zygote finishes the batch that it works on before it exits: some 50 ms, or longer on a slow disk.
 _CLOSE_TIMEOUT_S = 5.0
+# A start that follows an end takes its supervisor over, if it follows this soon.
+_OVER_S = 0.25
 _RECEIVE_BYTES = 64 * 1024
 
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1])\n" + (
@@ -62,6 +64,8 @@ class Launcher:
         self._waiting: deque[Order] = deque()
         self._sent: dict[int, list[Order]] = {}
         self._orphaned: list[Order] = []
+        # Ended tasks that the zygote has not heard of.
+        self._over: list[str] = []
         self._changed = asyncio.Event()
         self._closing = False
         self.containment: Containment | None = None
@@ -84,6 +88,20 @@ class Launcher:
         self._waiting.extend(orders)
         self._ensure_zygote()
         self._send_batches()
+
+    def over(self, name: str) -> None:
+        """The end of this task is known here: its supervisor is free. Told with the next batch, or soon."""
+        if not self._over:
+            self._loop.call_later(_OVER_S, self._tell_over)
+        self._over.append(name)
+
+    def _tell_over(self) -> None:
+        if self._ready and self._zygote and self._over:
+            self._zygote.send({"over": self._take_over()})
+
+    def _take_over(self) -> list[str]:
+        over, self._over = self._over, []
+        return over
 
     async def room(self) -> None:
         """Wait until everything submitted was at least sent."""
@@ -125,6 +143,7 @@ class Launcher:
     def _on_exit(self) -> None:
         """The zygote is gone. What it was given is in doubt until the next one has seen to it that it is alone."""
         self._zygote, self._ready = None, False
+        self._over.clear()
         for batch in self._sent.values():
             self._orphaned += batch
         self._sent.clear()
@@ -149,10 +168,7 @@ class Launcher:
         if "ready" in message:
             self._on_ready(Containment(message["containment"]))
         elif (orders := self._sent.pop(message["batch"], None)) is not None:
-            if "died" in message:
-                self._on_in_doubt(orders)
-            else:
-                self._on_answered(orders, message)
+            self._on_answered(orders, message)
             self._send_batches()
         self._announce()
 
@@ -169,7 +185,7 @@ class Launcher:
             orders = [self._waiting.popleft() for _ in range(size)]
             self._next_batch += 1
             self._sent[self._next_batch] = orders
-            self._zygote.send({"batch": self._next_batch, "orders": orders})
+            self._zygote.send({"batch": self._next_batch, "orders": orders, "over": self._take_over()})
 
 
 class _Zygote:
