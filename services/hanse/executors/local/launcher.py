@@ -34,15 +34,16 @@ _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1])\n" + (
 )
 
 Answered = Callable[[Sequence[Order], dict[str, Any]], None]
-InDoubt = Callable[[Sequence[Order]], None]
+InDoubt = Callable[[Sequence[Order], bool], None]
 Failed = Callable[[Sequence[Order], str], None]
 
 
 class Launcher:
     """One zygote after the other.
 
-    `on_answered`: a batch was worked on. `on_in_doubt`: it is unknown how far a batch got; whoever worked on it is
-    dead, and nothing more will start of it. `on_failed`: no zygote can be started for these.
+    `on_answered`: a batch was worked on. `on_in_doubt`: it is unknown how far these got; the zygote that had them is
+    dead, of what it died (True) or only with it (False), and none will be given to a supervisor any more. `on_failed`:
+    no zygote can be started for these.
     """
 
     def __init__(
@@ -63,6 +64,8 @@ class Launcher:
         self._next_batch = 0
         self._waiting: deque[Order] = deque()
         self._sent: dict[int, list[Order]] = {}
+        # Of zygotes that died: the batches that they worked on, and those that they had not come to.
+        self._suspects: list[Order] = []
         self._orphaned: list[Order] = []
         # Ended tasks that the zygote has not heard of.
         self._over: list[str] = []
@@ -96,7 +99,7 @@ class Launcher:
         self._over.append(name)
 
     def _tell_over(self) -> None:
-        if self._ready and self._zygote and self._over:
+        if self._ready and self._zygote and self._over and not self._closing:
             self._zygote.send({"over": self._take_over()})
 
     def _take_over(self) -> list[str]:
@@ -144,10 +147,12 @@ class Launcher:
         """The zygote is gone. What it was given is in doubt until the next one has seen to it that it is alone."""
         self._zygote, self._ready = None, False
         self._over.clear()
-        for batch in self._sent.values():
+        at_work, *waiting = self._sent.values() or ([],)
+        self._suspects += at_work
+        for batch in waiting:
             self._orphaned += batch
         self._sent.clear()
-        if not self._closing and (self._orphaned or self._waiting or self._starts):
+        if not self._closing and (self._suspects or self._waiting or self._starts):
             if self._starts < _STARTS_MAX:
                 self._ensure_zygote()
             else:
@@ -157,10 +162,10 @@ class Launcher:
     def _give_up(self) -> None:
         """Try again with the next launch. What is in doubt can't have been started by anybody but the dead."""
         self._starts = 0
-        orphaned, self._orphaned = self._orphaned, []
-        waiting = list(self._waiting)
-        self._waiting.clear()
-        self._on_failed(orphaned + waiting, f"the launcher does not start; see {self._directory / LOG}")
+        failed = [*self._suspects, *self._orphaned, *self._waiting]
+        for orders in (self._suspects, self._orphaned, self._waiting):
+            orders.clear()
+        self._on_failed(failed, f"the launcher does not start; see {self._directory / LOG}")
 
     # --- messages ---
 
@@ -174,9 +179,12 @@ class Launcher:
 
     def _on_ready(self, containment: Containment) -> None:
         self.containment, self._ready, self._starts = containment, True, 0
+        suspects, self._suspects = self._suspects, []
         orphaned, self._orphaned = self._orphaned, []
+        if suspects:
+            self._on_in_doubt(suspects, True)
         if orphaned:
-            self._on_in_doubt(orphaned)
+            self._on_in_doubt(orphaned, False)
         self._send_batches()
 
     def _send_batches(self) -> None:
@@ -264,7 +272,7 @@ class _Zygote:
 
 
 def _spawn(directory: Path, link: socket.socket, containment: Containment | None) -> subprocess.Popen[bytes]:
-    """A bare interpreter in a session of its own: no site, no environment of the caller's, only our package."""
+    """A bare interpreter in a session of its own: no site, no PYTHON variables of the caller's, only our package."""
     packages = Path(__file__).parents[3]
     arguments = [str(packages), str(link.fileno()), containment or ""]
     log = directory / LOG
@@ -279,4 +287,6 @@ def _spawn(directory: Path, link: socket.socket, containment: Containment | None
             stderr=sink,
             pass_fds=(link.fileno(),),
             start_new_session=True,
+            # What is linked when it is first called would be linked anew in the process of every task.
+            env={**os.environ, "LD_BIND_NOW": "1"},
         )

@@ -3,9 +3,9 @@
 A supervisor that is forked for one task spends most of its life on copying pages that it shares with the zygote; one
 that has done it before has its own. So supervisors take one task after the other. What makes that safe:
 
-- It is free only when the daemon has heard the end of its task (`over`), and the daemon speaks of a task to nobody after
-  that. So a signal that was meant for one task can't reach the next: whatever was sent, was sent before the next order,
-  and is dropped when that is taken up.
+- It is free only when the daemon has heard the end of its task (`over`), and then the daemon has said its last word
+  about that. So a signal that was meant for one task can't reach the next: it was sent before the next order was, and
+  is dropped when that is taken up.
 - That end was written when every process of the task was dead, and was durable before anybody could hear it.
 - Nothing of a task is kept by its supervisor: processes are dead, mounts were the task's own, descriptors are closed.
 - One that fails in any way ends, and takes nobody along.
@@ -22,6 +22,7 @@ from typing import NamedTuple, NoReturn
 
 from hanse.executors.local.containment import Containment, fork_supervisor
 from hanse.executors.local.orders import Order, send_order
+from hanse.executors.local.processes import PROC
 from hanse.executors.local.supervisor import serve
 
 # Where ends are followed by starts it is milliseconds; an idle supervisor keeps about 5 MB.
@@ -112,8 +113,10 @@ class Pool:
 
 def _close_all_but(*kept: int) -> None:
     """Held open, the rest would say that the launcher or other tasks' supervisors live. The standard ones stay."""
-    first = 3
-    for descriptor in sorted(kept):
-        os.closerange(first, descriptor)
-        first = descriptor + 1
-    os.closerange(first, os.sysconf("SC_OPEN_MAX"))
+    for name in os.listdir(f"{PROC}/self/fd"):  # noqa: PTH208 - no pathlib in here
+        descriptor = int(name)
+        if descriptor > 2 and descriptor not in kept:
+            try:
+                os.close(descriptor)
+            except OSError:
+                continue  # the listing's own

@@ -1,8 +1,8 @@
 """A supervisor: starts a task, copies its output, stops it when told or when its lease ends, writes its record.
 
-It is forked, never exec'd, by the zygote, whose end it does not notice while it has a task; the daemon's end neither. It
-knows nothing of the daemon. The daemon reads the record, and speaks through two files in `control/` and SIGUSR1 (or,
-where a full disk holds no such file, SIGUSR2: stop with the grace that the launch gave):
+It is forked, never exec'd, by the zygote, and while it has a task it notices neither the zygote's death nor the
+daemon's. It knows nothing of the daemon. The daemon reads the record, and speaks through two files in `control/` and
+SIGUSR1 (or, where a full disk holds no such file, SIGUSR2: stop with the grace that the launch gave):
     <name>.stop    {"grace_us": n}                  SIGTERM now, SIGKILL when the grace is over; the shortest wins
     <name>.lease   {"start_us": n, "lease_us": n}   the task may live until start + lease (CLOCK_BOOTTIME); only later
                                                     ends count
@@ -12,8 +12,8 @@ once; after a stop what it left has the rest of the grace, since it may be what 
 The dead-man's switch: SIGTERM min(grace, lease / 3) before the lease ends, SIGKILL at its end, by a timer that goes on
 counting while the machine is suspended.
 
-One task at a time. When every process of it is dead and its end is on disk, the supervisor may get another (pool.py says
-when, and why nothing that was meant for the former task can reach the next).
+One task at a time. When every process of it is dead and its end is on disk, the supervisor may get another (pool.py
+says when, and why nothing that was meant for the former task can reach the next).
 """
 
 from __future__ import annotations
@@ -125,10 +125,9 @@ def _supervise(order: Order, record: int, seat: Seat) -> None:
     supervisor = Supervisor(order, record, seat)
     try:
         ended = supervisor.run()
-    except Exception as error:  # noqa: BLE001 - whatever it was, the task must be dead and its end told
-        supervisor.kill_and_wait()
-        ended = supervisor.end(detail=f"supervisor failed: {error!r}", launched=supervisor.launched)
-        _write_end(record, ended)
+    except Exception as error:
+        # Whatever it was, the task must be dead and its end told.
+        _write_end(record, supervisor.fail(error))
         raise
     _write_end(record, ended)
 
@@ -189,11 +188,6 @@ class Supervisor:
             output.close()
         return self.end(detail=self._detail)
 
-    @property
-    def launched(self) -> bool:
-        """Whether there ever was a task."""
-        return self._leader != 0
-
     def end(self, detail: str, launched: bool = True) -> records.Ended:
         """The record's last line, from what is known now."""
         if not launched:
@@ -212,12 +206,15 @@ class Supervisor:
             memory_max_bytes=usage.ru_maxrss * _KIBIBYTE if usage else 0,
         )
 
-    def kill_and_wait(self) -> None:
+    def fail(self, error: Exception) -> records.Ended:
         """The way out after a failure of our own: nothing of the task may live on."""
+        lost = not self._leader_ended
         while not self._alone:
             self._kill_all()
             self._collect()
             time.sleep(_SWEEP_FIRST_US / 1e6)
+        detail = f"supervisor failed: {error!r}"
+        return self.end(detail, launched=self._leader != 0)._replace(lost=lost)
 
     # --- starting ---
 

@@ -14,11 +14,10 @@ from typing import NamedTuple, NoReturn
 from hanse.executors.local import kernel
 from hanse.executors.local.containment import Containment, die_with, mount_apart
 from hanse.executors.local.orders import Order
+from hanse.executors.local.pids import PIDS_TRIED
 from hanse.executors.local.processes import ProcessId, parse_stat, read_small
 
 SCRATCH = "scratch"
-# The pid that the launcher chose and the ones after it, in case somebody else has it: it chooses every eighth.
-PIDS_APART = 8
 
 
 class CannotStart(Exception):  # noqa: N818 - reads as what it says: raise CannotStart
@@ -52,7 +51,7 @@ def start(order: Order, containment: Containment, host_proc: int, stdout: int, s
     supervisor, namespaced = os.getpid(), containment is Containment.PID_NAMESPACE
     refusal, refusal_end = os.pipe()
     try:
-        pid, chosen = _fork(order.pid if namespaced else 0)
+        pid, chosen = _fork(order.pid if namespaced else 0, host_proc)
         if pid == 0:
             _become(program, 0 if namespaced else supervisor, stdout, stderr, refusal_end)
     except OSError as error:
@@ -103,16 +102,27 @@ def _scratch(run_name: str) -> str:
     return path
 
 
-def _fork(wanted: int) -> tuple[int, bool]:
+def _fork(wanted: int, host_proc: int) -> tuple[int, bool]:
     """The child's pid, 0 in the child, and whether it has the same inside and outside of its namespace: one of those
     from `wanted` on. Where that can't be had, any pid will do; so it will if `wanted` is 0."""
-    for pid in range(wanted, wanted + PIDS_APART if wanted else 0):
+    for pid in range(wanted, wanted + PIDS_TRIED if wanted else 0):
+        # clone3 finds out that a pid is taken only after it has copied the process.
+        if _exists(pid, host_proc):
+            continue
         try:
             return kernel.fork_with_pid(pid, 2), True
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.EINVAL):
                 break
     return os.fork(), False
+
+
+def _exists(pid: int, proc: int) -> bool:
+    try:
+        os.stat(str(pid), dir_fd=proc)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _pid_outside(pid: int, host_proc: int) -> int:

@@ -22,22 +22,19 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 from typing import Any, NamedTuple
 
 from hanse.executors.local import records
 from hanse.executors.local.containment import Containment, best_available, open_own_namespace
 from hanse.executors.local.orders import FrameReader, Order, encode_frame
+from hanse.executors.local.pids import PidDealer
 from hanse.executors.local.pool import IDLE_S_MAX, Pool
 from hanse.executors.local.processes import PROC, ProcessId, boot_id, parse_stat, read_small, send_signal
 from hanse.executors.local.supervisor import prepare_signals
-from hanse.executors.local.task import PIDS_APART
 
 GATE = "launching"
 _RECEIVE_BYTES = 256 * 1024
-# The kernel keeps the first 300 for itself once it has gone round.
-_PID_MIN = 1024
 
 
 class Seat(NamedTuple):
@@ -55,7 +52,7 @@ def main(link_descriptor: int, containment: str) -> None:
     os.set_inheritable(link_descriptor, False)
     prepare_signals()
     link = socket.socket(fileno=link_descriptor)
-    gate = _pass_gate()
+    _pass_gate()
     held = Containment(containment) if containment else best_available()
     seat = Seat(
         link=link,
@@ -71,7 +68,6 @@ def main(link_descriptor: int, containment: str) -> None:
     gc.collect()
     gc.freeze()
     _serve(seat)
-    os.close(gate)
 
 
 def _say(link: socket.socket, message: dict[str, Any]) -> None:
@@ -79,8 +75,8 @@ def _say(link: socket.socket, message: dict[str, Any]) -> None:
     link.sendall(encode_frame(message), socket.MSG_NOSIGNAL)
 
 
-def _pass_gate() -> int:
-    """Wait until no former zygote of this directory lives, and lock out the next."""
+def _pass_gate() -> None:
+    """Wait until no former zygote of this directory lives, and lock out the next for as long as this process lives."""
     gate = os.open(GATE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -90,29 +86,12 @@ def _pass_gate() -> int:
     own = parse_stat(read_small(f"{PROC}/self/stat")).id
     os.ftruncate(gate, 0)
     os.pwrite(gate, f"{own.pid} {own.start_ticks}\n".encode(), 0)
-    return gate
 
 
 def _end_former(text: bytes) -> None:
     words = text.split()
     if len(words) == 2:
         send_signal(ProcessId(int(words[0]), int(words[1])), signal.SIGKILL)
-
-
-class PidDealer:
-    """Chooses pids for tasks, one after the other through all that there are. From anywhere: the kernel's own next
-    ones are everybody's, and so are those of another region's launcher on this machine."""
-
-    def __init__(self) -> None:
-        self._end = int(read_small(f"{PROC}/sys/kernel/pid_max"))
-        self._next = int.from_bytes(os.urandom(4), sys.byteorder) % self._end
-
-    def deal(self) -> int:
-        """The first of PIDS_APART that nobody else is dealt for long."""
-        self._next += PIDS_APART
-        if not _PID_MIN <= self._next < self._end - PIDS_APART:
-            self._next = _PID_MIN
-        return self._next
 
 
 def _serve(seat: Seat) -> None:
