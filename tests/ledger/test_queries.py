@@ -338,3 +338,34 @@ async def test_a_page_of_large_specs_ends_early_and_goes_on(ledger: Ledger) -> N
     page: JobPage = await ledger.read(list_jobs, JobFilter(), page_size=4)
     assert [job.id for job in page.jobs] == [job_id(0), job_id(1)]
     assert await listed(ledger, JobFilter(), 4) == [job_id(number) for number in range(4)]
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 100])
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [
+        (JobFilter(), [0, 1, 2, 3]),
+        (JobFilter(homes=("north",)), [0, 3]),
+        (JobFilter(homes=("south",)), [1, 2]),
+        (JobFilter(homes=("south", "north"), tenant="org/team1"), [1, 3]),
+        (JobFilter(homes=("south",), tenant="org/team0"), [2]),
+        (JobFilter(homes=("south",), name_prefix="train-1"), [1]),
+        (JobFilter(homes=("east",)), []),
+    ],
+)
+async def test_jobs_of_a_shard_that_is_led_from_here_are_listed_under_their_home(
+    ledger: Ledger, wanted: JobFilter, numbers: list[int], page_size: int
+) -> None:
+    """What is only owned here is its home's to list."""
+    jobs = [
+        job_row(0, shard="north"),
+        job_row(1, shard="south", home="south"),
+        moved(2, "south", home="south"),
+        running(2, "north", home="south"),
+        job_row(3),
+        job_row(4, home="east"),
+        running(5, "south", home="east"),
+    ]
+    await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=jobs))
+
+    assert await listed(ledger, wanted, page_size) == [job_id(number) for number in numbers]

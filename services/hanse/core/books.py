@@ -469,6 +469,7 @@ class Books:
                 cause=self.cause,
                 traceparent=job.traceparent,
                 name=job.name,
+                shard=self.shard,
             )
         )
 

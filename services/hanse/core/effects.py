@@ -458,6 +458,8 @@ class JobChange(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str
     # So that a watch can filter by name without asking the ledger.
     name: str = ""
+    # In whose books it happened; empty: in those of this region itself.
+    shard: str = ""
 
 
 class Effects(msgspec.Struct, kw_only=True):

@@ -147,6 +147,7 @@ class Region:
         self.answers = Answers(self)
         # Whether something that the record tells changed without a write.
         self._standing_changed = True
+        self._published_leads: tuple[tuple[str, int], ...] = ()
         self.draining = snapshot.meta.get("draining") == "1"
         self.disk_nearly_full = False
         self.peers = tuple(member.name for member in config.members if member.name != config.name)
@@ -347,6 +348,9 @@ class Region:
         key = (submission.tenant, submission.client_key)
         if own and key in self.books.keys:
             return self.admission.submit(submission, self.books)
+        if submission.on_loss is OnLoss.ADOPT_OR_WAIT and not own:
+            message = f"{home} may have taken it as a `wait` job already: only it can tell"
+            return Refused("NOT_LEADER", "spec.on_region_loss", message, NOT_LEADER_RETRY_MS, home)
         leading = self.shards.leading.get(home)
         if leading is not None and leading.admits(now):
             return self.admission.submit(submission, leading.books)
@@ -358,6 +362,9 @@ class Region:
         return self._not_leading(home)
 
     def _not_leading(self, home: str) -> Refused:
+        if not self.shards.has_group(home):
+            message = f"nobody guards the jobs of {home} in this federation; use WAIT or ADOPT_OR_WAIT"
+            return Refused("INVALID", "spec.on_region_loss", message)
         leader = self.shards.leader_of(home)
         known = leader if leader != self.config.name else ""
         message = f"no majority of the guardians of {home} can be had here" + (
@@ -453,6 +460,9 @@ class Region:
             self.desk.report(now, out)
 
     def _publish(self, now: Now) -> None:
+        leads = self.shards.leads()
+        if leads != self._published_leads:
+            self._published_leads, self._standing_changed = leads, True
         if self.publisher.wants_body(now, self.books.changed or self._standing_changed):
             self._standing_changed = False
             record = self.publisher.maybe_publish(now, self._record(now))

@@ -18,7 +18,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from hanse.core.events import Event, ExecutorRecovered
+from hanse.core.events import Event, ExecutorRecovered, PeerMessages
 from hanse.core.model import limits
 from hanse.core.region import Region
 from hanse.daemon.clock import Clock, mono_us, system_now, wall_us
@@ -33,6 +33,7 @@ from hanse.daemon.orders import Orders
 from hanse.daemon.peers import PeerLinks
 from hanse.daemon.requests import Requests
 from hanse.daemon.tracing import Tracing
+from hanse.daemon.urgency import is_urgent
 from hanse.daemon.watch import WatchHub
 from hanse.executors.errors import ExecutorError
 from hanse.executors.port import Executor, TaskReport
@@ -86,6 +87,8 @@ class Runtime:
         self._executor: Executor | None = None
         self._stopping = False
         self._failed_mono_us: deque[int] = deque(maxlen=limits.REBUILDS_MAX)
+        # When this daemon last wrote into its copy of a shard's log. One entry for each shard that it keeps.
+        self._copied_wall_us: dict[str, int] = {}
         # Set while a life is under way and the executor's past is known.
         self.alive = asyncio.Event()
         self.dead = asyncio.Event()
@@ -97,9 +100,13 @@ class Runtime:
         """Post an event and wait for its answer. Raises DriverOverloaded, DriverInterrupted."""
         return await self._requests.ask(kind, make)
 
-    def post(self, event: Event) -> bool:
-        """Take an event of a peer in; False if the inbox is full, or the region is not there."""
-        return self.alive.is_set() and self.inbox.offer(event)
+    def post(self, event: PeerMessages) -> bool:
+        """Take an envelope of a peer in; False if the inbox is full, or the region is not there."""
+        if not self.alive.is_set():
+            return False
+        # The order of envelopes means nothing: on the way here each may overtake another.
+        urgent = bool(event.messages) and all(map(is_urgent, event.messages))
+        return self.inbox.offer_urgent(event) if urgent else self.inbox.offer(event)
 
     async def read(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -121,6 +128,10 @@ class Runtime:
         """As `read`, for streams: a thousand that begin together wait for each other instead of being turned away."""
         async with self._patient_reads:
             return await self.read(function, *args, **kwargs)
+
+    def copied_wall_us(self, shard: str) -> int:
+        """When something last came for this region's copy of a shard's log; 0: not since this daemon started."""
+        return self._copied_wall_us.get(shard, 0)
 
     @property
     def executor(self) -> Executor:
@@ -213,7 +224,7 @@ class Runtime:
         found = await executor.recover(reports.take)
         self._orders.clear()
         self.inbox.clear()
-        self.inbox.put([ExecutorRecovered(found=found, cause="boot")])
+        self.inbox.put_first(ExecutorRecovered(found=found, cause="boot"))
         reports.pass_on()
 
     async def _drive(self, driver: Driver, executor: Executor, ledger: Ledger) -> None:
@@ -246,6 +257,8 @@ class Runtime:
     def _release(self, step: Step) -> None:
         """Everything that a step decided, now that it is on disk. Never blocks."""
         effects = step.effects
+        for state in effects.writes.shard_states:
+            self._copied_wall_us[state.shard] = wall_us()
         self._orders.post(effects)
         if effects.lookups:
             self._lookups.post(effects.lookups)
@@ -261,7 +274,9 @@ class Runtime:
 
     def _note_failure(self, failures: BaseExceptionGroup) -> None:
         """Begin another life, unless too many have failed in a short time."""
-        error = failures.exceptions[0]
+        error: BaseException = failures
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
         now_us = mono_us()
         log.error("region.failed", error=str(error), kind=type(error).__name__)
         self.metrics.rebuilds.inc()

@@ -25,7 +25,7 @@ from hanse.core.events import Ask, Question
 from hanse.core.federation.handoff.target import KNOWN_FEATURES
 from hanse.core.model import limits
 from hanse.core.model.errors import EnvironmentFault, HanseError
-from hanse.daemon.config import DaemonConfig, load_config
+from hanse.daemon.config import DaemonConfig, load_config, loss_by_tier
 from hanse.daemon.errors import ConfigError
 from hanse.daemon.http import HttpListener, Page
 from hanse.daemon.ids import JobIds
@@ -36,6 +36,8 @@ from hanse.daemon.metrics import Metrics
 from hanse.daemon.orders import Orders
 from hanse.daemon.peers import PeerLink, PeerLinks
 from hanse.daemon.runtime import TASKS_DIRECTORY, Runtime
+from hanse.daemon.servers.leaders import Leaders
+from hanse.daemon.servers.local import LocalJobs
 from hanse.daemon.servers.members import Members
 from hanse.daemon.tracing import Tracing, otlp_exporter
 from hanse.daemon.watch import WatchHub
@@ -113,7 +115,7 @@ class Daemon:
         }
         self._links = PeerLinks(
             {
-                name: PeerLink(name, stubs.exchange, inbox, random.Random())
+                name: PeerLink(name, stubs.exchange, stubs.urgent.exchange, inbox, random.Random())
                 for name, stubs in self._stubs.items()
             }
         )
@@ -132,8 +134,10 @@ class Daemon:
         own, theirs = _spec_readers(config)
         ids = JobIds(region.name)
         members = Members(region, self._stubs, lambda name: self._links.links[name].failing)
-        self.public = public_listener(self.runtime, own, ids, members)
-        self.peers = peer_listener(self.runtime, own, PeerCodec(theirs), ids)
+        leaders = Leaders(self.runtime)
+        local = LocalJobs(self.runtime, own, ids, leaders)
+        self.public = public_listener(self.runtime, local, ids, members, leaders)
+        self.peers = peer_listener(self.runtime, local, PeerCodec(theirs), ids)
         self.http = HttpListener({"/metrics": self._metrics, "/livez": self._livez, "/readyz": self._readyz})
         self._stopping = asyncio.Event()
         self.serving = asyncio.Event()
@@ -268,5 +272,6 @@ def _spec_readers(config: DaemonConfig) -> tuple[SpecReader, SpecReader]:
         tiers=region.tiers,
         regions=tuple(member.name for member in region.members),
         features=frozenset(KNOWN_FEATURES),
+        on_loss=loss_by_tier(config.settings),
     )
     return SpecReader(own), SpecReader(SpecRules())

@@ -74,8 +74,12 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Jobs of this home that satisfy every field that is set. `states` are observed states."""
+    """Jobs that this ledger answers for and that satisfy every field that is set. `states` are observed states.
 
+    It answers for the jobs of its home, and for those of shards that its region leads.
+    """
+
+    homes: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     tenant: str = ""
     states: tuple[JobState, ...] = ()
@@ -182,7 +186,8 @@ def shards_of(table: str) -> str:
 def list_jobs(
     connection: sqlite3.Connection, wanted: JobFilter, *, after: str = "", page_size: int = 100
 ) -> JobPage:
-    """The next jobs of this home, by id, whose id is greater than `after`; at most `page_size` (1 to 1,000)."""
+    """The next jobs that this ledger answers for, by id, whose id is greater than `after`; at most `page_size` (1 to
+    1,000)."""
     assert 1 <= page_size <= PAGE_SIZE_MAX, f"page size {page_size}"
     candidates = _within_bytes(connection, _candidates(connection, wanted, after, page_size))
     jobs = _records(connection, candidates.ids)
@@ -233,16 +238,21 @@ def _settled(job: JobRecord, region: str) -> SettledJob:
 
 def _candidates(connection: sqlite3.Connection, wanted: JobFilter, after: str, page_size: int) -> _Candidates:
     """Two nested bounds: jobs looked at (by id), and of these the jobs that match."""
+    region = region_of(connection)
+    homes = [each for each in _homes(connection, region) if not wanted.homes or each in wanted.homes]
+    if not homes:
+        return _Candidates([], "", more=False)
     match = ["TRUE"]
     if wanted.name_prefix:
         match.append("substr(name, 1, length(:prefix)) = :prefix")
     if wanted.states:
         match.append("state IN (SELECT value FROM json_each(:states))")
     examined_max = ROWS_EXAMINED_MAX if len(match) > 1 else page_size + 1
+    scopes = [_in_scope(wanted, f":home{number}", own=home == region) for number, home in enumerate(homes)]
     text, examined, examined_to = connection.execute(
         f"""
         WITH examined AS MATERIALIZED (
-          {_in_scope(wanted)} ORDER BY id LIMIT :examined_max
+          {" UNION ALL ".join(scopes)} ORDER BY id LIMIT :examined_max
         ), matching AS (
           SELECT id FROM examined WHERE {" AND ".join(match)} LIMIT :page_size + 1
         )
@@ -256,6 +266,7 @@ def _candidates(connection: sqlite3.Connection, wanted: JobFilter, after: str, p
             "states": _json(sorted({*wanted.states, *_AWAY})),
             "page_size": page_size,
             "examined_max": examined_max,
+            **{f"home{number}": home for number, home in enumerate(homes)},
         },
     ).fetchone()
     ids = sorted(_IDS.decode(text))
@@ -264,15 +275,26 @@ def _candidates(connection: sqlite3.Connection, wanted: JobFilter, after: str, p
     return _Candidates(ids, examined_to or "", more=examined == examined_max)
 
 
-def _in_scope(wanted: JobFilter) -> str:
-    """One row for each job of this home, in the order of ids that an index gives: one for a tenant's jobs, else one for
-    `wait` jobs and one for the others, merged."""
+def _homes(connection: sqlite3.Connection, region: str) -> list[str]:
+    """Whose jobs this ledger answers for: this region's, and those of the shards that it leads."""
+    text = connection.execute(
+        f"WITH {shards_of('jobs')} SELECT json_group_array(name) FROM shards WHERE name <> ''"
+    ).fetchone()[0]
+    return sorted({region, *_IDS.decode(text)})
+
+
+def _in_scope(wanted: JobFilter, home: str, *, own: bool) -> str:
+    """One row for each job of a home, in the order of ids that an index gives: one for a tenant's jobs, else one for
+    `wait` jobs and one for the others, merged. Of another home there are only those of its shard."""
     # The plus keeps SQLite from an index that would have it read and sort every job of this home.
-    scope = [f"{'' if wanted.tenant else '+'}home = (SELECT region FROM ledger)", "id > :after"]
+    scope = [f"{'' if wanted.tenant else '+'}home = {home}", "id > :after"]
     if wanted.ids:
         scope.append("id IN (SELECT value FROM json_each(:ids))")
     if wanted.tenant:
         scope.append("tenant = :tenant")
+    if not own:
+        kinds = [f"shard = {home}"]
+    elif wanted.tenant:
         kinds = [f"(shard = '' OR {_ANSWERS})"]
     else:
         kinds = ["shard = ''", f"shard <> '' AND {_ANSWERS}"]

@@ -168,8 +168,8 @@ CREATE TABLE shard_states (
   committed_sequence INTEGER NOT NULL,
   -- msgpack of core/model/regions.py: Group.
   "group" BLOB NOT NULL,
-  -- core/federation/shards/shard.py: Standing. Not 0: it may neither promise nor lead.
-  blank INTEGER NOT NULL
+  -- What its disk is worth. core/federation/shards/shard.py: Standing.
+  blank INTEGER NOT NULL CHECK (blank IN (0, 1, 2))
 ) STRICT, WITHOUT ROWID;
 
 -- This member's copy of each shard's log, and what a region that leads it recovers from: the newest record of each key.

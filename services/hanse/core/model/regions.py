@@ -22,11 +22,12 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """A region of the roster. Addresses are "host:port"."""
+    """A region of the roster. Addresses are "host:port". `labels` are sorted pairs that name its failure domains."""
 
     name: str
     peer_address: str = ""
     public_address: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +103,7 @@ class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
     power: int = 1000
     queue_depth_max: int = 1_000_000
     timings: Timings = Timings()
-    # One for each shard that this region is a member of, its own included; empty: nothing is adoptable here.
+    # Of all shards, so that their leaders can be found; empty: nothing is adoptable in this federation.
     groups: tuple[Group, ...] = ()
     protocol_min: int = PROTOCOL_MIN
     protocol_max: int = PROTOCOL_MAX

@@ -19,9 +19,10 @@ from hanse.core.events import FoundTask, TaskEnded
 from hanse.core.library import Library
 from hanse.core.model.jobs import Allocation, Job, Reason, ReasonCode, RunId
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobInput, JobState
+from hanse.core.model.limits import LOSSES_MAX
 
-# Why an attempt is being stopped, if the job itself is to blame; any other reason leads back to the queue.
-_FAILURES = (ReasonCode.EXIT_CODE, ReasonCode.SIGNAL, ReasonCode.LAUNCH_FAILED)
+# Why an attempt is being stopped, if the job may be to blame; any other reason leads back to the queue.
+_FAILURES = (ReasonCode.EXIT_CODE, ReasonCode.SIGNAL, ReasonCode.LAUNCH_FAILED, ReasonCode.LOST_TASK)
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -126,7 +127,8 @@ class Runs:
             return self._lose_lease(job, still_open, out)
         failed = event.exit_code != 0 or not event.launched
         if failed and job.state is JobState.RUNNING:
-            self._library.of(job).count_failure(job, event.exit_code)
+            if not (event.lost and _is_excused(job)):
+                self._library.of(job).count_failure(job, event.exit_code)
             if still_open:
                 self.stop(job, _failure(event), out)
                 return None
@@ -215,9 +217,7 @@ class Runs:
         if job.failures > job.retries_max:
             self._library.of(job).finish(job, JobInput.FAIL, reason, job.exit_code)
         else:
-            self._library.of(job).requeue(
-                job, Reason(ReasonCode.RETRY, f"attempt {job.attempt}: {reason.detail}")
-            )
+            self._library.of(job).requeue(job, _again(job, reason))
         return self._close(job, out)
 
     def _settle_stopped(self, job: Job, out: Effects) -> Settled:
@@ -230,9 +230,7 @@ class Runs:
         elif reason.code in _FAILURES and job.failures > job.retries_max:
             self._library.of(job).finish(job, JobInput.STOPPED_FAIL, reason, job.exit_code)
         else:
-            self._library.of(job).requeue(
-                job, Reason(ReasonCode.RETRY, f"attempt {job.attempt}: {reason.detail}")
-            )
+            self._library.of(job).requeue(job, _again(job, reason))
         return self._close(job, out)
 
     def _close(self, job: Job, out: Effects) -> Settled:
@@ -243,8 +241,22 @@ class Runs:
         return Settled(job, job.state is JobState.QUEUED, run_us)
 
 
+def _is_excused(job: Job) -> bool:
+    """Whether the loss of its present attempt is not the job's failure. Counted are the attempts here that did not end
+    by a failure of its own; the few of them that were stopped for another reason make it stricter, never endless."""
+    return job.attempt - job.failures <= LOSSES_MAX
+
+
+def _again(job: Job, reason: Reason) -> Reason:
+    """Why it is queued again."""
+    code = ReasonCode.LOST_TASK if reason.code is ReasonCode.LOST_TASK else ReasonCode.RETRY
+    return Reason(code, f"attempt {job.attempt}: {reason.detail}")
+
+
 def _failure(event: TaskEnded) -> Reason:
     task = f"task {event.task}"
+    if event.lost:
+        return Reason(ReasonCode.LOST_TASK, f"{task} was lost: {event.detail}")
     if not event.launched:
         return Reason(ReasonCode.LAUNCH_FAILED, f"{task} could not be started: {event.detail}")
     if event.signal:

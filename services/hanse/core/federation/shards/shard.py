@@ -272,7 +272,9 @@ class Shard:
         elif renew.term == self.promised and self.role is Role.MEMBER and not self.blank:
             self._granted_until_us = now.mono_us + member_wait_us(self._timings)
             self._elect_us = None
-            self.log.note_committed(renew.committed)
+            if self.log.end.term == renew.term:
+                # Else this copy may still have records in those places that the leader never had.
+                self.log.note_committed(renew.committed)
             out.sends.append(Send(peer, RenewAck(self.name, renew.term, renew.boot, renew.number)))
 
     def _on_prepare(self, now: Now, peer: str, prepare: Prepare, out: Effects) -> None:
