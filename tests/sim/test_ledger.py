@@ -219,7 +219,7 @@ PARTS: list[st.SearchStrategy[Writes]] = [
     ),
     st.builds(
         lambda number, shard, state, settled: Writes(
-            job_states=[samples.job_state_row(number, shard=shard, state=state, settled=settled)]
+            job_states=[samples.job_state_row(number, shard=shard, state=int(state), settled=settled)]
         ),
         NUMBERS,
         SHARDS,
@@ -285,7 +285,7 @@ class Allowed:
         return total
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(TRANSACTIONS)
 def test_any_writes_leave_the_same_rows_in_sqlite(transactions: list[list[list[Writes]]]) -> None:
     allowed = Allowed()
