@@ -10,7 +10,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -19,7 +19,6 @@ from hanse.core.effects import Answer, Effects, Lookup, Send
 from hanse.core.events import (
     Event,
     ExecutorRecovered,
-    LookedUp,
     PeerMessages,
     PeerUnreachable,
     TaskEnded,
@@ -30,6 +29,7 @@ from hanse.core.messages import (
     CancelAck,
     Commit,
     Decision,
+    Envelope,
     Message,
     Stable,
     Terminal,
@@ -43,7 +43,7 @@ from hanse.sim.digest import Digest
 from hanse.sim.errors import Crash
 from hanse.sim.executor import SimExecutor
 from hanse.sim.faults import Faults
-from hanse.sim.ledger import SimLedger
+from hanse.sim.ledger import SimLedger, looked_up
 from hanse.sim.network import Network
 from hanse.sim.record import Committed, Died, Record, Sent, Started
 from hanse.sim.timeline import Timeline
@@ -63,6 +63,14 @@ _CRASH_POINTS = (_BEFORE_COMMIT, _BEFORE_COMMIT, 0, 0, 1, 2, 4, 8)
 RECORDED: frozenset[type] = frozenset(
     (Commit, Withdraw, Decision, Stable, Cancel, CancelAck, Terminal, TerminalAck)
 )
+
+
+class Step(NamedTuple):
+    """A step on its way out. The envelopes are of the moment in which its messages were made, as in the daemon."""
+
+    effects: Effects
+    wrote: bool
+    envelopes: dict[str, Envelope]
 
 
 class Observer(Protocol):
@@ -130,8 +138,8 @@ class Host:
         self._observer = around.observer
         self._random = random.Random(f"{around.seed}/{config.name}/host")
         self._inbox: list[Event] = []
-        # Steps that wait for a commit (theirs or an earlier one), and whether they wrote.
-        self._pending: deque[tuple[Effects, bool]] = deque()
+        # Steps that wait for a commit, theirs or an earlier one.
+        self._pending: deque[Step] = deque()
         # How many of `pending` the commit under way will make durable; 0: none is under way.
         self._committing = 0
         self._is_synced = False
@@ -359,19 +367,21 @@ class Host:
         if wrote:
             self._sequence = effects.sequence
             self.ledger.append(effects.sequence, effects.writes)
+        assert self.core is not None
+        step = Step(effects, wrote, {send.to: self.core.envelope(send.to) for send in effects.sends})
         if wrote or self._pending:
-            self._pending.append((effects, wrote))
+            self._pending.append(step)
             if not self._committing:
                 self._begin_commit()
         else:
-            self._release(effects)
+            self._release(step)
 
     def _begin_commit(self) -> None:
         """Group commit: every waiting step, but nothing after one that deletes."""
         count = 0
-        for effects, wrote in self._pending:
+        for step in self._pending:
             count += 1
-            if wrote and effects.writes.deletes:
+            if step.wrote and step.effects.writes.deletes:
                 break
         self._committing = count
         self._is_synced = False
@@ -402,11 +412,9 @@ class Host:
     def _sync(self) -> None:
         self._is_synced = True
         self._make_durable()
-        assert self.core is not None
-        self.core.note_durable(self.ledger.write_sequence)
 
     def _make_durable(self) -> None:
-        writing = sum(1 for position in range(self._committing) if self._pending[position][1])
+        writing = sum(1 for position in range(self._committing) if self._pending[position].wrote)
         try:
             synced = self.ledger.sync(writing)
         except AssertionError as error:
@@ -422,15 +430,15 @@ class Host:
         if self._timeline.now_us < self._frozen_until_us:
             self._timeline.at(self._frozen_until_us, self._release_synced, life, crash_point)
             return
-        steps = [self._pending.popleft()[0] for _ in range(self._committing)]
+        steps = [self._pending.popleft() for _ in range(self._committing)]
         if crash_point is not None:
             self._release_and_die(steps, crash_point)
             return
         self._committing = 0
-        for effects in steps:
-            self._release(effects)
-        while self._pending and not self._pending[0][1]:
-            self._release(self._pending.popleft()[0])
+        for step in steps:
+            self._release(step)
+        while self._pending and not self._pending[0].wrote:
+            self._release(self._pending.popleft())
         if self._pending:
             self._begin_commit()
         if self._inbox or self._stalled:
@@ -448,8 +456,8 @@ class Host:
         """Whether a death of the daemon is one of its machine."""
         return self._random.random() < self._around.faults.reboot_share
 
-    def _release_and_die(self, steps: list[Effects], after: int) -> None:
-        parts = [part for effects in steps for part in self._parts(effects)]
+    def _release_and_die(self, steps: list[Step], after: int) -> None:
+        parts = [part for step in steps for part in self._parts(step)]
         for part in parts[:after]:
             part()
         left = min(after, len(parts))
@@ -457,16 +465,18 @@ class Host:
             f"after the commit, when {left} of {len(parts)} effects had left", reboot=self.draw_reboot()
         )
 
-    def _release(self, effects: Effects) -> None:
+    def _release(self, step: Step) -> None:
         """Let one step's effects go, in order."""
+        effects = step.effects
         if effects.launches or effects.stops or effects.reaps or effects.lookups or effects.replies:
-            for part in self._parts(effects):
+            for part in self._parts(step):
                 part()
         elif effects.sends:
             for peer, messages in _by_peer(effects.sends).items():
-                self._send(peer, messages)
+                self._send(peer, step.envelopes[peer], messages)
 
-    def _parts(self, effects: Effects) -> list[Callable[[], None]]:
+    def _parts(self, step: Step) -> list[Callable[[], None]]:
+        effects = step.effects
         parts: list[Callable[[], None]] = []
         for launch in effects.launches:
             parts.append(partial(self.executor.launch, launch))
@@ -477,21 +487,19 @@ class Host:
         for lookup in effects.lookups:
             parts.append(partial(self._look_up, lookup))
         for peer, messages in _by_peer(effects.sends).items():
-            parts.append(partial(self._send, peer, messages))
+            parts.append(partial(self._send, peer, step.envelopes[peer], messages))
         for reply in effects.replies:
             parts.append(partial(self._observer.answered, self, reply.request_id, reply.answer))
         return parts
 
     def _look_up(self, lookup: Lookup) -> None:
-        rows = self.ledger.settled_jobs(lookup.job_ids)
-        self.post(LookedUp(peer=lookup.peer, inquest=lookup.inquest, rows=rows, cause="inquest"))
+        self.post(looked_up(self.ledger, lookup))
 
-    def _send(self, peer: str, messages: list[Message]) -> None:
-        assert self.core is not None
+    def _send(self, peer: str, envelope: Envelope, messages: list[Message]) -> None:
         for message in messages:
             if type(message) in RECORDED:
                 self._record.append(Sent(self._timeline.now_us, self.name, peer, message))
-        self._around.network.send(self.name, peer, self.core.envelope(peer), tuple(messages))
+        self._around.network.send(self.name, peer, envelope, tuple(messages))
 
 
 def _by_peer(sends: list[Send]) -> dict[str, list[Message]]:

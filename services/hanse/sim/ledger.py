@@ -19,6 +19,7 @@ from hanse.core.effects import (
     IntentRow,
     JobRow,
     JobStateRow,
+    Lookup,
     OutboundRow,
     PeerSeenRow,
     ShapeRow,
@@ -26,8 +27,7 @@ from hanse.core.effects import (
     TimelineRow,
     Writes,
 )
-from hanse.core.events import SettledJob
-from hanse.core.messages import Terminal
+from hanse.core.events import LookedUp
 from hanse.core.model.jobs import (
     Allocation,
     Job,
@@ -38,7 +38,7 @@ from hanse.core.model.jobs import (
     ShapeBody,
     make_shape,
 )
-from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.model.lifecycle import JobState
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
 _CHANGING = JobStateRow.__struct_fields__[:-1]
@@ -163,33 +163,19 @@ class SimLedger:
         """The durable row of this job, as far as its changing columns go."""
         return self.states.get(job_id) or self.jobs.get(job_id)
 
-    def settled_jobs(self, job_ids: tuple[str, ...]) -> tuple[SettledJob, ...]:
+    def settled_jobs(self, job_ids: tuple[str, ...]) -> tuple[Job, ...]:
         """Of these jobs, those whose durable rows are settled."""
-        found = [job_id for job_id in job_ids if job_id in self.jobs and not self._is_open(job_id)]
-        return tuple(self._settled(self._job(job_id)) for job_id in found)
+        found = [job_id for job_id in sorted(job_ids) if job_id in self.jobs and not self._is_open(job_id)]
+        return tuple(self._job(job_id) for job_id in found)
 
-    def _settled(self, job: Job) -> SettledJob:
-        ended_here = job.state in TERMINAL_STATES and job.remote is None
-        terminal = None
-        if ended_here:
-            terminal = Terminal(
-                job_id=job.id,
-                epoch=job.epoch,
-                attempt=job.attempt,
-                outcome=job.state,
-                reason=job.reason,
-                exit_code=job.exit_code,
-                started_wall_us=job.started_wall_us,
-                ended_wall_us=job.ended_wall_us,
-                region=self.region,
-            )
-        return SettledJob(
-            job_id=job.id,
-            home=job.home,
-            epoch=job.epoch,
-            transfer_epoch=job.transfer_epoch,
-            terminal=terminal,
-        )
+    def settled_of_home(self, home: str, after: str, limit: int) -> tuple[Job, ...]:
+        """By id, settled jobs of this home whose id is greater than `after`, at most `limit`."""
+        found = [
+            job_id
+            for job_id, job in self.jobs.items()
+            if job.home == home and job_id > after and not self._is_open(job_id)
+        ]
+        return tuple(self._job(job_id) for job_id in sorted(found)[:limit])
 
     def recover(self) -> Snapshot:
         """What a daemon reads at its start, in the SQLite ledger's order. The new incarnation is durable before it is
@@ -288,6 +274,19 @@ class SimLedger:
             shape = make_shape(msgspec.msgpack.decode(self.shapes[key].body, type=ShapeBody))
             self._shapes_read[key] = shape
         return shape
+
+
+def looked_up(ledger: SimLedger, lookup: Lookup) -> LookedUp:
+    """The answer to a lookup."""
+    home = lookup.home
+    return LookedUp(
+        peer=lookup.peer,
+        inquest=lookup.inquest,
+        asked=lookup.job_ids,
+        jobs=ledger.settled_jobs(lookup.job_ids),
+        beyond=ledger.settled_of_home(home, lookup.after, lookup.limit) if home else (),
+        cause=f"inquest:{lookup.peer}",
+    )
 
 
 def _by_key(table: dict[str, RowT]) -> list[RowT]:
