@@ -91,7 +91,9 @@ class Answers:
         if held is not None:
             blockers = (held, *here.region.blockers)
             here = msgspec.structs.replace(
-                here, region=msgspec.structs.replace(here.region, blockers=blockers), predicted_start_wall_us=0
+                here,
+                region=msgspec.structs.replace(here.region, blockers=blockers),
+                predicted_start_wall_us=0,
             )
         blockers = here.region.blockers
         summary = blockers[0].message if blockers else "it can start now"

@@ -240,6 +240,7 @@ class Books:
         """A job that this disk had not heard of is ours, at this epoch, after this attempt."""
         job = self._job_of(commit, _UNKNOWN_HERE)
         job.epoch, job.attempt = epoch, attempt
+        job.cancel_id = job.cancel_id or self._take_intent(job.id)
         self._enter(job, JobState.QUEUED.name)
         return job
 
@@ -249,6 +250,7 @@ class Books:
         job.state = JobState.MOVED
         job.epoch = epoch - 1
         job.transfer_to, job.transfer_epoch = to, epoch
+        job.cancel_id = job.cancel_id or self._take_intent(job.id)
         self._enter(job, JobState.MOVED.name)
         return job
 

@@ -238,7 +238,7 @@ class Located(msgspec.Struct, frozen=True):
 class Standing(enum.IntEnum):
     """What a member knows of a job, at the newest epoch that it knows of it."""
 
-    # It has the job, or passed it on to a third region.
+    # It has the job, or ended it.
     HELD = 1
     # It wrote that it will never take this epoch from `giver`.
     BURNED = 2
@@ -248,6 +248,8 @@ class Standing(enum.IntEnum):
     IN_TRANSFER = 4
     # It is the job's home, and the job has ended.
     CLOSED = 5
+    # It passed the job on to a third region, or was told once that a third region has it.
+    PASSED = 6
 
 
 class Testimony(msgspec.Struct, frozen=True, kw_only=True):

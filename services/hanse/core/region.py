@@ -99,6 +99,8 @@ from hanse.core.model.regions import Position, RegionConfig, RegionRecord
 from hanse.core.model.time import Now
 from hanse.core.scheduling.local import LocalSide
 
+# When a caller may ask again about a job that the region may have forgotten.
+DOUBT_RETRY_MS = 1_000
 _DRAINING = Reason(ReasonCode.DRAINING, "the region is being drained")
 _DISK_FULL = Reason(ReasonCode.BURNED_NO_ROOM, "the region's disk is nearly full")
 _OLD_DISK = Reason(ReasonCode.OLD_DISK, "the region's disk is an old one; it asks the others first")
@@ -355,6 +357,9 @@ class Region:
 
     def _cancel(self, now: Now, job_id: str, cancel_id: str, out: Effects) -> JobState | Refused:
         job = self.books.jobs.get(job_id)
+        if job is None and self.in_doubt:
+            message = f"{self.config.name} may have forgotten it, and waits for {self.waits_for}"
+            return Refused("UNREACHABLE", "job_ids", message, DOUBT_RETRY_MS)
         if job is None:
             return Refused("NOT_FOUND", "job_ids", f"no such job: {job_id}")
         if job.state in TERMINAL_STATES:

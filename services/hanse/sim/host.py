@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from hanse.core import invariants
-from hanse.core.effects import Answer, Effects, Lookup, Send
+from hanse.core.effects import META_QUARANTINE, Answer, Effects, Lookup, Send
 from hanse.core.events import (
     Event,
     ExecutorRecovered,
@@ -36,7 +36,8 @@ from hanse.core.messages import (
     TerminalAck,
     Withdraw,
 )
-from hanse.core.model.regions import PROTOCOL_MAX, RegionConfig
+from hanse.core.model.regions import PROTOCOL_MAX, Position, RegionConfig
+from hanse.core.model.time import SECOND_US
 from hanse.core.region import Region
 from hanse.sim.clock import RegionClock
 from hanse.sim.digest import Digest
@@ -52,6 +53,8 @@ from hanse.sim.timeline import Timeline
 _STEP_US = 100
 # The real inbox is bounded, too; peers are told to wait, callers are refused.
 _INBOX_MAX = 4096
+# As the ledger's ANCHOR_PERIOD_S.
+_ANCHOR_PERIOD_US = 5 * SECOND_US
 # A core that asks to be woken for what it has already handled would spin for ever.
 _IDLE_WAKES_MAX = 200
 # Steps that may wait for a commit before the driver waits, too.
@@ -86,6 +89,10 @@ class Observer(Protocol):
 
     def died(self, host: Host) -> None:
         """The daemon is down, and somebody has to start it again."""
+        ...
+
+    def disk_replaced(self, host: Host) -> None:
+        """What the region's ledger holds is older than it was."""
         ...
 
     def count(self, kind: str) -> None:
@@ -128,6 +135,10 @@ class Host:
         self.config = config
         self.clock = clock
         self.ledger = SimLedger(config.name, f"ledger-{config.name}-{around.seed}")
+        # What the anchor file says, on a disk of its own.
+        self.anchor = Position()
+        self._has_anchor = around.faults.anchor_elsewhere
+        self._anchor_written_us = 0
         self.executor: SimExecutor
         self.core: Region | None = None
         self.life = 0
@@ -164,9 +175,12 @@ class Host:
         """Boot: recover from the ledger, then tell the core what the engine found."""
         assert self.core is None
         self._draw_version()
-        snapshot = self.ledger.recover()
+        snapshot = self.ledger.recover(self.anchor if self._has_anchor else None)
+        if not snapshot.disk_is_old:
+            self._write_anchor()
         self._record.append(Started(self._timeline.now_us, self.name, snapshot.incarnation))
-        randomness = random.Random(f"{self._around.seed}/{self.name}/{snapshot.incarnation}")
+        # Not by incarnation: two lives that begin from one image have the same.
+        randomness = random.Random(f"{self._around.seed}/{self.name}/{self.life}")
         now = self.clock.now(self._timeline.now_us)
         try:
             self.core = Region(self.config, snapshot, now, randomness)
@@ -192,12 +206,15 @@ class Host:
         self._tear()
         self._forget_process()
         if reboot:
-            self._observer.count("reboot")
-            self.executor.machine_died()
-            self.clock.reboot(self._timeline.now_us, self._random.randrange(1_000_000, 60_000_000))
+            self._reboot()
         else:
             self.executor.daemon_died()
         self._observer.died(self)
+
+    def _reboot(self) -> None:
+        self._observer.count("reboot")
+        self.executor.machine_died()
+        self.clock.reboot(self._timeline.now_us, self._random.randrange(1_000_000, 60_000_000))
 
     def _tear(self) -> None:
         """The commit under way may have reached the disk although nobody lived to see it: all of it, or nothing."""
@@ -223,11 +240,18 @@ class Host:
         """Commits fail until then, and with them the daemon."""
         self._full_until_us = until_us
 
-    def replace_disk(self, image: SimLedger) -> None:
-        """The machine dies, and comes back with this disk."""
+    def replace_disk(self, image: SimLedger, *, reboot: bool) -> None:
+        """The daemon dies, with its machine or without, and comes back with this disk."""
         if self.core is not None:
-            self.crash("with its machine, whose disk is replaced by an older one", reboot=True)
+            self.crash("and its disk is replaced by an older one", reboot=reboot)
+        elif reboot:
+            self._reboot()
         self.ledger = image
+        self._observer.disk_replaced(self)
+
+    def _write_anchor(self) -> None:
+        self.anchor = self.ledger.position
+        self._anchor_written_us = self._timeline.now_us
 
     def thaw(self) -> None:
         """SIGCONT."""
@@ -412,6 +436,10 @@ class Host:
     def _sync(self) -> None:
         self._is_synced = True
         self._make_durable()
+        # Not while the anchor is evidence (ledger/ledger.py).
+        is_due = self._timeline.now_us - self._anchor_written_us >= _ANCHOR_PERIOD_US
+        if is_due and self.ledger.meta.get(META_QUARANTINE) != "1":
+            self._write_anchor()
 
     def _make_durable(self) -> None:
         writing = sum(1 for position in range(self._committing) if self._pending[position].wrote)

@@ -39,6 +39,7 @@ from hanse.core.model.jobs import (
     make_shape,
 )
 from hanse.core.model.lifecycle import JobState
+from hanse.core.model.regions import Position
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
 _CHANGING = JobStateRow.__struct_fields__[:-1]
@@ -66,6 +67,11 @@ class SimLedger:
         self.pending: deque[tuple[int, Writes]] = deque()
         self._keys: dict[tuple[str, str, str], str] = {}
         self._shapes_read: dict[bytes, Shape] = {}
+
+    @property
+    def position(self) -> Position:
+        """How far it has come, durably."""
+        return Position(self.incarnation, self.write_sequence)
 
     # --- writing ------------------------------------------------------------------------------------------------
 
@@ -177,10 +183,11 @@ class SimLedger:
         ]
         return tuple(self._job(job_id) for job_id in sorted(found)[:limit])
 
-    def recover(self) -> Snapshot:
+    def recover(self, anchor: Position | None = None) -> Snapshot:
         """What a daemon reads at its start, in the SQLite ledger's order. The new incarnation is durable before it is
-        used."""
+        used. `anchor`: how far the anchor file says that the ledger had come; None: there is none."""
         assert not self.pending, "a start begins with what is durable"
+        is_old = anchor is not None and anchor > self.position
         floor = int(self.meta.get(META_INCARNATION_FLOOR, "0"))
         self.incarnation = max(self.incarnation, floor) + 1
         open_: list[str] = []
@@ -207,6 +214,7 @@ class SimLedger:
             intents=_by_key(self.intents),
             peers_seen=_by_key(self.peers_seen),
             meta=dict(sorted(self.meta.items())),
+            disk_is_old=is_old,
         )
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:

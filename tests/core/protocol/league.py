@@ -270,7 +270,8 @@ class League:
         snapshot = station.ledger.recover()
         if snapshot.incarnation > 1:
             self.story.note(f"{name} starts again")
-        randomness = random.Random(f"{self._seed}/{name}/{snapshot.incarnation}")
+        station.lives += 1
+        randomness = random.Random(f"{self._seed}/{name}/{station.lives}")
         station.core = Region(station.config, snapshot, self.now, randomness)
         found = tuple(
             FoundTask(run=run, task=task, ended=ended)

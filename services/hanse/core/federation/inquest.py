@@ -5,7 +5,7 @@
     XFER to the one that asks               INQUEST   IN_TRANSFER, with the COMMIT
     MOVED to the one that asks              INQUEST   GAVE, with the spec
     heard from the one that asks: RUNNING   INQUEST   GAVE at the epoch and attempt that it told (home only)
-    XFER or MOVED to a third region         INQUEST   HELD at the epoch that it passed on
+    XFER or MOVED to a third region         INQUEST   PASSED at that epoch
     "burned e", and knows nothing newer     INQUEST   BURNED, and whose transfer that was
     a settled end; home is the asker        INQUEST   HELD, with the outcome and the spec
     nothing open; home is here              INQUEST   CLOSED: an open job is never forgotten at home
@@ -107,7 +107,7 @@ class Witness:
         said = Testimony(
             job_id=job.id,
             epoch=job.transfer_epoch if elsewhere else job.epoch,
-            standing=Standing.HELD,
+            standing=Standing.PASSED if elsewhere else Standing.HELD,
             commit=self._spec_of(job, peer),
             terminal=_terminal(job, self._region) if job.state in TERMINAL_STATES else None,
             cancel_id=job.cancel_id,
@@ -125,14 +125,14 @@ class Witness:
         return msgspec.structs.replace(said, standing=standing, epoch=epoch, attempt=attempt, commit=commit)
 
     def _of_settled(self, peer: str, job: Job) -> Testimony:
-        ended_here = job.state in TERMINAL_STATES and job.remote is None
-        told = ended_here and job.home == peer
+        """Where it has ended, or a hop that is over: that one only knows who had it next."""
+        commit = self._spec_of(job, peer)
+        if job.state is JobState.MOVED:
+            standing = Standing.GAVE if job.transfer_to == peer else Standing.PASSED
+            return Testimony(job_id=job.id, epoch=job.transfer_epoch, standing=standing, commit=commit)
+        terminal = _terminal(job, self._region) if job.home == peer else None
         return Testimony(
-            job_id=job.id,
-            epoch=job.epoch if ended_here else max(job.epoch, job.transfer_epoch),
-            standing=Standing.HELD,
-            commit=self._spec_of(job, peer),
-            terminal=_terminal(job, self._region) if told else None,
+            job_id=job.id, epoch=job.epoch, standing=Standing.HELD, commit=commit, terminal=terminal
         )
 
     def _spec_of(self, job: Job, peer: str) -> Commit | None:
@@ -190,9 +190,7 @@ def _concerns(job: Job, peer: str) -> bool:
     return peer in (job.home, job.transfer_to) or peer in job.path
 
 
-def _or_burned(
-    said: Testimony | None, job_id: str, burned: dict[str, tuple[int, str]]
-) -> Testimony | None:
+def _or_burned(said: Testimony | None, job_id: str, burned: dict[str, tuple[int, str]]) -> Testimony | None:
     """What is burned here is newer than what this region has of the job, or says more than nothing."""
     epoch, giver = burned.get(job_id, (0, ""))
     if said is None:

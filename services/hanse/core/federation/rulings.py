@@ -28,6 +28,20 @@ from hanse.core.model.lifecycle import JobState
 Said = tuple[str, Testimony]
 
 _ELSEWHERE = (JobState.XFER, JobState.MOVED)
+# Of two that know the same epoch, who has the job knows more than who gave it, and who only heard of it knows least.
+_RANKS = {
+    standing: rank
+    for rank, standing in enumerate(
+        (
+            Standing.HELD,
+            Standing.BURNED,
+            Standing.GAVE,
+            Standing.IN_TRANSFER,
+            Standing.PASSED,
+            Standing.CLOSED,
+        )
+    )
+}
 
 
 class Fate(enum.Enum):
@@ -58,8 +72,7 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
 def rule(region: str, job_id: str, job: Job | None, said: Sequence[Said], *, is_resolved: bool) -> Ruling:
     """The fate of a job, from all that was `said` of it. `is_resolved`: the target of the transfer that this disk has
     in doubt says that it is below the STABLE mark."""
-    # Of two that know the same epoch, the one that holds the job knows more than the one that gave it.
-    ranked = sorted(said, key=lambda each: (-each[1].epoch, each[1].standing, each[0]))
+    ranked = sorted(said, key=lambda each: (-each[1].epoch, _RANKS[each[1].standing], each[0]))
     ruling = _fate(region, job, ranked, is_resolved=is_resolved)
     words = [word for _, word in ranked]
     ended = next(((member, word) for member, word in ranked if word.terminal is not None), None)
@@ -97,10 +110,14 @@ def _fate(region: str, job: Job | None, ranked: Sequence[Said], *, is_resolved: 
         return _rule_ours(region, job, ours, ranked, is_resolved=is_resolved)
     member, newest = ranked[0]
     match newest.standing:
-        case Standing.HELD | Standing.CLOSED:
+        case Standing.HELD | Standing.PASSED | Standing.CLOSED:
             return _moved(newest.epoch, member)
         case Standing.BURNED:
-            return _queued(newest.epoch, ranked) if newest.giver == region else _moved(newest.epoch, newest.giver)
+            return (
+                _queued(newest.epoch, ranked)
+                if newest.giver == region
+                else _moved(newest.epoch, newest.giver)
+            )
         case Standing.GAVE:
             return _queued(newest.epoch, ranked)
         case Standing.IN_TRANSFER if job is not None:
@@ -117,7 +134,7 @@ def _rule_ours(
     if job is None or job.state is not JobState.XFER:
         return stands
     by_target = [each.standing for member, each in ranked if member == job.transfer_to and each.epoch == ours]
-    if Standing.HELD in by_target:
+    if Standing.HELD in by_target or Standing.PASSED in by_target:
         return _moved(ours, job.transfer_to)
     # Resolved, and forgotten by its target: so it was burned, and the job ran or waited here in the life that is lost.
     owned = is_resolved or Standing.BURNED in by_target

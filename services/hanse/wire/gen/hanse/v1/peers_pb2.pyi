@@ -23,6 +23,7 @@ class Standing(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STANDING_GAVE: _ClassVar[Standing]
     STANDING_IN_TRANSFER: _ClassVar[Standing]
     STANDING_CLOSED: _ClassVar[Standing]
+    STANDING_PASSED: _ClassVar[Standing]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_COMMITTED: Verdict
 VERDICT_BURNED: Verdict
@@ -32,6 +33,7 @@ STANDING_BURNED: Standing
 STANDING_GAVE: Standing
 STANDING_IN_TRANSFER: Standing
 STANDING_CLOSED: Standing
+STANDING_PASSED: Standing
 
 class Position(_message.Message):
     __slots__ = ("incarnation", "write_sequence", "life")
