@@ -211,11 +211,7 @@ class Region:
         if self.local.more:
             return 0
         earliest_us = min(self.membership.next_deadline(), self.publisher.next_deadline())
-        for deadline_us in (
-            self.sessions.next_deadline(),
-            self.shards.next_deadline(),
-            *self._handoff_deadlines(),
-        ):
+        for deadline_us in (self.sessions.next_deadline(), *self._handoff_deadlines()):
             if deadline_us is not None and deadline_us < earliest_us:
                 earliest_us = deadline_us
         return earliest_us
@@ -225,6 +221,7 @@ class Region:
             grace_us = self._grace_until_us if self.local.runs.recovered else None
             return (self.old_disk.next_deadline(), grace_us)
         return (
+            self.shards.next_deadline(),
             self.desk.next_deadline(),
             self.offers.next_deadline(),
             self.intake.next_deadline(),
@@ -327,9 +324,11 @@ class Region:
             case InquestAnswer():
                 self.old_disk.on_answer(peer, message)
             case ToShard():
-                self.shards.on_to_shard(now, peer, message)
+                if not self.in_doubt:
+                    self.shards.on_to_shard(now, peer, message)
             case Append() | AppendAck() | Renew() | RenewAck() | Prepare() | Promise() | Refuse() | Fetch():
-                self.shards.on_group_message(now, peer, message, out)
+                if not self.in_doubt:
+                    self.shards.on_group_message(now, peer, message, out)
             case Hello() | HelloAck():
                 pass  # Taken in before the session was checked.
             case _:
@@ -512,10 +511,10 @@ class Region:
     def _on_deadlines(self, now: Now, out: Effects) -> None:
         out.sends.extend(self.sessions.on_deadline(now))
         out.sends.extend(self.membership.on_deadline(now))
-        self.shards.on_deadline(now, out)
         if self.in_doubt:
             self.old_disk.on_deadline(now, out)
             return
+        self.shards.on_deadline(now, out)
         self.desk.on_deadline(now, out)
         self.offers.on_deadline(now)
         self.intake.on_deadline(now)

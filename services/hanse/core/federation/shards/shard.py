@@ -562,8 +562,9 @@ class Shard:
     def _on_append_ack(self, now: Now, peer: str, ack: AppendAck) -> None:
         if self.replication is None or ack.term != self.promised:
             return
-        self.replication.on_ack(now, peer, ack)
-        if self.role is Role.STARTING and self.log.committed >= self._start_sequence:
+        if not self.replication.on_ack(now, peer, ack):
+            self.forget(now)
+        elif self.role is Role.STARTING and self.log.committed >= self._start_sequence:
             self.role = Role.LEADER
 
     def _on_renew_ack(self, peer: str, ack: RenewAck, out: Effects) -> None:
