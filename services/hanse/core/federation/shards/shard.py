@@ -364,6 +364,9 @@ class Shard:
 
     # --- a blank disk ---
 
+    def _may_learn(self) -> bool:
+        return self._is_founding() or not any(each.blank for each in self._recalled.values())
+
     def _is_founding(self) -> bool:
         """Whether nothing was ever committed: the shard is new, and whoever is blank has forgotten nothing."""
         return all(
@@ -388,10 +391,9 @@ class Shard:
             if self.name == self._region:
                 self._found(now)
                 return
-        elif len(known) == len(others) and not self._living():
-            if self._is_founding() or not any(each.blank for each in known):
-                self._fetch_longest(out)
-                return
+        elif len(known) == len(others) and not self._living() and self._may_learn():
+            self._fetch_longest(out)
+            return
         out.sends.extend(
             Send(member, Prepare(self.name, 0, self.group.version, trial=True)) for member in others
         )

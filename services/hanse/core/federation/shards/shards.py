@@ -168,7 +168,7 @@ class Shards:
             )
 
     def on_records(self, now: Now) -> None:
-        """Gossip brought records: shards may have new leaders, who are told at once what the old ones did not answer."""
+        """Gossip brought records: a shard's new leader is told at once what the old one did not answer."""
         for name in self._groups:
             leader = self.leader_of(name)
             if self._routes.get(name) == leader:
