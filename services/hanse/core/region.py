@@ -289,7 +289,7 @@ class Region:
         for message in event.messages:
             if self._may_read(message):
                 self._on_message(now, peer, envelope.sender_ledger_id, message, out)
-        if self.books.owes_rows:
+        if self.books.owes_rows or self.shards.owes_rows:
             self.books.remember_peer(self.sessions.seen(peer))
 
     def _on_greeting(self, now: Now, peer: str, greeting: Hello | HelloAck, out: Effects) -> None:

@@ -147,6 +147,11 @@ class Shard:
         """Whether it has jobs that have not ended: only then is a lease worth renewing, or a lost leader missed."""
         return self.log.open_jobs > 0
 
+    @property
+    def owes_rows(self) -> bool:
+        """Whether what it has promised or holds has changed in this step."""
+        return self.log.owes_rows or self._written is None or self._written.promised_term != self.promised
+
     def demand(self, now: Now) -> None:
         """Somebody needs a leader: a caller, or a peer with a transfer."""
         self._wanted = True

@@ -110,6 +110,13 @@ class Shards:
         return name in self._groups
 
     @property
+    def owes_rows(self) -> bool:
+        """Whether this step has changed what any shard or desk holds: then whoever caused it is remembered with it."""
+        return any(shard.owes_rows for shard in self.shards.values()) or any(
+            leading.books.owes_rows for leading in self.leading.values()
+        )
+
+    @property
     def looping(self) -> bool:
         """Whether this region's desks have something to say to each other."""
         return bool(self._loopback)
