@@ -206,11 +206,12 @@ def settled_jobs(connection: sqlite3.Connection, job_ids: Sequence[str]) -> tupl
 
 
 def settled_jobs_of(connection: sqlite3.Connection, home: str, after: str, limit: int) -> tuple[Job, ...]:
-    """By id, settled jobs of another region's home whose id is greater than `after`; at most `limit`."""
+    """By id, settled `wait` jobs of another region's home whose id is greater than `after`; at most `limit`."""
     text = connection.execute(
         """
         SELECT json_group_array(id) FROM (
-          SELECT id FROM jobs WHERE id > max(?1, ?2 || '-') AND id < ?2 || '.' AND home = ?2 AND settled = 1
+          SELECT id FROM jobs
+          WHERE shard = '' AND id > max(?1, ?2 || '-') AND id < ?2 || '.' AND +home = ?2 AND settled = 1
           ORDER BY id LIMIT ?3
         )
         """,
