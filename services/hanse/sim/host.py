@@ -171,6 +171,16 @@ class Host:
         """Whether the daemon runs (frozen counts)."""
         return self.core is not None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the daemon runs, trusts its disk, and has its part of every shard."""
+        core = self.core
+        return (
+            core is not None
+            and not core.in_doubt
+            and not any(shard.blank for shard in core.shards.shards.values())
+        )
+
     def leads(self, shard: str) -> bool:
         """Whether the daemon leads this shard, as far as it knows."""
         return self.core is not None and self.core.shards.desk_for(shard) is not None
