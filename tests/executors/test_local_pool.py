@@ -135,6 +135,37 @@ async def test_a_supervisor_whose_launcher_died_finishes_its_task_and_ends(engin
     await until(lambda: not alive(supervisor), "it has ended")
 
 
+async def test_supervisors_beyond_those_that_are_kept_have_one_task_each(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = await make_engine()
+    change_launcher(engine, monkeypatch, "import hanse.executors.local.pool as pool; pool._KEPT_MAX = 2\n")
+    jobs = [f"job{number}" for number in range(4)]
+    await engine.executor.launch(
+        [launch_of(job, "sh", "-c", "mkfifo go; read line < go; exit 5") for job in jobs]
+    )
+    for job in jobs:
+        await engine.started(job)
+    first = {engine.supervisor_of(job) for job in jobs}
+    for job in jobs:
+        go = engine.scratch_of(job) / "go"
+        await until(go.exists, "it waits")
+        go.write_text("on\n")
+        assert (await engine.ended(job)).exit_code == 5
+    later = ["later1", "later2", "later3"]
+    await engine.executor.launch([launch_of(job, "true") for job in later])
+    for job in later:
+        assert (await engine.ended(job)).exit_code == 0
+    assert len(first & {engine.supervisor_of(job) for job in later}) == 2
+
+
+def change_launcher(engine: Engine, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    """The next launcher runs this first; it starts when it is needed."""
+    first, rest = launcher._PROGRAM.split("\n")
+    monkeypatch.setattr(launcher, "_PROGRAM", f"{first}\n{change}{rest}")
+    os.kill(engine.executor._launcher.pid, signal.SIGKILL)
+
+
 async def test_a_launch_that_kills_every_launcher_takes_no_other_along(
     make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,9 +174,7 @@ async def test_a_launch_that_kills_every_launcher_takes_no_other_along(
         "import os, hanse.executors.local.zygote as zygote; claim = zygote._claim\n"
         "zygote._claim = lambda order, seat: os._exit(1) if 'poison' in order.job_id else claim(order, seat)\n"
     )
-    first, rest = launcher._PROGRAM.split("\n")
-    monkeypatch.setattr(launcher, "_PROGRAM", f"{first}\n{deadly}{rest}")
-    os.kill(engine.executor._launcher.pid, signal.SIGKILL)
+    change_launcher(engine, monkeypatch, deadly)
     # A batch for the poison, and some more behind it.
     await engine.executor.launch([launch_of("poison", "true", task=task) for task in range(32)])
     count = 40
