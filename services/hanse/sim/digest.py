@@ -24,7 +24,13 @@ class Digest:
     def add(self, index: int, at_us: int, effects: Effects) -> None:
         """One step's effects."""
         buffer = self._buffer
-        self._encoder.encode_into(_told(index, at_us, effects), buffer, -1)
+        told: list[object] = [index, at_us]
+        for send in effects.sends:
+            _say(send, told)
+        if effects.writes is not NO_WRITES or _acts(effects):
+            told += (effects.sequence, effects.writes, effects.launches, effects.stops, effects.reaps)
+            told += (effects.replies, effects.changes)
+        self._encoder.encode_into(told, buffer, -1)
         if len(buffer) > _FLUSH_BYTES:
             self._hash.update(buffer)
             buffer.clear()
@@ -36,31 +42,17 @@ class Digest:
         return self._hash.hexdigest()
 
 
-def _told(index: int, at_us: int, effects: Effects) -> tuple[object, ...]:
-    sends = [_said(send) for send in effects.sends]
-    wrote = effects.writes is not NO_WRITES
-    does = wrote or effects.launches or effects.stops or effects.reaps or effects.replies
-    if not does and not effects.changes:
-        return (index, at_us, sends)
-    return (
-        index,
-        at_us,
-        sends,
-        effects.sequence,
-        effects.writes,
-        effects.launches,
-        effects.stops,
-        effects.reaps,
-        effects.replies,
-        effects.changes,
-    )
+def _acts(effects: Effects) -> bool:
+    return bool(effects.launches or effects.stops or effects.reaps or effects.replies or effects.changes)
 
 
-def _said(send: Send) -> tuple[object, ...]:
-    match send.message:
-        case GossipDigest(entries, wants_reply):
-            return (send.to, len(entries), wants_reply)
-        case GossipDelta(records):
-            return (send.to, [(record.region, record.version) for record in records])
-        case message:
-            return (send.to, type(message).__name__, message)
+def _say(send: Send, told: list[object]) -> None:
+    message = send.message
+    match message:
+        case GossipDigest():
+            told += (send.to, len(message.entries), message.wants_reply)
+        case GossipDelta():
+            told.append(send.to)
+            told += [record.entry for record in message.records]
+        case _:
+            told += (send.to, type(message).__name__, message)

@@ -16,7 +16,7 @@ import msgspec
 
 from hanse.core.effects import Send
 from hanse.core.federation.inventory import Inventory
-from hanse.core.federation.liveness import Peer, Peers, fanout
+from hanse.core.federation.liveness import Link, Peer, Peers, fanout
 from hanse.core.messages import GossipDelta, GossipDigest
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import RegionRecord
@@ -43,10 +43,13 @@ class Gossip:
         self._fanout = fanout(1 + len(peers.by_name))
         self.counters = GossipCounters()
 
-    def start_round(self) -> list[Send]:
-        """A digest to a few peers, drawn anew in each round."""
+    def start_round(self, probed: Peer | None) -> list[Send]:
+        """A digest to a few peers: to the one that is probed, unless it is lost, and to others, drawn in each round."""
         partners = self._peers.partners()
         drawn = self._randomness.sample(partners, min(self._fanout, len(partners)))
+        if probed is not None and probed.link is not Link.DOWN:
+            others = [name for name in drawn if name != probed.name]
+            drawn = [probed.name, *others[: self._fanout - 1]]
         digest = GossipDigest(self._inventory.digest(), True)
         self.counters.rounds += 1
         return [Send(name, digest) for name in drawn]

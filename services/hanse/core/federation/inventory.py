@@ -8,25 +8,14 @@ and send each other only what is newer. Records are hints: they say whom to ask,
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import compress
-from operator import ne
 
 import msgspec
 
 from hanse.core.model.limits import DELTA_BYTES_MAX, INVENTORY_RECORDS_MAX, RECORDS_MAX
-from hanse.core.model.regions import RegionRecord
+from hanse.core.model.regions import DigestEntry, RegionRecord
 from hanse.core.model.time import Now
 
-# (region, incarnation, version)
-DigestEntry = tuple[str, int, int]
 Digest = tuple[DigestEntry, ...]
-
-# Bytes on the wire, as `make proto` encodes a typical record; estimates, because exact ones would cost an encoding.
-RECORD_BYTES = 160
-CLASS_BYTES = 48
-SHAPE_BYTES = 120
-PAIR_BYTES = 24
-DATASET_BYTES = 40
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -48,9 +37,11 @@ class Inventory:
         self._in_order = True
         self._heard_us: dict[str, int] = {}
         self._digest: Digest | None = ()
-        # The records in the order of the digest; None: to be made anew.
-        self._in_digest_order: tuple[RegionRecord, ...] | None = None
         self._own_seen = (0, 0)
+        # Records of other regions in which something is queued.
+        self.waiting: dict[str, RegionRecord] = {}
+        # Grows whenever a region's standing is another one, or a region is new.
+        self.standings = 0
         self.refused = 0
 
     def get(self, region: str) -> RegionRecord | None:
@@ -59,9 +50,7 @@ class Inventory:
 
     def records(self) -> tuple[RegionRecord, ...]:
         """All records, in order of name."""
-        if self._in_digest_order is None:
-            self._in_digest_order = tuple([self._records[stamp[0]] for stamp in self.digest()])
-        return self._in_digest_order
+        return tuple([self._records[region] for region in self._stamps_in_order()])
 
     def heard_mono_us(self, region: str) -> int | None:
         """When this region's record last advanced here; None: there is none."""
@@ -89,35 +78,38 @@ class Inventory:
         advanced = []
         stamps = self._stamps
         for record in records:
-            held = stamps.get(record.region)
-            if held is not None and not is_newer(record, held):
+            region = record.region
+            held = stamps.get(region)
+            if held is not None and held >= record.entry:
                 continue
-            if record.region == self.own_region:
+            if region == self.own_region:
                 self._own_seen = max(self._own_seen, record.stamp)
             elif held is None and len(stamps) >= INVENTORY_RECORDS_MAX:
                 self.refused += 1
             else:
                 self._store(record, now)
-                advanced.append(record.region)
+                advanced.append(region)
         return advanced
 
     def digest(self) -> Digest:
         """The stamps of all records, in order of name; the same object until a record advances."""
         if self._digest is None:
-            if not self._in_order:
-                self._stamps = dict(sorted(self._stamps.items()))
-                self._in_order = True
-            self._digest = tuple(self._stamps.values())
+            self._digest = tuple(self._stamps_in_order().values())
         return self._digest
 
     def compare(self, digest: Digest) -> Difference:
         """Where this inventory and one with that digest differ."""
-        mine = self.digest()
+        mine = self._stamps_in_order()
         if len(mine) == len(digest):
-            pairs = list(compress(zip(mine, digest, strict=True), map(ne, mine, digest)))
+            # Where messages pass by reference, as in simulations, most entries are the very same.
+            pairs = [
+                (held, theirs)
+                for held, theirs in zip(mine.values(), digest, strict=True)
+                if held is not theirs and held != theirs
+            ]
             if not [True for held, theirs in pairs if held[0] != theirs[0]]:
                 return self._difference(pairs)
-        return self._difference(_joined(mine, digest))
+        return self._difference(_joined(self.digest(), digest))
 
     def delta_for(self, digest: Digest, bytes_max: int = DELTA_BYTES_MAX) -> tuple[RegionRecord, ...]:
         """What is newer here than in that digest: latest news first, as much as fits into `bytes_max`."""
@@ -126,7 +118,7 @@ class Inventory:
     def newer_than(self, stamps: Digest, bytes_max: int = DELTA_BYTES_MAX) -> tuple[RegionRecord, ...]:
         """Like delta_for, but of the regions in `stamps` only: the answer to another's Difference.behind."""
         known = self._stamps
-        ahead = [stamp[0] for stamp in stamps if stamp[0] in known and known[stamp[0]][1:] > stamp[1:]]
+        ahead = [stamp[0] for stamp in stamps if stamp[0] in known and known[stamp[0]] > stamp]
         return self.pack(ahead, bytes_max)
 
     def pack(self, regions: list[str], bytes_max: int = DELTA_BYTES_MAX) -> tuple[RegionRecord, ...]:
@@ -136,41 +128,46 @@ class Inventory:
         room = bytes_max
         for region in latest_first[:RECORDS_MAX]:
             record = self._records[region]
-            room -= record_bytes_estimate(record)
+            room -= record.bytes_estimate
             if room < 0 and packed:
                 break
             packed.append(record)
         return tuple(packed)
 
+    def _stamps_in_order(self) -> dict[str, DigestEntry]:
+        if not self._in_order:
+            self._stamps = dict(sorted(self._stamps.items()))
+            self._in_order = True
+        return self._stamps
+
     def _store(self, record: RegionRecord, now: Now) -> None:
         region = record.region
-        if region not in self._stamps:
+        before = self._records.get(region)
+        if before is None:
             self._in_order = False
+            self.standings += 1
+        elif before.standing != record.standing:
+            self.standings += 1
         self._records[region] = record
-        self._stamps[region] = (region, record.incarnation, record.version)
+        self._stamps[region] = record.entry
         self._heard_us[region] = now.mono_us
         self._digest = None
-        self._in_digest_order = None
+        if record.queued_shapes and region != self.own_region:
+            self.waiting[region] = record
+        elif self.waiting:
+            self.waiting.pop(region, None)
 
     def _difference(self, pairs: list[tuple[DigestEntry, DigestEntry]]) -> Difference:
         ahead, behind = [], []
         for held, theirs in pairs:
-            if held[1:] > theirs[1:]:
+            if held > theirs:
                 ahead.append(held[0])
-            elif theirs[1:] > held[1:]:
+            elif theirs > held:
                 if held[0] == self.own_region:
                     self._own_seen = max(self._own_seen, theirs[1:])
                 else:
                     behind.append(held)
         return Difference(ahead, behind)
-
-
-def is_newer(record: RegionRecord, held: DigestEntry) -> bool:
-    """Whether the record's stamp is larger than the one held. (Spelt out: this is asked more often than anything.)"""
-    incarnation = held[1]
-    return record.incarnation > incarnation or (
-        record.incarnation == incarnation and record.version > held[2]
-    )
 
 
 def _joined(mine: Digest, theirs: Digest) -> list[tuple[DigestEntry, DigestEntry]]:
@@ -181,12 +178,3 @@ def _joined(mine: Digest, theirs: Digest) -> list[tuple[DigestEntry, DigestEntry
         (held_by_region.get(region) or (region, 0, 0), their_by_region.get(region) or (region, 0, 0))
         for region in sorted(held_by_region.keys() | their_by_region.keys())
     ]
-
-
-def record_bytes_estimate(record: RegionRecord) -> int:
-    """About how many bytes this record takes on the wire. Quick rather than exact: it's asked for each one sent."""
-    size = RECORD_BYTES + SHAPE_BYTES * len(record.queued_shapes) + DATASET_BYTES * len(record.datasets)
-    for capacity in record.classes:
-        pairs = len(capacity.labels) + 2 * len(capacity.node_capacity) + len(capacity.free)
-        size += CLASS_BYTES + PAIR_BYTES * pairs
-    return size

@@ -25,6 +25,7 @@ from hanse.core.effects import Send
 from hanse.core.federation.liveness import Link, Peer, Peers
 from hanse.core.federation.local_health import LocalHealth
 from hanse.core.messages import Probe, ProbeAck, ProbeRequest
+from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.limits import (
     LOCAL_HEALTH_MULTIPLIER_MAX,
     PROBE_HELPERS_MAX,
@@ -92,9 +93,9 @@ class Prober:
         self._turn: list[str] = []
         self.counters = ProbeCounters()
 
-    def next_deadline(self) -> int | None:
-        """When the next stage of a probe ends, in mono microseconds."""
-        return min((probe.until_us for probe in self._outstanding.values()), default=None)
+    def next_deadline(self) -> int:
+        """When the next stage of a probe ends, in mono microseconds; NEVER_US if none is under way."""
+        return min([probe.until_us for probe in self._outstanding.values()], default=NEVER_US)
 
     def start(self, now: Now, peer: Peer) -> list[Send]:
         """Probe this peer, unless a probe of it is under way or too many are."""
@@ -108,15 +109,15 @@ class Prober:
         self.counters.started += 1
         return [Send(peer.name, Probe(id))]
 
-    def start_round(self, now: Now, silence_us: int) -> list[Send]:
-        """One peer in turn, and those that give reason to be probed out of turn."""
+    def start_round(self, now: Now, silence_us: int) -> tuple[list[Send], Peer | None]:
+        """One peer in turn, which is returned too, and those that give reason to be probed out of turn."""
         sends: list[Send] = []
         for peer in islice(self._suspicious(now, silence_us), PROBES_URGENT_PER_ROUND_MAX):
             sends += self.start(now, peer)
         peer_in_turn = self._next_in_turn()
         if peer_in_turn is not None:
             sends += self.start(now, peer_in_turn)
-        return sends
+        return sends, peer_in_turn
 
     def on_probe(self, sender: str, probe: Probe) -> list[Send]:
         """We are here."""

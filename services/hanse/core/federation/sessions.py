@@ -16,7 +16,7 @@ import msgspec
 
 from hanse.core.effects import PeerSeenRow, Send
 from hanse.core.messages import Envelope, Hello, HelloAck, Message
-from hanse.core.model.deadlines import Deadlines, backoff_us
+from hanse.core.model.deadlines import Alarm, Deadlines, backoff_us
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Position, RegionConfig
 from hanse.core.model.time import Now
@@ -33,6 +33,8 @@ class _Link(msgspec.Struct):
     hellos: int = 0
     seen_ledger_id: str = ""
     seen: Position = Position()
+    # The last one made for it, while it holds.
+    envelope: Envelope | None = None
 
 
 class Sessions:
@@ -54,6 +56,7 @@ class Sessions:
         self._randomness = randomness
         self._links = {member.name: _Link() for member in config.members if member.name != config.name}
         self._deadlines: Deadlines[str] = Deadlines()
+        self.alarm: Alarm = self._deadlines
         for row in peers_seen:
             if row.peer in self._links:
                 link = self._links[row.peer]
@@ -61,6 +64,9 @@ class Sessions:
                 link.seen = Position(row.incarnation, row.write_sequence, row.life)
         for peer in self._links:
             self._deadlines.set(peer, now.mono_us)
+        self._missing = len(self._links)
+        # Whether there is a session with every peer.
+        self.complete = not self._missing
         self.dropped = 0
 
     def established(self, peer: str) -> bool:
@@ -86,6 +92,12 @@ class Sessions:
     def envelope(self, to: str) -> Envelope:
         """The envelope for the next messages to this peer; positions are durable ones."""
         link = self._links[to]
+        envelope = link.envelope
+        if envelope is None or envelope.sender_position is not self._position:
+            envelope = link.envelope = self._make_envelope(to, link)
+        return envelope
+
+    def _make_envelope(self, to: str, link: _Link) -> Envelope:
         peer_nonce, my_nonce = link.current or link.pending or (0, 0)
         return Envelope(
             cluster_id=self._config.cluster_id,
@@ -143,6 +155,7 @@ class Sessions:
         if link.pending is None or link.pending[0] != hello.nonce:
             mine = link.proposal or self._nonce()
             link.pending = (hello.nonce, mine)
+            link.envelope = None
         return [Send(peer, HelloAck(link.pending[1], hello.nonce))]
 
     def on_hello_ack(self, peer: str, ack: HelloAck) -> tuple[list[Send], bool]:
@@ -167,26 +180,28 @@ class Sessions:
             self._deadlines.set(peer, now.mono_us + delay + self._randomness.randrange(delay // 4 + 1))
         return sends
 
-    def next_deadline(self) -> int | None:
-        """When a proposal is due."""
-        return self._deadlines.next()
-
     def may_send(self, to: str, message: Message) -> bool:
         """Hellos always; anything else only within a session (what is dropped here is sent again by its timer)."""
-        return self.established(to) or isinstance(message, Hello | HelloAck)
+        return self._links[to].current is not None or isinstance(message, Hello | HelloAck)
 
     def _begin(self, peer: str, pair: tuple[int, int]) -> None:
         link = self._links[peer]
+        if link.current is None:
+            self._missing -= 1
+            self.complete = not self._missing
         if link.current != pair:
             link.previous = link.current
         link.current, link.pending, link.proposal, link.hellos = pair, None, 0, 0
+        link.envelope = None
         self._deadlines.cancel(peer)
 
     def _observe(self, link: _Link, envelope: Envelope) -> None:
         if link.seen_ledger_id != envelope.sender_ledger_id:
             link.seen_ledger_id, link.seen = envelope.sender_ledger_id, envelope.sender_position
-        else:
-            link.seen = max(link.seen, envelope.sender_position)
+            link.envelope = None
+        elif envelope.sender_position > link.seen:
+            link.seen = envelope.sender_position
+            link.envelope = None
 
     def _nonce(self) -> int:
         """Never 0, which stands for none."""

@@ -15,7 +15,7 @@ from hanse.core.effects import Effects, Send
 from hanse.core.federation.inventory import Inventory
 from hanse.core.federation.ports import LocalWork
 from hanse.core.messages import Solicit
-from hanse.core.model.deadlines import Deadlines
+from hanse.core.model.deadlines import NEVER_US, Alarm, Deadlines
 from hanse.core.model.jobs import Shape
 from hanse.core.model.limits import INTERESTS_MAX, OFFER_COUNT_MAX, SOLICIT_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
@@ -56,7 +56,9 @@ class Soliciting:
         self._interests: dict[tuple[str, bytes], _Interest] = {}
         # Peers that were asked a moment ago; an OFFER from them ends the pause.
         self._asked: Deadlines[str] = Deadlines()
-        self._next_sweep_us = now.mono_us
+        self._rested_us = now.mono_us
+        # When records are to be looked through again; that peers have something waiting comes with a message.
+        self.alarm = Alarm()
         self._last_id = 0
 
     def declined(self, now: Now, peer: str, shape: Shape, count: int) -> None:
@@ -70,9 +72,21 @@ class Soliciting:
         """The peer offered something: it may be asked again at once."""
         self._asked.cancel(peer)
 
-    def on_capacity(self, now: Now, free: Resources, out: Effects) -> None:
+    def rest(self) -> None:
+        """There is no capacity to spare."""
+        self.alarm.next_us = NEVER_US
+
+    def on_capacity(self, now: Now, free: Callable[[], Resources], out: Effects) -> None:
         """Capacity is free that nothing here can use: ask those whose offers were declined, then what records say."""
         self._asked.pop_due(now.mono_us)
+        if self._interests:
+            self._come_back(now, out)
+        waiting = self._inventory.waiting
+        if waiting and now.mono_us >= self._rested_us:
+            self._sweep(now, free(), out)
+        self.alarm.next_us = self._rested_us if waiting else NEVER_US
+
+    def _come_back(self, now: Now, out: Effects) -> None:
         for (peer, key), interest in list(self._interests.items()):
             if interest.until_us <= now.mono_us:
                 del self._interests[(peer, key)]
@@ -84,25 +98,17 @@ class Soliciting:
                     del self._interests[(peer, key)]
                     wanted = QueuedShape(shape_key=key, count=slots, resources=interest.shape.total)
                     self._ask(now, peer, (wanted,), out)
-        if now.mono_us >= self._next_sweep_us:
-            self._sweep(now, free, out)
-
-    def next_deadline(self) -> int | None:
-        """When records are to be looked through again."""
-        return self._next_sweep_us
 
     def _sweep(self, now: Now, free: Resources, out: Effects) -> None:
         """Ask one peer, drawn by power-of-two choices on the age of what waits there."""
         interval_us = self._config.timings.solicit_interval_us
-        self._next_sweep_us = now.mono_us + interval_us + self._randomness.randrange(interval_us // 4 + 1)
+        self._rested_us = now.mono_us + interval_us + self._randomness.randrange(interval_us // 4 + 1)
         candidates = []
-        for record in self._inventory.records():
-            if not record.queued_shapes or record.region == self._config.name or record.region in self._asked:
-                continue
-            wanted = _startable(record.queued_shapes, free)
+        for peer, record in self._inventory.waiting.items():
+            wanted = _startable(record.queued_shapes, free) if peer not in self._asked else ()
             if wanted:
                 oldest_us = max(each.oldest_wait_us for each in wanted)
-                candidates.append((-oldest_us, record.region, wanted))
+                candidates.append((-oldest_us, peer, wanted))
         if len(candidates) > 2:
             candidates = self._randomness.sample(candidates, k=2)
         if candidates:
