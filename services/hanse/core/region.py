@@ -91,7 +91,7 @@ from hanse.core.messages import (
     Verdict,
     Withdraw,
 )
-from hanse.core.model.deadlines import NEVER_US, Alarm
+from hanse.core.model.deadlines import NEVER_US, Alarm, Alarms
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.limits import RECORD_SHAPES_MAX
@@ -154,20 +154,13 @@ class Region:
         self.reports = Reports(name, self.books, timings, now)
         self.tracking = Tracking(name, self.books, self.giver, timings, now)
 
-    def _all_alarms(self) -> list[Alarm]:
+    def _all_alarms(self) -> Alarms:
         """Those of all parts that are at work."""
         alarms = [self.membership.alarm, self.publisher.alarm, self.sessions.alarm, self._grace]
         if self.old_disk.active:
-            return [*alarms, self.old_disk.alarm]
-        return [
-            *alarms,
-            self.giver.alarm,
-            *self.offers.alarms,
-            self.target.alarm,
-            *self.reports.alarms,
-            *self.tracking.alarms,
-            self.soliciting.alarm,
-        ]
+            return Alarms([*alarms, self.old_disk.alarm])
+        handoff = (self.giver.alarm, self.target.alarm, *self.offers.alarms)
+        return Alarms([*alarms, *handoff, *self.reports.alarms, *self.tracking.alarms])
 
     # --- the step -------------------------------------------------------------------------------------------------
 
@@ -195,12 +188,7 @@ class Region:
         """Mono microseconds at which step must be called even if nothing happens."""
         if self.local.more:
             return 0
-        # Spelt out: it is asked twice in every step, and min() takes twice as long.
-        earliest_us = NEVER_US
-        for alarm in self._alarms:
-            if alarm.next_us < earliest_us:
-                earliest_us = alarm.next_us
-        return earliest_us
+        return self._alarms.next_us
 
     def envelope(self, to: str) -> Envelope:
         """The envelope in which the shell is to send what it has for this peer."""
@@ -422,13 +410,13 @@ class Region:
     def _end_grace(self, now: Now) -> None:
         if now.mono_us >= self._grace.next_us or self.sessions.complete:
             self._in_grace = False
-            self._grace.next_us = NEVER_US
+            self._grace.ring_at(NEVER_US)
             self._open_or_close()
 
     # --- the rest of the step ---------------------------------------------------------------------------------------
 
     def _on_deadlines(self, now: Now, out: Effects) -> None:
-        if now.mono_us < self.next_deadline():
+        if now.mono_us < self._alarms.next_us:
             return
         out.sends.extend(self.sessions.on_deadline(now))
         out.sends.extend(self.membership.on_deadline(now))
@@ -444,11 +432,10 @@ class Region:
     def _look_abroad(self, now: Now, out: Effects) -> None:
         if self.old_disk.active:
             return
-        if not self.local.queue and self.target.closed is None:
-            self.soliciting.on_capacity(now, self.local.capacity.free_total, out)
-            return
-        self.soliciting.rest()
-        if self.local.queue and not self.local.more:
+        if not self.local.queue:
+            if self.target.closed is None:
+                self.soliciting.on_capacity(now, self.local.capacity.free_total, out)
+        elif not self.local.more:
             self.offers.look_abroad(now, out)
 
     def _report(self, now: Now, out: Effects) -> None:

@@ -7,6 +7,7 @@ and send each other only what is newer. Records are hints: they say whom to ask,
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 
 import msgspec
@@ -31,11 +32,11 @@ class Inventory:
 
     def __init__(self, own_region: str) -> None:
         self.own_region = own_region
-        self._records: dict[str, RegionRecord] = {}
-        # In order of name, as digests are: two digests of the same regions compare position by position.
-        self._stamps: dict[str, DigestEntry] = {}
-        self._in_order = True
-        self._heard_us: dict[str, int] = {}
+        # Columns in order of name, as digests are: two digests of the same regions compare position by position.
+        self._positions: dict[str, int] = {}
+        self._entries: list[DigestEntry] = []
+        self._records: list[RegionRecord] = []
+        self._heard_us: list[int] = []
         self._digest: Digest | None = ()
         self._own_seen = (0, 0)
         # Records of other regions in which something is queued.
@@ -46,29 +47,34 @@ class Inventory:
 
     def get(self, region: str) -> RegionRecord | None:
         """The newest record of this region that is known here."""
-        return self._records.get(region)
+        position = self._positions.get(region)
+        return None if position is None else self._records[position]
 
     def records(self) -> tuple[RegionRecord, ...]:
         """All records, in order of name."""
-        return tuple([self._records[region] for region in self._stamps_in_order()])
+        return tuple(self._records)
 
     def heard_mono_us(self, region: str) -> int | None:
         """When this region's record last advanced here; None: there is none."""
-        return self._heard_us.get(region)
+        position = self._positions.get(region)
+        return None if position is None else self._heard_us[position]
 
     @property
     def own_record_from_the_future(self) -> tuple[int, int] | None:
         """The stamp of a record of this region that others hold and this life cannot have published: the disk that
         it woke up from is an old one, or another daemon speaks in its name. None: no such sign."""
-        own = self._records.get(self.own_region)
+        own = self.get(self.own_region)
         return self._own_seen if own is not None and self._own_seen > own.stamp else None
 
     def publish(self, record: RegionRecord, now: Now) -> None:
         """This region's own next record; its stamp must be larger than that of the last one."""
         assert record.region == self.own_region
-        current = self._records.get(self.own_region)
-        assert current is None or record.stamp > current.stamp
-        self._store(record, now)
+        position = self._positions.get(record.region)
+        if position is None:
+            self._insert(record, now)
+        else:
+            assert record.entry > self._entries[position]
+            self._replace(position, record, now)
 
     def merge(self, records: Iterable[RegionRecord], now: Now) -> list[str]:
         """Take in what is newer than what is held. Returns the regions whose record advanced.
@@ -76,35 +82,41 @@ class Inventory:
         A foreign record of this region itself is never taken, only noted (own_record_from_the_future).
         """
         advanced = []
-        stamps = self._stamps
         for record in records:
             region = record.region
-            held = stamps.get(region)
-            if held is not None and held >= record.entry:
+            position = self._positions.get(region)
+            if position is not None and self._entries[position] >= record.entry:
                 continue
             if region == self.own_region:
                 self._own_seen = max(self._own_seen, record.stamp)
-            elif held is None and len(stamps) >= INVENTORY_RECORDS_MAX:
-                self.refused += 1
+                continue
+            if position is not None:
+                self._replace(position, record, now)
+            elif len(self._entries) < INVENTORY_RECORDS_MAX:
+                self._insert(record, now)
             else:
-                self._store(record, now)
-                advanced.append(region)
+                self.refused += 1
+                continue
+            advanced.append(region)
+            if record.queued_shapes:
+                self.waiting[region] = record
+            elif self.waiting:
+                self.waiting.pop(region, None)
         return advanced
 
     def digest(self) -> Digest:
         """The stamps of all records, in order of name; the same object until a record advances."""
         if self._digest is None:
-            self._digest = tuple(self._stamps_in_order().values())
+            self._digest = tuple(self._entries)
         return self._digest
 
     def compare(self, digest: Digest) -> Difference:
         """Where this inventory and one with that digest differ."""
-        mine = self._stamps_in_order()
-        if len(mine) == len(digest):
+        if len(self._entries) == len(digest):
             # Where messages pass by reference, as in simulations, most entries are the very same.
             pairs = [
                 (held, theirs)
-                for held, theirs in zip(mine.values(), digest, strict=True)
+                for held, theirs in zip(self._entries, digest, strict=True)
                 if held is not theirs and held != theirs
             ]
             if not [True for held, theirs in pairs if held[0] != theirs[0]]:
@@ -117,45 +129,44 @@ class Inventory:
 
     def newer_than(self, stamps: Digest, bytes_max: int = DELTA_BYTES_MAX) -> tuple[RegionRecord, ...]:
         """Like delta_for, but of the regions in `stamps` only: the answer to another's Difference.behind."""
-        known = self._stamps
-        ahead = [stamp[0] for stamp in stamps if stamp[0] in known and known[stamp[0]] > stamp]
+        entries, positions = self._entries, self._positions
+        ahead = [
+            stamp[0] for stamp in stamps if stamp[0] in positions and entries[positions[stamp[0]]] > stamp
+        ]
         return self.pack(ahead, bytes_max)
 
     def pack(self, regions: list[str], bytes_max: int = DELTA_BYTES_MAX) -> tuple[RegionRecord, ...]:
         """The records of these regions, latest news first, at least one and as many as fit into `bytes_max`."""
-        latest_first = sorted(regions, key=self._heard_us.__getitem__, reverse=True)
+        latest_first = [self._positions[region] for region in regions]
+        latest_first.sort(key=self._heard_us.__getitem__, reverse=True)
         packed: list[RegionRecord] = []
         room = bytes_max
-        for region in latest_first[:RECORDS_MAX]:
-            record = self._records[region]
+        for position in latest_first[:RECORDS_MAX]:
+            record = self._records[position]
             room -= record.bytes_estimate
             if room < 0 and packed:
                 break
             packed.append(record)
         return tuple(packed)
 
-    def _stamps_in_order(self) -> dict[str, DigestEntry]:
-        if not self._in_order:
-            self._stamps = dict(sorted(self._stamps.items()))
-            self._in_order = True
-        return self._stamps
-
-    def _store(self, record: RegionRecord, now: Now) -> None:
-        region = record.region
-        before = self._records.get(region)
-        if before is None:
-            self._in_order = False
+    def _replace(self, position: int, record: RegionRecord, now: Now) -> None:
+        before = self._records[position]
+        if before.classes is not record.classes and before.standing != record.standing:
             self.standings += 1
-        elif before.standing != record.standing:
-            self.standings += 1
-        self._records[region] = record
-        self._stamps[region] = record.entry
-        self._heard_us[region] = now.mono_us
+        self._entries[position] = record.entry
+        self._records[position] = record
+        self._heard_us[position] = now.mono_us
         self._digest = None
-        if record.queued_shapes and region != self.own_region:
-            self.waiting[region] = record
-        elif self.waiting:
-            self.waiting.pop(region, None)
+
+    def _insert(self, record: RegionRecord, now: Now) -> None:
+        first = bisect_left(self._entries, record.entry)
+        self._entries.insert(first, record.entry)
+        self._records.insert(first, record)
+        self._heard_us.insert(first, now.mono_us)
+        for position in range(first, len(self._entries)):
+            self._positions[self._entries[position][0]] = position
+        self.standings += 1
+        self._digest = None
 
     def _difference(self, pairs: list[tuple[DigestEntry, DigestEntry]]) -> Difference:
         ahead, behind = [], []

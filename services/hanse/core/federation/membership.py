@@ -83,7 +83,8 @@ class Membership:
         """Anything arrived from this peer itself: it is alive, and we can reach it."""
         state = self._peers.by_name.get(peer)
         if state is not None:
-            self._notice_lateness(now)
+            if now.mono_us > self._due_us:
+                self._notice_lateness(now)
             attentive_us = self._health.attentive_us(now.mono_us)
             came_up = self._peers.on_heard(state, now.mono_us, attentive_us)
             if came_up and self.inventory.get(peer) is None:
@@ -96,7 +97,7 @@ class Membership:
             return
         if state.probed_us is None or now.mono_us - state.probed_us >= self._timings.gossip_interval_us:
             self._hints[peer] = None
-            self.alarm.next_us = min(self.alarm.next_us, now.mono_us)
+            self.alarm.ring_by(now.mono_us)
 
     def on_message(self, now: Now, sender: str, message: Message) -> list[Send]:
         """Answer a message of gossip or probing of a sender that was heard()."""
@@ -181,7 +182,7 @@ class Membership:
         """Somebody is there of whom we know nothing: at a start, rounds follow each other quickly until we do."""
         soon_us = now.mono_us + self._timings.gossip_interval_us // HASTE
         self._round_us = min(self._round_us, soon_us)
-        self.alarm.next_us = min(self.alarm.next_us, soon_us)
+        self.alarm.ring_by(soon_us)
 
     def _try_reunion(self, now: Now) -> list[Send]:
         """The probe comes with it because a digest that differs in nothing has no answer."""
@@ -220,7 +221,7 @@ class Membership:
 
     def _arm(self) -> None:
         self._due_us = min(self._round_us, self._reunion_us, self._prober.next_deadline())
-        self.alarm.next_us = self._due_us
+        self.alarm.ring_at(self._due_us)
 
     def _jittered(self, interval_us: int) -> int:
         spread_us = interval_us * self._timings.gossip_jitter_permille // 1000

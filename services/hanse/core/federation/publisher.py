@@ -79,7 +79,7 @@ class Publisher:
             return changed or now.mono_us >= self.alarm.next_us
         if not changed:
             return False
-        self.alarm.next_us = min(self.alarm.next_us, self._look_us)
+        self.alarm.ring_by(self._look_us)
         return False
 
     def maybe_publish(self, now: Now, body: RegionRecord) -> RegionRecord | None:
@@ -90,7 +90,7 @@ class Publisher:
             due_us = self._due_us(urgency(self._published, body))
             if now.mono_us < due_us:
                 self._look_us = min(now.mono_us + self._look_gap_us, due_us)
-                self.alarm.next_us = due_us
+                self.alarm.ring_at(due_us)
                 return None
         self._version += 1
         self._published = msgspec.structs.replace(body, version=self._version)
@@ -98,7 +98,7 @@ class Publisher:
         self._share_us = share_us(self._timings, self._members, self._published)
         self._used_until_us = max(self._used_until_us, now.mono_us) + self._share_us
         self._look_us = now.mono_us + self._prompt_gap_us
-        self.alarm.next_us = now.mono_us + self._timings.record_refresh_us
+        self.alarm.ring_at(now.mono_us + self._timings.record_refresh_us)
         return self._published
 
     def _due_us(self, change: Urgency) -> int:

@@ -81,7 +81,7 @@ class Reports:
     def _note(self, job: Job, now: Now) -> None:
         self._changed[job.id] = None
         if self._flush.next_us == NEVER_US:
-            self._flush.next_us = now.mono_us + self._timings.status_flush_us
+            self._flush.ring_at(now.mono_us + self._timings.status_flush_us)
 
     def _send_changed(self, now: Now, out: Effects) -> None:
         changed = list(self._changed)
@@ -90,7 +90,7 @@ class Reports:
             job = self._books.jobs.get(job_id)
             if job is not None and job.state in _REPORTED:
                 out.sends.append(Send(job.home, self._status(job, settled=False)))
-        self._flush.next_us = now.mono_us + self._timings.status_flush_us if self._changed else NEVER_US
+        self._flush.ring_at(now.mono_us + self._timings.status_flush_us if self._changed else NEVER_US)
 
     def _status(self, job: Job, *, settled: bool) -> Status:
         return Status(

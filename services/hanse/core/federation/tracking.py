@@ -142,7 +142,7 @@ class Tracking:
 
     def _sweep(self, now: Now, out: Effects) -> None:
         """Ask the homes of jobs that only passed through here, a batch in each sweep, in turn; drop old intents."""
-        self._sweep_alarm.next_us = now.mono_us + LOCATE_SWEEP_US
+        self._sweep_alarm.ring_at(now.mono_us + LOCATE_SWEEP_US)
         self._books.forget_intents(now.wall_us - INTENT_AGE_US_MAX)
         passed = sorted(
             job.id

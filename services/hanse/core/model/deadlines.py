@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -13,15 +13,48 @@ NEVER_US = 1 << 62
 
 
 class Alarm:
-    """When its owner is to be called: `next_us` in mono microseconds, NEVER_US if it need not be.
+    """When its owner is to be called: `next_us` in mono microseconds, NEVER_US if it need not be."""
 
-    An attribute and no method, because every step asks every part of the region.
-    """
-
-    __slots__ = ("next_us",)
+    __slots__ = ("_all", "next_us")
 
     def __init__(self, next_us: int = NEVER_US) -> None:
         self.next_us = next_us
+        self._all: Alarms | None = None
+
+    def ring_at(self, at_us: int) -> None:
+        """At this instant, and at no other."""
+        before_us, self.next_us = self.next_us, at_us
+        if self._all is not None:
+            self._all.moved(before_us, at_us)
+
+    def ring_by(self, at_us: int) -> None:
+        """At this instant at the latest."""
+        if at_us < self.next_us:
+            self.ring_at(at_us)
+
+    def join(self, all_: Alarms) -> None:
+        """These are told of every change from now on."""
+        self._all = all_
+
+
+class Alarms:
+    """The first of all alarms of a region: `next_us`. They say when they move, because each step asks and few move."""
+
+    def __init__(self, alarms: Sequence[Alarm]) -> None:
+        self._alarms = alarms
+        for alarm in alarms:
+            alarm.join(self)
+        self.next_us = self._first_us()
+
+    def moved(self, before_us: int, after_us: int) -> None:
+        """One of them was due at `before_us` and is now due at `after_us`."""
+        if after_us <= self.next_us:
+            self.next_us = after_us
+        elif before_us == self.next_us:
+            self.next_us = self._first_us()
+
+    def _first_us(self) -> int:
+        return min([alarm.next_us for alarm in self._alarms])
 
 
 class Deadlines(Alarm, Generic[Key]):
@@ -50,8 +83,8 @@ class Deadlines(Alarm, Generic[Key]):
             heapq.heapify(self._heap)
         if moved:
             self._surface()
-        elif at_us < self.next_us:
-            self.next_us = at_us
+        else:
+            self.ring_by(at_us)
 
     def cancel(self, key: Key) -> None:
         """This key is not due any more."""
@@ -62,7 +95,7 @@ class Deadlines(Alarm, Generic[Key]):
         """No key is due any more."""
         self._heap.clear()
         self._current.clear()
-        self.next_us = NEVER_US
+        self.ring_at(NEVER_US)
 
     def pop_due(self, now_us: int) -> list[Key]:
         """Keys that are due at `now_us`, earliest first; they are removed."""
@@ -79,7 +112,9 @@ class Deadlines(Alarm, Generic[Key]):
         heap, current = self._heap, self._current
         while heap and current.get(heap[0][2]) != heap[0][1]:
             heapq.heappop(heap)
-        self.next_us = heap[0][0] if heap else NEVER_US
+        next_us = heap[0][0] if heap else NEVER_US
+        if next_us != self.next_us:
+            self.ring_at(next_us)
 
     def __contains__(self, key: Key) -> bool:
         return key in self._current

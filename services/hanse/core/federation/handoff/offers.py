@@ -117,22 +117,20 @@ class Offers:
             self._router.refused(now, offer.peer, offer.shape, _NO_ANSWER, pause_us)
 
     def _offer_shape(self, now: Now, shape: Shape, out: Effects) -> bool:
-        """Offer one shape to as many peers as it may be on offer to. Returns whether it is on offer to any."""
+        """Offer one shape to as many peers as it may be on offer to. Returns whether there were as many."""
         on_offer = self._by_shape.get(shape.key, {})
-        own_wait_us = self._local.predicted_wait_us(shape)
         while len(on_offer) < OFFER_PEERS_MAX and len(self._outstanding) < OFFERS_OUTSTANDING_MAX:
-            found = self._find_taker(now, shape, own_wait_us, list(on_offer))
+            found = self._find_taker(now, shape, list(on_offer))
             if found is None:
-                break
+                return False
             peer, jobs = found
             self._send_offer(now, peer, jobs, OFFER_COUNT_MAX, 0, out)
             on_offer = self._by_shape[shape.key]
-        return bool(on_offer)
+        return True
 
-    def _find_taker(
-        self, now: Now, shape: Shape, own_wait_us: int, exclude: list[str]
-    ) -> tuple[str, list[Job]] | None:
+    def _find_taker(self, now: Now, shape: Shape, exclude: list[str]) -> tuple[str, list[Job]] | None:
         """A peer for the first jobs that any may take: one that has been everywhere does not keep the others here."""
+        own_wait_us = self._local.predicted_wait_us(shape)
         waiting = self._local.waiting(shape.key, OFFER_COUNT_MAX)
         for path in dict.fromkeys(job.path for job in waiting):
             peer = self._router.choose(now, shape, path, own_wait_us, exclude)

@@ -15,7 +15,7 @@ from hanse.core.effects import Effects, Send
 from hanse.core.federation.inventory import Inventory
 from hanse.core.federation.ports import LocalWork
 from hanse.core.messages import Solicit
-from hanse.core.model.deadlines import NEVER_US, Alarm, Deadlines
+from hanse.core.model.deadlines import Deadlines
 from hanse.core.model.jobs import Shape
 from hanse.core.model.limits import INTERESTS_MAX, OFFER_COUNT_MAX, SOLICIT_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
@@ -57,8 +57,6 @@ class Soliciting:
         # Peers that were asked a moment ago; an OFFER from them ends the pause.
         self._asked: Deadlines[str] = Deadlines()
         self._rested_us = now.mono_us
-        # When records are to be looked through again; that peers have something waiting comes with a message.
-        self.alarm = Alarm()
         self._last_id = 0
 
     def declined(self, now: Now, peer: str, shape: Shape, count: int) -> None:
@@ -72,21 +70,18 @@ class Soliciting:
         """The peer offered something: it may be asked again at once."""
         self._asked.cancel(peer)
 
-    def rest(self) -> None:
-        """There is no capacity to spare."""
-        self.alarm.next_us = NEVER_US
-
     def on_capacity(self, now: Now, free: Callable[[], Resources], out: Effects) -> None:
-        """Capacity is free that nothing here can use: ask those whose offers were declined, then what records say."""
-        self._asked.pop_due(now.mono_us)
+        """Capacity is free that nothing here can use: ask those whose offers were declined, then what records say.
+
+        To be called in every step. There is no alarm: gossip makes several steps a round, and a round is the pace.
+        """
         if self._interests:
             self._come_back(now, out)
-        waiting = self._inventory.waiting
-        if waiting and now.mono_us >= self._rested_us:
+        if self._inventory.waiting and now.mono_us >= self._rested_us:
             self._sweep(now, free(), out)
-        self.alarm.next_us = self._rested_us if waiting else NEVER_US
 
     def _come_back(self, now: Now, out: Effects) -> None:
+        self._asked.pop_due(now.mono_us)
         for (peer, key), interest in list(self._interests.items()):
             if interest.until_us <= now.mono_us:
                 del self._interests[(peer, key)]
@@ -103,6 +98,7 @@ class Soliciting:
         """Ask one peer, drawn by power-of-two choices on the age of what waits there."""
         interval_us = self._config.timings.solicit_interval_us
         self._rested_us = now.mono_us + interval_us + self._randomness.randrange(interval_us // 4 + 1)
+        self._asked.pop_due(now.mono_us)
         candidates = []
         for peer, record in self._inventory.waiting.items():
             wanted = _startable(record.queued_shapes, free) if peer not in self._asked else ()
