@@ -76,7 +76,8 @@ class Books:
     def begin(self, now: Now) -> None:
         """A step starts; nothing is owed."""
         self.now = now
-        self.touched = []
+        if self.touched:
+            self.touched = []
 
     def collect(self) -> tuple[Writes, list[JobChange]]:
         """All rows owed since `begin`, and what watchers are to see."""

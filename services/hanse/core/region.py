@@ -153,14 +153,20 @@ class Region:
         )
         self.reports = Reports(name, self.books, timings, now)
         self.tracking = Tracking(name, self.books, self.giver, timings, now)
+        self._handoff_alarms = Alarms(
+            self.giver.alarm,
+            self.target.alarm,
+            *self.offers.alarms,
+            *self.reports.alarms,
+            *self.tracking.alarms,
+        )
 
     def _all_alarms(self) -> Alarms:
-        """Those of all parts that are at work."""
-        alarms = [self.membership.alarm, self.publisher.alarm, self.sessions.alarm, self._grace]
-        if self.old_disk.active:
-            return Alarms([*alarms, self.old_disk.alarm])
-        handoff = (self.giver.alarm, self.target.alarm, *self.offers.alarms)
-        return Alarms([*alarms, *handoff, *self.reports.alarms, *self.tracking.alarms])
+        """Those of the parts that are at work. The handoff's are a group of their own, because they seldom move."""
+        work = self.old_disk.alarm if self.old_disk.active else self._handoff_alarms
+        return Alarms(
+            self.membership.alarm, self.publisher.alarm, Alarms(self.sessions.alarm, self._grace, work)
+        )
 
     # --- the step -------------------------------------------------------------------------------------------------
 
@@ -423,6 +429,8 @@ class Region:
         if self.old_disk.active:
             self.old_disk.on_deadline(now, out)
             return
+        if now.mono_us < self._handoff_alarms.next_us:
+            return
         self.giver.on_deadline(now, out)
         self.offers.on_deadline(now)
         self.target.on_deadline(now)
@@ -434,7 +442,9 @@ class Region:
             return
         if not self.local.queue:
             if self.target.closed is None:
-                self.soliciting.on_capacity(now, self.local.capacity.free_total, out)
+                capacity = self.local.capacity
+                freed = capacity.version + self.local.queue.version + self.target.ended_holds
+                self.soliciting.on_capacity(now, freed, capacity.free_total, out)
         elif not self.local.more:
             self.offers.look_abroad(now, out)
 

@@ -27,7 +27,14 @@ class Digest:
         told: list[object] = [index, at_us]
         for send in effects.sends:
             _say(send, told)
-        if effects.writes is not NO_WRITES or _acts(effects):
+        if (
+            effects.writes is not NO_WRITES
+            or effects.launches
+            or effects.stops
+            or effects.reaps
+            or effects.replies
+            or effects.changes
+        ):
             told += (effects.sequence, effects.writes, effects.launches, effects.stops, effects.reaps)
             told += (effects.replies, effects.changes)
         self._encoder.encode_into(told, buffer, -1)
@@ -40,10 +47,6 @@ class Digest:
         self._hash.update(self._buffer)
         self._buffer.clear()
         return self._hash.hexdigest()
-
-
-def _acts(effects: Effects) -> bool:
-    return bool(effects.launches or effects.stops or effects.reaps or effects.replies or effects.changes)
 
 
 def _say(send: Send, told: list[object]) -> None:

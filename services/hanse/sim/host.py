@@ -257,10 +257,14 @@ class Host:
 
     def receive(self, event: PeerMessages) -> bool:
         """An envelope from the network; False: nobody there, or the inbox is full."""
+        if self.core is None:
+            return False
         if len(self._inbox) >= _INBOX_MAX:
             self._observer.count("inbox_full")
             return False
-        return self.post(event)
+        self._inbox.append(event)
+        self._step_or_wait()
+        return True
 
     def hint_unreachable(self, peer: str) -> None:
         """The network's hint."""

@@ -19,6 +19,7 @@ from hanse.sim.timeline import Timeline
 # A failed call says so at most once a second: gRPC backs off its connection attempts.
 _HINT_INTERVAL_US = SECOND_US
 _HINT_DELAY_MAX_US = SECOND_US // 5
+_ONCE = range(1)
 
 
 class Endpoint(Protocol):
@@ -128,9 +129,8 @@ class Network:
             self._post(link, envelope, messages)
 
     def _post(self, link: _Link, envelope: Envelope, messages: tuple[Message, ...]) -> None:
-        copies = self._draw_copies(messages) if self._is_lossy else 1
         event = PeerMessages(envelope=envelope, messages=messages, cause=f"{link.source}.{self.envelopes}")
-        for _ in range(copies):
+        for _ in range(self._draw_copies(messages)) if self._is_lossy else _ONCE:
             self._timeline.at(self._arrival_us(link), self._arrive, link, event)
 
     def _draw_copies(self, messages: tuple[Message, ...]) -> int:

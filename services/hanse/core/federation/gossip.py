@@ -69,9 +69,10 @@ class Gossip:
             return self._delta(sender, self._inventory.newer_than(digest.entries))
         difference = self._inventory.compare(digest.entries)
         sends = self._delta(sender, self._inventory.pack(difference.ahead))
-        wanted = tuple(entry for entry in difference.behind if entry[0] in self._peers.by_name)
+        members = self._peers.by_name
+        wanted = [entry for entry in difference.behind if entry[0] in members]
         if wanted:
-            sends.append(Send(sender, GossipDigest(wanted, False)))
+            sends.append(Send(sender, GossipDigest(tuple(wanted), False)))
         return sends
 
     def on_delta(self, now: Now, delta: GossipDelta) -> list[str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from itertools import compress
+from operator import is_not
 
 import msgspec
 
@@ -114,10 +116,11 @@ class Inventory:
         """Where this inventory and one with that digest differ."""
         if len(self._entries) == len(digest):
             # Where messages pass by reference, as in simulations, most entries are the very same.
+            others = map(is_not, self._entries, digest)
             pairs = [
                 (held, theirs)
-                for held, theirs in zip(self._entries, digest, strict=True)
-                if held is not theirs and held != theirs
+                for held, theirs in compress(zip(self._entries, digest, strict=True), others)
+                if held != theirs
             ]
             if not [True for held, theirs in pairs if held[0] != theirs[0]]:
                 return self._difference(pairs)

@@ -140,12 +140,14 @@ class Peers:
             self._change(peer, TRANSITIONS[peer.liveness, Evidence.SIGN], mono_us)
         return came_up
 
-    def on_news(self, peer: Peer, mono_us: int, attentive_us: int) -> None:
-        """A sign of life came through others: it lives, which says nothing about our link to it."""
-        peer.sign_us = attentive_us
-        peer.failed = False
-        if peer.liveness is not Liveness.ALIVE:
-            self._change(peer, TRANSITIONS[peer.liveness, Evidence.SIGN], mono_us)
+    def on_news(self, names: Iterable[str], mono_us: int, attentive_us: int) -> None:
+        """Signs of life came through others: these peers live, which says nothing about our links to them."""
+        for name in names:
+            peer = self.by_name[name]
+            peer.sign_us = attentive_us
+            peer.failed = False
+            if peer.liveness is not Liveness.ALIVE:
+                self._change(peer, TRANSITIONS[peer.liveness, Evidence.SIGN], mono_us)
 
     def on_unreached(self, peer: Peer, mono_us: int) -> None:
         """It did not answer us, twice."""

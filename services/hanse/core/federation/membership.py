@@ -201,10 +201,8 @@ class Membership:
 
     def _on_delta(self, now: Now, delta: GossipDelta) -> None:
         """A record that advances here was published by a living region, through whomever it came."""
-        attentive_us = self._health.attentive_us(now.mono_us)
-        by_name = self._peers.by_name
-        for region in self._gossip.on_delta(now, delta):
-            self._peers.on_news(by_name[region], now.mono_us, attentive_us)
+        advanced = self._gossip.on_delta(now, delta)
+        self._peers.on_news(advanced, now.mono_us, self._health.attentive_us(now.mono_us))
 
     def _on_request(self, now: Now, sender: str, request: ProbeRequest) -> list[Send]:
         if request.target == self._config.name:

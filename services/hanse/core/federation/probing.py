@@ -91,6 +91,8 @@ class Prober:
         self._unanswered: dict[int, str] = {}
         self._relays: dict[int, _Relay] = {}
         self._turn: list[str] = []
+        # On the attentive clock: no peer with a link has been silent for longer. Signs of life only move it up.
+        self._oldest_sign_us = 0
         self.counters = ProbeCounters()
 
     def next_deadline(self) -> int:
@@ -174,7 +176,7 @@ class Prober:
             if probe.stage is _Stage.ASKED:
                 self._health.on_timely_ack()
         elif probe.stage is _Stage.HELPED:
-            self._peers.on_news(probe.peer, now.mono_us, self._health.attentive_us(now.mono_us))
+            self._peers.on_news((probe.peer.name,), now.mono_us, self._health.attentive_us(now.mono_us))
 
     def _doubt_ourselves(self, probe: _Outstanding) -> None:
         """The peer lives, and its ack was missed: counted once a probe."""
@@ -233,11 +235,7 @@ class Prober:
         """Peers to probe out of turn: the silent ones, and lost ones that may be back. The dead have their own time."""
         silent_since_us = self._health.attentive_us(now.mono_us) - silence_us
         again_us = now.mono_us - self._timings.suspect_after_us
-        silent = [
-            p
-            for p in self._peers.by_name.values()
-            if p.sign_us <= silent_since_us and p.link is not Link.DOWN and not p.probe_id
-        ]
+        silent = self._silent_since(silent_since_us) if silent_since_us >= self._oldest_sign_us else []
         lost = [
             p
             for p in self._peers.lost.values()
@@ -246,6 +244,12 @@ class Prober:
             and (p.probed_us is None or p.probed_us <= again_us)
         ]
         return silent + lost
+
+    def _silent_since(self, attentive_us: int) -> list[Peer]:
+        """Looks at all peers, so it also notes from when on there may be another that is silent."""
+        linked = [p for p in self._peers.by_name.values() if p.link is not Link.DOWN]
+        self._oldest_sign_us = min([p.sign_us for p in linked], default=attentive_us)
+        return [p for p in linked if p.sign_us <= attentive_us and not p.probe_id]
 
     def _next_in_turn(self) -> Peer | None:
         """The next of the shuffled list that is neither dead nor just being probed; None: there is none left."""

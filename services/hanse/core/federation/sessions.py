@@ -33,8 +33,6 @@ class _Link(msgspec.Struct):
     hellos: int = 0
     seen_ledger_id: str = ""
     seen: Position = Position()
-    # The last one made for it, while it holds.
-    envelope: Envelope | None = None
 
 
 class Sessions:
@@ -92,12 +90,6 @@ class Sessions:
     def envelope(self, to: str) -> Envelope:
         """The envelope for the next messages to this peer; positions are durable ones."""
         link = self._links[to]
-        envelope = link.envelope
-        if envelope is None or envelope.sender_position is not self._position:
-            envelope = link.envelope = self._make_envelope(to, link)
-        return envelope
-
-    def _make_envelope(self, to: str, link: _Link) -> Envelope:
         peer_nonce, my_nonce = link.current or link.pending or (0, 0)
         return Envelope(
             cluster_id=self._config.cluster_id,
@@ -155,7 +147,6 @@ class Sessions:
         if link.pending is None or link.pending[0] != hello.nonce:
             mine = link.proposal or self._nonce()
             link.pending = (hello.nonce, mine)
-            link.envelope = None
         return [Send(peer, HelloAck(link.pending[1], hello.nonce))]
 
     def on_hello_ack(self, peer: str, ack: HelloAck) -> tuple[list[Send], bool]:
@@ -192,16 +183,13 @@ class Sessions:
         if link.current != pair:
             link.previous = link.current
         link.current, link.pending, link.proposal, link.hellos = pair, None, 0, 0
-        link.envelope = None
         self._deadlines.cancel(peer)
 
     def _observe(self, link: _Link, envelope: Envelope) -> None:
         if link.seen_ledger_id != envelope.sender_ledger_id:
             link.seen_ledger_id, link.seen = envelope.sender_ledger_id, envelope.sender_position
-            link.envelope = None
         elif envelope.sender_position > link.seen:
             link.seen = envelope.sender_position
-            link.envelope = None
 
     def _nonce(self) -> int:
         """Never 0, which stands for none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -15,46 +15,46 @@ NEVER_US = 1 << 62
 class Alarm:
     """When its owner is to be called: `next_us` in mono microseconds, NEVER_US if it need not be."""
 
-    __slots__ = ("_all", "next_us")
+    __slots__ = ("_group", "next_us")
 
     def __init__(self, next_us: int = NEVER_US) -> None:
         self.next_us = next_us
-        self._all: Alarms | None = None
+        self._group: Alarms | None = None
 
     def ring_at(self, at_us: int) -> None:
         """At this instant, and at no other."""
         before_us, self.next_us = self.next_us, at_us
-        if self._all is not None:
-            self._all.moved(before_us, at_us)
+        if self._group is not None:
+            self._group.moved(before_us, at_us)
 
     def ring_by(self, at_us: int) -> None:
         """At this instant at the latest."""
         if at_us < self.next_us:
             self.ring_at(at_us)
 
-    def join(self, all_: Alarms) -> None:
-        """These are told of every change from now on."""
-        self._all = all_
+    def join(self, group: Alarms) -> None:
+        """This group is told of every change from now on."""
+        self._group = group
 
 
-class Alarms:
-    """The first of all alarms of a region: `next_us`. They say when they move, because each step asks and few move."""
+class Alarms(Alarm):
+    """Several alarms as one: due when the first of them is. They say when they move, because each step asks, and few
+    move in a step."""
 
-    def __init__(self, alarms: Sequence[Alarm]) -> None:
+    __slots__ = ("_alarms",)
+
+    def __init__(self, *alarms: Alarm) -> None:
+        super().__init__(min(alarm.next_us for alarm in alarms))
         self._alarms = alarms
         for alarm in alarms:
             alarm.join(self)
-        self.next_us = self._first_us()
 
     def moved(self, before_us: int, after_us: int) -> None:
         """One of them was due at `before_us` and is now due at `after_us`."""
         if after_us <= self.next_us:
-            self.next_us = after_us
+            self.ring_at(after_us)
         elif before_us == self.next_us:
-            self.next_us = self._first_us()
-
-    def _first_us(self) -> int:
-        return min([alarm.next_us for alarm in self._alarms])
+            self.ring_at(min([alarm.next_us for alarm in self._alarms]))
 
 
 class Deadlines(Alarm, Generic[Key]):

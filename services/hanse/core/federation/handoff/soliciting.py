@@ -57,6 +57,8 @@ class Soliciting:
         # Peers that were asked a moment ago; an OFFER from them ends the pause.
         self._asked: Deadlines[str] = Deadlines()
         self._rested_us = now.mono_us
+        # Nothing that was declined would be accepted now, unless more has come free than when this was tried.
+        self._freed_seen = -1
         self._last_id = 0
 
     def declined(self, now: Now, peer: str, shape: Shape, count: int) -> None:
@@ -69,19 +71,25 @@ class Soliciting:
     def answered(self, peer: str) -> None:
         """The peer offered something: it may be asked again at once."""
         self._asked.cancel(peer)
+        self._freed_seen = -1
 
-    def on_capacity(self, now: Now, free: Callable[[], Resources], out: Effects) -> None:
+    def on_capacity(self, now: Now, freed: int, free: Callable[[], Resources], out: Effects) -> None:
         """Capacity is free that nothing here can use: ask those whose offers were declined, then what records say.
+        `freed` grows whenever capacity may have come free.
 
         To be called in every step. There is no alarm: gossip makes several steps a round, and a round is the pace.
         """
-        if self._interests:
+        if self._asked.next_us <= now.mono_us:
+            self._asked.pop_due(now.mono_us)
+            self._freed_seen = -1
+        if self._interests and self._freed_seen != freed:
+            self._freed_seen = freed
             self._come_back(now, out)
         if self._inventory.waiting and now.mono_us >= self._rested_us:
             self._sweep(now, free(), out)
 
     def _come_back(self, now: Now, out: Effects) -> None:
-        self._asked.pop_due(now.mono_us)
+        """To those whose offers had to be declined."""
         for (peer, key), interest in list(self._interests.items()):
             if interest.until_us <= now.mono_us:
                 del self._interests[(peer, key)]
@@ -98,7 +106,6 @@ class Soliciting:
         """Ask one peer, drawn by power-of-two choices on the age of what waits there."""
         interval_us = self._config.timings.solicit_interval_us
         self._rested_us = now.mono_us + interval_us + self._randomness.randrange(interval_us // 4 + 1)
-        self._asked.pop_due(now.mono_us)
         candidates = []
         for peer, record in self._inventory.waiting.items():
             wanted = _startable(record.queued_shapes, free) if peer not in self._asked else ()

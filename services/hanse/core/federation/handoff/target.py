@@ -62,6 +62,8 @@ class Target:
         self._deadlines: Deadlines[tuple[str, int]] = Deadlines()
         self.alarm: Alarm = self._deadlines
         self._held: dict[bytes, int] = {}
+        # Grows with every hold that ends.
+        self.ended_holds = 0
         self.closed: Reason | None = None
 
     @property
@@ -207,6 +209,7 @@ class Target:
         if hold is None:
             return
         self._deadlines.cancel(key)
+        self.ended_holds += 1
         left = self._held[hold.shape.key] - hold.slots
         if left:
             self._held[hold.shape.key] = left
