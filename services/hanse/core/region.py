@@ -101,6 +101,7 @@ from hanse.core.model.time import Now
 from hanse.core.scheduling.local import LocalSide
 
 _GREETINGS = (Hello, HelloAck)
+_FOR_MEMBERSHIP = (GossipDigest, GossipDelta, Probe, ProbeAck, ProbeRequest)
 _DRAINING = Reason(ReasonCode.DRAINING, "the region is being drained")
 _DISK_FULL = Reason(ReasonCode.BURNED_NO_ROOM, "the region's disk is nearly full")
 _OLD_DISK = Reason(ReasonCode.OLD_DISK, "the region's disk is an old one; it asks the others first")
@@ -149,7 +150,14 @@ class Region:
         self.offers = Offers(self.config, self.local, self.giver, self.router)
         self.target = Target(self.config, self.books, self.local, self.giver)
         self.soliciting = Soliciting(
-            self.config, self.local, self.inventory, self.target.held, self._randomness, now
+            self.config,
+            self.local,
+            self.inventory,
+            self.target.held,
+            self.local.capacity.free_total,
+            self._freed,
+            self._randomness,
+            now,
         )
         self.reports = Reports(name, self.books, timings, now)
         self.tracking = Tracking(name, self.books, self.giver, timings, now)
@@ -177,7 +185,6 @@ class Region:
         for event in events:
             self.books.cause = event.cause
             self._on_event(now, event, out)
-        self.books.cause = "timer"
         self._on_deadlines(now, out)
         if self._in_grace:
             self._end_grace(now)
@@ -258,7 +265,9 @@ class Region:
         if len(greetings) == len(event.messages) or not self.sessions.accepts(now, envelope):
             return
         for message in event.messages:
-            if not (self.old_disk.active and isinstance(message, QUARANTINED)):
+            if isinstance(message, _FOR_MEMBERSHIP):
+                out.sends += self.membership.on_message(now, peer, message)
+            elif not (self.old_disk.active and isinstance(message, QUARANTINED)):
                 self._on_message(now, peer, envelope.sender_ledger_id, message, out)
         if self.books.owes_rows:
             self.books.remember_peer(self.sessions.seen(peer))
@@ -274,9 +283,6 @@ class Region:
 
     def _on_message(self, now: Now, peer: str, ledger_id: str, message: Message, out: Effects) -> None:
         match message:
-            # First, because they are most of what arrives.
-            case GossipDigest() | GossipDelta() | ProbeAck() | Probe() | ProbeRequest():
-                out.sends.extend(self.membership.on_message(now, peer, message))
             case Commit():
                 self.target.on_commit(peer, ledger_id, message, out)
             case Decision():
@@ -317,6 +323,8 @@ class Region:
                 self.old_disk.on_answer(peer, message)
             case Hello() | HelloAck():
                 pass  # Taken in before the session was checked.
+            case GossipDigest() | GossipDelta() | Probe() | ProbeAck() | ProbeRequest():
+                pass  # Membership's, and not for quarantine to stop.
             case _:
                 assert_never(message)
 
@@ -424,6 +432,7 @@ class Region:
     def _on_deadlines(self, now: Now, out: Effects) -> None:
         if now.mono_us < self._alarms.next_us:
             return
+        self.books.cause = "timer"
         out.sends.extend(self.sessions.on_deadline(now))
         out.sends.extend(self.membership.on_deadline(now))
         if self.old_disk.active:
@@ -442,9 +451,7 @@ class Region:
             return
         if not self.local.queue:
             if self.target.closed is None:
-                capacity = self.local.capacity
-                freed = capacity.version + self.local.queue.version + self.target.ended_holds
-                self.soliciting.on_capacity(now, freed, capacity.free_total, out)
+                self.soliciting.on_capacity(now, out)
         elif not self.local.more:
             self.offers.look_abroad(now, out)
 
@@ -518,6 +525,10 @@ class Region:
         else:
             self.target.closed = None
         self.admission.disk_nearly_full = self.disk_nearly_full
+
+    def _freed(self) -> int:
+        """Grows whenever something may have room here that had none."""
+        return self.local.capacity.version + self.local.queue.version + self.target.ended_holds
 
     def _connected(self, peer: str) -> bool:
         return self.sessions.established(peer) and self.membership.reachable(peer)

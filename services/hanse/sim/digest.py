@@ -6,7 +6,7 @@ import hashlib
 
 import msgspec
 
-from hanse.core.effects import NO_WRITES, Effects, Send
+from hanse.core.effects import Effects, Send
 from hanse.core.messages import GossipDelta, GossipDigest
 
 _FLUSH_BYTES = 1 << 16
@@ -21,20 +21,13 @@ class Digest:
         self._encoder = msgspec.msgpack.Encoder()
         self._buffer = bytearray()
 
-    def add(self, index: int, at_us: int, effects: Effects) -> None:
-        """One step's effects."""
+    def add(self, index: int, at_us: int, effects: Effects, *, only_sends: bool) -> None:
+        """One step's effects; `only_sends`: there is nothing else in them."""
         buffer = self._buffer
         told: list[object] = [index, at_us]
         for send in effects.sends:
             _say(send, told)
-        if (
-            effects.writes is not NO_WRITES
-            or effects.launches
-            or effects.stops
-            or effects.reaps
-            or effects.replies
-            or effects.changes
-        ):
+        if not only_sends:
             told += (effects.sequence, effects.writes, effects.launches, effects.stops, effects.reaps)
             told += (effects.replies, effects.changes)
         self._encoder.encode_into(told, buffer, -1)

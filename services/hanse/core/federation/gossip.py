@@ -29,8 +29,7 @@ class GossipCounters(msgspec.Struct):
     rounds: int = 0
     records_sent: int = 0
     records_advanced: int = 0
-    records_known: int = 0
-    records_of_strangers: int = 0
+    records_received: int = 0
 
 
 class Gossip:
@@ -77,17 +76,10 @@ class Gossip:
 
     def on_delta(self, now: Now, delta: GossipDelta) -> list[str]:
         """Take in what is newer; records of strangers to the roster are dropped. Returns the regions that advanced."""
-        members = self._peers.by_name
-        records = [record for record in delta.records if record.region in members or self._is_ours(record)]
-        advanced = self._inventory.merge(records, now)
-        self.counters.records_of_strangers += len(delta.records) - len(records)
-        self.counters.records_known += len(records) - len(advanced)
+        advanced = self._inventory.merge(delta.records, now)
+        self.counters.records_received += len(delta.records)
         self.counters.records_advanced += len(advanced)
         return advanced
-
-    def _is_ours(self, record: RegionRecord) -> bool:
-        """Never merged, but the inventory wants to see whether it is one that this life can't have published."""
-        return record.region == self._inventory.own_region
 
     def _delta(self, to: str, records: tuple[RegionRecord, ...]) -> list[Send]:
         if not records:

@@ -8,7 +8,7 @@ and send each other only what is newer. Records are hints: they say whom to ask,
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from itertools import compress
 from operator import is_not
 
@@ -30,10 +30,12 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Inventory:
-    """The records that `own_region` holds: its own, which only publish() writes, and those of others."""
+    """The records that `own_region` holds: its own, which only publish() writes, and those of other `members` (None: of
+    anybody)."""
 
-    def __init__(self, own_region: str) -> None:
+    def __init__(self, own_region: str, members: Container[str] | None = None) -> None:
         self.own_region = own_region
+        self._members = members
         # Columns in order of name, as digests are: two digests of the same regions compare position by position.
         self._positions: dict[str, int] = {}
         self._entries: list[DigestEntry] = []
@@ -45,6 +47,8 @@ class Inventory:
         self.waiting: dict[str, RegionRecord] = {}
         # Grows whenever a region's standing is another one, or a region is new.
         self.standings = 0
+        # Records that were not taken: of strangers, and for want of room.
+        self.strangers = 0
         self.refused = 0
 
     def get(self, region: str) -> RegionRecord | None:
@@ -84,26 +88,20 @@ class Inventory:
         A foreign record of this region itself is never taken, only noted (own_record_from_the_future).
         """
         advanced = []
+        positions, entries = self._positions, self._entries
         for record in records:
-            region = record.region
-            position = self._positions.get(region)
-            if position is not None and self._entries[position] >= record.entry:
+            region, entry = record.region, record.entry
+            position = positions.get(region)
+            if position is not None and entries[position] >= entry:
                 continue
             if region == self.own_region:
                 self._own_seen = max(self._own_seen, record.stamp)
-                continue
-            if position is not None:
+            elif position is not None:
                 self._replace(position, record, now)
-            elif len(self._entries) < INVENTORY_RECORDS_MAX:
+                advanced.append(region)
+            elif self._may_insert(region):
                 self._insert(record, now)
-            else:
-                self.refused += 1
-                continue
-            advanced.append(region)
-            if record.queued_shapes:
-                self.waiting[region] = record
-            elif self.waiting:
-                self.waiting.pop(region, None)
+                advanced.append(region)
         return advanced
 
     def digest(self) -> Digest:
@@ -114,17 +112,15 @@ class Inventory:
 
     def compare(self, digest: Digest) -> Difference:
         """Where this inventory and one with that digest differ."""
+        difference = None
         if len(self._entries) == len(digest):
             # Where messages pass by reference, as in simulations, most entries are the very same.
             others = map(is_not, self._entries, digest)
-            pairs = [
-                (held, theirs)
-                for held, theirs in compress(zip(self._entries, digest, strict=True), others)
-                if held != theirs
-            ]
-            if not [True for held, theirs in pairs if held[0] != theirs[0]]:
-                return self._difference(pairs)
-        return self._difference(_joined(self.digest(), digest))
+            difference = self._difference(compress(zip(self._entries, digest, strict=True), others))
+        if difference is None:
+            difference = self._difference(_joined(self.digest(), digest))
+            assert difference is not None
+        return difference
 
     def delta_for(self, digest: Digest, bytes_max: int = DELTA_BYTES_MAX) -> tuple[RegionRecord, ...]:
         """What is newer here than in that digest: latest news first, as much as fits into `bytes_max`."""
@@ -142,14 +138,10 @@ class Inventory:
         """The records of these regions, latest news first, at least one and as many as fit into `bytes_max`."""
         latest_first = [self._positions[region] for region in regions]
         latest_first.sort(key=self._heard_us.__getitem__, reverse=True)
-        packed: list[RegionRecord] = []
-        room = bytes_max
-        for position in latest_first[:RECORDS_MAX]:
-            record = self._records[position]
-            room -= record.bytes_estimate
-            if room < 0 and packed:
-                break
-            packed.append(record)
+        packed = [self._records[position] for position in latest_first[:RECORDS_MAX]]
+        room = bytes_max - sum([record.bytes_estimate for record in packed])
+        while room < 0 and len(packed) > 1:
+            room += packed.pop().bytes_estimate
         return tuple(packed)
 
     def _replace(self, position: int, record: RegionRecord, now: Now) -> None:
@@ -160,6 +152,17 @@ class Inventory:
         self._records[position] = record
         self._heard_us[position] = now.mono_us
         self._digest = None
+        if record.queued_shapes or before.queued_shapes:
+            self._note_waiting(record)
+
+    def _may_insert(self, region: str) -> bool:
+        if self._members is not None and region not in self._members:
+            self.strangers += 1
+            return False
+        if len(self._entries) >= INVENTORY_RECORDS_MAX:
+            self.refused += 1
+            return False
+        return True
 
     def _insert(self, record: RegionRecord, now: Now) -> None:
         first = bisect_left(self._entries, record.entry)
@@ -170,17 +173,29 @@ class Inventory:
             self._positions[self._entries[position][0]] = position
         self.standings += 1
         self._digest = None
+        if record.queued_shapes:
+            self._note_waiting(record)
 
-    def _difference(self, pairs: list[tuple[DigestEntry, DigestEntry]]) -> Difference:
+    def _note_waiting(self, record: RegionRecord) -> None:
+        if not record.queued_shapes:
+            self.waiting.pop(record.region, None)
+        elif record.region != self.own_region:
+            self.waiting[record.region] = record
+
+    def _difference(self, pairs: Iterable[tuple[DigestEntry, DigestEntry]]) -> Difference | None:
+        """From entries side by side. None: they are not of the same regions."""
         ahead, behind = [], []
         for held, theirs in pairs:
+            if held[0] != theirs[0]:
+                return None
             if held > theirs:
                 ahead.append(held[0])
-            elif theirs > held:
-                if held[0] == self.own_region:
-                    self._own_seen = max(self._own_seen, theirs[1:])
-                else:
-                    behind.append(held)
+            elif held == theirs:
+                continue
+            elif held[0] != self.own_region:
+                behind.append(held)
+            else:
+                self._own_seen = max(self._own_seen, theirs[1:])
         return Difference(ahead, behind)
 
 

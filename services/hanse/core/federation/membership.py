@@ -53,7 +53,7 @@ class Membership:
         self._health = LocalHealth(timings.probe_timeout_us)
         self._peers = Peers(peers, now.mono_us)
         self._prober = Prober(timings, self._peers, self._health, randomness)
-        self.inventory = Inventory(config.name)
+        self.inventory = Inventory(config.name, self._peers.by_name)
         self._gossip = Gossip(self.inventory, self._peers, randomness)
         self._silence_limit_us = silence_limit_us(timings, len(config.members))
         # Regions that start together spread out at once.
@@ -104,11 +104,11 @@ class Membership:
         if sender not in self._peers.by_name:
             return []
         match message:
-            case GossipDigest():
-                return self._gossip.on_digest(sender, message)
             case GossipDelta():
                 self._on_delta(now, message)
                 return []
+            case GossipDigest():
+                return self._gossip.on_digest(sender, message)
             case Probe():
                 return self._prober.on_probe(sender, message)
             case ProbeAck():
@@ -157,8 +157,8 @@ class Membership:
             "gossip_rounds": gossip.rounds,
             "gossip_records_sent": gossip.records_sent,
             "gossip_records_advanced": gossip.records_advanced,
-            "gossip_records_known": gossip.records_known,
-            "gossip_records_of_strangers": gossip.records_of_strangers,
+            "gossip_records_received": gossip.records_received,
+            "gossip_records_of_strangers": self.inventory.strangers,
             "probes_started": probes.started,
             "probes_acked": probes.acked,
             "probes_missed": probes.missed,

@@ -91,8 +91,6 @@ class Prober:
         self._unanswered: dict[int, str] = {}
         self._relays: dict[int, _Relay] = {}
         self._turn: list[str] = []
-        # On the attentive clock: no peer with a link has been silent for longer. Signs of life only move it up.
-        self._oldest_sign_us = 0
         self.counters = ProbeCounters()
 
     def next_deadline(self) -> int:
@@ -235,7 +233,9 @@ class Prober:
         """Peers to probe out of turn: the silent ones, and lost ones that may be back. The dead have their own time."""
         silent_since_us = self._health.attentive_us(now.mono_us) - silence_us
         again_us = now.mono_us - self._timings.suspect_after_us
-        silent = self._silent_since(silent_since_us) if silent_since_us >= self._oldest_sign_us else []
+        silent = [
+            p for p in self._peers.silent_since(silent_since_us) if p.link is not Link.DOWN and not p.probe_id
+        ]
         lost = [
             p
             for p in self._peers.lost.values()
@@ -244,12 +244,6 @@ class Prober:
             and (p.probed_us is None or p.probed_us <= again_us)
         ]
         return silent + lost
-
-    def _silent_since(self, attentive_us: int) -> list[Peer]:
-        """Looks at all peers, so it also notes from when on there may be another that is silent."""
-        linked = [p for p in self._peers.by_name.values() if p.link is not Link.DOWN]
-        self._oldest_sign_us = min([p.sign_us for p in linked], default=attentive_us)
-        return [p for p in linked if p.sign_us <= attentive_us and not p.probe_id]
 
     def _next_in_turn(self) -> Peer | None:
         """The next of the shuffled list that is neither dead nor just being probed; None: there is none left."""

@@ -37,7 +37,8 @@ class _Interest(msgspec.Struct, frozen=True):
 
 class Soliciting:
     """Which peer is asked for which work, and when again. `held` tells, by shape, how many slots are promised to offers
-    already: asking for work on those would be answered by an offer that must be declined again, without end."""
+    already: asking for work on those would be answered by an offer that must be declined again, without end. `free` is
+    what is free here, and `freed` grows whenever some may have come free."""
 
     def __init__(
         self,
@@ -45,6 +46,8 @@ class Soliciting:
         local: LocalWork,
         inventory: Inventory,
         held: Callable[[bytes], int],
+        free: Callable[[], Resources],
+        freed: Callable[[], int],
         randomness: Randomness,
         now: Now,
     ) -> None:
@@ -52,6 +55,8 @@ class Soliciting:
         self._local = local
         self._inventory = inventory
         self._held = held
+        self._free = free
+        self._freed = freed
         self._randomness = randomness
         self._interests: dict[tuple[str, bytes], _Interest] = {}
         # Peers that were asked a moment ago; an OFFER from them ends the pause.
@@ -73,20 +78,19 @@ class Soliciting:
         self._asked.cancel(peer)
         self._freed_seen = -1
 
-    def on_capacity(self, now: Now, freed: int, free: Callable[[], Resources], out: Effects) -> None:
+    def on_capacity(self, now: Now, out: Effects) -> None:
         """Capacity is free that nothing here can use: ask those whose offers were declined, then what records say.
-        `freed` grows whenever capacity may have come free.
 
         To be called in every step. There is no alarm: gossip makes several steps a round, and a round is the pace.
         """
         if self._asked.next_us <= now.mono_us:
             self._asked.pop_due(now.mono_us)
             self._freed_seen = -1
-        if self._interests and self._freed_seen != freed:
-            self._freed_seen = freed
+        if self._interests and self._freed_seen != self._freed():
+            self._freed_seen = self._freed()
             self._come_back(now, out)
         if self._inventory.waiting and now.mono_us >= self._rested_us:
-            self._sweep(now, free(), out)
+            self._sweep(now, self._free(), out)
 
     def _come_back(self, now: Now, out: Effects) -> None:
         """To those whose offers had to be declined."""
