@@ -32,7 +32,7 @@ def _sends(leaks: Callable[[Send], bool]) -> Callable[[Host, Effects], None]:
         early = [send for send in effects.sends if leaks(send)]
         effects.sends = [send for send in effects.sends if not leaks(send)]
         for send in early:
-            host._send(send.to, [send.message])
+            host._send(send.to, (send.message,))
 
     return leave
 

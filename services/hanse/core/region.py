@@ -91,6 +91,7 @@ from hanse.core.messages import (
     Verdict,
     Withdraw,
 )
+from hanse.core.model.deadlines import NEVER_US, Alarm, Alarms
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.limits import RECORD_SHAPES_MAX
@@ -99,6 +100,8 @@ from hanse.core.model.regions import Position, RegionConfig, RegionRecord
 from hanse.core.model.time import Now
 from hanse.core.scheduling.local import LocalSide
 
+_GREETINGS = (Hello, HelloAck)
+_FOR_MEMBERSHIP = (GossipDigest, GossipDelta, Probe, ProbeAck, ProbeRequest)
 _DRAINING = Reason(ReasonCode.DRAINING, "the region is being drained")
 _DISK_FULL = Reason(ReasonCode.BURNED_NO_ROOM, "the region's disk is nearly full")
 _OLD_DISK = Reason(ReasonCode.OLD_DISK, "the region's disk is an old one; it asks the others first")
@@ -135,7 +138,9 @@ class Region:
         self.disk_nearly_full = False
         self.peers = tuple(member.name for member in config.members if member.name != config.name)
         # Until then nothing is launched, unless all peers have been heard: one of them may know that the disk is old.
-        self._grace_until_us: int | None = now.mono_us + timings.boot_grace_us if self.peers else None
+        self._in_grace = bool(self.peers)
+        self._grace = Alarm(now.mono_us + timings.boot_grace_us if self.peers else NEVER_US)
+        self._alarms = self._all_alarms()
         self._open_or_close()
 
     def _build_handoff(self, now: Now) -> None:
@@ -145,10 +150,31 @@ class Region:
         self.offers = Offers(self.config, self.local, self.giver, self.router)
         self.target = Target(self.config, self.books, self.local, self.giver)
         self.soliciting = Soliciting(
-            self.config, self.local, self.inventory, self.target.held, self._randomness, now
+            self.config,
+            self.local,
+            self.inventory,
+            self.target.held,
+            self.local.capacity.free_total,
+            self._freed,
+            self._randomness,
+            now,
         )
         self.reports = Reports(name, self.books, timings, now)
         self.tracking = Tracking(name, self.books, self.giver, timings, now)
+        self._handoff_alarms = Alarms(
+            self.giver.alarm,
+            self.target.alarm,
+            *self.offers.alarms,
+            *self.reports.alarms,
+            *self.tracking.alarms,
+        )
+
+    def _all_alarms(self) -> Alarms:
+        """Those of the parts that are at work. The handoff's are a group of their own, because they seldom move."""
+        work = self.old_disk.alarm if self.old_disk.active else self._handoff_alarms
+        return Alarms(
+            self.membership.alarm, self.publisher.alarm, Alarms(self.sessions.alarm, self._grace, work)
+        )
 
     # --- the step -------------------------------------------------------------------------------------------------
 
@@ -159,9 +185,9 @@ class Region:
         for event in events:
             self.books.cause = event.cause
             self._on_event(now, event, out)
-        self.books.cause = "timer"
         self._on_deadlines(now, out)
-        self._end_grace(now)
+        if self._in_grace:
+            self._end_grace(now)
         if self.old_disk.active:
             self._try_to_leave_quarantine(now, out)
         self.books.cause = "schedule"
@@ -171,27 +197,11 @@ class Region:
         self._publish(now)
         return self._collect(out)
 
-    def next_deadline(self) -> int | None:
+    def next_deadline(self) -> int:
         """Mono microseconds at which step must be called even if nothing happens."""
         if self.local.more:
             return 0
-        earliest_us = min(self.membership.next_deadline(), self.publisher.next_deadline())
-        for deadline_us in (self.sessions.next_deadline(), self._grace_until_us, *self._handoff_deadlines()):
-            if deadline_us is not None and deadline_us < earliest_us:
-                earliest_us = deadline_us
-        return earliest_us
-
-    def _handoff_deadlines(self) -> tuple[int | None, ...]:
-        if self.old_disk.active:
-            return (self.old_disk.next_deadline(),)
-        return (
-            self.giver.next_deadline(),
-            self.offers.next_deadline(),
-            self.target.next_deadline(),
-            self.reports.next_deadline(),
-            self.tracking.next_deadline(),
-            self.soliciting.next_deadline() if self._may_solicit() else None,
-        )
+        return self._alarms.next_us
 
     def envelope(self, to: str) -> Envelope:
         """The envelope in which the shell is to send what it has for this peer."""
@@ -249,13 +259,15 @@ class Region:
             self._quarantine(now, envelope.receiver_seen, f"{peer} has seen newer writes of this region", out)
         if self.sessions.confirm(now, envelope):
             self._on_session(now, peer, out)
-        greetings = [each for each in event.messages if isinstance(each, Hello | HelloAck)]
+        greetings = [each for each in event.messages if isinstance(each, _GREETINGS)]
         for greeting in greetings:
             self._on_greeting(now, peer, greeting, out)
         if len(greetings) == len(event.messages) or not self.sessions.accepts(now, envelope):
             return
         for message in event.messages:
-            if not (self.old_disk.active and isinstance(message, QUARANTINED)):
+            if isinstance(message, _FOR_MEMBERSHIP):
+                out.sends += self.membership.on_message(now, peer, message)
+            elif not (self.old_disk.active and isinstance(message, QUARANTINED)):
                 self._on_message(now, peer, envelope.sender_ledger_id, message, out)
         if self.books.owes_rows:
             self.books.remember_peer(self.sessions.seen(peer))
@@ -271,11 +283,6 @@ class Region:
 
     def _on_message(self, now: Now, peer: str, ledger_id: str, message: Message, out: Effects) -> None:
         match message:
-            # First, because they are most of what arrives.
-            case GossipDigest() | GossipDelta() | Probe() | ProbeAck() | ProbeRequest():
-                out.sends.extend(self.membership.on_message(now, peer, message))
-                if isinstance(message, GossipDelta):
-                    self.router.inventory_changed()
             case Commit():
                 self.target.on_commit(peer, ledger_id, message, out)
             case Decision():
@@ -316,6 +323,8 @@ class Region:
                 self.old_disk.on_answer(peer, message)
             case Hello() | HelloAck():
                 pass  # Taken in before the session was checked.
+            case GossipDigest() | GossipDelta() | Probe() | ProbeAck() | ProbeRequest():
+                pass  # Membership's, and not for quarantine to stop.
             case _:
                 assert_never(message)
 
@@ -383,6 +392,7 @@ class Region:
         self.old_disk.enter(now, seen, why)
         self.incarnation = self.old_disk.incarnation
         self.sessions.begin_incarnation(self.incarnation)
+        self._alarms = self._all_alarms()
         self.local.suspend(Reason(ReasonCode.OLD_DISK, why), out)
         self._open_or_close()
 
@@ -408,23 +418,27 @@ class Region:
             carry_out(ruling, self.books, self.local)
         self.old_disk.leave()
         self._build_handoff(now)
+        self._alarms = self._all_alarms()
         self._open_or_close()
 
     def _end_grace(self, now: Now) -> None:
-        until_us = self._grace_until_us
-        if until_us is not None and (
-            now.mono_us >= until_us or all(self.sessions.established(peer) for peer in self.peers)
-        ):
-            self._grace_until_us = None
+        if now.mono_us >= self._grace.next_us or self.sessions.complete:
+            self._in_grace = False
+            self._grace.ring_at(NEVER_US)
             self._open_or_close()
 
     # --- the rest of the step ---------------------------------------------------------------------------------------
 
     def _on_deadlines(self, now: Now, out: Effects) -> None:
+        if now.mono_us < self._alarms.next_us:
+            return
+        self.books.cause = "timer"
         out.sends.extend(self.sessions.on_deadline(now))
         out.sends.extend(self.membership.on_deadline(now))
         if self.old_disk.active:
             self.old_disk.on_deadline(now, out)
+            return
+        if now.mono_us < self._handoff_alarms.next_us:
             return
         self.giver.on_deadline(now, out)
         self.offers.on_deadline(now)
@@ -435,20 +449,22 @@ class Region:
     def _look_abroad(self, now: Now, out: Effects) -> None:
         if self.old_disk.active:
             return
-        if self.local.queue and not self.local.more:
+        if not self.local.queue:
+            if self.target.closed is None:
+                self.soliciting.on_capacity(now, out)
+        elif not self.local.more:
             self.offers.look_abroad(now, out)
-        elif self._may_solicit():
-            self.soliciting.on_capacity(now, self.local.capacity.free_total(), out)
 
     def _report(self, now: Now, out: Effects) -> None:
         if self.old_disk.active:
             return
-        for job in self.books.owed():
-            self.reports.on_change(now, job, out)
+        if self.books.owed:
+            for job in self.books.changed():
+                self.reports.on_change(now, job, out)
         self.giver.flush(out)
 
     def _publish(self, now: Now) -> None:
-        if self.publisher.wants_body(now, self.books.changed or self._standing_changed):
+        if self.publisher.wants_body(now, bool(self.books.owed) or self._standing_changed):
             self._standing_changed = False
             record = self.publisher.maybe_publish(now, self._record(now))
             if record is not None:
@@ -481,7 +497,7 @@ class Region:
         if out.writes is not NO_WRITES:
             self.sequence += 1
         out.sequence = self.sequence
-        if out.sends:
+        if out.sends and not self.sessions.complete:
             out.sends = [each for each in out.sends if self.sessions.may_send(each.to, each.message)]
         return out
 
@@ -497,7 +513,7 @@ class Region:
     def _open_or_close(self) -> None:
         """Whether callers and peers may bring new work, from everything that could forbid it."""
         self._standing_changed = True
-        self.local.draining = self.draining or self.old_disk.active or self._grace_until_us is not None
+        self.local.draining = self.draining or self.old_disk.active or self._in_grace
         if self.old_disk.active:
             self.target.closed = _OLD_DISK
         elif self.draining:
@@ -510,8 +526,9 @@ class Region:
             self.target.closed = None
         self.admission.disk_nearly_full = self.disk_nearly_full
 
-    def _may_solicit(self) -> bool:
-        return not self.local.queue and self.target.closed is None
+    def _freed(self) -> int:
+        """Grows whenever something may have room here that had none."""
+        return self.local.capacity.version + self.local.queue.version + self.target.ended_holds
 
     def _connected(self, peer: str) -> bool:
         return self.sessions.established(peer) and self.membership.reachable(peer)

@@ -24,8 +24,8 @@ class Progress:
         self.unfinished: dict[str, None] = {}
         self._final_at_home: dict[str, None] = {}
         self._home: dict[str, str] = {}
-        # (region, job id) of rows that nobody needs any more, since when; oldest first.
-        self.settled: dict[tuple[str, str], int] = {}
+        # By region: rows that nobody needs any more, since when; oldest first.
+        self._settled: dict[str, dict[str, int]] = {}
         self._handed: dict[tuple[str, str], int] = {}
 
     def acknowledged(self, region: str, job_id: str) -> None:
@@ -54,21 +54,18 @@ class Progress:
                 if row.state in _FINAL and row.settled:
                     self._closed(region, row.id)
                 if row.settled:
-                    self.settled.setdefault(key, entry.at_us)
+                    self._settled.setdefault(region, {}).setdefault(row.id, entry.at_us)
                 if row.state == JobState.MOVED and self._handed.get(key) != row.transfer_epoch:
                     self._handed[key] = row.transfer_epoch
                     self.handoffs += 1
             for job_id in writes.jobs_delete:
                 self.open.pop((region, job_id), None)
-                self.settled.pop((region, job_id), None)
+                self._settled.get(region, {}).pop(job_id, None)
 
     def settled_before(self, region: str, at_us: int) -> tuple[str, ...]:
         """Jobs that this region's retention may pick."""
-        return tuple(
-            job_id
-            for (where, job_id), since_us in self.settled.items()
-            if where == region and since_us < at_us
-        )
+        settled = self._settled.get(region, {})
+        return tuple(job_id for job_id, since_us in settled.items() if since_us < at_us)
 
     def _closed(self, region: str, job_id: str) -> None:
         home = self._home.get(job_id) or job_id.rsplit("-", 1)[0]

@@ -28,7 +28,7 @@ import msgspec
 from hanse.core.books import Books
 from hanse.core.effects import META_INCARNATION_FLOOR, META_QUARANTINE, Effects, Send, Snapshot
 from hanse.core.messages import Commit, Envelope, Inquest, InquestAnswer, Standing, Terminal, Testimony
-from hanse.core.model.deadlines import Deadlines, backoff_us
+from hanse.core.model.deadlines import Alarm, Deadlines, backoff_us
 from hanse.core.model.jobs import Job
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import INQUEST_JOBS_MAX
@@ -93,6 +93,7 @@ class OldDisk:
         self._excused: dict[str, None] = {}
         self._parts: list[tuple[str, ...]] = []
         self._deadlines: Deadlines[str] = Deadlines()
+        self.alarm: Alarm = self._deadlines
         self._asked: dict[str, int] = {}
         books.set_meta(_LIFE, f"{self.incarnation}:{life}")
         if snapshot.disk_is_old and not self.active:
@@ -161,10 +162,6 @@ class OldDisk:
             delay_us = backoff_us(timings.report_retry_us * 5, asked, timings.report_retry_max_us)
             self._deadlines.set(peer, now.mono_us + delay_us)
 
-    def next_deadline(self) -> int | None:
-        """When somebody is to be asked again."""
-        return self._deadlines.next() if self.active else None
-
     def _open(self, now: Now) -> None:
         job_ids = sorted(self._books.jobs)
         self._parts = [
@@ -209,7 +206,7 @@ class OldDisk:
         self._books.set_meta(META_QUARANTINE, "0")
         self._books.set_meta(_TRUSTED_FROM, str(self.incarnation))
         self._answers, self._excused, self._asked = {}, {}, {}
-        self._deadlines = Deadlines()
+        self._deadlines.clear()
 
     def _rule(self, job_id: str, spoken: list[tuple[str, Testimony]]) -> Ruling:
         job = self._books.jobs.get(job_id)
