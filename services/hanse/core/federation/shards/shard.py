@@ -652,6 +652,8 @@ class Shard:
         if self.replication is not None:
             self._renew(now, out)  # again: the first job of a quiet shard needs a lease at once
             self.replication.flush(now, out)
+        else:
+            self._consider(now, out)  # this step may have brought what needs a leader
 
     def collect(self) -> tuple[ShardStateRow | None, list[ShardRow], list[tuple[str, str]]]:
         """What this step owes the ledger: the standing if it changed, records, and keys of records to delete."""
