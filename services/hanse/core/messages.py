@@ -250,6 +250,8 @@ class Standing(enum.IntEnum):
     CLOSED = 5
     # It passed the job on to a third region, or was told once that a third region has it.
     PASSED = 6
+    # It passed the job on, and the job's home has told it since that the job has ended; how, it does not know.
+    OVER = 7
 
 
 class Testimony(msgspec.Struct, frozen=True, kw_only=True):
@@ -286,7 +288,8 @@ class Inquest(msgspec.Struct, frozen=True):
 class InquestAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Piece `part` of `parts` of the answer to part `of_part`. `seen_sequence` is the largest transfer sequence that
     was ever seen of the asking region's ledger, `stable_sequence` its STABLE mark. `more_after` not empty: there are
-    more jobs that ended, after this one."""
+    more jobs that ended, after this one. `is_old`: the member's own disk is an old one, and what it does not speak of
+    it may have forgotten."""
 
     id: int
     of_part: int
@@ -296,6 +299,7 @@ class InquestAnswer(msgspec.Struct, frozen=True, kw_only=True):
     seen_sequence: int
     stable_sequence: int
     more_after: str = ""
+    is_old: bool = False
 
 
 Message = (

@@ -354,6 +354,7 @@ def _encode_inquest_answer(message: m.InquestAnswer) -> pb.InquestAnswer:
         seen_sequence=message.seen_sequence,
         stable_sequence=message.stable_sequence,
         more_after=message.more_after,
+        is_old=message.is_old,
     )
 
 
@@ -368,6 +369,7 @@ def _decode_inquest_answer(readers: Readers, message: pb.InquestAnswer) -> m.Inq
         seen_sequence=stored(message.seen_sequence),
         stable_sequence=stored(message.stable_sequence),
         more_after=_job_id(message.more_after),
+        is_old=message.is_old,
     )
 
 

@@ -7,7 +7,8 @@
     heard from the one that asks: RUNNING   INQUEST   GAVE at the epoch and attempt that it told (home only)
     XFER or MOVED to a third region         INQUEST   PASSED at that epoch
     "burned e", and knows nothing newer     INQUEST   BURNED, and whose transfer that was
-    a settled end; home is the asker        INQUEST   HELD, with the outcome and the spec
+    a settled end                           INQUEST   HELD, with outcome and spec if home is the asker
+    a settled hop                           INQUEST   OVER at the epoch that it passed on
     nothing open; home is here              INQUEST   CLOSED: an open job is never forgotten at home
 
 What memory let go of is looked up in the ledger (Lookup): the jobs that the inquest names, and those that ended after
@@ -80,7 +81,7 @@ class Witness:
         if inquest.wants_unnamed:
             testimonies += self._unnamed(peer, inquest, event.beyond, burned)
             more_after = event.beyond[-1].id if len(event.beyond) >= INQUEST_ENDED_JOBS_MAX else ""
-        self._answer(peer, ledger_id, inquest, testimonies, more_after, out)
+        self._answer(peer, ledger_id, inquest, testimonies, more_after, out, is_old=is_old)
 
     def _testify(
         self,
@@ -125,11 +126,10 @@ class Witness:
         return msgspec.structs.replace(said, standing=standing, epoch=epoch, attempt=attempt, commit=commit)
 
     def _of_settled(self, peer: str, job: Job) -> Testimony:
-        """Where it has ended, or a hop that is over: that one only knows who had it next."""
+        """Where it has ended, or a hop that is over: the home has told that one that the job has ended."""
         commit = self._spec_of(job, peer)
         if job.state is JobState.MOVED:
-            standing = Standing.GAVE if job.transfer_to == peer else Standing.PASSED
-            return Testimony(job_id=job.id, epoch=job.transfer_epoch, standing=standing, commit=commit)
+            return Testimony(job_id=job.id, epoch=job.transfer_epoch, standing=Standing.OVER, commit=commit)
         terminal = _terminal(job, self._region) if job.home == peer else None
         return Testimony(
             job_id=job.id, epoch=job.epoch, standing=Standing.HELD, commit=commit, terminal=terminal
@@ -168,6 +168,8 @@ class Witness:
         testimonies: list[Testimony],
         more_after: str,
         out: Effects,
+        *,
+        is_old: bool,
     ) -> None:
         seen = [row.sequence for row in self._books.decisions.values() if row.giver_ledger_id == ledger_id]
         stable = self._books.channels.get(ledger_id, 0)
@@ -182,6 +184,7 @@ class Witness:
                 seen_sequence=max([*seen, stable - 1, 0]),
                 stable_sequence=stable,
                 more_after=more_after,
+                is_old=is_old,
             )
             out.sends.append(Send(peer, answer))
 

@@ -31,9 +31,10 @@ from hanse.core.effects import (
 )
 from hanse.core.events import LookedUp
 from hanse.core.federation.history import History
-from hanse.core.federation.rulings import Ruling, Said, rule
+from hanse.core.federation.rulings import Ruling, Said, Target, rule
 from hanse.core.messages import Envelope, Inquest, InquestAnswer
 from hanse.core.model.deadlines import Deadlines, backoff_us
+from hanse.core.model.jobs import Job
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import INQUEST_JOBS_MAX, SEQUENCES_SKIPPED
 from hanse.core.model.regions import RegionConfig
@@ -41,6 +42,7 @@ from hanse.core.model.time import Now
 
 # States in which a job waits here for what the others know.
 _SUSPECT = (JobState.QUEUED, JobState.XFER)
+_ELSEWHERE = (JobState.XFER, JobState.MOVED)
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -173,8 +175,10 @@ class OldDisk:
     # --- the inquest ------------------------------------------------------------------------------------------------
 
     def on_session(self, now: Now, peer: str) -> None:
-        """A session began: ask at once."""
-        if self.active and not self._answered(peer):
+        """A session began: ask at once, and anew. The member may have come back with an old disk of its own, and what
+        it said before counts for nothing then."""
+        if self.active:
+            self._answers.pop(peer, None)
             self._asked[peer] = 0
             self._deadlines.set(peer, now.mono_us)
 
@@ -323,14 +327,13 @@ class OldDisk:
 
     def _rule(self, job_id: str, said: list[Said]) -> Ruling:
         job = self._books.jobs.get(job_id)
-        is_resolved = (
-            job is not None
-            and job.state is JobState.XFER
-            and job.transfer_sequence < self._stable_mark(job.transfer_to)
-        )
-        return rule(self._config.name, job_id, job, said, is_resolved=is_resolved)
+        return rule(self._config.name, job_id, job, said, self._target_of(job))
 
-    def _stable_mark(self, member: str) -> int:
-        answers = self._answers.get(member)
-        pieces = answers.pieces.values() if answers is not None else ()
-        return max((piece.stable_sequence for piece in pieces), default=0)
+    def _target_of(self, job: Job | None) -> Target:
+        if job is None or job.state not in _ELSEWHERE or not self._has_told_all(job.transfer_to):
+            return Target.UNCERTAIN
+        pieces = self._answers[job.transfer_to].pieces.values()
+        is_resolved = any(piece.stable_sequence > job.transfer_sequence for piece in pieces)
+        if is_resolved and job.state is JobState.XFER:
+            return Target.RESOLVED
+        return Target.UNCERTAIN if any(piece.is_old for piece in pieces) else Target.SOUND

@@ -11,6 +11,12 @@ M is the newest epoch that anybody knows; R is the region whose disk is an old o
     M newer, a member burned it from another    MOVED to that other
     M newer, a member gave it to R              QUEUED(M), from its spec
     M newer, a member is giving it to R         MOVED, so that its COMMIT is admitted when it comes
+    M newer, a hop that is over passed it on    R is home, which has forgotten the outcome that it had: QUEUED(M+1);
+                                                R is not: MOVED to that hop
+    MOVED(M) here, and its target, whose        it went on or ended in a life that all have forgotten: QUEUED(M+1)
+    disk is sound, has never heard of it
+
+The last two run a job again of which nobody can say any more how it ended.
 """
 
 from __future__ import annotations
@@ -38,6 +44,7 @@ _RANKS = {
             Standing.GAVE,
             Standing.IN_TRANSFER,
             Standing.PASSED,
+            Standing.OVER,
             Standing.CLOSED,
         )
     )
@@ -69,11 +76,22 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     cancel_id: str = ""
 
 
-def rule(region: str, job_id: str, job: Job | None, said: Sequence[Said], *, is_resolved: bool) -> Ruling:
-    """The fate of a job, from all that was `said` of it. `is_resolved`: the target of the transfer that this disk has
-    in doubt says that it is below the STABLE mark."""
+class Target(enum.Enum):
+    """What the target of this region's newest transfer of a job knows of it."""
+
+    # It may have forgotten what it does not speak of; or there is no such transfer.
+    UNCERTAIN = enum.auto()
+    # Its disk is sound.
+    SOUND = enum.auto()
+    # And it says that the transfer is below the STABLE mark.
+    RESOLVED = enum.auto()
+
+
+def rule(region: str, job_id: str, job: Job | None, said: Sequence[Said], target: Target) -> Ruling:
+    """The fate of a job, from all that was `said` of it. `target` is about the transfer that this disk knows last."""
     ranked = sorted(said, key=lambda each: (-each[1].epoch, _RANKS[each[1].standing], each[0]))
-    ruling = _fate(region, job, ranked, is_resolved=is_resolved)
+    is_home = job_id.rsplit("-", 1)[0] == region
+    ruling = _fate(region, job, ranked, target, is_home=is_home)
     words = [word for _, word in ranked]
     ended = next(((member, word) for member, word in ranked if word.terminal is not None), None)
     if ended is not None and _would_go_on(ruling, job):
@@ -101,43 +119,45 @@ def newest_epoch(job: Job | None) -> int:
     return job.transfer_epoch if job.state in _ELSEWHERE else job.epoch
 
 
-def _fate(region: str, job: Job | None, ranked: Sequence[Said], *, is_resolved: bool) -> Ruling:
+def _fate(region: str, job: Job | None, ranked: Sequence[Said], target: Target, *, is_home: bool) -> Ruling:
     ours = newest_epoch(job)
     for member, testimony in ranked:
         if testimony.standing is Standing.CLOSED:
             return _moved(_after(job, ranked[0][1].epoch), member)
     if not ranked or ranked[0][1].epoch <= ours:
-        return _rule_ours(region, job, ours, ranked, is_resolved=is_resolved)
+        return _rule_ours(job, ours, ranked, target)
     member, newest = ranked[0]
     match newest.standing:
         case Standing.HELD | Standing.PASSED | Standing.CLOSED:
             return _moved(newest.epoch, member)
+        case Standing.BURNED if newest.giver == region:
+            return _queued(newest.epoch, ranked)
         case Standing.BURNED:
-            return (
-                _queued(newest.epoch, ranked)
-                if newest.giver == region
-                else _moved(newest.epoch, newest.giver)
-            )
+            return _moved(newest.epoch, newest.giver)
         case Standing.GAVE:
             return _queued(newest.epoch, ranked)
         case Standing.IN_TRANSFER if job is not None:
             return _moved(newest.epoch - 1, member)
         case Standing.IN_TRANSFER:
             return Ruling(job_id="", fate=Fate.STANDS)
+        case Standing.OVER:
+            return _queued(newest.epoch + 1, ranked) if is_home else _moved(newest.epoch, member)
 
 
-def _rule_ours(
-    region: str, job: Job | None, ours: int, ranked: Sequence[Said], *, is_resolved: bool
-) -> Ruling:
-    """Nobody knows a newer epoch than this disk; only a transfer in doubt may be decided already."""
+def _rule_ours(job: Job | None, ours: int, ranked: Sequence[Said], target: Target) -> Ruling:
+    """Nobody knows a newer epoch than this disk; only what this region's newest transfer has come to may be known."""
     stands = Ruling(job_id="", fate=Fate.STANDS, epoch=ours, attempt=_attempt(ours, ranked))
-    if job is None or job.state is not JobState.XFER:
+    if job is None or job.state not in _ELSEWHERE:
         return stands
-    by_target = [each.standing for member, each in ranked if member == job.transfer_to and each.epoch == ours]
-    if Standing.HELD in by_target or Standing.PASSED in by_target:
+    by_target = [each for member, each in ranked if member == job.transfer_to]
+    if job.state is JobState.MOVED:
+        is_lost = target is not Target.UNCERTAIN and not by_target
+        return _queued(ours + 1, ranked) if is_lost else stands
+    standings = [each.standing for each in by_target if each.epoch == ours]
+    if Standing.HELD in standings or Standing.PASSED in standings:
         return _moved(ours, job.transfer_to)
     # Resolved, and forgotten by its target: so it was burned, and the job ran or waited here in the life that is lost.
-    owned = is_resolved or Standing.BURNED in by_target
+    owned = target is Target.RESOLVED or Standing.BURNED in standings
     return _queued(ours, ranked) if owned else stands
 
 

@@ -24,6 +24,7 @@ class Standing(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STANDING_IN_TRANSFER: _ClassVar[Standing]
     STANDING_CLOSED: _ClassVar[Standing]
     STANDING_PASSED: _ClassVar[Standing]
+    STANDING_OVER: _ClassVar[Standing]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_COMMITTED: Verdict
 VERDICT_BURNED: Verdict
@@ -34,6 +35,7 @@ STANDING_GAVE: Standing
 STANDING_IN_TRANSFER: Standing
 STANDING_CLOSED: Standing
 STANDING_PASSED: Standing
+STANDING_OVER: Standing
 
 class Position(_message.Message):
     __slots__ = ("incarnation", "write_sequence", "life")
@@ -443,7 +445,7 @@ class Inquest(_message.Message):
     def __init__(self, id: _Optional[int] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., job_ids: _Optional[_Iterable[str]] = ..., wants_unnamed: _Optional[bool] = ..., after: _Optional[str] = ...) -> None: ...
 
 class InquestAnswer(_message.Message):
-    __slots__ = ("id", "of_part", "part", "parts", "testimonies", "seen_sequence", "stable_sequence", "more_after")
+    __slots__ = ("id", "of_part", "part", "parts", "testimonies", "seen_sequence", "stable_sequence", "more_after", "is_old")
     ID_FIELD_NUMBER: _ClassVar[int]
     OF_PART_FIELD_NUMBER: _ClassVar[int]
     PART_FIELD_NUMBER: _ClassVar[int]
@@ -452,6 +454,7 @@ class InquestAnswer(_message.Message):
     SEEN_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     STABLE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     MORE_AFTER_FIELD_NUMBER: _ClassVar[int]
+    IS_OLD_FIELD_NUMBER: _ClassVar[int]
     id: int
     of_part: int
     part: int
@@ -460,7 +463,8 @@ class InquestAnswer(_message.Message):
     seen_sequence: int
     stable_sequence: int
     more_after: str
-    def __init__(self, id: _Optional[int] = ..., of_part: _Optional[int] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., testimonies: _Optional[_Iterable[_Union[Testimony, _Mapping]]] = ..., seen_sequence: _Optional[int] = ..., stable_sequence: _Optional[int] = ..., more_after: _Optional[str] = ...) -> None: ...
+    is_old: bool
+    def __init__(self, id: _Optional[int] = ..., of_part: _Optional[int] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., testimonies: _Optional[_Iterable[_Union[Testimony, _Mapping]]] = ..., seen_sequence: _Optional[int] = ..., stable_sequence: _Optional[int] = ..., more_after: _Optional[str] = ..., is_old: _Optional[bool] = ...) -> None: ...
 
 class Testimony(_message.Message):
     __slots__ = ("job_id", "epoch", "standing", "commit", "terminal", "giver", "attempt", "cancel_id")
