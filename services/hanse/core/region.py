@@ -474,6 +474,8 @@ class Region:
             return
         for peer in self.peers:
             self.books.skip_sequences(peer, self.old_disk.first_free_sequence(peer))
+            # What is written now rests on what they said.
+            self.books.remember_peer(self.sessions.seen(peer))
         for ruling in rulings:
             carry_out(ruling, self.books, self.local)
         self.old_disk.leave()
