@@ -255,9 +255,10 @@ class Standing(enum.IntEnum):
 
 
 class Testimony(msgspec.Struct, frozen=True, kw_only=True):
-    """What a member says of one job. `attempt` is the newest that it knows of the one that asks, at this epoch;
-    `cancel_id` the caller's wish to end the job. `commit` is the transfer, or stands for the job's spec, where it still
-    has that; `terminal` the outcome, where it knows it and the one that asks is the home."""
+    """What a member says of one job. `attempt` is the newest at this epoch, of whoever has the job: the member itself
+    (HELD, and then in this `state`), or the one that asks (GAVE). `cancel_id` is the caller's wish to end it. `commit`
+    is the transfer, or stands for the job's spec, where the member still has that; `terminal` the outcome, where it
+    knows it and the one that asks is the home."""
 
     job_id: str
     epoch: int
@@ -267,6 +268,7 @@ class Testimony(msgspec.Struct, frozen=True, kw_only=True):
     giver: str = ""
     attempt: int = 0
     cancel_id: str = ""
+    state: JobState | None = None
 
 
 class Inquest(msgspec.Struct, frozen=True):

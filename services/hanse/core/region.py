@@ -32,6 +32,7 @@ from hanse.core.effects import (
     Send,
     Snapshot,
     SubmitOutcome,
+    Trusted,
 )
 from hanse.core.events import (
     Ask,
@@ -168,8 +169,11 @@ class Region:
         """Who or what ends the doubt, in words."""
         if not self.local.runs.recovered:
             return "the executor, to tell what still runs"
-        silent = self.old_disk.missing() if self.old_disk.active else self._unheard()
-        return ", ".join(silent) or "what runs on to be stopped"
+        return ", ".join(self._silent()) or "what runs on to be stopped"
+
+    def _silent(self) -> list[str]:
+        """Members that it waits for."""
+        return self.old_disk.missing() if self.old_disk.active else self._unheard()
 
     # --- the step -------------------------------------------------------------------------------------------------
 
@@ -444,7 +448,7 @@ class Region:
         if not self.in_doubt:
             return Refused("INVALID", "region", f"{self.config.name} does not wait for anybody")
         self.old_disk.excuse(event.without)
-        return Done()
+        return Trusted(tuple(self._silent()))
 
     def _try_to_end_doubt(self, now: Now, out: Effects) -> None:
         if not self.local.runs.recovered:

@@ -303,6 +303,7 @@ def _encode_testimony(testimony: m.Testimony) -> pb.Testimony:
         giver=testimony.giver,
         attempt=testimony.attempt,
         cancel_id=testimony.cancel_id,
+        state=0 if testimony.state is None else testimony.state.value,  # type: ignore[arg-type]
     )
 
 
@@ -318,6 +319,7 @@ def _decode_testimony(readers: Readers, message: pb.Testimony) -> m.Testimony:
         giver=_region(message.giver),
         attempt=message.attempt,
         cancel_id=word(message.cancel_id),
+        state=_state(message.state) if message.state else None,
     )
 
 

@@ -112,6 +112,8 @@ class Witness:
             commit=self._spec_of(job, peer),
             terminal=_terminal(job, self._region) if job.state in TERMINAL_STATES else None,
             cancel_id=job.cancel_id,
+            attempt=0 if elsewhere else job.attempt,
+            state=None if elsewhere else job.state,
         )
         view = job.remote
         if view is not None and view.region == peer and view.epoch >= said.epoch:
@@ -200,7 +202,9 @@ def _or_burned(said: Testimony | None, job_id: str, burned: dict[str, tuple[int,
         return Testimony(job_id=job_id, epoch=epoch, standing=Standing.BURNED, giver=giver) if epoch else None
     if epoch <= said.epoch:
         return said
-    return msgspec.structs.replace(said, epoch=epoch, standing=Standing.BURNED, giver=giver, attempt=0)
+    return msgspec.structs.replace(
+        said, epoch=epoch, standing=Standing.BURNED, giver=giver, attempt=0, state=None
+    )
 
 
 def _split(testimonies: list[Testimony]) -> list[list[Testimony]]:

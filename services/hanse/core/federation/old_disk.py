@@ -24,6 +24,7 @@ from hanse.core.effects import (
     META_QUARANTINE,
     META_QUARANTINE_SINCE,
     META_QUARANTINE_WHY,
+    META_QUARANTINE_WITHOUT,
     Effects,
     Lookup,
     Send,
@@ -83,7 +84,8 @@ class OldDisk:
         self.was_in_quarantine = META_QUARANTINE in snapshot.meta
         self.why = snapshot.meta.get(META_QUARANTINE_WHY, "") if self.active else ""
         self.since_wall_us = int(snapshot.meta.get(META_QUARANTINE_SINCE, "0")) if self.active else 0
-        self._excused: dict[str, None] = {}
+        without = snapshot.meta.get(META_QUARANTINE_WITHOUT, "") if self.active else ""
+        self._excused: dict[str, None] = dict.fromkeys(filter(None, without.split(",")))
         # The newest incarnation of this region that anybody has seen, whatever its life.
         self._seen_incarnation = 0
         # The inquest under way, by its id.
@@ -124,6 +126,7 @@ class OldDisk:
         self._books.set_meta(META_QUARANTINE, "1")
         self._books.set_meta(META_QUARANTINE_WHY, why)
         self._books.set_meta(META_QUARANTINE_SINCE, str(now.wall_us))
+        self._books.set_meta(META_QUARANTINE_WITHOUT, ",".join(self._excused))
         self._open(now)
 
     def leave(self) -> None:
@@ -144,8 +147,9 @@ class OldDisk:
         return [member for member in self._members if not self._answered(member)]
 
     def excuse(self, members: tuple[str, ...]) -> None:
-        """An operator decides to go on without these members."""
+        """An operator decides to go on without these members, durably."""
         self._excused.update(dict.fromkeys(members))
+        self._books.set_meta(META_QUARANTINE_WITHOUT, ",".join(self._excused))
 
     @property
     def excused(self) -> tuple[str, ...]:

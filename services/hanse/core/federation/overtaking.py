@@ -25,7 +25,7 @@ from hanse.core.messages import (
     TerminalAck,
     Withdraw,
 )
-from hanse.core.model.jobs import Job, Reason, ReasonCode
+from hanse.core.model.jobs import Job, Reason, ReasonCode, RemoteView
 from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobState
 
 _ELSEWHERE = (JobState.XFER, JobState.MOVED)
@@ -95,8 +95,24 @@ def carry_out(ruling: Ruling, books: Books, local: LocalRuns) -> None:
         return
     if ruling.terminal is not None and job.home == books.region and job.state in _ELSEWHERE:
         books.close(job, ruling.terminal)
-    elif ruling.cancel_id and not job.cancel_id:
+        return
+    if ruling.cancel_id and not job.cancel_id:
         books.want_cancel(job, ruling.cancel_id)
+    if ruling.state is not None and job.home == books.region and job.state is JobState.MOVED:
+        books.observe(job, _view(ruling, ruling.state, books))
+
+
+def _view(ruling: Ruling, state: JobState, books: Books) -> RemoteView:
+    """What a home learns of a job that goes on elsewhere; the next STATUS is newer, whatever it says."""
+    return RemoteView(
+        region=ruling.to,
+        state=state,
+        epoch=ruling.epoch,
+        attempt=ruling.attempt,
+        reason=Reason(ReasonCode.OLD_DISK, "as it was when this region asked"),
+        sequence=0,
+        at_wall_us=books.now.wall_us,
+    )
 
 
 def _keep(ruling: Ruling, books: Books, local: LocalRuns) -> None:

@@ -60,7 +60,8 @@ class Fate(enum.Enum):
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):
-    """The fate of one job; `epoch` and `to` as the new state has them, `attempt` the newest that is known there.
+    """The fate of one job; `epoch` and `to` as the new state has them, `attempt` the newest that is known there, and
+    `state` that in which the region that has the job said that it is.
 
     `commit` brings the spec of a job that these books do not know (or whose spec they let go of), `terminal` the
     outcome of a job of this home, `cancel_id` the caller's wish to end it.
@@ -71,6 +72,7 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int = 0
     to: str = ""
     attempt: int = 0
+    state: JobState | None = None
     commit: Commit | None = None
     terminal: Terminal | None = None
     cancel_id: str = ""
@@ -129,7 +131,8 @@ def _fate(region: str, job: Job | None, ranked: Sequence[Said], target: Target, 
     member, newest = ranked[0]
     match newest.standing:
         case Standing.HELD | Standing.PASSED | Standing.CLOSED:
-            return _moved(newest.epoch, member)
+            moved = _moved(newest.epoch, member)
+            return msgspec.structs.replace(moved, state=newest.state, attempt=newest.attempt)
         case Standing.BURNED if newest.giver == region:
             return _queued(newest.epoch, ranked)
         case Standing.BURNED:
@@ -177,4 +180,5 @@ def _queued(epoch: int, ranked: Sequence[Said]) -> Ruling:
 
 def _attempt(epoch: int, ranked: Sequence[Said]) -> int:
     """The newest attempt of ours that anybody knows at this epoch."""
-    return max((each.attempt for _, each in ranked if each.epoch == epoch), default=0)
+    told = [each.attempt for _, each in ranked if each.epoch == epoch and each.standing is Standing.GAVE]
+    return max(told, default=0)

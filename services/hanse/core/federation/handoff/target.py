@@ -156,6 +156,7 @@ class Target:
         if known is not None and known.state is JobState.XFER:
             self._giver.imply_committed(known)
         job = self._books.accept(commit, peer, ledger_id)
+        self._books.skip_attempts(job, self._local.found_attempt(job.id, job.epoch))
         self._giver.counts.setdefault(peer, PeerCounts()).taken += 1
         out.sends.append(_answer(peer, self._books.decisions[(ledger_id, commit.sequence)]))
         if job.cancel_id:
