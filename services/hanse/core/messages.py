@@ -248,7 +248,7 @@ class Standing(enum.IntEnum):
     IN_TRANSFER = 4
     # It is the job's home, and the job has ended.
     CLOSED = 5
-    # It passed the job on to a third region, or was told once that a third region has it.
+    # It passed the job on to a third region; or is its home, and was told by that region (`to`) that it has the job.
     PASSED = 6
     # It passed the job on, and the job's home has told it since that the job has ended; how, it does not know.
     OVER = 7
@@ -266,6 +266,7 @@ class Testimony(msgspec.Struct, frozen=True, kw_only=True):
     commit: Commit | None = None
     terminal: Terminal | None = None
     giver: str = ""
+    to: str = ""
     attempt: int = 0
     cancel_id: str = ""
     state: JobState | None = None

@@ -57,7 +57,12 @@ from hanse.core.federation.handoff.target import Target
 from hanse.core.federation.inquest import Witness
 from hanse.core.federation.membership import Membership
 from hanse.core.federation.old_disk import OldDisk
-from hanse.core.federation.overtaking import UNREAD_IN_DOUBT, carry_out, stop_what_runs_on
+from hanse.core.federation.overtaking import (
+    UNREAD_IN_DOUBT,
+    carry_out,
+    decide_what_is_passed,
+    stop_what_runs_on,
+)
 from hanse.core.federation.publisher import Publisher
 from hanse.core.federation.reports import Reports
 from hanse.core.federation.routing import Router
@@ -430,9 +435,11 @@ class Region:
         return not (self.in_doubt and isinstance(message, UNREAD_IN_DOUBT))
 
     def _may_testify(self) -> bool:
+        """In quarantine only once its lost life is over: no process of it lives, and nobody heeds its messages."""
         if not self.in_doubt:
             return True
-        return self.old_disk.active and self.local.runs.recovered and not self.local.runs.has_orphans
+        is_alone = self.local.runs.recovered and not self.local.runs.has_orphans and not self._unheard()
+        return self.old_disk.active and is_alone
 
     def _on_looked_up(self, now: Now, event: LookedUp, out: Effects) -> None:
         if event.peer == self.config.name:
@@ -482,6 +489,7 @@ class Region:
             self.books.remember_peer(self.sessions.seen(peer))
         for ruling in rulings:
             carry_out(ruling, self.books, self.local)
+            decide_what_is_passed(ruling, self.books, lambda peer: self.sessions.seen(peer).ledger_id)
         self.old_disk.leave()
         self.sessions.begin_incarnation(self.incarnation)
         self._end_doubt(now, out)

@@ -65,6 +65,7 @@ class Ledger:
         self._readers: list[Connection] = []
         self._next_reader = itertools.cycle(self._readers)
         self._reads_in_flight = 0
+        self._closed = False
         self._resources = AsyncExitStack()
 
     @classmethod
@@ -166,8 +167,9 @@ class Ledger:
         if self.failure is not None:
             # The last connection to close checkpoints, unless it is read-only.
             await self._writer.close()
-        else:
+        elif not self._closed:
             await self._writer.run(self._write_anchor)
+        self._closed = True
         await self._resources.aclose()
 
     # --- on the writer's thread ---------------------------------------------------------------------------------

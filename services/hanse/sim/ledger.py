@@ -111,6 +111,8 @@ class SimLedger:
             self.shapes.setdefault(shape.key, shape)
         for job in writes.jobs:
             self._take_key(job)
+            if job.id in self.jobs and not self._is_open(job.id) and not job.settled:
+                self.timeline.pop(job.id, None)
             self.jobs[job.id] = job
             self.states.pop(job.id, None)
         for state in writes.job_states:

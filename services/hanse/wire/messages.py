@@ -301,6 +301,7 @@ def _encode_testimony(testimony: m.Testimony) -> pb.Testimony:
         commit=None if testimony.commit is None else _encode_commit(testimony.commit),
         terminal=None if testimony.terminal is None else _encode_terminal(testimony.terminal),
         giver=testimony.giver,
+        to=testimony.to,
         attempt=testimony.attempt,
         cancel_id=testimony.cancel_id,
         state=0 if testimony.state is None else testimony.state.value,  # type: ignore[arg-type]
@@ -317,6 +318,7 @@ def _decode_testimony(readers: Readers, message: pb.Testimony) -> m.Testimony:
         commit=_decode_commit(readers, message.commit) if message.HasField("commit") else None,
         terminal=_decode_terminal(readers, message.terminal) if message.HasField("terminal") else None,
         giver=_region(message.giver),
+        to=_region(message.to),
         attempt=message.attempt,
         cancel_id=word(message.cancel_id),
         state=_state(message.state) if message.state else None,

@@ -4,8 +4,8 @@
     the job, or its end unacknowledged      INQUEST   HELD at its epoch
     XFER to the one that asks               INQUEST   IN_TRANSFER, with the COMMIT
     MOVED to the one that asks              INQUEST   GAVE, with the spec
-    heard from the one that asks: RUNNING   INQUEST   GAVE at the epoch and attempt that it told (home only)
     XFER or MOVED to a third region         INQUEST   PASSED at that epoch
+    heard who has it (home only)            INQUEST   GAVE or PASSED, at the epoch and attempt that it was told
     "burned e", and knows nothing newer     INQUEST   BURNED, and whose transfer that was
     a settled end                           INQUEST   HELD, with outcome and spec if home is the asker
     a settled hop                           INQUEST   OVER at the epoch that it passed on
@@ -97,7 +97,9 @@ class Witness:
         if job is not None:
             said = self._of_open(peer, job)
         elif job_id.rsplit("-", 1)[0] == self._region:
-            if job_id in settled or not is_old:
+            if job_id in settled:
+                return self._closed(settled[job_id])
+            if not is_old:
                 return Testimony(job_id=job_id, epoch=0, standing=Standing.CLOSED)
         elif job_id in settled:
             said = self._of_settled(peer, settled[job_id])
@@ -105,31 +107,45 @@ class Witness:
 
     def _of_open(self, peer: str, job: Job) -> Testimony:
         elsewhere = job.state in _ELSEWHERE
-        said = Testimony(
+        view, to = job.remote, ""
+        epoch = job.transfer_epoch if elsewhere else job.epoch
+        attempt = 0 if elsewhere else job.attempt
+        if not elsewhere:
+            standing = Standing.HELD
+        elif job.transfer_to != peer:
+            standing = Standing.PASSED
+        else:
+            standing = Standing.GAVE if job.state is JobState.MOVED else Standing.IN_TRANSFER
+        if elsewhere and view is not None and view.epoch >= epoch:
+            # The home has heard from whoever has the job.
+            epoch, attempt = view.epoch, view.attempt
+            to = view.region if view.region != peer else ""
+            standing = Standing.PASSED if to else Standing.GAVE
+        if standing is Standing.GAVE and view is not None:
+            self._books.hear_anew(job)
+        needs_spec = peer in (job.home, job.transfer_to) or standing is Standing.GAVE
+        return Testimony(
             job_id=job.id,
-            epoch=job.transfer_epoch if elsewhere else job.epoch,
-            standing=Standing.PASSED if elsewhere else Standing.HELD,
-            commit=self._spec_of(job, peer),
+            epoch=epoch,
+            standing=standing,
+            commit=self._commit_of(job, peer) if needs_spec else None,
             terminal=_terminal(job, self._region) if job.state in TERMINAL_STATES else None,
+            to=to,
+            attempt=attempt if standing is not Standing.PASSED else 0,
             cancel_id=job.cancel_id,
-            attempt=0 if elsewhere else job.attempt,
             state=None if elsewhere else job.state,
         )
-        view = job.remote
-        if view is not None and view.region == peer and view.epoch >= said.epoch:
-            self._books.hear_anew(job)
-            standing, epoch, attempt = Standing.GAVE, view.epoch, view.attempt
-        elif elsewhere and job.transfer_to == peer:
-            standing = Standing.GAVE if job.state is JobState.MOVED else Standing.IN_TRANSFER
-            epoch, attempt = said.epoch, 0
-        else:
-            return said
-        commit = commit_of(job, self._region, 0) if job.spec else None
-        return msgspec.structs.replace(said, standing=standing, epoch=epoch, attempt=attempt, commit=commit)
+
+    @staticmethod
+    def _closed(job: Job) -> Testimony:
+        told = job.remote.epoch if job.remote is not None else 0
+        epoch = max(job.epoch, job.transfer_epoch, told)
+        return Testimony(job_id=job.id, epoch=epoch, standing=Standing.CLOSED)
 
     def _of_settled(self, peer: str, job: Job) -> Testimony:
         """Where it has ended, or a hop that is over: the home has told that one that the job has ended."""
-        commit = self._spec_of(job, peer)
+        # The home needs the spec of a job that its old disk does not know.
+        commit = self._commit_of(job, peer) if job.home == peer else None
         if job.state is JobState.MOVED:
             return Testimony(job_id=job.id, epoch=job.transfer_epoch, standing=Standing.OVER, commit=commit)
         terminal = _terminal(job, self._region) if job.home == peer else None
@@ -137,9 +153,12 @@ class Witness:
             job_id=job.id, epoch=job.epoch, standing=Standing.HELD, commit=commit, terminal=terminal
         )
 
-    def _spec_of(self, job: Job, peer: str) -> Commit | None:
-        """The home needs the spec of a job that its old disk does not know."""
-        return commit_of(job, self._region, 0) if job.home == peer and job.spec else None
+    def _commit_of(self, job: Job, peer: str) -> Commit | None:
+        """The COMMIT that this peer was sent; else one that only brings the spec, and has no sequence."""
+        if not job.spec:
+            return None
+        commit = commit_of(job, self._region, 0)
+        return commit if job.transfer_to == peer else msgspec.structs.replace(commit, sequence=0)
 
     def _unnamed(
         self, peer: str, inquest: Inquest, ended: tuple[Job, ...], burned: dict[str, tuple[int, str]]
@@ -192,7 +211,8 @@ class Witness:
 
 
 def _concerns(job: Job, peer: str) -> bool:
-    return peer in (job.home, job.transfer_to) or peer in job.path
+    heard_of = job.remote.region if job.remote is not None else ""
+    return peer in (job.home, job.transfer_to, heard_of) or peer in job.path
 
 
 def _or_burned(said: Testimony | None, job_id: str, burned: dict[str, tuple[int, str]]) -> Testimony | None:

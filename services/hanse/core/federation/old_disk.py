@@ -2,7 +2,8 @@
 
 Theory of operation. A disk that was restored, or lost its newest writes, makes a region forget jobs that it gave away
 and promises that it made. It shows in three ways: a peer has seen a position of this region that its history does not
-hold (history.py), the anchor file is ahead of the ledger, or the engine knows a run that the ledger does not.
+hold (history.py); the ledger was restored from a copy, or its anchor file is ahead; or the engine knows a run that the
+ledger does not.
 
 Then the region is in quarantine, durably: nothing is launched, what was launched in this life is stopped, and no
 message of the handoff is sent or taken, until every member of the roster has answered an INQUEST in a new session that
@@ -32,7 +33,7 @@ from hanse.core.effects import (
 )
 from hanse.core.events import LookedUp
 from hanse.core.federation.history import History
-from hanse.core.federation.rulings import Ruling, Said, Target, rule
+from hanse.core.federation.rulings import Ruling, Said, Target, holder_of, rule
 from hanse.core.messages import Envelope, Inquest, InquestAnswer
 from hanse.core.model.deadlines import Deadlines, backoff_us
 from hanse.core.model.jobs import Job
@@ -44,6 +45,8 @@ from hanse.core.model.time import Now
 # States in which a job waits here for what the others know.
 _SUSPECT = (JobState.QUEUED, JobState.XFER)
 _ELSEWHERE = (JobState.XFER, JobState.MOVED)
+# Ids of inquests grow with the rounds of one, and with the incarnations that hold one.
+_ROUNDS_MAX = 1 << 20
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -97,13 +100,15 @@ class OldDisk:
         self._looking_up: list[str] = []
         self._parts: list[_Part] = []
         self._answers: dict[str, _Answers] = {}
+        # Members that have said, in their present sessions and an earlier round, that their own disks are old ones.
+        self._known_old: dict[str, None] = {}
         # How often each member was asked since it last had something to answer.
         self._asked: dict[str, int] = {}
         self._deadlines: Deadlines[str] = Deadlines()
         if self.active:
             self._open(now)
         elif snapshot.disk_is_old:
-            self.enter(now, "the anchor file is ahead of the ledger")
+            self.enter(now, "the ledger was restored from a copy, or its anchor file is ahead")
 
     # --- detection --------------------------------------------------------------------------------------------------
 
@@ -181,10 +186,10 @@ class OldDisk:
     def on_session(self, now: Now, peer: str) -> None:
         """A session began: ask at once, and anew. The member may have come back with an old disk of its own, and what
         it said before counts for nothing then."""
+        self._known_old.pop(peer, None)
         if self.active:
             self._answers.pop(peer, None)
-            self._asked[peer] = 0
-            self._deadlines.set(peer, now.mono_us)
+            self._ask_at_once(now, peer)
 
     def on_answer(self, peer: str, answer: InquestAnswer) -> None:
         """One piece of one member's answer; repeated pieces change nothing."""
@@ -232,8 +237,28 @@ class OldDisk:
             for job_id in came_up
             if job_id not in self._own and job_id not in self._named and job_id not in self._ended
         ]
-        self._look_up(now, out)
-        return not self._looking_up
+        if self._looking_up:
+            self._look_up(now, out)
+            return False
+        return self._is_confirmed(now)
+
+    def _is_confirmed(self, now: Now) -> bool:
+        """Whether no member has an old disk of its own, but for those of which that was known when this round began.
+        When such a one says so, its lost life is cut off from everybody; but others may have spoken before that, and
+        have taken something from that life since. So all are asked once more."""
+        found_old = [
+            member
+            for member, answers in self._answers.items()
+            if member not in self._known_old and any(piece.is_old for piece in answers.pieces.values())
+        ]
+        if not found_old:
+            return True
+        self._known_old.update(dict.fromkeys(found_old))
+        self._answers = {}
+        self._id += 1
+        for member in self._members:
+            self._ask_at_once(now, member)
+        return False
 
     def on_deadline(self, now: Now, out: Effects) -> None:
         """Ask again whoever has not answered in full."""
@@ -261,7 +286,7 @@ class OldDisk:
 
     def _open(self, now: Now) -> None:
         self._forget_inquest()
-        self._id = self.incarnation
+        self._id = self.incarnation * _ROUNDS_MAX
         self._own = dict.fromkeys(sorted(self._books.jobs))
         job_ids = list(self._own)
         for start in range(0, len(job_ids), INQUEST_JOBS_MAX):
@@ -273,14 +298,17 @@ class OldDisk:
         self._id = 0
         self._own, self._named, self._ended = {}, {}, {}
         self._looking_up, self._parts = [], []
-        self._answers, self._asked = {}, {}
+        self._answers, self._asked, self._known_old = {}, {}, {}
         self._deadlines = Deadlines()
 
     def _ask(self, now: Now, part: _Part) -> None:
         self._parts.append(part)
         for member in self._members:
-            self._asked[member] = 0
-            self._deadlines.set(member, now.mono_us)
+            self._ask_at_once(now, member)
+
+    def _ask_at_once(self, now: Now, member: str) -> None:
+        self._asked[member] = 0
+        self._deadlines.set(member, now.mono_us)
 
     def _inquest(self, number: int, part: _Part) -> Inquest:
         return Inquest(
@@ -334,10 +362,13 @@ class OldDisk:
         return rule(self._config.name, job_id, job, said, self._target_of(job))
 
     def _target_of(self, job: Job | None) -> Target:
-        if job is None or job.state not in _ELSEWHERE or not self._has_told_all(job.transfer_to):
+        if job is None or job.state not in _ELSEWHERE:
             return Target.UNCERTAIN
-        pieces = self._answers[job.transfer_to].pieces.values()
-        is_resolved = any(piece.stable_sequence > job.transfer_sequence for piece in pieces)
-        if is_resolved and job.state is JobState.XFER:
+        in_transfer = job.state is JobState.XFER
+        member = job.transfer_to if in_transfer else holder_of(job)[0]
+        if not self._has_told_all(member):
+            return Target.UNCERTAIN
+        pieces = self._answers[member].pieces.values()
+        if in_transfer and any(piece.stable_sequence > job.transfer_sequence for piece in pieces):
             return Target.RESOLVED
         return Target.UNCERTAIN if any(piece.is_old for piece in pieces) else Target.SOUND

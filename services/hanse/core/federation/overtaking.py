@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from hanse.core.books import Books
@@ -100,6 +101,20 @@ def carry_out(ruling: Ruling, books: Books, local: LocalRuns) -> None:
         books.want_cancel(job, ruling.cancel_id)
     if ruling.state is not None and job.home == books.region and job.state is JobState.MOVED:
         books.observe(job, _view(ruling, ruling.state, books))
+
+
+def decide_what_is_passed(ruling: Ruling, books: Books, ledger_id_of: Callable[[str], str]) -> None:
+    """The epoch floor: transfers that their givers still ask about, and that the job has passed, were accepted once.
+    Written now: by the time they ask again, the job may have ended and be gone from memory."""
+    job = books.jobs.get(ruling.job_id)
+    if job is None:
+        return
+    for giver, commit in ruling.undecided:
+        ledger_id = ledger_id_of(giver)
+        is_decided = (ledger_id, commit.sequence) in books.decisions
+        is_over = commit.sequence < books.channels.get(ledger_id, 0)
+        if commit.epoch <= max(job.epoch, job.transfer_epoch) and not is_decided and not is_over:
+            books.supersede(commit, giver, ledger_id)
 
 
 def _view(ruling: Ruling, state: JobState, books: Books) -> RemoteView:

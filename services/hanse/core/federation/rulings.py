@@ -13,8 +13,8 @@ M is the newest epoch that anybody knows; R is the region whose disk is an old o
     M newer, a member is giving it to R         MOVED, so that its COMMIT is admitted when it comes
     M newer, a hop that is over passed it on    R is home, which has forgotten the outcome that it had: QUEUED(M+1);
                                                 R is not: MOVED to that hop
-    MOVED(M) here, and its target, whose        it went on or ended in a life that all have forgotten: QUEUED(M+1)
-    disk is sound, has never heard of it
+    MOVED(M) here, and who had it last, whose   it ended there, in a life that all have forgotten: QUEUED(M+1)
+    disk is sound, has never had it
 
 The last two run a job again of which nobody can say any more how it ended.
 """
@@ -34,6 +34,8 @@ from hanse.core.model.lifecycle import JobState
 Said = tuple[str, Testimony]
 
 _ELSEWHERE = (JobState.XFER, JobState.MOVED)
+# Standings of a transfer to the region that asks. (One that was only heard of has no sequence.)
+_GIVEN = (Standing.GAVE, Standing.IN_TRANSFER)
 # Of two that know the same epoch, who has the job knows more than who gave it, and who only heard of it knows least.
 _RANKS = {
     standing: rank
@@ -43,8 +45,8 @@ _RANKS = {
             Standing.BURNED,
             Standing.GAVE,
             Standing.IN_TRANSFER,
-            Standing.PASSED,
             Standing.OVER,
+            Standing.PASSED,
             Standing.CLOSED,
         )
     )
@@ -64,7 +66,8 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     `state` that in which the region that has the job said that it is.
 
     `commit` brings the spec of a job that these books do not know (or whose spec they let go of), `terminal` the
-    outcome of a job of this home, `cancel_id` the caller's wish to end it.
+    outcome of a job of this home, `cancel_id` the caller's wish to end it. `undecided` are the transfers to this region
+    that their givers, by name, still ask about.
     """
 
     job_id: str
@@ -76,16 +79,17 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     commit: Commit | None = None
     terminal: Terminal | None = None
     cancel_id: str = ""
+    undecided: tuple[tuple[str, Commit], ...] = ()
 
 
 class Target(enum.Enum):
-    """What the target of this region's newest transfer of a job knows of it."""
+    """What can be made of the silence of the region that had the job last, as far as these books have heard."""
 
-    # It may have forgotten what it does not speak of; or there is no such transfer.
+    # It may have forgotten what it does not speak of; or there is no such region.
     UNCERTAIN = enum.auto()
     # Its disk is sound.
     SOUND = enum.auto()
-    # And it says that the transfer is below the STABLE mark.
+    # And it says that the transfer to it is below the STABLE mark.
     RESOLVED = enum.auto()
 
 
@@ -105,6 +109,11 @@ def rule(region: str, job_id: str, job: Job | None, said: Sequence[Said], target
         commit=next((word.commit for word in words if word.commit is not None), None),
         terminal=ended[1].terminal if ended is not None else None,
         cancel_id=next((word.cancel_id for word in words if word.cancel_id), ""),
+        undecided=tuple(
+            (member, word.commit)
+            for member, word in ranked
+            if word.standing in _GIVEN and word.commit is not None and word.commit.sequence
+        ),
     )
 
 
@@ -112,6 +121,14 @@ def _would_go_on(ruling: Ruling, job: Job | None) -> bool:
     """Whether the ruling leaves the job to be run here."""
     owned = job is not None and job.state not in _ELSEWHERE
     return ruling.fate is Fate.QUEUED or (ruling.fate is Fate.STANDS and owned)
+
+
+def holder_of(job: Job) -> tuple[str, int]:
+    """Who had a job that is not here, and at which epoch, by the newest that these books have heard."""
+    view = job.remote
+    if view is not None and view.epoch >= job.transfer_epoch:
+        return view.region, view.epoch
+    return job.transfer_to, job.transfer_epoch
 
 
 def newest_epoch(job: Job | None) -> int:
@@ -125,13 +142,13 @@ def _fate(region: str, job: Job | None, ranked: Sequence[Said], target: Target, 
     ours = newest_epoch(job)
     for member, testimony in ranked:
         if testimony.standing is Standing.CLOSED:
-            return _moved(_after(job, ranked[0][1].epoch), member)
+            return _moved(_after(job, ranked[0][1].epoch + 1), member)
     if not ranked or ranked[0][1].epoch <= ours:
         return _rule_ours(job, ours, ranked, target)
     member, newest = ranked[0]
     match newest.standing:
         case Standing.HELD | Standing.PASSED | Standing.CLOSED:
-            moved = _moved(newest.epoch, member)
+            moved = _moved(newest.epoch, newest.to or member)
             return msgspec.structs.replace(moved, state=newest.state, attempt=newest.attempt)
         case Standing.BURNED if newest.giver == region:
             return _queued(newest.epoch, ranked)
@@ -152,11 +169,12 @@ def _rule_ours(job: Job | None, ours: int, ranked: Sequence[Said], target: Targe
     stands = Ruling(job_id="", fate=Fate.STANDS, epoch=ours, attempt=_attempt(ours, ranked))
     if job is None or job.state not in _ELSEWHERE:
         return stands
-    by_target = [each for member, each in ranked if member == job.transfer_to]
     if job.state is JobState.MOVED:
-        is_lost = target is not Target.UNCERTAIN and not by_target
-        return _queued(ours + 1, ranked) if is_lost else stands
-    standings = [each.standing for each in by_target if each.epoch == ours]
+        holder, epoch = holder_of(job)
+        has_had = any(_has_had(each, epoch) for member, each in ranked if member == holder)
+        is_lost = target is not Target.UNCERTAIN and not has_had
+        return _queued(epoch + 1, ranked) if is_lost else stands
+    standings = [each.standing for member, each in ranked if member == job.transfer_to and each.epoch == ours]
     if Standing.HELD in standings or Standing.PASSED in standings:
         return _moved(ours, job.transfer_to)
     # Resolved, and forgotten by its target: so it was burned, and the job ran or waited here in the life that is lost.
@@ -164,10 +182,15 @@ def _rule_ours(job: Job | None, ours: int, ranked: Sequence[Said], target: Targe
     return _queued(ours, ranked) if owned else stands
 
 
+def _has_had(word: Testimony, epoch: int) -> bool:
+    """Whether what a member says leaves it possible that it had the job at this epoch once."""
+    return word.standing is Standing.HELD or word.epoch >= epoch
+
+
 def _after(job: Job | None, epoch: int) -> int:
-    """The epoch at which a job is said to have moved to where it has ended: none that can come is below it, and no
-    epoch of ours falls for it."""
-    return max(newest_epoch(job) + 1, epoch)
+    """The epoch at which a job is said to have moved to where it has ended: at least the newest that is known, and
+    such that no epoch of ours falls for it."""
+    return max(epoch, job.epoch + 1 if job is not None else 1)
 
 
 def _moved(epoch: int, to: str) -> Ruling:
