@@ -244,7 +244,7 @@ class Lookup(msgspec.Struct, frozen=True, kw_only=True):
     job_ids: tuple[str, ...]
 
 
-class Send(msgspec.Struct, frozen=True):
+class Send(msgspec.Struct, frozen=True, gc=False):
     """One message to one peer; the shell packs what is waiting for a peer into envelopes."""
 
     to: str

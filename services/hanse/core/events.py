@@ -56,7 +56,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     cause: str = ""
 
 
-class PeerMessages(msgspec.Struct, frozen=True, kw_only=True):
+class PeerMessages(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One envelope from a peer, in the order in which its messages are to be read."""
 
     envelope: Envelope

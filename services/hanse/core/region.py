@@ -185,15 +185,18 @@ class Region:
         for event in events:
             self.books.cause = event.cause
             self._on_event(now, event, out)
-        self._on_deadlines(now, out)
+        if now.mono_us >= self._alarms.next_us:
+            self._on_deadlines(now, out)
         if self._in_grace:
             self._end_grace(now)
         if self.old_disk.active:
             self._try_to_leave_quarantine(now, out)
         self.books.cause = "schedule"
-        self.local.cycle(now, out)
+        if self.local.queue.depth or self.local.more:
+            self.local.cycle(now, out)
         self._look_abroad(now, out)
-        self._report(now, out)
+        if self.books.owed or self.giver.owes_stable:
+            self._report(now, out)
         self._publish(now)
         return self._collect(out)
 
@@ -430,8 +433,6 @@ class Region:
     # --- the rest of the step ---------------------------------------------------------------------------------------
 
     def _on_deadlines(self, now: Now, out: Effects) -> None:
-        if now.mono_us < self._alarms.next_us:
-            return
         self.books.cause = "timer"
         out.sends.extend(self.sessions.on_deadline(now))
         out.sends.extend(self.membership.on_deadline(now))
@@ -449,7 +450,7 @@ class Region:
     def _look_abroad(self, now: Now, out: Effects) -> None:
         if self.old_disk.active:
             return
-        if not self.local.queue:
+        if not self.local.queue.depth:
             if self.target.closed is None:
                 self.soliciting.on_capacity(now, out)
         elif not self.local.more:
@@ -458,9 +459,8 @@ class Region:
     def _report(self, now: Now, out: Effects) -> None:
         if self.old_disk.active:
             return
-        if self.books.owed:
-            for job in self.books.changed():
-                self.reports.on_change(now, job, out)
+        for job in self.books.changed():
+            self.reports.on_change(now, job, out)
         self.giver.flush(out)
 
     def _publish(self, now: Now) -> None:

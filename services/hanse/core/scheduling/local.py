@@ -48,7 +48,7 @@ class LocalSide:
     def cycle(self, now: Now, out: Effects) -> None:
         """Start what can be started, at most so much in one step."""
         self.more = False
-        if not self.queue or self.draining or not self.runs.recovered:
+        if self.draining or not self.runs.recovered:
             return
         started = self.scheduler.run(now, STARTS_PER_STEP_MAX)
         for job, allocation in started:
