@@ -258,7 +258,7 @@ class Lookup(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 0
 
 
-class Send(msgspec.Struct, frozen=True):
+class Send(msgspec.Struct, frozen=True, gc=False):
     """One message to one peer; the shell packs what is waiting for a peer into envelopes."""
 
     to: str

@@ -56,7 +56,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     cause: str = ""
 
 
-class PeerMessages(msgspec.Struct, frozen=True, kw_only=True):
+class PeerMessages(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One envelope from a peer, in the order in which its messages are to be read."""
 
     envelope: Envelope
@@ -84,7 +84,8 @@ class TaskStarted(msgspec.Struct, frozen=True, kw_only=True):
 class TaskEnded(msgspec.Struct, frozen=True, kw_only=True):
     """The task's process group is gone. `exit_code` is 0 to 255, or 128 + signal if a signal ended it.
 
-    `launched` False: it could not be started at all (`detail` says why), which counts as a launch failure.
+    `launched` False: it could not be started at all (`detail` says why), which counts as a launch failure. `lost`: its
+    supervisor or its machine died, and the task with it, so that nobody saw how it would have ended.
     """
 
     run: RunId
@@ -94,6 +95,7 @@ class TaskEnded(msgspec.Struct, frozen=True, kw_only=True):
     started_wall_us: int = 0
     ended_wall_us: int = 0
     launched: bool = True
+    lost: bool = False
     detail: str = ""
     cause: str = ""
 

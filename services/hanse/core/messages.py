@@ -14,7 +14,7 @@ from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Position, QueuedShape, RegionRecord
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who speaks, and in which session. `receiver_seen` is the newest position of the receiver that the sender has
     ever seen, on the ledger `receiver_seen_ledger_id`: it shows a receiver that its disk is old."""
 
@@ -45,7 +45,7 @@ class HelloAck(msgspec.Struct, frozen=True):
     ack_nonce: int
 
 
-class GossipDigest(msgspec.Struct, frozen=True):
+class GossipDigest(msgspec.Struct, frozen=True, gc=False):
     """(region, incarnation, version) of every record that the sender has. Without `wants_reply` it is an answer, and
     names only the records that the sender lacks, at the stamps that it has: (region, 0, 0) for none."""
 
@@ -53,25 +53,25 @@ class GossipDigest(msgspec.Struct, frozen=True):
     wants_reply: bool
 
 
-class GossipDelta(msgspec.Struct, frozen=True):
+class GossipDelta(msgspec.Struct, frozen=True, gc=False):
     """Records that the digest lacked, newest first."""
 
     records: tuple[RegionRecord, ...]
 
 
-class Probe(msgspec.Struct, frozen=True):
+class Probe(msgspec.Struct, frozen=True, gc=False):
     """Are you there? `id` comes back in the ack."""
 
     id: int
 
 
-class ProbeAck(msgspec.Struct, frozen=True):
+class ProbeAck(msgspec.Struct, frozen=True, gc=False):
     """I am (or: the one that you had me ask is)."""
 
     id: int
 
 
-class ProbeRequest(msgspec.Struct, frozen=True):
+class ProbeRequest(msgspec.Struct, frozen=True, gc=False):
     """Probe `target` for me."""
 
     id: int

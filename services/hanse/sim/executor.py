@@ -162,7 +162,7 @@ class SimExecutor:
         for task in self._all():
             if task.ended is None:
                 survives = self._random.random() < _END_RECORD_SURVIVES
-                self._end(task, SIGKILL)
+                self._end(task, SIGKILL, lost=True)
                 if not survives:
                     self._drop(task)
 
@@ -218,8 +218,8 @@ class SimExecutor:
         self._record.append(LaunchFailed(self._timeline.now_us, self._region, task.run, task.task))
         self._settle(task, exit_code=127, signal=0, launched=False, detail=detail)
 
-    def _end(self, task: _Task, signal: int) -> None:
-        """It ends by itself (signal 0) or by a signal, whichever comes first."""
+    def _end(self, task: _Task, signal: int, *, lost: bool = False) -> None:
+        """It ends by itself (signal 0) or by a signal, whichever comes first; `lost`: with its machine."""
         if task.ended is not None or not self._is_known(task):
             return
         if signal:
@@ -229,9 +229,11 @@ class SimExecutor:
         self._record.append(
             TaskFinished(self._timeline.now_us, self._region, task.run, task.task, exit_code, signal == 0)
         )
-        self._settle(task, exit_code=exit_code, signal=signal, launched=True, detail="")
+        self._settle(task, exit_code=exit_code, signal=signal, launched=True, lost=lost, detail="")
 
-    def _settle(self, task: _Task, *, exit_code: int, signal: int, launched: bool, detail: str) -> None:
+    def _settle(
+        self, task: _Task, *, exit_code: int, signal: int, launched: bool, lost: bool = False, detail: str
+    ) -> None:
         task.ended = TaskEnded(
             run=task.run,
             task=task.task,
@@ -240,6 +242,7 @@ class SimExecutor:
             started_wall_us=task.began_wall_us,
             ended_wall_us=self._reports.wall_us(),
             launched=launched,
+            lost=lost,
             detail=detail,
         )
         if self.faults.late_report and self._random.random() < self.faults.late_report:

@@ -25,8 +25,8 @@ class Progress:
         self.unfinished: dict[str, None] = {}
         self._final_at_home: dict[str, None] = {}
         self._home: dict[str, str] = {}
-        # (region, job id) of rows that nobody needs any more, since when; oldest first.
-        self.settled: dict[tuple[str, str], int] = {}
+        # By region: rows that nobody needs any more, since when; oldest first.
+        self._settled: dict[str, dict[str, int]] = {}
         self._handed: dict[tuple[str, str], int] = {}
         # Acknowledged jobs that their home's disk has forgotten, until they are known there again.
         self._lost: dict[str, None] = {}
@@ -59,25 +59,25 @@ class Progress:
                 if self._home.get(row.id) == region:
                     self._lost.pop(row.id, None)
                 if row.settled:
-                    self.settled.setdefault(key, entry.at_us)
+                    self._settled.setdefault(region, {}).setdefault(row.id, entry.at_us)
                 if row.state == JobState.MOVED and self._handed.get(key) != row.transfer_epoch:
                     self._handed[key] = row.transfer_epoch
                     self.handoffs += 1
             for job_id in writes.jobs_delete:
                 self.open.pop((region, job_id), None)
-                self.settled.pop((region, job_id), None)
+                self._settled.get(region, {}).pop(job_id, None)
 
     def disk_replaced(self, region: str, ledger: SimLedger) -> None:
         """This is all that the region's disk holds now."""
-        for kept in (self.open, self.settled):
-            for key in [key for key in kept if key[0] == region]:
-                del kept[key]
+        for key in [key for key in self.open if key[0] == region]:
+            del self.open[key]
+        settled = self._settled[region] = {}
         for job_id in ledger.jobs:
             row = ledger.row(job_id)
             if row is not None and _is_open(row):
                 self.open[(region, job_id)] = None
             if row is not None and row.settled:
-                self.settled[(region, job_id)] = 0
+                settled[job_id] = 0
         for job_id in [job_id for job_id, home in self._home.items() if home == region]:
             self._final_at_home.pop(job_id, None)
             self.unfinished.pop(job_id, None)
@@ -96,11 +96,8 @@ class Progress:
 
     def settled_before(self, region: str, at_us: int) -> tuple[str, ...]:
         """Jobs that this region's retention may pick."""
-        return tuple(
-            job_id
-            for (where, job_id), since_us in self.settled.items()
-            if where == region and since_us < at_us
-        )
+        settled = self._settled.get(region, {})
+        return tuple(job_id for job_id, since_us in settled.items() if since_us < at_us)
 
     def _closed(self, region: str, job_id: str) -> None:
         home = self._home.get(job_id) or job_id.rsplit("-", 1)[0]

@@ -35,7 +35,7 @@ from hanse.core.events import LookedUp
 from hanse.core.federation.history import History
 from hanse.core.federation.rulings import Ruling, Said, Target, holder_of, rule
 from hanse.core.messages import Envelope, Inquest, InquestAnswer
-from hanse.core.model.deadlines import Deadlines, backoff_us
+from hanse.core.model.deadlines import Alarm, Deadlines, backoff_us
 from hanse.core.model.jobs import Job
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import INQUEST_JOBS_MAX, SEQUENCES_SKIPPED
@@ -105,6 +105,7 @@ class OldDisk:
         # How often each member was asked since it last had something to answer.
         self._asked: dict[str, int] = {}
         self._deadlines: Deadlines[str] = Deadlines()
+        self.alarm: Alarm = self._deadlines
         if self.active:
             self._open(now)
         elif snapshot.disk_is_old:
@@ -280,10 +281,6 @@ class OldDisk:
             delay_us = backoff_us(timings.report_retry_us * 5, asked, timings.report_retry_max_us)
             self._deadlines.set(member, now.mono_us + delay_us)
 
-    def next_deadline(self) -> int | None:
-        """When somebody is to be asked again."""
-        return self._deadlines.next() if self.active else None
-
     def _open(self, now: Now) -> None:
         self._forget_inquest()
         self._id = self.incarnation * _ROUNDS_MAX
@@ -299,7 +296,7 @@ class OldDisk:
         self._own, self._named, self._ended = {}, {}, {}
         self._looking_up, self._parts = [], []
         self._answers, self._asked, self._known_old = {}, {}, {}
-        self._deadlines = Deadlines()
+        self._deadlines.clear()
 
     def _ask(self, now: Now, part: _Part) -> None:
         self._parts.append(part)

@@ -110,6 +110,9 @@ LIVENESS_CHANGES_MAX = 2 * DIGEST_ENTRIES_MAX
 
 # Jobs started in one step: a launch costs some 50 us here, and a step must not hold others up for more than 20 ms.
 STARTS_PER_STEP_MAX = 256
+# Attempts of one job in one region that may be lost with their supervisor or machine and not count as its failures.
+# Both die rarely, and not this often under one job: then the job is taken for the cause.
+LOSSES_MAX = 5
 # Undecided transfers per peer: what a dead peer can hold back, and what a round of resending costs.
 TRANSFERS_UNDECIDED_MAX = 256
 # Specs sent again in one step: with the largest specs this is 16 of them.

@@ -20,9 +20,10 @@ from hanse.core.effects import Effects, Launch, Reap, Stop
 from hanse.core.events import FoundTask, TaskEnded
 from hanse.core.model.jobs import Allocation, Job, Reason, ReasonCode, RunId
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobInput, JobState
+from hanse.core.model.limits import LOSSES_MAX
 
-# Why an attempt is being stopped, if the job itself is to blame; any other reason leads back to the queue.
-_FAILURES = (ReasonCode.EXIT_CODE, ReasonCode.SIGNAL, ReasonCode.LAUNCH_FAILED)
+# Why an attempt is being stopped, if the job may be to blame; any other reason leads back to the queue.
+_FAILURES = (ReasonCode.EXIT_CODE, ReasonCode.SIGNAL, ReasonCode.LAUNCH_FAILED, ReasonCode.LOST_TASK)
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -108,7 +109,8 @@ class Runs:
         del still_open[event.task]
         failed = event.exit_code != 0 or not event.launched
         if failed and job.state is JobState.RUNNING:
-            self._books.count_failure(job, event.exit_code)
+            if not (event.lost and _is_excused(job)):
+                self._books.count_failure(job, event.exit_code)
             if still_open:
                 self.stop(job, _failure(event), out)
                 return None
@@ -189,7 +191,7 @@ class Runs:
         if job.failures > job.retries_max:
             self._books.finish(job, JobInput.FAIL, reason, job.exit_code)
         else:
-            self._books.requeue(job, Reason(ReasonCode.RETRY, f"attempt {job.attempt}: {reason.detail}"))
+            self._books.requeue(job, _again(job, reason))
         return self._close(job, out)
 
     def _settle_stopped(self, job: Job, out: Effects) -> Settled:
@@ -202,7 +204,7 @@ class Runs:
         elif reason.code in _FAILURES and job.failures > job.retries_max:
             self._books.finish(job, JobInput.STOPPED_FAIL, reason, job.exit_code)
         else:
-            self._books.requeue(job, Reason(ReasonCode.RETRY, f"attempt {job.attempt}: {reason.detail}"))
+            self._books.requeue(job, _again(job, reason))
         return self._close(job, out)
 
     def _close(self, job: Job, out: Effects) -> Settled:
@@ -213,8 +215,22 @@ class Runs:
         return Settled(job, job.state is JobState.QUEUED, run_us)
 
 
+def _is_excused(job: Job) -> bool:
+    """Whether the loss of its present attempt is not the job's failure. Counted are the attempts here that did not end
+    by a failure of its own; the few of them that were stopped for another reason make it stricter, never endless."""
+    return job.attempt - job.failures <= LOSSES_MAX
+
+
+def _again(job: Job, reason: Reason) -> Reason:
+    """Why it is queued again."""
+    code = ReasonCode.LOST_TASK if reason.code is ReasonCode.LOST_TASK else ReasonCode.RETRY
+    return Reason(code, f"attempt {job.attempt}: {reason.detail}")
+
+
 def _failure(event: TaskEnded) -> Reason:
     task = f"task {event.task}"
+    if event.lost:
+        return Reason(ReasonCode.LOST_TASK, f"{task} was lost: {event.detail}")
     if not event.launched:
         return Reason(ReasonCode.LAUNCH_FAILED, f"{task} could not be started: {event.detail}")
     if event.signal:

@@ -20,7 +20,7 @@ from hanse.core.books import Books
 from hanse.core.effects import Effects, Send
 from hanse.core.federation.ports import LocalWork
 from hanse.core.messages import Commit, Decision, Stable, Verdict, Withdraw
-from hanse.core.model.deadlines import Deadlines, backoff_us
+from hanse.core.model.deadlines import Alarm, Deadlines, backoff_us
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import COMMIT_RESEND_BYTES_MAX, TRANSFERS_UNDECIDED_MAX
@@ -61,7 +61,9 @@ class Giver:
         # Peer -> sequence -> job id, in the order of the sequences.
         self._undecided: dict[str, dict[int, str]] = {}
         self._deadlines: Deadlines[str] = Deadlines()
-        self._stable_owed: dict[str, None] = {}
+        self.alarm: Alarm = self._deadlines
+        # Peers with a transfer that was resolved in this step.
+        self.owes_stable: dict[str, None] = {}
         self.counts: dict[str, PeerCounts] = {}
         in_transfer = [job for job in books.jobs.values() if job.state is JobState.XFER]
         for job in sorted(in_transfer, key=lambda each: each.transfer_sequence):
@@ -95,7 +97,7 @@ class Giver:
             return None
         if self._undecided.get(peer, {}).get(decision.sequence) != decision.job_id:
             # Resolved before: the target's mark may have missed it.
-            self._stable_owed[peer] = None
+            self.owes_stable[peer] = None
             return None
         job = self._books.jobs[decision.job_id]
         if decision.verdict is Verdict.COMMITTED:
@@ -128,7 +130,7 @@ class Giver:
             self._transfers[job_id].sent = 0
             self._deadlines.set(job_id, now.mono_us)
         if peer in self._books.outbound:
-            self._stable_owed[peer] = None
+            self.owes_stable[peer] = None
         self.on_deadline(now, out)
 
     def on_deadline(self, now: Now, out: Effects) -> None:
@@ -142,15 +144,11 @@ class Giver:
             budget -= len(job.spec)
             self._send_again(now, job, out)
 
-    def next_deadline(self) -> int | None:
-        """When something must be sent again."""
-        return self._deadlines.next()
-
     def flush(self, out: Effects) -> None:
         """At the end of a step: one STABLE for each peer with a transfer resolved in it."""
-        for peer in self._stable_owed:
+        for peer in self.owes_stable:
             out.sends.append(Send(peer, Stable(self._stable_below(peer))))
-        self._stable_owed = {}
+        self.owes_stable = {}
 
     def _stable_below(self, peer: str) -> int:
         undecided = self._undecided.get(peer)
@@ -171,7 +169,7 @@ class Giver:
         transfer = self._transfers.pop(job.id)
         self._deadlines.cancel(job.id)
         del self._undecided[transfer.peer][transfer.sequence]
-        self._stable_owed[transfer.peer] = None
+        self.owes_stable[transfer.peer] = None
 
     def _send_again(self, now: Now, job: Job, out: Effects) -> None:
         transfer = self._transfers[job.id]

@@ -32,7 +32,7 @@ from hanse.core.messages import (
     Verdict,
     Withdraw,
 )
-from hanse.core.model.deadlines import Deadlines
+from hanse.core.model.deadlines import Alarm, Deadlines
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import HOLDS_MAX, HOPS_MAX, OFFER_COUNT_MAX
@@ -60,7 +60,10 @@ class Target:
         self._giver = giver
         self._holds: dict[tuple[str, int], _Hold] = {}
         self._deadlines: Deadlines[tuple[str, int]] = Deadlines()
+        self.alarm: Alarm = self._deadlines
         self._held: dict[bytes, int] = {}
+        # Grows with every hold that ends.
+        self.ended_holds = 0
         self.closed: Reason | None = None
 
     @property
@@ -104,10 +107,6 @@ class Target:
         """Holds that nobody used."""
         for key in self._deadlines.pop_due(now.mono_us):
             self._drop_hold(key)
-
-    def next_deadline(self) -> int | None:
-        """When a hold expires."""
-        return self._deadlines.next()
 
     # --- transfers: durable ---------------------------------------------------------------------------------------
 
@@ -213,6 +212,7 @@ class Target:
         if hold is None:
             return
         self._deadlines.cancel(key)
+        self.ended_holds += 1
         left = self._held[hold.shape.key] - hold.slots
         if left:
             self._held[hold.shape.key] = left
