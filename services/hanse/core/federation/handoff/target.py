@@ -80,7 +80,7 @@ class Target:
     def on_offer(self, now: Now, peer: str, offer: Offer, out: Effects) -> bool:
         """ACCEPT what could start here soon, less what is held already. Returns whether there was no capacity: any
         other refusal still stands when capacity comes free."""
-        refusal = self._refusal(offer.shape, (*offer.path, peer))
+        refusal = self._refusal(offer.shape, tuple(dict.fromkeys((*offer.path, peer))))
         if refusal is not None:
             out.sends.append(self._decline(peer, offer, refusal))
             return False
