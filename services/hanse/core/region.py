@@ -180,9 +180,7 @@ class Region:
     def _all_alarms(self) -> Alarms:
         """Those of the parts that are at work. The handoff's are a group of their own, because they seldom move."""
         work = Alarms(self.old_disk.alarm, self._grace) if self.in_doubt else self._handoff_alarms
-        return Alarms(
-            self.membership.alarm, self.publisher.alarm, Alarms(self.sessions.alarm, work)
-        )
+        return Alarms(self.membership.alarm, self.publisher.alarm, Alarms(self.sessions.alarm, work))
 
     @property
     def incarnation(self) -> int:
