@@ -137,7 +137,7 @@ MUTANTS = (
     Mutant(
         name="an answer outlives its session",
         shortcut="what a member said before it came back, perhaps with an old disk of its own, still counts",
-        profile=OLD_DISKS,
+        profile=FORGOTTEN_ANSWERS,
         install=_keep_answers,
     ),
     Mutant(
