@@ -11,6 +11,7 @@ from chaos.mutants.profiles import ANCHORED, FORGOTTEN_ANSWERS, OLD_DISKS
 from chaos.mutants.target import take_every_session
 from hanse.core import region
 from hanse.core.effects import Effects, Snapshot
+from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.target import Target
 from hanse.core.federation.old_disk import OldDisk
 from hanse.core.model.jobs import Job
@@ -77,12 +78,12 @@ def _keep_answers(patches: ExitStack) -> None:
 
 
 def _cancel_in_doubt(patches: ExitStack) -> None:
-    def shortcut(self: Region, now: Now, job: Job, cancel_id: str, out: Effects) -> None:
+    def shortcut(self: Desk, now: Now, job: Job, cancel_id: str, out: Effects) -> None:
         if not job.cancel_id:
             self.books.want_cancel(job, cancel_id)
-            self._carry_out_wish(now, job, out)
+            self.carry_out_wish(now, job, out)
 
-    replace(patches, Region, "_end", shortcut)
+    replace(patches, Desk, "_end", shortcut)
 
 
 MUTANTS = (

@@ -137,7 +137,7 @@ class Region:
         self.router = Router(config, self.inventory, randomness, self._connected, self._in_flight)
         self.witness = Witness(config.name, self.books)
         self._randomness = randomness
-        self.intake = Intake(config, self.local, self._queued, lambda: self.shards.why_not_adopting())
+        self.intake = Intake(config, self.local, self._queued, lambda: self.shards.why_not_adopting())  # noqa: PLW0108 - they are made below
         self.shards = Shards(
             config,
             snapshot,

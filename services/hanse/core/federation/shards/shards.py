@@ -243,7 +243,7 @@ class Shards:
 
     def _returns(self, now: Now, leading: Leading) -> bool:
         """Whether a shard of another home is on its way back to it: then nothing is started any more, and when the
-        last task has ended the home may lead. What runs for long is left to run: after a while all goes on as before."""
+        last task has ended the home may lead. What runs for long goes on: after a while all is as before."""
         shard = leading.shard
         if shard.name == self._config.name:
             return False
