@@ -203,6 +203,10 @@ class Shards:
         for message in looped:
             self.on_to_shard(now, self._config.name, message)
 
+    def wind(self) -> None:
+        """Set the alarm anew: the events of a step, and what it wrote, may be due at once."""
+        self.alarm.ring_at(self._due_us())
+
     def on_deadline(self, now: Now, out: Effects) -> None:
         """Renewals, elections, replication; then the desks' own timers."""
         for shard in self.shards.values():
@@ -287,15 +291,13 @@ class Shards:
                 writes.shard_rows_delete.extend(gone)
                 if state is not None:
                     writes.shard_states.append(state)
-
         if self._hidden:
             _writable(out).shards_delete.extend(self._hidden)
             self._hidden = []
         if self._forgotten:
             _writable(out).shard_jobs_delete.extend(self._forgotten)
             self._forgotten = []
-
-        self.alarm.ring_at(self._due_us())
+        self.wind()
 
     def _release(self, leading: Leading, out: Effects) -> None:
         sends, replies, changes, rows = leading.release()
@@ -323,6 +325,8 @@ class Shards:
         self.leading[shard.name] = leading
         self._library.add(leading.books)
         self._local.open_books(leading.books)
+        # The deadlines of this step are over, and what it inherits is due at once.
+        leading.desk.on_deadline(now, leading.out)
 
     def _close(self, now: Now, name: str, out: Effects) -> None:
         """Another region leads, or will: what runs here under the old term has to end, and is nobody's any more."""
