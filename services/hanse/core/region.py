@@ -137,7 +137,7 @@ class Region:
         self.router = Router(config, self.inventory, randomness, self._connected, self._in_flight)
         self.witness = Witness(config.name, self.books)
         self._randomness = randomness
-        self.intake = Intake(config, self.local, self._queued, lambda: self.shards.why_not_adopting())  # noqa: PLW0108 - they are made below
+        self.intake = Intake(config, self.local, self._queued, self._why_not_adopting)
         self.shards = Shards(
             config,
             snapshot,
@@ -150,6 +150,7 @@ class Region:
             self.old_disk.life,
             randomness,
             now,
+            disk_is_old=self.old_disk.active,
         )
         self._build_handoff(now)
         self.admission = Admission(config, self.local, self.router, self._queued)
@@ -164,7 +165,7 @@ class Region:
         self._in_grace = bool(self.peers) and not self.old_disk.active
         self._grace_is_over = False
         self._grace = Alarm(now.mono_us + timings.boot_grace_us if self._in_grace else NEVER_US)
-        self.local.in_doubt = self.in_doubt
+        self.local.in_doubt = self.desk.in_doubt = self.shards.in_doubt = self.in_doubt
         self._alarms = self._all_alarms()
         self._open_or_close()
 
@@ -442,7 +443,7 @@ class Region:
         self.old_disk.enter(now, why)
         self._in_grace = False
         self._grace.ring_at(NEVER_US)
-        self.local.in_doubt = self.desk.in_doubt = True
+        self.local.in_doubt = self.desk.in_doubt = self.shards.in_doubt = True
         self.shards.forget_disk(now)
         self._alarms = self._all_alarms()
         self.local.suspend(Reason(ReasonCode.OLD_DISK, why), out)
@@ -521,7 +522,7 @@ class Region:
         """From here on the disk is taken at its word."""
         self._in_grace = False
         self._grace.ring_at(NEVER_US)
-        self.local.in_doubt = False
+        self.local.in_doubt = self.shards.in_doubt = False
         counts = self.desk.giver.counts
         self._build_handoff(now)
         self.desk.giver.counts = counts
@@ -610,6 +611,9 @@ class Region:
         return out
 
     # --- shared -----------------------------------------------------------------------------------------------------
+
+    def _why_not_adopting(self) -> Reason | None:
+        return self.shards.why_not_adopting()
 
     def _set_drain(self, event: SetDrain, out: Effects) -> None:
         if event.draining != self.draining:
