@@ -15,6 +15,7 @@ from hanse.core.books import Books, job_row
 from hanse.core.effects import NO_WRITES, Effects, JobChange, Reply, Send, Writes
 from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.intake import Intake
+from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
 from hanse.core.federation.shards.gate import Gate, Held
 from hanse.core.federation.shards.journal import Journal, Unpacked, unpack
@@ -24,7 +25,6 @@ from hanse.core.model.lifecycle import ALLOCATED_STATES, JobInput, JobState
 from hanse.core.model.limits import GATE_STEPS_MAX
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
-from hanse.core.scheduling.local import LocalSide
 
 # Attempts of one term: what comes after a takeover is larger than anything that came before (HANSE_ATTEMPT grows).
 ATTEMPTS_PER_TERM = 1 << 16
@@ -42,7 +42,7 @@ class Leading:
         self,
         config: RegionConfig,
         shard: Shard,
-        local: LocalSide,
+        local: LocalWork,
         intake: Intake,
         router: Router,
         now: Now,

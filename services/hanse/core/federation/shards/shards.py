@@ -14,6 +14,7 @@ from hanse.core.effects import NO_WRITES, Effects, Lease, Send, Snapshot, Writes
 from hanse.core.events import JobsForgotten
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.inventory import Inventory
+from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
 from hanse.core.federation.shards.leading import Leading, channel_of
 from hanse.core.federation.shards.quorum import participants
@@ -25,7 +26,6 @@ from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Group, RegionConfig
 from hanse.core.model.time import Now
-from hanse.core.scheduling.local import LocalSide
 
 GROUP_MESSAGES: tuple[type, ...] = get_args(GroupMessage)
 
@@ -38,7 +38,7 @@ class Shards:
         config: RegionConfig,
         snapshot: Snapshot,
         library: Library,
-        local: LocalSide,
+        local: LocalWork,
         intake: Intake,
         router: Router,
         inventory: Inventory,
@@ -303,7 +303,9 @@ class Shards:
         """What the engine knows of a task goes only when the log has how it ended."""
         reaps, out.reaps = out.reaps, []
         for reap in reaps:
-            leading = next((each for each in self.leading.values() if reap.run.job_id in each.books.jobs), None)
+            leading = next(
+                (each for each in self.leading.values() if reap.run.job_id in each.books.jobs), None
+            )
             (out if leading is None else leading.out).reaps.append(reap)
 
     def _collect_leading(self, out: Effects) -> None:
