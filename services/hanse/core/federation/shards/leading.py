@@ -77,6 +77,11 @@ class Leading:
         """Whether tasks of the shard live, or are being ended."""
         return any(self.books.counts[state] for state in ALLOCATED_STATES)
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether another region may lead at once: nothing runs, and all that was decided is written and said."""
+        return not self.runs_here() and not self.books.owes_rows and not len(self._gate)
+
     def looks_back_us(self, lease_us: int) -> int | None:
         """When a home that is back may be trusted to stay."""
         if self.home_back_us is None or self.waited_for_home:
