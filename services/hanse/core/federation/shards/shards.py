@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast, get_args
 
-from hanse.core.effects import NO_WRITES, Effects, Lease, Send, Snapshot, Writes
+from hanse.core.effects import (
+    NO_WRITES,
+    Effects,
+    JobRow,
+    JobStateRow,
+    Lease,
+    Send,
+    Snapshot,
+    Writes,
+)
 from hanse.core.events import JobsForgotten
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.inventory import Inventory
@@ -334,12 +343,8 @@ class Shards:
             self._address(leading.shard.name, send, out)
         out.replies.extend(replies)
         out.changes.extend(changes)
-        for each in rows:
-            writes = _writable(out)
-            writes.shapes.extend(each.shapes)
-            writes.jobs.extend(each.jobs)
-            writes.job_states.extend(each.job_states)
-            writes.timeline.extend(each.timeline)
+        if rows:
+            _show(rows, _writable(out))
 
     def _address(self, source: str, send: Send, out: Effects) -> None:
         """From one shard to another, wherever they are led."""
@@ -372,6 +377,21 @@ class Shards:
 def _is_led(leading: Leading) -> bool:
     shard = leading.shard
     return shard.role in (Role.STARTING, Role.LEADER) and shard.term == leading.term
+
+
+def _show(steps: list[Writes], writes: Writes) -> None:
+    """The rows of several steps in one transaction, in which whole rows go first and no row may come twice."""
+    jobs: dict[str, JobRow] = {}
+    states: dict[str, JobStateRow] = {}
+    for step in steps:
+        for job in step.jobs:
+            jobs[job.id] = job
+            states.pop(job.id, None)
+        states.update((state.id, state) for state in step.job_states)
+        writes.shapes.extend(step.shapes)
+        writes.timeline.extend(step.timeline)
+    writes.jobs.extend(jobs.values())
+    writes.job_states.extend(states.values())
 
 
 def _writable(out: Effects) -> Writes:
