@@ -130,21 +130,23 @@ class Offers:
         """A peer for the first jobs that may go on; jobs that have come the same way go together."""
         own_wait_us = self._local.predicted_wait_us(shape)
         waiting = self._local.waiting(shape.key, OFFER_COUNT_MAX)
-        path = next((job.path for job in waiting if may_go_on(job.path, own_wait_us)), None)
-        if path is None:
+        first = next((job for job in waiting if may_go_on(job.path, own_wait_us)), None)
+        if first is None:
             return None
-        peer = self._router.choose(now, shape, path, own_wait_us, exclude)
+        path = first.path
+        peer = self._router.choose(now, shape, path, own_wait_us, [*exclude, first.shard])
         jobs = [job for job in self._offerable(shape.key, peer) if job.path == path] if peer else []
         return (peer, jobs) if peer is not None and jobs else None
 
     def _offerable(self, shape_key: bytes, peer: str) -> list[Job]:
-        """Queued jobs of a shape that may go to this peer, as many as may be under way."""
+        """Queued jobs of a shape that may go to this peer, as many as may be under way. (Those of the peer's own shard
+        are there already, whoever leads it.)"""
         room = self._transfers.room(peer)
         waiting = self._local.waiting(shape_key, max(0, room))
         if not waiting:
             return []
         own_wait_us = self._local.predicted_wait_us(waiting[0].shape)
-        return [job for job in waiting if may_go_on(job.path, own_wait_us)]
+        return [job for job in waiting if job.shard != peer and may_go_on(job.path, own_wait_us)]
 
     def _send_offer(
         self, now: Now, peer: str, jobs: list[Job], limit: int, solicit_id: int, out: Effects
