@@ -152,20 +152,23 @@ class Shards:
             self.shards[shard].demand(now)
 
     def leader_of(self, name: str) -> str:
-        """Who leads a shard, as far as is known here: the largest term wins; a guess if nobody has said so."""
+        """Who leads a shard, as far as is known here: the largest term wins; a guess if nobody has said so. This region
+        only if it does lead, whatever its record still says; empty: nobody else could."""
+        own = self._config.name
         if name in self.leading:
-            return self._config.name
+            return own
         best = (0, "")
         for record in self._inventory.records():
             for shard, term in record.leads:
-                if shard == name:
+                if shard == name and record.region != own:
                     best = max(best, (term, record.region))
         if best[1] and self._reachable(best[1]):
             return best[1]
         group = self._groups.get(name)
         members = participants(group) if group is not None else (name,)
-        alive = [member for member in members if member != self._config.name and self._reachable(member)]
-        return next(name for name in (*alive, best[1], *members) if name)
+        others = [member for member in members if member != own]
+        alive = [member for member in others if self._reachable(member)]
+        return next((name for name in (*alive, best[1], *others) if name), "")
 
     def why_not_adopting(self) -> Reason | None:
         """Why no adoptable job is taken from peers; None: they are."""
@@ -351,8 +354,8 @@ class Shards:
         message = ToShard(source, send.to, cast("ShardMessage", send.message))
         if send.to in self.leading:
             self._loopback.append(message)
-        else:
-            out.sends.append(Send(self.leader_of(send.to), message))
+        elif leader := self.leader_of(send.to):
+            out.sends.append(Send(leader, message))
 
     def _open(self, shard: Shard, now: Now, *, resumed: bool) -> None:
         leading = Leading(self._config, shard, self._local, self._intake, self._router, now, resumed=resumed)
