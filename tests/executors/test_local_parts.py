@@ -152,14 +152,11 @@ def test_a_process_is_its_pid_and_its_start() -> None:
     assert not send_signal(other, 15)  # type: ignore[arg-type]
 
 
-def test_what_is_told_only_gets_stricter_or_reaches_further(tmp_path: Path) -> None:
+def test_what_is_told_only_gets_stricter(tmp_path: Path) -> None:
     control = Control(tmp_path)
     for grace_us in (50, 70, 60):
         assert control.tell_stop("a", grace_us) is signal.SIGUSR1
     assert json.loads((tmp_path / "a.stop").read_text()) == {"grace_us": 50}
-    for lease_us in (50, 70, 60):
-        assert control.tell_lease("a", 1000, lease_us) is signal.SIGUSR1
-    assert json.loads((tmp_path / "a.lease").read_text()) == {"start_us": 1000, "lease_us": 70}
     control.delete("a")
     control.delete("a")
     assert list(tmp_path.iterdir()) == []
@@ -196,8 +193,11 @@ def test_supervisors_carry_little() -> None:
                 "",
                 ".containment",
                 ".kernel",
+                ".leases",
                 ".orders",
                 ".output",
+                ".pids",
+                ".pool",
                 ".processes",
                 ".records",
                 ".supervisor",

@@ -261,7 +261,8 @@ NO_WRITES = Writes()
 
 class Lease(msgspec.Struct, frozen=True):
     """Tasks of this shard may live until this instant of CLOCK_BOOTTIME instead of until an earlier one. Their
-    supervisors end them then, whether or not the daemon lives: SIGTERM min(grace, lease / 3) before, SIGKILL at it."""
+    supervisors end them then, whether or not the daemon lives: SIGTERM a little before (the grace, and at most a tenth
+    of the lease), SIGKILL at it."""
 
     shard: str
     until_mono_us: int

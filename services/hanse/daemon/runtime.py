@@ -18,6 +18,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
+from hanse.core.effects import Lease
 from hanse.core.events import Event, ExecutorRecovered, PeerMessages
 from hanse.core.model import limits
 from hanse.core.region import Region
@@ -257,6 +258,9 @@ class Runtime:
     def _release(self, step: Step) -> None:
         """Everything that a step decided, now that it is on disk. Never blocks."""
         effects = step.effects
+        # First of all: the tasks of a shard live by this, and what is launched below is to find it.
+        for lease in effects.leases:
+            self._extend(lease)
         for state in effects.writes.shard_states:
             self._copied_wall_us[state.shard] = wall_us()
         self._orders.post(effects)
@@ -271,6 +275,14 @@ class Runtime:
             for change in effects.changes:
                 self.tracing.job_changed(change)
         self.hub.publish(effects.sequence, effects.changes)
+
+    def _extend(self, lease: Lease) -> None:
+        try:
+            self.executor.extend(lease.shard, lease.until_mono_us)
+        except ExecutorError as error:
+            # The next renewal may be told in time; if none is, the tasks end with the lease that they know, as they
+            # do when no guardian answers.
+            log.error("lease.not_told", shard=lease.shard, error=str(error))
 
     def _note_failure(self, failures: BaseExceptionGroup) -> None:
         """Begin another life, unless too many have failed in a short time."""
