@@ -215,7 +215,7 @@ LINK_URGENT_MESSAGES_MAX = 1_024
 URGENT_TIMEOUT_US = 500_000
 # A connection that never answered is given up after so many of them: three round trips of a handshake take longer.
 URGENT_TIMEOUTS_MAX = 4
-# After a failed one: a renewal comes every quarter of a lease anyway.
+# After a failed one: renewals come often anyway, and a twentieth of a lease is soon over.
 URGENT_BACKOFF_US_MAX = 200_000
 # Urgent messages that wait for the driver, beside INBOX_ITEMS_MAX: a few for each shard of the largest league of today.
 INBOX_URGENT_ITEMS_MAX = 2_048
