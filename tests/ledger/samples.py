@@ -70,8 +70,8 @@ def job_row(number: int, **changes: object) -> JobRow:
         order_us=T0_US + number + 1,
         traceparent=f"trace-{number}",
         path="",
-        state=JobState.QUEUED,
-        reason=ReasonCode.SUBMITTED,
+        state=int(JobState.QUEUED),
+        reason=str(ReasonCode.SUBMITTED),
         reason_detail="",
         epoch=1,
         attempt=0,
@@ -94,8 +94,8 @@ def job_row(number: int, **changes: object) -> JobRow:
 def job_state_row(number: int, **changes: object) -> JobStateRow:
     """The same job, running."""
     row = JobStateRow(
-        state=JobState.RUNNING,
-        reason=ReasonCode.STARTED,
+        state=int(JobState.RUNNING),
+        reason=str(ReasonCode.STARTED),
         reason_detail="2 tasks",
         epoch=1,
         attempt=1,

@@ -168,7 +168,7 @@ CREATE TABLE shard_states (
   committed_sequence INTEGER NOT NULL,
   -- msgpack of core/model/regions.py: Group.
   "group" BLOB NOT NULL,
-  -- 1: it holds nothing that counts, and may neither promise nor lead.
+  -- What its disk is worth. core/federation/shards/shard.py: Standing.
   blank INTEGER NOT NULL CHECK (blank IN (0, 1, 2))
 ) STRICT, WITHOUT ROWID;
 

@@ -147,6 +147,11 @@ class Shard:
         """Whether it has jobs that have not ended: only then is a lease worth renewing, or a lost leader missed."""
         return self.log.open_jobs > 0
 
+    @property
+    def owes_rows(self) -> bool:
+        """Whether what it has promised or holds has changed in this step."""
+        return self.log.owes_rows or self._written is None or self._written.promised_term != self.promised
+
     def demand(self, now: Now) -> None:
         """Somebody needs a leader: a caller, or a peer with a transfer."""
         self._wanted = True
@@ -364,6 +369,9 @@ class Shard:
 
     # --- a blank disk ---
 
+    def _may_learn(self) -> bool:
+        return self._is_founding() or not any(each.blank for each in self._recalled.values())
+
     def _is_founding(self) -> bool:
         """Whether nothing was ever committed: the shard is new, and whoever is blank has forgotten nothing."""
         return all(
@@ -388,10 +396,9 @@ class Shard:
             if self.name == self._region:
                 self._found(now)
                 return
-        elif len(known) == len(others) and not self._living():
-            if self._is_founding() or not any(each.blank for each in known):
-                self._fetch_longest(out)
-                return
+        elif len(known) == len(others) and not self._living() and self._may_learn():
+            self._fetch_longest(out)
+            return
         out.sends.extend(
             Send(member, Prepare(self.name, 0, self.group.version, trial=True)) for member in others
         )
@@ -560,8 +567,9 @@ class Shard:
     def _on_append_ack(self, now: Now, peer: str, ack: AppendAck) -> None:
         if self.replication is None or ack.term != self.promised:
             return
-        self.replication.on_ack(now, peer, ack)
-        if self.role is Role.STARTING and self.log.committed >= self._start_sequence:
+        if not self.replication.on_ack(now, peer, ack):
+            self.forget(now)
+        elif self.role is Role.STARTING and self.log.committed >= self._start_sequence:
             self.role = Role.LEADER
 
     def _on_renew_ack(self, peer: str, ack: RenewAck, out: Effects) -> None:

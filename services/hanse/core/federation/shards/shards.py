@@ -110,6 +110,13 @@ class Shards:
         return name in self._groups
 
     @property
+    def owes_rows(self) -> bool:
+        """Whether this step has changed what any shard or desk holds: then whoever caused it is remembered with it."""
+        return any(shard.owes_rows for shard in self.shards.values()) or any(
+            leading.books.owes_rows for leading in self.leading.values()
+        )
+
+    @property
     def looping(self) -> bool:
         """Whether this region's desks have something to say to each other."""
         return bool(self._loopback)
@@ -168,7 +175,7 @@ class Shards:
             )
 
     def on_records(self, now: Now) -> None:
-        """Gossip brought records: shards may have new leaders, who are told at once what the old ones did not answer."""
+        """Gossip brought records: a shard's new leader is told at once what the old one did not answer."""
         for name in self._groups:
             leader = self.leader_of(name)
             if self._routes.get(name) == leader:
