@@ -10,6 +10,9 @@ from typing import NamedTuple
 from chaos.live.stage import Loss
 from hanse.demo.records import TaskRun
 
+# What was killed may have lived so long after it last said so.
+_BEAT_US = 1_000_000
+
 
 class Takeover(NamedTuple):
     """Of one loss: until the first of the jobs that ran there began elsewhere, and until the last of them did."""
@@ -41,6 +44,11 @@ def _waits_us(loss: Loss, runs: Sequence[TaskRun], within_us: int) -> Iterable[i
     """Of a task that ran there when the region was lost, and died of it."""
     for former, latter in pairwise(runs):
         lived_until_us = former.end_us or former.beat_us or former.begin_us
-        died_of_it = former.begin_us < loss.at_us and lived_until_us <= loss.at_us + within_us
-        if former.region == loss.region and died_of_it and latter.begin_us > loss.at_us:
+        died_of_it = loss.at_us - _BEAT_US < lived_until_us <= loss.at_us + within_us
+        if (
+            former.begin_us < loss.at_us
+            and former.region == loss.region
+            and died_of_it
+            and latter.begin_us > loss.at_us
+        ):
             yield latter.begin_us - loss.at_us

@@ -360,23 +360,26 @@ class Region:
         own = home == self.config.name
         if submission.on_loss is OnLoss.WAIT:
             if own:
-                return self.admission.submit(submission, self.books)
+                return self._admit(submission)
             return Refused("INVALID", "home", f"{home} takes its `wait` jobs itself")
         key = (submission.tenant, submission.client_key)
         if own and key in self.books.keys:
-            return self.admission.submit(submission, self.books)
+            return self._admit(submission)
         if submission.on_loss is OnLoss.ADOPT_OR_WAIT and not own:
             message = f"{home} may have taken it as a `wait` job already: only it can tell"
             return Refused("NOT_LEADER", "spec.on_region_loss", message, NOT_LEADER_RETRY_MS, home)
         leading = self.shards.leading.get(home)
         if leading is not None and leading.admits(now):
-            return self.admission.submit(submission, leading.books)
+            return self.admission.submit(submission, leading.books, leading.enqueue_when_held)
         self.shards.demand(now, home)
         taken = leading is None or key in leading.books.keys
         may_wait = submission.on_loss is OnLoss.ADOPT_OR_WAIT and own
         if may_wait and not (taken and self.shards.has_group(home)):
-            return self.admission.submit(submission, self.books)
+            return self._admit(submission)
         return self._not_leading(home)
+
+    def _admit(self, submission: Submission) -> Submitted | Refused:
+        return self.admission.submit(submission, self.books, self.local.enqueue)
 
     def _not_leading(self, home: str) -> Refused:
         if not self.shards.has_group(home):

@@ -68,8 +68,8 @@ class Asking:
                 if not is_not_found(refusal):
                     raise
                 fault = fault or refusal
-                if region == home and not await self._leaders.other_than(home):
-                    # It leads whatever it is the home of, so nobody else can know more.
+                if region == home and await self._leaders.leads_itself(home):
+                    # Nobody else can know more.
                     raise
             else:
                 if not await self._is_copy(job, home, region):

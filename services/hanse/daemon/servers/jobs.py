@@ -157,8 +157,9 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         self, home: str, page: jobs_pb2.ListJobsRequest, context: Any
     ) -> jobs_pb2.ListJobsResponse:
         """What its home has, and what the region has that leads its shard. Raises RegionUnreachable if neither can be
-        asked; if one of them can't, the answer names the home as unreachable."""
+        asked; if one of them can't, or nobody leads, the answer names the home as unreachable: it is not complete."""
         leader = await self._leaders.other_than(home)
+        complete = bool(leader) or await self._leaders.leads_itself(home)
         regions = [home, leader] if leader and self._members.knows(leader) else [home]
         answers = await asyncio.gather(
             *(self._asking.at(region, "ListJobs", page, context) for region in regions),
@@ -175,7 +176,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
             if not isinstance(fault, RegionUnreachable) or not pages:
                 raise fault
         response = merged(pages) if len(pages) > 1 else pages[0]
-        if faults:
+        if faults or not complete:
             response.unreachable.append(home)
         return response
 

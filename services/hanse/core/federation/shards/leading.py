@@ -4,7 +4,8 @@ Theory of operation. The desk works as a region's own does, on the jobs of the l
 becomes records of the log, durable here in the same transaction; what it would say (messages, answers, news for
 watchers, and the rows that callers read) waits at a gate until a majority holds those records. Tasks are launched under
 a lease without waiting for the record of their start: were it lost, the next leader would start the job again, after
-this region's tasks have ended with their lease.
+this region's tasks have ended with their lease. A new job is launched once a majority holds it: until then nobody was
+told of it, its caller may submit it again elsewhere, and a run of it would be nobody's.
 
 When another region leads, the desk is closed: its tasks are stopped, and what waited at the gate was never said.
 """
@@ -19,13 +20,14 @@ from hanse.core.federation.routing import Router
 from hanse.core.federation.shards.gate import Gate, Held
 from hanse.core.federation.shards.journal import Journal, Unpacked, unpack
 from hanse.core.federation.shards.shard import Shard
-from hanse.core.model.jobs import Reason, ReasonCode
+from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobInput, JobState
 from hanse.core.model.limits import GATE_STEPS_MAX
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
 from hanse.core.scheduling.local import LocalSide
 
+_NOT_WRITTEN = 1 << 62
 # Attempts of one term: what comes after a takeover is larger than anything that came before (HANSE_ATTEMPT grows).
 ATTEMPTS_PER_TERM = 1 << 16
 
@@ -58,6 +60,9 @@ class Leading:
         self.books.begin(now)
         self._journal = Journal(shard.log)
         self._gate = Gate()
+        # Jobs of callers that no majority holds yet: those of this step, and for the others from which sequence on.
+        self._new: list[Job] = []
+        self._unheld: dict[str, tuple[int, Job]] = {}
         self._local = local
         self.out = Effects(writes=NO_WRITES)
         if not resumed:
@@ -124,11 +129,30 @@ class Leading:
             return
         self.startable = startable
         for job in self.books.jobs.values():
-            if job.state is JobState.QUEUED:
+            if job.state is JobState.QUEUED and not self.is_unheld(job.id):
                 if startable:
                     self._local.enqueue(job)
                 else:
                     self._local.dequeue(job)
+
+    def enqueue_when_held(self, job: Job) -> None:
+        """A caller's new job. Its record is written at the end of the step."""
+        self._new.append(job)
+        self._unheld[job.id] = (_NOT_WRITTEN, job)
+
+    def is_unheld(self, job_id: str) -> bool:
+        """Whether this queued job waits until a majority holds it."""
+        return job_id in self._unheld
+
+    def enqueue_held(self) -> None:
+        """What a majority holds by now may be started. (In the order of their sequences.)"""
+        while self._unheld:
+            job_id, (sequence, job) = next(iter(self._unheld.items()))
+            if sequence > self.shard.log.committed:
+                return
+            del self._unheld[job_id]
+            if job.state is JobState.QUEUED:
+                self._local.enqueue(job)
 
     def forget(self, job_id: str, client_key: tuple[str, str] | None) -> None:
         """Retention picked this job, which has ended."""
@@ -144,6 +168,9 @@ class Leading:
         rows, changes = self.books.collect()
         if rows is not NO_WRITES:
             self._journal.add(self.term, rows, self.books)
+        end = self.shard.log.end.sequence
+        self._unheld.update((job.id, (end, job)) for job in self._new)
+        self._new = []
         if rows is NO_WRITES and not (self.out.sends or self.out.replies or changes):
             return
         held = Held(

@@ -236,6 +236,7 @@ class Shards:
             else:
                 self._library.leases.pop(shard.name, None)
             leading.set_startable(now, startable)
+            leading.enqueue_held()
 
     def _returns(self, now: Now, leading: Leading) -> bool:
         """Whether a shard of another home is on its way back to it: then nothing is started any more, and when the
