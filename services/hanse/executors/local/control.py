@@ -16,9 +16,15 @@ class Control:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._told: set[str] = set()
+
+    def recall(self) -> None:
+        """Learn what earlier lives told. OSError without the directory."""
+        self._told.update(path.stem for path in self._directory.iterdir())
 
     def tell_stop(self, name: str, grace_us: int) -> signal.Signals:
         """Write down a stop; returns the signal that makes the supervisor heed it."""
+        self._told.add(name)
         try:
             told = self._read(f"{name}.stop")
             self._write(f"{name}.stop", {"grace_us": min(grace_us, told.get("grace_us", grace_us))})
@@ -28,8 +34,10 @@ class Control:
         return signal.SIGUSR1
 
     def delete(self, name: str) -> None:
-        """Forget what this task was told."""
-        (self._directory / f"{name}.stop").unlink(missing_ok=True)
+        """Forget what this task was told. Most are never told anything."""
+        if name in self._told:
+            (self._directory / f"{name}.stop").unlink(missing_ok=True)
+            self._told.discard(name)
 
     def _read(self, name: str) -> dict[str, int]:
         try:
@@ -53,7 +61,12 @@ def delete_tree(directory: Path) -> int:
         nonlocal undeleted
         undeleted += not _delete_locked(Path(path))
 
-    if directory.exists():
+    try:
+        directory.rmdir()
+    except FileNotFoundError:
+        return 0
+    except OSError:
+        # Not empty, as most are not that were used; or not that easily deleted.
         shutil.rmtree(directory, onerror=on_error)
     return undeleted
 
