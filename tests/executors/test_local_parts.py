@@ -154,7 +154,9 @@ def test_output_is_dropped_and_counted_when_it_can_not_be_stored(tmp_path: Path)
 
 
 def order(**changes: Any) -> Order:
-    fields = Order("a@1.1.0", "a@1.1", "a", 1, 1, 0, ["true"], [["X", "y"]], "", 1, 2, "s", "leases/s", 3, 4, "c1")
+    fields = Order(
+        "a@1.1.0", "a@1.1", "a", 1, 1, 0, ["true"], [["X", "y"]], "", 1, 2, "s", "leases/s", 3, 4, "c1"
+    )
     return fields._replace(**changes)
 
 

@@ -131,7 +131,7 @@ class Region:
         self.router = Router(config, self.inventory, randomness, self._connected, self._in_flight)
         self.witness = Witness(config.name, self.books)
         self._randomness = randomness
-        self.intake = Intake(config, self.local, self._queued, lambda: self.shards.why_not_adopting())
+        self.intake = Intake(config, self.local, self._queued, self._why_not_adopting)
         self.shards = Shards(
             config,
             snapshot,
@@ -624,8 +624,8 @@ class Region:
         """Grows whenever something may have room here that had none."""
         return self.local.capacity.version + self.local.queue.version + self.intake.ended_holds
 
-    def _may_solicit(self) -> bool:
-        return not self.local.queue and self.intake.closed is None
+    def _why_not_adopting(self) -> Reason | None:
+        return self.shards.why_not_adopting()
 
     def _connected(self, peer: str) -> bool:
         return self.sessions.established(peer) and self.membership.reachable(peer)

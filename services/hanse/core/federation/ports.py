@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from hanse.core.books import Books
 from hanse.core.effects import Effects
-from hanse.core.model.jobs import Job, Shape
+from hanse.core.model.jobs import Job, Reason, Shape
 from hanse.core.model.time import Now
 
 
@@ -32,6 +33,22 @@ class LocalWork(Protocol):
 
     def dequeue(self, job: Job) -> None:
         """It does not any more."""
+
+
+class LocalTasks(LocalWork, Protocol):
+    """The same, and what runs in this region."""
+
+    def stop(self, job: Job, reason: Reason, out: Effects) -> None:
+        """End the job's present attempt."""
+
+    def open_books(self, books: Books) -> None:
+        """This region leads a shard: what it was running under the same term goes on."""
+
+    def abandon(self, books: Books, out: Effects) -> None:
+        """Another region leads the shard: end what runs here."""
+
+    def living(self, shard: str) -> bool:
+        """Whether tasks of this shard may be alive here."""
 
 
 class Transfers(Protocol):

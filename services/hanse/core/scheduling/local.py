@@ -45,7 +45,7 @@ class LocalSide:
             if job.state is JobState.QUEUED:
                 self.queue.add(job)
 
-    # --- books of shards ------------------------------------------------------------------------------------------------
+    # --- books of shards ------------------------------------------------------------------------------------------
 
     def open_books(self, books: Books) -> None:
         """This region leads a shard: what it was running under the same term goes on."""

@@ -16,6 +16,7 @@ from hanse.core.books import Books, job_row
 from hanse.core.effects import NO_WRITES, Effects, JobChange, Reply, Send, Writes
 from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.intake import Intake
+from hanse.core.federation.ports import LocalTasks
 from hanse.core.federation.routing import Router
 from hanse.core.federation.shards.gate import Gate, Held
 from hanse.core.federation.shards.journal import Journal, Unpacked, unpack
@@ -25,7 +26,6 @@ from hanse.core.model.lifecycle import ALLOCATED_STATES, JobInput, JobState
 from hanse.core.model.limits import GATE_STEPS_MAX
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
-from hanse.core.scheduling.local import LocalSide
 
 _NOT_WRITTEN = 1 << 62
 # Attempts of one term: what comes after a takeover is larger than anything that came before (HANSE_ATTEMPT grows).
@@ -44,7 +44,7 @@ class Leading:
         self,
         config: RegionConfig,
         shard: Shard,
-        local: LocalSide,
+        local: LocalTasks,
         intake: Intake,
         router: Router,
         now: Now,

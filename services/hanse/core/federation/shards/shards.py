@@ -14,6 +14,7 @@ from hanse.core.effects import NO_WRITES, Effects, Lease, Send, Snapshot, Writes
 from hanse.core.events import JobsForgotten
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.inventory import Inventory
+from hanse.core.federation.ports import LocalTasks
 from hanse.core.federation.routing import Router
 from hanse.core.federation.shards.leading import Leading, channel_of
 from hanse.core.federation.shards.quorum import participants
@@ -25,7 +26,6 @@ from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Group, RegionConfig
 from hanse.core.model.time import Now
-from hanse.core.scheduling.local import LocalSide
 
 GROUP_MESSAGES: tuple[type, ...] = get_args(GroupMessage)
 
@@ -38,7 +38,7 @@ class Shards:
         config: RegionConfig,
         snapshot: Snapshot,
         library: Library,
-        local: LocalSide,
+        local: LocalTasks,
         intake: Intake,
         router: Router,
         inventory: Inventory,
@@ -244,7 +244,7 @@ class Shards:
 
     def _returns(self, now: Now, leading: Leading) -> bool:
         """Whether a shard of another home is on its way back to it: then nothing is started any more, and when the
-        last task has ended the home may lead. What runs for long is left to run: after a while all goes on as before."""
+        last task has ended the home may lead. What runs for long is left to run: after a while all is as before."""
         shard = leading.shard
         if shard.name == self._config.name:
             return False
