@@ -20,8 +20,9 @@ from chaos.live.faults import ClockJump, FillDisk
 from chaos.live.janitor import Janitor, clear
 from chaos.live.links import DirectLinks, Links, ProxyLinks
 from chaos.live.network import Network
-from chaos.live.proxy import Proxy
 from chaos.live.tools import faketime_library
+from hanse.bench.proxied import dial_through
+from hanse.bench.proxy import Proxy
 from hanse.cli.connect import DEV_DIRECTORY
 from hanse.cli.devnet import layout, processes
 from hanse.cli.devnet.layout import Federation, LocalRegion, RegionShape
@@ -242,20 +243,7 @@ async def _links(
         return DirectLinks(network)
     proxy = await stack.enter_async_context(Proxy())
     host = network.harness_address if network else "127.0.0.1"
-    for region in federation.regions:
-        members = []
-        for peer in federation.regions:
-            address = peer.peer_address
-            if peer.name != region.name:
-                upstream_host, _, upstream_port = peer.peer_address.rpartition(":")
-                upstream = (upstream_host, int(upstream_port))
-                dialled = await proxy.listen((region.name, peer.name), host, upstream)
-                address = f"{dialled[0]}:{dialled[1]}"
-            members.append(
-                {"name": peer.name, "peer_address": address, "public_address": peer.public_address}
-            )
-        document = layout.configuration(federation, region, _shape(campaign)) | {"members": members}
-        region.config.write_text(layout.toml_text(document), encoding="utf-8")
+    await dial_through(proxy, federation, _shape(campaign), host)
     return ProxyLinks(proxy)
 
 

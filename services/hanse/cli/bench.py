@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hanse.bench.faults import Fault
 from hanse.cli.output import Printer
 from hanse.cli.signals import run_to_the_end
 
@@ -110,6 +111,41 @@ def handoff(
     from hanse.bench.handoff import bench_handoff
 
     _measure(ctx, out, lambda told: bench_handoff(data_dir.absolute(), jobs, rate, told, keep=keep))
+
+
+@app.command()
+def takeover(
+    ctx: typer.Context,
+    trials: Annotated[int, typer.Option(help="Regions to lose, one after the other.", min=1)] = 21,
+    regions: Annotated[int, typer.Option(help="Regions of a federation.", min=3, max=9)] = 3,
+    fault: Annotated[
+        list[Fault] | None,
+        typer.Option(help="How regions are lost, in turn.  [default: all]", show_default=False),
+    ] = None,
+    federations: Annotated[int, typer.Option(help="Federations side by side.", min=1, max=8)] = 1,
+    out: OutOption = None,
+    data_dir: DataOption = _DATA,
+    keep: KeepOption = False,
+) -> None:
+    """Lose regions with adoptable jobs, and time how long these stand still until they run elsewhere.
+
+    kill: the daemon, its supervisors and its disk are gone. freeze: the daemon is stopped, its tasks run on.
+    partition: all of it runs on, and is cut off. Lease of the development profile. A trial takes about half a minute.
+
+    JSON keys: trials, takeover_s (a list, a trial each), p50_s, p95_s, p99_s, max_s, jobs, lost, run_twice, disturbed,
+    lease_bound_s, before_lease_bound, broken, by_fault.{kill, freeze, partition}.{takeover_s, first_start_s, ended_s,
+    reconciled_s}, set_up, versions, load.
+    """
+    from hanse.bench.takeover import bench_takeover
+
+    faults = fault or list(Fault)
+    _measure(
+        ctx,
+        out,
+        lambda told: bench_takeover(
+            data_dir.absolute(), trials, regions, faults, federations, told, keep=keep
+        ),
+    )
 
 
 @app.command()
