@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from google.protobuf.duration_pb2 import Duration
+
 from hanse.bench.faults import Fault
 from hanse.bench.league import TENANT, League
 from hanse.bench.losses import Losses
@@ -36,7 +38,6 @@ from hanse.daemon.runtime import TASKS_DIRECTORY
 from hanse.demo.audit import JobFact, why_lost, why_run_twice
 from hanse.demo.records import TaskRun, read_record
 from hanse.demo.task import command_until
-from hanse.executors.local.names import parse_record_name
 from hanse.executors.local.records import RECORDS
 
 # Tasks that a region runs at once. One of the victim's is not adoptable; as many as are queue up besides.
@@ -47,6 +48,7 @@ QUEUED = SLOTS - 1
 _TIMEOUT_S = 24 * LEASE_S
 _LOOK_INTERVAL_S = 0.05
 _KILLED_STATUS = 137
+_RUNTIME_ESTIMATE_S = 3_600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,17 +96,17 @@ class Trial:
     async def run(self) -> Outcome:
         """All of it. CommandError if something does not happen in time."""
         async with self._running.client_of(*self._others()) as client:
-            await _until("every region is idle and leads its own jobs", self._settled)
+            await _until("every region is idle and leads its own jobs", self._unsettled)
             await self._fill()
             self._say(f"{self._fault} of {self._victim}")
             self._loss_us = await self._losses.lose(self._fault, self._victim)
             self._room.touch()
             try:
-                await _until("all of them run elsewhere", self._runs_elsewhere)
+                await _until("all of them run elsewhere", self._standing)
             finally:
                 await self._losses.give_back(self._fault, self._victim)
             returned_s = time.monotonic()
-            await _until("the region that returned knows of it", self._reconciled)
+            await _until("the region that returned knows of it", self._unreconciled)
             reconciled_s = time.monotonic() - returned_s
             self._over.touch()
             jobs = await self._ended(client)
@@ -115,16 +117,16 @@ class Trial:
     def _others(self) -> list[str]:
         return [region.name for region in self._running.federation.regions if region.name != self._victim]
 
-    async def _settled(self) -> bool:
-        """Whether every region is idle, and says that all lead their own jobs."""
+    async def _unsettled(self) -> str:
+        """Which region is not idle, or says that one does not lead its own jobs; empty: none."""
         names = [region.name for region in self._running.federation.regions]
         for name in names:
             async with self._running.client_of(name) as client:
                 status, inventory = await client.status(name), await client.inventory(name)
             leads = {(record.region, lead.shard) for record in inventory.records for lead in record.leads}
             if leads != {(each, each) for each in names} or status.free != status.capacity:
-                return False
-        return True
+                return f"{name} has {dict(status.free)} free, and hears who leads whom: {sorted(leads)}"
+        return ""
 
     async def _fill(self) -> None:
         """Take every slot, and queue up more at the victim."""
@@ -133,11 +135,11 @@ class Trial:
         (self._waiting,) = await self._submit(
             self._victim, 1, _spec(self._command(self._over), stays_in=self._victim)
         )
-        await _until("every slot but those for the adoptable jobs is taken", self._is_filled)
+        await _until("every slot but those for the adoptable jobs is taken", self._unfilled)
         self._adoptable = await self._submit(
             self._victim, RUNNING + QUEUED, _spec(self._command(self._over), stays_in="")
         )
-        await _until("the adoptable jobs run", self._runs_in_victim)
+        await _until("the adoptable jobs run", self._unstarted)
 
     def _command(self, told: Path) -> Sequence[str]:
         return command_until(self._running.records, told)
@@ -147,37 +149,38 @@ class Trial:
             outcomes = await client.submit_many([spec] * count, home=home)
         return [outcome.raise_for_refusal().job_id for outcome in outcomes]
 
-    async def _is_filled(self) -> bool:
-        frees = [await self._free(name) for name in self._others()]
-        return not any(frees) and bool(self._runs([self._waiting]))
+    async def _unfilled(self) -> str:
+        for name in self._others():
+            if await self._free(name):
+                return f"{name} has room"
+        return "" if self._runs([self._waiting]) else f"nothing runs in {self._victim}"
 
     async def _free(self, name: str) -> int:
         async with self._running.client_of(name) as client:
             return (await client.status(name)).free.get("cpu", 0)
 
-    async def _runs_in_victim(self) -> bool:
-        return len(self._runs(self._adoptable)) == RUNNING
+    async def _unstarted(self) -> str:
+        runs = len(self._runs(self._adoptable))
+        return "" if runs == RUNNING else f"{runs} of {RUNNING} run"
 
     # --- afterwards -----------------------------------------------------------------------------------------------
 
-    async def _runs_elsewhere(self) -> bool:
-        return len(self._starts_us()) == len(self._adoptable)
+    async def _standing(self) -> str:
+        return ", ".join(job_id for job_id in self._adoptable if job_id not in self._starts_us())
 
-    async def _reconciled(self) -> bool:
-        """Whether the victim runs and keeps nothing of what others have taken over, and says who has it."""
+    async def _unreconciled(self) -> str:
+        """What the victim keeps of jobs that others have taken over, or does not know of them; empty: nothing."""
         tasks = self._running.federation.region(self._victim).data / TASKS_DIRECTORY
-        named = [parse_record_name(path.name) for path in (tasks / RECORDS).iterdir()]
-        if any(name is not None and name[0].job_id in self._adoptable for name in named):
-            return False
-        if any(self._is_adoptable(name) for name in living_tasks(tasks)):
-            return False
+        stale = [path.name for path in (tasks / RECORDS).iterdir()] + list(living_tasks(tasks))
+        for name in stale:
+            if name.split("@")[0] in self._adoptable:
+                return f"{self._victim} keeps {name}"
         async with self._running.client_of(self._victim) as client:
-            jobs = [await client.get(job_id) for job_id in self._adoptable]
-        return all(job.state == JobState.JOB_STATE_RUNNING and job.region != self._victim for job in jobs)
-
-    def _is_adoptable(self, record_name: str) -> bool:
-        name = parse_record_name(record_name)
-        return name is not None and name[0].job_id in self._adoptable
+            for job_id in self._adoptable:
+                job = await client.get(job_id)
+                if job.state != JobState.JOB_STATE_RUNNING or job.region == self._victim:
+                    return f"{self._victim} calls {job_id} {state_name(job.state)} in {job.region}"
+        return ""
 
     async def _ended(self, client: AsyncClient) -> dict[str, Job]:
         """What became of the jobs, as regions tell that were not lost; those that do not end are told as they are."""
@@ -266,6 +269,8 @@ def _spec(command: Sequence[str], *, stays_in: str) -> JobSpec:
         tenant=TENANT,
         groups=[group],
         regions=RegionPreference(allow=[stays_in] if stays_in else []),
+        # Nobody takes one more because another is thought to end soon.
+        runtime_estimate=Duration(seconds=_RUNTIME_ESTIMATE_S),
         on_region_loss=loss,
     )
 
@@ -274,12 +279,13 @@ def _found(words: Iterable[tuple[str, str]]) -> list[str]:
     return [f"{job_id}: {why}" for job_id, why in words if why]
 
 
-async def _until(what: str, condition: Callable[[], Awaitable[bool]]) -> None:
-    """Return once it is so. CommandError if that takes too long."""
+async def _until(what: str, missing: Callable[[], Awaitable[str]]) -> None:
+    """Return once nothing is missing. CommandError if that takes too long."""
+    why = ""
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            while not await condition():  # noqa: ASYNC110 - in other processes
+            while why := await missing():  # noqa: ASYNC110 - in other processes
                 await asyncio.sleep(_LOOK_INTERVAL_S)
     except TimeoutError as error:
-        message = f"it does not come to it within {_TIMEOUT_S:g} s that {what}"
+        message = f"it does not come to it within {_TIMEOUT_S:g} s that {what}: {why}"
         raise CommandError(message, hint="see the regions' logs with --keep") from error

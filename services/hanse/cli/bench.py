@@ -53,19 +53,27 @@ def submit(
     jobs: Annotated[int, typer.Option(help="Jobs to submit.", min=1)] = 100_000,
     batch: Annotated[int, typer.Option(help="Jobs in one call.", min=1, max=1000)] = 500,
     in_flight: Annotated[int, typer.Option(help="Calls under way at once.", min=1, max=64)] = 4,
+    adoptable: Annotated[
+        bool,
+        typer.Option("--adoptable", help="Three regions: jobs that guardians keep, and others, in turn."),
+    ] = False,
     out: OutOption = None,
     data_dir: DataOption = _DATA,
     keep: KeepOption = False,
 ) -> None:
     """Submit jobs to one region as fast as it acknowledges them.
 
-    JSON keys: jobs, jobs_per_s, handed_off, lost, run_twice, p50_s, p95_s, p99_s, set_up, versions, load.
+    With --adoptable the latency is that of single jobs which come half as fast as they could.
+
+    JSON keys: jobs, jobs_per_s, handed_off, lost, run_twice, p50_s, p95_s, p99_s, set_up, versions, load; with
+    --adoptable also share_of_wait (of their throughput), by_kind.{wait, adopt}.{jobs_per_s, half_load_jobs_per_s,
+    p50_s, p95_s, p99_s}.
     """
+    from hanse.bench.adoptable import bench_adoptable
     from hanse.bench.submit import bench_submit
 
-    _measure(
-        ctx, out, lambda told: bench_submit(data_dir.absolute(), jobs, batch, in_flight, told, keep=keep)
-    )
+    measured = bench_adoptable if adoptable else bench_submit
+    _measure(ctx, out, lambda told: measured(data_dir.absolute(), jobs, batch, in_flight, told, keep=keep))
 
 
 @app.command()
