@@ -43,6 +43,7 @@ from hanse.wire.gen.hanse.v1.regions_pb2 import (
     Member,
     Node,
     RegionRecord,
+    ShardStatus,
 )
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "Requirements",
     "RetryPolicy",
     "Revision",
+    "ShardStatus",
     "StreamLogsResponse",
     "TaskGroup",
     "TimelineEntry",

@@ -40,7 +40,7 @@ class Answers:
             case Question.EXPLAIN:
                 return self._explain(now, ask.job_id)
             case Question.STATUS:
-                return self._status()
+                return self._status(now)
             case Question.NODES:
                 return region.local.capacity.nodes()
             case Question.MEMBERS:
@@ -126,7 +126,7 @@ class Answers:
             unblock=here.unblock,
         )
 
-    def _status(self) -> StatusView:
+    def _status(self, now: Now) -> StatusView:
         region = self._region
         counts = {state: sum(books.counts[state] for books in region.library) for state in JobState}
         return StatusView(
@@ -141,6 +141,9 @@ class Answers:
             free=region.local.capacity.free_total(),
             channels=tuple(self._channel(peer) for peer in region.peers),
             quarantine=self._quarantine(),
+            shards=tuple(shard.view(now) for shard in region.shards.shards.values()),
+            orphans=region.local.runs.orphans,
+            orphans_ended=region.local.runs.orphans_ended,
         )
 
     def _quarantine(self) -> QuarantineView | None:

@@ -430,8 +430,22 @@ class QuarantineView(msgspec.Struct, frozen=True, kw_only=True):
     suspects: int
 
 
+class ShardView(msgspec.Struct, frozen=True, kw_only=True):
+    """A shard as one of its members sees it. `lease_left_us`: of a leader, None otherwise."""
+
+    shard: str
+    role: str
+    term: int
+    leader: str
+    open_jobs: int
+    sequence: int
+    committed: int
+    lease_left_us: int | None = None
+
+
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
-    """How the region fares. `quarantine` None: its disk is believed."""
+    """How the region fares. `quarantine` None: its disk is believed. `orphans`: runs that are nobody's any more and
+    still have to end; `orphans_ended`: how many of them have, in this life."""
 
     region: str
     ledger_id: str
@@ -444,6 +458,9 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     free: Resources
     channels: tuple[ChannelView, ...]
     quarantine: QuarantineView | None = None
+    shards: tuple[ShardView, ...] = ()
+    orphans: int = 0
+    orphans_ended: int = 0
 
 
 Answer = (

@@ -37,6 +37,12 @@ class Metrics:
         self._jobs = self._gauge("jobs", "Jobs in memory by state", "state")
         self._capacity = self._gauge("capacity", "Capacity by resource kind", "kind")
         self._free = self._gauge("free", "Free capacity by resource kind", "kind")
+        self._orphans = self._gauge("orphans", "Runs here that are nobody's any more and have to end")
+        self._orphans_ended = self._counter("orphans_ended_total", "Such runs that have ended")
+        self._orphans_ended_seen = 0
+        self._leads = self._gauge("shard_leads", "Whether this region leads the shard", "shard")
+        self._terms = self._gauge("shard_term", "Term of the shard in which this region is", "shard")
+        self._open_jobs = self._gauge("shard_open_jobs", "Jobs of the shard that have not ended", "shard")
 
     def watch(self, gauges: dict[str, Callable[[], float]], links: Iterable[PeerLink]) -> None:
         """Read these whenever somebody asks, rather than keep them up to date."""
@@ -77,6 +83,15 @@ class Metrics:
         free = dict(status.free)
         for kind, _ in status.capacity:
             self._free.labels(kind).set(free.get(kind, 0))
+        for shard in status.shards:
+            self._leads.labels(shard.shard).set(shard.role == "LEADER")
+            self._terms.labels(shard.shard).set(shard.term)
+            self._open_jobs.labels(shard.shard).set(shard.open_jobs)
+        self._orphans.set(status.orphans)
+        # A region that was rebuilt counts from 0 again.
+        ended, seen = status.orphans_ended, self._orphans_ended_seen
+        self._orphans_ended.inc(ended - seen if ended >= seen else ended)
+        self._orphans_ended_seen = ended
 
     def text(self) -> bytes:
         """The exposition format."""

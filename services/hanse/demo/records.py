@@ -38,9 +38,11 @@ def read_runs(directory: Path) -> list[TaskRun]:
 
 
 def read_record(path: Path) -> Iterator[TaskRun]:
-    """The runs of one task. A begin and an end belong together if they are of one process in one attempt."""
+    """The runs of one task. A begin and an end belong together if they are of one process in one attempt. A last line
+    without its end is being written, or its writer was killed over it: it does not count."""
     open_runs: dict[tuple[int, int, int], TaskRun] = {}
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    for number, text in enumerate(whole.splitlines(), start=1):
         try:
             line = json.loads(text)
             key = (line["epoch"], line["attempt"], line["pid"])

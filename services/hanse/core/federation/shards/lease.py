@@ -52,6 +52,10 @@ class Renewals:
         """Whether tasks may be launched: enough of the lease is left."""
         return self.until_us - now_us > self._timings.lease_us // _LAUNCH_PART
 
+    def left_us(self, now_us: int) -> int | None:
+        """How much is left of the lease; negative: it is over since then. None: there was none yet."""
+        return self.until_us - now_us if self.until_us != _LONG_AGO else None
+
     def lapses_us(self) -> int:
         """When `holds` ends, unless a renewal is acknowledged before."""
         return self.until_us - self._timings.lease_us // _LAUNCH_PART

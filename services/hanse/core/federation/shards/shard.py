@@ -22,7 +22,7 @@ from typing import assert_never
 
 import msgspec
 
-from hanse.core.effects import Effects, Lease, Send, ShardRow, ShardStateRow
+from hanse.core.effects import Effects, Lease, Send, ShardRow, ShardStateRow, ShardView
 from hanse.core.federation.shards.candidacy import Candidacy, Stage
 from hanse.core.federation.shards.lease import Renewals, member_wait_us
 from hanse.core.federation.shards.log import ShardLog, Where
@@ -159,6 +159,20 @@ class Shard:
         """Somebody needs a leader: a caller, or a peer with a transfer."""
         self._wanted = True
         self._wanted_until_us = now.mono_us + _DEMAND_LEASES * self._timings.lease_us
+
+    def view(self, now: Now) -> ShardView:
+        """How it stands, for whoever asks."""
+        leading = self.replication is not None
+        return ShardView(
+            shard=self.name,
+            role=Standing.BLANK.name if self.blank else self.role.name,
+            term=self.promised,
+            leader=self._region if self.leads else self.leader_hint,
+            open_jobs=self.log.open_jobs,
+            sequence=self.log.end.sequence,
+            committed=self.log.committed,
+            lease_left_us=self.renewals.left_us(now.mono_us) if leading else None,
+        )
 
     def lease_until_us(self) -> int:
         """The end of the leader's lease on this region's clock."""
