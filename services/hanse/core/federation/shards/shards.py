@@ -55,7 +55,9 @@ class Shards:
         self._inventory = inventory
         self._reachable = reachable
         self._groups: dict[str, Group] = {group.shard: group for group in config.groups}
-        self._routes: dict[str, str] = {}
+        # Where messages to a shard went last, and who had said in which term that it leads it (0: nobody, a guess).
+        self._routes: dict[str, tuple[str, int]] = {}
+        self._led: tuple[tuple[str, int], ...] = ()
         self._loopback: list[ToShard] = []
         # (shard, job id) of rows that callers could read, and that retention picked in this step.
         self._forgotten: list[tuple[str, str]] = []
@@ -137,19 +139,23 @@ class Shards:
 
     def leader_of(self, name: str) -> str:
         """Who leads a shard, as far as is known here: the largest term wins; a guess if nobody has said so."""
-        if name in self.leading:
-            return self._config.name
+        return self._route_to(name)[0]
+
+    def _route_to(self, name: str) -> tuple[str, int]:
+        leading = self.leading.get(name)
+        if leading is not None:
+            return self._config.name, leading.term if leading.shard.leads else 0
         best = (0, "")
         for record in self._inventory.records():
             for shard, term in record.leads:
                 if shard == name:
                     best = max(best, (term, record.region))
         if best[1] and self._reachable(best[1]):
-            return best[1]
+            return best[1], best[0]
         group = self._groups.get(name)
         members = participants(group) if group is not None else (name,)
         alive = [member for member in members if member != self._config.name and self._reachable(member)]
-        return next(name for name in (*alive, best[1], *members) if name)
+        return next(name for name in (*alive, best[1], *members) if name), 0
 
     def why_not_adopting(self) -> Reason | None:
         """Why no adoptable job is taken from peers; None: they are."""
@@ -178,12 +184,13 @@ class Shards:
             )
 
     def on_records(self, now: Now) -> None:
-        """Gossip brought records: a shard's new leader is told at once what the old one did not answer."""
+        """Gossip brought records, or this region leads others than before: a shard's new leader is told at once what
+        the old one did not answer, or whoever was taken for it."""
         for name in self._groups:
-            leader = self.leader_of(name)
-            if self._routes.get(name) == leader:
+            route = self._route_to(name)
+            if self._routes.get(name) == route:
                 continue
-            self._routes[name] = leader
+            self._routes[name] = route
             for leading in self.leading.values():
                 leading.desk.on_session(now, name, leading.out)
 
@@ -231,6 +238,9 @@ class Shards:
         for shard in self.shards.values():
             if shard.role in (Role.STARTING, Role.LEADER) and shard.name not in self.leading:
                 self._open(shard, now, resumed=False)
+        if self._led != (led := self.leads()):
+            self._led = led
+            self.on_records(now)
         for leading in self.leading.values():
             shard = leading.shard
             returns = self._returns(now, leading)
@@ -314,10 +324,11 @@ class Shards:
     def _address(self, source: str, send: Send, out: Effects) -> None:
         """From one shard to another, wherever they are led."""
         message = ToShard(source, send.to, cast("ShardMessage", send.message))
+        route = self._routes[send.to] = self._route_to(send.to)
         if send.to in self.leading:
             self._loopback.append(message)
         else:
-            out.sends.append(Send(self.leader_of(send.to), message))
+            out.sends.append(Send(route[0], message))
 
     def _open(self, shard: Shard, now: Now, *, resumed: bool) -> None:
         leading = Leading(self._config, shard, self._local, self._intake, self._router, now, resumed=resumed)
