@@ -60,7 +60,8 @@ async def adopted(regions: League, home: str) -> str:
     """The region that leads the shard of a home that is gone, once all the others know it."""
 
     async def by_another() -> str:
-        told = [(await leads(place)).get(home, "") for place, _, _ in regions.running.values()]
+        others = [place for name, (place, _, _) in regions.running.items() if name != home]
+        told = [(await leads(place)).get(home, "") for place in others]
         return told[0] if len(set(told)) == 1 and told[0] != home else ""
 
     leader: str = await eventually(by_another)

@@ -63,6 +63,8 @@ def _status_facts(status: GetStatusResponse) -> Table:
             f"{status.ledger_id} incarnation {status.incarnation}, commit {status.revision.sequence:,}",
         ),
     ]
+    if status.jobs_taken_over or status.jobs_let_go:
+        facts.append(("jobs", f"{status.jobs_taken_over:,} taken over, {status.jobs_let_go:,} let go"))
     if status.orphans or status.orphans_ended:
         facts.append(("orphans", f"{status.orphans:,} being ended, {status.orphans_ended:,} ended"))
     table = Table.grid(padding=(0, 2, 0, 0))

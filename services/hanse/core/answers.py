@@ -144,6 +144,8 @@ class Answers:
             shards=tuple(shard.view(now) for shard in region.shards.shards.values()),
             orphans=region.local.runs.orphans,
             orphans_ended=region.local.runs.orphans_ended,
+            jobs_taken_over=region.shards.jobs_taken_over,
+            jobs_let_go=region.shards.jobs_let_go,
         )
 
     def _quarantine(self) -> QuarantineView | None:

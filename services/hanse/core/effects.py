@@ -445,7 +445,8 @@ class ShardView(msgspec.Struct, frozen=True, kw_only=True):
 
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     """How the region fares. `quarantine` None: its disk is believed. `orphans`: runs that are nobody's any more and
-    still have to end; `orphans_ended`: how many of them have, in this life."""
+    still have to end; `orphans_ended`: how many of them have. `jobs_taken_over`, `jobs_let_go`: open jobs of shards that
+    the region began to lead, or had to stop leading. These count from the start of this life."""
 
     region: str
     ledger_id: str
@@ -461,6 +462,8 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     shards: tuple[ShardView, ...] = ()
     orphans: int = 0
     orphans_ended: int = 0
+    jobs_taken_over: int = 0
+    jobs_let_go: int = 0
 
 
 Answer = (

@@ -38,8 +38,17 @@ class Metrics:
         self._capacity = self._gauge("capacity", "Capacity by resource kind", "kind")
         self._free = self._gauge("free", "Free capacity by resource kind", "kind")
         self._orphans = self._gauge("orphans", "Runs here that are nobody's any more and have to end")
-        self._orphans_ended = self._counter("orphans_ended_total", "Such runs that have ended")
-        self._orphans_ended_seen = 0
+        # The core counts each life of the region from 0.
+        self._counted = {
+            "orphans_ended": self._counter("orphans_ended_total", "Such runs that have ended"),
+            "jobs_taken_over": self._counter(
+                "jobs_taken_over_total", "Open jobs of shards that this region began to lead"
+            ),
+            "jobs_let_go": self._counter(
+                "jobs_let_go_total", "Open jobs of shards that this region had to stop leading"
+            ),
+        }
+        self._counted_so_far = dict.fromkeys(self._counted, 0)
         self._leads = self._gauge("shard_leads", "Whether this region leads the shard", "shard")
         self._terms = self._gauge("shard_term", "Term of the shard in which this region is", "shard")
         self._open_jobs = self._gauge("shard_open_jobs", "Jobs of the shard that have not ended", "shard")
@@ -88,10 +97,10 @@ class Metrics:
             self._terms.labels(shard.shard).set(shard.term)
             self._open_jobs.labels(shard.shard).set(shard.open_jobs)
         self._orphans.set(status.orphans)
-        # A region that was rebuilt counts from 0 again.
-        ended, seen = status.orphans_ended, self._orphans_ended_seen
-        self._orphans_ended.inc(ended - seen if ended >= seen else ended)
-        self._orphans_ended_seen = ended
+        for name, counter in self._counted.items():
+            count, before = getattr(status, name), self._counted_so_far[name]
+            counter.inc(count - before if count >= before else count)
+            self._counted_so_far[name] = count
 
     def text(self) -> bytes:
         """The exposition format."""

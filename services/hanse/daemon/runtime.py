@@ -90,6 +90,8 @@ class Runtime:
         self._failed_mono_us: deque[int] = deque(maxlen=limits.REBUILDS_MAX)
         # When this daemon last wrote into its copy of a shard's log. One entry for each shard that it keeps.
         self._copied_wall_us: dict[str, int] = {}
+        # When a majority last renewed the lease of a shard that this region leads.
+        self._renewed_wall_us: dict[str, int] = {}
         # Set while a life is under way and the executor's past is known.
         self.alive = asyncio.Event()
         self.dead = asyncio.Event()
@@ -133,6 +135,10 @@ class Runtime:
     def copied_wall_us(self, shard: str) -> int:
         """When something last came for this region's copy of a shard's log; 0: not since this daemon started."""
         return self._copied_wall_us.get(shard, 0)
+
+    def renewed_wall_us(self, shard: str) -> int:
+        """When a majority last renewed this region's lease of a shard; 0: not since this daemon started."""
+        return self._renewed_wall_us.get(shard, 0)
 
     @property
     def executor(self) -> Executor:
@@ -261,6 +267,7 @@ class Runtime:
         # First of all: the tasks of a shard live by this, and what is launched below is to find it.
         for lease in effects.leases:
             self._extend(lease)
+            self._renewed_wall_us[lease.shard] = wall_us()
         for state in effects.writes.shard_states:
             self._copied_wall_us[state.shard] = wall_us()
         self._orders.post(effects)

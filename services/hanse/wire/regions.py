@@ -35,6 +35,8 @@ def encode_status(
         shards=[_shard(shard) for shard in status.shards],
         orphans=status.orphans,
         orphans_ended=status.orphans_ended,
+        jobs_taken_over=status.jobs_taken_over,
+        jobs_let_go=status.jobs_let_go,
     )
 
 

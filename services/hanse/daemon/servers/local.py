@@ -25,6 +25,7 @@ from hanse.daemon.servers.records import (
     encode_job,
     encode_revision,
     encode_timeline,
+    newest_moment,
     nodes_of,
     whereabouts,
 )
@@ -144,7 +145,17 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
         if not self._answers_for(detail.job) and not job.observed_by:
             job.observed_by = self._region
             job.observed_at.CopyFrom(timestamp(wall_us()))  # type: ignore[arg-type]
+        if detail.job.shard and detail.job.state not in TERMINAL_STATES:
+            self._say_how_old(job, detail.job.shard)
         return jobs_pb2.GetJobResponse(job=job)
+
+    def _say_how_old(self, job: jobs_pb2.Job, shard: str) -> None:
+        """Of a shard whose guardians have not been heard for longer than a lease, another region may lead it by now:
+        what is known here is as old as that, or as the job's own news."""
+        news_us = newest_moment(job).ToMicroseconds()
+        heard_us = max(self._runtime.renewed_wall_us(shard), news_us)
+        if wall_us() - heard_us > self._runtime.config.region.timings.lease_us:
+            job.as_of.FromMicroseconds(heard_us)
 
     def _answers_for(self, record: JobRecord) -> bool:
         """Whether nobody knows more: the home, or whoever leads its shard."""

@@ -22,7 +22,7 @@ from hanse.core.federation.shards.gate import Gate, Held
 from hanse.core.federation.shards.journal import Journal, Unpacked, unpack
 from hanse.core.federation.shards.shard import Shard
 from hanse.core.model.jobs import Job, Reason, ReasonCode
-from hanse.core.model.lifecycle import ALLOCATED_STATES, JobInput, JobState
+from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobInput, JobState
 from hanse.core.model.limits import GATE_STEPS_MAX
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
@@ -81,6 +81,11 @@ class Leading:
     def runs_here(self) -> bool:
         """Whether tasks of the shard live, or are being ended."""
         return any(self.books.counts[state] for state in ALLOCATED_STATES)
+
+    @property
+    def open_jobs(self) -> int:
+        """Jobs that have not ended."""
+        return sum(job.state not in TERMINAL_STATES for job in self.books.jobs.values())
 
     def looks_back_us(self, lease_us: int) -> int | None:
         """When a home that is back may be trusted to stay."""

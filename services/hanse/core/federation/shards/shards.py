@@ -64,6 +64,9 @@ class Shards:
         self.leading: dict[str, Leading] = {}
         # Shards whose rows callers may not read any more: at the start, all that are not led on.
         self._hidden: list[str] = []
+        # Jobs that had not ended when this region began to lead their shard, and when it had to stop leading it.
+        self.jobs_taken_over = 0
+        self.jobs_let_go = 0
         self.shards = self._load(snapshot, boot, randomness, now)
         for shard in self.shards.values():
             if shard.role is Role.STARTING:
@@ -333,6 +336,8 @@ class Shards:
     def _open(self, shard: Shard, now: Now, *, resumed: bool) -> None:
         leading = Leading(self._config, shard, self._local, self._intake, self._router, now, resumed=resumed)
         self.leading[shard.name] = leading
+        if not resumed:
+            self.jobs_taken_over += leading.open_jobs
         self._library.add(leading.books)
         self._local.open_books(leading.books)
 
@@ -341,6 +346,7 @@ class Shards:
         leading = self.leading.pop(name)
         self._library.leases.pop(name, None)
         leading.set_startable(now, False)
+        self.jobs_let_go += leading.open_jobs
         self._local.abandon(leading.books, out)
         self._library.remove(name)
         self._hidden.append(name)

@@ -32,7 +32,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self, region: _Optional[str] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("region", "cluster_id", "ledger_id", "incarnation", "revision", "version", "started_at", "draining", "impairments", "jobs_by_state", "capacity", "free", "channels", "shards", "orphans", "orphans_ended")
+    __slots__ = ("region", "cluster_id", "ledger_id", "incarnation", "revision", "version", "started_at", "draining", "impairments", "jobs_by_state", "capacity", "free", "channels", "shards", "orphans", "orphans_ended", "jobs_taken_over", "jobs_let_go")
     class JobsByStateEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -70,6 +70,8 @@ class GetStatusResponse(_message.Message):
     SHARDS_FIELD_NUMBER: _ClassVar[int]
     ORPHANS_FIELD_NUMBER: _ClassVar[int]
     ORPHANS_ENDED_FIELD_NUMBER: _ClassVar[int]
+    JOBS_TAKEN_OVER_FIELD_NUMBER: _ClassVar[int]
+    JOBS_LET_GO_FIELD_NUMBER: _ClassVar[int]
     region: str
     cluster_id: str
     ledger_id: str
@@ -86,7 +88,9 @@ class GetStatusResponse(_message.Message):
     shards: _containers.RepeatedCompositeFieldContainer[ShardStatus]
     orphans: int
     orphans_ended: int
-    def __init__(self, region: _Optional[str] = ..., cluster_id: _Optional[str] = ..., ledger_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., revision: _Optional[_Union[_common_pb2.Revision, _Mapping]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: _Optional[bool] = ..., impairments: _Optional[_Iterable[_Union[_common_pb2.Reason, _Mapping]]] = ..., jobs_by_state: _Optional[_Mapping[str, int]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., channels: _Optional[_Iterable[_Union[ChannelStatus, _Mapping]]] = ..., shards: _Optional[_Iterable[_Union[ShardStatus, _Mapping]]] = ..., orphans: _Optional[int] = ..., orphans_ended: _Optional[int] = ...) -> None: ...
+    jobs_taken_over: int
+    jobs_let_go: int
+    def __init__(self, region: _Optional[str] = ..., cluster_id: _Optional[str] = ..., ledger_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., revision: _Optional[_Union[_common_pb2.Revision, _Mapping]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: _Optional[bool] = ..., impairments: _Optional[_Iterable[_Union[_common_pb2.Reason, _Mapping]]] = ..., jobs_by_state: _Optional[_Mapping[str, int]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., channels: _Optional[_Iterable[_Union[ChannelStatus, _Mapping]]] = ..., shards: _Optional[_Iterable[_Union[ShardStatus, _Mapping]]] = ..., orphans: _Optional[int] = ..., orphans_ended: _Optional[int] = ..., jobs_taken_over: _Optional[int] = ..., jobs_let_go: _Optional[int] = ...) -> None: ...
 
 class ShardStatus(_message.Message):
     __slots__ = ("shard", "role", "term", "leader", "open_jobs", "sequence", "committed", "lease_left")
