@@ -445,8 +445,8 @@ class ShardView(msgspec.Struct, frozen=True, kw_only=True):
 
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     """How the region fares. `quarantine` None: its disk is believed. `orphans`: runs that are nobody's any more and
-    still have to end; `orphans_ended`: how many of them have. `jobs_taken_over`, `jobs_let_go`: open jobs of shards that
-    the region began to lead, or had to stop leading. These count from the start of this life."""
+    still have to end; `orphans_ended`: how many of them have. `jobs_taken_over`, `jobs_let_go`: open jobs of shards
+    that the region began to lead, or had to stop leading. These count from the start of this life."""
 
     region: str
     ledger_id: str

@@ -294,6 +294,8 @@ class Region:
                 out.sends += self.membership.on_message(now, peer, message)
                 if isinstance(message, GossipDelta):
                     self.shards.on_records(now)
+                if (stamp := self.inventory.own_record_from_the_future) is not None:
+                    self.publisher.overtake(stamp)
             elif self._may_read(message):
                 self._on_message(now, peer, envelope.sender_ledger_id, message, out)
         if self.books.owes_rows or self.shards.owes_rows:
