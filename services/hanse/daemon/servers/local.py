@@ -16,7 +16,7 @@ from hanse.core.model.jobs import RunId, Submission
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.daemon.clock import wall_us
 from hanse.daemon.errors import RegionUnreachable, invalid, not_found, refused_request
-from hanse.daemon.ids import JobIds
+from hanse.daemon.ids import JobIds, home_of
 from hanse.daemon.runtime import Runtime
 from hanse.daemon.servers import logs
 from hanse.daemon.servers.filters import check_filter, checked_page_size, decode_filter
@@ -165,6 +165,7 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
         """From this region's copy of a log that another region leads. Raises RequestRefused if it is in none."""
         copy = await self._runtime.read(shard_copy, request.job_id)
         if copy is None:
+            await self._own_up(request.job_id)
             raise not_found(f"{self._region} knows no job {request.job_id!r}")
         record = queries.record_of(copy.row)
         job = encode_job(record, await self._leaders.of(copy.shard) or copy.shard)
@@ -174,6 +175,11 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
             entries = await self._runtime.read(queries.timeline, request.job_id)
             job.timeline.extend(encode_timeline(entries, self._region))
         return job
+
+    async def _own_up(self, job_id: str) -> None:
+        """Only a home that leads its shard can say that there is no such job of it. Raises RegionUnreachable."""
+        if home_of(job_id) == self._region and not await self._leaders.leads_itself(self._region):
+            raise RegionUnreachable(self._region, "it does not lead its adoptable jobs at present")
 
     def _copied_wall_us(self, copy: JobCopy) -> int:
         """When this region last wrote into the copy; if that was before its daemon started, the job's own last time."""
