@@ -158,6 +158,11 @@ async def test_a_region_that_is_cut_off_loses_its_adoptable_jobs_once_and_keeps_
         told.touch()
         ended = await north.state(job_id, SUCCEEDED)
         assert (await north.state(waits_id, SUCCEEDED)).attempt == 1
+        whole = (await regions[leader].get(job_id, with_timeline=True)).timeline
+        assert {entry.region for entry in whole} >= {"north", leader}
+        assert [entry.at.ToMicroseconds() for entry in whole] == sorted(
+            entry.at.ToMicroseconds() for entry in whole
+        )
         # In this order, by the tasks' own word: nothing overlaps.
         assert [line[:3] for line in lines(tmp_path / "diary")] == [
             ["began", "north", "1"],

@@ -111,8 +111,11 @@ async def bench_adoptable(
 
 
 async def _occupy(running: League) -> None:
-    """Let one job take the only slot of every region: whatever comes then waits at its home."""
+    """Let one job take the only slot of every region: whatever comes then waits at its home, which leads its shard."""
     for region in running.federation.regions:
+        async with asyncio.timeout(_SLOT_TIMEOUT_S):
+            while (region.name, region.name) not in await running.who_leads(region.name):  # noqa: ASYNC110 - as below
+                await asyncio.sleep(_SLOT_INTERVAL_S)
         async with running.client_of(region.name) as client:
             (spec,) = specs(1)
             spec.regions.CopyFrom(RegionPreference(allow=[region.name]))

@@ -70,6 +70,12 @@ class League:
         addresses = [self.federation.region(name).public_address for name in names]
         return AsyncClient(addresses, home=names[0], retry=_RETRY)
 
+    async def who_leads(self, region: str) -> set[tuple[str, str]]:
+        """(leader, shard) for every region that says that it leads one, as this region has heard."""
+        async with self.client_of(region) as client:
+            inventory = await client.inventory(region)
+        return {(record.region, lead.shard) for record in inventory.records for lead in record.leads}
+
     def usage(self) -> Usage:
         """CPU used so far."""
         return usage_now({name: process.pid for name, process in self.daemons.items()})

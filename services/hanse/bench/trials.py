@@ -122,8 +122,8 @@ class Trial:
         names = [region.name for region in self._running.federation.regions]
         for name in names:
             async with self._running.client_of(name) as client:
-                status, inventory = await client.status(name), await client.inventory(name)
-            leads = {(record.region, lead.shard) for record in inventory.records for lead in record.leads}
+                status = await client.status(name)
+            leads = await self._running.who_leads(name)
             if leads != {(each, each) for each in names} or status.free != status.capacity:
                 return f"{name} has {dict(status.free)} free, and hears who leads whom: {sorted(leads)}"
         return ""
