@@ -508,7 +508,8 @@ class JobChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Effects(msgspec.Struct, kw_only=True):
-    """What one step wants done. `sequence` is the write sequence after this step (unchanged if nothing is written)."""
+    """What one step wants done. `sequence` is the write sequence after this step (unchanged if nothing is written).
+    `owes_rows`: of jobs of shards some news, which callers have been told of, is not in the rows that they read yet."""
 
     sequence: int = 0
     writes: Writes = msgspec.field(default_factory=Writes)
@@ -520,6 +521,7 @@ class Effects(msgspec.Struct, kw_only=True):
     sends: list[Send] = msgspec.field(default_factory=list)
     replies: list[Reply] = msgspec.field(default_factory=list)
     changes: list[JobChange] = msgspec.field(default_factory=list)
+    owes_rows: bool = False
 
 
 # --- what recovery reads back ---------------------------------------------------------------------------------------

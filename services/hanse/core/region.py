@@ -44,6 +44,7 @@ from hanse.core.events import (
     PeerMessages,
     PeerUnreachable,
     SetDrain,
+    ShowRows,
     Submit,
     TaskEnded,
     TaskStarted,
@@ -266,6 +267,9 @@ class Region:
                 self.shards.forget(event)
             case LookedUp():
                 self._on_looked_up(now, event, out)
+            case ShowRows():
+                self.shards.show_soon()
+                out.replies.append(Reply(event.request_id, Done()))
             case TrustDisk():
                 out.replies.append(Reply(event.request_id, self._trust_disk(event)))
             case _:

@@ -18,8 +18,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from hanse.core.effects import Lease
-from hanse.core.events import Event, ExecutorRecovered, PeerMessages
+from hanse.core.effects import Done, Lease
+from hanse.core.events import Event, ExecutorRecovered, PeerMessages, ShowRows
 from hanse.core.model import limits
 from hanse.core.region import Region
 from hanse.daemon.clock import Clock, mono_us, system_now, wall_us
@@ -90,6 +90,8 @@ class Runtime:
         self._failed_mono_us: deque[int] = deque(maxlen=limits.REBUILDS_MAX)
         # When this daemon last wrote into its copy of a shard's log. One entry for each shard that it keeps.
         self._copied_wall_us: dict[str, int] = {}
+        # Callers have been told of something that the rows of shards do not say yet.
+        self._owes_rows = False
         # When a majority last renewed the lease of a shard that this region leads.
         self._renewed_wall_us: dict[str, int] = {}
         # Set while a life is under way and the executor's past is known.
@@ -115,6 +117,9 @@ class Runtime:
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a query of the ledger. Raises DriverOverloaded, DriverInterrupted."""
+        if self._owes_rows:
+            # Whoever was told of it is to find it.
+            await self.ask(Done, lambda number: ShowRows(request_id=number, cause="read"))
         ledger = self._ledger
         if ledger is None:
             raise DriverInterrupted("the region is being rebuilt from its disk")
@@ -275,6 +280,7 @@ class Runtime:
             self._lookups.post(effects.lookups)
         if effects.sends:
             self._links.send(effects.sends, step.envelopes)
+        self._owes_rows = effects.owes_rows
         if effects.replies:
             self._requests.resolve(effects.replies)
         if effects.changes:

@@ -285,5 +285,8 @@ TRACED_JOBS_MAX = 10_000
 APPEND_BYTES_MAX = 256 * 1024
 # Batches under way to one member; what the log gains meanwhile goes with the next.
 APPENDS_IN_FLIGHT_MAX = 8
+# Rows that callers read of jobs of shards are written with whatever is written next; if that is nothing for so long,
+# by themselves. Only who lists or watches without having asked for these jobs sees the delay.
+ROWS_DELAY_US = 20_000
 # Steps whose effects wait for a majority. Beyond it nothing new is admitted: the group can't keep up.
 GATE_STEPS_MAX = 4_096

@@ -10,7 +10,7 @@ from collections import deque
 
 import msgspec
 
-from hanse.core.effects import JobChange, Reply, Send, Writes
+from hanse.core.effects import JobChange, JobStateRow, Reply, Send, Writes
 
 
 class Held(msgspec.Struct):
@@ -45,3 +45,35 @@ class Gate:
         while self._held and self._held[0].sequence <= committed:
             free.append(self._held.popleft())
         return free
+
+
+class OwedRows:
+    """Rows that callers may read once they are written, and the changes that watchers are told then. (A watcher goes on
+    from the write sequence of a list: a change must not be told under an earlier one than that of its row.)"""
+
+    def __init__(self) -> None:
+        self._rows: list[Writes] = []
+        self.changes: list[JobChange] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._rows or self.changes)
+
+    def add(self, rows: list[Writes], changes: list[JobChange]) -> None:
+        """Behind what is owed already."""
+        self._rows.extend(rows)
+        self.changes.extend(changes)
+
+    def move_to(self, writes: Writes) -> list[JobChange]:
+        """Let this step write all of it; returns the changes."""
+        states: dict[tuple[str, str], JobStateRow] = {}
+        for each in self._rows:
+            writes.shapes.extend(each.shapes)
+            writes.jobs.extend(each.jobs)
+            writes.timeline.extend(each.timeline)
+            # A whole row says it all; what changed before it must not be written after it.
+            for row in each.jobs:
+                states.pop((row.shard, row.id), None)
+            states.update(((row.shard, row.id), row) for row in each.job_states)
+        writes.job_states.extend(states.values())
+        changes, self._rows, self.changes = self.changes, [], []
+        return changes

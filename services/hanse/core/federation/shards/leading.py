@@ -18,7 +18,7 @@ from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.ports import LocalTasks
 from hanse.core.federation.routing import Router
-from hanse.core.federation.shards.gate import Gate, Held
+from hanse.core.federation.shards.gate import Gate, Held, OwedRows
 from hanse.core.federation.shards.journal import Journal, Unpacked, unpack
 from hanse.core.federation.shards.shard import Shard
 from hanse.core.model.jobs import Job, Reason, ReasonCode
@@ -60,6 +60,8 @@ class Leading:
         self.books.begin(now)
         self._journal = Journal(shard.log)
         self._gate = Gate()
+        # What a majority holds and callers can't read yet.
+        self.rows = OwedRows()
         # Jobs of callers that no majority holds yet: those of this step, and for the others from which sequence on.
         self._new: list[Job] = []
         self._unheld: dict[str, tuple[int, Job]] = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast, get_args
 
-from hanse.core.effects import NO_WRITES, Effects, Lease, Send, Snapshot, Writes
+from hanse.core.effects import NO_WRITES, Effects, JobChange, Lease, Send, Snapshot, Writes
 from hanse.core.events import JobsForgotten
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.inventory import Inventory
@@ -23,10 +23,12 @@ from hanse.core.library import Library
 from hanse.core.messages import ShardMessage, ToShard
 from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.jobs import Job, Reason, ReasonCode
+from hanse.core.model.limits import ROWS_DELAY_US
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Group, RegionConfig
 from hanse.core.model.time import Now
 
+_AT_ONCE_US = -1
 GROUP_MESSAGES: tuple[type, ...] = get_args(GroupMessage)
 
 
@@ -73,6 +75,10 @@ class Shards:
                 self._open(shard, now, resumed=True)
             else:
                 self._hidden.append(shard.name)
+        # What watchers are still to be told of shards that are not led any more.
+        self._parting_changes: list[JobChange] = []
+        # When rows that callers read are to be written, if nothing else is written before.
+        self._rows_due_us = NEVER_US
         # When `on_deadline` has something to do.
         self.alarm = Alarm(self._due_us())
 
@@ -224,6 +230,7 @@ class Shards:
         if self._loopback:
             return 0
         due = [shard.next_deadline() for shard in self.shards.values()]
+        due.append(self._rows_due_us)
         for leading in self.leading.values():
             due.append(leading.desk.alarm.next_us)
             if leading.startable:
@@ -302,6 +309,9 @@ class Shards:
                 if state is not None:
                     writes.shard_states.append(state)
 
+        out.changes.extend(self._parting_changes)
+        self._parting_changes = []
+        self._show_rows(now, out)
         if self._hidden:
             _writable(out).shards_delete.extend(self._hidden)
             self._hidden = []
@@ -316,13 +326,25 @@ class Shards:
         for send in sends:
             self._address(leading.shard.name, send, out)
         out.replies.extend(replies)
-        out.changes.extend(changes)
-        for each in rows:
-            writes = _writable(out)
-            writes.shapes.extend(each.shapes)
-            writes.jobs.extend(each.jobs)
-            writes.job_states.extend(each.job_states)
-            writes.timeline.extend(each.timeline)
+        leading.rows.add(rows, changes)
+
+    def show_soon(self) -> None:
+        """Somebody is about to read: what is owed is written in this step."""
+        self._rows_due_us = _AT_ONCE_US
+
+    def _show_rows(self, now: Now, out: Effects) -> None:
+        """Write the rows that callers read: with what this step writes anyway, when they are asked for, or when they
+        have waited long enough. They cost no sync of their own while there is work; nobody's answer waits for them."""
+        owing = [leading.rows for leading in self.leading.values() if leading.rows]
+        if not owing:
+            self._rows_due_us = NEVER_US
+        elif out.writes or self._rows_due_us <= now.mono_us:
+            for rows in owing:
+                out.changes.extend(rows.move_to(_writable(out)))
+            self._rows_due_us = NEVER_US
+        else:
+            self._rows_due_us = min(self._rows_due_us, now.mono_us + ROWS_DELAY_US)
+            out.owes_rows = True
 
     def _address(self, source: str, send: Send, out: Effects) -> None:
         """From one shard to another, wherever they are led."""
@@ -345,6 +367,8 @@ class Shards:
         """Another region leads, or will: what runs here under the old term has to end, and is nobody's any more."""
         leading = self.leading.pop(name)
         self._library.leases.pop(name, None)
+        # What a majority held is news still; the rows go.
+        self._parting_changes.extend(leading.rows.changes)
         leading.set_startable(now, False)
         self.jobs_let_go += leading.open_jobs
         self._local.abandon(leading.books, out)
