@@ -27,10 +27,10 @@ Progress = Callable[[str], None]
 REGIONS = 3
 # Rounds of either kind: the machine has other things to do, and what it does meanwhile falls on both.
 _ROUNDS = 4
-# How long single jobs are sent as fast as they are answered, and how many at once; then at half that rate.
-_PROBE_S = 3.0
+# Before half load, single jobs are sent as fast as they are answered: so many at once, for this share of its time.
 _PROBE_CALLS = 16
-_HALF_LOAD_S = 10.0
+_PROBE_SHARE = 0.3
+HALF_LOAD_S = 10.0
 _SLOT_TIMEOUT_S = 30.0
 _SLOT_INTERVAL_S = 0.05
 LATENCY = (
@@ -67,9 +67,17 @@ class _Kind:
 
 
 async def bench_adoptable(
-    directory: Path, jobs: int, batch_jobs: int, in_flight: int, progress: Progress, *, keep: bool = False
+    directory: Path,
+    jobs: int,
+    batch_jobs: int,
+    in_flight: int,
+    progress: Progress,
+    *,
+    keep: bool = False,
+    half_load_s: float = HALF_LOAD_S,
 ) -> dict[str, Any]:
-    """Run the benchmark: `jobs` jobs of either kind in batches. `lost`: acknowledged, and not listed afterwards."""
+    """Run the benchmark: half load for so long, and `jobs` jobs in batches, of either kind. `lost`: acknowledged, and
+    not listed afterwards."""
     before = load_1min()
     kinds = {name: _Kind(name) for name in _LOSSES}
     async with league(directory, REGIONS, waiting_shape(), keep=keep) as running, running.client() as client:
@@ -78,7 +86,7 @@ async def bench_adoptable(
         acknowledged = 0
         for kind in kinds.values():
             progress(f"half load: {kind.name}")
-            acknowledged += await _half_load(client, kind)
+            acknowledged += await _half_load(client, kind, half_load_s)
         begun = running.usage()
         for number in range(_ROUNDS):
             for kind in kinds.values():
@@ -142,10 +150,11 @@ async def _throughput(client: AsyncClient, kind: _Kind, jobs: int, batch_jobs: i
     return sum(len(each.job_ids) for each in sent)
 
 
-async def _half_load(client: AsyncClient, kind: _Kind) -> int:
+async def _half_load(client: AsyncClient, kind: _Kind, seconds: float) -> int:
     """How fast single jobs can come; then half as fast, and how long each takes. Returns how many that were."""
     probed = 0
-    until_s = time.monotonic() + _PROBE_S
+    probe_s = seconds * _PROBE_SHARE
+    until_s = time.monotonic() + probe_s
 
     async def caller() -> None:
         nonlocal probed
@@ -156,13 +165,13 @@ async def _half_load(client: AsyncClient, kind: _Kind) -> int:
     async with asyncio.TaskGroup() as group:
         for _ in range(_PROBE_CALLS):
             group.create_task(caller())
-    kind.rate_per_s = probed / _PROBE_S / 2
-    kind.single_s = await _paced(client, kind)
+    kind.rate_per_s = probed / probe_s / 2
+    kind.single_s = await _paced(client, kind, seconds)
     return probed + len(kind.single_s)
 
 
-async def _paced(client: AsyncClient, kind: _Kind) -> list[float]:
-    count = round(kind.rate_per_s * _HALF_LOAD_S)
+async def _paced(client: AsyncClient, kind: _Kind, seconds: float) -> list[float]:
+    count = round(kind.rate_per_s * seconds)
     begun_s = time.monotonic()
     calls = []
     async with asyncio.TaskGroup() as group:

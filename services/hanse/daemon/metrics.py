@@ -38,15 +38,18 @@ class Metrics:
         self._capacity = self._gauge("capacity", "Capacity by resource kind", "kind")
         self._free = self._gauge("free", "Free capacity by resource kind", "kind")
         self._orphans = self._gauge("orphans", "Runs here that are nobody's any more and have to end")
+        self._orphans_ended = self._counter("orphans_ended_total", "Such runs that have ended")
+        self._jobs_taken_over = self._counter(
+            "jobs_taken_over_total", "Open jobs of shards that this region began to lead"
+        )
+        self._jobs_let_go = self._counter(
+            "jobs_let_go_total", "Open jobs of shards that this region had to stop leading"
+        )
         # The core counts each life of the region from 0.
         self._counted = {
-            "orphans_ended": self._counter("orphans_ended_total", "Such runs that have ended"),
-            "jobs_taken_over": self._counter(
-                "jobs_taken_over_total", "Open jobs of shards that this region began to lead"
-            ),
-            "jobs_let_go": self._counter(
-                "jobs_let_go_total", "Open jobs of shards that this region had to stop leading"
-            ),
+            "orphans_ended": self._orphans_ended,
+            "jobs_taken_over": self._jobs_taken_over,
+            "jobs_let_go": self._jobs_let_go,
         }
         self._counted_so_far = dict.fromkeys(self._counted, 0)
         self._leads = self._gauge("shard_leads", "Whether this region leads the shard", "shard")
