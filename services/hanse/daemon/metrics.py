@@ -55,6 +55,10 @@ class Metrics:
         self._leads = self._gauge("shard_leads", "Whether this region leads the shard", "shard")
         self._terms = self._gauge("shard_term", "Term of the shard in which this region is", "shard")
         self._open_jobs = self._gauge("shard_open_jobs", "Jobs of the shard that have not ended", "shard")
+        self._quarantine = self._gauge("quarantine", "1 while the region's disk is known to be an old one")
+        self._suspects = self._gauge(
+            "suspect_jobs", "Jobs that wait because an old disk may have forgotten them"
+        )
 
     def watch(self, gauges: dict[str, Callable[[], float]], links: Iterable[PeerLink]) -> None:
         """Read these whenever somebody asks, rather than keep them up to date."""
@@ -104,6 +108,8 @@ class Metrics:
             count, before = getattr(status, name), self._counted_so_far[name]
             counter.inc(count - before if count >= before else count)
             self._counted_so_far[name] = count
+        self._quarantine.set(status.quarantine is not None)
+        self._suspects.set(status.quarantine.suspects if status.quarantine is not None else 0)
 
     def text(self) -> bytes:
         """The exposition format."""

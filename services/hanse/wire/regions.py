@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hanse.core.effects import ChannelView, MemberView, NodeView, ShardView, StatusView
+from hanse.core.effects import ChannelView, MemberView, NodeView, QuarantineView, ShardView, StatusView
 from hanse.core.model.regions import RegionRecord
 from hanse.wire.gen.hanse.v1 import common_pb2, regions_pb2
 from hanse.wire.records import encode_record
@@ -37,6 +37,7 @@ def encode_status(
         orphans_ended=status.orphans_ended,
         jobs_taken_over=status.jobs_taken_over,
         jobs_let_go=status.jobs_let_go,
+        quarantine=None if status.quarantine is None else _quarantine(status.quarantine),
     )
 
 
@@ -81,6 +82,16 @@ def _channel(channel: ChannelView) -> regions_pb2.ChannelStatus:
         taken=channel.taken,
         burned=channel.burned,
         session=channel.session,
+    )
+
+
+def _quarantine(view: QuarantineView) -> regions_pb2.Quarantine:
+    return regions_pb2.Quarantine(
+        since=timestamp(view.since_wall_us),
+        why=view.why,
+        missing=view.missing,
+        without=view.excused,
+        suspects=view.suspects,
     )
 
 

@@ -34,10 +34,6 @@ class LocalWork(Protocol):
     def dequeue(self, job: Job) -> None:
         """It does not any more."""
 
-
-class LocalTasks(LocalWork, Protocol):
-    """The same, and what runs in this region."""
-
     def stop(self, job: Job, reason: Reason, out: Effects) -> None:
         """End the job's present attempt."""
 
@@ -45,10 +41,13 @@ class LocalTasks(LocalWork, Protocol):
         """This region leads a shard: what it was running under the same term goes on."""
 
     def abandon(self, books: Books, out: Effects) -> None:
-        """Another region leads the shard: end what runs here."""
+        """Another region leads the shard: end what runs here, and hold its capacity until it is dead."""
 
     def living(self, shard: str) -> bool:
         """Whether tasks of this shard may be alive here."""
+
+    def found_attempt(self, job_id: str, epoch: int) -> int:
+        """The newest attempt of this job at this epoch that the engine knew of at the start of this life; 0: none."""
 
 
 class Transfers(Protocol):

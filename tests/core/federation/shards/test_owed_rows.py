@@ -27,8 +27,8 @@ def whole(job_id: str, attempt: int) -> JobRow:
 
 def test_of_a_job_the_last_that_was_said_is_written() -> None:
     owed = OwedRows()
-    owed.add([Writes(job_states=[state("a", 1), state("b", 1)])], [])
-    owed.add([Writes(job_states=[state("a", 2)])], [])
+    owed.add(Writes(job_states=[state("a", 1), state("b", 1)]), [])
+    owed.add(Writes(job_states=[state("a", 2)]), [])
     writes = Writes()
     owed.move_to(writes)
     assert {each.id: each.attempt for each in writes.job_states} == {"a": 2, "b": 1}
@@ -36,11 +36,15 @@ def test_of_a_job_the_last_that_was_said_is_written() -> None:
     assert not owed
 
 
-def test_what_changed_before_a_whole_row_is_not_written_after_it() -> None:
+def test_a_job_that_went_and_came_back_takes_two_transactions() -> None:
     owed = OwedRows()
-    owed.add([Writes(job_states=[state("a", 1)]), Writes(jobs=[whole("a", 2)])], [])
-    owed.add([Writes(job_states=[state("b", 1)])], [])
-    writes = Writes()
-    owed.move_to(writes)
-    assert [(each.id, each.attempt) for each in writes.jobs] == [("a", 2)]
-    assert [each.id for each in writes.job_states] == ["b"]
+    owed.add(Writes(jobs=[whole("a", 1)], job_states=[state("a", 1)]), [])
+    owed.add(Writes(jobs=[whole("b", 1)]), [])
+    owed.add(Writes(jobs=[whole("a", 2)]), [])
+    first, second = Writes(), Writes()
+    owed.move_to(first)
+    assert [(each.id, each.attempt) for each in first.jobs] == [("a", 1), ("b", 1)]
+    assert owed
+    owed.move_to(second)
+    assert [(each.id, each.attempt) for each in second.jobs] == [("a", 2)]
+    assert not owed

@@ -13,10 +13,10 @@ When another region leads, the desk is closed: its tasks are stopped, and what w
 from __future__ import annotations
 
 from hanse.core.books import Books, job_row
-from hanse.core.effects import NO_WRITES, Effects, JobChange, Reply, Send, Writes
+from hanse.core.effects import NO_WRITES, Effects, Reply, Send, Writes
 from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.intake import Intake
-from hanse.core.federation.ports import LocalTasks
+from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
 from hanse.core.federation.shards.gate import Gate, Held, OwedRows
 from hanse.core.federation.shards.journal import Journal, Unpacked, unpack
@@ -44,7 +44,7 @@ class Leading:
         self,
         config: RegionConfig,
         shard: Shard,
-        local: LocalTasks,
+        local: LocalWork,
         intake: Intake,
         router: Router,
         now: Now,
@@ -197,21 +197,18 @@ class Leading:
         self._gate.put(held, GATE_STEPS_MAX)
         self.out = Effects(writes=NO_WRITES)
 
-    def release(self) -> tuple[list[Send], list[Reply], list[JobChange], list[Writes]]:
-        """What a majority holds by now. Messages are to shards: they still have to be addressed."""
+    def release(self) -> tuple[list[Send], list[Reply]]:
+        """What a majority holds by now. Messages are to shards: they still have to be addressed. Rows that callers may
+        read, and what watchers are to be told, are owed from now on."""
         sends: list[Send] = []
         replies: list[Reply] = []
-        changes: list[JobChange] = []
-        rows: list[Writes] = []
         if not self.shard.leads:
-            return sends, replies, changes, rows
+            return sends, replies
         for held in self._gate.open(self.shard.log.committed):
             sends.extend(held.sends)
             replies.extend(held.replies)
-            changes.extend(held.changes)
-            if held.rows is not NO_WRITES:
-                rows.append(held.rows)
-        return sends, replies, changes, rows
+            self.rows.add(held.rows, held.changes)
+        return sends, replies
 
 
 def _read_by_callers(rows: Writes) -> Writes:

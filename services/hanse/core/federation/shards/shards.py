@@ -14,7 +14,7 @@ from hanse.core.effects import NO_WRITES, Effects, JobChange, Lease, Send, Snaps
 from hanse.core.events import JobsForgotten
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.inventory import Inventory
-from hanse.core.federation.ports import LocalTasks
+from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
 from hanse.core.federation.shards.leading import Leading, channel_of
 from hanse.core.federation.shards.quorum import participants
@@ -40,7 +40,7 @@ class Shards:
         config: RegionConfig,
         snapshot: Snapshot,
         library: Library,
-        local: LocalTasks,
+        local: LocalWork,
         intake: Intake,
         router: Router,
         inventory: Inventory,
@@ -48,6 +48,8 @@ class Shards:
         boot: int,
         randomness: Randomness,
         now: Now,
+        *,
+        disk_is_old: bool,
     ) -> None:
         self._config = config
         self._library = library
@@ -69,7 +71,12 @@ class Shards:
         # Jobs that had not ended when this region began to lead their shard, and when it had to stop leading it.
         self.jobs_taken_over = 0
         self.jobs_let_go = 0
+        # While the disk may be an old one nothing is written or sent: what it would add to a log might stand where the
+        # others hold other records of the same term.
+        self.in_doubt = False
         self.shards = self._load(snapshot, boot, randomness, now)
+        if disk_is_old:
+            self.forget_disk(now)
         for shard in self.shards.values():
             if shard.role is Role.STARTING:
                 self._open(shard, now, resumed=True)
@@ -195,6 +202,8 @@ class Shards:
     def on_records(self, now: Now) -> None:
         """Gossip brought records, or this region leads others than before: a shard's new leader is told at once what
         the old one did not answer, or whoever was taken for it."""
+        if self.in_doubt:
+            return
         for name in self._groups:
             route = self._route_to(name)
             if self._routes.get(name) == route:
@@ -204,7 +213,9 @@ class Shards:
                 leading.desk.on_session(now, name, leading.out)
 
     def forget(self, event: JobsForgotten) -> None:
-        """Retention picked these final jobs of shards."""
+        """Retention picked these final jobs of shards. In doubt they stay, and are picked again."""
+        if self.in_doubt:
+            return
         for shard, job_id, key in event.shard_jobs:
             leading = self.leading.get(shard)
             if leading is not None:
@@ -218,6 +229,10 @@ class Shards:
         looped, self._loopback = self._loopback, []
         for message in looped:
             self.on_to_shard(now, self._config.name, message)
+
+    def wind(self) -> None:
+        """Set the alarm anew: the events of a step, and what it wrote, may be due at once."""
+        self.alarm.ring_at(self._due_us())
 
     def on_deadline(self, now: Now, out: Effects) -> None:
         """Renewals, elections, replication; then the desks' own timers."""
@@ -264,7 +279,7 @@ class Shards:
 
     def _returns(self, now: Now, leading: Leading) -> bool:
         """Whether a shard of another home is on its way back to it: then nothing is started any more, and when the
-        last task has ended the home may lead. What runs for long is left to run: after a while all is as before."""
+        last task has ended the home may lead. What runs for long goes on: after a while all is as before."""
         shard = leading.shard
         if shard.name == self._config.name:
             return False
@@ -292,6 +307,32 @@ class Shards:
 
     def collect(self, now: Now, out: Effects) -> None:
         """The end of a step: logs grow, members are told, and what a majority holds is let go."""
+        if self.in_doubt:
+            self._hold_reaps(out)
+        else:
+            self._collect_leading(out)
+            self._collect_shards(now, out)
+        out.changes.extend(self._parting_changes)
+        self._parting_changes = []
+        self._show_rows(now, out)
+        if self._hidden:
+            _writable(out).shards_delete.extend(self._hidden)
+            self._hidden = []
+        if self._forgotten:
+            _writable(out).shard_jobs_delete.extend(self._forgotten)
+            self._forgotten = []
+        self.wind()
+
+    def _hold_reaps(self, out: Effects) -> None:
+        """What the engine knows of a task goes only when the log has how it ended."""
+        reaps, out.reaps = out.reaps, []
+        for reap in reaps:
+            leading = next(
+                (each for each in self.leading.values() if reap.run.job_id in each.books.jobs), None
+            )
+            (out if leading is None else leading.out).reaps.append(reap)
+
+    def _collect_leading(self, out: Effects) -> None:
         for leading in self.leading.values():
             # What is done to tasks waits for nobody: a task without its record ends with the lease.
             out.launches.extend(leading.out.launches)
@@ -299,6 +340,8 @@ class Shards:
             out.reaps.extend(leading.out.reaps)
             leading.collect()
             self._release(leading, out)
+
+    def _collect_shards(self, now: Now, out: Effects) -> None:
         for shard in self.shards.values():
             shard.flush(now, out)
             state, rows, gone = shard.collect()
@@ -309,24 +352,11 @@ class Shards:
                 if state is not None:
                     writes.shard_states.append(state)
 
-        out.changes.extend(self._parting_changes)
-        self._parting_changes = []
-        self._show_rows(now, out)
-        if self._hidden:
-            _writable(out).shards_delete.extend(self._hidden)
-            self._hidden = []
-        if self._forgotten:
-            _writable(out).shard_jobs_delete.extend(self._forgotten)
-            self._forgotten = []
-
-        self.alarm.ring_at(self._due_us())
-
     def _release(self, leading: Leading, out: Effects) -> None:
-        sends, replies, changes, rows = leading.release()
+        sends, replies = leading.release()
         for send in sends:
             self._address(leading.shard.name, send, out)
         out.replies.extend(replies)
-        leading.rows.add(rows, changes)
 
     def show_soon(self) -> None:
         """Somebody is about to read: what is owed is written in this step."""
@@ -341,7 +371,8 @@ class Shards:
         elif out.writes or self._rows_due_us <= now.mono_us:
             for rows in owing:
                 out.changes.extend(rows.move_to(_writable(out)))
-            self._rows_due_us = NEVER_US
+            out.owes_rows = any(owing)
+            self._rows_due_us = _AT_ONCE_US if out.owes_rows else NEVER_US
         else:
             self._rows_due_us = min(self._rows_due_us, now.mono_us + ROWS_DELAY_US)
             out.owes_rows = True
@@ -362,6 +393,8 @@ class Shards:
             self.jobs_taken_over += leading.open_jobs
         self._library.add(leading.books)
         self._local.open_books(leading.books)
+        # The deadlines of this step are over, and what it inherits is due at once.
+        leading.desk.on_deadline(now, leading.out)
 
     def _close(self, now: Now, name: str, out: Effects) -> None:
         """Another region leads, or will: what runs here under the old term has to end, and is nobody's any more."""
@@ -371,6 +404,8 @@ class Shards:
         self._parting_changes.extend(leading.rows.changes)
         leading.set_startable(now, False)
         self.jobs_let_go += leading.open_jobs
+        # What has ended and was not written: the next leader starts it again.
+        out.reaps.extend(leading.out.reaps)
         self._local.abandon(leading.books, out)
         self._library.remove(name)
         self._hidden.append(name)

@@ -32,7 +32,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self, region: _Optional[str] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("region", "cluster_id", "ledger_id", "incarnation", "revision", "version", "started_at", "draining", "impairments", "jobs_by_state", "capacity", "free", "channels", "shards", "orphans", "orphans_ended", "jobs_taken_over", "jobs_let_go")
+    __slots__ = ("region", "cluster_id", "ledger_id", "incarnation", "revision", "version", "started_at", "draining", "impairments", "jobs_by_state", "capacity", "free", "channels", "quarantine", "shards", "orphans", "orphans_ended", "jobs_taken_over", "jobs_let_go")
     class JobsByStateEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +67,7 @@ class GetStatusResponse(_message.Message):
     CAPACITY_FIELD_NUMBER: _ClassVar[int]
     FREE_FIELD_NUMBER: _ClassVar[int]
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINE_FIELD_NUMBER: _ClassVar[int]
     SHARDS_FIELD_NUMBER: _ClassVar[int]
     ORPHANS_FIELD_NUMBER: _ClassVar[int]
     ORPHANS_ENDED_FIELD_NUMBER: _ClassVar[int]
@@ -85,12 +86,27 @@ class GetStatusResponse(_message.Message):
     capacity: _containers.ScalarMap[str, int]
     free: _containers.ScalarMap[str, int]
     channels: _containers.RepeatedCompositeFieldContainer[ChannelStatus]
+    quarantine: Quarantine
     shards: _containers.RepeatedCompositeFieldContainer[ShardStatus]
     orphans: int
     orphans_ended: int
     jobs_taken_over: int
     jobs_let_go: int
-    def __init__(self, region: _Optional[str] = ..., cluster_id: _Optional[str] = ..., ledger_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., revision: _Optional[_Union[_common_pb2.Revision, _Mapping]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: _Optional[bool] = ..., impairments: _Optional[_Iterable[_Union[_common_pb2.Reason, _Mapping]]] = ..., jobs_by_state: _Optional[_Mapping[str, int]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., channels: _Optional[_Iterable[_Union[ChannelStatus, _Mapping]]] = ..., shards: _Optional[_Iterable[_Union[ShardStatus, _Mapping]]] = ..., orphans: _Optional[int] = ..., orphans_ended: _Optional[int] = ..., jobs_taken_over: _Optional[int] = ..., jobs_let_go: _Optional[int] = ...) -> None: ...
+    def __init__(self, region: _Optional[str] = ..., cluster_id: _Optional[str] = ..., ledger_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., revision: _Optional[_Union[_common_pb2.Revision, _Mapping]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: _Optional[bool] = ..., impairments: _Optional[_Iterable[_Union[_common_pb2.Reason, _Mapping]]] = ..., jobs_by_state: _Optional[_Mapping[str, int]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., channels: _Optional[_Iterable[_Union[ChannelStatus, _Mapping]]] = ..., quarantine: _Optional[_Union[Quarantine, _Mapping]] = ..., shards: _Optional[_Iterable[_Union[ShardStatus, _Mapping]]] = ..., orphans: _Optional[int] = ..., orphans_ended: _Optional[int] = ..., jobs_taken_over: _Optional[int] = ..., jobs_let_go: _Optional[int] = ...) -> None: ...
+
+class Quarantine(_message.Message):
+    __slots__ = ("since", "why", "missing", "without", "suspects")
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_FIELD_NUMBER: _ClassVar[int]
+    SUSPECTS_FIELD_NUMBER: _ClassVar[int]
+    since: _timestamp_pb2.Timestamp
+    why: str
+    missing: _containers.RepeatedScalarFieldContainer[str]
+    without: _containers.RepeatedScalarFieldContainer[str]
+    suspects: int
+    def __init__(self, since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., why: _Optional[str] = ..., missing: _Optional[_Iterable[str]] = ..., without: _Optional[_Iterable[str]] = ..., suspects: _Optional[int] = ...) -> None: ...
 
 class ShardStatus(_message.Message):
     __slots__ = ("shard", "role", "term", "leader", "open_jobs", "sequence", "committed", "lease_left")
@@ -361,3 +377,17 @@ class UndrainResponse(_message.Message):
     DRAINING_FIELD_NUMBER: _ClassVar[int]
     draining: bool
     def __init__(self, draining: _Optional[bool] = ...) -> None: ...
+
+class TrustDiskRequest(_message.Message):
+    __slots__ = ("region", "without")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    without: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, region: _Optional[str] = ..., without: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class TrustDiskResponse(_message.Message):
+    __slots__ = ("missing",)
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    missing: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, missing: _Optional[_Iterable[str]] = ...) -> None: ...
