@@ -139,9 +139,9 @@ async def test_a_region_that_is_cut_off_loses_its_adoptable_jobs_once_and_keeps_
             assert (job.state, job.answered_by) == (RUNNING, leader)
             assert job.region in ("east", "west")
             assert not job.HasField("as_of")
-            whats = [(entry.what, entry.reason.code) for entry in job.timeline]
-            assert ("RUNNING in north", "STARTED") in whats
-            assert "ADOPTED" in [code for _, code in whats]
+            entries = [(entry.what, entry.reason.code) for entry in job.timeline]
+            assert ("RUNNING in north", "STARTED") in entries
+            assert "ADOPTED" in [code for _, code in entries]
 
         async def same_from_north() -> bool:
             told_by_north = await north.get(job_id)

@@ -178,7 +178,13 @@ class World:
             and not progress.unfinished
             and self.callers.idle
             and all(host.up for host in self.hosts)
+            and self._shards_are_led()
         )
+
+    def _shards_are_led(self) -> bool:
+        """Whether callers can read of every adoptable job how it ended."""
+        led = {shard for host in self.hosts if host.core is not None for shard, _ in host.core.shards.leads()}
+        return all(group.shard in led for host in self.hosts for group in host.config.groups)
 
     def _retain(self) -> None:
         """Every region forgets what has long been settled."""

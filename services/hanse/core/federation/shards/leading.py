@@ -89,6 +89,11 @@ class Leading:
         """Jobs that have not ended."""
         return sum(job.state not in TERMINAL_STATES for job in self.books.jobs.values())
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether another region may lead at once: nothing runs, and all that was decided is written and said."""
+        return not self.runs_here() and not self.books.owes_rows and not len(self._gate)
+
     def looks_back_us(self, lease_us: int) -> int | None:
         """When a home that is back may be trusted to stay."""
         if self.home_back_us is None or self.waited_for_home:

@@ -290,7 +290,7 @@ class Shards:
             leading.home_back_us = now.mono_us
         here_us = now.mono_us - leading.home_back_us
         leading.waited_for_home = here_us >= self._config.timings.lease_us
-        if leading.waited_for_home and not leading.runs_here():
+        if leading.waited_for_home and leading.is_at_rest:
             shard.hand_back(now)
             return True
         return leading.waited_for_home and here_us < self._config.timings.return_patience_us
