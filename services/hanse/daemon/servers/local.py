@@ -245,6 +245,7 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
             job_id=request.job_id,
             state=encode_state(record.observed_state),
             summary=_epilogue(record, region) + ending,
+            regions=_not_led(record, self._region),
         )
 
     # --- streams --------------------------------------------------------------------------------------------------
@@ -278,6 +279,17 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
         record = queries.record_of(copy.row)
         entries = await self._runtime.read(queries.timeline, request.job_id) if request.attempt else ()
         return logs.run_among(record, entries, request.attempt)
+
+
+def _not_led(record: JobRecord, region: str) -> list[jobs_pb2.RegionExplanation]:
+    """What is in the way of a job of a shard that this region has on record and does not lead: nobody says more."""
+    if not record.shard or record.observed_state is not JobState.QUEUED:
+        return []
+    message = (
+        f"{region} does not lead the jobs of {record.shard} at present, and nobody who does has answered"
+    )
+    blocker = jobs_pb2.Blocker(code="NO_LEADER", message=message)
+    return [jobs_pb2.RegionExplanation(region=region, blockers=[blocker])]
 
 
 def _epilogue(record: JobRecord, region: str) -> str:
