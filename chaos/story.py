@@ -67,7 +67,7 @@ def _concerns(entry: Entry, job_id: str, regions: set[str]) -> bool:
 
 
 def _regions_of(entry: Entry) -> Iterator[str]:
-    region = getattr(entry, "region", "")
+    region = _region_of(entry)
     if region:
         yield region
     if isinstance(entry, Sent):
@@ -91,13 +91,20 @@ def _region_lines(entry: Entry, region: str) -> Iterator[str]:
                 yield from (f"{line} of {entry.job_id}" for line in _lines(entry, entry.job_id))
         case Sent() if entry.to == region:
             yield from (f"{line} of {job_id}" for job_id in _jobs_of(entry) for line in _lines(entry, job_id))
-        case _ if entry.region == region:
+        case _ if _region_of(entry) == region:
             jobs = _jobs_of(entry)
             if not jobs:
                 yield from _lines(entry, "")
             yield from (f"{line} of {job_id}" for job_id in jobs for line in _lines(entry, job_id))
         case _:
             pass
+
+
+def _region_of(entry: Entry) -> str:
+    """Where it happened; of a majority's word the job's home."""
+    if isinstance(entry, FederatedAck):
+        return entry.home
+    return getattr(entry, "region", "")
 
 
 def _jobs_of(entry: Entry) -> tuple[str, ...]:
@@ -109,7 +116,7 @@ def _jobs_of(entry: Entry) -> tuple[str, ...]:
         case Sent():
             job_id = getattr(entry.message, "job_id", "")
             return (job_id,) if job_id else ()
-        case Acknowledged() | CancelAsked():
+        case Acknowledged() | FederatedAck() | CancelAsked():
             return (entry.job_id,)
         case Explained():
             return (entry.explanation.job_id,)
@@ -129,6 +136,9 @@ def _lines(entry: Entry, job_id: str) -> Iterator[str]:
         case Acknowledged():
             if entry.job_id == job_id:
                 yield f"{entry.region}: acknowledged {entry.client_key}{' again' if entry.existed else ''}"
+        case FederatedAck():
+            if entry.job_id == job_id:
+                yield f"{entry.home}: acknowledged by a majority: {entry.client_key}{' again' if entry.existed else ''}"
         case CancelAsked():
             if entry.job_id == job_id:
                 yield f"{entry.region}: a caller asks for a cancel"

@@ -1,8 +1,9 @@
 """The books of a campaign: what was acknowledged and promised, against what the tasks' own records say.
 
-Lost and run twice are the demo's definitions (`hanse.demo.audit`). Two things are added here. A task that the harness
-killed cannot write its end: the harness saw it dead and notes when. And no node may ever have run more at once than it
-has slots (P5), by the records of all tasks.
+Lost and run twice are the demo's definitions (`hanse.demo.audit`). Some things are added here. A task that was killed
+cannot write its end: the harness saw it dead and notes when, or the task had shown that it lived until then. No node
+may ever have run more at once than it has slots (P5), by the records of all tasks. And what waits for its region is not
+stopped when that is lost for a while (P4).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from hanse.client.messages import Job, state_name
 from hanse.core.model.jobs import RunId
 from hanse.demo.audit import Finding, JobFact, Restart, audit
 from hanse.demo.records import TaskRun
+from hanse.demo.task import TERMINATED_STATUS
 from hanse.demo.workload import Acknowledged, CallerBook
 
 _KILLED_STATUS = 137
@@ -34,13 +36,19 @@ class Books:
     misjudged: Sequence[Finding]
     unknown_runs: Sequence[str]
     oversold: Sequence[str]
+    disturbed: Sequence[str]
 
     @property
     def findings(self) -> dict[str, list[str]]:
         """By promise, in words."""
         durable = [*_words(self.lost), *_words(self.misjudged)]
         durable += [f"{job}: ran, and nobody was told that it was taken" for job in self.unknown_runs]
-        return {"P1": durable, "P3": _words(self.run_twice), "P5": list(self.oversold)}
+        return {
+            "P1": durable,
+            "P3": _words(self.run_twice),
+            "P4": list(self.disturbed),
+            "P5": list(self.oversold),
+        }
 
 
 def balance(
@@ -53,7 +61,8 @@ def balance(
 ) -> Books:
     """Compare. `slots`: how many tasks a node can run at once."""
     facts = [_fact(each, jobs.get(each.job_id)) for each in book.acknowledged.values()]
-    known = [_with_end(run, forced_ends) for run in runs]
+    beating = {fact.job_id for fact in facts if fact.adoptable}
+    known = [_with_end(run, forced_ends, beats=run.job_id in beating) for run in runs]
     found = audit(facts, known, restarts)
     # What the harness killed may fail.
     harmed = {run.job_id for run, _ in forced_ends}
@@ -71,7 +80,16 @@ def balance(
         misjudged=[finding for finding in found.misjudged if finding.job_id not in harmed],
         unknown_runs=found.unknown_runs,
         oversold=oversold(known, slots),
+        disturbed=[*disturbed(book, known)],
     )
+
+
+def disturbed(book: CallerBook, runs: Iterable[TaskRun]) -> Iterable[str]:
+    """Jobs that wait for their region, and were stopped although nobody had asked for it."""
+    waiting = {each.job_id for each in book.acknowledged.values() if not each.planned.adopts}
+    for run in runs:
+        if run.status == TERMINATED_STATUS and run.job_id in waiting - book.cancels_taken:
+            yield f"{run.job_id}: a job that waits for its region was stopped in {run.region}"
 
 
 def oversold(runs: Iterable[TaskRun], slots: int) -> list[str]:
@@ -105,11 +123,14 @@ def _most_at_once(runs: Iterable[TaskRun]) -> tuple[int, int]:
     return most, when_us
 
 
-def _with_end(run: TaskRun, forced_ends: Mapping[tuple[RunId, int], int]) -> TaskRun:
-    forced_us = forced_ends.get((RunId(run.job_id, run.epoch, run.attempt), run.task))
-    if run.end_us is not None or forced_us is None:
+def _with_end(run: TaskRun, forced_ends: Mapping[tuple[RunId, int], int], *, beats: bool) -> TaskRun:
+    """A run without an end was killed: when the harness saw it dead, or after it had last said that it lived."""
+    dead_us = forced_ends.get((RunId(run.job_id, run.epoch, run.attempt), run.task))
+    if beats and dead_us is None:
+        dead_us = run.beat_us or run.begin_us
+    if run.end_us is not None or dead_us is None:
         return run
-    return replace(run, end_us=forced_us, status=_KILLED_STATUS)
+    return replace(run, end_us=dead_us, status=_KILLED_STATUS)
 
 
 def _fact(acknowledged: Acknowledged, job: Job | None) -> JobFact:
@@ -123,6 +144,7 @@ def _fact(acknowledged: Acknowledged, job: Job | None) -> JobFact:
         region=job.region if job else "",
         epoch=job.epoch if job else 0,
         attempt=job.attempt if job else 0,
+        adoptable=planned.adopts,
     )
 
 

@@ -11,14 +11,26 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from chaos.live.faults import KINDS, CorruptLedger, CutOneWay, Fault, FillDisk, Links, Partition, Seconds
+from chaos.live.faults import (
+    KINDS,
+    CorruptLedger,
+    CutOneWay,
+    DestroyRegion,
+    Fault,
+    FillDisk,
+    Links,
+    Partition,
+    Seconds,
+)
 from hanse.cli.devnet.layout import region_names
 from hanse.daemon.config import misfits
 from hanse.daemon.errors import ConfigError, Problem
 
-Promise = Literal["P1", "P3", "P5", "P6", "P7"]
+Promise = Literal["P1", "P3", "P4", "P5", "P6", "P7"]
 # Without these two no campaign says anything.
 PROMISES_ALWAYS: tuple[Promise, ...] = ("P1", "P3")
+# Regions that keep a shard, unless a configuration says otherwise.
+GROUP_MEMBERS = 3
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Weight = Annotated[int, Meta(ge=0, le=100)]
 
@@ -35,8 +47,8 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Wave(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[[workload]]: `jobs` submitted evenly over `over_s` from `from_s` on, running `run_s[0]` to `run_s[1]`.
 
-    Shares of them fail, are cancelled, are gangs of `gang_tasks`, may run at home only. `homes`: weights by region;
-    empty: all alike.
+    Shares of them fail, are cancelled, are gangs of `gang_tasks`, may run at home only, are adoptable. `homes`: weights
+    by region; empty: all alike.
     """
 
     jobs: Annotated[int, Meta(ge=1, le=5_000)]
@@ -48,6 +60,7 @@ class Wave(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     gang_share: Fraction = 0.0
     gang_tasks: Annotated[int, Meta(ge=2, le=16)] = 2
     stay_share: Fraction = 0.0
+    adopt_share: Fraction = 0.0
     homes: dict[str, Weight] = {}
 
 
@@ -167,6 +180,8 @@ def _promise_problems(campaign: Campaign) -> Iterator[tuple[str, str]]:
     for promise in PROMISES_ALWAYS:
         if promise not in promises:
             yield "campaign.promises", f"{promise} is checked in every campaign"
+    if "P4" in promises and not any(wave.adopt_share for wave in campaign.workload):
+        yield "campaign.promises", "P4 is about adoptable jobs: a wave needs adopt_share"
     if "P7" in promises and not any(isinstance(fault, Partition) for fault in campaign.faults):
         yield "campaign.promises", "P7 is about regions that are cut off: it needs a partition"
     if not campaign.workload:
@@ -180,6 +195,10 @@ def _wave_problems(campaign: Campaign, wave: Wave) -> Iterator[tuple[str, str]]:
         yield "run_s", "from the shortest to the longest"
     if wave.fail_share + wave.cancel_share > 1:
         yield "fail_share", "more than all jobs would fail or be cancelled"
+    if wave.adopt_share and campaign.topology.regions < GROUP_MEMBERS:
+        yield "adopt_share", f"guardians need {GROUP_MEMBERS} regions"
+    if wave.adopt_share < 1 and any(isinstance(fault, DestroyRegion) for fault in campaign.faults):
+        yield "adopt_share", "jobs that wait are lost with their region's disk: 1 is all that can be promised"
     if wave.gang_share and wave.gang_tasks > campaign.topology.nodes * campaign.topology.slots:
         yield "gang_tasks", "no region has so many slots"
     for name in wave.homes:

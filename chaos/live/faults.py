@@ -68,16 +68,40 @@ class KillDaemon(OnRegion, frozen=True, kw_only=True):
     """kill -9, and started again on the same disk after `for_s`."""
 
     what = "`kill -9` of a daemon, restart on its disk"
-    works = "Its tasks run on under their supervisors. All other regions accept, run and answer."
+    works = (
+        "Its tasks run on under their supervisors, those of adoptable jobs until their lease ends: then other regions "
+        "start them. All other regions accept, run and answer."
+    )
     waits = "Its queued jobs, submissions to it (the client repeats them with the same key), outcomes of its jobs."
-    operator = "Nothing, if a service manager restarts it. Tasks that run are taken over, not started again."
+    operator = (
+        "Nothing, if a service manager restarts it. Tasks that run are taken over, not started again; if it is back "
+        "within three quarters of a lease, adoptable ones too."
+    )
+
+
+class DestroyRegion(OnRegion, frozen=True, kw_only=True):
+    """kill -9 of a daemon and of all its supervisors, its disk deleted; started again on an empty one after `for_s`."""
+
+    what = "a region is destroyed: daemon, supervisors and disk"
+    works = (
+        "Its adoptable jobs, queued and running, go on in other regions after their lease; submissions of such jobs to "
+        "it are taken by whoever leads its shard. All other regions."
+    )
+    waits = (
+        "Its `wait` jobs, for good if the disk does not come back. Its shard, if a second member of its group is lost "
+        "at the same time."
+    )
+    operator = "Start it again, on any disk: it learns its shards from the other members before it leads one."
 
 
 class FreezeDaemon(OnRegion, frozen=True, kw_only=True):
     """SIGSTOP, and SIGCONT after `for_s`."""
 
     what = "a daemon is frozen (SIGSTOP, SIGCONT)"
-    works = "Its tasks run on and end; all other regions. Peers call it SUSPECT, then DEAD, and move nothing for that."
+    works = (
+        "Its tasks run on and end; all other regions. Peers call it SUSPECT, then DEAD, and move nothing for that. "
+        "Adoptable jobs end with their lease, by their supervisors, and go on in another region."
+    )
     waits = "Whatever asks it: its queue, submissions to it, transfers that it has not answered."
     operator = "Nothing when it goes on. `/livez` tells a process that is stuck; killing it is safe."
 
@@ -86,7 +110,10 @@ class Partition(Fault, frozen=True, kw_only=True):
     """No packets between the groups, either way."""
 
     what = "a partition: every packet between groups of regions is dropped"
-    works = "Every region accepts, schedules and runs its own jobs, and answers for itself; so do regions of one group."
+    works = (
+        "Every region accepts, schedules and runs its own jobs, and answers for itself; so do regions of one group. "
+        "Adoptable jobs of a region that is cut off from its guardians end with their lease and go on among those."
+    )
     waits = (
         "Transfers in doubt stay XFER, outcomes wait for their home, cancels for the region that has the job."
     )
@@ -239,6 +266,7 @@ class DrainRegion(OnRegion, frozen=True, kw_only=True):
 
 KINDS: dict[str, type[Fault]] = {
     "kill_daemon": KillDaemon,
+    "destroy_region": DestroyRegion,
     "freeze_daemon": FreezeDaemon,
     "partition": Partition,
     "cut_one_way": CutOneWay,

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from chaos.live.network import Network
-from chaos.live.proxy import Proxy
+from hanse.bench.proxy import Proxy
 
 
 class Way(NamedTuple):

@@ -12,9 +12,9 @@ from chaos.live.run import Outcome
 
 
 def document(outcomes: Sequence[Outcome], skipped: Sequence[str]) -> dict[str, Any]:
-    """The report as JSON. `longest_takeover_s`: from the start of a killed daemon's successor until it serves, having
-    taken over its predecessor's tasks. (A region's jobs are taken over by no other region yet.)"""
-    takeovers_s = [seconds for outcome in outcomes for seconds in outcome.takeovers_s]
+    """The report as JSON. `longest_takeover_s`: from the loss of a region to the next start of one of the jobs that ran
+    there, by the tasks' records; None if none was taken over. `longest_restart_s`: from the start of a killed daemon's
+    successor until it serves, having taken over its predecessor's tasks."""
     faults = sum((outcome.faults for outcome in outcomes), Counter[str]())
     campaigns = [campaign(outcome) for outcome in outcomes]
     return {
@@ -23,10 +23,16 @@ def document(outcomes: Sequence[Outcome], skipped: Sequence[str]) -> dict[str, A
         "jobs": sum(one["jobs"] for one in campaigns),
         "lost": sum(one["lost"] for one in campaigns),
         "run_twice": sum(one["run_twice"] for one in campaigns),
-        "longest_takeover_s": round(max(takeovers_s, default=0.0), 3),
+        "longest_takeover_s": _longest(seconds for outcome in outcomes for seconds in outcome.takeovers_s),
+        "longest_restart_s": _longest(seconds for outcome in outcomes for seconds in outcome.restarts_s),
         "skipped": list(skipped),
         "wall_s": round(sum(outcome.wall_s for outcome in outcomes), 1),
     }
+
+
+def _longest(seconds: Iterable[float]) -> float | None:
+    longest_s = max(seconds, default=None)
+    return None if longest_s is None else round(longest_s, 3)
 
 
 def campaign(outcome: Outcome) -> dict[str, Any]:
@@ -52,7 +58,9 @@ def campaign(outcome: Outcome) -> dict[str, Any]:
         "run_twice": len(books.run_twice) if books else 0,
         "explained": probes.explained,
         "autonomous": probes.autonomous,
-        "longest_takeover_s": round(max(outcome.takeovers_s, default=0.0), 3),
+        "takeovers_s": [round(seconds, 3) for seconds in outcome.takeovers_s],
+        "longest_takeover_s": _longest(outcome.takeovers_s),
+        "longest_restart_s": _longest(outcome.restarts_s),
         "evidence": str(outcome.evidence) if outcome.evidence else "",
     }
 
@@ -78,7 +86,15 @@ def _lasting(one: dict[str, Any]) -> dict[str, Any]:
         "handed_off",
         "readopted",
     )
-    more = ("lost", "run_twice", "explained", "autonomous", "longest_takeover_s", "wall_s")
+    more = (
+        "lost",
+        "run_twice",
+        "explained",
+        "autonomous",
+        "longest_takeover_s",
+        "longest_restart_s",
+        "wall_s",
+    )
     return {key: one[key] for key in (*lasting, *more)}
 
 
@@ -99,6 +115,10 @@ def lines(outcome: Outcome) -> Iterable[str]:
         f"{one['handed_off']} handed off, {one['readopted']} taken over by a restarted daemon; "
         f"{one['lost']} lost, {one['run_twice']} run twice; {counts}; {one['wall_s']:g} s"
     )
+    if outcome.takeovers_s:
+        yield "  taken over by other regions after " + ", ".join(
+            f"{each:.1f} s" for each in outcome.takeovers_s
+        )
     for promise, found in outcome.violations.items():
         yield from (f"  {promise} broken: {what}" for what in found)
     yield from (f"  problem: {what}" for what in outcome.problems)

@@ -17,9 +17,11 @@ from chaos.live.errors import HarnessError
 from chaos.live.faults import Fault, FillDisk, Partition, kind_of
 from chaos.live.injectors import injector
 from chaos.live.stage import Stage, staged, wait_until_acquainted
+from chaos.live.takeovers import takeovers
 from chaos.live.watch import Probes
 from chaos.live.workload import submit_waves
 from hanse.cli.devnet import processes
+from hanse.cli.devnet.layout import LEASE_S
 from hanse.client import HanseError, NotFoundError, WaitTimeoutError
 from hanse.client.messages import Job, JobFilter
 from hanse.daemon.runtime import LEDGER_FILE
@@ -37,6 +39,8 @@ class Outcome:
     probes: Probes = field(default_factory=Probes)
     books: Books | None = None
     takeovers_s: list[float] = field(default_factory=list)
+    restarts_s: list[float] = field(default_factory=list)
+    disagreements: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     wall_s: float = 0.0
     evidence: Path | None = None
@@ -45,6 +49,7 @@ class Outcome:
     def violations(self) -> dict[str, list[str]]:
         """By promise that the campaign checks; only those that were broken."""
         found = self.books.findings if self.books else {}
+        found["P4"] = [*found.get("P4", []), *self.disagreements]
         found |= {"P6": self.probes.unexplained, "P7": self.probes.not_autonomous}
         return {promise: found[promise] for promise in self.campaign.about.promises if found.get(promise)}
 
@@ -102,6 +107,7 @@ async def _perform(stage: Stage, outcome: Outcome) -> None:
             probe.cancel()
     if not gone:
         await wait_until_acquainted(stage)
+        outcome.disagreements = [*stage.stale, *await watch.disagreements(stage, jobs)]
     await asyncio.to_thread(processes.stop_all, stage.federation.regions)
     _close_books(stage, jobs, outcome)
 
@@ -138,11 +144,15 @@ async def _outcomes(stage: Stage) -> dict[str, Job]:
 
 
 def _close_books(stage: Stage, jobs: dict[str, Job], outcome: Outcome) -> None:
-    outcome.takeovers_s = stage.takeovers_s
+    runs = read_runs(stage.records)
+    adoptable = {each.job_id for each in stage.book.acknowledged.values() if each.planned.adopts}
+    within_us = int(LEASE_S * 1.5e6)
+    outcome.takeovers_s = [each.first_s for each in takeovers(stage.losses, runs, adoptable, within_us)]
+    outcome.restarts_s = stage.restarts_s
     outcome.books = balance(
         stage.book,
         jobs,
-        read_runs(stage.records),
+        runs,
         stage.restarts,
         stage.forced_ends,
         stage.campaign.topology.slots,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from chaos.live.campaign import Campaign
 from chaos.live.commands import run
@@ -19,14 +20,17 @@ from chaos.live.faults import ClockJump, FillDisk
 from chaos.live.janitor import Janitor, clear
 from chaos.live.links import DirectLinks, Links, ProxyLinks
 from chaos.live.network import Network
-from chaos.live.proxy import Proxy
 from chaos.live.tools import faketime_library
+from hanse.bench.proxied import dial_through
+from hanse.bench.proxy import Proxy
 from hanse.cli.connect import DEV_DIRECTORY
 from hanse.cli.devnet import layout, processes
 from hanse.cli.devnet.layout import Federation, LocalRegion, RegionShape
+from hanse.cli.devnet.tasks import end_tasks
 from hanse.client import AsyncClient, RetryPolicy
 from hanse.client.messages import Liveness
 from hanse.core.model.jobs import RunId
+from hanse.daemon.runtime import TASKS_DIRECTORY
 from hanse.demo.audit import Restart
 from hanse.demo.workload import CallerBook
 from hanse.executors.local.processes import ProcessId, send_signal
@@ -49,6 +53,13 @@ _TMPFS_POLICY = {
 _HOUSEKEEPING = {"interval_s": 0.5}
 
 
+class Loss(NamedTuple):
+    """A region that was lost to its guardians, and when (microseconds of the wall clock)."""
+
+    region: str
+    at_us: int
+
+
 @dataclass(kw_only=True)
 class Stage:
     """What injectors act on, and what they note for the books. Times: microseconds of the wall clock."""
@@ -61,8 +72,12 @@ class Stage:
     say: Callable[[str], None]
     book: CallerBook = field(default_factory=CallerBook)
     restarts: list[Restart] = field(default_factory=list)
-    takeovers_s: list[float] = field(default_factory=list)
+    # From the start of a killed daemon's successor until it serves.
+    restarts_s: list[float] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
     forced_ends: dict[tuple[RunId, int], int] = field(default_factory=dict)
+    # What regions that had returned kept of what was not theirs any more.
+    stale: list[str] = field(default_factory=list)
     # Held while nothing may be submitted.
     quiet: asyncio.Lock = field(default_factory=asyncio.Lock)
     # Regions whose daemon is down because a fault keeps it down.
@@ -89,15 +104,24 @@ class Stage:
         process = self.daemon(name)
         killed_us = wall_us()
         self.down.add(name)
+        self.losses.append(Loss(name, killed_us))
         send_signal(process, signal.SIGKILL)
         await processes.wait_until_ended(process)
+        return killed_us
+
+    async def destroy(self, name: str) -> int:
+        """kill -9 of its daemon and of all supervisors, and its disk deleted; returns when that began."""
+        killed_us = await self.kill(name)
+        data = self.region(name).data
+        await asyncio.to_thread(end_tasks, data / TASKS_DIRECTORY)
+        await asyncio.to_thread(shutil.rmtree, data)
         return killed_us
 
     async def restart(self, name: str, killed_us: int) -> None:
         """Start it again, and return when it serves: then it has taken over what its predecessor left running."""
         started_s = time.monotonic()
         await processes.wait_until_ready(self.region(name), self.start(name))
-        self.takeovers_s.append(time.monotonic() - started_s)
+        self.restarts_s.append(time.monotonic() - started_s)
         self.restarts.append(Restart(region=name, killed_us=killed_us, serving_us=wall_us()))
         self.down.discard(name)
 
@@ -219,20 +243,7 @@ async def _links(
         return DirectLinks(network)
     proxy = await stack.enter_async_context(Proxy())
     host = network.harness_address if network else "127.0.0.1"
-    for region in federation.regions:
-        members = []
-        for peer in federation.regions:
-            address = peer.peer_address
-            if peer.name != region.name:
-                upstream_host, _, upstream_port = peer.peer_address.rpartition(":")
-                upstream = (upstream_host, int(upstream_port))
-                dialled = await proxy.listen((region.name, peer.name), host, upstream)
-                address = f"{dialled[0]}:{dialled[1]}"
-            members.append(
-                {"name": peer.name, "peer_address": address, "public_address": peer.public_address}
-            )
-        document = layout.configuration(federation, region, _shape(campaign)) | {"members": members}
-        region.config.write_text(layout.toml_text(document), encoding="utf-8")
+    await dial_through(proxy, federation, _shape(campaign), host)
     return ProxyLinks(proxy)
 
 

@@ -1,7 +1,8 @@
 """Probes during a campaign: what the tasks' records cannot tell.
 
-P6: jobs that wait are sampled, and each must say why. P7: in each region that is cut off, a job is submitted, must run
-and end, and the region must answer for itself, before the cut is healed.
+P4: a region that returns has forgotten soon what others took over, and in the end every region tells the same of all
+adoptable jobs. P6: jobs that wait are sampled, and each must say why. P7: in each region that is cut off, a job is
+submitted, must run and end, and the region must answer for itself, before the cut is healed.
 """
 
 from __future__ import annotations
@@ -9,14 +10,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chaos.live.stage import Stage, wall_us
-from hanse.client import HanseError, RetryPolicy, WaitTimeoutError
+from hanse.client import AsyncClient, HanseError, RetryPolicy, WaitTimeoutError
 from hanse.client.errors import UnreachableError
-from hanse.client.messages import ExplainJobResponse, JobFilter, JobState
+from hanse.client.messages import ExplainJobResponse, Job, JobFilter, JobState, is_final, state_name
+from hanse.core.model.jobs import RunId
+from hanse.daemon.runtime import TASKS_DIRECTORY
 from hanse.demo.plan import PlannedJob
 from hanse.demo.workload import TENANT, Acknowledged, job_spec
+from hanse.executors.local.names import parse_record_name
+from hanse.executors.local.records import RECORDS
 
 _SAMPLE_INTERVAL_S = 1.0
 _SAMPLE_JOBS = 3
@@ -27,6 +33,11 @@ _PROBE_PRIORITY = 1000
 # Of the time that a region is cut off: what is left is for the way there and back.
 _PROBE_SHARE = 0.9
 _TELL_INTERVAL_S = 5.0
+# A region that returns has so long, from when it serves, to end and forget what others took over.
+RECONCILE_TIMEOUT_S = 10.0
+# After all regions have met again.
+_AGREE_TIMEOUT_S = 10.0
+_AGREE_INTERVAL_S = 0.2
 
 
 @dataclass(slots=True)
@@ -88,6 +99,51 @@ async def probe_autonomy(stage: Stage, name: str, cut: str, for_s: float, probes
     except (TimeoutError, WaitTimeoutError, HanseError) as error:
         why = str(error) or f"nothing within {deadline_s:g} s"
         probes.not_autonomous.append(f"{name}, cut off, did not accept, run and answer: {why}")
+
+
+async def stale_runs(stage: Stage, name: str) -> list[str]:
+    """Of a region that has returned: runs of adoptable jobs that are not theirs any more, and are still kept there when
+    the time for that is up."""
+    adoptable = {each.job_id for each in stage.book.acknowledged.values() if each.planned.adopts}
+    records = stage.region(name).data / TASKS_DIRECTORY / RECORDS
+    deadline_s = time.monotonic() + RECONCILE_TIMEOUT_S
+    while True:
+        kept = [named[0] for path in records.iterdir() if (named := parse_record_name(path.name))]
+        async with stage.client() as client:
+            stale = [run for run in kept if run.job_id in adoptable and await _is_stale(client, run)]
+        if not stale or time.monotonic() > deadline_s:
+            return [f"{name} has returned, and still keeps {run}" for run in stale]
+        await asyncio.sleep(_AGREE_INTERVAL_S)
+
+
+async def _is_stale(client: AsyncClient, run: RunId) -> bool:
+    job = await client.get(run.job_id)
+    return is_final(job.state) or (job.epoch, job.attempt) != (run.epoch, run.attempt)
+
+
+async def disagreements(stage: Stage, jobs: Mapping[str, Job]) -> list[str]:
+    """Adoptable jobs that some region still calls unfinished, or finished otherwise, although all have met again."""
+    adoptable = [each.job_id for each in stage.book.acknowledged.values() if each.planned.adopts]
+    found: list[str] = []
+    for name in stage.campaign.regions:
+        async with stage.client(name, only=True) as client:
+            told = await _told_alike(client, {job_id: jobs[job_id] for job_id in adoptable if job_id in jobs})
+        found += [f"{name} says that {job_id} is {state}" for job_id, state in sorted(told.items())]
+    return found
+
+
+async def _told_alike(client: AsyncClient, expected: dict[str, Job]) -> dict[str, str]:
+    """Ask again and again for those that are not told as expected; what remains when the time is up."""
+    deadline_s = time.monotonic() + _AGREE_TIMEOUT_S
+    differing = dict.fromkeys(expected, "")
+    while differing and time.monotonic() < deadline_s:
+        for job_id in list(differing):
+            job = await client.get(job_id)
+            differing[job_id] = state_name(job.state)
+            if job.state == expected[job_id].state and is_final(job.state):
+                del differing[job_id]
+        await asyncio.sleep(_AGREE_INTERVAL_S)
+    return differing
 
 
 async def tell_books(stage: Stage) -> None:

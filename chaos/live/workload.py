@@ -35,6 +35,7 @@ def _plan_wave(
     failed, cancelled = set(ending[:failing]), set(ending[failing:])
     gangs = set(randomness.sample(indices, round(wave.gang_share * wave.jobs)))
     staying = set(randomness.sample(indices, round(wave.stay_share * wave.jobs)))
+    adopted = set(randomness.sample(indices, round(wave.adopt_share * wave.jobs)))
     weights = [wave.homes.get(region, 0) if wave.homes else 1 for region in regions]
     homes = randomness.choices(regions, weights, k=wave.jobs)
     return [
@@ -48,6 +49,7 @@ def _plan_wave(
             exit_code=FAILURE_EXIT_CODE if index in failed else 0,
             cancel_s=randomness.uniform(*_CANCEL_S) if index in cancelled else None,
             stays=index in staying,
+            adopts=index in adopted,
         )
         for index in indices
     ]

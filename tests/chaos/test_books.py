@@ -87,7 +87,14 @@ def test_a_run_that_nobody_submitted_is_found() -> None:
 
 def test_two_regions_at_once_are_found() -> None:
     runs = [run("a", 0, 10, status=143), run("a", 5, 15, epoch=2, region="east", node="east-1")]
-    assert broken(books(book("a"), [job("a")], runs)) == ["P3"]
+    known = book("a")
+    known.cancels_taken.add("a")
+    assert broken(books(known, [job("a")], runs)) == ["P3"]
+
+
+def test_a_job_that_waits_for_its_region_and_was_stopped_is_found() -> None:
+    runs = [run("a", 0, 10, status=143), run("a", 20, 30, attempt=2)]
+    assert broken(books(book("a"), [job("a")], runs)) == ["P4"]
 
 
 def test_two_complete_runs_are_found_however_far_apart() -> None:

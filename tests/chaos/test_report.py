@@ -34,6 +34,7 @@ def books(*, lost: int = 0) -> Books:
         misjudged=[],
         unknown_runs=[],
         oversold=[],
+        disturbed=[],
     )
 
 
@@ -61,7 +62,9 @@ def test_a_person_reads_what_was_broken_and_where_the_evidence_is(campaign: Camp
     broken = outcome(campaign, books(lost=1), evidence=Path("build/chaos/runs/x"))
     first, *rest = lines(broken)
     assert first.startswith("FAILED kill-daemons: 10 jobs, 12 runs")
-    assert rest == ["  P1 broken: job-0: gone", "  evidence: build/chaos/runs/x"]
+    taken_over, *broken_promises = rest
+    assert taken_over == "  taken over by other regions after 1.5 s"
+    assert broken_promises == ["  P1 broken: job-0: gone", "  evidence: build/chaos/runs/x"]
 
 
 def test_stored_results_are_replaced_campaign_by_campaign(campaign: Campaign, tmp_path: Path) -> None:

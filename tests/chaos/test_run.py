@@ -63,7 +63,7 @@ def test_a_campaign_on_loopback_keeps_its_promises_and_leaves_nothing(campaign: 
     assert found["faults"] == {"kill_daemon": 1, "partition": 1}
     # Two probes beside the workload.
     assert (found["jobs"], found["lost"], found["run_twice"]) == (14, 0, 0)
-    assert found["longest_takeover_s"]
+    assert found["longest_restart_s"]
     assert list((out / "runs").iterdir()) == []
 
 

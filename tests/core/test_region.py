@@ -56,9 +56,9 @@ def test_the_same_submission_again_is_the_same_job_and_another_spec_is_a_conflic
     assert league.submit("north", "job-1", shape) == Submitted("job-1", existed=False)
     assert league.submit("north", "job-1", shape) == Submitted("job-1", existed=True)
     sequence = league.stations["north"].ledger.write_sequence
-    north = league["north"].admission
+    north = league["north"]
     other = msgspec.structs.replace(_submission(league, "job-1"), spec_sha256=b"another")
-    refused = north.submit(other, league["north"].books)
+    refused = north.admission.submit(other, north.books, north.local.enqueue)
     assert isinstance(refused, Refused)
     assert (refused.code, refused.field) == ("KEY_CONFLICT", "client_key")
     assert league.stations["north"].ledger.write_sequence == sequence

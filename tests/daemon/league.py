@@ -149,6 +149,22 @@ async def league(
                 await running.stop(name)
 
 
+async def leads(place: Place) -> dict[str, str]:
+    """Who leads which shard, by the largest term that this region has heard of."""
+    inventory = await place.regions.GetInventory(regions_pb2.GetInventoryRequest(), timeout=DEADLINE_S)
+    found: dict[str, tuple[int, str]] = {}
+    for record in inventory.records:
+        for lead in record.leads:
+            found[lead.shard] = max(found.get(lead.shard, (0, "")), (lead.term, record.region))
+    return {shard: region for shard, (_, region) in found.items()}
+
+
+async def led_by_their_homes(regions: League) -> bool:
+    """Whether every region that runs knows that."""
+    told = [await leads(place) for place, _, _ in regions.running.values()]
+    return all(each == {name: name for name in regions.running} for each in told)
+
+
 def submission(client_key: str, cpu: int = 1000, **spec: Any) -> jobs_pb2.JobSubmission:
     """A job of one task that ends at once."""
     fields = {

@@ -55,7 +55,9 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
 
 def served(ledger: Ledger) -> LocalJobs:
     """The servicer over these books alone."""
-    runtime = SimpleNamespace(name=REGION, read=ledger.read)
+    timings = SimpleNamespace(lease_us=5_000_000)
+    config = SimpleNamespace(region=SimpleNamespace(timings=timings))
+    runtime = SimpleNamespace(name=REGION, read=ledger.read, config=config, renewed_wall_us=lambda shard: 0)
     return LocalJobs(cast("Any", runtime), cast("Any", None), cast("Any", None), cast("Any", None))
 
 

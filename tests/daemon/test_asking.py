@@ -66,6 +66,9 @@ class Known:
         leader = self.leaders.get(home, "")
         return leader if leader != home else ""
 
+    async def leads_itself(self, home: str) -> bool:
+        return not self.guardians(home) or self.leaders.get(home) == home
+
     def guardians(self, home: str) -> tuple[str, ...]:
         return ("east", "west") if home == "north" else ()
 

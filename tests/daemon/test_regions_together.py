@@ -8,7 +8,17 @@ import grpc
 import pytest
 
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2, regions_pb2
-from tests.daemon.league import DEADLINE_S, League, Place, eventually, league, shell, submission, until_exists
+from tests.daemon.league import (
+    DEADLINE_S,
+    League,
+    Place,
+    eventually,
+    league,
+    led_by_their_homes,
+    shell,
+    submission,
+    until_exists,
+)
 
 QUEUED, RUNNING = common_pb2.JOB_STATE_QUEUED, common_pb2.JOB_STATE_RUNNING
 SUCCEEDED, CANCELLED = common_pb2.JOB_STATE_SUCCEEDED, common_pb2.JOB_STATE_CANCELLED
@@ -124,6 +134,8 @@ async def test_logs_are_followed_from_before_the_start_to_the_end(tmp_path: Path
 async def test_a_list_pages_over_all_homes_and_names_those_it_could_not_ask(tmp_path: Path) -> None:
     async with league(tmp_path, "north", "east", "west") as regions:
         await acquainted(regions)
+        # Until then adoptable jobs might be missing.
+        await eventually(lambda: led_by_their_homes(regions))
         north = regions["north"]
         ids = sorted(
             [

@@ -12,8 +12,18 @@ from typing import Any
 import grpc
 import pytest
 
-from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2, regions_pb2
-from tests.daemon.league import DEADLINE_S, QUICK, League, Place, eventually, league, submission
+from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2
+from tests.daemon.league import (
+    DEADLINE_S,
+    QUICK,
+    League,
+    Place,
+    eventually,
+    leads,
+    league,
+    led_by_their_homes,
+    submission,
+)
 from tests.daemon.test_regions_together import acquainted
 
 QUEUED, RUNNING = common_pb2.JOB_STATE_QUEUED, common_pb2.JOB_STATE_RUNNING
@@ -46,26 +56,12 @@ async def guarded(directory: Path) -> AsyncIterator[League]:
         yield regions
 
 
-async def leads(place: Place) -> dict[str, str]:
-    """Who leads which shard, by the largest term that this region has heard of."""
-    inventory = await place.regions.GetInventory(regions_pb2.GetInventoryRequest(), timeout=DEADLINE_S)
-    found: dict[str, tuple[int, str]] = {}
-    for record in inventory.records:
-        for lead in record.leads:
-            found[lead.shard] = max(found.get(lead.shard, (0, "")), (lead.term, record.region))
-    return {shard: region for shard, (_, region) in found.items()}
-
-
-async def led_by_their_homes(regions: League) -> bool:
-    told = [await leads(place) for place, _, _ in regions.running.values()]
-    return all(each == {name: name for name in REGIONS} for each in told)
-
-
 async def adopted(regions: League, home: str) -> str:
     """The region that leads the shard of a home that is gone, once all the others know it."""
 
     async def by_another() -> str:
-        told = [(await leads(place)).get(home, "") for place, _, _ in regions.running.values()]
+        others = [place for name, (place, _, _) in regions.running.items() if name != home]
+        told = [(await leads(place)).get(home, "") for place in others]
         return told[0] if len(set(told)) == 1 and told[0] != home else ""
 
     leader: str = await eventually(by_another)

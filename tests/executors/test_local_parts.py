@@ -154,7 +154,9 @@ def test_output_is_dropped_and_counted_when_it_can_not_be_stored(tmp_path: Path)
 
 
 def order(**changes: Any) -> Order:
-    fields = Order("a@1.1.0", "a@1.1", "a", 1, 1, 0, ["true"], [["X", "y"]], "", 1, 2, 3, 4, "c1")
+    fields = Order(
+        "a@1.1.0", "a@1.1", "a", 1, 1, 0, ["true"], [["X", "y"]], "", 1, 2, "s", "leases/s", 3, 4, "c1"
+    )
     return fields._replace(**changes)
 
 
@@ -226,14 +228,11 @@ def test_a_process_is_its_pid_and_its_start() -> None:
     assert not send_signal(other, 15)  # type: ignore[arg-type]
 
 
-def test_what_is_told_only_gets_stricter_or_reaches_further(tmp_path: Path) -> None:
+def test_what_is_told_only_gets_stricter(tmp_path: Path) -> None:
     control = Control(tmp_path)
     for grace_us in (50, 70, 60):
         assert control.tell_stop("a", grace_us) is signal.SIGUSR1
     assert json.loads((tmp_path / "a.stop").read_text()) == {"grace_us": 50}
-    for lease_us in (50, 70, 60):
-        assert control.tell_lease("a", 1000, lease_us) is signal.SIGUSR1
-    assert json.loads((tmp_path / "a.lease").read_text()) == {"start_us": 1000, "lease_us": 70}
     control.delete("a")
     control.delete("a")
     assert list(tmp_path.iterdir()) == []
@@ -270,6 +269,7 @@ def test_supervisors_carry_little() -> None:
                 "",
                 ".containment",
                 ".kernel",
+                ".leases",
                 ".orders",
                 ".output",
                 ".pids",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from hanse.core.events import TaskEnded, TaskStarted
-from hanse.executors.port import Executor, TaskReport
+from hanse.executors.port import Executor, TaskLease, TaskReport
 from hanse.executors.simulated import DURATION_VARIABLE, SimulatedExecutor
 from tests.executors.conftest import DEADLINE_S, job_of, launch_of, run_of
 
@@ -83,3 +84,18 @@ async def test_a_stopped_task_ends_once() -> None:
 async def test_it_keeps_no_logs() -> None:
     engine, _ = await make()
     assert [chunk async for chunk in engine.read_log(run_of("a"), 0, "stdout", 0, follow=True)] == []
+
+
+async def test_tasks_end_with_their_lease_unless_it_is_renewed() -> None:
+    engine, heard = await make(3_600)
+    now_us = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+    leases = {
+        job: TaskLease(shard=job, until_us=now_us + 200_000, length_us=1_000_000) for job in ("north", "east")
+    }
+    await engine.launch([launch_of(job, "true", lease=lease) for job, lease in leases.items()])
+    await engine.launch([launch_of("wait", "true")])
+    engine.extend("north", now_us + 500_000)
+    ends = await heard.ended(2)
+    assert [(job_of(end.run), end.lease_ended) for end in ends] == [("east", True), ("north", True)]
+    assert time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000 >= now_us + 500_000
+    await engine.close()

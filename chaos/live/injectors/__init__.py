@@ -17,6 +17,7 @@ from chaos.live.injectors.operators import ClockJumping, Draining
 from chaos.live.injectors.processes import (
     DaemonFreezer,
     DaemonKiller,
+    RegionDestroyer,
     SupervisorKiller,
     TaskKiller,
     ZygoteKiller,
@@ -25,6 +26,7 @@ from chaos.live.stage import Stage
 
 INJECTORS: dict[type[Fault], type[Injector]] = {
     faults.KillDaemon: DaemonKiller,
+    faults.DestroyRegion: RegionDestroyer,
     faults.FreezeDaemon: DaemonFreezer,
     faults.Partition: Partitioning,
     faults.CutOneWay: OneWayCut,

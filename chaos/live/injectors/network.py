@@ -7,6 +7,7 @@ from abc import abstractmethod
 from chaos.live.faults import CutOneWay, DelayLink, DropPackets, HalfOpen, Partition
 from chaos.live.injectors.base import Injector
 from chaos.live.links import Imposed, Trouble, Way
+from chaos.live.stage import Loss, wall_us
 
 
 class _LinkInjector(Injector):
@@ -41,6 +42,14 @@ class Partitioning(_LinkInjector):
     """No packet between groups."""
 
     fault: Partition
+
+    async def inject(self) -> None:
+        """Also note who is cut off from the rest."""
+        at_us = wall_us()
+        await super().inject()
+        regions = sum(len(group) for group in self.fault.groups)
+        minorities = [group for group in self.fault.groups if 2 * len(group) < regions]
+        self.stage.losses += [Loss(name, at_us) for group in minorities for name in group]
 
     def troubles(self) -> tuple[Imposed, ...]:
         """Cuts, for every pair that is not in one group."""

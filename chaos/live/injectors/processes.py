@@ -8,9 +8,17 @@ import signal
 from abc import abstractmethod
 
 from chaos.live.errors import HarnessError
-from chaos.live.faults import FreezeDaemon, KillDaemon, KillSupervisor, KillTask, KillZygote
+from chaos.live.faults import (
+    DestroyRegion,
+    FreezeDaemon,
+    KillDaemon,
+    KillSupervisor,
+    KillTask,
+    KillZygote,
+)
 from chaos.live.injectors.base import Injector
-from chaos.live.stage import wall_us
+from chaos.live.stage import Loss, wall_us
+from chaos.live.watch import stale_runs
 from hanse.cli.devnet import processes
 from hanse.daemon.runtime import TASKS_DIRECTORY
 from hanse.executors.local import records
@@ -41,8 +49,27 @@ class DaemonKiller(Injector):
         if self._killed_us:
             await self.stage.restart(self.fault.region, self._killed_us)
             self.stage.say(
-                f"{self.fault.region} serves again, {self.stage.takeovers_s[-1]:.1f} s after its start"
+                f"{self.fault.region} serves again, {self.stage.restarts_s[-1]:.1f} s after its start"
             )
+            self.stage.stale += await stale_runs(self.stage, self.fault.region)
+
+
+class RegionDestroyer(Injector):
+    """kill -9 of a daemon and its supervisors; its disk is gone."""
+
+    fault: DestroyRegion
+    _destroyed_us = 0
+
+    async def inject(self) -> None:
+        """Destroy it."""
+        self.stage.say(f"{self.fault.region} is destroyed, with its disk")
+        self._destroyed_us = await self.stage.destroy(self.fault.region)
+
+    async def heal(self) -> None:
+        """Start it anew, on an empty disk."""
+        if self._destroyed_us:
+            await self.stage.restart(self.fault.region, self._destroyed_us)
+            self.stage.say(f"{self.fault.region} serves again, on an empty disk")
 
 
 class DaemonFreezer(Injector):
@@ -55,6 +82,7 @@ class DaemonFreezer(Injector):
         """Stop it where it is."""
         self._process = self.stage.daemon(self.fault.region)
         self.stage.say(f"{self.fault.region}'s daemon is frozen")
+        self.stage.losses.append(Loss(self.fault.region, wall_us()))
         send_signal(self._process, signal.SIGSTOP)
 
     async def heal(self) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 import psutil
 
 from hanse.bench.figures import Usage, usage_now
+from hanse.bench.proxied import dial_through
+from hanse.bench.proxy import Proxy
 from hanse.cli.devnet import layout, processes
 from hanse.cli.devnet.layout import Federation, LocalRegion, RegionShape
 from hanse.cli.devnet.tasks import end_tasks
@@ -61,7 +63,18 @@ class League:
 
     def client(self) -> AsyncClient:
         """A client of the home region."""
-        return AsyncClient([self.home.public_address], home=self.home.name, retry=_RETRY)
+        return self.client_of(self.home.name)
+
+    def client_of(self, *names: str) -> AsyncClient:
+        """A client of these regions, which asks the first of them that answers."""
+        addresses = [self.federation.region(name).public_address for name in names]
+        return AsyncClient(addresses, home=names[0], retry=_RETRY)
+
+    async def who_leads(self, region: str) -> set[tuple[str, str]]:
+        """(leader, shard) for every region that says that it leads one, as this region has heard."""
+        async with self.client_of(region) as client:
+            inventory = await client.inventory(region)
+        return {(record.region, lead.shard) for record in inventory.records for lead in record.leads}
 
     def usage(self) -> Usage:
         """CPU used so far."""
@@ -87,11 +100,14 @@ class League:
 
 @asynccontextmanager
 async def league(
-    directory: Path, regions: int, shape: RegionShape, *, keep: bool = False
+    directory: Path, regions: int, shape: RegionShape, *, keep: bool = False, proxy: Proxy | None = None
 ) -> AsyncGenerator[League, None]:
-    """Daemons that serve and know each other. Their data is below `directory`, which must be on a disk."""
+    """Daemons that serve and know each other. Their data is below `directory`, which must be on a disk. Through `proxy`
+    they dial each other, if there is one."""
     parent = _workplace(directory)
     federation = layout.create(parent, regions, shape)
+    if proxy is not None:
+        await dial_through(proxy, federation, shape)
     running = League(federation, {})
     running.records.mkdir()
     try:

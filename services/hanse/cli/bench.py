@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hanse.bench.faults import Fault
 from hanse.cli.output import Printer
 from hanse.cli.signals import run_to_the_end
 
@@ -52,19 +53,27 @@ def submit(
     jobs: Annotated[int, typer.Option(help="Jobs to submit.", min=1)] = 100_000,
     batch: Annotated[int, typer.Option(help="Jobs in one call.", min=1, max=1000)] = 500,
     in_flight: Annotated[int, typer.Option(help="Calls under way at once.", min=1, max=64)] = 4,
+    adoptable: Annotated[
+        bool,
+        typer.Option("--adoptable", help="Three regions: jobs that guardians keep, and others, in turn."),
+    ] = False,
     out: OutOption = None,
     data_dir: DataOption = _DATA,
     keep: KeepOption = False,
 ) -> None:
     """Submit jobs to one region as fast as it acknowledges them.
 
-    JSON keys: jobs, jobs_per_s, handed_off, lost, run_twice, p50_s, p95_s, p99_s, set_up, versions, load.
+    With --adoptable the latency is that of single jobs which come half as fast as they could.
+
+    JSON keys: jobs, jobs_per_s, handed_off, lost, run_twice, p50_s, p95_s, p99_s, set_up, versions, load; with
+    --adoptable also share_of_wait (of their throughput), by_kind.{wait, adopt}.{jobs_per_s, half_load_jobs_per_s,
+    p50_s, p95_s, p99_s}.
     """
+    from hanse.bench.adoptable import bench_adoptable
     from hanse.bench.submit import bench_submit
 
-    _measure(
-        ctx, out, lambda told: bench_submit(data_dir.absolute(), jobs, batch, in_flight, told, keep=keep)
-    )
+    measured = bench_adoptable if adoptable else bench_submit
+    _measure(ctx, out, lambda told: measured(data_dir.absolute(), jobs, batch, in_flight, told, keep=keep))
 
 
 @app.command()
@@ -110,6 +119,41 @@ def handoff(
     from hanse.bench.handoff import bench_handoff
 
     _measure(ctx, out, lambda told: bench_handoff(data_dir.absolute(), jobs, rate, told, keep=keep))
+
+
+@app.command()
+def takeover(
+    ctx: typer.Context,
+    trials: Annotated[int, typer.Option(help="Regions to lose, one after the other.", min=1)] = 21,
+    regions: Annotated[int, typer.Option(help="Regions of a federation.", min=3, max=9)] = 3,
+    fault: Annotated[
+        list[Fault] | None,
+        typer.Option(help="How regions are lost, in turn.  [default: all]", show_default=False),
+    ] = None,
+    federations: Annotated[int, typer.Option(help="Federations side by side.", min=1, max=8)] = 1,
+    out: OutOption = None,
+    data_dir: DataOption = _DATA,
+    keep: KeepOption = False,
+) -> None:
+    """Lose regions with adoptable jobs, and time how long these stand still until they run elsewhere.
+
+    kill: the daemon, its supervisors and its disk are gone. freeze: the daemon is stopped, its tasks run on.
+    partition: all of it runs on, and is cut off. Lease of the development profile. A trial takes about half a minute.
+
+    JSON keys: trials, takeover_s (a list, a trial each), p50_s, p95_s, p99_s, max_s, jobs, lost, run_twice, disturbed,
+    lease_bound_s, before_lease_bound, broken, by_fault.{kill, freeze, partition}.{takeover_s, first_start_s, ended_s,
+    reconciled_s}, set_up, versions, load.
+    """
+    from hanse.bench.takeover import bench_takeover
+
+    faults = fault or list(Fault)
+    _measure(
+        ctx,
+        out,
+        lambda told: bench_takeover(
+            data_dir.absolute(), trials, regions, faults, federations, told, keep=keep
+        ),
+    )
 
 
 @app.command()

@@ -31,6 +31,7 @@ from hanse.client.messages import (
     Quarantine,
     Reason,
     RegionRecord,
+    ShardStatus,
 )
 
 # Kinds come in this order, all others after them by name.
@@ -48,6 +49,8 @@ def status_details(status: GetStatusResponse, width: int) -> list[RenderableType
         parts += [Text(), _capacity_table(status.free, status.capacity, width)]
     if status.channels:
         parts += [Text(), _channels_table(status.channels, width)]
+    if status.shards:
+        parts += [Text(), _shards_table(status.shards, width)]
     return parts
 
 
@@ -63,6 +66,10 @@ def _status_facts(status: GetStatusResponse) -> Table:
             f"{status.ledger_id} incarnation {status.incarnation}, commit {status.revision.sequence:,}",
         ),
     ]
+    if status.jobs_taken_over or status.jobs_let_go:
+        facts.append(("jobs", f"{status.jobs_taken_over:,} taken over, {status.jobs_let_go:,} let go"))
+    if status.orphans or status.orphans_ended:
+        facts.append(("orphans", f"{status.orphans:,} being ended, {status.orphans_ended:,} ended"))
     return _facts_table(facts)
 
 
@@ -142,6 +149,38 @@ def _channels_table(channels: Sequence[ChannelStatus], width: int) -> Table:
         for channel in channels
     ]
     return make_table(columns, rows, width)
+
+
+def _shards_table(shards: Sequence[ShardStatus], width: int) -> Table:
+    columns = (
+        Column("ADOPTABLE JOBS OF"),
+        Column("LED BY"),
+        Column("TERM", justify="right"),
+        Column("HERE"),
+        Column("OPEN", justify="right"),
+        Column("LEASE LEFT", justify="right"),
+        Column("NOT HELD YET", justify="right", drop=1),
+    )
+    rows = [
+        (
+            shard.shard,
+            shard.leader,
+            f"{shard.term:,}",
+            Text(shard.role, style="red" if shard.role == "BLANK" else ""),
+            f"{shard.open_jobs:,}",
+            _lease_text(shard),
+            f"{max(0, shard.sequence - shard.committed):,}",
+        )
+        for shard in shards
+    ]
+    return make_table(columns, rows, width)
+
+
+def _lease_text(shard: ShardStatus) -> str:
+    """A lease is renewed only while there are jobs."""
+    if not shard.HasField("lease_left") or not shard.open_jobs:
+        return ""
+    return f"{shard.lease_left.ToMicroseconds() / 1e6:.1f} s"
 
 
 def nodes_table(nodes: Sequence[Node], width: int) -> RenderableType:

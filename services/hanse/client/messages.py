@@ -44,6 +44,7 @@ from hanse.wire.gen.hanse.v1.regions_pb2 import (
     Node,
     Quarantine,
     RegionRecord,
+    ShardStatus,
 )
 
 __all__ = [
@@ -80,6 +81,7 @@ __all__ = [
     "Requirements",
     "RetryPolicy",
     "Revision",
+    "ShardStatus",
     "StreamLogsResponse",
     "TaskGroup",
     "TimelineEntry",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hanse.core.books import Books
 from hanse.core.effects import Refused, Submitted
 from hanse.core.federation.routing import Router
-from hanse.core.model.jobs import Submission
+from hanse.core.model.jobs import Job, Submission
 from hanse.core.model.regions import RegionConfig
 from hanse.core.scheduling.admission import refused_here
 from hanse.core.scheduling.local import LocalSide
@@ -29,8 +29,11 @@ class Admission:
         self._members = frozenset(member.name for member in config.members)
         self.disk_nearly_full = False
 
-    def submit(self, submission: Submission, books: Books) -> Submitted | Refused:
-        """One submission into these books: the job that its client key already named, a new one, or a refusal."""
+    def submit(
+        self, submission: Submission, books: Books, enqueue: Callable[[Job], None]
+    ) -> Submitted | Refused:
+        """One submission into these books: the job that its client key already named, a new one, or a refusal. A new
+        one is handed to `enqueue`, to be started when that may be."""
         known = books.keys.get((submission.tenant, submission.client_key))
         if known is not None:
             job_id, sha256 = known
@@ -41,7 +44,7 @@ class Admission:
         refused = self._overload() or self._bad_reference(submission) or self._fits_nowhere(submission)
         if refused is not None:
             return refused
-        self._local.enqueue(books.admit(submission))
+        enqueue(books.admit(submission))
         return Submitted(submission.job_id, existed=False, federated=bool(books.shard))
 
     def _overload(self) -> Refused | None:

@@ -40,7 +40,7 @@ class Answers:
             case Question.EXPLAIN:
                 return self._explain(now, ask.job_id)
             case Question.STATUS:
-                return self._status()
+                return self._status(now)
             case Question.NODES:
                 return region.local.capacity.nodes()
             case Question.MEMBERS:
@@ -51,7 +51,7 @@ class Answers:
                 assert_never(ask.question)
 
     def _explain(self, now: Now, job_id: str) -> Explanation | Refused:
-        job = self._region.books.jobs.get(job_id)
+        job = self._region.library.find(job_id)
         if job is None:
             return Refused("NOT_FOUND", "job_id", f"{job_id} is not among this region's present jobs")
         if job.state is JobState.QUEUED:
@@ -81,6 +81,23 @@ class Answers:
             return Blocker(code="DRAINING", message=f"{region.config.name} is being drained")
         if region.local.runs.has_orphans:
             return Blocker(code="STARTING", message="processes of a forgotten life are being ended")
+        return self._out_of_lease(job)
+
+    def _out_of_lease(self, job: Job) -> Blocker | None:
+        """Why an adoptable job may not be started here although this region leads its shard."""
+        leading = self._region.shards.leading_of(job)
+        if leading is None:
+            return None
+        if leading.is_unheld(job.id):
+            return Blocker(code="UNHELD", message=f"no majority of the guardians of {job.shard} holds it yet")
+        if not leading.startable:
+            if leading.home_back_us is not None:
+                return Blocker(code="RETURNING", message=f"{job.shard} is back and is to lead its jobs again")
+            return Blocker(
+                code="NO_LEASE", message=f"no majority of the guardians of {job.shard} has answered of late"
+            )
+        if self._region.local.waits_for_ghost(job.id):
+            return Blocker(code="STOPPING", message="what ran of it here before is still being ended")
         return None
 
     def _explain_queued(self, now: Now, job: Job) -> Explanation:
@@ -109,9 +126,9 @@ class Answers:
             unblock=here.unblock,
         )
 
-    def _status(self) -> StatusView:
+    def _status(self, now: Now) -> StatusView:
         region = self._region
-        counts = region.books.counts
+        counts = {state: sum(books.counts[state] for books in region.library) for state in JobState}
         return StatusView(
             region=region.config.name,
             ledger_id=region.ledger_id,
@@ -124,6 +141,11 @@ class Answers:
             free=region.local.capacity.free_total(),
             channels=tuple(self._channel(peer) for peer in region.peers),
             quarantine=self._quarantine(),
+            shards=tuple(shard.view(now) for shard in region.shards.shards.values()),
+            orphans=region.local.runs.orphans,
+            orphans_ended=region.local.runs.orphans_ended,
+            jobs_taken_over=region.shards.jobs_taken_over,
+            jobs_let_go=region.shards.jobs_let_go,
         )
 
     def _quarantine(self) -> QuarantineView | None:

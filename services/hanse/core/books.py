@@ -211,6 +211,12 @@ class Books:
         job.allocation = None
         self._change(job, JobInput.STOPPED_REQUEUE, reason)
 
+    def recall_run(self, job: Job, region: str) -> None:
+        """An earlier leader's region had launched this attempt. Its timeline is lost with it; what the job's row still
+        tells goes into this one."""
+        what = f"{job.state.name} in {region}"
+        self._note(job, what, job.reason, job.epoch, job.attempt, at_wall_us=job.started_wall_us)
+
     def finish(self, job: Job, happened: JobInput, reason: Reason, exit_code: int) -> None:
         """It ended here. At its home that settles it; elsewhere the home must hear of it first."""
         job.ended_wall_us = self.now.wall_us
@@ -456,11 +462,14 @@ class Books:
             where = job.remote.region
         self._publish(job, job.state, where, job.epoch, job.attempt, reason)
 
-    def _note(self, job: Job, what: str, reason: Reason, epoch: int, attempt: int) -> None:
+    def _note(
+        self, job: Job, what: str, reason: Reason, epoch: int, attempt: int, at_wall_us: int = 0
+    ) -> None:
+        """One entry of the job's timeline, of now unless it says when."""
         row = TimelineRow(
             job.id,
             job.timeline_length,
-            self.now.wall_us,
+            at_wall_us or self.now.wall_us,
             what,
             reason.code,
             reason.detail,

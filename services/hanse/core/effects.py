@@ -269,7 +269,8 @@ NO_WRITES = Writes()
 
 class Lease(msgspec.Struct, frozen=True):
     """Tasks of this shard may live until this instant of CLOCK_BOOTTIME instead of until an earlier one. Their
-    supervisors end them then, whether or not the daemon lives: SIGTERM min(grace, lease / 3) before, SIGKILL at it."""
+    supervisors end them then, whether or not the daemon lives: SIGTERM a little before (the grace, and at most a tenth
+    of the lease), SIGKILL at it."""
 
     shard: str
     until_mono_us: int
@@ -437,8 +438,23 @@ class QuarantineView(msgspec.Struct, frozen=True, kw_only=True):
     suspects: int
 
 
+class ShardView(msgspec.Struct, frozen=True, kw_only=True):
+    """A shard as one of its members sees it. `lease_left_us`: of a leader, None otherwise."""
+
+    shard: str
+    role: str
+    term: int
+    leader: str
+    open_jobs: int
+    sequence: int
+    committed: int
+    lease_left_us: int | None = None
+
+
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
-    """How the region fares. `quarantine` None: its disk is believed."""
+    """How the region fares. `quarantine` None: its disk is believed. `orphans`: runs that are nobody's any more and
+    still have to end; `orphans_ended`: how many of them have. `jobs_taken_over`, `jobs_let_go`: open jobs of shards
+    that the region began to lead, or had to stop leading. These count from the start of this life."""
 
     region: str
     ledger_id: str
@@ -451,6 +467,11 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     free: Resources
     channels: tuple[ChannelView, ...]
     quarantine: QuarantineView | None = None
+    shards: tuple[ShardView, ...] = ()
+    orphans: int = 0
+    orphans_ended: int = 0
+    jobs_taken_over: int = 0
+    jobs_let_go: int = 0
 
 
 Answer = (
@@ -496,7 +517,8 @@ class JobChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Effects(msgspec.Struct, kw_only=True):
-    """What one step wants done. `sequence` is the write sequence after this step (unchanged if nothing is written)."""
+    """What one step wants done. `sequence` is the write sequence after this step (unchanged if nothing is written).
+    `owes_rows`: of jobs of shards some news, which callers have been told of, is not in the rows that they read yet."""
 
     sequence: int = 0
     writes: Writes = msgspec.field(default_factory=Writes)
@@ -508,6 +530,7 @@ class Effects(msgspec.Struct, kw_only=True):
     sends: list[Send] = msgspec.field(default_factory=list)
     replies: list[Reply] = msgspec.field(default_factory=list)
     changes: list[JobChange] = msgspec.field(default_factory=list)
+    owes_rows: bool = False
 
 
 # --- what recovery reads back ---------------------------------------------------------------------------------------

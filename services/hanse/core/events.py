@@ -163,6 +163,14 @@ class TrustDisk(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
 
 
+class ShowRows(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody is about to read rows of shards that are owed to callers (Effects.owes_rows). Answered by Done, once
+    they are written."""
+
+    request_id: int
+    cause: str
+
+
 Event = (
     Submit
     | CancelJobs
@@ -177,4 +185,5 @@ Event = (
     | JobsForgotten
     | LookedUp
     | TrustDisk
+    | ShowRows
 )

@@ -30,7 +30,8 @@ def _check_job(region: Region, job: Job) -> None:
     state = job.state
     allocated = state in ALLOCATED_STATES
     leading = region.shards.leading_of(job)
-    waiting = state is JobState.QUEUED and (leading is None or leading.startable)
+    may_start = leading is None or (leading.startable and not leading.is_unheld(job.id))
+    waiting = state is JobState.QUEUED and may_start
     queued = region.local.queue.get(job.id) is job or region.local.waits_for_ghost(job.id)
     assert queued == waiting or (not waiting and region.local.queue.get(job.id) is not job), (
         f"{job.id}: {state.name}, queue disagrees"

@@ -45,6 +45,7 @@ from hanse.core.events import (
     PeerMessages,
     PeerUnreachable,
     SetDrain,
+    ShowRows,
     Submit,
     TaskEnded,
     TaskStarted,
@@ -279,6 +280,9 @@ class Region:
                 self.shards.forget(event)
             case LookedUp():
                 self._on_looked_up(now, event, out)
+            case ShowRows():
+                self.shards.show_soon()
+                out.replies.append(Reply(event.request_id, Done()))
             case TrustDisk():
                 out.replies.append(Reply(event.request_id, self._trust_disk(event)))
             case _:
@@ -309,6 +313,8 @@ class Region:
                 out.sends += self.membership.on_message(now, peer, message)
                 if isinstance(message, GossipDelta):
                     self.shards.on_records(now)
+                if (stamp := self.inventory.own_record_from_the_future) is not None:
+                    self.publisher.overtake(stamp)
             else:
                 self._on_message(now, peer, envelope.sender_ledger_id, message, out)
         if self.books.owes_rows or self.shards.owes_rows:
@@ -378,23 +384,26 @@ class Region:
         own = home == self.config.name
         if submission.on_loss is OnLoss.WAIT:
             if own:
-                return self.admission.submit(submission, self.books)
+                return self._admit(submission)
             return Refused("INVALID", "home", f"{home} takes its `wait` jobs itself")
         key = (submission.tenant, submission.client_key)
         if own and key in self.books.keys:
-            return self.admission.submit(submission, self.books)
+            return self._admit(submission)
         if submission.on_loss is OnLoss.ADOPT_OR_WAIT and not own:
             message = f"{home} may have taken it as a `wait` job already: only it can tell"
             return Refused("NOT_LEADER", "spec.on_region_loss", message, NOT_LEADER_RETRY_MS, home)
         leading = self.shards.leading.get(home)
         if leading is not None and leading.admits(now):
-            return self.admission.submit(submission, leading.books)
+            return self.admission.submit(submission, leading.books, leading.enqueue_when_held)
         self.shards.demand(now, home)
         taken = leading is None or key in leading.books.keys
         may_wait = submission.on_loss is OnLoss.ADOPT_OR_WAIT and own
         if may_wait and not (taken and self.shards.has_group(home)):
-            return self.admission.submit(submission, self.books)
+            return self._admit(submission)
         return self._not_leading(home)
+
+    def _admit(self, submission: Submission) -> Submitted | Refused:
+        return self.admission.submit(submission, self.books, self.local.enqueue)
 
     def _not_leading(self, home: str) -> Refused:
         if not self.shards.has_group(home):
@@ -612,9 +621,6 @@ class Region:
 
     # --- shared -----------------------------------------------------------------------------------------------------
 
-    def _why_not_adopting(self) -> Reason | None:
-        return self.shards.why_not_adopting()
-
     def _set_drain(self, event: SetDrain, out: Effects) -> None:
         if event.draining != self.draining:
             self.draining = event.draining
@@ -642,8 +648,8 @@ class Region:
         """Grows whenever something may have room here that had none."""
         return self.local.capacity.version + self.local.queue.version + self.intake.ended_holds
 
-    def _may_solicit(self) -> bool:
-        return not self.local.queue and self.intake.closed is None
+    def _why_not_adopting(self) -> Reason | None:
+        return self.shards.why_not_adopting()
 
     def _connected(self, peer: str) -> bool:
         return self.sessions.established(peer) and self.membership.reachable(peer)

@@ -25,7 +25,8 @@ from hanse.wire.checks import FieldRefused, check_label
 _RANGE = re.compile(r"\[(\d+)-(\d+)\]")
 _NODE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _PORT_MAX = 65_535
-_RENEWALS_PER_LEASE = 4
+# What has to be noticed and repeated within a lease must come several times in it.
+_LEASE_PARTS = 4
 
 
 class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -313,13 +314,13 @@ def _federation_problems(settings: Settings) -> Iterator[tuple[str, str]]:
             "federation.guardians",
             f"{federation.guardians} keep a shard, and there are {len(members)} members",
         )
-    renewal_us = federation.lease_s * 1e6 / _RENEWALS_PER_LEASE
+    part_us = federation.lease_s * 1e6 / _LEASE_PARTS
     for name in ("probe_timeout_us", "append_retry_us"):
         waited_us = getattr(settings.timings, name)
-        if waited_us >= renewal_us:
+        if waited_us >= part_us:
             yield (
                 "federation.lease_s",
-                f"a renewal every {renewal_us / 1e6:g} s leaves no room for timings.{name} = {waited_us}",
+                f"a quarter of it, {part_us / 1e6:g} s, leaves no room for timings.{name} = {waited_us}",
             )
     if federation.kill_s * 2 > federation.lease_s:
         yield "federation.kill_s", f"more than half of lease_s = {federation.lease_s:g}"

@@ -37,6 +37,24 @@ class Metrics:
         self._jobs = self._gauge("jobs", "Jobs in memory by state", "state")
         self._capacity = self._gauge("capacity", "Capacity by resource kind", "kind")
         self._free = self._gauge("free", "Free capacity by resource kind", "kind")
+        self._orphans = self._gauge("orphans", "Runs here that are nobody's any more and have to end")
+        self._orphans_ended = self._counter("orphans_ended_total", "Such runs that have ended")
+        self._jobs_taken_over = self._counter(
+            "jobs_taken_over_total", "Open jobs of shards that this region began to lead"
+        )
+        self._jobs_let_go = self._counter(
+            "jobs_let_go_total", "Open jobs of shards that this region had to stop leading"
+        )
+        # The core counts each life of the region from 0.
+        self._counted = {
+            "orphans_ended": self._orphans_ended,
+            "jobs_taken_over": self._jobs_taken_over,
+            "jobs_let_go": self._jobs_let_go,
+        }
+        self._counted_so_far = dict.fromkeys(self._counted, 0)
+        self._leads = self._gauge("shard_leads", "Whether this region leads the shard", "shard")
+        self._terms = self._gauge("shard_term", "Term of the shard in which this region is", "shard")
+        self._open_jobs = self._gauge("shard_open_jobs", "Jobs of the shard that have not ended", "shard")
         self._quarantine = self._gauge("quarantine", "1 while the region's disk is known to be an old one")
         self._suspects = self._gauge(
             "suspect_jobs", "Jobs that wait because an old disk may have forgotten them"
@@ -81,6 +99,15 @@ class Metrics:
         free = dict(status.free)
         for kind, _ in status.capacity:
             self._free.labels(kind).set(free.get(kind, 0))
+        for shard in status.shards:
+            self._leads.labels(shard.shard).set(shard.role == "LEADER")
+            self._terms.labels(shard.shard).set(shard.term)
+            self._open_jobs.labels(shard.shard).set(shard.open_jobs)
+        self._orphans.set(status.orphans)
+        for name, counter in self._counted.items():
+            count, before = getattr(status, name), self._counted_so_far[name]
+            counter.inc(count - before if count >= before else count)
+            self._counted_so_far[name] = count
         self._quarantine.set(status.quarantine is not None)
         self._suspects.set(status.quarantine.suspects if status.quarantine is not None else 0)
 

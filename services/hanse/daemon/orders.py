@@ -12,7 +12,7 @@ from hanse.core.model import limits
 from hanse.core.model.errors import OurBug
 from hanse.core.model.jobs import TaskPlacement
 from hanse.executors.environment import task_environment
-from hanse.executors.port import Executor, TaskLaunch
+from hanse.executors.port import Executor, TaskLaunch, TaskLease
 from hanse.wire.programs import JobProgram, ProgramReader
 
 Order = Launch | Stop | Reap
@@ -22,8 +22,9 @@ Batched = TypeVar("Batched", Launch, Reap)
 class Orders:
     """The queue between the commit loop and the executor, and the task that works it off."""
 
-    def __init__(self, region: str, programs: ProgramReader, log_bytes_max: int) -> None:
+    def __init__(self, region: str, programs: ProgramReader, log_bytes_max: int, lease_us: int) -> None:
         self._region = region
+        self._lease_us = lease_us
         self._programs = programs
         self._log_bytes_max = log_bytes_max
         self._orders: deque[Order] = deque()
@@ -116,5 +117,12 @@ class Orders:
             node=placement.node,
             devices=placement.devices,
             log_bytes_max=self._log_bytes_max,
+            lease=self._lease(launch),
             cause=launch.cause,
         )
+
+    def _lease(self, launch: Launch) -> TaskLease | None:
+        lease = launch.lease
+        if lease is None:
+            return None
+        return TaskLease(shard=lease.shard, until_us=lease.until_mono_us, length_us=self._lease_us)

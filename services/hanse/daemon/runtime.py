@@ -19,8 +19,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from hanse.core.effects import META_QUARANTINE, META_QUARANTINE_WHY
-from hanse.core.events import Event, ExecutorRecovered, PeerMessages
+from hanse.core.effects import META_QUARANTINE, META_QUARANTINE_WHY, Done, Lease
+from hanse.core.events import Event, ExecutorRecovered, PeerMessages, ShowRows
 from hanse.core.model import limits
 from hanse.core.region import Region
 from hanse.daemon.clock import Clock, mono_us, system_now, wall_us
@@ -93,6 +93,10 @@ class Runtime:
         self._failed_mono_us: deque[int] = deque(maxlen=limits.REBUILDS_MAX)
         # When this daemon last wrote into its copy of a shard's log. One entry for each shard that it keeps.
         self._copied_wall_us: dict[str, int] = {}
+        # Callers have been told of something that the rows of shards do not say yet.
+        self._owes_rows = False
+        # When a majority last renewed the lease of a shard that this region leads.
+        self._renewed_wall_us: dict[str, int] = {}
         # Set while a life is under way and the executor's past is known.
         self.alive = asyncio.Event()
         self.dead = asyncio.Event()
@@ -116,6 +120,9 @@ class Runtime:
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a query of the ledger. Raises DriverOverloaded, DriverInterrupted."""
+        while self._owes_rows:
+            # Whoever was told of it is to find it.
+            await self.ask(Done, lambda number: ShowRows(request_id=number, cause="read"))
         ledger = self._ledger
         if ledger is None:
             raise DriverInterrupted("the region is being rebuilt from its disk")
@@ -136,6 +143,10 @@ class Runtime:
     def copied_wall_us(self, shard: str) -> int:
         """When something last came for this region's copy of a shard's log; 0: not since this daemon started."""
         return self._copied_wall_us.get(shard, 0)
+
+    def renewed_wall_us(self, shard: str) -> int:
+        """When a majority last renewed this region's lease of a shard; 0: not since this daemon started."""
+        return self._renewed_wall_us.get(shard, 0)
 
     @property
     def executor(self) -> Executor:
@@ -261,6 +272,10 @@ class Runtime:
     def _release(self, step: Step) -> None:
         """Everything that a step decided, now that it is on disk. Never blocks."""
         effects = step.effects
+        # First of all: the tasks of a shard live by this, and what is launched below is to find it.
+        for lease in effects.leases:
+            self._extend(lease)
+            self._renewed_wall_us[lease.shard] = wall_us()
         for state in effects.writes.shard_states:
             self._copied_wall_us[state.shard] = wall_us()
         for name, value in effects.writes.meta:
@@ -270,6 +285,7 @@ class Runtime:
             self._lookups.post(effects.lookups)
         if effects.sends:
             self._links.send(effects.sends, step.envelopes)
+        self._owes_rows = effects.owes_rows
         if effects.replies:
             self._requests.resolve(effects.replies)
         if effects.changes:
@@ -277,6 +293,14 @@ class Runtime:
             for change in effects.changes:
                 self.tracing.job_changed(change)
         self.hub.publish(effects.sequence, effects.changes)
+
+    def _extend(self, lease: Lease) -> None:
+        try:
+            self.executor.extend(lease.shard, lease.until_mono_us)
+        except ExecutorError as error:
+            # The next renewal may be told in time; if none is, the tasks end with the lease that they know, as they
+            # do when no guardian answers.
+            log.error("lease.not_told", shard=lease.shard, error=str(error))
 
     async def _note_failure(self, failures: BaseExceptionGroup[Exception]) -> None:
         """Begin another life, unless too many have failed in a short time, or a person must look first."""

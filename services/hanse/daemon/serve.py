@@ -110,7 +110,9 @@ class Daemon:
                 for name, stubs in self._stubs.items()
             }
         )
-        orders = Orders(region.name, ProgramReader(), settings.executor.log_bytes_max)
+        orders = Orders(
+            region.name, ProgramReader(), settings.executor.log_bytes_max, region.timings.lease_us
+        )
         self.runtime = Runtime(
             config,
             lambda: make_executor(config),

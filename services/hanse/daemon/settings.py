@@ -27,7 +27,7 @@ Ratio = Annotated[float, Meta(ge=0, le=1)]
 
 
 GUARDIANS_DEFAULT: Literal[3] = 3
-# Renewals come every quarter: below, one slow disk or garbage collection ends tasks.
+# Below, one slow disk or garbage collection ends tasks.
 LEASE_S_MIN = 2.0
 # Timings that follow from [federation], by the key that they follow from.
 TIMINGS_OF_FEDERATION = {

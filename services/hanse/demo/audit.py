@@ -21,7 +21,9 @@ LOST = (
 RUN_TWICE = (
     "A job is run twice if one of its tasks began twice in one (epoch, attempt), if two attempts overlap in time, or "
     "if anything began after a complete attempt. A new attempt after one that failed, was stopped or was cut short is "
-    "a retry, as long as nothing of the former was still running; a run that wrote no end counts as still running."
+    "a retry, as long as nothing of the former was still running; a run that wrote no end counts as still running. "
+    "(An adoptable job's complete attempt counts once its region has told of it: if the region is lost before, others "
+    "cannot know. So of such a job nothing may begin after the attempt that it was settled with.)"
 )
 READOPTED = (
     "A task is readopted if it began in a region before that region's daemon was killed with SIGKILL, ended by itself "
@@ -42,6 +44,12 @@ class JobFact:
     region: str
     epoch: int
     attempt: int
+    adoptable: bool = False
+
+    @property
+    def settled_with(self) -> tuple[int, int] | None:
+        """Of an adoptable job: the (epoch, attempt) that ended it."""
+        return (self.epoch, self.attempt) if self.adoptable else None
 
     @property
     def is_final(self) -> bool:
@@ -91,7 +99,9 @@ def audit(jobs: Sequence[JobFact], runs: Sequence[TaskRun], restarts: Sequence[R
         by_job[run.job_id].append(run)
     lost = [Finding(job.job_id, why) for job in jobs if (why := why_lost(job, by_job[job.job_id]))]
     twice = [
-        Finding(job.job_id, why) for job in jobs if (why := why_run_twice(job.tasks, by_job[job.job_id]))
+        Finding(job.job_id, why)
+        for job in jobs
+        if (why := why_run_twice(job.tasks, by_job[job.job_id], job.settled_with))
     ]
     misjudged = [Finding(job.job_id, why) for job in jobs if (why := _why_misjudged(job))]
     return Audit(
@@ -118,8 +128,9 @@ def why_lost(job: JobFact, runs: Iterable[TaskRun]) -> str:
     return ""
 
 
-def why_run_twice(tasks: int, runs: Iterable[TaskRun]) -> str:
-    """Empty if it was not. `tasks`: how many the job has."""
+def why_run_twice(tasks: int, runs: Iterable[TaskRun], settled_with: tuple[int, int] | None = None) -> str:
+    """Empty if it was not. `tasks`: how many the job has. `settled_with`: of an adoptable job, the one complete attempt
+    that nothing may follow; None: nothing may follow any."""
     attempts = _attempts(runs)
     for key, of_attempt in attempts.items():
         numbers = [run.task for run in of_attempt]
@@ -128,7 +139,7 @@ def why_run_twice(tasks: int, runs: Iterable[TaskRun]) -> str:
     ordered = sorted(attempts.items(), key=lambda item: min(run.begin_us for run in item[1]))
     for (key, former), (next_key, latter) in pairwise(ordered):
         between = f"{_name(key, former)} and {_name(next_key, latter)}"
-        if _is_complete(former, tasks):
+        if _is_complete(former, tasks) and settled_with in (None, key):
             return f"{between}: the former was complete"
         ends = [run.end_us for run in former]
         if any(end is None or end > min(run.begin_us for run in latter) for end in ends):

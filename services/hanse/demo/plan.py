@@ -35,7 +35,7 @@ _CANCELLED_RUN_S_MIN = 1.5
 class PlannedJob:
     """One job of the demo. Times in seconds: `submit_s` since the beginning, `cancel_s` (if it is) after the submit.
 
-    `stays`: it may run at home only.
+    `stays`: it may run at home only. `adopts`: it outlives its region.
     """
 
     key: str
@@ -47,6 +47,7 @@ class PlannedJob:
     exit_code: int = 0
     cancel_s: float | None = None
     stays: bool = False
+    adopts: bool = False
 
 
 def make_plan(trace: Sequence[TraceJob], regions: Sequence[str], jobs: int, seed: int) -> list[PlannedJob]:

@@ -15,7 +15,8 @@ class DamagedRecordError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRun:
-    """One process of one task. Microseconds of the wall clock; `end_us` and `status` None: no end was written."""
+    """One process of one task. Microseconds of the wall clock; `end_us` and `status` None: no end was written.
+    `beat_us`: when it last said that it lived; None: it is of a kind that does not."""
 
     job_id: str
     task: int
@@ -27,6 +28,7 @@ class TaskRun:
     begin_us: int
     end_us: int | None = None
     status: int | None = None
+    beat_us: int | None = None
 
 
 def read_runs(directory: Path) -> list[TaskRun]:
@@ -36,14 +38,18 @@ def read_runs(directory: Path) -> list[TaskRun]:
 
 
 def read_record(path: Path) -> Iterator[TaskRun]:
-    """The runs of one task. A begin and an end belong together if they are of one process in one attempt."""
+    """The runs of one task. A begin and an end belong together if they are of one process in one attempt. A last line
+    without its end is being written, or its writer was killed over it: it does not count."""
     open_runs: dict[tuple[int, int, int], TaskRun] = {}
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    for number, text in enumerate(whole.splitlines(), start=1):
         try:
             line = json.loads(text)
             key = (line["epoch"], line["attempt"], line["pid"])
             if line["what"] == "begin":
                 open_runs[key] = _begun(line)
+            elif line["what"] == "beat":
+                open_runs[key] = replace(open_runs[key], beat_us=line["at_us"])
             else:
                 # A task that is told to stop before it has begun writes only its end.
                 begun = open_runs.pop(key, None) or _begun(line)

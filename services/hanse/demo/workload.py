@@ -12,9 +12,9 @@ from pathlib import Path
 from google.protobuf.duration_pb2 import Duration
 
 from hanse.client import AsyncClient
-from hanse.client.messages import JobSpec, Program, RegionPreference, Requirements, TaskGroup
+from hanse.client.messages import JobSpec, OnRegionLoss, Program, RegionPreference, Requirements, TaskGroup
 from hanse.demo.plan import PlannedJob
-from hanse.demo.task import task_command
+from hanse.demo.task import beating_command, task_command
 
 TENANT = "philly/demo"
 # Jobs that are due within one tick go out together.
@@ -45,6 +45,8 @@ class CallerBook:
 
 def job_spec(job: PlannedJob, records: Path) -> JobSpec:
     """The spec of a planned job: one GPU and one core for each task."""
+    command_of = beating_command if job.adopts else task_command
+    loss = OnRegionLoss.ON_REGION_LOSS_ADOPT if job.adopts else OnRegionLoss.ON_REGION_LOSS_WAIT
     return JobSpec(
         name=job.key,
         tenant=TENANT,
@@ -53,11 +55,12 @@ def job_spec(job: PlannedJob, records: Path) -> JobSpec:
             TaskGroup(
                 count=job.tasks,
                 requirements=Requirements(resources=_RESOURCES),
-                program=Program(command=task_command(records, job.run_s, job.exit_code)),
+                program=Program(command=command_of(records, job.run_s, job.exit_code)),
             )
         ],
         grace=Duration(seconds=_GRACE_S),
         regions=RegionPreference(allow=[job.home] if job.stays else []),
+        on_region_loss=loss,
     )
 
 

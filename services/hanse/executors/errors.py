@@ -3,6 +3,7 @@
 ExecutorError
     DirectoryInUse    another daemon runs tasks from this directory
     LauncherError     the process from which tasks are forked does not start
+    LeaseNotTold      tasks can't be told that they may live longer
 """
 
 from __future__ import annotations
@@ -18,3 +19,7 @@ class DirectoryInUse(ExecutorError):  # noqa: N818 - reads as what it says
 
 class LauncherError(ExecutorError):
     """The process from which tasks are forked does not start."""
+
+
+class LeaseNotTold(ExecutorError):  # noqa: N818 - reads as what it says
+    """Tasks can't be told that they may live longer: they end with the lease that they know."""

@@ -20,12 +20,20 @@ TaskReport = TaskStarted | TaskEnded
 ReportSink = Callable[[Sequence[TaskReport]], None]
 
 
+class TaskLease(msgspec.Struct, frozen=True, kw_only=True):
+    """A task may live until this instant of CLOCK_BOOTTIME, or the one that `extend` says later on for its shard. Then
+    it is ended whether or not the daemon lives: SIGTERM at most a share of `length_us` before, SIGKILL at the end."""
+
+    shard: str
+    until_us: int
+    length_us: int
+
+
 class TaskLaunch(msgspec.Struct, frozen=True, kw_only=True):
     """One task to start. `environment` is complete (HANSE_* and device variables included).
 
     `node` is the region's name for the machine; `devices` are (kind, index) pairs that the task may use.
-    `lease_us` > 0: the supervisor kills the task when this much CLOCK_BOOTTIME has passed since `lease_start_us`
-    unless the lease is extended; 0: no lease. Sizes in bytes.
+    `lease` None: it lives until it ends or is stopped. Sizes in bytes.
     """
 
     run: RunId
@@ -37,8 +45,7 @@ class TaskLaunch(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     devices: tuple[tuple[str, int], ...] = ()
     log_bytes_max: int = 16 * 1024 * 1024
-    lease_start_us: int = 0
-    lease_us: int = 0
+    lease: TaskLease | None = None
     cause: str = ""
 
 
@@ -58,6 +65,11 @@ class Executor(Protocol):
 
     async def launch(self, tasks: Sequence[TaskLaunch]) -> None:
         """Start tasks. A task that cannot be started is reported as TaskEnded(launched=False), never raised."""
+
+    def extend(self, shard: str, until_us: int) -> None:
+        """All tasks of this shard, also those of earlier lives and those yet to be launched, may live until this
+        instant of CLOCK_BOOTTIME; an earlier one than before changes nothing. Never blocks, and costs the same however
+        many they are. ExecutorError if it can't be told: then the earlier end stands."""
 
     async def stop(self, run: RunId, grace_us: int) -> None:
         """End every task of the run, SIGTERM first; each is reported by TaskEnded. Unknown or ended runs: nothing."""

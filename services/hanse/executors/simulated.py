@@ -2,7 +2,7 @@
 
 A task lasts as long as its environment variable HANSE_SIMULATED_S says (seconds, decimals allowed), else the default
 that the engine was made with; it ends with 0, or as told to stop with 143. One heap and one timer of the event loop
-serve all tasks, and what happens at the same time is reported in one batch.
+serve all tasks, and what happens at the same time is reported in one batch. Leases have a timer for each shard.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ class SimulatedExecutor:
         self._launched = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due_s = 0.0
+        # Shard -> until when its tasks may live (CLOCK_BOOTTIME, us), and the timer that looks whether that is over.
+        self._leases: dict[str, int] = {}
+        self._lease_timers: dict[str, asyncio.TimerHandle] = {}
 
     async def recover(self, sink: ReportSink) -> tuple[FoundTask, ...]:
         """From now on `sink` gets the news."""
@@ -48,7 +51,8 @@ class SimulatedExecutor:
         for launch in tasks:
             of_run = self._running.setdefault(launch.run, {})
             if launch.task not in of_run:
-                of_run[launch.task] = task = _Task(launch.run, launch.task, launch.cause, wall_us)
+                shard = launch.lease.shard if launch.lease else ""
+                of_run[launch.task] = task = _Task(launch.run, launch.task, launch.cause, wall_us, shard)
                 self._launched += 1
                 heapq.heappush(self._ends, (now_s + self._duration_of(launch), self._launched, task))
                 started.append(
@@ -59,6 +63,28 @@ class SimulatedExecutor:
         if started:
             self._sink(started)
             self._arm()
+        for lease in {launch.lease for launch in tasks if launch.lease}:
+            self.extend(lease.shard, lease.until_us)
+
+    def extend(self, shard: str, until_us: int) -> None:
+        """Tasks of this shard may live until then."""
+        self._leases[shard] = max(until_us, self._leases.get(shard, 0))
+        if shard not in self._lease_timers:
+            self._watch_lease(shard)
+
+    def _watch_lease(self, shard: str) -> None:
+        wait_s = max(0, self._leases[shard] - _mono_us()) / 1e6
+        loop = asyncio.get_running_loop()
+        self._lease_timers[shard] = loop.call_later(wait_s, self._on_lease_timer, shard)
+
+    def _on_lease_timer(self, shard: str) -> None:
+        """Its lease was renewed, or its tasks end."""
+        if _mono_us() < self._leases[shard]:
+            self._watch_lease(shard)
+            return
+        del self._lease_timers[shard]
+        living = [task for run in self._running.values() for task in run.values() if task.shard == shard]
+        self._report_ends(living, _STOPPED_EXIT_CODE, _SIGTERM, "lease expired", lease_ended=True)
 
     async def stop(self, run: RunId, grace_us: int) -> None:
         """End every task of the run at once: simulated tasks heed SIGTERM."""
@@ -78,8 +104,10 @@ class SimulatedExecutor:
 
     async def close(self) -> None:
         """The tasks are gone with it."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, *self._lease_timers.values()):
+            if timer is not None:
+                timer.cancel()
+        self._lease_timers.clear()
         self._running.clear()
         self._ends.clear()
 
@@ -109,10 +137,14 @@ class SimulatedExecutor:
         self._report_ends(due, 0, 0, "")
         self._arm()
 
-    def _report_ends(self, tasks: Iterable[_Task], exit_code: int, signal: int, detail: str) -> None:
+    def _report_ends(
+        self, tasks: Iterable[_Task], exit_code: int, signal: int, detail: str, *, lease_ended: bool = False
+    ) -> None:
         wall_us = _wall_us()
         ends: list[TaskReport] = [
-            task.end(exit_code, signal, detail, wall_us) for task in tasks if self._forget(task)
+            task.end(exit_code, signal, detail, wall_us, lease_ended=lease_ended)
+            for task in tasks
+            if self._forget(task)
         ]
         if ends:
             self._sink(ends)
@@ -129,15 +161,16 @@ class SimulatedExecutor:
 
 
 class _Task:
-    __slots__ = ("cause", "number", "run", "started_wall_us")
+    __slots__ = ("cause", "number", "run", "shard", "started_wall_us")
 
-    def __init__(self, run: RunId, number: int, cause: str, started_wall_us: int) -> None:
+    def __init__(self, run: RunId, number: int, cause: str, started_wall_us: int, shard: str) -> None:
         self.run = run
         self.number = number
         self.cause = cause
         self.started_wall_us = started_wall_us
+        self.shard = shard
 
-    def end(self, exit_code: int, signal: int, detail: str, wall_us: int) -> TaskEnded:
+    def end(self, exit_code: int, signal: int, detail: str, wall_us: int, *, lease_ended: bool) -> TaskEnded:
         return TaskEnded(
             run=self.run,
             task=self.number,
@@ -147,11 +180,16 @@ class _Task:
             ended_wall_us=wall_us,
             detail=detail,
             cause=self.cause,
+            lease_ended=lease_ended,
         )
 
 
 def _wall_us() -> int:
     return time.time_ns() // 1000
+
+
+def _mono_us() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
 
 
 def _nobody(reports: Sequence[TaskReport]) -> None:

@@ -18,6 +18,7 @@ import msgspec
 
 from hanse.core import messages as m
 from hanse.core.model import limits
+from hanse.core.model.jobs import make_shape
 from hanse.core.model.regions import Position, RegionRecord
 from hanse.wire.gen.hanse.v1 import peers_pb2 as pb
 from hanse.wire.kinds import Kind, Readers, named, stored
@@ -57,7 +58,9 @@ class PeerCodec:
         except MalformedMessage as fault:
             dropped.extend([f"shard_batches: {fault}"] * _of_kinds(batch, SHARD_KINDS))
             return []
-        return [m.ToShard(source, shard, each) for each in self._taken(batch, SHARD_KINDS, dropped)]
+        return [
+            m.ToShard(source, shard, _of_shard(each)) for each in self._taken(batch, SHARD_KINDS, dropped)
+        ]
 
     def _taken(self, holder: Any, kinds: Sequence[Kind], dropped: list[str]) -> list[Any]:
         """The messages in the fields of these kinds; what is wrong with the others goes to `dropped`."""
@@ -69,6 +72,14 @@ class PeerCodec:
                 except MalformedMessage as fault:
                     dropped.append(f"{kind.field}: {fault}")
         return taken
+
+
+def _of_shard(message: Any) -> Any:
+    """What goes from shard to shard is adoptable, whatever its spec left to the home's defaults."""
+    if not isinstance(message, m.Commit) or message.shape is None or message.shape.body.adoptable:
+        return message
+    shape = make_shape(msgspec.structs.replace(message.shape.body, adoptable=True))
+    return msgspec.structs.replace(message, shape=shape)
 
 
 def encode_exchange(

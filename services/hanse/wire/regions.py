@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hanse.core.effects import ChannelView, MemberView, NodeView, QuarantineView, StatusView
+from hanse.core.effects import ChannelView, MemberView, NodeView, QuarantineView, ShardView, StatusView
 from hanse.core.model.regions import RegionRecord
 from hanse.wire.gen.hanse.v1 import common_pb2, regions_pb2
 from hanse.wire.records import encode_record
@@ -32,6 +32,11 @@ def encode_status(
         capacity=dict(status.capacity),
         free=dict(status.free),
         channels=[_channel(channel) for channel in status.channels],
+        shards=[_shard(shard) for shard in status.shards],
+        orphans=status.orphans,
+        orphans_ended=status.orphans_ended,
+        jobs_taken_over=status.jobs_taken_over,
+        jobs_let_go=status.jobs_let_go,
         quarantine=None if status.quarantine is None else _quarantine(status.quarantine),
     )
 
@@ -111,3 +116,18 @@ def _member(view: MemberView) -> regions_pb2.Member:
         protocol_min=view.protocol_min,
         protocol_max=view.protocol_max,
     )
+
+
+def _shard(shard: ShardView) -> regions_pb2.ShardStatus:
+    encoded = regions_pb2.ShardStatus(
+        shard=shard.shard,
+        role=shard.role,
+        term=shard.term,
+        leader=shard.leader,
+        open_jobs=shard.open_jobs,
+        sequence=shard.sequence,
+        committed=shard.committed,
+    )
+    if shard.lease_left_us is not None:
+        encoded.lease_left.FromMicroseconds(shard.lease_left_us)
+    return encoded

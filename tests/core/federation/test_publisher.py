@@ -203,3 +203,22 @@ def test_a_change_between_two_looks_is_looked_at_by_the_next_deadline() -> None:
     assert not publisher.wants_body(at(310 * MILLISECOND_US))
     assert publisher.alarm.next_us == START_US + 325 * MILLISECOND_US
     assert publisher.maybe_publish(at(325 * MILLISECOND_US), body(gpu=0)) is not None
+
+
+def test_a_record_of_a_former_life_that_others_hold_is_overtaken_at_once() -> None:
+    publisher = Publisher(TIMINGS)
+    first = publisher.maybe_publish(at(0), body(incarnation=1))
+    assert first is not None
+    assert publisher.maybe_publish(at(0), body(incarnation=1)) is None
+    publisher.overtake((5, 9))
+    record = publisher.maybe_publish(at(0), body(incarnation=1))
+    assert record is not None
+    assert record.stamp == (5, 10)
+    later = publisher.maybe_publish(at(TIMINGS.record_refresh_us), body(incarnation=1))
+    assert later is not None
+    assert later.stamp == (5, 11)
+    publisher.overtake((5, 9))
+    assert publisher.maybe_publish(at(TIMINGS.record_refresh_us), body(incarnation=1)) is None
+    newer = publisher.maybe_publish(at(2 * TIMINGS.record_refresh_us), body(incarnation=6))
+    assert newer is not None
+    assert newer.incarnation == 6

@@ -161,6 +161,25 @@ def test_of_statuses_in_any_order_the_latest_wins_and_none_is_answered() -> None
     assert newer.state is JobState.STOPPING
 
 
+@row("message", "STATUS", "coalesced, the latest wins")
+def test_a_status_that_was_lost_is_told_again_to_a_home_that_is_met_again() -> None:
+    league = League(north=0, south=1)
+    league.hold(Status)
+    league.submit("north", "job-1")
+    league.run_until(lambda: league.running("job-1") == ["south"])
+    league.run_until(lambda: bool(league.under_way(Status)))
+    league.lose(Status)
+    league.let_go()
+    assert league.job("north", "job-1").remote is None
+    league.crash("north")
+    league.restart("north")
+    league.connect()
+    league.advance(SECOND_US)
+    known = league.job("north", "job-1").remote
+    assert known is not None
+    assert known.state is JobState.RUNNING
+
+
 @row("message", "CANCEL", "ACK")
 def test_cancel_is_acknowledged_once_the_wish_is_on_disk_and_whenever_it_is_repeated() -> None:
     league = target()

@@ -51,7 +51,8 @@ class Urgency(enum.IntEnum):
 class Publisher:
     """Decides when this region's own record is published in a federation of `members`, and numbers its versions.
 
-    Versions start anew with each incarnation, so a Region that is rebuilt needs a new incarnation.
+    Versions start anew with each incarnation, so a Region that is rebuilt needs a new incarnation. On a disk that
+    replaced a lost one incarnations start anew too, while others still hold the record of a former life: `overtake` it.
     """
 
     def __init__(self, timings: Timings, members: int = 1) -> None:
@@ -60,6 +61,8 @@ class Publisher:
         self._prompt_gap_us = timings.gossip_interval_us // PROMPT_PER_GOSSIP_INTERVAL
         self._look_gap_us = self._prompt_gap_us // LOOKS_PER_PROMPT_GAP
         self._version = 0
+        # Records have to come after this stamp: others hold one of this region with it.
+        self._after = (0, 0)
         self._published: RegionRecord | None = None
         self._published_us = 0
         self._share_us = 0
@@ -82,18 +85,27 @@ class Publisher:
         self.alarm.ring_by(self._look_us)
         return False
 
+    def overtake(self, stamp: tuple[int, int]) -> None:
+        """Others hold a record of this region, of an earlier life, that would go before all that this one publishes."""
+        if stamp > self._after:
+            self._after = stamp
+            self._look_us = 0
+            self.alarm.ring_at(0)
+
     def maybe_publish(self, now: Now, body: RegionRecord) -> RegionRecord | None:
         """The record to publish now: `body`, whose own version is ignored, with the next one. None: not yet."""
         if not self.wants_body(now):
             return None
-        if self._published is not None:
+        if self._published is not None and self._published.stamp > self._after:
             due_us = self._due_us(urgency(self._published, body))
             if now.mono_us < due_us:
                 self._look_us = min(now.mono_us + self._look_gap_us, due_us)
                 self.alarm.ring_at(due_us)
                 return None
-        self._version += 1
-        self._published = msgspec.structs.replace(body, version=self._version)
+        incarnation = max(body.incarnation, self._after[0])
+        overtaken = self._after[1] if incarnation == self._after[0] else 0
+        self._version = max(self._version, overtaken) + 1
+        self._published = msgspec.structs.replace(body, incarnation=incarnation, version=self._version)
         self._published_us = now.mono_us
         self._share_us = share_us(self._timings, self._members, self._published)
         self._used_until_us = max(self._used_until_us, now.mono_us) + self._share_us

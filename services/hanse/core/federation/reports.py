@@ -2,6 +2,7 @@
 
 has                        event             writes    sends
 a job of another home      a status change   nothing   STATUS, coalesced: the latest wins
+the same                   the home is back    nothing   STATUS again: the last one may be lost
 DONE, not acknowledged     timer             nothing   TERMINAL again
 DONE, not acknowledged     TERMINAL_ACK      settled   STATUS(settled) to earlier hops: their specs may go
 """
@@ -53,10 +54,14 @@ class Reports:
             self._send_terminal(now, job, out)
 
     def on_session(self, now: Now, peer: str) -> None:
-        """A session with this home began: what it has not acknowledged is due at once."""
+        """A session with this home began, or somebody else speaks for it: what it has not acknowledged is due at once,
+        and how its jobs fare is told anew, since the last word may have been lost."""
         for job_id in self._sent:
             if self._books.jobs[job_id].home == peer:
                 self._terminals.set(job_id, now.mono_us)
+        for job in self._books.jobs.values():
+            if job.home == peer and job.state in _REPORTED:
+                self._note(job, now)
 
     def on_ack(self, peer: str, ack: TerminalAck, out: Effects) -> None:
         """The outcome is on the home's disk."""

@@ -228,7 +228,7 @@ LINK_URGENT_MESSAGES_MAX = 1_024
 URGENT_TIMEOUT_US = 500_000
 # A connection that never answered is given up after so many of them: three round trips of a handshake take longer.
 URGENT_TIMEOUTS_MAX = 4
-# After a failed one: a renewal comes every quarter of a lease anyway.
+# After a failed one: renewals come often anyway, and a twentieth of a lease is soon over.
 URGENT_BACKOFF_US_MAX = 200_000
 # Urgent messages that wait for the driver, beside INBOX_ITEMS_MAX: a few for each shard of the largest league of today.
 INBOX_URGENT_ITEMS_MAX = 2_048
@@ -290,5 +290,8 @@ TRACED_JOBS_MAX = 10_000
 APPEND_BYTES_MAX = 256 * 1024
 # Batches under way to one member; what the log gains meanwhile goes with the next.
 APPENDS_IN_FLIGHT_MAX = 8
+# Rows that callers read of jobs of shards are written with whatever is written next; if that is nothing for so long,
+# by themselves. Only who lists or watches without having asked for these jobs sees the delay.
+ROWS_DELAY_US = 20_000
 # Steps whose effects wait for a majority. Beyond it nothing new is admitted: the group can't keep up.
 GATE_STEPS_MAX = 4_096

@@ -48,6 +48,7 @@ class Runs:
         self._orphans: dict[RunId, dict[int, None]] = {}
         # Of which shard these are, where that is known.
         self._orphan_shards: dict[RunId, str] = {}
+        self.orphans_ended = 0
         # Jobs whose last abandoned task has died: their capacity is free.
         self.ghosts_gone: list[str] = []
         # (job, epoch) -> the newest attempt that the engine told of at the start.
@@ -97,6 +98,11 @@ class Runs:
     def has_orphans(self) -> bool:
         """Whether processes live, on capacity that the books call free, of runs that the books do not know."""
         return bool(self._orphans)
+
+    @property
+    def orphans(self) -> int:
+        """How many such runs there are."""
+        return len(self._orphans)
 
     def found_attempt(self, job_id: str, epoch: int) -> int:
         """The newest attempt of this job at this epoch that the engine told of at the start; 0: none."""
@@ -229,7 +235,8 @@ class Runs:
             out.reaps.append(Reap(event.run))
 
     def _forget_orphan(self, run: RunId) -> None:
-        self._orphans.pop(run, None)
+        if self._orphans.pop(run, None) is not None:
+            self.orphans_ended += 1
         self._orphan_shards.pop(run, None)
 
     def _settle(self, job: Job, out: Effects) -> Settled:

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from hanse.core.model import limits
 from hanse.daemon.errors import RegionUnreachable, RequestRefused, invalid, not_found
@@ -19,6 +18,7 @@ from hanse.daemon.ids import home_of
 from hanse.daemon.servers.leaders import Leaders
 from hanse.daemon.servers.local import LocalJobs
 from hanse.daemon.servers.members import Members, ProxiedError
+from hanse.daemon.servers.records import newest_moment
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2
 
 Refusal = RequestRefused | ProxiedError
@@ -68,8 +68,8 @@ class Asking:
                 if not is_not_found(refusal):
                     raise
                 fault = fault or refusal
-                if region == home and not await self._leaders.other_than(home):
-                    # It leads whatever it is the home of, so nobody else can know more.
+                if region == home and await self._leaders.leads_itself(home):
+                    # Nobody else can know more.
                     raise
             else:
                 if not await self._is_copy(job, home, region):
@@ -109,10 +109,3 @@ def is_not_found(refusal: Refusal) -> bool:
 def is_newer(copy: jobs_pb2.Job, than: jobs_pb2.Job) -> bool:
     """Whether the one copy says that it is newer than the other."""
     return copy.as_of.ToMicroseconds() > than.as_of.ToMicroseconds()
-
-
-def newest_moment(job: jobs_pb2.Job) -> Timestamp:
-    """The last of which this job tells: it is at least as new as that."""
-    return max(
-        (job.submitted_at, job.started_at, job.ended_at, job.observed_at), key=Timestamp.ToMicroseconds
-    )

@@ -59,7 +59,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         """From whoever may speak for it; if none of those can be asked, from a copy, or this region's own books."""
         job = await self._asking.job(request, context)
         if request.with_timeline:
-            await self._add_owners_part(job, request, context)
+            await self._add_other_parts(job, request, context)
         return jobs_pb2.GetJobResponse(job=job)
 
     async def ListJobs(self, request: jobs_pb2.ListJobsRequest, context: Any) -> jobs_pb2.ListJobsResponse:
@@ -136,29 +136,42 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
 
     # --- reading --------------------------------------------------------------------------------------------------
 
-    async def _add_owners_part(
+    async def _add_other_parts(
         self, job: jobs_pb2.Job, request: jobs_pb2.GetJobRequest, context: Any
     ) -> None:
-        """What happened, and on which nodes, in the region that has the job. If it can't be asked, its part is missing,
-        as the regions of the entries show."""
-        told_by_owner = any(entry.region == job.region for entry in job.timeline)
-        if told_by_owner or not self._members.knows(job.region):
+        """What happened, and on which nodes, in other regions: the one that has the job, its home, and, if it is
+        adoptable, those that may have led its shard before. Of a region that can't be asked the part is missing, as
+        the regions of the entries show."""
+        home = job.home
+        led = self._leaders.guardians(home) if job.durability == common_pb2.DURABILITY_FEDERATED else ()
+        told = {job.answered_by or home, *(entry.region for entry in job.timeline)}
+        asked = dict.fromkeys((job.region, home, *led))
+        others = [region for region in asked if region not in told and self._members.knows(region)]
+        parts = await asyncio.gather(*(self._part_of(region, request, context) for region in others))
+        entries = [*job.timeline, *(entry for part in parts for entry in part.timeline)]
+        if not entries:
             return
-        try:
-            theirs: jobs_pb2.Job = (await self._asking.at(job.region, "GetJob", request, context)).job
-        except (RegionUnreachable, RequestRefused, ProxiedError):
-            return
-        entries = sorted([*job.timeline, *theirs.timeline], key=lambda entry: entry.at.ToMicroseconds())
+        entries.sort(key=lambda entry: entry.at.ToMicroseconds())
         del job.timeline[:]
         job.timeline.extend(entries)
-        job.nodes[:] = theirs.nodes
+        for region, part in zip(others, parts, strict=True):
+            if region == job.region and part.nodes:
+                job.nodes[:] = part.nodes
+
+    async def _part_of(self, region: str, request: jobs_pb2.GetJobRequest, context: Any) -> jobs_pb2.Job:
+        try:
+            theirs: jobs_pb2.Job = (await self._asking.at(region, "GetJob", request, context)).job
+        except (RegionUnreachable, RequestRefused, ProxiedError):
+            return jobs_pb2.Job()
+        return theirs
 
     async def _list_home(
         self, home: str, page: jobs_pb2.ListJobsRequest, context: Any
     ) -> jobs_pb2.ListJobsResponse:
         """What its home has, and what the region has that leads its shard. Raises RegionUnreachable if neither can be
-        asked; if one of them can't, the answer names the home as unreachable."""
+        asked; if one of them can't, or nobody leads, the answer names the home as unreachable: it is not complete."""
         leader = await self._leaders.other_than(home)
+        complete = bool(leader) or await self._leaders.leads_itself(home)
         regions = [home, leader] if leader and self._members.knows(leader) else [home]
         answers = await asyncio.gather(
             *(self._asking.at(region, "ListJobs", page, context) for region in regions),
@@ -175,7 +188,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
             if not isinstance(fault, RegionUnreachable) or not pages:
                 raise fault
         response = merged(pages) if len(pages) > 1 else pages[0]
-        if faults:
+        if faults or not complete:
             response.unreachable.append(home)
         return response
 

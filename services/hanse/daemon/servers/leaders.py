@@ -49,6 +49,11 @@ class Leaders:
         leader = await self.of(home)
         return leader if leader != home else ""
 
+    async def leads_itself(self, home: str) -> bool:
+        """Whether the home has all of its jobs: it leads its shard, or there is none. A home that has lost its disk
+        leads nothing for a while, and knows no job of what it had."""
+        return not self.guardians(home) or await self.of(home) == home
+
     def guardians(self, home: str) -> tuple[str, ...]:
         """Who has copies of the shard of this home, besides the home, in rank order."""
         groups = self._runtime.config.region.groups

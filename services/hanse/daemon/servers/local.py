@@ -16,7 +16,7 @@ from hanse.core.model.jobs import RunId, Submission
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.daemon.clock import wall_us
 from hanse.daemon.errors import RegionUnreachable, invalid, not_found, refused_request
-from hanse.daemon.ids import JobIds
+from hanse.daemon.ids import JobIds, home_of
 from hanse.daemon.runtime import Runtime
 from hanse.daemon.servers import logs
 from hanse.daemon.servers.filters import check_filter, checked_page_size, decode_filter
@@ -25,6 +25,7 @@ from hanse.daemon.servers.records import (
     encode_job,
     encode_revision,
     encode_timeline,
+    newest_moment,
     nodes_of,
     whereabouts,
 )
@@ -144,7 +145,17 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
         if not self._answers_for(detail.job) and not job.observed_by:
             job.observed_by = self._region
             job.observed_at.CopyFrom(timestamp(wall_us()))  # type: ignore[arg-type]
+        if detail.job.shard and detail.job.state not in TERMINAL_STATES:
+            self._say_how_old(job, detail.job.shard)
         return jobs_pb2.GetJobResponse(job=job)
+
+    def _say_how_old(self, job: jobs_pb2.Job, shard: str) -> None:
+        """Of a shard whose guardians have not been heard for longer than a lease, another region may lead it by now:
+        what is known here is as old as that, or as the job's own news."""
+        news_us = newest_moment(job).ToMicroseconds()
+        heard_us = max(self._runtime.renewed_wall_us(shard), news_us)
+        if wall_us() - heard_us > self._runtime.config.region.timings.lease_us:
+            job.as_of.FromMicroseconds(heard_us)
 
     def _answers_for(self, record: JobRecord) -> bool:
         """Whether nobody knows more: the home, or whoever leads its shard."""
@@ -154,6 +165,7 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
         """From this region's copy of a log that another region leads. Raises RequestRefused if it is in none."""
         copy = await self._runtime.read(shard_copy, request.job_id)
         if copy is None:
+            await self._own_up(request.job_id)
             raise not_found(f"{self._region} knows no job {request.job_id!r}")
         record = queries.record_of(copy.row)
         job = encode_job(record, await self._leaders.of(copy.shard) or copy.shard)
@@ -163,6 +175,11 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
             entries = await self._runtime.read(queries.timeline, request.job_id)
             job.timeline.extend(encode_timeline(entries, self._region))
         return job
+
+    async def _own_up(self, job_id: str) -> None:
+        """Only a home that leads its shard can say that there is no such job of it. Raises RegionUnreachable."""
+        if home_of(job_id) == self._region and not await self._leaders.leads_itself(self._region):
+            raise RegionUnreachable(self._region, "it does not lead its adoptable jobs at present")
 
     def _copied_wall_us(self, copy: JobCopy) -> int:
         """When this region last wrote into the copy; if that was before its daemon started, the job's own last time."""
@@ -228,6 +245,7 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
             job_id=request.job_id,
             state=encode_state(record.observed_state),
             summary=_epilogue(record, region) + ending,
+            regions=_not_led(record, self._region),
         )
 
     # --- streams --------------------------------------------------------------------------------------------------
@@ -261,6 +279,17 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
         record = queries.record_of(copy.row)
         entries = await self._runtime.read(queries.timeline, request.job_id) if request.attempt else ()
         return logs.run_among(record, entries, request.attempt)
+
+
+def _not_led(record: JobRecord, region: str) -> list[jobs_pb2.RegionExplanation]:
+    """What is in the way of a job of a shard that this region has on record and does not lead: nobody says more."""
+    if not record.shard or record.observed_state is not JobState.QUEUED:
+        return []
+    message = (
+        f"{region} does not lead the jobs of {record.shard} at present, and nobody who does has answered"
+    )
+    blocker = jobs_pb2.Blocker(code="NO_LEADER", message=message)
+    return [jobs_pb2.RegionExplanation(region=region, blockers=[blocker])]
 
 
 def _epilogue(record: JobRecord, region: str) -> str:

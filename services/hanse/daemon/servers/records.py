@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from hanse.core.effects import TimelineRow
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.ledger.queries import JobRecord, Revision
@@ -86,6 +88,13 @@ def change_of(job: jobs_pb2.Job) -> jobs_pb2.JobChange:
         reason=job.reason,
         at=at,
         exit_code=job.exit_code,
+    )
+
+
+def newest_moment(job: jobs_pb2.Job) -> Timestamp:
+    """The last of which this job tells: it is at least as new as that."""
+    return max(
+        (job.submitted_at, job.started_at, job.ended_at, job.observed_at), key=Timestamp.ToMicroseconds
     )
 
 

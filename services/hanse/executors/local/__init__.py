@@ -3,7 +3,8 @@
     executor.py     the engine behind the port: what the daemon talks to
     launcher.py     the daemon's end of the zygote: keeps one running, hands launches to it
     watch.py        the daemon's eye on all records at once: one inotify descriptor, whatever the number of tasks
-    control.py      telling supervisors, and deleting what is left
+    control.py      telling supervisors to stop, and deleting what is left
+    leases.py       until when the tasks of a shard may live: one file for all of them
     logs.py         reading output, also while it grows
     reports.py      between the port's words and the records'
     lost.py         what is done about tasks whose supervisor died
@@ -19,6 +20,7 @@
     processes.py    /proc
     kernel.py       system calls that Python 3.11 lacks
 
-zygote, pool, orders, supervisor, task, pids, containment, records, output, processes and kernel run inside every
-supervisor, so they import the standard library only, and little of it. Nothing is imported here, for the same reason.
+zygote, pool, orders, supervisor, task, pids, containment, leases, records, output, processes and kernel run inside
+every supervisor, so they import the standard library only, and little of it. Nothing is imported here, for the same
+reason.
 """

@@ -11,8 +11,8 @@ import msgspec
 
 
 class Control:
-    """The files of `control/`. What was told before is kept where it is stricter (a stop) or reaches further (a
-    lease): the supervisor may not have read it yet."""
+    """The files of `control/`. What was told before is kept where it is stricter: the supervisor may not have read it
+    yet."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -33,19 +33,10 @@ class Control:
             return signal.SIGUSR2
         return signal.SIGUSR1
 
-    def tell_lease(self, name: str, start_us: int, lease_us: int) -> signal.Signals:
-        """Write down a lease; returns the signal that makes the supervisor heed it."""
-        self._told.add(name)
-        told = self._read(f"{name}.lease")
-        if told.get("start_us", 0) + told.get("lease_us", 0) < start_us + lease_us:
-            self._write(f"{name}.lease", {"start_us": start_us, "lease_us": lease_us})
-        return signal.SIGUSR1
-
     def delete(self, name: str) -> None:
         """Forget what this task was told. Most are never told anything."""
         if name in self._told:
-            for suffix in (".stop", ".lease"):
-                (self._directory / f"{name}{suffix}").unlink(missing_ok=True)
+            (self._directory / f"{name}.stop").unlink(missing_ok=True)
             self._told.discard(name)
 
     def _read(self, name: str) -> dict[str, int]:

@@ -21,14 +21,15 @@ import msgspec
 
 from hanse.core.events import FoundTask
 from hanse.core.model.jobs import RunId
-from hanse.executors.errors import DirectoryInUse, LauncherError
+from hanse.executors.errors import DirectoryInUse, LauncherError, LeaseNotTold
 from hanse.executors.local import kernel, processes, records
 from hanse.executors.local.containment import Containment
 from hanse.executors.local.control import Control, delete_tree
 from hanse.executors.local.launcher import Launcher
+from hanse.executors.local.leases import LEASES, LeaseFiles
 from hanse.executors.local.logs import Logs, Place
 from hanse.executors.local.lost import Undertaker, bury, survivors
-from hanse.executors.local.names import parse_record_name, record_name, run_name
+from hanse.executors.local.names import lease_name, parse_record_name, record_name, run_name
 from hanse.executors.local.orders import Order
 from hanse.executors.local.output import LOGS
 from hanse.executors.local.processes import ProcessId
@@ -114,7 +115,7 @@ class LocalExecutor:
         self._recovering = False
         self._closed_early: set[str] = set()
         self._net: asyncio.Handle | None = None
-        self._owner = self._records = -1
+        self._owner = self._records = self._lease_directory = -1
         self._records_watch = -1
         self._boot_id = processes.boot_id()
         self._sink: ReportSink = _nobody
@@ -156,7 +157,7 @@ class LocalExecutor:
         return found
 
     def _own_directory(self) -> None:
-        for part in (RECORDS, CONTROL, LOGS, SCRATCH):
+        for part in (RECORDS, CONTROL, LEASES, LOGS, SCRATCH):
             (self._directory / part).mkdir(parents=True, exist_ok=True, mode=0o700)
         self._owner = os.open(self._directory / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -165,6 +166,10 @@ class LocalExecutor:
             os.close(self._owner)
             raise DirectoryInUse(f"another daemon runs tasks from {self._directory}") from None
         self._records = os.open(self._directory / RECORDS, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._lease_directory = os.open(self._directory / LEASES, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._leases = LeaseFiles(self._lease_directory, self._boot_id)
+        # Before there can be a supervisor of this boot.
+        self._leases.sweep()
 
     def _look(self) -> dict[str, Record]:
         """Read every record, and write the ends of those of which nothing lives. Runs in a thread."""
@@ -198,15 +203,16 @@ class LocalExecutor:
         self._recorded.setdefault(run, set()).add(task)
         live = _Live(run=run, task=task, name=name, cause=record.claimed.cause if record.claimed else "")
         closed = name in self._closed_early or self._unheld(name)
+        shard = record.claimed.shard if record.claimed else ""
         if record.ended is not None and closed:
             ended = ended_report(run, task, live.cause, record)
-            return FoundTask(run=run, task=task, pid=pid_of(record), ended=ended)
+            return FoundTask(run=run, task=task, pid=pid_of(record), ended=ended, shard=shard)
         live.started = record.started is not None
         live.supervisor = record.supervised.supervisor if record.supervised else None
         self._live[name] = live
         # It may have ended since it was read, and the lost are still to be buried.
         self._note(name, closed)
-        return FoundTask(run=run, task=task, pid=pid_of(record))
+        return FoundTask(run=run, task=task, pid=pid_of(record), shard=shard)
 
     async def close(self) -> None:
         """Let go. Tasks go on, and are found again by the `recover` of a later object."""
@@ -222,8 +228,9 @@ class LocalExecutor:
         self._let_go_of_directory()
 
     def _let_go_of_directory(self) -> None:
-        os.close(self._records)
-        os.close(self._owner)
+        self._leases.close()
+        for descriptor in (self._lease_directory, self._records, self._owner):
+            os.close(descriptor)
 
     # --- launching ---
 
@@ -419,11 +426,12 @@ class LocalExecutor:
             self._signal(live, self._control.tell_stop(live.name, grace_us))
             self._force_later(live, grace_us)
 
-    async def extend(self, run: RunId, lease_start_us: int, lease_us: int) -> None:
-        """Let the tasks of a run live until `lease_start_us + lease_us` (CLOCK_BOOTTIME) instead of until an earlier
-        end. OSError if it can't be told: then the earlier end stands."""
-        for live in self._living(run):
-            self._signal(live, self._control.tell_lease(live.name, lease_start_us, lease_us))
+    def extend(self, shard: str, until_us: int) -> None:
+        """One small write: supervisors look for themselves (leases.py)."""
+        try:
+            self._leases.extend(lease_name(shard), until_us)
+        except OSError as error:
+            raise LeaseNotTold(f"the lease of {shard} can't be written: {error.strerror}") from error
 
     def _living(self, run: RunId) -> list[_Live]:
         names = [record_name(run, task) for task in self._recorded.get(run, ())]

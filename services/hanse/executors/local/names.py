@@ -18,6 +18,11 @@ def run_name(run: RunId) -> str:
     return f"{job}@{run.epoch}.{run.attempt}"
 
 
+def lease_name(shard: str) -> str:
+    """The file that says until when tasks of a shard may live."""
+    return quote(shard, safe="")
+
+
 def record_name(run: RunId, task: int) -> str:
     """The record of one task of a run."""
     return f"{run_name(run)}.{task}"

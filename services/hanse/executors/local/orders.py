@@ -24,7 +24,10 @@ BATCH_TASKS_MAX = 32
 
 
 class Order(NamedTuple):
-    """One task to start: TaskLaunch with the names resolved, in types that JSON has. Times in microseconds."""
+    """One task to start: TaskLaunch with the names resolved, in types that JSON has. Times in microseconds.
+
+    `lease_file`: where a later end than `lease_until_us` may be told (leases.py); empty: it needs no lease.
+    """
 
     name: str
     run_name: str
@@ -37,7 +40,9 @@ class Order(NamedTuple):
     working_directory: str
     grace_us: int
     log_bytes_max: int
-    lease_start_us: int
+    shard: str
+    lease_file: str
+    lease_until_us: int
     lease_us: int
     cause: str
     # Which pid the task should get, where one can be chosen: the launcher's choice.

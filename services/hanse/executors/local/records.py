@@ -47,7 +47,7 @@ LOST_EXIT_CODE = 137
 
 
 class Claimed(NamedTuple):
-    """Who is meant, and in which boot of the machine."""
+    """Who is meant, and in which boot of the machine. `shard`: whose lease the task lives by; empty: it needs none."""
 
     job_id: str
     epoch: int
@@ -56,6 +56,7 @@ class Claimed(NamedTuple):
     boot_id: str
     cause: str
     wall_us: int
+    shard: str = ""
 
 
 class Supervised(NamedTuple):
@@ -76,7 +77,8 @@ class Started(NamedTuple):
 class Ended(NamedTuple):
     """How it ended: `exit_code` 0 to 255 or 128 + signal. Usage is of the task and all its children that it waited
     for: microseconds of CPU, bytes of resident memory at the peak (never less than the fork had before exec: 10 MB).
-    `lost`: it ended with its supervisor, or for its supervisor's fault."""
+    `lost`: it ended with its supervisor, or for its supervisor's fault. `lease_ended`: its supervisor ended it because
+    its lease ran out."""
 
     exit_code: int
     signal: int
@@ -88,6 +90,7 @@ class Ended(NamedTuple):
     system_us: int = 0
     memory_max_bytes: int = 0
     lost: bool = False
+    lease_ended: bool = False
 
 
 class Record(NamedTuple):

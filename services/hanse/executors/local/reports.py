@@ -5,7 +5,8 @@ from __future__ import annotations
 from hanse.core.events import TaskEnded, TaskStarted
 from hanse.core.model.jobs import RunId
 from hanse.executors.local import records
-from hanse.executors.local.names import record_name, run_name
+from hanse.executors.local.leases import LEASES
+from hanse.executors.local.names import lease_name, record_name, run_name
 from hanse.executors.local.orders import Order
 from hanse.executors.local.records import Record
 from hanse.executors.port import TaskLaunch
@@ -34,6 +35,7 @@ def refusal_of(launch: TaskLaunch) -> str:
 
 def order_of(launch: TaskLaunch) -> Order:
     """What the zygote is told of a launch that `refusal_of` let pass."""
+    lease = launch.lease
     return Order(
         name=record_name(launch.run, launch.task),
         run_name=run_name(launch.run),
@@ -46,8 +48,10 @@ def order_of(launch: TaskLaunch) -> Order:
         working_directory=launch.working_directory,
         grace_us=launch.grace_us,
         log_bytes_max=max(launch.log_bytes_max, _LOG_BYTES_MIN),
-        lease_start_us=launch.lease_start_us,
-        lease_us=launch.lease_us,
+        shard=lease.shard if lease else "",
+        lease_file=f"{LEASES}/{lease_name(lease.shard)}" if lease else "",
+        lease_until_us=lease.until_us if lease else 0,
+        lease_us=lease.length_us if lease else 0,
         cause=launch.cause,
     )
 
@@ -77,6 +81,7 @@ def ended_report(run: RunId, task: int, cause: str, record: Record) -> TaskEnded
         lost=ended.lost,
         detail=ended.detail,
         cause=cause,
+        lease_ended=ended.lease_ended,
     )
 
 

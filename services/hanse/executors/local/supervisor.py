@@ -1,16 +1,15 @@
 """A supervisor: starts a task, copies its output, stops it when told or when its lease ends, writes its record.
 
 It is forked, never exec'd, by the zygote, and while it has a task it notices neither the zygote's death nor the
-daemon's. It knows nothing of the daemon. The daemon reads the record, and speaks through two files in `control/` and
-SIGUSR1 (or, where a full disk holds no such file, SIGUSR2: stop with the grace that the launch gave):
-    <name>.stop    {"grace_us": n}                  SIGTERM now, SIGKILL when the grace is over; the shortest wins
-    <name>.lease   {"start_us": n, "lease_us": n}   the task may live until start + lease (CLOCK_BOOTTIME); only later
-                                                    ends count
-A stop may be repeated. A task whose first process ended by itself ends as a whole: what it left behind is killed at
-once; after a stop what it left has the rest of the grace, since it may be what writes the checkpoint.
+daemon's. It knows nothing of the daemon. The daemon reads the record. To stop the task it writes `control/<name>.stop`,
+{"grace_us": n}, and sends SIGUSR1 (or, where a full disk holds no such file, SIGUSR2: the grace that the launch gave):
+SIGTERM now, SIGKILL when the grace is over. It may be repeated; the shortest grace wins. A task whose first process
+ended by itself ends as a whole: what it left behind is killed at once; after a stop what it left has the rest of the
+grace, since it may be what writes the checkpoint.
 
-The dead-man's switch: SIGTERM min(grace, lease / 3) before the lease ends, SIGKILL at its end, by a timer that goes on
-counting while the machine is suspended.
+The dead-man's switch: SIGTERM at most a tenth of the lease before its end, SIGKILL at its end, by a timer that goes on
+counting while the machine is suspended. Before it does any of this the supervisor looks whether the shard's lease has
+been renewed meanwhile (leases.py). Once the task was told that its lease ends no renewal counts: it is ending.
 
 One task at a time. When every process of it is dead and its end is on disk, the supervisor may get another (pool.py
 says when, and why nothing that was meant for the former task can reach the next).
@@ -29,7 +28,7 @@ import time
 from types import FrameType
 from typing import NamedTuple, NoReturn
 
-from hanse.executors.local import kernel, records, task
+from hanse.executors.local import kernel, leases, records, task
 from hanse.executors.local.containment import Containment, hold, signal_all
 from hanse.executors.local.orders import Order, receive_order
 from hanse.executors.local.output import LOGS, STREAMS, CappedOutput
@@ -38,6 +37,9 @@ from hanse.executors.local.processes import ProcessId, parse_stat, read_small
 CONTROL = "control"
 STOPPED = "stopped"
 LEASE_EXPIRED = "lease expired"
+# SIGTERM comes this share of a lease before its end, or the grace before, whichever is less. Not more: a region that
+# finds its guardians again after three quarters of a lease shall have lost nothing (shards/lease.py has the sum).
+_TERM_SHARE = 10
 # While killed processes are still there: look again this soon, then ever less often (a setuid program may take hours).
 _SWEEP_FIRST_US = 10_000
 _SWEEP_MAX_US = 1_000_000
@@ -54,12 +56,11 @@ class Lease(NamedTuple):
     kill_us: int
 
 
-def lease_of(start_us: int, lease_us: int, grace_us: int) -> Lease | None:
-    """The switch for a lease, or None if there is none."""
-    if lease_us <= 0:
+def lease_of(until_us: int, length_us: int, grace_us: int) -> Lease | None:
+    """The switch for a lease of this length that ends then, or None if there is none."""
+    if length_us <= 0:
         return None
-    end_us = start_us + lease_us
-    return Lease(term_us=end_us - min(grace_us, lease_us // 3), kill_us=end_us)
+    return Lease(term_us=until_us - min(grace_us, length_us // _TERM_SHARE), kill_us=until_us)
 
 
 # Signals that wake a supervisor, and those that a terminal or a service manager sends to all it finds: whoever wants
@@ -153,7 +154,8 @@ class Supervisor:
         self._order = order
         self._record = record
         self._seat = seat
-        self._lease = lease_of(order.lease_start_us, order.lease_us, order.grace_us)
+        self._lease = self._lease_until(order.lease_until_us)
+        self._lease_ended = False
         self._leader = 0
         self._status = 0
         self._leader_ended = False
@@ -168,12 +170,18 @@ class Supervisor:
         self._timer: kernel.BoottimeTimer | None = None
 
     def run(self) -> records.Ended:
-        """The whole life of the task, in five steps."""
+        """The whole life of the task, in six steps."""
         # 1. What came until now was for another.
         self._seat.wakeups.taken()
         # 2. Say who has it, before there is a task: from here on, a record without a holder means "kill what is left".
         records.append(self._record, records.Supervised(self._seat.own, self._seat.containment))
-        # 3. Start the task, and say so.
+        # 3. A launch that comes when its time is over would only make a process to be killed.
+        now_us = kernel.boottime_us()
+        self._look_at_lease(now_us)
+        if self._lease is not None and now_us >= self._lease.term_us:
+            self._lease_ended = True
+            return self.end(detail=LEASE_EXPIRED, launched=False)
+        # 4. Start the task, and say so.
         outputs = self._open_outputs()
         try:
             self._start(*outputs)
@@ -181,9 +189,9 @@ class Supervisor:
             for output in outputs:
                 output.close()
             return self.end(detail=str(refusal), launched=False)
-        # 4. Watch it until no process is left.
+        # 5. Watch it until no process is left.
         self._watch(outputs)
-        # 5. Take the last output, and tell the end.
+        # 6. Take the last output, and tell the end.
         for output in outputs:
             output.drain()
             output.close()
@@ -192,7 +200,7 @@ class Supervisor:
     def end(self, detail: str, launched: bool = True) -> records.Ended:
         """The record's last line, from what is known now."""
         if not launched:
-            return records.unlaunched(detail)
+            return records.unlaunched(detail)._replace(lease_ended=self._lease_ended)
         code = os.waitstatus_to_exitcode(self._status) if self._leader_ended else -signal.SIGKILL
         usage = self._usage
         return records.Ended(
@@ -205,6 +213,7 @@ class Supervisor:
             user_us=round(usage.ru_utime * 1e6) if usage else 0,
             system_us=round(usage.ru_stime * 1e6) if usage else 0,
             memory_max_bytes=usage.ru_maxrss * _KIBIBYTE if usage else 0,
+            lease_ended=self._lease_ended,
         )
 
     def fail(self, error: Exception) -> records.Ended:
@@ -291,11 +300,22 @@ class Supervisor:
         stop = _read_json(f"{CONTROL}/{self._order.name}.stop")
         if stop is not None:
             self._terminate(STOPPED, kernel.boottime_us() + stop["grace_us"])
-        told = _read_json(f"{CONTROL}/{self._order.name}.lease")
-        if told is not None:
-            lease = lease_of(told["start_us"], told["lease_us"], self._order.grace_us)
-            if lease is not None and (self._lease is None or lease.kill_us > self._lease.kill_us):
-                self._lease = lease
+
+    def _lease_until(self, until_us: int) -> Lease | None:
+        return lease_of(until_us, self._order.lease_us, self._order.grace_us)
+
+    def _look_at_lease(self, now_us: int) -> None:
+        """When something is due by the end that is known: whether there is a later one by now. What was stopped for
+        another reason has all of its grace while the lease is renewed."""
+        lease = self._lease
+        if lease is None or self._lease_ended or now_us < self._lease_deadline(lease):
+            return
+        until_us = leases.until_us(self._order.lease_file)
+        if until_us > lease.kill_us:
+            self._lease = self._lease_until(until_us)
+
+    def _lease_deadline(self, lease: Lease) -> int:
+        return lease.kill_us if self._terminated else lease.term_us
 
     def _terminate(self, why: str, kill_us: int) -> None:
         self._kill_us = min(self._kill_us, kill_us) if self._kill_us else kill_us
@@ -318,14 +338,13 @@ class Supervisor:
             if now_us >= self._sweep_us:
                 self._kill_all()
             return
+        self._look_at_lease(now_us)
         lease = self._lease
-        if lease is not None and now_us >= lease.kill_us:
-            self._detail = self._detail or LEASE_EXPIRED
-            self._kill_all()
-        elif lease is not None and now_us >= lease.term_us and not self._terminated:
-            # From here it ends, whatever is told later: a task that saw SIGTERM can't be asked to go on.
+        if lease is not None and now_us >= lease.term_us and not self._terminated:
+            self._lease_ended = True
             self._terminate(LEASE_EXPIRED, lease.kill_us)
-        elif self._kill_us and now_us >= self._kill_us:
+        out_of_lease = lease is not None and now_us >= lease.kill_us
+        if out_of_lease or (self._kill_us and now_us >= self._kill_us):
             self._kill_all()
 
     def _arm(self, poll: select.poll) -> None:
@@ -343,7 +362,7 @@ class Supervisor:
         lease = self._lease
         instants = [self._kill_us]
         if lease is not None:
-            instants.append(lease.kill_us if self._terminated else lease.term_us)
+            instants.append(self._lease_deadline(lease))
         return min((instant for instant in instants if instant), default=0)
 
 

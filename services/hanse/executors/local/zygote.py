@@ -144,5 +144,5 @@ def _claim(order: Order, seat: Seat) -> int:
     record = records.claim(seat.records, order.name)
     now_us = time.time_ns() // 1000
     who = (order.job_id, order.epoch, order.attempt, order.task)
-    records.append(record, records.Claimed(*who, seat.boot_id, order.cause, now_us))
+    records.append(record, records.Claimed(*who, seat.boot_id, order.cause, now_us, order.shard))
     return record

@@ -10,7 +10,7 @@ from collections import deque
 
 import msgspec
 
-from hanse.core.effects import JobChange, Reply, Send, Writes
+from hanse.core.effects import NO_WRITES, JobChange, JobStateRow, Reply, Send, Writes
 
 
 class Held(msgspec.Struct):
@@ -45,3 +45,45 @@ class Gate:
         while self._held and self._held[0].sequence <= committed:
             free.append(self._held.popleft())
         return free
+
+
+class OwedRows:
+    """Rows that callers may read once they are written, and the changes that watchers are told then. (A watcher goes on
+    from the write sequence of a list: a change must not be told under an earlier one than that of its row.)"""
+
+    def __init__(self) -> None:
+        self._owed: deque[tuple[Writes, list[JobChange]]] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._owed)
+
+    @property
+    def changes(self) -> list[JobChange]:
+        """All that watchers are to be told."""
+        return [change for _, changes in self._owed for change in changes]
+
+    def add(self, rows: Writes, changes: list[JobChange]) -> None:
+        """Behind what is owed already."""
+        if rows is not NO_WRITES or changes:
+            self._owed.append((rows, changes))
+
+    def move_to(self, writes: Writes) -> list[JobChange]:
+        """Let this step write as much of it as one transaction can hold: a job that went and came back begins anew
+        there, so that what is owed of its two stays does not mix. Returns the changes."""
+        told: list[JobChange] = []
+        states: dict[tuple[str, str], JobStateRow] = {}
+        moved: set[tuple[str, str]] = set()
+        while self._owed:
+            rows, changes = self._owed[0]
+            if any((row.shard, row.id) in moved for row in rows.jobs):
+                break
+            self._owed.popleft()
+            writes.shapes.extend(rows.shapes)
+            writes.jobs.extend(rows.jobs)
+            writes.timeline.extend(rows.timeline)
+            states.update(((row.shard, row.id), row) for row in rows.job_states)
+            moved.update((row.shard, row.id) for row in rows.jobs)
+            moved.update(states)
+            told.extend(changes)
+        writes.job_states.extend(states.values())
+        return told

@@ -4,7 +4,8 @@ Theory of operation. The desk works as a region's own does, on the jobs of the l
 becomes records of the log, durable here in the same transaction; what it would say (messages, answers, news for
 watchers, and the rows that callers read) waits at a gate until a majority holds those records. Tasks are launched under
 a lease without waiting for the record of their start: were it lost, the next leader would start the job again, after
-this region's tasks have ended with their lease.
+this region's tasks have ended with their lease. A new job is launched once a majority holds it: until then nobody was
+told of it, its caller may submit it again elsewhere, and a run of it would be nobody's.
 
 When another region leads, the desk is closed: its tasks are stopped, and what waited at the gate was never said.
 """
@@ -12,20 +13,21 @@ When another region leads, the desk is closed: its tasks are stopped, and what w
 from __future__ import annotations
 
 from hanse.core.books import Books, job_row
-from hanse.core.effects import NO_WRITES, Effects, JobChange, Reply, Send, Writes
+from hanse.core.effects import NO_WRITES, Effects, Reply, Send, Writes
 from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
-from hanse.core.federation.shards.gate import Gate, Held
+from hanse.core.federation.shards.gate import Gate, Held, OwedRows
 from hanse.core.federation.shards.journal import Journal, Unpacked, unpack
 from hanse.core.federation.shards.shard import Shard
-from hanse.core.model.jobs import Reason, ReasonCode
-from hanse.core.model.lifecycle import ALLOCATED_STATES, JobInput, JobState
+from hanse.core.model.jobs import Job, Reason, ReasonCode
+from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobInput, JobState
 from hanse.core.model.limits import GATE_STEPS_MAX
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
 
+_NOT_WRITTEN = 1 << 62
 # Attempts of one term: what comes after a takeover is larger than anything that came before (HANSE_ATTEMPT grows).
 ATTEMPTS_PER_TERM = 1 << 16
 
@@ -58,6 +60,11 @@ class Leading:
         self.books.begin(now)
         self._journal = Journal(shard.log)
         self._gate = Gate()
+        # What a majority holds and callers can't read yet.
+        self.rows = OwedRows()
+        # Jobs of callers that no majority holds yet: those of this step, and for the others from which sequence on.
+        self._new: list[Job] = []
+        self._unheld: dict[str, tuple[int, Job]] = {}
         self._local = local
         self.out = Effects(writes=NO_WRITES)
         if not resumed:
@@ -76,6 +83,11 @@ class Leading:
     def runs_here(self) -> bool:
         """Whether tasks of the shard live, or are being ended."""
         return any(self.books.counts[state] for state in ALLOCATED_STATES)
+
+    @property
+    def open_jobs(self) -> int:
+        """Jobs that have not ended."""
+        return sum(job.state not in TERMINAL_STATES for job in self.books.jobs.values())
 
     @property
     def is_at_rest(self) -> bool:
@@ -113,11 +125,17 @@ class Leading:
         """What ran in an older term has ended with its lease."""
         for job in list(self.books.jobs.values()):
             if job.state in ALLOCATED_STATES:
+                self.books.recall_run(job, self._wrote(job))
                 if job.cancel_id:
                     reason = Reason(ReasonCode.CANCELLED, "its region was lost while it ran")
                     self.books.finish(job, JobInput.STOPPED_CANCEL, reason, job.exit_code)
                 else:
                     self.books.requeue(job, Reason(ReasonCode.ADOPTED, f"in term {self.term}"))
+
+    def _wrote(self, job: Job) -> str:
+        """The region that led when this job's row was last written."""
+        term = self.shard.log.term_of(f"s/{job.id}") or self.shard.log.term_of(f"j/{job.id}")
+        return self.shard.group.owner(max(1, term))
 
     def set_startable(self, now: Now, startable: bool) -> None:
         """Put the queued jobs into the region's queue, or take them out."""
@@ -129,11 +147,30 @@ class Leading:
             return
         self.startable = startable
         for job in self.books.jobs.values():
-            if job.state is JobState.QUEUED:
+            if job.state is JobState.QUEUED and not self.is_unheld(job.id):
                 if startable:
                     self._local.enqueue(job)
                 else:
                     self._local.dequeue(job)
+
+    def enqueue_when_held(self, job: Job) -> None:
+        """A caller's new job. Its record is written at the end of the step."""
+        self._new.append(job)
+        self._unheld[job.id] = (_NOT_WRITTEN, job)
+
+    def is_unheld(self, job_id: str) -> bool:
+        """Whether this queued job waits until a majority holds it."""
+        return job_id in self._unheld
+
+    def enqueue_held(self) -> None:
+        """What a majority holds by now may be started. (In the order of their sequences.)"""
+        while self._unheld:
+            job_id, (sequence, job) = next(iter(self._unheld.items()))
+            if sequence > self.shard.log.committed:
+                return
+            del self._unheld[job_id]
+            if job.state is JobState.QUEUED:
+                self._local.enqueue(job)
 
     def forget(self, job_id: str, client_key: tuple[str, str] | None) -> None:
         """Retention picked this job, which has ended."""
@@ -149,6 +186,9 @@ class Leading:
         rows, changes = self.books.collect()
         if rows is not NO_WRITES:
             self._journal.add(self.term, rows, self.books)
+        end = self.shard.log.end.sequence
+        self._unheld.update((job.id, (end, job)) for job in self._new)
+        self._new = []
         if rows is NO_WRITES and not (self.out.sends or self.out.replies or changes):
             return
         held = Held(
@@ -162,21 +202,18 @@ class Leading:
         self._gate.put(held, GATE_STEPS_MAX)
         self.out = Effects(writes=NO_WRITES)
 
-    def release(self) -> tuple[list[Send], list[Reply], list[JobChange], list[Writes]]:
-        """What a majority holds by now. Messages are to shards: they still have to be addressed."""
+    def release(self) -> tuple[list[Send], list[Reply]]:
+        """What a majority holds by now. Messages are to shards: they still have to be addressed. Rows that callers may
+        read, and what watchers are to be told, are owed from now on."""
         sends: list[Send] = []
         replies: list[Reply] = []
-        changes: list[JobChange] = []
-        rows: list[Writes] = []
         if not self.shard.leads:
-            return sends, replies, changes, rows
+            return sends, replies
         for held in self._gate.open(self.shard.log.committed):
             sends.extend(held.sends)
             replies.extend(held.replies)
-            changes.extend(held.changes)
-            if held.rows is not NO_WRITES:
-                rows.append(held.rows)
-        return sends, replies, changes, rows
+            self.rows.add(held.rows, held.changes)
+        return sends, replies
 
 
 def _read_by_callers(rows: Writes) -> Writes:

@@ -9,6 +9,10 @@ differ by at most rho each way, and for a halt F that the member's peer does not
 
 So no task of the old leader is alive when a member promises (Gray and Cheriton, "Leases", SOSP 1989). No wall clock is
 read. A member that was restarted begins its wait again, in full.
+
+A region that does not hear its guardians for three quarters of a lease shall lose no task. What of the lease is left
+for that is spent so: a twentieth may have passed since the last renewal when they fall silent; a tenth before the end
+tasks get their SIGTERM (executors/local/supervisor.py); a tenth remains to find each other again.
 """
 
 from __future__ import annotations
@@ -18,7 +22,9 @@ from hanse.core.model.regions import Group, Timings
 
 # The coarsest timer that a shell arms.
 _TICK_US = 100_000
-_PER_LEASE = 4
+_RENEWALS_PER_LEASE = 20
+# What is launched may run for this part of a lease at least, if no other renewal is acknowledged.
+_LAUNCH_PART = 4
 _MILLION = 1_000_000
 _LONG_AGO = -(1 << 62)
 
@@ -43,18 +49,22 @@ class Renewals:
         self.until_us = _LONG_AGO
 
     def holds(self, now_us: int) -> bool:
-        """Whether tasks may be launched: at least one renewal's interval of the lease is left."""
-        return self.until_us - now_us > self._timings.lease_us // _PER_LEASE
+        """Whether tasks may be launched: enough of the lease is left."""
+        return self.until_us - now_us > self._timings.lease_us // _LAUNCH_PART
+
+    def left_us(self, now_us: int) -> int | None:
+        """How much is left of the lease; negative: it is over since then. None: there was none yet."""
+        return self.until_us - now_us if self.until_us != _LONG_AGO else None
 
     def lapses_us(self) -> int:
         """When `holds` ends, unless a renewal is acknowledged before."""
-        return self.until_us - self._timings.lease_us // _PER_LEASE
+        return self.until_us - self._timings.lease_us // _LAUNCH_PART
 
     def send(self, now_us: int) -> int:
         """The number of the renewal that is sent now."""
         self._number += 1
         self._sent_us[self._number] = now_us
-        self.due_us = now_us + self._timings.lease_us // _PER_LEASE
+        self.due_us = now_us + self._timings.lease_us // _RENEWALS_PER_LEASE
         oldest_us = now_us - self._timings.lease_us
         self._sent_us = {number: at_us for number, at_us in self._sent_us.items() if at_us >= oldest_us}
         return self._number

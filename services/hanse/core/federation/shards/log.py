@@ -66,6 +66,11 @@ class ShardLog:
         record = self._records.get(key)
         return GONE if record is None else record.value
 
+    def term_of(self, key: str) -> int:
+        """The term in which a key was last written; 0: never."""
+        record = self._records.get(key)
+        return 0 if record is None else record.term
+
     # --- the leader writes ---
 
     def append(self, term: int, key: str, value: bytes) -> None:

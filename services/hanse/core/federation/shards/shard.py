@@ -22,7 +22,7 @@ from typing import assert_never
 
 import msgspec
 
-from hanse.core.effects import Effects, Lease, Send, ShardRow, ShardStateRow
+from hanse.core.effects import Effects, Lease, Send, ShardRow, ShardStateRow, ShardView
 from hanse.core.federation.shards.candidacy import Candidacy, Stage
 from hanse.core.federation.shards.lease import Renewals, member_wait_us
 from hanse.core.federation.shards.log import ShardLog, Where
@@ -111,6 +111,8 @@ class Shard:
         # Until then another region's tasks may live by what this member granted; after a restart, in full again.
         self._granted_until_us = now.mono_us + member_wait_us(config.timings)
         self._elect_us: int | None = None
+        # Before that it stands for nothing: it has given the shard back.
+        self._stand_from_us = now.mono_us
         self._wanted = False
         self._wanted_until_us = 0
         # A blank member: what the others told of themselves, and when to ask again.
@@ -157,6 +159,20 @@ class Shard:
         """Somebody needs a leader: a caller, or a peer with a transfer."""
         self._wanted = True
         self._wanted_until_us = now.mono_us + _DEMAND_LEASES * self._timings.lease_us
+
+    def view(self, now: Now) -> ShardView:
+        """How it stands, for whoever asks."""
+        leading = self.replication is not None
+        return ShardView(
+            shard=self.name,
+            role=Standing.BLANK.name if self.blank else self.role.name,
+            term=self.promised,
+            leader=self._region if self.leads else self.leader_hint,
+            open_jobs=self.log.open_jobs,
+            sequence=self.log.end.sequence,
+            committed=self.log.committed,
+            lease_left_us=self.renewals.left_us(now.mono_us) if leading else None,
+        )
 
     def lease_until_us(self) -> int:
         """The end of the leader's lease on this region's clock."""
@@ -446,7 +462,7 @@ class Shard:
         wanted = self.busy or self._wanted or self.name == self._region
         if not wanted or self.blank or self.role is not Role.MEMBER or self._region not in self.group.members:
             return None
-        return max(self._granted_until_us, self._elect_us or 0)
+        return max(self._granted_until_us, self._stand_from_us, self._elect_us or 0)
 
     def _consider(self, now: Now, out: Effects) -> None:
         """Stand for the next own term, once every grant is waited out and a random while has passed."""
@@ -593,11 +609,11 @@ class Shard:
         return self.replication is not None and self.replication.acked(self.name) >= self.log.end.sequence
 
     def hand_back(self, now: Now) -> None:
-        """Nothing of the shard runs here any more, and its home is back: let it lead. Its grants run out first; this
-        region stands again only if nobody does."""
+        """Nothing of the shard runs here any more, and its home is back: let it lead, once what it has granted has run
+        out. This region has granted nobody anything, and follows at once; it stands again only if nobody does."""
         self._step_down(now)
         patience_us = _CANDIDACY_SPREADS * self._timings.election_spread_us
-        self._granted_until_us = now.mono_us + member_wait_us(self._timings) + 2 * patience_us
+        self._stand_from_us = now.mono_us + member_wait_us(self._timings) + 2 * patience_us
 
     # --- time ---
 

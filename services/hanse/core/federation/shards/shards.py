@@ -10,16 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast, get_args
 
-from hanse.core.effects import (
-    NO_WRITES,
-    Effects,
-    JobRow,
-    JobStateRow,
-    Lease,
-    Send,
-    Snapshot,
-    Writes,
-)
+from hanse.core.effects import NO_WRITES, Effects, JobChange, Lease, Send, Snapshot, Writes
 from hanse.core.events import JobsForgotten
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.inventory import Inventory
@@ -32,10 +23,12 @@ from hanse.core.library import Library
 from hanse.core.messages import ShardMessage, ToShard
 from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.jobs import Job, Reason, ReasonCode
+from hanse.core.model.limits import ROWS_DELAY_US
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Group, RegionConfig
 from hanse.core.model.time import Now
 
+_AT_ONCE_US = -1
 GROUP_MESSAGES: tuple[type, ...] = get_args(GroupMessage)
 
 
@@ -66,13 +59,18 @@ class Shards:
         self._inventory = inventory
         self._reachable = reachable
         self._groups: dict[str, Group] = {group.shard: group for group in config.groups}
-        self._routes: dict[str, str] = {}
+        # Where messages to a shard went last, and who had said in which term that it leads it (0: nobody, a guess).
+        self._routes: dict[str, tuple[str, int]] = {}
+        self._led: tuple[tuple[str, int], ...] = ()
         self._loopback: list[ToShard] = []
         # (shard, job id) of rows that callers could read, and that retention picked in this step.
         self._forgotten: list[tuple[str, str]] = []
         self.leading: dict[str, Leading] = {}
         # Shards whose rows callers may not read any more: at the start, all that are not led on.
         self._hidden: list[str] = []
+        # Jobs that had not ended when this region began to lead their shard, and when it had to stop leading it.
+        self.jobs_taken_over = 0
+        self.jobs_let_go = 0
         # While the disk may be an old one nothing is written or sent: what it would add to a log might stand where the
         # others hold other records of the same term.
         self.in_doubt = False
@@ -84,6 +82,10 @@ class Shards:
                 self._open(shard, now, resumed=True)
             else:
                 self._hidden.append(shard.name)
+        # What watchers are still to be told of shards that are not led any more.
+        self._parting_changes: list[JobChange] = []
+        # When rows that callers read are to be written, if nothing else is written before.
+        self._rows_due_us = NEVER_US
         # When `on_deadline` has something to do.
         self.alarm = Alarm(self._due_us())
 
@@ -154,21 +156,25 @@ class Shards:
     def leader_of(self, name: str) -> str:
         """Who leads a shard, as far as is known here: the largest term wins; a guess if nobody has said so. This region
         only if it does lead, whatever its record still says; empty: nobody else could."""
+        return self._route_to(name)[0]
+
+    def _route_to(self, name: str) -> tuple[str, int]:
         own = self._config.name
-        if name in self.leading:
-            return own
+        leading = self.leading.get(name)
+        if leading is not None:
+            return own, leading.term if leading.shard.leads else 0
         best = (0, "")
         for record in self._inventory.records():
             for shard, term in record.leads:
                 if shard == name and record.region != own:
                     best = max(best, (term, record.region))
         if best[1] and self._reachable(best[1]):
-            return best[1]
+            return best[1], best[0]
         group = self._groups.get(name)
         members = participants(group) if group is not None else (name,)
         others = [member for member in members if member != own]
         alive = [member for member in others if self._reachable(member)]
-        return next((name for name in (*alive, best[1], *others) if name), "")
+        return next((name for name in (*alive, best[1], *others) if name), ""), 0
 
     def why_not_adopting(self) -> Reason | None:
         """Why no adoptable job is taken from peers; None: they are."""
@@ -197,14 +203,15 @@ class Shards:
             )
 
     def on_records(self, now: Now) -> None:
-        """Gossip brought records: a shard's new leader is told at once what the old one did not answer."""
+        """Gossip brought records, or this region leads others than before: a shard's new leader is told at once what
+        the old one did not answer, or whoever was taken for it."""
         if self.in_doubt:
             return
         for name in self._groups:
-            leader = self.leader_of(name)
-            if self._routes.get(name) == leader:
+            route = self._route_to(name)
+            if self._routes.get(name) == route:
                 continue
-            self._routes[name] = leader
+            self._routes[name] = route
             for leading in self.leading.values():
                 leading.desk.on_session(now, name, leading.out)
 
@@ -241,6 +248,7 @@ class Shards:
         if self._loopback:
             return 0
         due = [shard.next_deadline() for shard in self.shards.values()]
+        due.append(self._rows_due_us)
         for leading in self.leading.values():
             due.append(leading.desk.alarm.next_us)
             if leading.startable:
@@ -258,6 +266,9 @@ class Shards:
         for shard in self.shards.values():
             if shard.role in (Role.STARTING, Role.LEADER) and shard.name not in self.leading:
                 self._open(shard, now, resumed=False)
+        if self._led != (led := self.leads()):
+            self._led = led
+            self.on_records(now)
         for leading in self.leading.values():
             shard = leading.shard
             returns = self._returns(now, leading)
@@ -267,6 +278,7 @@ class Shards:
             else:
                 self._library.leases.pop(shard.name, None)
             leading.set_startable(now, startable)
+            leading.enqueue_held()
 
     def _returns(self, now: Now, leading: Leading) -> bool:
         """Whether a shard of another home is on its way back to it: then nothing is started any more, and when the
@@ -303,6 +315,9 @@ class Shards:
         else:
             self._collect_leading(out)
             self._collect_shards(now, out)
+        out.changes.extend(self._parting_changes)
+        self._parting_changes = []
+        self._show_rows(now, out)
         if self._hidden:
             _writable(out).shards_delete.extend(self._hidden)
             self._hidden = []
@@ -341,25 +356,44 @@ class Shards:
                     writes.shard_states.append(state)
 
     def _release(self, leading: Leading, out: Effects) -> None:
-        sends, replies, changes, rows = leading.release()
+        sends, replies = leading.release()
         for send in sends:
             self._address(leading.shard.name, send, out)
         out.replies.extend(replies)
-        out.changes.extend(changes)
-        if rows:
-            _show(rows, _writable(out))
+
+    def show_soon(self) -> None:
+        """Somebody is about to read: what is owed is written in this step."""
+        self._rows_due_us = _AT_ONCE_US
+
+    def _show_rows(self, now: Now, out: Effects) -> None:
+        """Write the rows that callers read: with what this step writes anyway, when they are asked for, or when they
+        have waited long enough. They cost no sync of their own while there is work; nobody's answer waits for them."""
+        owing = [leading.rows for leading in self.leading.values() if leading.rows]
+        if not owing:
+            self._rows_due_us = NEVER_US
+        elif out.writes or self._rows_due_us <= now.mono_us:
+            for rows in owing:
+                out.changes.extend(rows.move_to(_writable(out)))
+            out.owes_rows = any(owing)
+            self._rows_due_us = _AT_ONCE_US if out.owes_rows else NEVER_US
+        else:
+            self._rows_due_us = min(self._rows_due_us, now.mono_us + ROWS_DELAY_US)
+            out.owes_rows = True
 
     def _address(self, source: str, send: Send, out: Effects) -> None:
         """From one shard to another, wherever they are led."""
         message = ToShard(source, send.to, cast("ShardMessage", send.message))
+        route = self._routes[send.to] = self._route_to(send.to)
         if send.to in self.leading:
             self._loopback.append(message)
-        elif leader := self.leader_of(send.to):
-            out.sends.append(Send(leader, message))
+        elif route[0]:
+            out.sends.append(Send(route[0], message))
 
     def _open(self, shard: Shard, now: Now, *, resumed: bool) -> None:
         leading = Leading(self._config, shard, self._local, self._intake, self._router, now, resumed=resumed)
         self.leading[shard.name] = leading
+        if not resumed:
+            self.jobs_taken_over += leading.open_jobs
         self._library.add(leading.books)
         self._local.open_books(leading.books)
         # The deadlines of this step are over, and what it inherits is due at once.
@@ -369,7 +403,10 @@ class Shards:
         """Another region leads, or will: what runs here under the old term has to end, and is nobody's any more."""
         leading = self.leading.pop(name)
         self._library.leases.pop(name, None)
+        # What a majority held is news still; the rows go.
+        self._parting_changes.extend(leading.rows.changes)
         leading.set_startable(now, False)
+        self.jobs_let_go += leading.open_jobs
         # What has ended and was not written: the next leader starts it again.
         out.reaps.extend(leading.out.reaps)
         self._local.abandon(leading.books, out)
@@ -380,21 +417,6 @@ class Shards:
 def _is_led(leading: Leading) -> bool:
     shard = leading.shard
     return shard.role in (Role.STARTING, Role.LEADER) and shard.term == leading.term
-
-
-def _show(steps: list[Writes], writes: Writes) -> None:
-    """The rows of several steps in one transaction, in which whole rows go first and no row may come twice."""
-    jobs: dict[str, JobRow] = {}
-    states: dict[str, JobStateRow] = {}
-    for step in steps:
-        for job in step.jobs:
-            jobs[job.id] = job
-            states.pop(job.id, None)
-        states.update((state.id, state) for state in step.job_states)
-        writes.shapes.extend(step.shapes)
-        writes.timeline.extend(step.timeline)
-    writes.jobs.extend(jobs.values())
-    writes.job_states.extend(states.values())
 
 
 def _writable(out: Effects) -> Writes:

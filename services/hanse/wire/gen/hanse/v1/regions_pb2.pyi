@@ -1,5 +1,6 @@
 import datetime
 
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from hanse.wire.gen.hanse.v1 import common_pb2 as _common_pb2
 from google.protobuf.internal import containers as _containers
@@ -31,7 +32,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self, region: _Optional[str] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("region", "cluster_id", "ledger_id", "incarnation", "revision", "version", "started_at", "draining", "impairments", "jobs_by_state", "capacity", "free", "channels", "quarantine")
+    __slots__ = ("region", "cluster_id", "ledger_id", "incarnation", "revision", "version", "started_at", "draining", "impairments", "jobs_by_state", "capacity", "free", "channels", "quarantine", "shards", "orphans", "orphans_ended", "jobs_taken_over", "jobs_let_go")
     class JobsByStateEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +68,11 @@ class GetStatusResponse(_message.Message):
     FREE_FIELD_NUMBER: _ClassVar[int]
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
     QUARANTINE_FIELD_NUMBER: _ClassVar[int]
+    SHARDS_FIELD_NUMBER: _ClassVar[int]
+    ORPHANS_FIELD_NUMBER: _ClassVar[int]
+    ORPHANS_ENDED_FIELD_NUMBER: _ClassVar[int]
+    JOBS_TAKEN_OVER_FIELD_NUMBER: _ClassVar[int]
+    JOBS_LET_GO_FIELD_NUMBER: _ClassVar[int]
     region: str
     cluster_id: str
     ledger_id: str
@@ -81,7 +87,12 @@ class GetStatusResponse(_message.Message):
     free: _containers.ScalarMap[str, int]
     channels: _containers.RepeatedCompositeFieldContainer[ChannelStatus]
     quarantine: Quarantine
-    def __init__(self, region: _Optional[str] = ..., cluster_id: _Optional[str] = ..., ledger_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., revision: _Optional[_Union[_common_pb2.Revision, _Mapping]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: _Optional[bool] = ..., impairments: _Optional[_Iterable[_Union[_common_pb2.Reason, _Mapping]]] = ..., jobs_by_state: _Optional[_Mapping[str, int]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., channels: _Optional[_Iterable[_Union[ChannelStatus, _Mapping]]] = ..., quarantine: _Optional[_Union[Quarantine, _Mapping]] = ...) -> None: ...
+    shards: _containers.RepeatedCompositeFieldContainer[ShardStatus]
+    orphans: int
+    orphans_ended: int
+    jobs_taken_over: int
+    jobs_let_go: int
+    def __init__(self, region: _Optional[str] = ..., cluster_id: _Optional[str] = ..., ledger_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., revision: _Optional[_Union[_common_pb2.Revision, _Mapping]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: _Optional[bool] = ..., impairments: _Optional[_Iterable[_Union[_common_pb2.Reason, _Mapping]]] = ..., jobs_by_state: _Optional[_Mapping[str, int]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., channels: _Optional[_Iterable[_Union[ChannelStatus, _Mapping]]] = ..., quarantine: _Optional[_Union[Quarantine, _Mapping]] = ..., shards: _Optional[_Iterable[_Union[ShardStatus, _Mapping]]] = ..., orphans: _Optional[int] = ..., orphans_ended: _Optional[int] = ..., jobs_taken_over: _Optional[int] = ..., jobs_let_go: _Optional[int] = ...) -> None: ...
 
 class Quarantine(_message.Message):
     __slots__ = ("since", "why", "missing", "without", "suspects")
@@ -96,6 +107,26 @@ class Quarantine(_message.Message):
     without: _containers.RepeatedScalarFieldContainer[str]
     suspects: int
     def __init__(self, since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., why: _Optional[str] = ..., missing: _Optional[_Iterable[str]] = ..., without: _Optional[_Iterable[str]] = ..., suspects: _Optional[int] = ...) -> None: ...
+
+class ShardStatus(_message.Message):
+    __slots__ = ("shard", "role", "term", "leader", "open_jobs", "sequence", "committed", "lease_left")
+    SHARD_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    TERM_FIELD_NUMBER: _ClassVar[int]
+    LEADER_FIELD_NUMBER: _ClassVar[int]
+    OPEN_JOBS_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    LEASE_LEFT_FIELD_NUMBER: _ClassVar[int]
+    shard: str
+    role: str
+    term: int
+    leader: str
+    open_jobs: int
+    sequence: int
+    committed: int
+    lease_left: _duration_pb2.Duration
+    def __init__(self, shard: _Optional[str] = ..., role: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[str] = ..., open_jobs: _Optional[int] = ..., sequence: _Optional[int] = ..., committed: _Optional[int] = ..., lease_left: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class ChannelStatus(_message.Message):
     __slots__ = ("peer", "undecided", "given", "taken", "burned", "session")

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from chaos.live.links import Imposed, ProxyLinks, Trouble, Way
-from chaos.live.proxy import Proxy
+from hanse.bench.proxy import Proxy
 
 ENDS = ("north", "east")
 THERE = Way("north", "east")
