@@ -34,6 +34,7 @@ from hanse.core.messages import (
     Stable,
     Terminal,
     TerminalAck,
+    ToShard,
     Withdraw,
 )
 from hanse.core.model.regions import PROTOCOL_MAX, Position, RegionConfig
@@ -584,7 +585,8 @@ class Host:
 
     def _send(self, peer: str, envelope: Envelope, messages: tuple[Message, ...]) -> None:
         for message in messages:
-            if type(message) in RECORDED:
+            told = message.message if type(message) is ToShard else message
+            if type(told) in RECORDED:
                 self._record.append(Sent(self._timeline.now_us, self.name, peer, message))
         self._network.send(self.name, peer, envelope, messages)
 

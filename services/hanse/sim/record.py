@@ -41,7 +41,7 @@ def place_of(region: str, row: JobRow | JobStateRow) -> str:
 
 
 class Sent(msgspec.Struct, frozen=True, gc=False):
-    """A message of the handoff left its region (gossip, probes and offers are not recorded: nothing rests on them)."""
+    """A message of the handoff left its region, for another region or for a shard (gossip, probes and offers are not recorded: nothing rests on them)."""
 
     at_us: int
     region: str
@@ -82,6 +82,14 @@ class SubmitRefused(msgspec.Struct, frozen=True, gc=False):
 
 class CancelAsked(msgspec.Struct, frozen=True, gc=False):
     """A caller's wish to end the job reached a region."""
+
+    at_us: int
+    region: str
+    job_id: str
+
+
+class CancelTaken(msgspec.Struct, frozen=True, gc=False):
+    """The answer that the wish is taken left the region."""
 
     at_us: int
     region: str
@@ -204,6 +212,7 @@ Entry = (
     | FederatedAck
     | SubmitRefused
     | CancelAsked
+    | CancelTaken
     | Explained
     | Launched
     | TaskBegan

@@ -46,7 +46,7 @@ _CHUNK_US = 100 * MILLISECOND_US
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is made of. `check_every`: full invariants after every so many steps of a region (0: never);
-    `timings`: drawn from the seed, unless given."""
+    `timings`, and the share of batches of jobs that are adoptable: drawn from the seed, unless given."""
 
     seed: int
     faults: Faults
@@ -56,6 +56,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     kinds: int = 12
     runtime_max_us: int = 60 * SECOND_US
     timings: Timings | None = None
+    adoptable_share: float | None = None
     check_every: int = 64
     codec_share: float = 0.0
     watch_convergence: bool = False
@@ -150,7 +151,7 @@ class World:
     def run(self) -> None:
         """The phase with faults, the healed phase, the end."""
         plan = self.plan
-        self.callers.plan(plan.jobs, plan.duration_us)
+        self.callers.plan(plan.jobs, plan.duration_us, plan.adoptable_share)
         for host in self.hosts:
             self.timeline.after(0, host.start)
         self.timeline.after(_RETENTION_EVERY_US, self._retain)
