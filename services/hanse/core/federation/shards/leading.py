@@ -17,7 +17,7 @@ from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.routing import Router
 from hanse.core.federation.shards.gate import Gate, Held
-from hanse.core.federation.shards.journal import Journal, Unpacked, unpack
+from hanse.core.federation.shards.journal import Journal, unpack
 from hanse.core.federation.shards.shard import Shard
 from hanse.core.model.jobs import Reason, ReasonCode
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobInput, JobState
@@ -71,7 +71,12 @@ class Leading:
         self.home_back_us: int | None = None
         self.waited_for_home = False
         self._patience_us = config.timings.lease_us
-        self._show(unpacked)
+        # What callers of this region may read of the shard, once a majority holds what the term begins with; after a
+        # restart these rows may lag.
+        self._inherited = Writes(
+            shapes=unpacked.shapes,
+            jobs=[job_row(job) for job in self.books.jobs.values()] + unpacked.ended,
+        )
 
     def runs_here(self) -> bool:
         """Whether tasks of the shard live, or are being ended."""
@@ -94,12 +99,9 @@ class Leading:
         """Whether the group can't keep up: nothing new is admitted."""
         return len(self._gate) >= GATE_STEPS_MAX
 
-    def _show(self, unpacked: Unpacked) -> None:
-        """Callers of this region may read the shard's jobs once it leads; after a restart these rows may lag."""
-        rows = Writes(
-            shapes=unpacked.shapes,
-            jobs=[job_row(job) for job in self.books.jobs.values()] + unpacked.ended,
-        )
+    def _show_inherited(self) -> None:
+        """Behind the records of what was queued again: they may not be committed though all before them is."""
+        rows, self._inherited = self._inherited, NO_WRITES
         if rows.jobs:
             end = self.shard.log.end.sequence
             self._gate.put(Held(end, [], [], [], rows, retry=False), GATE_STEPS_MAX)
@@ -144,6 +146,8 @@ class Leading:
         rows, changes = self.books.collect()
         if rows is not NO_WRITES:
             self._journal.add(self.term, rows, self.books)
+        if self._inherited is not NO_WRITES:
+            self._show_inherited()
         if rows is NO_WRITES and not (self.out.sends or self.out.replies or changes):
             return
         held = Held(
