@@ -195,6 +195,9 @@ class Router:
             blockers.append(
                 Blocker(code="REGION_NOT_ALLOWED", message=f"the job does not allow region {name}")
             )
+        if name == job.shard:
+            message = f"{name} gets it back with all of its adoptable jobs, when it leads them again"
+            blockers.append(Blocker(code="RETURNING", message=message))
         if name in without_loop(job.path, self._config.name):
             blockers.append(Blocker(code="VISITED", message=f"the job has been in {name} already"))
         if not self._connected(name):

@@ -131,8 +131,8 @@ class Offers:
         """A peer for the first jobs that any may take: one that has been everywhere does not keep the others here."""
         own_wait_us = self._local.predicted_wait_us(shape)
         waiting = self._local.waiting(shape.key, OFFER_COUNT_MAX)
-        for path in dict.fromkeys(job.path for job in waiting):
-            peer = self._router.choose(now, shape, path, own_wait_us, exclude)
+        for path, shard in dict.fromkeys((job.path, job.shard) for job in waiting):
+            peer = self._router.choose(now, shape, path, own_wait_us, [*exclude, shard])
             jobs = [job for job in self._offerable(shape.key, peer) if job.path == path] if peer else []
             if peer is not None and jobs:
                 return peer, jobs
@@ -145,8 +145,10 @@ class Offers:
         return [job for job in waiting if self._may_visit(job, peer)]
 
     def _may_visit(self, job: Job, peer: str) -> bool:
+        """The home of a shard that is led here gets its jobs back with the whole shard: a transfer to it would be one
+        from the shard to itself."""
         path = without_loop(job.path, self._config.name)
-        return peer not in path and len(path) < HOPS_MAX
+        return peer != job.shard and peer not in path and len(path) < HOPS_MAX
 
     def _send_offer(
         self, now: Now, peer: str, jobs: list[Job], limit: int, solicit_id: int, out: Effects
