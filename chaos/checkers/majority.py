@@ -32,7 +32,7 @@ from hanse.core.messages import (
 )
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Group
-from hanse.sim.record import CancelTaken, Committed, DiskReplaced, FederatedAck, ImageTaken, Sent
+from hanse.sim.record import EMPTY_IMAGE, CancelTaken, Committed, DiskReplaced, FederatedAck, ImageTaken, Sent
 
 # (term, sequence) of a record.
 Place = tuple[int, int]
@@ -122,7 +122,7 @@ class Majority(Checker):
         self._logs: dict[str, Log] = {}
         # What was found so: it stays so.
         self._sure: set[tuple[str, Fact]] = set()
-        self._images: dict[int, dict[str, Place]] = {}
+        self._images: dict[int, dict[str, Place]] = {EMPTY_IMAGE: {}}
 
     def handlers(self) -> Handlers:
         return {
@@ -177,9 +177,7 @@ class Majority(Checker):
         fact = ("wish", entry.job_id)
         shards = [shard for shard, log in self._logs.items() if ("job", entry.job_id) in log.facts]
         if shards and not any(self._is_held(shard, fact) for shard in shards):
-            raise violated(
-                f"{entry.region} took a cancel that no majority holds", entry.at_us, entry.job_id
-            )
+            raise violated(f"{entry.region} took a cancel that no majority holds", entry.at_us, entry.job_id)
 
     def _on_sent(self, entry: Sent) -> None:
         message = entry.message

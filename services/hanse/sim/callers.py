@@ -143,6 +143,7 @@ class Callers:
         self._of_shards: dict[str, None] = {}
         self._closing = False
         self._drain_wishes: dict[str, bool] = {}
+        self._gone: dict[str, None] = {}
 
     @property
     def has_adoptable(self) -> bool:
@@ -166,7 +167,9 @@ class Callers:
         `adoptable_share` of the batches are adoptable (None: drawn), as far as anybody guards them."""
         names = list(self._hosts)
         drawn = self._random.choice(_ADOPTABLE_SHARES) if self._has_guardians else 0.0
-        self._adoptable_share = drawn if adoptable_share is None or not self._has_guardians else adoptable_share
+        self._adoptable_share = (
+            drawn if adoptable_share is None or not self._has_guardians else adoptable_share
+        )
         weights = [self._random.random() ** 2 + 0.05 for _ in names]
         while jobs > 0:
             size = min(jobs, self._random.randint(1, _BATCH_MAX))
@@ -282,6 +285,17 @@ class Callers:
                 self._of_shards[job_id] = None
         return submission(job_id, key, batch.tenant, kind, batch.on_loss)
 
+    def give_up(self, region: str) -> None:
+        """It never comes back: what only that region can answer is not asked any more."""
+        self._gone[region] = None
+
+    def _is_hopeless(self, request: Request, batch: Batch | None) -> bool:
+        if request.region not in self._gone:
+            return False
+        if batch is not None:
+            return batch.on_loss is not OnLoss.ADOPT
+        return not request.of_shard or request.job_id not in self._progress.unfinished
+
     # --- there and back ---------------------------------------------------------------------------------------------
 
     def _ask(self, request: Request, batch: Batch | None = None) -> None:
@@ -292,6 +306,9 @@ class Callers:
         self._timeline.after(int(_TRAVEL_MAX_US * self._random.random()), self._arrive, request, batch)
 
     def _arrive(self, request: Request, batch: Batch | None) -> None:
+        if self._is_hopeless(request, batch):
+            self._settle(request)
+            return
         host = self._hosts[self._whom(request)]
         self._requests += 1
         request_id = self._requests
@@ -358,10 +375,14 @@ class Callers:
         if request.done:
             return
         if request.answered(answer):
-            request.done = True
-            self.open_requests -= 1
+            self._settle(request)
         else:
             self._later(request, batch)
+
+    def _settle(self, request: Request) -> None:
+        if not request.done:
+            request.done = True
+            self.open_requests -= 1
 
     def _on_submitted(self, batch: Batch, answer: Answer) -> bool:
         if not isinstance(answer, SubmitOutcome):
