@@ -10,7 +10,14 @@ from unittest import mock
 from chaos.mutants.giver import settle_in_transfer
 from chaos.mutants.mutant import Mutant, replace
 from chaos.mutants.owner import cancel_before_dead
-from chaos.mutants.profiles import CUT_LEADERS, FORGETFUL_GUARDIANS, LOST_LEADERS, UNEVEN_CLOCKS
+from chaos.mutants.profiles import (
+    CUT_LEADERS,
+    FORGETFUL_GUARDIANS,
+    LATE_RENEWALS,
+    LOST_LEADERS,
+    LOST_RENEWALS,
+    UNEVEN_CLOCKS,
+)
 from chaos.mutants.shell import leaking_sends
 from hanse.core.effects import CancelOutcome, Effects, Reply, Send, ShardRow, ShardStateRow, SubmitOutcome
 from hanse.core.federation.shards import shard as shard_module
@@ -34,6 +41,7 @@ from hanse.core.messages import (
     Terminal,
     Verdict,
 )
+from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.jobs import Job
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Group, Timings
@@ -319,6 +327,7 @@ def _no_supervisor(patches: ExitStack) -> None:
 
 def _launch_without_lease(patches: ExitStack) -> None:
     replace(patches, Renewals, "holds", lambda self, now_us: True)
+    replace(patches, Renewals, "lapses_us", lambda self: NEVER_US)
 
 
 # --- lost disks -------------------------------------------------------------------------------------------------------
@@ -470,7 +479,7 @@ MUTANTS = (
     Mutant(
         name="own processes are not waited for",
         shortcut="a member promises, follows and stands although tasks of the shard live in its region",
-        profile=CUT_LEADERS,
+        profile=LOST_RENEWALS,
         install=_take_processes_for_dead,
     ),
     Mutant(
@@ -488,13 +497,13 @@ MUTANTS = (
     Mutant(
         name="promises are not durable",
         shortcut="a member promises a term and does not write it",
-        profile=LOST_LEADERS,
+        profile=LOST_RENEWALS,
         install=_written(_without_promise),
     ),
     Mutant(
         name="a promise before the write",
         shortcut="PROMISE leaves before the promise is durable",
-        profile=LOST_LEADERS,
+        profile=LOST_RENEWALS,
         install=leaking_sends(lambda send: isinstance(send.message, Promise) and not send.message.trial),
     ),
     Mutant(
@@ -512,13 +521,13 @@ MUTANTS = (
     Mutant(
         name="the longest copy wins",
         shortcut="copies are compared by sequence, without their terms",
-        profile=CUT_LEADERS,
+        profile=LOST_RENEWALS,
         install=_choose_the_longest_copy,
     ),
     Mutant(
         name="records of a fenced term are taken",
         shortcut="a member takes records of a term below the one that it has promised",
-        profile=CUT_LEADERS,
+        profile=LOST_RENEWALS,
         install=_follow_the_fenced,
     ),
     Mutant(
@@ -536,13 +545,13 @@ MUTANTS = (
     Mutant(
         name="a lease counts from the answer",
         shortcut="a lease counts from the receipt of the acknowledgement",
-        profile=UNEVEN_CLOCKS,
+        profile=LATE_RENEWALS,
         install=_count_from_the_answer,
     ),
     Mutant(
         name="renewals have no sequence",
         shortcut="any acknowledgement counts for the newest renewal",
-        profile=UNEVEN_CLOCKS,
+        profile=LATE_RENEWALS,
         install=_count_for_the_newest,
     ),
     Mutant(

@@ -213,18 +213,47 @@ CUT_LEADERS = Profile(
 
 UNEVEN_CLOCKS = Profile(
     name="uneven clocks",
+    faults=Faults(drift_ppm_max=200_000, partition_every_us=3 * SECOND_US, partition_max_us=8 * SECOND_US),
+    timings=msgspec.structs.replace(_SHORT_LEASES, lease_us=4 * SECOND_US, drift_ppm=200_000),
+    duration_us=60 * SECOND_US,
+    adoptable_share=1.0,
+)
+"""The slowest clock goes at two thirds of the fastest one's rate, and leaders are cut off."""
+
+LOST_RENEWALS = Profile(
+    name="lost renewals",
     faults=Faults(
-        drift_ppm_max=150_000,
+        victim="Renew",
+        victim_loss=0.8,
+        cut_every_us=2 * SECOND_US,
+        cut_max_us=3 * SECOND_US,
+        crash_every_us=2 * SECOND_US,
+        crash_at_commit=0.02,
+        downtime_max_us=SECOND_US,
+        slow_fsync=0.2,
+        slow_fsync_max_us=SECOND_US // 2,
+    ),
+    timings=_SHORT_LEASES,
+    duration_us=40 * SECOND_US,
+    jobs=160,
+    adoptable_share=1.0,
+)
+"""Leaders are thought lost although they live, and go on writing until somebody tells them."""
+
+LATE_RENEWALS = Profile(
+    name="late renewals",
+    faults=Faults(
+        late=0.4,
+        late_max_us=3 * SECOND_US,
+        duplicate=0.3,
         partition_every_us=2 * SECOND_US,
         partition_max_us=6 * SECOND_US,
-        delay_min_us=100 * MILLISECOND_US,
-        delay_spread_us=200 * MILLISECOND_US,
     ),
-    timings=msgspec.structs.replace(_SHORT_LEASES, drift_ppm=150_000),
+    timings=_SHORT_LEASES,
     duration_us=40 * SECOND_US,
     adoptable_share=1.0,
 )
-"""The rates of two clocks differ by almost a third, messages take a while, and leaders are cut off."""
+"""Messages, and copies of them, come when the lease that they speak of is nearly over."""
 
 FORGETFUL_GUARDIANS = Profile(
     name="forgetful guardians",
@@ -259,5 +288,7 @@ PROFILES = (
     LOST_LEADERS,
     CUT_LEADERS,
     UNEVEN_CLOCKS,
+    LOST_RENEWALS,
+    LATE_RENEWALS,
     FORGETFUL_GUARDIANS,
 )

@@ -323,9 +323,12 @@ class Callers:
 
     def _whom(self, request: Request) -> str:
         """What any region's front does: a job of a shard is asked of whoever leads it, as its home would tell."""
-        if not request.of_shard or self._random.random() < _ASKS_HOME_SHARE:
+        is_gone = request.region in self._gone
+        if not request.of_shard or (not is_gone and self._random.random() < _ASKS_HOME_SHARE):
             return request.region
         leaders = [name for name, host in self._hosts.items() if host.leads(request.region)]
+        if is_gone and not leaders:
+            leaders = [name for name in self._hosts if name not in self._gone]
         return self._random.choice(leaders) if leaders else request.region
 
     def _later(self, request: Request, batch: Batch | None) -> None:
