@@ -17,7 +17,7 @@ import msgspec
 
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
-from chaos.checkers.rows import FINAL, Row
+from chaos.checkers.rows import FINAL, Row, shard_rows
 from hanse.core.effects import DecisionRow, IntentRow, JobRow, JobStateRow, ShardRow, ShardStateRow
 from hanse.core.federation.shards.shard import START_KEY, Standing
 from hanse.core.messages import (
@@ -147,10 +147,8 @@ class Majority(Checker):
                     raise violated(f"{entry.region}: shard {row.shard}: {fault}", entry.at_us)
             for state in writes.shard_states:
                 self._stand(entry.region, state)
-        for writes in entry.writes:
-            for shown in (*writes.jobs, *writes.job_states):
-                if shown.shard:
-                    self._judge(entry.region, entry.at_us, shown.shard, shown.id, _shown(shown), "showed")
+        for shown in shard_rows(entry):
+            self._judge(entry.region, entry.at_us, shown.shard, shown.id, _shown(shown), "showed")
 
     def _stand(self, region: str, state: ShardStateRow) -> None:
         log = self._log(state.shard)

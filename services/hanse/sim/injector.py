@@ -16,6 +16,7 @@ from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Network
 from hanse.sim.record import EMPTY_IMAGE, DiskReplaced, FaultInjected, ImageTaken, Record
 from hanse.sim.timeline import Timeline
+from hanse.sim.workload import is_complete
 
 _RESTART_AFTER_HEAL_MAX_US = SECOND_US
 _SLOW_LINK_MAX_US = MINUTE_US
@@ -253,8 +254,7 @@ class Injector:
         away_us = self._lasting(self.faults.destroyed_away_max_us)
         if len(self._hosts) < 2 or not all(each.is_whole for each in self._hosts):
             return
-        # Only peers can tell that a disk is old, and wait for all of them: none may be gone.
-        for_ever = for_ever and (self.faults.anchor_elsewhere or not self.faults.old_disk_every_us)
+        for_ever = for_ever and self._can_do_without(host)
         self._note("destroyed", f"{host.name} {'for ever' if for_ever else f'for {away_us} us'}")
         host.destroy(for_ever=for_ever)
         self._record.append(
@@ -267,6 +267,13 @@ class Injector:
             return
         self._callers.drain(host.name, host.name in self._draining)
         self._timeline.after(away_us, self._restart, host, host.life)
+
+    def _can_do_without(self, host: Host) -> bool:
+        """Whether what is left can run every job. And where only peers can tell that a disk is old, they are waited
+        for, all of them."""
+        others = [each for each in self._hosts if each is not host]
+        peers_tell = bool(self.faults.old_disk_every_us) and not self.faults.anchor_elsewhere
+        return not peers_tell and any(is_complete(each.config.nodes) for each in others)
 
     def _jump(self) -> None:
         host = self._random.choice(self._hosts)
