@@ -8,6 +8,7 @@
     capacity       no node or device holds more than it has                                                       P5
     reasons        a job without an allocation says why                                                           P6
     adoptable      what a majority of guardians holds is never lost, has one owner, and ends once             P1, P2, P4
+    majority       what is told about an adoptable job is on the disks of a majority of its guardians         P1, P2
     liveness       once everything has healed, everything ends                                                 P1, P7
 
 `check(record)` runs them all, in one pass, and raises the first SafetyViolation or LivenessViolation. What may be
@@ -25,6 +26,7 @@ from chaos.checkers.conservation import Conservation
 from chaos.checkers.disks import Disks
 from chaos.checkers.epochs import Epochs
 from chaos.checkers.liveness import Liveness
+from chaos.checkers.majority import Majority
 from chaos.checkers.one_runner import OneRunner
 from chaos.checkers.outcomes import Outcomes
 from chaos.checkers.reasons import Reasons
@@ -42,6 +44,7 @@ ALL: tuple[Kind, ...] = (
     Reasons,
     Liveness,
     Adoptable,
+    Majority,
 )
 
 

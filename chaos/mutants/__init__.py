@@ -4,6 +4,7 @@
     target   refuses or accepts without keeping it, and the fence of sessions
     shell    lets go before the write, goes on after a failed one
     owner    processes, capacity, outcomes
+    guardians who leads a shard, what a majority is, leases, lost disks
     old_disk what a region with a disk from the past may do before and after it has asked the others
 
 `python -m chaos.mutants` hunts them all and writes found.json, from which docs/mutants.md is made.
@@ -11,7 +12,7 @@
 
 from __future__ import annotations
 
-from chaos.mutants import giver, old_disk, owner, shell, target
+from chaos.mutants import giver, guardians, old_disk, owner, shell, target
 from chaos.mutants.mutant import Mutant, applied
 
 ALL: tuple[Mutant, ...] = (
@@ -20,6 +21,7 @@ ALL: tuple[Mutant, ...] = (
     *shell.MUTANTS,
     *owner.MUTANTS,
     *old_disk.MUTANTS,
+    *guardians.MUTANTS,
 )
 
 __all__ = ["ALL", "Mutant", "applied"]

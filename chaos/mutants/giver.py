@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from unittest import mock
 
@@ -59,20 +60,27 @@ def _hold_voids_commit(patches: ExitStack) -> None:
     replace(patches, Target, "on_commit", drop)
 
 
-def _settle_cancel_in_transfer(patches: ExitStack) -> None:
-    end = Desk._end
+def settle_in_transfer(is_meant: Callable[[Job], bool]) -> Callable[[ExitStack], None]:
+    """A cancel of a job in XFER is settled at once, if the job is meant."""
 
-    def shortcut(self: Desk, now: Now, job: Job, cancel_id: str, out: Effects) -> None:
-        if job.state is not JobState.XFER or job.cancel_id:
-            end(self, now, job, cancel_id, out)
-            return
-        self.books.want_cancel(job, cancel_id)
-        self.giver._resolve(job)
-        job.epoch = job.transfer_epoch
-        self.books.cancel_queued(job)
+    def install(patches: ExitStack) -> None:
+        end = Desk._end
 
-    patches.enter_context(mock.patch.dict(TRANSITIONS[JobState.XFER], {JobInput.CANCEL: JobState.CANCELLED}))
-    replace(patches, Desk, "_end", shortcut)
+        def shortcut(self: Desk, now: Now, job: Job, cancel_id: str, out: Effects) -> None:
+            if job.state is not JobState.XFER or job.cancel_id or not is_meant(job):
+                end(self, now, job, cancel_id, out)
+                return
+            self.books.want_cancel(job, cancel_id)
+            self.giver._resolve(job)
+            job.epoch = job.transfer_epoch
+            self.books.cancel_queued(job)
+
+        patches.enter_context(
+            mock.patch.dict(TRANSITIONS[JobState.XFER], {JobInput.CANCEL: JobState.CANCELLED})
+        )
+        replace(patches, Desk, "_end", shortcut)
+
+    return install
 
 
 def _reuse_burned_epoch(patches: ExitStack) -> None:
@@ -108,7 +116,7 @@ MUTANTS = (
         name="a cancel is settled during XFER",
         shortcut="a cancelled job in XFER is CANCELLED at once",
         profile=LOST_ANSWERS,
-        install=_settle_cancel_in_transfer,
+        install=settle_in_transfer(lambda job: True),
     ),
     Mutant(
         name="a burned epoch is used again",

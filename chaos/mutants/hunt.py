@@ -10,6 +10,7 @@ import msgspec
 
 from chaos.checkers import ALL, Kind, check
 from chaos.checkers.base import Checker
+from chaos.checkers.majority import Majority
 from chaos.checkers.write_ahead import WriteAhead
 from chaos.mutants.mutant import Mutant, applied
 from hanse.sim.errors import Crash, SimulationFailure
@@ -18,7 +19,7 @@ from hanse.sim.run import run_plan
 # A shortcut that needs more runs than this is one that its profile does not look for.
 SEEDS_MAX = 40
 # What is left when no rule is judged by itself: only what has become of jobs.
-HARM = tuple(kind for kind in ALL if kind is not WriteAhead)
+HARM = tuple(kind for kind in ALL if kind not in (WriteAhead, Majority))
 Kinds = Iterable[Kind]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from chaos.mutants.mutant import Mutant, replace
@@ -54,17 +55,22 @@ def _free_when_stopped(patches: ExitStack) -> None:
     replace(patches, Capacity, "release", release_once)
 
 
-def _cancel_before_dead(patches: ExitStack) -> None:
-    stop = LocalSide.stop
+def cancel_before_dead(is_meant: Callable[[Job], bool]) -> Callable[[ExitStack], None]:
+    """A running job is CANCELLED as soon as its stop was sent, if the job is meant."""
 
-    def shortcut(self: LocalSide, job: Job, reason: Reason, out: Effects) -> None:
-        stop(self, job, reason, out)
-        if job.state is JobState.STOPPING and job.cancel_id:
-            settled = self.runs._settle_stopped(job, out)
-            out.reaps.pop()  # the engine would refuse: its tasks live
-            self._after(settled)
+    def install(patches: ExitStack) -> None:
+        stop = LocalSide.stop
 
-    replace(patches, LocalSide, "stop", shortcut)
+        def shortcut(self: LocalSide, job: Job, reason: Reason, out: Effects) -> None:
+            stop(self, job, reason, out)
+            if job.state is JobState.STOPPING and job.cancel_id and is_meant(job):
+                settled = self.runs._settle_stopped(job, out)
+                out.reaps.pop()  # the engine would refuse: its tasks live
+                self._after(settled)
+
+        replace(patches, LocalSide, "stop", shortcut)
+
+    return install
 
 
 MUTANTS = (
@@ -90,6 +96,6 @@ MUTANTS = (
         name="CANCELLED before the processes are dead",
         shortcut="a running job is CANCELLED as soon as its stop was sent",
         profile=STUBBORN,
-        install=_cancel_before_dead,
+        install=cancel_before_dead(lambda job: True),
     ),
 )

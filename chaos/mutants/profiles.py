@@ -34,6 +34,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     duration_us: int = 20 * SECOND_US
     jobs: int = 80
     runtime_max_us: int = 20 * SECOND_US
+    # Of the batches of jobs; None: drawn.
+    adoptable_share: float | None = None
 
     def plan(self, seed: int) -> Plan:
         """The run of this seed. The core's own invariants are not looked at: the checkers must do without."""
@@ -45,6 +47,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
             jobs=self.jobs,
             runtime_max_us=self.runtime_max_us,
             timings=self.timings,
+            adoptable_share=self.adoptable_share,
             check_every=0,
         )
 
@@ -162,6 +165,115 @@ ANCHORED = Profile(
 )
 """Disks are replaced while their regions are cut off: only the anchor file tells."""
 
+# Leases so short that shards change hands several times in a run.
+_SHORT_LEASES = msgspec.structs.replace(
+    _HASTY,
+    lease_us=2 * SECOND_US,
+    kill_us=100 * MILLISECOND_US,
+    election_spread_us=200 * MILLISECOND_US,
+    append_retry_us=100 * MILLISECOND_US,
+    append_retry_max_us=SECOND_US,
+    return_patience_us=5 * SECOND_US,
+    boot_grace_us=500 * MILLISECOND_US,
+)
+
+LOST_LEADERS = Profile(
+    name="lost leaders",
+    faults=Faults(
+        crash_every_us=3 * SECOND_US,
+        crash_at_commit=0.02,
+        downtime_max_us=8 * SECOND_US,
+        loss=0.05,
+        duplicate=0.1,
+    ),
+    timings=_SHORT_LEASES,
+    duration_us=40 * SECOND_US,
+    adoptable_share=1.0,
+)
+"""Regions are away for longer than a lease, and find others leading when they come back."""
+
+CUT_LEADERS = Profile(
+    name="cut-off leaders",
+    faults=Faults(
+        cut_every_us=2 * SECOND_US,
+        cut_max_us=6 * SECOND_US,
+        partition_every_us=3 * SECOND_US,
+        partition_max_us=5 * SECOND_US,
+        freeze_every_us=8 * SECOND_US,
+        freeze_max_us=4 * SECOND_US,
+        crash_every_us=10 * SECOND_US,
+        downtime_max_us=SECOND_US,
+        ignores_sigterm=0.5,
+    ),
+    timings=_SHORT_LEASES,
+    duration_us=40 * SECOND_US,
+    adoptable_share=1.0,
+)
+"""Leaders live on while nobody hears them, their tasks with them, and some of these do not heed SIGTERM."""
+
+UNEVEN_CLOCKS = Profile(
+    name="uneven clocks",
+    faults=Faults(drift_ppm_max=200_000, partition_every_us=3 * SECOND_US, partition_max_us=8 * SECOND_US),
+    timings=msgspec.structs.replace(_SHORT_LEASES, lease_us=4 * SECOND_US, drift_ppm=200_000),
+    duration_us=60 * SECOND_US,
+    adoptable_share=1.0,
+)
+"""The slowest clock goes at two thirds of the fastest one's rate, and leaders are cut off."""
+
+LOST_RENEWALS = Profile(
+    name="lost renewals",
+    faults=Faults(
+        victim="Renew",
+        victim_loss=0.8,
+        cut_every_us=2 * SECOND_US,
+        cut_max_us=3 * SECOND_US,
+        crash_every_us=2 * SECOND_US,
+        crash_at_commit=0.02,
+        downtime_max_us=SECOND_US,
+        slow_fsync=0.2,
+        slow_fsync_max_us=SECOND_US // 2,
+    ),
+    timings=_SHORT_LEASES,
+    duration_us=40 * SECOND_US,
+    jobs=160,
+    adoptable_share=1.0,
+)
+"""Leaders are thought lost although they live, and go on writing until somebody tells them."""
+
+LATE_RENEWALS = Profile(
+    name="late renewals",
+    faults=Faults(
+        late=0.4,
+        late_max_us=3 * SECOND_US,
+        duplicate=0.3,
+        partition_every_us=2 * SECOND_US,
+        partition_max_us=6 * SECOND_US,
+    ),
+    timings=_SHORT_LEASES,
+    duration_us=40 * SECOND_US,
+    adoptable_share=1.0,
+)
+"""Messages, and copies of them, come when the lease that they speak of is nearly over."""
+
+FORGETFUL_GUARDIANS = Profile(
+    name="forgetful guardians",
+    faults=Faults(
+        old_disk_every_us=SECOND_US,
+        old_disk_reboot=0.5,
+        downtime_max_us=SECOND_US,
+        loss=0.05,
+        late=0.1,
+        late_max_us=4 * SECOND_US,
+        cut_every_us=4 * SECOND_US,
+        cut_max_us=3 * SECOND_US,
+        crash_every_us=8 * SECOND_US,
+    ),
+    timings=_SHORT_LEASES,
+    duration_us=60 * SECOND_US,
+    adoptable_share=1.0,
+)
+"""Members of groups come back with disks from some seconds ago."""
+
 PROFILES = (
     CRASHES,
     LOST_ANSWERS,
@@ -173,4 +285,10 @@ PROFILES = (
     OLD_DISKS,
     FORGOTTEN_ANSWERS,
     ANCHORED,
+    LOST_LEADERS,
+    CUT_LEADERS,
+    UNEVEN_CLOCKS,
+    LOST_RENEWALS,
+    LATE_RENEWALS,
+    FORGETFUL_GUARDIANS,
 )

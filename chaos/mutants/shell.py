@@ -27,7 +27,9 @@ def _leaking(leave: Callable[[Host, Effects], None]) -> Callable[[ExitStack], No
     return install
 
 
-def _sends(leaks: Callable[[Send], bool]) -> Callable[[Host, Effects], None]:
+def leaking_sends(leaks: Callable[[Send], bool]) -> Callable[[ExitStack], None]:
+    """Messages that leak leave before the step's rows are durable."""
+
     def leave(host: Host, effects: Effects) -> None:
         early = [send for send in effects.sends if leaks(send)]
         effects.sends = [send for send in effects.sends if not leaks(send)]
@@ -35,7 +37,7 @@ def _sends(leaks: Callable[[Send], bool]) -> Callable[[Host, Effects], None]:
             assert host.core is not None
             host._send(send.to, host.core.envelope(send.to), (send.message,))
 
-    return leave
+    return _leaking(leave)
 
 
 def _is_committed(send: Send) -> bool:
@@ -72,13 +74,13 @@ MUTANTS = (
         name="COMMIT before the write",
         shortcut="COMMIT leaves before XFER is durable",
         profile=CRASHES,
-        install=_leaking(_sends(lambda send: isinstance(send.message, Commit))),
+        install=leaking_sends(lambda send: isinstance(send.message, Commit)),
     ),
     Mutant(
         name="COMMITTED before the write",
         shortcut="COMMITTED leaves before the acceptance is durable",
         profile=CRASHES,
-        install=_leaking(_sends(_is_committed)),
+        install=leaking_sends(_is_committed),
     ),
     Mutant(
         name="launched before the write",
@@ -96,13 +98,13 @@ MUTANTS = (
         name="TERMINAL is acknowledged before the write",
         shortcut="home acknowledges an outcome before it is durable there",
         profile=CRASHES,
-        install=_leaking(_sends(lambda send: isinstance(send.message, TerminalAck))),
+        install=leaking_sends(lambda send: isinstance(send.message, TerminalAck)),
     ),
     Mutant(
         name="CANCEL is acknowledged before the write",
         shortcut="a hop acknowledges a wish before it is durable there",
         profile=CRASHES,
-        install=_leaking(_sends(lambda send: isinstance(send.message, CancelAck))),
+        install=leaking_sends(lambda send: isinstance(send.message, CancelAck)),
     ),
     Mutant(
         name="life goes on after a failed transaction",

@@ -16,7 +16,15 @@ from hanse.core.model.jobs import OnLoss, Submission
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from hanse.sim.faults import Faults
 from hanse.sim.progress import Progress
-from hanse.sim.record import Acknowledged, CancelAsked, Explained, FederatedAck, Record, SubmitRefused
+from hanse.sim.record import (
+    Acknowledged,
+    CancelAsked,
+    CancelTaken,
+    Explained,
+    FederatedAck,
+    Record,
+    SubmitRefused,
+)
 from hanse.sim.timeline import Timeline
 from hanse.sim.workload import JobKind, submission
 
@@ -61,7 +69,7 @@ class Target(Protocol):
 class Request:
     """One thing that somebody wants until it is answered."""
 
-    __slots__ = ("answered", "done", "make", "of_shard", "on_sent", "region")
+    __slots__ = ("answered", "done", "job_id", "make", "of_shard", "on_sent", "region")
 
     def __init__(
         self,
@@ -71,8 +79,11 @@ class Request:
         on_sent: Callable[[], None] | None = None,
         *,
         of_shard: bool = False,
+        job_id: str = "",
     ) -> None:
         self.region = region
+        # Of a cancel.
+        self.job_id = job_id
         # Whether it concerns an adoptable job: then `region` is its home, and another region may lead that shard.
         self.of_shard = of_shard
         self.make = make
@@ -132,6 +143,7 @@ class Callers:
         self._of_shards: dict[str, None] = {}
         self._closing = False
         self._drain_wishes: dict[str, bool] = {}
+        self._gone: dict[str, None] = {}
 
     @property
     def has_adoptable(self) -> bool:
@@ -150,10 +162,14 @@ class Callers:
             return OnLoss.WAIT
         return OnLoss.ADOPT if self._random.random() < _ADOPT_SHARE else OnLoss.ADOPT_OR_WAIT
 
-    def plan(self, jobs: int, within_us: int) -> None:
-        """So many jobs, in batches, at random instants; some regions are asked much more than others."""
+    def plan(self, jobs: int, within_us: int, adoptable_share: float | None = None) -> None:
+        """So many jobs, in batches, at random instants; some regions are asked much more than others.
+        `adoptable_share` of the batches are adoptable (None: drawn), as far as anybody guards them."""
         names = list(self._hosts)
-        self._adoptable_share = self._random.choice(_ADOPTABLE_SHARES) if self._has_guardians else 0.0
+        drawn = self._random.choice(_ADOPTABLE_SHARES) if self._has_guardians else 0.0
+        self._adoptable_share = (
+            drawn if adoptable_share is None or not self._has_guardians else adoptable_share
+        )
         weights = [self._random.random() ** 2 + 0.05 for _ in names]
         while jobs > 0:
             size = min(jobs, self._random.randint(1, _BATCH_MAX))
@@ -235,7 +251,7 @@ class Callers:
             )
             return _is_settled(answer) and not (of_shard and unknown and job_id in self._progress.unfinished)
 
-        self._ask(Request(home, make, answered, sent, of_shard=of_shard))
+        self._ask(Request(home, make, answered, sent, of_shard=of_shard, job_id=job_id))
 
     def drain(self, region: str, draining: bool) -> None:
         """An operator's wish."""
@@ -269,6 +285,17 @@ class Callers:
                 self._of_shards[job_id] = None
         return submission(job_id, key, batch.tenant, kind, batch.on_loss)
 
+    def give_up(self, region: str) -> None:
+        """It never comes back: what only that region can answer is not asked any more."""
+        self._gone[region] = None
+
+    def _is_hopeless(self, request: Request, batch: Batch | None) -> bool:
+        if request.region not in self._gone:
+            return False
+        if batch is not None:
+            return batch.on_loss is not OnLoss.ADOPT
+        return not request.of_shard or request.job_id not in self._progress.unfinished
+
     # --- there and back ---------------------------------------------------------------------------------------------
 
     def _ask(self, request: Request, batch: Batch | None = None) -> None:
@@ -279,6 +306,9 @@ class Callers:
         self._timeline.after(int(_TRAVEL_MAX_US * self._random.random()), self._arrive, request, batch)
 
     def _arrive(self, request: Request, batch: Batch | None) -> None:
+        if self._is_hopeless(request, batch):
+            self._settle(request)
+            return
         host = self._hosts[self._whom(request)]
         self._requests += 1
         request_id = self._requests
@@ -293,9 +323,12 @@ class Callers:
 
     def _whom(self, request: Request) -> str:
         """What any region's front does: a job of a shard is asked of whoever leads it, as its home would tell."""
-        if not request.of_shard or self._random.random() < _ASKS_HOME_SHARE:
+        is_gone = request.region in self._gone
+        if not request.of_shard or (not is_gone and self._random.random() < _ASKS_HOME_SHARE):
             return request.region
         leaders = [name for name, host in self._hosts.items() if host.leads(request.region)]
+        if is_gone and not leaders:
+            leaders = [name for name in self._hosts if name not in self._gone]
         return self._random.choice(leaders) if leaders else request.region
 
     def _later(self, request: Request, batch: Batch | None) -> None:
@@ -313,6 +346,8 @@ class Callers:
             self._note_outcome(region, batch, answer)
         if isinstance(answer, Explanation):
             self._record.append(Explained(self._timeline.now_us, region, answer))
+        if request is not None and isinstance(answer, CancelOutcome):
+            self._note_cancel(region, request.job_id, answer)
         if request is None:
             return
         if self._random.random() < self.faults.reply_loss:
@@ -322,6 +357,10 @@ class Callers:
         self._timeline.after(
             int(_TRAVEL_MAX_US * self._random.random()), self._on_answer, request, batch, answer
         )
+
+    def _note_cancel(self, region: str, job_id: str, outcome: CancelOutcome) -> None:
+        if not isinstance(outcome.results[0], Refused):
+            self._record.append(CancelTaken(self._timeline.now_us, region, job_id))
 
     def _note_outcome(self, region: str, batch: Batch, outcome: SubmitOutcome) -> None:
         now_us = self._timeline.now_us
@@ -339,10 +378,14 @@ class Callers:
         if request.done:
             return
         if request.answered(answer):
-            request.done = True
-            self.open_requests -= 1
+            self._settle(request)
         else:
             self._later(request, batch)
+
+    def _settle(self, request: Request) -> None:
+        if not request.done:
+            request.done = True
+            self.open_requests -= 1
 
     def _on_submitted(self, batch: Batch, answer: Answer) -> bool:
         if not isinstance(answer, SubmitOutcome):

@@ -220,7 +220,7 @@ class SimExecutor:
         self._leases = {}  # they were of a clock that has begun anew
 
     def disk_lost(self) -> None:
-        """What the engine's disk said is gone too."""
+        """What the engine's disk said is gone too. After `machine_died`."""
         self._runs = {}
 
     def processes_died(self) -> None:

@@ -41,7 +41,8 @@ def place_of(region: str, row: JobRow | JobStateRow) -> str:
 
 
 class Sent(msgspec.Struct, frozen=True, gc=False):
-    """A message of the handoff left its region (gossip, probes and offers are not recorded: nothing rests on them)."""
+    """A message of the handoff left its region, for another region or for a shard (gossip, probes and offers are not
+    recorded: nothing rests on them)."""
 
     at_us: int
     region: str
@@ -82,6 +83,14 @@ class SubmitRefused(msgspec.Struct, frozen=True, gc=False):
 
 class CancelAsked(msgspec.Struct, frozen=True, gc=False):
     """A caller's wish to end the job reached a region."""
+
+    at_us: int
+    region: str
+    job_id: str
+
+
+class CancelTaken(msgspec.Struct, frozen=True, gc=False):
+    """The answer that the wish is taken left the region."""
 
     at_us: int
     region: str
@@ -163,6 +172,10 @@ class FaultInjected(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
+# The image of a disk that nothing was ever written to.
+EMPTY_IMAGE = 0
+
+
 class ImageTaken(msgspec.Struct, frozen=True, gc=False):
     """What is durable in this region now was copied away, under this number."""
 
@@ -173,13 +186,15 @@ class ImageTaken(msgspec.Struct, frozen=True, gc=False):
 
 class DiskReplaced(msgspec.Struct, frozen=True, gc=False):
     """The daemon is down, and what it will find is this image. `reboot`: its machine went, too, so that no process is
-    left; else those of the lost life live on. `by_anchor`: a file on another disk will tell that the disk is old."""
+    left; else those of the lost life live on. `by_anchor`: a file on another disk will tell that the disk is old.
+    `for_ever`: the region never comes back."""
 
     at_us: int
     region: str
     image: int
     reboot: bool
     by_anchor: bool
+    for_ever: bool = False
 
 
 class Healed(msgspec.Struct, frozen=True, gc=False):
@@ -204,6 +219,7 @@ Entry = (
     | FederatedAck
     | SubmitRefused
     | CancelAsked
+    | CancelTaken
     | Explained
     | Launched
     | TaskBegan

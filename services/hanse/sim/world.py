@@ -20,7 +20,7 @@ from hanse.sim.convergence import Convergence
 from hanse.sim.digest import Digest
 from hanse.sim.executor import Behaviour, SimExecutor
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
-from hanse.sim.host import Host, Surroundings
+from hanse.sim.host import FOR_EVER_US, Host, Surroundings
 from hanse.sim.injector import Injector
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Codec, Network
@@ -38,15 +38,14 @@ _AFTERGLOW_US = 2 * SECOND_US
 # Settled rows are kept this long: longer than any caller repeats a request.
 _RETENTION_US = 3 * MINUTE_US
 _RETENTION_EVERY_US = 30 * SECOND_US
-# Beside old disks: images are younger. (An older one than this would bring back jobs that all have forgotten.)
+# Beside old and lost disks: images are younger. (An older one than this would bring back jobs that all have forgotten.)
 _LONG_RETENTION_US = 60 * MINUTE_US
-_FOR_EVER_US = 1000 * 86_400 * SECOND_US
 _CHUNK_US = 100 * MILLISECOND_US
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is made of. `check_every`: full invariants after every so many steps of a region (0: never);
-    `timings`: drawn from the seed, unless given."""
+    `timings`, and the share of batches of jobs that are adoptable: drawn from the seed, unless given."""
 
     seed: int
     faults: Faults
@@ -56,6 +55,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     kinds: int = 12
     runtime_max_us: int = 60 * SECOND_US
     timings: Timings | None = None
+    adoptable_share: float | None = None
     check_every: int = 64
     codec_share: float = 0.0
     watch_convergence: bool = False
@@ -90,7 +90,7 @@ class World:
         timings = plan.timings or draw_timings(draw)
         if plan.faults.old_disk_every_us and not plan.faults.anchor_elsewhere:
             # Whoever knows that a disk is old may be out of reach: nobody believes a disk before all were heard.
-            timings = msgspec.structs.replace(timings, boot_grace_us=_FOR_EVER_US)
+            timings = msgspec.structs.replace(timings, boot_grace_us=FOR_EVER_US)
         self.hosts = tuple(
             self._make_host(index, config, draw)
             for index, config in enumerate(draw_configs(plan.regions, draw, timings))
@@ -150,7 +150,7 @@ class World:
     def run(self) -> None:
         """The phase with faults, the healed phase, the end."""
         plan = self.plan
-        self.callers.plan(plan.jobs, plan.duration_us)
+        self.callers.plan(plan.jobs, plan.duration_us, plan.adoptable_share)
         for host in self.hosts:
             self.timeline.after(0, host.start)
         self.timeline.after(_RETENTION_EVERY_US, self._retain)
@@ -172,12 +172,10 @@ class World:
     @property
     def is_quiet(self) -> bool:
         """Nothing is open in any ledger, no caller waits, every daemon runs."""
-        progress = self.progress
         return (
-            not progress.open
-            and not progress.unfinished
-            and self.callers.idle
-            and all(host.up for host in self.hosts)
+            self.callers.idle
+            and self.progress.is_over
+            and all(host.up or host.gone for host in self.hosts)
             and self._shards_are_led()
         )
 
@@ -186,11 +184,14 @@ class World:
         if not self.callers.has_adoptable:
             return True
         led = {shard for host in self.hosts if host.core is not None for shard, _ in host.core.shards.leads()}
-        return all(group.shard in led for host in self.hosts for group in host.config.groups)
+        gone = {host.name for host in self.hosts if host.gone}
+        groups = [group for host in self.hosts for group in host.config.groups]
+        return all(group.shard in led or group.shard in gone for group in groups)
 
     def _retain(self) -> None:
         """Every region forgets what has long been settled."""
-        keeps_long = bool(self.plan.faults.old_disk_every_us)
+        faults = self.plan.faults
+        keeps_long = bool(faults.old_disk_every_us or faults.destroyed_every_us)
         before_us = self.timeline.now_us - (_LONG_RETENTION_US if keeps_long else _RETENTION_US)
         for host in self.hosts:
             picked = self.progress.settled_before(host.name, before_us) if host.up else ()
@@ -223,7 +224,7 @@ class World:
 
     def disk_replaced(self, host: Host) -> None:
         """A region's disk has become an older one."""
-        self.progress.disk_replaced(host.name, host.ledger)
+        self.progress.disk_replaced(host.name, host.ledger, for_ever=host.gone)
 
     def count(self, kind: str) -> None:
         """Something countable happened."""

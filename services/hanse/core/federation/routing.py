@@ -194,6 +194,9 @@ class Router:
             blockers.append(
                 Blocker(code="REGION_NOT_ALLOWED", message=f"the job does not allow region {name}")
             )
+        if name == job.shard:
+            message = f"{name} gets it back with all of its adoptable jobs, when it leads them again"
+            blockers.append(Blocker(code="RETURNING", message=message))
         if len(job.path) >= HOPS_MAX:
             blockers.append(
                 Blocker(code="HOPS", message=f"the job has been handed on {len(job.path)} times: it stays")

@@ -28,4 +28,5 @@ class Transferring:
         if leading is None:
             self._own.giver.give(now, job, peer, offer_id, out)
         else:
+            assert peer != job.shard, "a shard gives nothing to itself"
             leading.desk.giver.give(now, job, peer, offer_id, leading.out)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from hanse.core.effects import JobRow, JobStateRow, Writes
-from hanse.core.federation.shards.gate import Gate, Held
-from hanse.core.federation.shards.shards import _show
+from hanse.core.effects import Writes
+from hanse.core.federation.shards.gate import Gate, Held, OwedRows
 from hanse.core.model.lifecycle import JobState
 from tests.ledger.samples import job_row, job_state_row
 
@@ -32,15 +31,20 @@ def test_beyond_its_bound_only_what_is_sent_again_anyway_is_dropped() -> None:
     assert [each.sequence for each in gate.open(9)] == [1, 3]
 
 
-def test_of_several_steps_the_newest_row_of_a_job_is_shown() -> None:
+def test_a_job_that_went_and_came_back_is_shown_in_two_transactions() -> None:
     """A ledger writes whole rows first: a state of an earlier step must not come after the row of a later one."""
-    moved = msgspec.structs.replace(job_state_row(1), state=int(JobState.MOVED))
+    went = msgspec.structs.replace(job_state_row(1), state=int(JobState.MOVED))
     back = job_row(1)
     runs = msgspec.structs.replace(job_state_row(2), state=int(JobState.RUNNING))
     ended = msgspec.structs.replace(runs, state=int(JobState.SUCCEEDED))
-    shown = Writes()
-    _show([Writes(job_states=[moved, runs]), Writes(jobs=[back], job_states=[ended])], shown)
-    assert shown.jobs == [back]
-    assert shown.job_states == [ended]
-    assert isinstance(back, JobRow)
-    assert isinstance(moved, JobStateRow)
+    owed = OwedRows()
+    owed.add(Writes(job_states=[went, runs]), [])
+    owed.add(Writes(job_states=[ended]), [])
+    owed.add(Writes(jobs=[back]), [])
+    first, second = Writes(), Writes()
+    owed.move_to(first)
+    assert (first.jobs, first.job_states) == ([], [went, ended])
+    assert owed
+    owed.move_to(second)
+    assert (second.jobs, second.job_states) == ([back], [])
+    assert not owed

@@ -19,7 +19,7 @@ from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
 from hanse.core.federation.shards.gate import Gate, Held, OwedRows
-from hanse.core.federation.shards.journal import Journal, Unpacked, unpack
+from hanse.core.federation.shards.journal import Journal, unpack
 from hanse.core.federation.shards.shard import Shard
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobInput, JobState
@@ -78,7 +78,12 @@ class Leading:
         self.home_back_us: int | None = None
         self.waited_for_home = False
         self._patience_us = config.timings.lease_us
-        self._show(unpacked)
+        # What callers of this region may read of the shard, once a majority holds what the term begins with; after a
+        # restart these rows may lag.
+        self._inherited = Writes(
+            shapes=unpacked.shapes,
+            jobs=[job_row(job) for job in self.books.jobs.values()] + unpacked.ended,
+        )
 
     def runs_here(self) -> bool:
         """Whether tasks of the shard live, or are being ended."""
@@ -111,12 +116,9 @@ class Leading:
         """Whether the group can't keep up: nothing new is admitted."""
         return len(self._gate) >= GATE_STEPS_MAX
 
-    def _show(self, unpacked: Unpacked) -> None:
-        """Callers of this region may read the shard's jobs once it leads; after a restart these rows may lag."""
-        rows = Writes(
-            shapes=unpacked.shapes,
-            jobs=[job_row(job) for job in self.books.jobs.values()] + unpacked.ended,
-        )
+    def _show_inherited(self) -> None:
+        """Behind the records of what was queued again: they may not be committed though all before them is."""
+        rows, self._inherited = self._inherited, NO_WRITES
         if rows.jobs:
             end = self.shard.log.end.sequence
             self._gate.put(Held(end, [], [], [], rows, retry=False), GATE_STEPS_MAX)
@@ -189,6 +191,8 @@ class Leading:
         end = self.shard.log.end.sequence
         self._unheld.update((job.id, (end, job)) for job in self._new)
         self._new = []
+        if self._inherited is not NO_WRITES:
+            self._show_inherited()
         if rows is NO_WRITES and not (self.out.sends or self.out.replies or changes):
             return
         held = Held(

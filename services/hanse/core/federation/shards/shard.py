@@ -560,10 +560,12 @@ class Shard:
     # --- a leader ---
 
     def _start(self, now: Now, inherited: Where) -> None:
-        """The term begins with a record of its own: what a majority holds then includes all before it."""
+        """The term begins with a record of its own: what a majority holds then includes all before it. It names where
+        the log ended before."""
         self.role = Role.STARTING
         self.renewals = Renewals(self._region, self._timings)
-        self.log.append(self.promised, START_KEY, msgspec.msgpack.encode((self.promised, self._region)))
+        start = msgspec.msgpack.encode((self.promised, self._region, inherited.term, inherited.sequence))
+        self.log.append(self.promised, START_KEY, start)
         self._start_sequence = self.log.end.sequence
         self._replicate_from(now, inherited)
 
