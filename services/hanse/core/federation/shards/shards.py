@@ -154,24 +154,27 @@ class Shards:
             self.shards[shard].demand(now)
 
     def leader_of(self, name: str) -> str:
-        """Who leads a shard, as far as is known here: the largest term wins; a guess if nobody has said so."""
+        """Who leads a shard, as far as is known here: the largest term wins; a guess if nobody has said so. This region
+        only if it does lead, whatever its record still says; empty: nobody else could."""
         return self._route_to(name)[0]
 
     def _route_to(self, name: str) -> tuple[str, int]:
+        own = self._config.name
         leading = self.leading.get(name)
         if leading is not None:
-            return self._config.name, leading.term if leading.shard.leads else 0
+            return own, leading.term if leading.shard.leads else 0
         best = (0, "")
         for record in self._inventory.records():
             for shard, term in record.leads:
-                if shard == name:
+                if shard == name and record.region != own:
                     best = max(best, (term, record.region))
         if best[1] and self._reachable(best[1]):
             return best[1], best[0]
         group = self._groups.get(name)
         members = participants(group) if group is not None else (name,)
-        alive = [member for member in members if member != self._config.name and self._reachable(member)]
-        return next(name for name in (*alive, best[1], *members) if name), 0
+        others = [member for member in members if member != own]
+        alive = [member for member in others if self._reachable(member)]
+        return next((name for name in (*alive, best[1], *others) if name), ""), 0
 
     def why_not_adopting(self) -> Reason | None:
         """Why no adoptable job is taken from peers; None: they are."""
@@ -383,7 +386,7 @@ class Shards:
         route = self._routes[send.to] = self._route_to(send.to)
         if send.to in self.leading:
             self._loopback.append(message)
-        else:
+        elif route[0]:
             out.sends.append(Send(route[0], message))
 
     def _open(self, shard: Shard, now: Now, *, resumed: bool) -> None:
