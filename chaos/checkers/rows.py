@@ -46,7 +46,8 @@ def term_begun(record: ShardRow) -> tuple[int, str] | None:
     """The term that this record begins, and who leads in it."""
     if record.key != START_KEY or not record.value:
         return None
-    return msgspec.msgpack.decode(record.value, type=tuple[int, str])
+    term, region, _, _ = msgspec.msgpack.decode(record.value, type=tuple[int, str, int, int])
+    return term, region
 
 
 def decision_rows(entry: Committed) -> Iterator[DecisionRow]:
