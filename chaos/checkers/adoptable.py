@@ -1,14 +1,15 @@
 """P1, P2, P4 for adoptable jobs: what a majority of guardians holds is never lost, has one owner, and ends once.
 
 Read from two things: the rows that callers may read (they are written only once a majority holds the record), by the
-shard that the job is in, whoever leads it; and the records of the logs themselves, by region.
+shard that the job is in, by whoever leads it in the newest term (who led before may hear late that a majority held what
+it wrote: an old truth, and it does not count here); and the records of the logs themselves, by region.
 """
 
 from __future__ import annotations
 
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
-from chaos.checkers.rows import FINAL, HELD, Row, decoded, ended_here, shard_rows
+from chaos.checkers.rows import FINAL, HELD, Row, decoded, ended_here, shard_rows, term_begun
 from hanse.core.model.lifecycle import JobState
 from hanse.sim.errors import LivenessViolation
 from hanse.sim.record import Committed, FederatedAck, Finished, Launched
@@ -24,6 +25,8 @@ class Adoptable(Checker):
         super().__init__(disks)
         # job -> shard -> its newest row.
         self._rows: dict[str, dict[str, Row]] = {}
+        # shard -> its newest term, and who leads it.
+        self._leaders: dict[str, tuple[int, str]] = {}
         self._epochs: dict[tuple[str, str], int] = {}
         self._given: dict[tuple[str, int], tuple[str, str, int]] = {}
         # job -> the shard in which it ended, and how.
@@ -63,10 +66,14 @@ class Adoptable(Checker):
                 row = decoded(record)
                 if row is not None and row.state == JobState.RUNNING:
                     self._running.add((entry.region, row.id, row.epoch, row.attempt))
+                begun = term_begun(record)
+                if begun is not None:
+                    self._leaders[record.shard] = max(begun, self._leaders.get(record.shard, begun))
         touched: dict[str, None] = {}
         for row in shard_rows(entry):
-            self._on_row(entry, row)
-            touched[row.id] = None
+            if self._leaders[row.shard][1] == entry.region:
+                self._on_row(entry, row)
+                touched[row.id] = None
         self._forget(entry)
         for job_id in touched:
             if job_id not in self._let_go:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from hanse.core.effects import DecisionRow, JobRow, JobStateRow, ShardRow
+from hanse.core.federation.shards.shard import START_KEY
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.sim.record import Committed
 
@@ -39,6 +40,13 @@ def decoded(record: ShardRow) -> Row | None:
     if record.key.startswith("j/"):
         return msgspec.msgpack.decode(record.value, type=JobRow)
     return msgspec.msgpack.decode(record.value, type=JobStateRow)
+
+
+def term_begun(record: ShardRow) -> tuple[int, str] | None:
+    """The term that this record begins, and who leads in it."""
+    if record.key != START_KEY or not record.value:
+        return None
+    return msgspec.msgpack.decode(record.value, type=tuple[int, str])
 
 
 def decision_rows(entry: Committed) -> Iterator[DecisionRow]:

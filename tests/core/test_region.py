@@ -58,7 +58,7 @@ def test_the_same_submission_again_is_the_same_job_and_another_spec_is_a_conflic
     sequence = league.stations["north"].ledger.write_sequence
     north = league["north"].admission
     other = msgspec.structs.replace(_submission(league, "job-1"), spec_sha256=b"another")
-    refused = north.submit(other)
+    refused = north.submit(other, league["north"].books)
     assert isinstance(refused, Refused)
     assert (refused.code, refused.field) == ("KEY_CONFLICT", "client_key")
     assert league.stations["north"].ledger.write_sequence == sequence

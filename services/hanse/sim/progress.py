@@ -29,8 +29,8 @@ class Progress:
         self._settled: dict[str, dict[tuple[str, str], int]] = {}
         # Adoptable jobs.
         self._of_shards: dict[str, None] = {}
-        # (shard, job id) of jobs that have ended -> regions whose copy says so.
-        self._held_by: dict[tuple[str, str], set[str]] = {}
+        # (shard, key, term, sequence) of records that say that a job has ended -> regions whose copies have them.
+        self._held_by: dict[tuple[str, str, int, int], set[str]] = {}
         self._handed: dict[tuple[str, str], int] = {}
         # Acknowledged jobs that their home's disk has forgotten, until they are known there again.
         self._lost: dict[str, None] = {}
@@ -159,12 +159,14 @@ class Progress:
         kind, _, job_id = record.key.partition("/")
         if kind == "j":
             self._of_shards[job_id] = None
-        if kind == "j" and not record.value:
+        has_ended = bool(record.value) if kind == "f" else kind == "j" and not record.value
+        if not has_ended:
+            return
+        holders = self._held_by.setdefault((record.shard, record.key, record.term, record.sequence), set())
+        holders.add(region)
+        if len(holders) > 1:
             self.open.pop((record.shard, job_id), None)
-        elif kind == "f" and record.value:
-            holders = self._held_by.setdefault((record.shard, job_id), set())
-            holders.add(region)
-            if len(holders) > 1:
+            if kind == "f":
                 self._closed(record.shard, job_id)
 
     def _closed(self, place: str, job_id: str) -> None:

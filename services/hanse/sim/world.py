@@ -173,8 +173,19 @@ class World:
     def is_quiet(self) -> bool:
         """Nothing is open in any ledger, no caller waits, every daemon runs."""
         return (
-            self.callers.idle and self.progress.is_over and all(host.up or host.gone for host in self.hosts)
+            self.callers.idle
+            and self.progress.is_over
+            and all(host.up or host.gone for host in self.hosts)
+            and self._shards_are_led()
         )
+
+    def _shards_are_led(self) -> bool:
+        """Whether callers can read of every adoptable job how it ended."""
+        if not self.callers.has_adoptable:
+            return True
+        led = {shard for host in self.hosts if host.core is not None for shard, _ in host.core.shards.leads()}
+        gone = {host.name for host in self.hosts if host.gone}
+        return all(group.shard in led | gone for host in self.hosts for group in host.config.groups)
 
     def _retain(self) -> None:
         """Every region forgets what has long been settled."""

@@ -18,6 +18,7 @@ from hanse.core.effects import Effects, Refused, Send
 from hanse.core.federation.handoff.giver import Giver
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.handoff.target import Target
+from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.reports import Reports
 from hanse.core.federation.routing import Router
 from hanse.core.federation.tracking import Tracking
@@ -41,7 +42,6 @@ from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
-from hanse.core.scheduling.local import LocalSide
 
 
 class Desk:
@@ -52,7 +52,7 @@ class Desk:
         config: RegionConfig,
         books: Books,
         ledger_id: str,
-        local: LocalSide,
+        local: LocalWork,
         intake: Intake,
         router: Router,
         now: Now,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from hanse.core.books import Books
 from hanse.core.effects import Effects
-from hanse.core.model.jobs import Job, Shape
+from hanse.core.model.jobs import Job, Reason, Shape
 from hanse.core.model.time import Now
 
 
@@ -33,8 +34,21 @@ class LocalWork(Protocol):
     def dequeue(self, job: Job) -> None:
         """It does not any more."""
 
+    def stop(self, job: Job, reason: Reason, out: Effects) -> None:
+        """End the job's present attempt."""
+
+    def open_books(self, books: Books) -> None:
+        """This region leads a shard: what it was running under the same term goes on."""
+
+    def abandon(self, books: Books, out: Effects) -> None:
+        """Another region leads the shard: end what runs here, and hold its capacity until it is dead."""
+
+    def living(self, shard: str) -> bool:
+        """Whether tasks of this shard may be alive here."""
+
     def found_attempt(self, job_id: str, epoch: int) -> int:
         """The newest attempt of this job at this epoch that the engine knew of at the start of this life; 0: none."""
+
 
 class Transfers(Protocol):
     """Transfers away from this region, of whatever books a job is in."""

@@ -65,7 +65,7 @@ class Reports:
             return
         self._terminals.cancel(job.id)
         self._sent.pop(job.id, None)
-        for hop in job.path:
+        for hop in dict.fromkeys(job.path):
             if hop not in (job.home, self._party):
                 out.sends.append(Send(hop, self._status(job, settled=True)))
         self._books.settle(job)

@@ -13,13 +13,13 @@ import msgspec
 
 from hanse.core.effects import Blocker, RegionExplanation
 from hanse.core.federation.inventory import Inventory
-from hanse.core.model.jobs import GroupShape, Job, Reason, Shape, without_loop
-from hanse.core.model.limits import HOPS_MAX, NEVER_FITS_MEMO_MAX, REFUSALS_REMEMBERED_MAX
+from hanse.core.model.jobs import GroupShape, Job, Reason, Shape
+from hanse.core.model.limits import HOPS_MAX, NEVER_FITS_MEMO_MAX, PATH_MAX, REFUSALS_REMEMBERED_MAX
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import CapacityClass, RegionConfig, RegionRecord
 from hanse.core.model.resources import Resources, fits, times_fitting
 from hanse.core.model.selectors import parse_selector
-from hanse.core.model.time import Now
+from hanse.core.model.time import FOR_EVER_US, Now
 
 # Of how many acceptable peers the best is taken.
 CHOICES = 2
@@ -82,12 +82,11 @@ class Router:
     ) -> str | None:
         """One peer that promises a real gain over waiting here; None: nobody does."""
         worthwhile_us = own_wait_us - self._config.timings.hop_cost_us
-        path = without_loop(path, self._config.name)
-        if worthwhile_us <= 0 or len(path) >= HOPS_MAX:
+        if worthwhile_us <= 0 or not may_go_on(path, own_wait_us):
             return None
         found: list[Candidate] = []
         for name in self._in_random_order(self._judge(shape).able):
-            if name in exclude or name in path:
+            if name in exclude:
                 continue
             candidate = self._candidate(now, name, shape)
             if candidate is not None and candidate.wait_us < worthwhile_us:
@@ -198,8 +197,10 @@ class Router:
         if name == job.shard:
             message = f"{name} gets it back with all of its adoptable jobs, when it leads them again"
             blockers.append(Blocker(code="RETURNING", message=message))
-        if name in without_loop(job.path, self._config.name):
-            blockers.append(Blocker(code="VISITED", message=f"the job has been in {name} already"))
+        if len(job.path) >= HOPS_MAX:
+            blockers.append(
+                Blocker(code="HOPS", message=f"the job has been handed on {len(job.path)} times: it stays")
+            )
         if not self._connected(name):
             blockers.append(
                 Blocker(code="UNREACHABLE", message=f"{name} can't be reached from {self._config.name}")
@@ -220,6 +221,12 @@ class Router:
             message = f"{name} refused {age_s} s ago: {refusal.reason.detail or refusal.reason.code}"
             blockers.append(Blocker(code="REFUSED", message=message))
         return blockers
+
+
+def may_go_on(path: tuple[str, ...], own_wait_us: int) -> bool:
+    """Whether a job with this path may be handed on once more. It may come by where it was before: what it met there
+    then may be over."""
+    return len(path) < (PATH_MAX if own_wait_us >= FOR_EVER_US else HOPS_MAX)
 
 
 def allowed(shape: Shape, region: str) -> bool:

@@ -141,6 +141,8 @@ OFFER_SHAPES_PER_STEP_MAX = 16
 HOLDS_MAX = 1_024
 # Regions that may have owned a job before it must stay: home and four hops.
 HOPS_MAX = 4
+# And of a job that can't run where it is: an old disk may have brought it back there.
+PATH_MAX = 2 * HOPS_MAX
 # Declined offers that are remembered for soliciting, and refusals of peers that are remembered for explanations.
 INTERESTS_MAX = 1_024
 REFUSALS_REMEMBERED_MAX = 4_096

@@ -6,6 +6,8 @@ import msgspec
 
 MILLISECOND_US = 1_000
 SECOND_US = 1_000_000
+# What a wait is called that will not end: larger than any prediction, small enough to be added to.
+FOR_EVER_US = 1 << 60
 
 
 class Now(msgspec.Struct, frozen=True, kw_only=True, gc=False):

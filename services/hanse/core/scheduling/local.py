@@ -16,7 +16,7 @@ from hanse.core.model.lifecycle import ALLOCATED_STATES, JobState
 from hanse.core.model.limits import ACCEPT_AHEAD_MAX, ACCEPT_AHEAD_US, STARTS_PER_STEP_MAX
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.resources import times_fitting
-from hanse.core.model.time import Now
+from hanse.core.model.time import FOR_EVER_US, Now
 from hanse.core.scheduling.cycle import Scheduler
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.queue import JobQueue
@@ -161,7 +161,7 @@ class LocalSide:
     def predicted_wait_us(self, shape: Shape) -> int:
         """How long a job of this shape that is queued now would wait."""
         if self.draining or self.in_doubt or self.never_fits(shape) is not None:
-            return NEVER_US
+            return FOR_EVER_US
         return self.wait.predicted_wait_us(shape)
 
     def waiting_shapes(self, limit: int) -> list[Shape]:
@@ -195,7 +195,3 @@ class LocalSide:
             return ACCEPT_AHEAD_MAX
         at_once = times_fitting(shape.total, self.capacity.capacity_total())
         return min(ACCEPT_AHEAD_MAX, at_once * within_us // max(1, self.wait.run_us(shape)))
-
-
-# What a wait is called that will not end here: larger than any prediction, small enough to be added to.
-NEVER_US = 1 << 60

@@ -84,6 +84,7 @@ class Giver:
     def give(self, now: Now, job: Job, peer: str, offer_id: int, out: Effects) -> None:
         """The peer accepted and the job is still queued: write XFER, then send COMMIT."""
         assert self.undecided(peer) < TRANSFERS_UNDECIDED_MAX
+        assert peer != self._books.party, "a job is never handed to where it is"
         self._local.dequeue(job)
         self._books.give(job, peer)
         transfer = self._track(job, now)
@@ -198,7 +199,7 @@ def commit_of(job: Job, region: str, offer_id: int) -> Commit:
         tenant=job.tenant,
         spec=job.spec,
         spec_sha256=job.spec_sha256,
-        path=tuple(dict.fromkeys((*job.path, region))),
+        path=(*job.path, region),
         submitted_wall_us=job.submitted_wall_us,
         cancel_id=job.cancel_id,
         offer_id=offer_id,

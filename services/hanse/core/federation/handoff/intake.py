@@ -19,7 +19,7 @@ from hanse.core.federation.ports import LocalWork
 from hanse.core.messages import Offer, OfferAnswer, Release
 from hanse.core.model.deadlines import Alarm, Deadlines
 from hanse.core.model.jobs import Reason, ReasonCode, Shape
-from hanse.core.model.limits import HOLDS_MAX, HOPS_MAX, OFFER_COUNT_MAX
+from hanse.core.model.limits import HOLDS_MAX, OFFER_COUNT_MAX, PATH_MAX
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
 
@@ -100,7 +100,7 @@ class Intake:
         name = self._config.name
         if self.closed is not None:
             return self.closed
-        if len(path) > HOPS_MAX:
+        if len(path) > PATH_MAX:
             return Reason(ReasonCode.BURNED_HOPS, f"handed on {len(path)} times already")
         if name in body.regions_deny or (body.regions_allow and name not in body.regions_allow):
             return Reason(ReasonCode.BURNED_NO_ROOM, "the job does not allow this region")

@@ -15,12 +15,11 @@ import msgspec
 
 from hanse.core.effects import Effects, Send
 from hanse.core.federation.ports import LocalWork, Transfers
-from hanse.core.federation.routing import Router, allowed
+from hanse.core.federation.routing import Router, allowed, may_go_on
 from hanse.core.messages import Offer, OfferAnswer, Release, Solicit
 from hanse.core.model.deadlines import Alarm, Deadlines
-from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape, without_loop
+from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
 from hanse.core.model.limits import (
-    HOPS_MAX,
     OFFER_COUNT_MAX,
     OFFER_PEERS_MAX,
     OFFER_SHAPES_PER_STEP_MAX,
@@ -128,27 +127,26 @@ class Offers:
         return True
 
     def _find_taker(self, now: Now, shape: Shape, exclude: list[str]) -> tuple[str, list[Job]] | None:
-        """A peer for the first jobs that any may take: one that has been everywhere does not keep the others here."""
+        """A peer for the first jobs that may go on; jobs that have come the same way go together."""
         own_wait_us = self._local.predicted_wait_us(shape)
         waiting = self._local.waiting(shape.key, OFFER_COUNT_MAX)
-        for path, shard in dict.fromkeys((job.path, job.shard) for job in waiting):
-            peer = self._router.choose(now, shape, path, own_wait_us, [*exclude, shard])
-            jobs = [job for job in self._offerable(shape.key, peer) if job.path == path] if peer else []
-            if peer is not None and jobs:
-                return peer, jobs
-        return None
+        first = next((job for job in waiting if may_go_on(job.path, own_wait_us)), None)
+        if first is None:
+            return None
+        path = first.path
+        peer = self._router.choose(now, shape, path, own_wait_us, [*exclude, first.shard])
+        jobs = [job for job in self._offerable(shape.key, peer) if job.path == path] if peer else []
+        return (peer, jobs) if peer is not None and jobs else None
 
     def _offerable(self, shape_key: bytes, peer: str) -> list[Job]:
-        """Queued jobs of a shape that may go to this peer, as many as may be under way."""
+        """Queued jobs of a shape that may go to this peer, as many as may be under way. (Those of the peer's own shard
+        are there already, whoever leads it.)"""
         room = self._transfers.room(peer)
         waiting = self._local.waiting(shape_key, max(0, room))
-        return [job for job in waiting if self._may_visit(job, peer)]
-
-    def _may_visit(self, job: Job, peer: str) -> bool:
-        """The home of a shard that is led here gets its jobs back with the whole shard: a transfer to it would be one
-        from the shard to itself."""
-        path = without_loop(job.path, self._config.name)
-        return peer != job.shard and peer not in path and len(path) < HOPS_MAX
+        if not waiting:
+            return []
+        own_wait_us = self._local.predicted_wait_us(waiting[0].shape)
+        return [job for job in waiting if job.shard != peer and may_go_on(job.path, own_wait_us)]
 
     def _send_offer(
         self, now: Now, peer: str, jobs: list[Job], limit: int, solicit_id: int, out: Effects

@@ -15,6 +15,7 @@ from hanse.core.books import Books, job_row
 from hanse.core.effects import NO_WRITES, Effects, JobChange, Reply, Send, Writes
 from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.intake import Intake
+from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
 from hanse.core.federation.shards.gate import Gate, Held
 from hanse.core.federation.shards.journal import Journal, unpack
@@ -24,7 +25,6 @@ from hanse.core.model.lifecycle import ALLOCATED_STATES, JobInput, JobState
 from hanse.core.model.limits import GATE_STEPS_MAX
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
-from hanse.core.scheduling.local import LocalSide
 
 # Attempts of one term: what comes after a takeover is larger than anything that came before (HANSE_ATTEMPT grows).
 ATTEMPTS_PER_TERM = 1 << 16
@@ -42,7 +42,7 @@ class Leading:
         self,
         config: RegionConfig,
         shard: Shard,
-        local: LocalSide,
+        local: LocalWork,
         intake: Intake,
         router: Router,
         now: Now,
@@ -81,6 +81,11 @@ class Leading:
     def runs_here(self) -> bool:
         """Whether tasks of the shard live, or are being ended."""
         return any(self.books.counts[state] for state in ALLOCATED_STATES)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether another region may lead at once: nothing runs, and all that was decided is written and said."""
+        return not self.runs_here() and not self.books.owes_rows and not len(self._gate)
 
     def looks_back_us(self, lease_us: int) -> int | None:
         """When a home that is back may be trusted to stay."""

@@ -65,10 +65,10 @@ class Renewals:
         if sent_us is None:
             return False
         self._acked_us[member] = max(sent_us, self._acked_us.get(member, _LONG_AGO))
-        until_us = self._timings.lease_us + reached_by_majority(group, self._reached)
-        if until_us <= self.until_us:
+        reached_us = reached_by_majority(group, self._reached)
+        if reached_us == _LONG_AGO or reached_us + self._timings.lease_us <= self.until_us:
             return False
-        self.until_us = until_us
+        self.until_us = reached_us + self._timings.lease_us
         return True
 
     def _reached(self, member: str) -> int:

@@ -10,10 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast, get_args
 
-from hanse.core.effects import NO_WRITES, Effects, Lease, Send, Snapshot, Writes
+from hanse.core.effects import (
+    NO_WRITES,
+    Effects,
+    JobRow,
+    JobStateRow,
+    Lease,
+    Send,
+    Snapshot,
+    Writes,
+)
 from hanse.core.events import JobsForgotten
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.inventory import Inventory
+from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
 from hanse.core.federation.shards.leading import Leading, channel_of
 from hanse.core.federation.shards.quorum import participants
@@ -25,7 +35,6 @@ from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Group, RegionConfig
 from hanse.core.model.time import Now
-from hanse.core.scheduling.local import LocalSide
 
 GROUP_MESSAGES: tuple[type, ...] = get_args(GroupMessage)
 
@@ -38,7 +47,7 @@ class Shards:
         config: RegionConfig,
         snapshot: Snapshot,
         library: Library,
-        local: LocalSide,
+        local: LocalWork,
         intake: Intake,
         router: Router,
         inventory: Inventory,
@@ -143,20 +152,23 @@ class Shards:
             self.shards[shard].demand(now)
 
     def leader_of(self, name: str) -> str:
-        """Who leads a shard, as far as is known here: the largest term wins; a guess if nobody has said so."""
+        """Who leads a shard, as far as is known here: the largest term wins; a guess if nobody has said so. This region
+        only if it does lead, whatever its record still says; empty: nobody else could."""
+        own = self._config.name
         if name in self.leading:
-            return self._config.name
+            return own
         best = (0, "")
         for record in self._inventory.records():
             for shard, term in record.leads:
-                if shard == name:
+                if shard == name and record.region != own:
                     best = max(best, (term, record.region))
         if best[1] and self._reachable(best[1]):
             return best[1]
         group = self._groups.get(name)
         members = participants(group) if group is not None else (name,)
-        alive = [member for member in members if member != self._config.name and self._reachable(member)]
-        return next(name for name in (*alive, best[1], *members) if name)
+        others = [member for member in members if member != own]
+        alive = [member for member in others if self._reachable(member)]
+        return next((name for name in (*alive, best[1], *others) if name), "")
 
     def why_not_adopting(self) -> Reason | None:
         """Why no adoptable job is taken from peers; None: they are."""
@@ -269,7 +281,7 @@ class Shards:
             leading.home_back_us = now.mono_us
         here_us = now.mono_us - leading.home_back_us
         leading.waited_for_home = here_us >= self._config.timings.lease_us
-        if leading.waited_for_home and not leading.runs_here():
+        if leading.waited_for_home and leading.is_at_rest:
             shard.hand_back(now)
             return True
         return leading.waited_for_home and here_us < self._config.timings.return_patience_us
@@ -303,7 +315,9 @@ class Shards:
         """What the engine knows of a task goes only when the log has how it ended."""
         reaps, out.reaps = out.reaps, []
         for reap in reaps:
-            leading = next((each for each in self.leading.values() if reap.run.job_id in each.books.jobs), None)
+            leading = next(
+                (each for each in self.leading.values() if reap.run.job_id in each.books.jobs), None
+            )
             (out if leading is None else leading.out).reaps.append(reap)
 
     def _collect_leading(self, out: Effects) -> None:
@@ -332,20 +346,16 @@ class Shards:
             self._address(leading.shard.name, send, out)
         out.replies.extend(replies)
         out.changes.extend(changes)
-        for each in rows:
-            writes = _writable(out)
-            writes.shapes.extend(each.shapes)
-            writes.jobs.extend(each.jobs)
-            writes.job_states.extend(each.job_states)
-            writes.timeline.extend(each.timeline)
+        if rows:
+            _show(rows, _writable(out))
 
     def _address(self, source: str, send: Send, out: Effects) -> None:
         """From one shard to another, wherever they are led."""
         message = ToShard(source, send.to, cast("ShardMessage", send.message))
         if send.to in self.leading:
             self._loopback.append(message)
-        else:
-            out.sends.append(Send(self.leader_of(send.to), message))
+        elif leader := self.leader_of(send.to):
+            out.sends.append(Send(leader, message))
 
     def _open(self, shard: Shard, now: Now, *, resumed: bool) -> None:
         leading = Leading(self._config, shard, self._local, self._intake, self._router, now, resumed=resumed)
@@ -370,6 +380,21 @@ class Shards:
 def _is_led(leading: Leading) -> bool:
     shard = leading.shard
     return shard.role in (Role.STARTING, Role.LEADER) and shard.term == leading.term
+
+
+def _show(steps: list[Writes], writes: Writes) -> None:
+    """The rows of several steps in one transaction, in which whole rows go first and no row may come twice."""
+    jobs: dict[str, JobRow] = {}
+    states: dict[str, JobStateRow] = {}
+    for step in steps:
+        for job in step.jobs:
+            jobs[job.id] = job
+            states.pop(job.id, None)
+        states.update((state.id, state) for state in step.job_states)
+        writes.shapes.extend(step.shapes)
+        writes.timeline.extend(step.timeline)
+    writes.jobs.extend(jobs.values())
+    writes.job_states.extend(states.values())
 
 
 def _writable(out: Effects) -> Writes:
