@@ -269,6 +269,8 @@ class Shards:
         if self._led != (led := self.leads()):
             self._led = led
             self.on_records(now)
+            for leading in self.leading.values():
+                leading.desk.on_deadline(now, leading.out)
         for leading in self.leading.values():
             shard = leading.shard
             returns = self._returns(now, leading)
