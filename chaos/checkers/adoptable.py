@@ -29,7 +29,7 @@ class Adoptable(Checker):
         self._leaders: dict[str, tuple[int, str]] = {}
         self._epochs: dict[tuple[str, str], int] = {}
         self._given: dict[tuple[str, int], tuple[str, str, int]] = {}
-        # job -> the shard in which it ended, and how.
+        # job -> the shard in which it ended (empty: only another one has said so), and how.
         self._ended: dict[str, tuple[str, _Outcome]] = {}
         self._let_go: set[str] = set()
         self._running: set[tuple[str, str, int, int]] = set()
@@ -115,16 +115,17 @@ class Adoptable(Checker):
     def _on_outcome(self, entry: Committed, row: Row) -> None:
         outcome = (row.state, row.exit_code)
         if ended_here(row):
-            shard, before = self._ended.setdefault(row.id, (row.shard, outcome))
-            if (shard, before) != (row.shard, outcome):
+            shard, before = self._ended.get(row.id, ("", outcome))
+            if shard not in ("", row.shard) or before != outcome:
                 raise violated(f"ended in {shard} and again in {row.shard}", entry.at_us, row.id)
+            self._ended[row.id] = (row.shard, outcome)
             return
         if row.id not in self._ended or self._ended[row.id][1] != outcome:
             what = f"shard {row.shard} says {JobState(row.state).name} ({row.exit_code})"
             # The owner's rows are shown by its leader alone, who may be lost before it shows them.
             if row.id in self._ended:
                 raise violated(f"{what}, its owner {self._ended[row.id]}", entry.at_us, row.id)
-            self._ended[row.id] = (row.transfer_to, outcome)
+            self._ended[row.id] = ("", outcome)
 
     def _judge(self, job_id: str, at_us: int) -> None:
         rows = self._rows.get(job_id, {})

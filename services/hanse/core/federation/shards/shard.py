@@ -399,6 +399,8 @@ class Shard:
         """The home of a shard of which nobody has heard begins it."""
         self.standing = Standing.WHOLE
         self.promised = self._seen_term = 1
+        # An old disk may have what an earlier life began with: nobody else has it.
+        self.log.cut_to(0, [], Where())
         self._start(now, Where())
 
     def _others(self) -> list[str]:
