@@ -90,7 +90,7 @@ class Answers:
             return None
         if leading.is_unheld(job.id):
             return Blocker(code="UNHELD", message=f"no majority of the guardians of {job.shard} holds it yet")
-        if not leading.startable:
+        if not (leading.startable and leading.shard.leads):
             if leading.home_back_us is not None:
                 return Blocker(code="RETURNING", message=f"{job.shard} is back and is to lead its jobs again")
             return Blocker(
