@@ -82,7 +82,9 @@ def test_what_the_next_leader_never_had_is_taken_back(shared: Writes, lost: Writ
 
 
 @given(writes, writes)
-def test_a_removed_key_is_forgotten_only_when_everybody_has_heard_of_it(first: Writes, second: Writes) -> None:
+def test_a_removed_key_is_forgotten_only_when_everybody_has_heard_of_it(
+    first: Writes, second: Writes
+) -> None:
     leader = written(empty(), 1, first)
     slow = copied(leader)
     heard = slow.end.sequence
