@@ -61,11 +61,12 @@ class Log:
     def write(self, row: ShardRow) -> str:
         """A record is on some disk. Returns what is wrong with it, if anything is."""
         place = (row.term, row.sequence)
+        wrong = self._branch(row) if row.key == START_KEY else ""
         known = self._records.setdefault(place, hash((row.key, row.value)))
         if known != hash((row.key, row.value)):
             return f"two records at {place}, one of them {row.key}"
         if row.key == START_KEY:
-            return self._branch(row)
+            return wrong
         for fact in facts_of(row):
             places = self.facts.setdefault(fact, [])
             if place not in places:
@@ -75,8 +76,15 @@ class Log:
     def _branch(self, row: ShardRow) -> str:
         _, _, term, sequence = _START.decode(row.value)
         branch = (row.sequence, (term, sequence))
+        if row.term == 1 and max(self._terms, default=1) > 1 and not self.facts:
+            self._found_again()
         known = self._terms.setdefault(row.term, branch)
         return "" if known == branch else f"term {row.term} began at {known} and at {branch}"
+
+    def _found_again(self) -> None:
+        """All copies of a shard that never had a job were lost: it begins anew, and so do its terms."""
+        self._terms, self._records, self._held = {}, {}, {}
+        self.ends = {}
 
     # --- what a majority holds ----------------------------------------------------------------------------------------
 

@@ -100,6 +100,11 @@ class ShardLog:
                 self._remove(record.key)
         self.end = end
 
+    def begin_anew(self, records: Iterable[LogRecord], end: Where) -> None:
+        """Nothing on this disk counts: this is the whole copy, and what is committed has to be told again."""
+        self.cut_to(0, records, end)
+        self.committed = self.everywhere = 0
+
     def note_committed(self, sequence: int) -> None:
         """A majority holds everything up to this sequence; what is beyond this copy does not count yet."""
         self.committed = max(self.committed, min(sequence, self.end.sequence))

@@ -400,7 +400,7 @@ class Shard:
         self.standing = Standing.WHOLE
         self.promised = self._seen_term = 1
         # An old disk may have what an earlier life began with: nobody else has it.
-        self.log.cut_to(0, [], Where())
+        self.log.begin_anew([], Where())
         self._start(now, Where())
 
     def _others(self) -> list[str]:
@@ -442,7 +442,7 @@ class Shard:
         records = self._batches.add(append)
         if records is None:
             return
-        self.log.cut_to(0, records, Where(append.previous_term, append.sequence))
+        self.log.begin_anew(records, Where(append.previous_term, append.sequence))
         self.log.note_committed(append.committed)
         self.promised = max(self._learnt_term, append.term, append.previous_term)
         self._seen_term = max(self._seen_term, self.promised)
