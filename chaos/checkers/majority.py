@@ -78,6 +78,26 @@ class Log:
         known = self._terms.setdefault(row.term, branch)
         return "" if known == branch else f"term {row.term} began at {known} and at {branch}"
 
+    def lose(self, region: str, image: Place) -> None:
+        """A disk is replaced by an image that goes up to there: what no other disk has was never written."""
+        end = self.ends.get(region, (0, 0))
+        self.ends[region] = image
+        lost = [
+            place
+            for place in self._records
+            if self._has(end, place) and not any(self._has(each, place) for each in self.ends.values())
+        ]
+        for place in lost:
+            del self._records[place]
+            term, sequence = place
+            if self._terms.get(term, (0, (0, 0)))[0] == sequence:
+                del self._terms[term]
+        for fact, places in self.facts.items():
+            self.facts[fact] = [place for place in places if place in self._records]
+
+    def _has(self, end: Place, place: Place) -> bool:
+        return self._shared(end, place) == place
+
     # --- what a majority holds ----------------------------------------------------------------------------------------
 
     def stand(self, region: str, end: Place) -> None:
@@ -108,7 +128,7 @@ class Log:
     def is_held(self, fact: Fact) -> bool:
         """Whether a majority has, or had, a record that says so."""
         return any(
-            self._shared((term, sequence), place) == place
+            self._has((term, sequence), place)
             for place in self.facts.get(fact, ())
             for term, sequence in self._held.items()
         )
@@ -164,7 +184,7 @@ class Majority(Checker):
     def _on_replaced(self, entry: DiskReplaced) -> None:
         image = self._images[entry.image]
         for shard, log in self._logs.items():
-            log.ends[entry.region] = image.get(shard, (0, 0))
+            log.lose(entry.region, image.get(shard, (0, 0)))
 
     # --- what is told -------------------------------------------------------------------------------------------------
 
