@@ -76,15 +76,28 @@ class Log:
     def _branch(self, row: ShardRow) -> str:
         _, _, term, sequence = _START.decode(row.value)
         branch = (row.sequence, (term, sequence))
-        if row.term == 1 and max(self._terms, default=1) > 1 and not self.facts:
-            self._found_again()
         known = self._terms.setdefault(row.term, branch)
         return "" if known == branch else f"term {row.term} began at {known} and at {branch}"
 
-    def _found_again(self) -> None:
-        """All copies of a shard that never had a job were lost: it begins anew, and so do its terms."""
-        self._terms, self._records, self._held = {}, {}, {}
-        self.ends = {}
+    def lose(self, region: str, image: Place) -> None:
+        """A disk is replaced by an image that goes up to there: what no other disk has was never written."""
+        end = self.ends.get(region, (0, 0))
+        self.ends[region] = image
+        lost = [
+            place
+            for place in self._records
+            if self._has(end, place) and not any(self._has(each, place) for each in self.ends.values())
+        ]
+        for place in lost:
+            del self._records[place]
+            term, sequence = place
+            if self._terms.get(term, (0, (0, 0)))[0] == sequence:
+                del self._terms[term]
+        for fact, places in self.facts.items():
+            self.facts[fact] = [place for place in places if place in self._records]
+
+    def _has(self, end: Place, place: Place) -> bool:
+        return self._shared(end, place) == place
 
     # --- what a majority holds ----------------------------------------------------------------------------------------
 
@@ -116,7 +129,7 @@ class Log:
     def is_held(self, fact: Fact) -> bool:
         """Whether a majority has, or had, a record that says so."""
         return any(
-            self._shared((term, sequence), place) == place
+            self._has((term, sequence), place)
             for place in self.facts.get(fact, ())
             for term, sequence in self._held.items()
         )
@@ -172,7 +185,7 @@ class Majority(Checker):
     def _on_replaced(self, entry: DiskReplaced) -> None:
         image = self._images[entry.image]
         for shard, log in self._logs.items():
-            log.ends[entry.region] = image.get(shard, (0, 0))
+            log.lose(entry.region, image.get(shard, (0, 0)))
 
     # --- what is told -------------------------------------------------------------------------------------------------
 

@@ -44,7 +44,13 @@ class OneRunner(Checker):
         }
 
     def _on_committed(self, entry: Committed) -> None:
-        self._told.update(row.id for row in shard_rows(entry) if row.state in FINAL)
+        for row in shard_rows(entry):
+            if row.state not in FINAL:
+                continue
+            if row.id in self._living:
+                (region, run), _ = self._living[row.id]
+                raise violated(f"told to have ended while {run} lived in {region}", entry.at_us, row.id)
+            self._told.add(row.id)
 
     def _on_replaced(self, entry: DiskReplaced) -> None:
         for place in self._ordered:

@@ -16,6 +16,9 @@ Row = JobRow | JobStateRow
 FINAL = frozenset(int(state) for state in TERMINAL_STATES)
 HELD = frozenset(int(state) for state in (JobState.QUEUED, JobState.RUNNING, JobState.STOPPING))
 
+# The term, its leader, and the position (term, sequence) at which the log ended before.
+_START = msgspec.msgpack.Decoder(tuple[int, str, int, int])
+
 
 def job_rows(entry: Committed) -> Iterator[Row]:
     """The rows of `wait` jobs of a transaction in the order in which they were applied."""
@@ -46,7 +49,7 @@ def term_begun(record: ShardRow) -> tuple[int, str] | None:
     """The term that this record begins, and who leads in it."""
     if record.key != START_KEY or not record.value:
         return None
-    term, region, _, _ = msgspec.msgpack.decode(record.value, type=tuple[int, str, int, int])
+    term, region, _, _ = _START.decode(record.value)
     return term, region
 
 

@@ -376,6 +376,9 @@ def _after_learning(change: Callable[[Shard, Now], None]) -> Install:
 
 def _skip_the_wait(shard: Shard, now: Now) -> None:
     shard._granted_until_us = now.mono_us
+
+
+def _count_as_whole(shard: Shard, now: Now) -> None:
     shard.standing = Standing.WHOLE
 
 
@@ -598,6 +601,12 @@ MUTANTS = (
         shortcut="a member that has learnt again promises at once",
         profile=FORGETFUL_GUARDIANS,
         install=_after_learning(_skip_the_wait),
+    ),
+    Mutant(
+        name="a lost disk is as good as ever",
+        shortcut="a member that has learnt again repeats promises, and takes a candidate's grant for its own",
+        profile=FORGETFUL_GUARDIANS,
+        install=_after_learning(_count_as_whole),
     ),
     Mutant(
         name="a lost disk resumes its own term",

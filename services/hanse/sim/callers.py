@@ -249,7 +249,7 @@ class Callers:
             unknown = isinstance(answer, CancelOutcome) and any(
                 isinstance(each, Refused) and each.code == "NOT_FOUND" for each in answer.results
             )
-            return _is_settled(answer) and not (of_shard and unknown and job_id in self._progress.unfinished)
+            return _is_settled(answer) and not (of_shard and unknown and self._progress.may_go_on(job_id))
 
         self._ask(Request(home, make, answered, sent, of_shard=of_shard, job_id=job_id))
 

@@ -87,6 +87,10 @@ class Progress:
                 settled = self._settled.get(region, {})
                 self._settled[region] = {key: at for key, at in settled.items() if key[0] != shard}
 
+    def may_go_on(self, job_id: str) -> bool:
+        """Whether this job was acknowledged, or is open in some ledger, and has not ended."""
+        return job_id in self.unfinished or any(job_id == each for _, each in self.open)
+
     @property
     def is_over(self) -> bool:
         """Whether nobody has to do anything any more who could."""

@@ -154,4 +154,5 @@ def unpack(log: ShardLog, ledger_id: str) -> Unpacked:
 def _job(row: JobRow, state: JobStateRow | None, shapes: dict[bytes, Shape]) -> Job:
     if state is not None:
         row = msgspec.structs.replace(row, **{name: getattr(state, name) for name in _CHANGING})
+    assert row.shape_key in shapes, "a copy has the shapes of its jobs"
     return job_of(row, shapes[row.shape_key])
