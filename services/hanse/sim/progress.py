@@ -6,6 +6,7 @@ from itertools import islice
 
 from hanse.core.effects import JobRow, JobStateRow, ShardRow
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.model.regions import Group
 from hanse.sim.ledger import SimLedger
 from hanse.sim.record import Committed, place_of
 
@@ -31,12 +32,17 @@ class Progress:
         self._of_shards: dict[str, None] = {}
         # (shard, key, term, sequence) of records that say that a job has ended -> regions whose copies have them.
         self._held_by: dict[tuple[str, str, int, int], set[str]] = {}
+        self._members: dict[str, tuple[str, ...]] = {}
         self._handed: dict[tuple[str, str], int] = {}
         # Acknowledged jobs that their home's disk has forgotten, until they are known there again.
         self._lost: dict[str, None] = {}
         # Regions that never come back; and of `wait` jobs, the newest row in each region.
         self._gone: dict[str, None] = {}
         self._newest: dict[str, dict[str, JobRow | JobStateRow]] = {}
+
+    def note_group(self, group: Group) -> None:
+        """These regions keep the adoptable jobs of one."""
+        self._members[group.shard] = group.members
 
     def acknowledged(self, region: str, job_id: str) -> None:
         """Somebody was told that this job is on this region's disk."""
@@ -168,7 +174,7 @@ class Progress:
             return
         holders = self._held_by.setdefault((record.shard, record.key, record.term, record.sequence), set())
         holders.add(region)
-        if len(holders) > 1:
+        if 2 * len(holders) > len(self._members.get(record.shard, ())):
             self.open.pop((record.shard, job_id), None)
             if kind == "f":
                 self._closed(record.shard, job_id)

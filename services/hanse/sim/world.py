@@ -95,6 +95,8 @@ class World:
             self._make_host(index, config, draw)
             for index, config in enumerate(draw_configs(plan.regions, draw, timings))
         )
+        for group in self.hosts[0].config.groups:
+            self.progress.note_group(group)
         self.callers = Callers(
             self.timeline,
             self._randomness("callers"),
