@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from chaos.mutants import giver, old_disk, owner, shell, target
+from chaos.mutants import giver, guardians, old_disk, owner, shell, target
 from chaos.mutants.mutant import Mutant, applied
 
 ALL: tuple[Mutant, ...] = (
@@ -21,6 +21,7 @@ ALL: tuple[Mutant, ...] = (
     *shell.MUTANTS,
     *owner.MUTANTS,
     *old_disk.MUTANTS,
+    *guardians.MUTANTS,
 )
 
 __all__ = ["ALL", "Mutant", "applied"]
