@@ -29,6 +29,23 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     public_address: str = ""
 
 
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Who keeps the log of a shard, in rank order, the shard's home first. The shard has the name of its home.
+
+    `version` grows with every change. While `joining` is not empty the group is on its way to that one, and whatever
+    needs a majority needs one of each.
+    """
+
+    shard: str
+    members: tuple[str, ...]
+    version: int = 1
+    joining: tuple[str, ...] = ()
+
+    def owner(self, term: int) -> str:
+        """The only region that may lead in this term: terms go round in rank order, term 1 is the home's."""
+        return self.members[(term - 1) % len(self.members)]
+
+
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
     """How long the protocol waits, in microseconds. Defaults are PROTOCOL's; tests and simulation may shorten them."""
 
@@ -53,6 +70,16 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     decline_memory_us: int = 1_000_000
     hop_cost_us: int = 50_000
     boot_grace_us: int = 2_000_000
+    # Of adoptable jobs (federation/shards/lease.py says what follows from these): how long a renewal lasts, within
+    # which time after its end a supervisor has killed for certain, how far the rates of two clocks may differ, and the
+    # longest halt of a machine that its clock does not count.
+    lease_us: int = 5_000_000
+    kill_us: int = 1_000_000
+    drift_ppm: int = 1_000
+    halt_us: int = 0
+    append_retry_us: int = 200_000
+    append_retry_max_us: int = 5_000_000
+    election_spread_us: int = 500_000
 
 
 class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +100,8 @@ class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
     power: int = 1000
     queue_depth_max: int = 1_000_000
     timings: Timings = Timings()
+    # One for each shard that this region is a member of, its own included; empty: nothing is adoptable here.
+    groups: tuple[Group, ...] = ()
     protocol_min: int = PROTOCOL_MIN
     protocol_max: int = PROTOCOL_MAX
 
@@ -142,6 +171,8 @@ class RegionRecord(msgspec.Struct, frozen=True, kw_only=True):
     queued_shapes: tuple[QueuedShape, ...] = ()
     price: int = 1000
     power: int = 1000
+    # Shards that this region leads, with their terms.
+    leads: tuple[tuple[str, int], ...] = ()
 
     @property
     def stamp(self) -> tuple[int, int]:
