@@ -88,6 +88,7 @@ class Answers:
             capacity=region.local.capacity.capacity_total(),
             free=region.local.capacity.free_total(),
             channels=tuple(self._channel(peer) for peer in region.peers),
+            roster_epoch=region.config.roster_epoch,
         )
 
     def _channel(self, peer: str) -> ChannelView:
@@ -114,6 +115,7 @@ class Answers:
                     ReasonCode.OLD_DISK, f"{region.old_disk.why}; nothing runs until all answer: {waiting}"
                 )
             )
+        found.extend(region.rosters.impairments())
         if region.disk_nearly_full:
             found.append(Reason(ReasonCode.NO_CAPACITY, "the disk of the ledger is nearly full"))
         if not region.local.runs.recovered:

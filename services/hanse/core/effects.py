@@ -18,6 +18,7 @@ from hanse.core.model.jobs import Job, Reason, RunId, TaskPlacement
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Liveness, Member, Node, RegionRecord
 from hanse.core.model.resources import Resources
+from hanse.core.model.roster import SignedRoster
 
 # --- 1. writes: rows, in the order of their table's columns (see ledger/schema.sql) --------------------------------
 
@@ -149,6 +150,16 @@ class PeerSeenRow(msgspec.Struct, frozen=True, array_like=True):
     life: int
 
 
+class RosterRow(msgspec.Struct, frozen=True, array_like=True):
+    """A roster of this epoch: in force, or the one that this member has countersigned. A countersigned one is never
+    replaced by another that is not in force, and one in force by none. `document` is a signed roster's JSON."""
+
+    epoch: int
+    sha256: str
+    document: bytes
+    in_force: int
+
+
 # Meta rows that the ledger itself reads: the next incarnation is at least the floor, and an anchor that was found ahead
 # is believed to be answered for once quarantine is over.
 META_QUARANTINE = "quarantine"
@@ -170,6 +181,7 @@ class Writes(msgspec.Struct, kw_only=True):
     peers_seen: list[PeerSeenRow] = msgspec.field(default_factory=list)
     # Small facts by name, such as "draining".
     meta: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    rosters: list[RosterRow] = msgspec.field(default_factory=list)
     # (giver_ledger_id, sequence): decisions below it are deleted.
     decisions_delete_below: list[tuple[str, int]] = msgspec.field(default_factory=list)
     specs_delete: list[str] = msgspec.field(default_factory=list)
@@ -196,6 +208,7 @@ class Writes(msgspec.Struct, kw_only=True):
             or self.intents
             or self.peers_seen
             or self.meta
+            or self.rosters
             or self.jobs_delete
             or self.decisions_delete_below
             or self.specs_delete
@@ -333,6 +346,33 @@ class MemberView(msgspec.Struct, frozen=True, kw_only=True):
     protocol_max: int
 
 
+class ProposalView(msgspec.Struct, frozen=True, kw_only=True):
+    """A roster that this region has countersigned and that is not in force yet. `refusals` are (member, why)."""
+
+    signed: SignedRoster
+    countersigned: tuple[str, ...]
+    missing: tuple[str, ...]
+    refusals: tuple[tuple[str, str], ...] = ()
+
+
+class RosterView(msgspec.Struct, frozen=True, kw_only=True):
+    """The roster as this region has it; `head` None: a static one, out of its configuration.
+
+    `following` are the rosters after the epoch that was asked for, as many as one answer holds. `known` are
+    (member, epoch) as members last said, `conflicts` (member, what its roster has against this one).
+    """
+
+    region: str
+    head: SignedRoster | None
+    removed: bool = False
+    following: tuple[SignedRoster, ...] = ()
+    known: tuple[tuple[str, int], ...] = ()
+    proposal: ProposalView | None = None
+    conflicts: tuple[tuple[str, str], ...] = ()
+    # Why it could not countersign now; empty: it could.
+    unable: str = ""
+
+
 class ChannelView(msgspec.Struct, frozen=True, kw_only=True):
     """Handoff with one peer since this daemon started; `undecided` is what waits for an answer now."""
 
@@ -357,6 +397,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     capacity: Resources
     free: Resources
     channels: tuple[ChannelView, ...]
+    roster_epoch: int = 1
 
 
 Answer = (
@@ -366,6 +407,7 @@ Answer = (
     | Refused
     | Explanation
     | StatusView
+    | RosterView
     | tuple[NodeView, ...]
     | tuple[MemberView, ...]
     | tuple[RegionRecord, ...]
@@ -411,6 +453,8 @@ class Effects(msgspec.Struct, kw_only=True):
     sends: list[Send] = msgspec.field(default_factory=list)
     replies: list[Reply] = msgspec.field(default_factory=list)
     changes: list[JobChange] = msgspec.field(default_factory=list)
+    # Once all of this has left, the Region is discarded and rebuilt from disk: a new roster is in force.
+    restart: bool = False
 
 
 # --- what recovery reads back ---------------------------------------------------------------------------------------
@@ -434,5 +478,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     intents: list[IntentRow] = msgspec.field(default_factory=list)
     peers_seen: list[PeerSeenRow] = msgspec.field(default_factory=list)
     meta: dict[str, str] = msgspec.field(default_factory=dict)
+    # By epoch.
+    rosters: list[RosterRow] = msgspec.field(default_factory=list)
     # The anchor file is ahead of this ledger: the disk is an old one.
     disk_is_old: bool = False

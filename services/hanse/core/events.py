@@ -11,6 +11,7 @@ import msgspec
 
 from hanse.core.messages import Envelope, Inquest, Message, Terminal
 from hanse.core.model.jobs import RunId, Submission
+from hanse.core.model.roster import SignedRoster
 
 
 class Submit(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +161,23 @@ class TrustDisk(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
 
 
+class ProposeRoster(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's signed roster. Answered by a RosterView once this region's countersignature is durable (or the
+    roster is in force already), or Refused."""
+
+    request_id: int
+    signed: SignedRoster
+    cause: str
+
+
+class AskRoster(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest roster, and what followed on `after_epoch`. Answered by a RosterView, without a write."""
+
+    request_id: int
+    after_epoch: int
+    cause: str = ""
+
+
 Event = (
     Submit
     | CancelJobs
@@ -174,4 +192,6 @@ Event = (
     | JobsForgotten
     | LookedUp
     | TrustDisk
+    | ProposeRoster
+    | AskRoster
 )

@@ -12,6 +12,7 @@ import msgspec
 from hanse.core.model.jobs import Reason, Shape
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Position, QueuedShape, RegionRecord
+from hanse.core.model.roster import Countersignature, SignedRoster
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -284,6 +285,42 @@ class InquestAnswer(msgspec.Struct, frozen=True, kw_only=True):
     stable_sequence: int
 
 
+class RosterAnnounce(msgspec.Struct, frozen=True):
+    """The newest roster that is in force at the sender."""
+
+    epoch: int
+    sha256: str
+
+
+class RosterRequest(msgspec.Struct, frozen=True):
+    """What came into force after this epoch? The sender has this one."""
+
+    after_epoch: int
+
+
+class RosterDocument(msgspec.Struct, frozen=True):
+    """A roster with the countersignatures that put it in force; its successors follow in messages of their own."""
+
+    signed: SignedRoster
+
+
+class RosterProposal(msgspec.Struct, frozen=True):
+    """Would you countersign this one? With all countersignatures that the sender knows, its own among them."""
+
+    signed: SignedRoster
+
+
+class RosterVote(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer: all countersignatures of this roster that the sender knows, or why it does not countersign it."""
+
+    epoch: int
+    sha256: str
+    countersignatures: tuple[Countersignature, ...] = ()
+    refusal: str = ""
+
+
+RosterMessage = RosterAnnounce | RosterRequest | RosterDocument | RosterProposal | RosterVote
+
 Message = (
     Hello
     | HelloAck
@@ -309,4 +346,9 @@ Message = (
     | Located
     | Inquest
     | InquestAnswer
+    | RosterAnnounce
+    | RosterRequest
+    | RosterDocument
+    | RosterProposal
+    | RosterVote
 )

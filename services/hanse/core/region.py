@@ -3,6 +3,7 @@
 A Region is one region's whole mind. It is synchronous and deterministic: the same snapshot, randomness and sequence of
 (now, events) give the same effects, bit for bit. It routes; the parts decide:
 
+    rosters     who belongs to the league, and how that changes
     sessions    which messages belong to the present lives of both ends
     membership  who is there, and the gossip of capacity records       (hints: no safety decision reads them)
     local       what runs here next: queue, capacity, attempts
@@ -35,6 +36,7 @@ from hanse.core.effects import (
 )
 from hanse.core.events import (
     Ask,
+    AskRoster,
     CancelJobs,
     Event,
     ExecutorRecovered,
@@ -43,6 +45,7 @@ from hanse.core.events import (
     LookedUp,
     PeerMessages,
     PeerUnreachable,
+    ProposeRoster,
     SetDrain,
     Submit,
     TaskEnded,
@@ -59,6 +62,8 @@ from hanse.core.federation.old_disk import OldDisk
 from hanse.core.federation.overtaking import QUARANTINED, carry_out, stop_what_runs_on
 from hanse.core.federation.publisher import Publisher
 from hanse.core.federation.reports import Reports
+from hanse.core.federation.roster.ballot import Authority
+from hanse.core.federation.roster.keeper import Rosters
 from hanse.core.federation.routing import Router
 from hanse.core.federation.sessions import Sessions
 from hanse.core.federation.tracking import Tracking
@@ -83,6 +88,11 @@ from hanse.core.messages import (
     ProbeAck,
     ProbeRequest,
     Release,
+    RosterAnnounce,
+    RosterDocument,
+    RosterProposal,
+    RosterRequest,
+    RosterVote,
     Solicit,
     Stable,
     Status,
@@ -108,13 +118,21 @@ _RECOVERING = Reason(ReasonCode.BURNED_NO_ROOM, "the region is starting")
 class Region:
     """See the module's docstring. Built from what the ledger holds, at boot and after every failed transaction."""
 
-    def __init__(self, config: RegionConfig, snapshot: Snapshot, now: Now, randomness: Randomness) -> None:
+    def __init__(
+        self,
+        config: RegionConfig,
+        snapshot: Snapshot,
+        now: Now,
+        randomness: Randomness,
+        authority: Authority | None = None,
+    ) -> None:
         timings = config.timings
-        self.config = config
         self.ledger_id = snapshot.ledger_id
         self.incarnation = snapshot.incarnation
         self.sequence = snapshot.write_sequence
         self.books = Books(config.name, snapshot)
+        self.rosters = Rosters(config, snapshot, authority, self.books, now, self._hesitates_to_vote)
+        self.config = config = self.rosters.config
         self.local = LocalSide(config, self.books)
         self.old_disk = OldDisk(config, self.books, snapshot, randomness.getrandbits(63) + 1, now)
         self.incarnation = self.old_disk.incarnation
@@ -176,7 +194,8 @@ class Region:
         if self.local.more:
             return 0
         earliest_us = min(self.membership.next_deadline(), self.publisher.next_deadline())
-        for deadline_us in (self.sessions.next_deadline(), self._grace_until_us, *self._handoff_deadlines()):
+        deadlines_us = (self.sessions.next_deadline(), self.rosters.next_deadline(), self._grace_until_us)
+        for deadline_us in (*deadlines_us, *self._handoff_deadlines()):
             if deadline_us is not None and deadline_us < earliest_us:
                 earliest_us = deadline_us
         return earliest_us
@@ -235,6 +254,10 @@ class Region:
                 self.witness.on_looked_up(event, self.sessions.seen(event.peer).ledger_id, out)
             case TrustDisk():
                 out.replies.append(Reply(event.request_id, self._trust_disk(event)))
+            case ProposeRoster():
+                out.replies.append(Reply(event.request_id, self.rosters.propose(now, event, out)))
+            case AskRoster():
+                out.replies.append(Reply(event.request_id, self.rosters.answer(event)))
             case _:
                 assert_never(event)
 
@@ -242,19 +265,23 @@ class Region:
         envelope = event.envelope
         if not self.sessions.addressed_to_us(envelope):
             self.sessions.dropped += 1
+            self.rosters.on_envelope(now, event, out)  # one that was a member is told
             return
         peer = envelope.sender
         self.membership.heard(now, peer)
         if self.old_disk.contradicts(envelope):
             self._quarantine(now, envelope.receiver_seen, f"{peer} has seen newer writes of this region", out)
+        messages = self.rosters.on_envelope(now, event, out)
+        if not messages:
+            return
         if self.sessions.confirm(now, envelope):
             self._on_session(now, peer, out)
-        greetings = [each for each in event.messages if isinstance(each, Hello | HelloAck)]
+        greetings = [each for each in messages if isinstance(each, Hello | HelloAck)]
         for greeting in greetings:
             self._on_greeting(now, peer, greeting, out)
-        if len(greetings) == len(event.messages) or not self.sessions.accepts(now, envelope):
+        if len(greetings) == len(messages) or not self.sessions.accepts(now, envelope):
             return
-        for message in event.messages:
+        for message in messages:
             if not (self.old_disk.active and isinstance(message, QUARANTINED)):
                 self._on_message(now, peer, envelope.sender_ledger_id, message, out)
         if self.books.owes_rows:
@@ -316,10 +343,13 @@ class Region:
                 self.old_disk.on_answer(peer, message)
             case Hello() | HelloAck():
                 pass  # Taken in before the session was checked.
+            case RosterAnnounce() | RosterRequest() | RosterDocument() | RosterProposal() | RosterVote():
+                pass  # These need no session either.
             case _:
                 assert_never(message)
 
     def _on_session(self, now: Now, peer: str, out: Effects) -> None:
+        self.rosters.on_session(peer, out)
         self.old_disk.on_session(now, peer)
         if not self.old_disk.active:
             self.giver.on_session(now, peer, out)
@@ -397,7 +427,7 @@ class Region:
 
     def _try_to_leave_quarantine(self, now: Now, out: Effects) -> None:
         """Once all have answered and nothing runs that should not: carry out what follows, and go on."""
-        if self.old_disk.missing() or not self.local.runs.recovered:
+        if self.old_disk.missing() or not self.local.runs.recovered or not self.rosters.is_newest:
             return
         rulings = self.old_disk.rulings()
         if not stop_what_runs_on(rulings, self.books, self.local, out):
@@ -407,6 +437,7 @@ class Region:
         for ruling in rulings:
             carry_out(ruling, self.books, self.local)
         self.old_disk.leave()
+        self.rosters.on_quarantine_left()
         self._build_handoff(now)
         self._open_or_close()
 
@@ -423,6 +454,7 @@ class Region:
     def _on_deadlines(self, now: Now, out: Effects) -> None:
         out.sends.extend(self.sessions.on_deadline(now))
         out.sends.extend(self.membership.on_deadline(now))
+        self.rosters.on_deadline(now, out)
         if self.old_disk.active:
             self.old_disk.on_deadline(now, out)
             return
@@ -481,6 +513,7 @@ class Region:
         if out.writes is not NO_WRITES:
             self.sequence += 1
         out.sequence = self.sequence
+        out.restart = self.rosters.restart
         if out.sends:
             out.sends = [each for each in out.sends if self.sessions.may_send(each.to, each.message)]
         return out
@@ -509,6 +542,14 @@ class Region:
         else:
             self.target.closed = None
         self.admission.disk_nearly_full = self.disk_nearly_full
+
+    def _hesitates_to_vote(self) -> str:
+        """Whether this disk may be an old one that has forgotten a countersignature, as far as is known."""
+        if self.old_disk.active:
+            return "its disk is an old one, and the inquest is under way"
+        if self._grace_until_us is not None:
+            return "it has just started, and not heard all others yet"
+        return ""
 
     def _may_solicit(self) -> bool:
         return not self.local.queue and self.target.closed is None

@@ -15,7 +15,7 @@ from __future__ import annotations
 import msgspec
 
 from hanse.core.effects import PeerSeenRow, Send
-from hanse.core.messages import Envelope, Hello, HelloAck, Message
+from hanse.core.messages import Envelope, Hello, HelloAck, Message, RosterMessage
 from hanse.core.model.deadlines import Deadlines, backoff_us
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Position, RegionConfig
@@ -85,7 +85,8 @@ class Sessions:
 
     def envelope(self, to: str) -> Envelope:
         """The envelope for the next messages to this peer; positions are durable ones."""
-        link = self._links[to]
+        # Those who were members once are written to without a session.
+        link = self._links.get(to) or _Link()
         peer_nonce, my_nonce = link.current or link.pending or (0, 0)
         return Envelope(
             cluster_id=self._config.cluster_id,
@@ -172,8 +173,9 @@ class Sessions:
         return self._deadlines.next()
 
     def may_send(self, to: str, message: Message) -> bool:
-        """Hellos always; anything else only within a session (what is dropped here is sent again by its timer)."""
-        return self.established(to) or isinstance(message, Hello | HelloAck)
+        """Hellos and rosters always; anything else only within a session (what is dropped here is sent again by its
+        timer)."""
+        return self.established(to) or isinstance(message, Hello | HelloAck | RosterMessage)
 
     def _begin(self, peer: str, pair: tuple[int, int]) -> None:
         link = self._links[peer]

@@ -7,6 +7,7 @@ import enum
 import msgspec
 
 from hanse.core.model.resources import Resources
+from hanse.core.model.roster import SignedRoster
 
 PROTOCOL_MIN = 1
 PROTOCOL_MAX = 1
@@ -22,11 +23,12 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """A region of the roster. Addresses are "host:port"."""
+    """A region of the roster. Addresses are "host:port"; labels are sorted pairs."""
 
     name: str
     peer_address: str = ""
     public_address: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +87,8 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
 class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What a region is told at start. `members` includes the region itself; `tiers` go from first served to last.
 
-    `queue_depth_max` bounds what is queued here, from callers and from peers.
+    `queue_depth_max` bounds what is queued here, from callers and from peers. With a signed roster (`roster`, oldest
+    first; federation/roster/) what is said here of members and groups is replaced by what the newest one says.
     """
 
     name: str
@@ -102,6 +105,11 @@ class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
     timings: Timings = Timings()
     # One for each shard that this region is a member of, its own included; empty: nothing is adoptable here.
     groups: tuple[Group, ...] = ()
+    roster: tuple[SignedRoster, ...] = ()
+    # Of the league once, and not in its newest roster: they are told so, and nothing else of theirs is heard.
+    former: tuple[Member, ...] = ()
+    # This region itself is not in the newest roster: it is alone, and nothing is adoptable here.
+    removed: bool = False
     protocol_min: int = PROTOCOL_MIN
     protocol_max: int = PROTOCOL_MAX
 

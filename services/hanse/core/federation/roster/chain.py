@@ -1,0 +1,181 @@
+"""The rosters that were in force, and the region's configuration that follows from the newest.
+
+The configuration brings a chain (the file that an operator gave to this region), the ledger another one (what came in
+later). One must continue the other; or the file has a founding roster with a higher epoch, by which an operator founds
+the league anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from hanse.core.effects import RosterRow
+from hanse.core.federation.roster.checks import Verifier, chain_faults, force_faults
+from hanse.core.federation.roster.faults import FaultKind, RosterConflict, RosterFault
+from hanse.core.model import limits
+from hanse.core.model.regions import Group, Member, RegionConfig
+from hanse.core.model.roster import (
+    Roster,
+    RosterMember,
+    SignedRoster,
+    decode_signed,
+    encode_signed,
+    sha256_of,
+)
+
+
+class Chain:
+    """Rosters in force, oldest first, without gaps; there is at least one. Bounded by ROSTER_CHAIN_MAX."""
+
+    def __init__(self, rosters: Sequence[SignedRoster]) -> None:
+        assert rosters, "a chain begins with a founding roster"
+        self._rosters = list(rosters)
+        self.sha256 = sha256_of(self.head)
+
+    @property
+    def signed(self) -> SignedRoster:
+        """The newest, with its signatures."""
+        return self._rosters[-1]
+
+    @property
+    def head(self) -> Roster:
+        """The newest."""
+        return self.signed.roster
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no roster may follow: the league must be founded anew."""
+        return len(self._rosters) >= limits.ROSTER_CHAIN_MAX
+
+    def at(self, epoch: int) -> SignedRoster | None:
+        """The roster of this epoch."""
+        index = epoch - self._rosters[0].roster.epoch
+        return self._rosters[index] if 0 <= index < len(self._rosters) else None
+
+    def after(self, epoch: int) -> tuple[SignedRoster, ...]:
+        """What followed on this epoch, oldest first."""
+        return tuple(self._rosters[max(0, epoch + 1 - self._rosters[0].roster.epoch) :])
+
+    def append(self, signed: SignedRoster) -> None:
+        """A roster comes into force; whether it may is for checks.py."""
+        assert signed.roster.epoch == self.head.epoch + 1, "epochs follow each other"
+        self._rosters.append(signed)
+        self.sha256 = sha256_of(signed.roster)
+
+    def members_ever(self) -> dict[str, RosterMember]:
+        """Every member of any of them by name, as the newest that has it says."""
+        found: dict[str, RosterMember] = {}
+        for signed in self._rosters:
+            for member in signed.roster.members:
+                found.pop(member.name, None)
+                found[member.name] = member
+        return found
+
+
+def row_of(signed: SignedRoster, *, in_force: bool) -> RosterRow:
+    """As the ledger keeps it."""
+    return RosterRow(signed.roster.epoch, sha256_of(signed.roster), encode_signed(signed), int(in_force))
+
+
+def open_chain(
+    configured: tuple[SignedRoster, ...], rows: Sequence[RosterRow], verifier: Verifier
+) -> tuple[Chain, list[RosterRow]]:
+    """The chain to go by, and the rows of it that the ledger lacks. Raises RosterConflict."""
+    if faults := chain_faults(configured, verifier):
+        raise RosterConflict(faults)
+    stored = _last_line([decode_signed(row.document) for row in rows if row.in_force])
+    if not stored:
+        chain = Chain(configured)
+    elif configured[0].roster.epoch > stored[-1].roster.epoch:
+        # Founded anew; what was before has no say any more.
+        chain = Chain(configured)
+    else:
+        chain = _joined(stored, configured, verifier)
+    known = {row.epoch for row in rows if row.in_force}
+    lacking = [each for each in chain.after(0) if each.roster.epoch not in known]
+    return chain, [row_of(each, in_force=True) for each in lacking]
+
+
+def _last_line(stored: list[SignedRoster]) -> list[SignedRoster]:
+    """From the newest founding roster on: what a ledger has of a league that was founded anew, it has of both."""
+    founded = max((at for at, signed in enumerate(stored) if signed.roster.is_founding), default=0)
+    return stored[founded:]
+
+
+def _joined(stored: list[SignedRoster], configured: tuple[SignedRoster, ...], verifier: Verifier) -> Chain:
+    """The longer of the two, if they agree where they overlap."""
+    chain = Chain(stored)
+    for signed in configured:
+        known = chain.at(signed.roster.epoch)
+        if known is not None and sha256_of(known.roster) != sha256_of(signed.roster):
+            raise RosterConflict([_two_rosters(signed.roster)])
+        if signed.roster.epoch <= chain.head.epoch:
+            continue
+        if faults := force_faults(chain.head, signed, verifier):
+            raise RosterConflict(faults)
+        chain.append(signed)
+    return chain
+
+
+def _two_rosters(roster: Roster) -> RosterFault:
+    return RosterFault(
+        FaultKind.FORK,
+        "epoch",
+        f"the ledger has another roster of epoch {roster.epoch} than the file; give this region the roster of its own "
+        "league (hanse federation show --save), or found the league anew with a higher epoch",
+    )
+
+
+# --- what follows for the region -------------------------------------------------------------------------------------
+
+
+def config_in_force(config: RegionConfig, chain: Chain) -> RegionConfig:
+    """The configuration with what the newest roster says of members and groups."""
+    head = chain.head
+    belongs = head.member(config.name) is not None
+    ever = chain.members_ever()
+    return msgspec.structs.replace(
+        config,
+        roster_epoch=head.epoch,
+        members=tuple(map(member_of, head.members)) if belongs else (_alone(config.name, ever),),
+        groups=_groups_of(head, config.name) if belongs else (),
+        former=_former(config.name, head, ever, belongs=belongs),
+        removed=not belongs,
+    )
+
+
+def member_of(member: RosterMember) -> Member:
+    """As the rest of the core knows members."""
+    return Member(
+        name=member.name,
+        peer_address=member.peer_address,
+        public_address=member.public_address,
+        labels=tuple(sorted(member.labels.items())),
+    )
+
+
+def _groups_of(roster: Roster, region: str) -> tuple[Group, ...]:
+    return tuple(
+        Group(shard=each.home, members=each.members, version=each.version)
+        for each in roster.guardian_sets
+        if region in each.members
+    )
+
+
+def _alone(region: str, ever: dict[str, RosterMember]) -> Member:
+    known = ever.get(region)
+    return Member(name=region) if known is None else member_of(known)
+
+
+def _former(region: str, head: Roster, ever: dict[str, RosterMember], *, belongs: bool) -> tuple[Member, ...]:
+    """Whom to tell that they are not members any more; for one who is none, those who may say that it is again."""
+    others = [
+        member
+        for name, member in reversed(ever.items())
+        if name != region and (not belongs or head.member(name) is None)
+    ]
+    taken = {member.peer_address for member in head.members} if belongs else set()
+    free = [member for member in others if member.peer_address not in taken]
+    return tuple(map(member_of, free[: limits.FORMER_MEMBERS_MAX]))

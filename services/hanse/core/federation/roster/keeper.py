@@ -1,0 +1,376 @@
+"""What members tell each other of rosters, and when a new one comes into force here.
+
+    event                                       does
+    an envelope of an older epoch               RosterAnnounce, and nothing else of it is heard
+    an envelope or RosterAnnounce of a newer    RosterRequest
+    RosterRequest                               RosterDocument for each that followed, as many as one answer holds
+    RosterDocument, the next epoch, in force    written; then the Region is rebuilt with it
+    RosterDocument, anything else               nothing
+    RosterProposal                              RosterVote (ballot.py)
+    RosterVote with a majority                  written; RosterAnnounce to all; then the Region is rebuilt with it
+
+None of these messages needs a session: rosters prove themselves, and requests cost a bounded answer.
+
+A region that has just started, or whose disk is an old one, may have countersigned what it does not remember. So it
+countersigns nothing until its boot's grace is over (as it launches nothing), nor in quarantine, nor any successor of
+the epoch at which it left quarantine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+from hanse.core.books import Books
+from hanse.core.effects import Effects, Refused, RosterView, Send, Snapshot
+from hanse.core.events import AskRoster, PeerMessages, ProposeRoster
+from hanse.core.federation.roster.ballot import Authority, Ballot
+from hanse.core.federation.roster.chain import Chain, config_in_force, open_chain, row_of
+from hanse.core.federation.roster.checks import force_faults, proposal_faults
+from hanse.core.federation.roster.faults import FaultKind, RosterFault, refused
+from hanse.core.messages import (
+    Envelope,
+    Message,
+    RosterAnnounce,
+    RosterDocument,
+    RosterMessage,
+    RosterProposal,
+    RosterRequest,
+    RosterVote,
+)
+from hanse.core.model import limits
+from hanse.core.model.jobs import Reason, ReasonCode
+from hanse.core.model.regions import RegionConfig
+from hanse.core.model.roster import Roster, SignedRoster, decode_signed, encode_signed, sha256_of
+from hanse.core.model.time import Now
+
+_ABSTAINS = "roster_abstains"
+_STATIC = RosterFault(
+    FaultKind.UNABLE,
+    "",
+    "this region's roster is static (its [[members]]): found a league with hanse federation init",
+)
+
+
+class Rosters:
+    """The Region's view of rosters. `config` is its configuration with what the newest roster says.
+
+    `hesitates` says why the region may have forgotten a vote, if it may; empty: it may countersign.
+    """
+
+    def __init__(
+        self,
+        config: RegionConfig,
+        snapshot: Snapshot,
+        authority: Authority | None,
+        books: Books,
+        now: Now,
+        hesitates: Callable[[], str] = lambda: "",
+    ) -> None:
+        self.config = config
+        self.restart = False
+        self.refused = 0
+        self._books = books
+        self._hesitates = hesitates
+        self._chain: Chain | None = None
+        if not config.roster:
+            return
+        assert authority is not None, "a signed roster needs keys"
+        self._authority = authority
+        self._chain, lacking = open_chain(config.roster, snapshot.rosters, authority)
+        for row in lacking:
+            books.remember_roster(row)
+        self.config = config_in_force(config, self._chain)
+        self._abstains = int(snapshot.meta.get(_ABSTAINS, "0"))
+        # What each region last said that its epoch is, and the largest that anybody said.
+        self._heard: dict[str, int] = {}
+        self._newest_heard = self._chain.head.epoch
+        self._conflicts: dict[str, str] = {}
+        # When each may be told or asked again.
+        self._quiet_until_us: dict[tuple[str, type], int] = {}
+        self._known = {member.name for member in (*self.config.members, *self.config.former)}
+        self._known.discard(config.name)
+        self._ballot = self._open_ballot(now, snapshot)
+
+    def _open_ballot(self, now: Now, snapshot: Snapshot | None = None) -> Ballot:
+        assert self._chain is not None
+        head = self._chain.head
+        ballot = Ballot(self.config.name, head, self._authority, self.config.timings)
+        for row in snapshot.rosters if snapshot is not None else ():
+            if row.epoch == head.epoch + 1 and not row.in_force and not self.config.removed:
+                ballot.resume(now, decode_signed(row.document))
+        return ballot
+
+    # --- what the Region asks ---------------------------------------------------------------------------------------
+
+    @property
+    def is_newest(self) -> bool:
+        """Whether nobody has said that there is a newer one."""
+        return self._chain is None or self._newest_heard <= self._chain.head.epoch
+
+    def impairments(self) -> list[Reason]:
+        """What an operator must know of this region's roster."""
+        if self._chain is None:
+            return []
+        found = []
+        if self.config.removed:
+            epoch = self._chain.head.epoch
+            why = f"the roster of epoch {epoch} does not name this region: the others do not hear it"
+            found.append(Reason(ReasonCode.REMOVED, why))
+        for peer, why in self._conflicts.items():
+            found.append(Reason(ReasonCode.ROSTER_CONFLICT, f"{peer}: {why}"))
+        return found
+
+    def next_deadline(self) -> int | None:
+        """When somebody is to be asked for a countersignature."""
+        return None if self._chain is None or self.restart else self._ballot.next_deadline()
+
+    def on_deadline(self, now: Now, out: Effects) -> None:
+        """Ask whoever is due."""
+        if self._chain is not None and not self.restart:
+            self._ballot.on_deadline(now, out)
+
+    def on_session(self, peer: str, out: Effects) -> None:
+        """A session began: say what is in force here."""
+        if self._chain is not None:
+            out.sends.append(Send(peer, self._announcement()))
+
+    def on_quarantine_left(self) -> None:
+        """The votes that the old disk had forgotten were for successors of this epoch, or of earlier ones."""
+        if self._chain is not None:
+            self._abstains = self._chain.head.epoch
+            self._books.set_meta(_ABSTAINS, str(self._abstains))
+
+    # --- envelopes --------------------------------------------------------------------------------------------------
+
+    def on_envelope(self, now: Now, event: PeerMessages, out: Effects) -> tuple[Message, ...]:
+        """Take in what an envelope says of rosters; what is left of it for others to hear."""
+        if self._chain is None:
+            return event.messages
+        sender, epoch = event.envelope.sender, event.envelope.roster_epoch
+        if not self._is_for_us(event.envelope):
+            return ()
+        self._heard[sender] = epoch
+        self._newest_heard = max(self._newest_heard, epoch)
+        rest = []
+        for message in event.messages:
+            if isinstance(message, RosterMessage):
+                self._on_message(now, sender, message, out)
+            else:
+                rest.append(message)
+        head = self._chain.head.epoch
+        if epoch > head:
+            self._request(now, sender, out)
+        elif epoch < head:
+            self._tell(now, sender, out)
+            return ()
+        return tuple(rest)
+
+    def _is_for_us(self, envelope: Envelope) -> bool:
+        config = self.config
+        return (
+            envelope.cluster_id == config.cluster_id
+            and envelope.receiver == config.name
+            and envelope.sender in self._known
+        )
+
+    def _on_message(self, now: Now, peer: str, message: RosterMessage, out: Effects) -> None:
+        match message:
+            case RosterAnnounce():
+                self._on_announce(now, peer, message, out)
+            case RosterRequest():
+                self._on_request(peer, message, out)
+            case RosterDocument():
+                self._on_document(now, peer, message.signed, out)
+            case RosterProposal():
+                self._on_proposal(now, peer, message.signed, out)
+            case RosterVote():
+                self._on_vote(now, peer, message, out)
+            case _:
+                assert_never(message)
+
+    # --- who has which ----------------------------------------------------------------------------------------------
+
+    def _on_announce(self, now: Now, peer: str, announce: RosterAnnounce, out: Effects) -> None:
+        assert self._chain is not None
+        ours = self._chain.at(announce.epoch)
+        if ours is not None and sha256_of(ours.roster) != announce.sha256:
+            self._conflict(peer, announce.epoch, announce.sha256)
+        elif announce.epoch > self._chain.head.epoch:
+            self._newest_heard = max(self._newest_heard, announce.epoch)
+            self._request(now, peer, out)
+        else:
+            self._conflicts.pop(peer, None)
+
+    def _on_request(self, peer: str, request: RosterRequest, out: Effects) -> None:
+        out.sends.extend(
+            Send(peer, RosterDocument(signed)) for signed in self._following(request.after_epoch)
+        )
+
+    def _on_document(self, now: Now, peer: str, signed: SignedRoster, out: Effects) -> None:
+        assert self._chain is not None
+        if signed.roster.is_founding and signed.roster.epoch > self._chain.head.epoch:
+            self._conflict(peer, signed.roster.epoch, sha256_of(signed.roster))
+        if signed.roster.epoch != self._chain.head.epoch + 1:
+            return
+        faults = force_faults(self._chain.head, signed, self._authority)
+        if not faults and not self._chain.is_full:
+            self._put_in_force(now, signed, out)
+            return
+        self.refused += 1
+        if any(fault.kind is FaultKind.FORK for fault in faults):
+            self._conflict(peer, signed.roster.epoch, sha256_of(signed.roster))
+
+    def _conflict(self, peer: str, epoch: int, sha256: str) -> None:
+        self._conflicts[peer] = (
+            f"its roster of epoch {epoch} ({sha256[:16]}) is of another league, or of one that was founded anew"
+        )
+
+    def _following(self, epoch: int) -> tuple[SignedRoster, ...]:
+        """What followed on this epoch, as far as one answer goes."""
+        assert self._chain is not None
+        found: list[SignedRoster] = []
+        left = limits.ROSTERS_PER_ANSWER_BYTES_MAX
+        for signed in self._chain.after(epoch)[: limits.ROSTERS_PER_ANSWER_MAX]:
+            left -= len(encode_signed(signed))
+            if left < 0 and found:
+                break
+            found.append(signed)
+        return tuple(found)
+
+    def _request(self, now: Now, peer: str, out: Effects) -> None:
+        assert self._chain is not None
+        if self._may_repeat(now, peer, RosterRequest):
+            out.sends.append(Send(peer, RosterRequest(self._chain.head.epoch)))
+
+    def _tell(self, now: Now, peer: str, out: Effects) -> None:
+        if self._may_repeat(now, peer, RosterAnnounce):
+            out.sends.append(Send(peer, self._announcement()))
+
+    def _may_repeat(self, now: Now, peer: str, kind: type) -> bool:
+        """Whatever a peer sends, it is told and asked once in a while only."""
+        if now.mono_us < self._quiet_until_us.get((peer, kind), 0):
+            return False
+        self._quiet_until_us[(peer, kind)] = now.mono_us + self.config.timings.report_retry_us
+        return True
+
+    def _announcement(self) -> RosterAnnounce:
+        assert self._chain is not None
+        return RosterAnnounce(self._chain.head.epoch, self._chain.sha256)
+
+    # --- votes ------------------------------------------------------------------------------------------------------
+
+    def propose(self, now: Now, event: ProposeRoster, out: Effects) -> RosterView | Refused:
+        """An operator hands in a successor: countersign it, and gather."""
+        if self._chain is None:
+            return refused(_STATIC)
+        signed = event.signed
+        if sha256_of(signed.roster) == self._chain.sha256:
+            return self._view(signed.roster.epoch)
+        fault = self._vote(now, signed, leads=True)
+        if fault is not None:
+            return refused(fault)
+        self._ballot.lead(now)
+        self._conclude(now, out)
+        return self._view(signed.roster.epoch)
+
+    def _on_proposal(self, now: Now, peer: str, signed: SignedRoster, out: Effects) -> None:
+        assert self._chain is not None
+        head = self._chain.head
+        if signed.roster.epoch <= head.epoch:
+            self._tell(now, peer, out)
+            return
+        fault = self._vote(now, signed, leads=False)
+        if fault is not None:
+            vote = RosterVote(epoch=signed.roster.epoch, sha256=sha256_of(signed.roster), refusal=str(fault))
+            out.sends.append(Send(peer, vote))
+            return
+        out.sends.append(Send(peer, self._ballot.answer()))
+        self._conclude(now, out)
+
+    def _on_vote(self, now: Now, peer: str, vote: RosterVote, out: Effects) -> None:
+        if self._ballot.signed is None or vote.sha256 != self._ballot.sha256:
+            return
+        if vote.refusal:
+            self._ballot.on_refusal(peer, vote.refusal)
+        self._ballot.take(vote.countersignatures)
+        self._conclude(now, out)
+
+    def _vote(self, now: Now, signed: SignedRoster, *, leads: bool) -> RosterFault | None:
+        """Countersign this roster, durably, unless it was done before; or say why not."""
+        assert self._chain is not None
+        faults = proposal_faults(self._chain.head, signed, self._authority)
+        if faults:
+            self.refused += 1
+            return faults[0]
+        if self._ballot.is_for(signed.roster):
+            self._ballot.take(signed.countersignatures)
+            return None
+        fault = self._reason_not_to_vote(signed.roster)
+        if fault is None and not self._ballot.cast(now, signed, leads=leads):
+            fault = _unable("it lacks the private key to the public one that the roster names for it")
+        if fault is None:
+            assert self._ballot.signed is not None
+            self._books.remember_roster(row_of(self._ballot.signed, in_force=False))
+        return fault
+
+    def _reason_not_to_vote(self, roster: Roster) -> RosterFault | None:
+        if self._ballot.signed is not None:
+            return RosterFault(
+                FaultKind.FORK,
+                "epoch",
+                f"{self.config.name} has countersigned another roster of epoch {roster.epoch} already "
+                f"({self._ballot.sha256[:16]}); a member countersigns one: see hanse federation show",
+            )
+        why = self._unable()
+        return _unable(why) if why else None
+
+    def _unable(self) -> str:
+        """Why this region may not countersign anything now; empty: it may."""
+        assert self._chain is not None
+        if self.restart:
+            return "a new roster has just come into force"
+        if self.config.removed:
+            return "it is not a member"
+        if self._chain.is_full:
+            return f"{limits.ROSTER_CHAIN_MAX} rosters have followed each other: found the league anew"
+        if self._abstains >= self._chain.head.epoch:
+            return f"its disk was an old one, so it abstains until epoch {self._abstains + 1} is in force"
+        return self._hesitates()
+
+    def _conclude(self, now: Now, out: Effects) -> None:
+        if not self.restart and self._ballot.signed is not None and self._ballot.has_majority:
+            self._put_in_force(now, self._ballot.signed, out)
+
+    def _put_in_force(self, now: Now, signed: SignedRoster, out: Effects) -> None:
+        """Written in this step; whoever is linked hears of it, and the rest from the Region that is built of it."""
+        assert self._chain is not None
+        self._chain.append(signed)
+        self._books.remember_roster(row_of(signed, in_force=True))
+        self._ballot = self._open_ballot(now)
+        self.restart = True
+        out.sends.extend(Send(peer, self._announcement()) for peer in sorted(self._known))
+
+    # --- answers ----------------------------------------------------------------------------------------------------
+
+    def answer(self, ask: AskRoster) -> RosterView:
+        """What is in force, and how far its successor is."""
+        return self._view(ask.after_epoch)
+
+    def _view(self, after_epoch: int) -> RosterView:
+        if self._chain is None:
+            return RosterView(region=self.config.name, head=None)
+        return RosterView(
+            region=self.config.name,
+            head=self._chain.signed,
+            removed=self.config.removed,
+            following=self._following(after_epoch),
+            known=tuple(sorted(self._heard.items())),
+            proposal=self._ballot.view(),
+            conflicts=tuple(self._conflicts.items()),
+            unable=self._unable(),
+        )
+
+
+def _unable(why: str) -> RosterFault:
+    return RosterFault(FaultKind.UNABLE, "", f"it may not countersign now: {why}")
