@@ -17,6 +17,7 @@ from hanse.core.effects import (
     JobStateRow,
     OutboundRow,
     PeerSeenRow,
+    RosterRow,
     ShapeRow,
     TimelineRow,
     Writes,
@@ -158,6 +159,7 @@ def one_of_each() -> Writes:
         intents=[IntentRow("south-9", "cancel-1", T0_US)],
         peers_seen=[PeerSeenRow("south", "ledger-s", 4, 99, 5)],
         meta=[("draining", "1")],
+        rosters=[RosterRow(1, "0a", b"{}", 1), RosterRow(2, "0b", b"{}", 0)],
     )
 
 

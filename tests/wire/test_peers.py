@@ -15,6 +15,7 @@ from hanse.core.model.jobs import GroupShape, Reason, ReasonCode, ShapeBody, mak
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.regions import CapacityClass, Position, QueuedShape, RegionRecord
 from hanse.core.model.resources import resources
+from hanse.core.model.roster import Countersignature, GuardianSet, Roster, RosterMember, SignedRoster
 from hanse.wire.gen.hanse.v1 import jobs_pb2, peers_pb2
 from hanse.wire.peers import PeerCodec, encode_exchange, size_hint
 from hanse.wire.shapes import MalformedMessage
@@ -106,7 +107,44 @@ SHA256 = hashlib.sha256(SPEC).digest()
 CHECKED = SpecReader(SpecRules()).read_bytes(SPEC, SHA256)
 assert isinstance(CHECKED, CheckedSpec)
 
+EPOCH = st.integers(0, 2**53 - 1)
+COUNTERSIGNATURES = st.lists(st.builds(Countersignature, REGION, WORD), max_size=3).map(tuple)
+ROSTER_MEMBER = st.builds(
+    RosterMember,
+    name=WORD,
+    peer_address=WORD,
+    public_key=WORD,
+    protocol_min=st.integers(0, 2**31 - 1),
+    protocol_max=st.integers(0, 2**31 - 1),
+    public_address=WORD,
+    labels=st.dictionaries(WORD, WORD, max_size=2),
+)
+ROSTER = st.builds(
+    Roster,
+    cluster_id=WORD,
+    epoch=EPOCH,
+    previous_sha256=WORD,
+    operator_key=WORD,
+    issuer=WORD,
+    issued_wall_us=EPOCH,
+    members=st.lists(ROSTER_MEMBER, max_size=3).map(tuple),
+    guardian_sets=st.lists(st.builds(GuardianSet, home=WORD, members=REGIONS, version=EPOCH), max_size=2).map(
+        tuple
+    ),
+    domains=st.sampled_from(["strict", "spread"]),
+    guardians=EPOCH,
+)
+SIGNED_ROSTER = st.builds(
+    SignedRoster, roster=ROSTER, operator_signature=WORD, countersignatures=COUNTERSIGNATURES
+)
 MESSAGES: dict[type, st.SearchStrategy[m.Message]] = {
+    m.RosterAnnounce: st.builds(m.RosterAnnounce, COUNT_63, WORD),
+    m.RosterRequest: st.builds(m.RosterRequest, COUNT_63),
+    m.RosterDocument: st.builds(m.RosterDocument, SIGNED_ROSTER),
+    m.RosterProposal: st.builds(m.RosterProposal, SIGNED_ROSTER),
+    m.RosterVote: st.builds(
+        m.RosterVote, epoch=COUNT_63, sha256=WORD, countersignatures=COUNTERSIGNATURES, refusal=WORD
+    ),
     m.Hello: st.builds(m.Hello, COUNT_64),
     m.HelloAck: st.builds(m.HelloAck, COUNT_64, COUNT_64),
     m.GossipDigest: st.builds(
@@ -307,11 +345,14 @@ def test_what_breaks_a_bound_is_dropped_alone() -> None:
     hostile = request.offers.add()
     hostile.shape.groups.add(count=1, count_min=1, constraints=["zone in ("])
     request.deltas.add().records.add(region="east").queued_shapes.add(oldest_wait_ms=2**63)
+    request.roster_documents.add(document=b'{"roster": 1}')
+    request.roster_proposals.add(document=b" " * (limits.SIGNED_ROSTER_BYTES_MAX + 1))
+    request.roster_votes.add(epoch=2**64 - 1)
 
     exchange = codec().decode(request)
 
     assert exchange.messages == (m.Probe(1),)
-    assert len(exchange.dropped) == 10
+    assert len(exchange.dropped) == 13
 
 
 def test_an_envelope_of_too_many_messages_is_refused_whole() -> None:

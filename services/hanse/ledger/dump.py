@@ -15,6 +15,7 @@ TABLES = (
     "intents",
     "peers_seen",
     "meta",
+    "rosters",
 )
 
 

@@ -21,6 +21,7 @@ from hanse.core.effects import (
     JobRow,
     OutboundRow,
     PeerSeenRow,
+    RosterRow,
     Snapshot,
 )
 from hanse.core.model.jobs import (
@@ -71,6 +72,7 @@ def load_snapshot(connection: sqlite3.Connection) -> Snapshot:
         intents=_rows(connection, "intents", IntentRow),
         peers_seen=_rows(connection, "peers_seen", PeerSeenRow),
         meta=dict(connection.execute("SELECT name, value FROM meta ORDER BY name")),
+        rosters=_rows(connection, "rosters", RosterRow),
         disk_is_old=doubt > 0,
     )
 

@@ -142,3 +142,26 @@ CREATE TABLE meta (
   name TEXT NOT NULL PRIMARY KEY,
   value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Rosters by epoch: those that are in force, and the successor of the newest that this member has countersigned.
+CREATE TABLE rosters (
+  epoch INTEGER NOT NULL PRIMARY KEY,
+  -- Of the document without signatures, in hexadecimal.
+  sha256 TEXT NOT NULL,
+  -- JSON of core/model/roster.py: SignedRoster.
+  document BLOB NOT NULL,
+  in_force INTEGER NOT NULL CHECK (in_force IN (0, 1))
+) STRICT;
+
+-- No code path may make a fork: one countersignature for each epoch, and what is in force stays.
+CREATE TRIGGER rosters_are_countersigned_once BEFORE UPDATE ON rosters
+WHEN old.sha256 <> new.sha256 AND (old.in_force = 1 OR new.in_force = 0)
+BEGIN
+  SELECT RAISE(ABORT, 'a roster in force is never replaced, and a member countersigns one of each epoch');
+END;
+
+CREATE TRIGGER rosters_stay_in_force BEFORE UPDATE ON rosters
+WHEN old.in_force = 1 AND new.in_force = 0
+BEGIN
+  SELECT RAISE(ABORT, 'a roster in force is never taken back');
+END;

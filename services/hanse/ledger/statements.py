@@ -24,6 +24,7 @@ from hanse.core.effects import (
     JobStateRow,
     OutboundRow,
     PeerSeenRow,
+    RosterRow,
     ShapeRow,
     TimelineRow,
 )
@@ -114,6 +115,7 @@ UPSERT_OUTBOUND = _upsert("outbound", OutboundRow.__struct_fields__)
 UPSERT_INTENTS = _upsert("intents", IntentRow.__struct_fields__)
 UPSERT_PEERS_SEEN = _upsert("peers_seen", PeerSeenRow.__struct_fields__)
 UPSERT_META = _upsert("meta", ("name", "value"))
+UPSERT_ROSTERS = _upsert("rosters", RosterRow.__struct_fields__)
 CLEAR_SPECS = Bulk(1, lambda values: f"UPDATE jobs SET spec = x'' WHERE id IN (VALUES {values})")
 DELETE_INTENTS = _delete("intents", "job_id")
 DELETE_TIMELINE = _delete("timeline", "job_id")

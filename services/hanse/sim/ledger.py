@@ -21,6 +21,7 @@ from hanse.core.effects import (
     JobStateRow,
     OutboundRow,
     PeerSeenRow,
+    RosterRow,
     ShapeRow,
     Snapshot,
     TimelineRow,
@@ -63,6 +64,7 @@ class SimLedger:
         self.intents: dict[str, IntentRow] = {}
         self.peers_seen: dict[str, PeerSeenRow] = {}
         self.meta: dict[str, str] = {}
+        self.rosters: dict[int, RosterRow] = {}
         self.pending: deque[tuple[int, Writes]] = deque()
         self._keys: dict[tuple[str, str, str], str] = {}
         self._shapes_read: dict[bytes, Shape] = {}
@@ -98,6 +100,7 @@ class SimLedger:
         image.channels, image.outbound = dict(self.channels), dict(self.outbound)
         image.intents, image.peers_seen = dict(self.intents), dict(self.peers_seen)
         image.meta, image._keys = dict(self.meta), dict(self._keys)
+        image.rosters = dict(self.rosters)
         return image
 
     def _apply(self, writes: Writes) -> None:
@@ -138,6 +141,16 @@ class SimLedger:
             self.peers_seen[seen.peer] = seen
         for name, value in writes.meta:
             self.meta[name] = value
+        for roster in writes.rosters:
+            self._take_roster(roster)
+
+    def _take_roster(self, row: RosterRow) -> None:
+        before = self.rosters.get(row.epoch)
+        if before is not None and before.sha256 != row.sha256:
+            assert not before.in_force, "a roster in force is never replaced"
+            assert row.in_force, "a member countersigns one roster of each epoch"
+        assert before is None or row.in_force or not before.in_force, "what is in force stays"
+        self.rosters[row.epoch] = row
 
     def _apply_deletes(self, writes: Writes) -> None:
         for ledger_id, below in writes.decisions_delete_below:
@@ -221,6 +234,7 @@ class SimLedger:
             intents=_by_key(self.intents),
             peers_seen=_by_key(self.peers_seen),
             meta=dict(sorted(self.meta.items())),
+            rosters=[self.rosters[epoch] for epoch in sorted(self.rosters)],
         )
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
@@ -235,6 +249,7 @@ class SimLedger:
             "intents": _tuples(self.intents.values()),
             "peers_seen": _tuples(self.peers_seen.values()),
             "meta": sorted(self.meta.items()),
+            "rosters": _tuples(self.rosters.values()),
         }
 
     def _is_open(self, job_id: str) -> bool:

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 from hanse.core import messages as m
 from hanse.core.model import limits
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.model.roster import Countersignature, encode_signed
 from hanse.wire.gen.hanse.v1 import peers_pb2 as pb
 from hanse.wire.records import decode_queued_shape, decode_record, encode_queued_shape, encode_record
+from hanse.wire.rosters import decode_document
 from hanse.wire.shapes import (
     MalformedMessage,
     ShapeReader,
@@ -360,6 +362,30 @@ def _decode_located(_: Readers, message: pb.Located) -> m.Located:
     return m.Located(_job_id(message.job_id), message.id, state, message.epoch, _region(message.next_hop))
 
 
+def _encode_vote(message: m.RosterVote) -> pb.RosterVote:
+    return pb.RosterVote(
+        epoch=message.epoch,
+        sha256=message.sha256,
+        countersignatures=[
+            pb.Countersignature(member=each.member, signature=each.signature)
+            for each in message.countersignatures
+        ],
+        refusal=message.refusal[: limits.REASON_DETAIL_LENGTH_MAX],
+    )
+
+
+def _decode_vote(_: Readers, message: pb.RosterVote) -> m.RosterVote:
+    found = _bounded(message.countersignatures, limits.ROSTER_MEMBERS_MAX)
+    return m.RosterVote(
+        epoch=stored(message.epoch),
+        sha256=word(message.sha256),
+        countersignatures=tuple(
+            Countersignature(_region(each.member), word(each.signature)) for each in found
+        ),
+        refusal=word(message.refusal, limits.REASON_DETAIL_LENGTH_MAX),
+    )
+
+
 # In the order in which they are read.
 KINDS: tuple[Kind, ...] = (
     Kind(m.Hello, "hellos", lambda x: pb.Hello(nonce=x.nonce), lambda _, x: m.Hello(x.nonce)),
@@ -433,5 +459,30 @@ KINDS: tuple[Kind, ...] = (
         _decode_inquest,
     ),
     Kind(m.InquestAnswer, "inquest_answers", _encode_inquest_answer, _decode_inquest_answer),
+    Kind(
+        m.RosterAnnounce,
+        "roster_announces",
+        lambda x: pb.RosterAnnounce(epoch=x.epoch, sha256=x.sha256),
+        lambda _, x: m.RosterAnnounce(stored(x.epoch), word(x.sha256)),
+    ),
+    Kind(
+        m.RosterRequest,
+        "roster_requests",
+        lambda x: pb.RosterRequest(after_epoch=x.after_epoch),
+        lambda _, x: m.RosterRequest(stored(x.after_epoch)),
+    ),
+    Kind(
+        m.RosterDocument,
+        "roster_documents",
+        lambda x: pb.RosterDocument(document=encode_signed(x.signed)),
+        lambda _, x: m.RosterDocument(decode_document(x.document)),
+    ),
+    Kind(
+        m.RosterProposal,
+        "roster_proposals",
+        lambda x: pb.RosterProposal(document=encode_signed(x.signed)),
+        lambda _, x: m.RosterProposal(decode_document(x.document)),
+    ),
+    Kind(m.RosterVote, "roster_votes", _encode_vote, _decode_vote),
 )
 KIND_BY_MODEL: dict[type, Kind] = {kind.model: kind for kind in KINDS}

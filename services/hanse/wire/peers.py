@@ -99,6 +99,11 @@ def size_hint(message: m.Message) -> int:
         case m.InquestAnswer():
             specs = sum(len(each.commit.spec) for each in message.testimonies if each.commit is not None)
             return 64 + 1_024 * len(message.testimonies) + specs
+        case m.RosterDocument() | m.RosterProposal():
+            members = len(message.signed.roster.members)
+            return 512 + 768 * members + 256 * len(message.signed.countersignatures)
+        case m.RosterVote():
+            return 256 + 256 * len(message.countersignatures)
         case _:
             return 256
 

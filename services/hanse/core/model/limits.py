@@ -117,7 +117,7 @@ SIGNED_ROSTER_BYTES_MAX = ROSTER_BYTES_MAX + 200 * ROSTER_MEMBERS_MAX
 # Rosters that every member keeps in memory, so that one that was away can fetch what it missed: with ten members 4 MB,
 # and a change a week for twenty years.
 ROSTER_CHAIN_MAX = 1_024
-# What SQLite and JSON can both hold.
+# What SQLite and JSON can both hold; also of the other numbers in a roster.
 ROSTER_EPOCH_MAX = 2**53 - 1
 # Of one fetch; a region that lacks more asks again.
 ROSTERS_PER_ANSWER_MAX = 16

@@ -23,7 +23,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """A region of the roster. Addresses are "host:port"; labels are sorted pairs."""
+    """A region of the roster. Addresses are "host:port". `labels` are sorted pairs that name its failure domains."""
 
     name: str
     peer_address: str = ""

@@ -8,8 +8,11 @@ signed, so that `jq -cjS .roster FILE | sha256sum` gives the same hash on any ma
 from __future__ import annotations
 
 import hashlib
+from typing import Annotated, Literal
 
 import msgspec
+
+from hanse.core.model.limits import ROSTER_EPOCH_MAX
 
 # Of the documents. A region refuses a format that it does not know, so all are upgraded before it is used.
 ROSTER_FORMAT = 1
@@ -19,14 +22,19 @@ _OPERATOR_SIGNS = b"hanse roster\n"
 _MEMBER_COUNTERSIGNS = b"hanse roster countersignature\n"
 
 
+# Bounded where they are read, so that whatever is read can be written and answered.
+Number = Annotated[int, msgspec.Meta(ge=0, le=ROSTER_EPOCH_MAX)]
+
+
 class RosterMember(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A region of the league. Addresses are "host:port", as the others reach it; `public_key` is its Ed25519 key."""
+    """A region of the league. Addresses are "host:port", as the others reach it; `public_key` is its Ed25519 key.
+    `labels` name its failure domains: regions with an equal one may be lost together."""
 
     name: str
     peer_address: str
     public_key: str
-    protocol_min: int
-    protocol_max: int
+    protocol_min: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+    protocol_max: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
     public_address: str = ""
     labels: dict[str, str] = {}
 
@@ -37,28 +45,30 @@ class GuardianSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     home: str
     members: tuple[str, ...]
-    version: int
+    version: Number
 
 
 class Roster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One epoch of the league.
 
+    `guardians` is how many regions a guardian set is to have, where there are so many; 0: nothing is adoptable.
     `previous_sha256` is the hash of the epoch before; empty: a founding roster, which is believed only where an
     operator has put it. `operator_key` is the public key that must sign the next epoch, `issuer` the id of the key that
-    signed this one. `failure_domain` names the label whose values must differ within a guardian set; empty: every
-    region stands alone. `issued_wall_us` is for people.
+    signed this one. `domains` says whether two of a guardian set may share a failure domain: "strict", they may not, or
+    "spread", where it can't be helped. `issued_wall_us` is for people.
     """
 
     cluster_id: str
-    epoch: int
+    epoch: Number
     previous_sha256: str
     operator_key: str
     issuer: str
-    issued_wall_us: int
+    issued_wall_us: Number
     members: tuple[RosterMember, ...]
+    guardians: Number = 0
     guardian_sets: tuple[GuardianSet, ...] = ()
-    failure_domain: str = ""
-    format: int = ROSTER_FORMAT
+    domains: Literal["strict", "spread"] = "strict"
+    format: Number = ROSTER_FORMAT
 
     @property
     def is_founding(self) -> bool:
@@ -79,7 +89,7 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """The member of this name."""
         return next((member for member in self.members if member.name == name), None)
 
-    def guardians(self, home: str) -> GuardianSet | None:
+    def guardians_of(self, home: str) -> GuardianSet | None:
         """The guardian set of this home."""
         return next((each for each in self.guardian_sets if each.home == home), None)
 

@@ -15,6 +15,6 @@ session. A region whose newest roster is older than the one that is told is told
 has fetched what it lacks; one that is not a member any more is told as well.
 
 A founding roster follows on nothing. It is believed only where an operator has put it into the region's
-configuration, with the operator's key pinned beside it: that is how a league begins, and how it goes on after a majority
-of its members is gone for good.
+configuration, with the operator's key pinned beside it: that is how a league begins, and how it goes on after a
+majority of its members is gone for good.
 """

@@ -27,11 +27,15 @@ from hanse.core.model.roster import (
 
 
 class Chain:
-    """Rosters in force, oldest first, without gaps; there is at least one. Bounded by ROSTER_CHAIN_MAX."""
+    """Rosters in force, oldest first, without gaps; there is at least one. Bounded by ROSTER_CHAIN_MAX.
 
-    def __init__(self, rosters: Sequence[SignedRoster]) -> None:
+    `past`: those of the league before it was founded anew. They have no say, but whoever was in them is told.
+    """
+
+    def __init__(self, rosters: Sequence[SignedRoster], past: Sequence[SignedRoster] = ()) -> None:
         assert rosters, "a chain begins with a founding roster"
         self._rosters = list(rosters)
+        self._past = tuple(past)
         self.sha256 = sha256_of(self.head)
 
     @property
@@ -67,7 +71,7 @@ class Chain:
     def members_ever(self) -> dict[str, RosterMember]:
         """Every member of any of them by name, as the newest that has it says."""
         found: dict[str, RosterMember] = {}
-        for signed in self._rosters:
+        for signed in (*self._past, *self._rosters):
             for member in signed.roster.members:
                 found.pop(member.name, None)
                 found[member.name] = member
@@ -85,28 +89,28 @@ def open_chain(
     """The chain to go by, and the rows of it that the ledger lacks. Raises RosterConflict."""
     if faults := chain_faults(configured, verifier):
         raise RosterConflict(faults)
-    stored = _last_line([decode_signed(row.document) for row in rows if row.in_force])
+    past, stored = _lines([decode_signed(row.document) for row in rows if row.in_force])
     if not stored:
         chain = Chain(configured)
     elif configured[0].roster.epoch > stored[-1].roster.epoch:
         # Founded anew; what was before has no say any more.
-        chain = Chain(configured)
+        chain = Chain(configured, (*past, *stored))
     else:
-        chain = _joined(stored, configured, verifier)
+        chain = _joined(Chain(stored, past), configured, verifier)
     known = {row.epoch for row in rows if row.in_force}
     lacking = [each for each in chain.after(0) if each.roster.epoch not in known]
     return chain, [row_of(each, in_force=True) for each in lacking]
 
 
-def _last_line(stored: list[SignedRoster]) -> list[SignedRoster]:
-    """From the newest founding roster on: what a ledger has of a league that was founded anew, it has of both."""
+def _lines(stored: list[SignedRoster]) -> tuple[list[SignedRoster], list[SignedRoster]]:
+    """What came before the newest founding roster, and what came with it: the ledger of a region whose league was
+    founded anew has both."""
     founded = max((at for at, signed in enumerate(stored) if signed.roster.is_founding), default=0)
-    return stored[founded:]
+    return stored[:founded], stored[founded:]
 
 
-def _joined(stored: list[SignedRoster], configured: tuple[SignedRoster, ...], verifier: Verifier) -> Chain:
+def _joined(chain: Chain, configured: tuple[SignedRoster, ...], verifier: Verifier) -> Chain:
     """The longer of the two, if they agree where they overlap."""
-    chain = Chain(stored)
     for signed in configured:
         known = chain.at(signed.roster.epoch)
         if known is not None and sha256_of(known.roster) != sha256_of(signed.roster):
@@ -140,7 +144,7 @@ def config_in_force(config: RegionConfig, chain: Chain) -> RegionConfig:
         config,
         roster_epoch=head.epoch,
         members=tuple(map(member_of, head.members)) if belongs else (_alone(config.name, ever),),
-        groups=_groups_of(head, config.name) if belongs else (),
+        groups=_groups_of(head) if belongs else (),
         former=_former(config.name, head, ever, belongs=belongs),
         removed=not belongs,
     )
@@ -156,11 +160,9 @@ def member_of(member: RosterMember) -> Member:
     )
 
 
-def _groups_of(roster: Roster, region: str) -> tuple[Group, ...]:
+def _groups_of(roster: Roster) -> tuple[Group, ...]:
     return tuple(
-        Group(shard=each.home, members=each.members, version=each.version)
-        for each in roster.guardian_sets
-        if region in each.members
+        Group(shard=each.home, members=each.members, version=each.version) for each in roster.guardian_sets
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Protocol
 
 from hanse.core.federation.roster.faults import FaultKind, RosterFault
@@ -32,6 +32,7 @@ _WORD = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _LABEL = re.compile(r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
 _PORT_MAX = 65_535
+_SET_SIZES = f"{limits.GUARDIANS_MIN} to {limits.GUARDIANS_MAX}, and an odd number"
 _KEY = re.compile(r"[0-9a-f]{64}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -78,8 +79,6 @@ def _heading_faults(roster: Roster) -> Iterator[RosterFault]:
         yield _invalid("operator_key", "must be an Ed25519 public key, 64 hexadecimal digits")
     elif roster.is_founding and roster.issuer != key_id(roster.operator_key):
         yield _invalid("issuer", "a founding roster is signed by the operator's key that it names")
-    if roster.failure_domain and _LABEL.fullmatch(roster.failure_domain) is None:
-        yield _invalid("failure_domain", f"{_echo(roster.failure_domain)!r} is not a label name")
 
 
 def _member_faults(at: str, member: RosterMember) -> Iterator[RosterFault]:
@@ -137,6 +136,8 @@ def _protocol_faults(roster: Roster) -> Iterator[RosterFault]:
 
 
 def _guardian_faults(roster: Roster) -> Iterator[RosterFault]:
+    if roster.guardians and not _is_set_size(roster.guardians):
+        yield _invalid("guardians", f"{roster.guardians}; 0, or {_SET_SIZES}")
     homes = Counter(each.home for each in roster.guardian_sets)
     for index, guardians in enumerate(roster.guardian_sets):
         at = f"guardian_sets[{index}]"
@@ -153,9 +154,8 @@ def _set_faults(at: str, roster: Roster, guardians: GuardianSet) -> Iterator[Ros
     members = guardians.members
     if not members or members[0] != guardians.home:
         yield _invalid(f"{at}[0]", f"must be {_echo(guardians.home)!r}: the home has the first rank")
-    if not limits.GUARDIANS_MIN <= len(members) <= limits.GUARDIANS_MAX or len(members) % 2 == 0:
-        sizes = f"{limits.GUARDIANS_MIN} to {limits.GUARDIANS_MAX}, and an odd number"
-        yield _invalid(at, f"{len(members)} regions; {sizes}")
+    if not _is_set_size(len(members)):
+        yield _invalid(at, f"{len(members)} regions; {_SET_SIZES}")
     yield from _doubled(at, "the set names twice", members)
     strangers = [name for name in members if roster.member(name) is None]
     for name in strangers:
@@ -164,20 +164,23 @@ def _set_faults(at: str, roster: Roster, guardians: GuardianSet) -> Iterator[Ros
         yield from _domain_faults(at, roster, members)
 
 
-def _domain_faults(at: str, roster: Roster, members: tuple[str, ...]) -> Iterator[RosterFault]:
+def _is_set_size(size: int) -> bool:
+    return limits.GUARDIANS_MIN <= size <= limits.GUARDIANS_MAX and size % 2 == 1
+
+
+def _domain_faults(at: str, roster: Roster, names: tuple[str, ...]) -> Iterator[RosterFault]:
     """A loss of one failure domain must cost a set one member at most."""
-    label = roster.failure_domain
-    if not label:
+    if roster.domains != "strict":
         return
-    found: dict[str, str] = {}
-    for name in members:
-        member = roster.member(name)
-        assert member is not None
-        domain = member.labels.get(label, "")
-        if not domain:
-            yield _invalid(at, f"{name} guards and has no label {label!r}, which tells failure domains apart")
-        elif found.setdefault(domain, name) != name:
-            yield _invalid(at, f"{found[domain]} and {name} are in one failure domain: {label} = {domain}")
+    members = [member for name in names if (member := roster.member(name)) is not None]
+    kinds = sorted({label for member in roster.members for label in member.labels})
+    for member in members:
+        if missing := [label for label in kinds if label not in member.labels]:
+            yield _invalid(at, f"{member.name} guards and has no label {missing[0]!r}, which others have")
+    for first, second in combinations(members, 2):
+        if common := sorted(first.labels.items() & second.labels.items()):
+            label, value = common[0]
+            yield _invalid(at, f"{first.name} and {second.name} are in one failure domain: {label} = {value}")
 
 
 # --- after its predecessor -------------------------------------------------------------------------------------------
@@ -228,7 +231,7 @@ def _order_fault(previous: Roster, roster: Roster) -> RosterFault | None:
 def _guardian_change_faults(previous: Roster, roster: Roster) -> Iterator[RosterFault]:
     for index, guardians in enumerate(roster.guardian_sets):
         at = f"guardian_sets[{index}]"
-        before = previous.guardians(guardians.home)
+        before = previous.guardians_of(guardians.home)
         same = before is not None and before.members == guardians.members
         expected = before.version if before is not None and same else roster.epoch
         if guardians.version != expected:
@@ -238,8 +241,8 @@ def _guardian_change_faults(previous: Roster, roster: Roster) -> Iterator[Roster
         if before is not None:
             yield from _unsafe_faults(f"{at}.members", before, guardians)
     for before in previous.guardian_sets:
-        stays = roster.member(before.home) is not None and roster.guardians(before.home) is None
-        if stays and len(roster.members) >= limits.GUARDIANS_MIN:
+        lost = roster.member(before.home) is not None and roster.guardians_of(before.home) is None
+        if lost and len(roster.members) >= limits.GUARDIANS_MIN:
             yield RosterFault(
                 FaultKind.UNSAFE,
                 "guardian_sets",

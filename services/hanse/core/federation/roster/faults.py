@@ -21,7 +21,8 @@ class FaultKind(enum.Enum):
     FORK = "another roster of its epoch is in force or countersigned, or it follows on another one"
     UNSAFE = "guardians would change so that a majority of a set loses what it holds"
     UNSUPPORTED = "too few members of the epoch before have countersigned it"
-    UNABLE = "this region may not countersign now"
+    UNABLE = "this region may not countersign"
+    EARLY = "this region may not countersign yet"
 
 
 class RosterFault(msgspec.Struct, frozen=True):
@@ -44,12 +45,16 @@ _REFUSALS = {
     FaultKind.UNSAFE: "CONFLICT",
     FaultKind.UNSUPPORTED: "CONFLICT",
     FaultKind.UNABLE: "CONFLICT",
+    FaultKind.EARLY: "UNREACHABLE",
 }
+# A region that has just started is ready within seconds.
+_RETRY_AFTER_MS = 500
 
 
 def refused(fault: RosterFault) -> Refused:
     """As callers are told."""
-    return Refused(_REFUSALS[fault.kind], fault.field, fault.message)
+    retry_after_ms = _RETRY_AFTER_MS if fault.kind is FaultKind.EARLY else 0
+    return Refused(_REFUSALS[fault.kind], fault.field, fault.message, retry_after_ms)
 
 
 class RosterConflict(CallerFault):

@@ -308,7 +308,8 @@ class Rosters:
             return None
         fault = self._reason_not_to_vote(signed.roster)
         if fault is None and not self._ballot.cast(now, signed, leads=leads):
-            fault = _unable("it lacks the private key to the public one that the roster names for it")
+            why = f"{self.config.name} lacks the private key to the public one that the roster names for it"
+            fault = RosterFault(FaultKind.UNABLE, "", why)
         if fault is None:
             assert self._ballot.signed is not None
             self._books.remember_roster(row_of(self._ballot.signed, in_force=False))
@@ -322,21 +323,29 @@ class Rosters:
                 f"{self.config.name} has countersigned another roster of epoch {roster.epoch} already "
                 f"({self._ballot.sha256[:16]}); a member countersigns one: see hanse federation show",
             )
+        return self._inability()
+
+    def _inability(self) -> RosterFault | None:
+        """Why this region may not countersign anything; None: it may."""
         why = self._unable()
-        return _unable(why) if why else None
+        if why:
+            return RosterFault(FaultKind.UNABLE, "", f"{self.config.name} may not countersign: {why}")
+        why = "a new roster has just come into force" if self.restart else self._hesitates()
+        return (
+            RosterFault(FaultKind.EARLY, "", f"{self.config.name} may not countersign yet: {why}")
+            if why
+            else None
+        )
 
     def _unable(self) -> str:
-        """Why this region may not countersign anything now; empty: it may."""
         assert self._chain is not None
-        if self.restart:
-            return "a new roster has just come into force"
         if self.config.removed:
             return "it is not a member"
         if self._chain.is_full:
             return f"{limits.ROSTER_CHAIN_MAX} rosters have followed each other: found the league anew"
         if self._abstains >= self._chain.head.epoch:
             return f"its disk was an old one, so it abstains until epoch {self._abstains + 1} is in force"
-        return self._hesitates()
+        return ""
 
     def _conclude(self, now: Now, out: Effects) -> None:
         if not self.restart and self._ballot.signed is not None and self._ballot.has_majority:
@@ -360,6 +369,7 @@ class Rosters:
     def _view(self, after_epoch: int) -> RosterView:
         if self._chain is None:
             return RosterView(region=self.config.name, head=None)
+        inability = self._inability()
         return RosterView(
             region=self.config.name,
             head=self._chain.signed,
@@ -368,9 +378,5 @@ class Rosters:
             known=tuple(sorted(self._heard.items())),
             proposal=self._ballot.view(),
             conflicts=tuple(self._conflicts.items()),
-            unable=self._unable(),
+            unable="" if inability is None else inability.message,
         )
-
-
-def _unable(why: str) -> RosterFault:
-    return RosterFault(FaultKind.UNABLE, "", f"it may not countersign now: {why}")
