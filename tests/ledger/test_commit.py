@@ -60,6 +60,7 @@ async def test_every_row_type_comes_back_as_it_was_written(ledger: Ledger, path:
         "intents": [astuple(writes.intents[0])],
         "peers_seen": [astuple(writes.peers_seen[0])],
         "meta": writes.meta,
+        "rosters": [astuple(row) for row in writes.rosters],
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hanse.core.effects import Effects, IntentRow, ShapeRow, Writes
+from hanse.core.effects import Effects, IntentRow, RosterRow, ShapeRow, Writes
 from hanse.core.messages import Verdict
 from hanse.core.model.jobs import GroupShape, ShapeBody
 from hanse.core.model.lifecycle import JobState
@@ -75,12 +75,28 @@ def test_deletes() -> None:
         Writes(job_states=[state_row(JobState.RUNNING, id="a-9")]),
         Writes(decisions=[decided(Verdict.BURNED)]),
         Writes(jobs=[job_row(id="a-2", client_key="key-1")]),
+        Writes(rosters=[RosterRow(2, "another", b"", 0)]),
+        Writes(rosters=[RosterRow(1, "another", b"", 1)]),
+        Writes(rosters=[RosterRow(1, "first", b"", 0)]),
     ],
-    ids=["a change without a row", "a second decision", "a key that is taken"],
+    ids=[
+        "a change without a row",
+        "a second decision",
+        "a key that is taken",
+        "a second vote",
+        "a fork",
+        "a roster that is in force no more",
+    ],
 )
 def test_what_sqlite_refuses_is_refused(second: Writes) -> None:
     disk = ledger()
-    disk.append(1, Writes(jobs=[job_row(client_key="key-1")], decisions=[decided(Verdict.COMMITTED)]))
+    rosters = [RosterRow(1, "first", b"", 1), RosterRow(2, "second", b"", 0)]
+    disk.append(
+        1,
+        Writes(
+            jobs=[job_row(client_key="key-1")], decisions=[decided(Verdict.COMMITTED)], rosters=rosters
+        ),
+    )
     disk.append(2, second)
     disk.sync(1)
     with pytest.raises(AssertionError):
