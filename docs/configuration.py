@@ -9,7 +9,8 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from docs.words import cell, default, describe_type
-from hanse.daemon.settings import Settings
+from hanse.core.model.regions import Timings
+from hanse.daemon.settings import TIMINGS_OF_FEDERATION, Settings
 
 _MEANINGS = tomllib.loads((Path(__file__).parent / "meanings.toml").read_text(encoding="utf-8"))
 
@@ -19,8 +20,7 @@ def configuration_tables() -> str:
     lines: list[str] = []
     described: set[str] = set()
     for table in msgspec.structs.fields(Settings):
-        struct, many = _struct_of(table.type)
-        heading = f"[[{table.encode_name}]]" if many else f"[{table.encode_name}]"
+        struct, heading = _struct_of(table.type, table.encode_name)
         about = _MEANINGS["tables"][table.encode_name]
         lines += [
             "",
@@ -32,6 +32,8 @@ def configuration_tables() -> str:
             "|---|---|---|---|",
         ]
         for field in msgspec.structs.fields(struct):
+            if struct is Timings and field.encode_name in TIMINGS_OF_FEDERATION:
+                continue
             key = f"{table.encode_name}.{field.encode_name}"
             described.add(key)
             kind, meaning = (
@@ -50,10 +52,13 @@ def _meaning(table: str, key: str) -> str:
     return meaning
 
 
-def _struct_of(kind: Any) -> tuple[type[msgspec.Struct], bool]:
+def _struct_of(kind: Any, name: str) -> tuple[type[msgspec.Struct], str]:
+    """The struct of a table, or of each of several, and how the file writes it."""
     if get_origin(kind) is tuple:
-        return get_args(kind)[0], True
-    return kind, False
+        return get_args(kind)[0], f"[[{name}]]"
+    if get_origin(kind) is dict:
+        return get_args(kind)[1], f"[{name}.NAME]"
+    return kind, f"[{name}]"
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:

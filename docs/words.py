@@ -47,7 +47,7 @@ def describe_type(kind: Any) -> str:
     if origin is Annotated:
         return _annotated(arguments[0], arguments[1])
     if origin is Literal:
-        return " or ".join(f'"{each}"' for each in arguments)
+        return " or ".join(f'"{each}"' if isinstance(each, str) else str(each) for each in arguments)
     if origin is tuple and arguments[-1] is ...:
         return f"list of {describe_type(arguments[0])}"
     if origin is tuple:

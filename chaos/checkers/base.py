@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from hanse.core.effects import DecisionRow, JobRow, JobStateRow
+import msgspec
+
+from hanse.core.effects import DecisionRow, JobRow, JobStateRow, ShardRow, Writes
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.sim.errors import SafetyViolation
 from hanse.sim.record import Committed
@@ -33,6 +35,19 @@ def job_rows(entry: Committed) -> Iterator[Row]:
     for writes in entry.writes:
         yield from writes.jobs
         yield from writes.job_states
+
+
+def decode_record(record: ShardRow) -> Row:
+    """The job's row in a record of a shard's log whose key begins with j/ or s/."""
+    kind = JobRow if record.key.startswith("j/") else JobStateRow
+    return msgspec.msgpack.decode(record.value, type=kind)
+
+
+def deleted_jobs(region: str, writes: Writes) -> Iterator[tuple[str, str]]:
+    """(place, job id) of every job that is forgotten; a region that leads a shard no longer only forgets its rows."""
+    for job_id in writes.jobs_delete:
+        yield region, job_id
+    yield from writes.shard_jobs_delete
 
 
 def decision_rows(entry: Committed) -> Iterator[DecisionRow]:

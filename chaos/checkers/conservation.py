@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from chaos.checkers.base import HELD, Checker, Handlers, Row, decision_rows, ended_here, job_rows, violated
+from chaos.checkers.base import (
+    HELD,
+    Checker,
+    Handlers,
+    Row,
+    decision_rows,
+    deleted_jobs,
+    ended_here,
+    job_rows,
+    violated,
+)
 from hanse.core.messages import Verdict
 from hanse.core.model.lifecycle import JobState
-from hanse.sim.record import Acknowledged, Committed
+from hanse.sim.record import Acknowledged, Committed, place_of
 
 
 class Conservation(Checker):
     """The durable rows of all regions side by side: what no region can see, and what must add up."""
 
     def __init__(self) -> None:
+        # job -> place -> its newest row.
         self._rows: dict[str, dict[str, Row]] = {}
+        # (shard, job) -> the newest epoch at which that shard has had it: its decisions are in its log alone.
+        self._reached: dict[tuple[str, str], int] = {}
         # (target, job, epoch) that the target accepted.
         self._accepted: set[tuple[str, str, int]] = set()
         self._forgotten: set[str] = set()
@@ -27,7 +40,10 @@ class Conservation(Checker):
     def _on_committed(self, entry: Committed) -> None:
         touched: dict[str, None] = {}
         for row in job_rows(entry):
-            self._rows.setdefault(row.id, {})[entry.region] = row
+            place = place_of(entry.region, row)
+            self._rows.setdefault(row.id, {})[place] = row
+            if row.shard and row.state != JobState.MOVED:
+                self._reached[(place, row.id)] = max(row.epoch, self._reached.get((place, row.id), 0))
             touched[row.id] = None
         for decision in decision_rows(entry):
             if decision.verdict == Verdict.COMMITTED:
@@ -40,25 +56,27 @@ class Conservation(Checker):
 
     def _forget(self, entry: Committed) -> None:
         for writes in entry.writes:
-            for job_id in writes.jobs_delete:
-                row = self._rows.get(job_id, {}).pop(entry.region, None)
+            for place, job_id in deleted_jobs(entry.region, writes):
+                row = self._rows.get(job_id, {}).pop(place, None)
                 if row is not None and ended_here(row):
                     self._forgotten.add(job_id)
 
     def _judge(self, job_id: str, at_us: int) -> None:
-        counted = {region: self._counts(region, row) for region, row in self._rows.get(job_id, {}).items()}
+        counted = {place: self._counts(row) for place, row in self._rows.get(job_id, {}).items()}
         total = sum(counted.values())
         if total != 1 and counted:
             story = "; ".join(
-                f"{region}: {JobState(row.state).name} epoch {row.epoch} transfer {row.transfer_epoch} to "
-                f"{row.transfer_to or '-'} counts {counted[region]}"
-                for region, row in self._rows[job_id].items()
+                f"{place}: {JobState(row.state).name} epoch {row.epoch} transfer {row.transfer_epoch} to "
+                f"{row.transfer_to or '-'} counts {counted[place]}"
+                for place, row in self._rows[job_id].items()
             )
             raise violated(f"{'lost' if total == 0 else 'owned twice'}: {story}", at_us, job_id)
 
-    def _counts(self, region: str, row: Row) -> int:
+    def _counts(self, row: Row) -> int:
         if row.state in HELD:
             return 1
+        if row.state == JobState.XFER and row.shard:
+            return 0 if self._reached.get((row.transfer_to, row.id), 0) >= row.transfer_epoch else 1
         if row.state == JobState.XFER:
             return 0 if (row.transfer_to, row.id, row.transfer_epoch) in self._accepted else 1
         return 1 if ended_here(row) else 0

@@ -6,7 +6,7 @@ from chaos.checkers.base import Checker, Handlers, Row, decision_rows, job_rows,
 from hanse.core.effects import DecisionRow
 from hanse.core.messages import Verdict
 from hanse.core.model.lifecycle import JobState
-from hanse.sim.record import Committed
+from hanse.sim.record import Committed, place_of
 
 
 class Epochs(Checker):
@@ -29,13 +29,14 @@ class Epochs(Checker):
             self._on_decision(entry, decision)
 
     def _on_row(self, entry: Committed, row: Row) -> None:
-        key = (entry.region, row.id)
+        place = place_of(entry.region, row)
+        key = (place, row.id)
         if row.epoch < self._own_epoch.get(key, 0):
-            raise violated(f"{entry.region}: epoch fell to {row.epoch}", entry.at_us, row.id)
+            raise violated(f"{place}: epoch fell to {row.epoch}", entry.at_us, row.id)
         self._own_epoch[key] = row.epoch
         if row.state != JobState.XFER:
             return
-        transfer = (entry.region, row.transfer_to, row.transfer_sequence)
+        transfer = (place, row.transfer_to, row.transfer_sequence)
         known = self._givers.get((row.id, row.transfer_epoch))
         if known == transfer:
             return  # the row was written again, for another column
@@ -46,7 +47,7 @@ class Epochs(Checker):
         self._givers[(row.id, row.transfer_epoch)] = transfer
         if row.transfer_epoch <= self._newest.get(row.id, 0) or row.transfer_epoch <= row.epoch:
             raise violated(
-                f"{entry.region} gave epoch {row.transfer_epoch}, own {row.epoch}, "
+                f"{place} gave epoch {row.transfer_epoch}, own {row.epoch}, "
                 f"after {self._newest.get(row.id, 0)} had been given",
                 entry.at_us,
                 row.id,

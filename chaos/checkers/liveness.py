@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from chaos.checkers.base import FINAL, Checker, Handlers, Row, job_rows
+from chaos.checkers.base import FINAL, Checker, Handlers, Row, deleted_jobs, job_rows
 from hanse.core.model.lifecycle import JobState
 from hanse.sim.errors import LivenessViolation
-from hanse.sim.record import Acknowledged, Committed, Finished
+from hanse.sim.record import Acknowledged, Committed, Finished, place_of
 
 _NAMED_MAX = 5
 
@@ -14,6 +14,7 @@ class Liveness(Checker):
     """Says what is still open when time is up."""
 
     def __init__(self) -> None:
+        # job -> place -> its newest row.
         self._rows: dict[str, dict[str, Row]] = {}
         self._homes: dict[str, str] = {}
         self._finished: Finished | None = None
@@ -27,10 +28,10 @@ class Liveness(Checker):
 
     def _on_committed(self, entry: Committed) -> None:
         for row in job_rows(entry):
-            self._rows.setdefault(row.id, {})[entry.region] = row
+            self._rows.setdefault(row.id, {})[place_of(entry.region, row)] = row
         for writes in entry.writes:
-            for job_id in writes.jobs_delete:
-                self._rows.get(job_id, {}).pop(entry.region, None)
+            for place, job_id in deleted_jobs(entry.region, writes):
+                self._rows.get(job_id, {}).pop(place, None)
 
     def _on_acknowledged(self, entry: Acknowledged) -> None:
         self._homes[entry.job_id] = entry.region
@@ -58,8 +59,8 @@ class Liveness(Checker):
 
     def _story(self, job_id: str) -> str:
         return ", ".join(
-            f"{region} {JobState(row.state).name}({row.epoch},{row.transfer_epoch}>{row.transfer_to or '-'})"
-            for region, row in self._rows.get(job_id, {}).items()
+            f"{place} {JobState(row.state).name}({row.epoch},{row.transfer_epoch}>{row.transfer_to or '-'})"
+            for place, row in self._rows.get(job_id, {}).items()
         )
 
 

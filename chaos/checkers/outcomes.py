@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from chaos.checkers.base import FINAL, Checker, Handlers, Row, ended_here, job_rows, violated
+from chaos.checkers.base import FINAL, Checker, Handlers, Row, deleted_jobs, ended_here, job_rows, violated
 from hanse.core.model.jobs import RunId
 from hanse.core.model.lifecycle import JobState
-from hanse.sim.record import Acknowledged, CancelAsked, Committed, Launched, LaunchFailed, TaskFinished
+from hanse.sim.record import (
+    Acknowledged,
+    CancelAsked,
+    Committed,
+    Launched,
+    LaunchFailed,
+    TaskFinished,
+    place_of,
+)
 
 
 class Outcomes(Checker):
@@ -19,7 +27,7 @@ class Outcomes(Checker):
         self._clean: dict[tuple[str, RunId], set[int]] = {}
         self._succeeded: set[str] = set()
         self._failed: set[str] = set()
-        # What the region where the job ended says, and what its home says.
+        # What the place where the job ended says, and what its home says.
         self._ended: dict[str, tuple[str, Row]] = {}
         self._told: dict[str, tuple[int, Row]] = {}
 
@@ -61,33 +69,30 @@ class Outcomes(Checker):
 
     def _forget(self, entry: Committed) -> None:
         """Retention at the home lets keys be used again."""
-        gone = {job_id for writes in entry.writes for job_id in writes.jobs_delete}
+        gone = {each for writes in entry.writes for each in deleted_jobs(entry.region, writes)}
         if gone:
-            self._keys = {
-                key: job_id
-                for key, job_id in self._keys.items()
-                if job_id not in gone or key[0] != entry.region
-            }
+            self._keys = {key: job_id for key, job_id in self._keys.items() if (key[0], job_id) not in gone}
 
     def _on_committed(self, entry: Committed) -> None:
         self._forget(entry)
         for row in job_rows(entry):
+            place = place_of(entry.region, row)
             if row.state not in FINAL:
-                if row.id in self._ended and self._ended[row.id][0] == entry.region:
-                    raise violated(f"{entry.region}: left its final state", entry.at_us, row.id)
+                if row.id in self._ended and self._ended[row.id][0] == place:
+                    raise violated(f"{place}: left its final state", entry.at_us, row.id)
                 continue
             if ended_here(row):
-                self._on_ended(entry, row)
-            self._agree(entry, row)
+                self._on_ended(entry, place, row)
+            self._agree(entry, place, row)
             self._told[row.id] = (entry.at_us, row)
 
-    def _on_ended(self, entry: Committed, row: Row) -> None:
-        region, before = self._ended.setdefault(row.id, (entry.region, row))
-        if region != entry.region or before.state != row.state:
-            raise violated(f"ended in {region} and again in {entry.region}", entry.at_us, row.id)
+    def _on_ended(self, entry: Committed, place: str, row: Row) -> None:
+        first, before = self._ended.setdefault(row.id, (place, row))
+        if first != place or before.state != row.state:
+            raise violated(f"ended in {first} and again in {place}", entry.at_us, row.id)
         fault = self._fault(row)
         if fault:
-            raise violated(f"{entry.region}: {JobState(row.state).name}, but {fault}", entry.at_us, row.id)
+            raise violated(f"{place}: {JobState(row.state).name}, but {fault}", entry.at_us, row.id)
 
     def _fault(self, row: Row) -> str:
         if row.state == JobState.CANCELLED:
@@ -101,16 +106,16 @@ class Outcomes(Checker):
             return "no task of it failed"
         return ""
 
-    def _agree(self, entry: Committed, row: Row) -> None:
+    def _agree(self, entry: Committed, place: str, row: Row) -> None:
         if row.id not in self._ended:
             raise violated(
-                f"{entry.region} says {JobState(row.state).name}, but it ended nowhere", entry.at_us, row.id
+                f"{place} says {JobState(row.state).name}, but it ended nowhere", entry.at_us, row.id
             )
-        region, ended = self._ended[row.id]
+        ended_at, ended = self._ended[row.id]
         if (row.state, row.exit_code) != (ended.state, ended.exit_code):
             raise violated(
-                f"{entry.region} says {JobState(row.state).name} ({row.exit_code}), "
-                f"{region} says {JobState(ended.state).name} ({ended.exit_code})",
+                f"{place} says {JobState(row.state).name} ({row.exit_code}), "
+                f"{ended_at} says {JobState(ended.state).name} ({ended.exit_code})",
                 entry.at_us,
                 row.id,
             )

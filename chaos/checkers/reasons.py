@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from chaos.checkers.base import Checker, Handlers, job_rows, violated
 from hanse.core.model.lifecycle import JobState
-from hanse.sim.record import Committed, Explained
+from hanse.sim.record import Committed, Explained, place_of
 
 
 class Reasons(Checker):
     """Reads rows and explanations. "Nothing is in its way" is true only of a job whose start is on disk by then."""
 
     def __init__(self) -> None:
-        # The newest state of a job in a region's ledger.
+        # The newest state of a job at a place.
         self._states: dict[tuple[str, str], int] = {}
 
     def handlers(self) -> Handlers:
@@ -19,7 +19,7 @@ class Reasons(Checker):
 
     def _on_committed(self, entry: Committed) -> None:
         for row in job_rows(entry):
-            self._states[(entry.region, row.id)] = row.state
+            self._states[(place_of(entry.region, row), row.id)] = row.state
             if not row.reason:
                 raise violated(
                     f"{entry.region}: {JobState(row.state).name} without a reason", entry.at_us, row.id

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from chaos.checkers.base import FINAL, Checker, Handlers, Row, decision_rows, ended_here, job_rows, violated
+from chaos.checkers.base import (
+    FINAL,
+    Checker,
+    Handlers,
+    Row,
+    decision_rows,
+    decode_record,
+    ended_here,
+    job_rows,
+    violated,
+)
+from hanse.core.effects import ShardRow
 from hanse.core.messages import (
     CancelAck,
     Commit,
@@ -47,16 +58,27 @@ class WriteAhead(Checker):
         for writes in entry.writes:
             for intent in writes.intents:
                 self._wishes.add((entry.region, intent.job_id))
+            for record in writes.shard_rows:
+                self._on_record(entry.region, record)
+
+    def _on_record(self, region: str, record: ShardRow) -> None:
+        """Of shards' jobs what callers may read comes later; a launch rests on the log's record."""
+        if record.value and record.key[:2] in ("j/", "s/"):
+            row = decode_record(record)
+            if row.state == JobState.RUNNING:
+                self._running.add((region, row.id, row.epoch, row.attempt))
 
     def _on_row(self, region: str, row: Row) -> None:
-        before = self._rows.get((region, row.id))
+        # A shard is called as its home, but its transfers are others than that region's.
+        place = f"@{row.shard}" if row.shard else region
+        before = self._rows.get((place, row.id))
         if before is not None and before.state == JobState.XFER:
-            self._open_transfers[(region, before.transfer_to)].pop(row.id, None)
-        self._rows[(region, row.id)] = row
+            self._open_transfers[(place, before.transfer_to)].pop(row.id, None)
+        self._rows[(place, row.id)] = row
         if row.state == JobState.XFER:
-            self._transfers.add((region, row.transfer_to, row.id, row.transfer_epoch))
-            self._open_transfers.setdefault((region, row.transfer_to), {})[row.id] = row.transfer_sequence
-        elif row.state == JobState.RUNNING:
+            self._transfers.add((place, row.transfer_to, row.id, row.transfer_epoch))
+            self._open_transfers.setdefault((place, row.transfer_to), {})[row.id] = row.transfer_sequence
+        elif row.state == JobState.RUNNING and not row.shard:
             self._running.add((region, row.id, row.epoch, row.attempt))
         if row.cancel_id or row.state in FINAL:
             self._wishes.add((region, row.id))
@@ -64,7 +86,7 @@ class WriteAhead(Checker):
     # --- what leaves ------------------------------------------------------------------------------------------------
 
     def _on_acknowledged(self, entry: Acknowledged) -> None:
-        if (entry.region, entry.job_id) not in self._rows:
+        if not entry.federated and (entry.region, entry.job_id) not in self._rows:
             raise violated(f"{entry.region} acknowledged a submit before its row", entry.at_us, entry.job_id)
 
     def _on_launched(self, entry: Launched) -> None:

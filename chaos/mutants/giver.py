@@ -9,13 +9,13 @@ from chaos.mutants.mutant import Mutant, replace
 from chaos.mutants.profiles import LOST_ANSWERS, LOST_TRANSFERS
 from hanse.core.books import Books
 from hanse.core.effects import Effects
+from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.giver import Giver
 from hanse.core.federation.handoff.target import Target
 from hanse.core.messages import Commit
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import TRANSITIONS, JobInput, JobState
 from hanse.core.model.time import Now
-from hanse.core.region import Region
 
 _TAKEN_BACK = Reason(ReasonCode.BURNED_WITHDRAWN, "no answer in time")
 
@@ -47,20 +47,22 @@ def _hold_voids_commit(patches: ExitStack) -> None:
         else:
             send_again(self, now, job, out)
 
-    def drop(self: Target, peer: str, ledger_id: str, commit: Commit, out: Effects) -> Job | None:
+    def drop(
+        self: Target, peer: str, ledger_id: str, commit: Commit, out: Effects, offered_to: str = ""
+    ) -> Job | None:
         decided = (ledger_id, commit.sequence) in self._books.decisions
-        if not decided and (peer, commit.offer_id) not in self._holds:
+        if not decided and (offered_to or peer, commit.offer_id) not in self._intake._holds:
             return None
-        return on_commit(self, peer, ledger_id, commit, out)
+        return on_commit(self, peer, ledger_id, commit, out, offered_to)
 
     replace(patches, Giver, "_send_again", take_back)
     replace(patches, Target, "on_commit", drop)
 
 
 def _settle_cancel_in_transfer(patches: ExitStack) -> None:
-    end = Region._end
+    end = Desk._end
 
-    def shortcut(self: Region, now: Now, job: Job, cancel_id: str, out: Effects) -> None:
+    def shortcut(self: Desk, now: Now, job: Job, cancel_id: str, out: Effects) -> None:
         if job.state is not JobState.XFER or job.cancel_id:
             end(self, now, job, cancel_id, out)
             return
@@ -70,7 +72,7 @@ def _settle_cancel_in_transfer(patches: ExitStack) -> None:
         self.books.cancel_queued(job)
 
     patches.enter_context(mock.patch.dict(TRANSITIONS[JobState.XFER], {JobInput.CANCEL: JobState.CANCELLED}))
-    replace(patches, Region, "_end", shortcut)
+    replace(patches, Desk, "_end", shortcut)
 
 
 def _reuse_burned_epoch(patches: ExitStack) -> None:

@@ -90,8 +90,10 @@ def _forget_decisions_of(books: Books, job: Job) -> None:
 def _forget_once_answered(patches: ExitStack) -> None:
     on_commit = Target.on_commit
 
-    def shortcut(self: Target, peer: str, ledger_id: str, commit: Commit, out: Effects) -> Job | None:
-        job = on_commit(self, peer, ledger_id, commit, out)
+    def shortcut(
+        self: Target, peer: str, ledger_id: str, commit: Commit, out: Effects, offered_to: str = ""
+    ) -> Job | None:
+        job = on_commit(self, peer, ledger_id, commit, out, offered_to)
         if job is not None:
             _forget_decision(self._books, ledger_id, commit.sequence)
         return job

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hanse.daemon.config import expanded, load_config, make_config
+from hanse.core.model.jobs import OnLoss
+from hanse.daemon.config import expanded, load_config, loss_by_tier, make_config
 from hanse.daemon.errors import ConfigError
 
 PATH = Path("/etc/hanse/north.toml")
@@ -94,6 +95,33 @@ WRONG = [
     (changed("disk", "clear_bytes", to=0), "disk", "clear_bytes"),
     (changed("timings", "gossip_interval_us", to=0), "timings.gossip_interval_us", "at least"),
     (changed("timings", "hold_ttl_us", to=-1), "timings.hold_ttl_us", "negative"),
+    (changed("timings", "lease_us", to=5_000_000), "timings.lease_us", "federation.lease_s"),
+    (changed("members", 1, "labels", to={"zone": 1}), "members[1].labels", "str"),
+    (changed("members", 1, "labels", to={"-": "x"}), "members[1].labels[-]", "label name"),
+    (changed("federation", to={"guardians": 4}), "federation.guardians", "4"),
+    (changed("federation", to={"guardians": 5}), "federation.guardians", "there are 2 members"),
+    (changed("federation", to={"domains": "none"}), "federation.domains", "none"),
+    (changed("federation", to={"domains": "strict"}), "members[0].labels", "strict"),
+    (changed("federation", to={"lease_s": 1}), "federation.lease_s", ">= 2"),
+    (changed("federation", to={"lease_s": 2}), "federation.lease_s", "probe_timeout_us"),
+    (changed("federation", to={"lease_s": 4, "kill_s": 3}), "federation.kill_s", "half"),
+    (changed("federation", to={"kill_s": 0}), "federation.kill_s", ">= 0.1"),
+    (changed("federation", to={"drift_ppm": 200_000}), "federation.drift_ppm", "<= 100000"),
+    (changed("federation", to={"halt_s": -1}), "federation.halt_s", ">= 0"),
+    (changed("tiers", to=[]), "tiers", "tables by name"),
+    (changed("tiers", to={"gold": {}}), "tiers.gold", "no tier"),
+    (changed("tiers", to={"!": {}}), "tiers.!", "regex"),
+    (changed("tiers", to={"premium": {"on_loss": "wait"}}), "tiers.premium.on_loss", "unknown key"),
+    (
+        changed("tiers", to={"premium": {"on_region_loss": "run"}}),
+        "tiers.premium.on_region_loss",
+        "run",
+    ),
+    (
+        changed("tiers", to={"premium": {"on_region_loss": "adopt"}}),
+        "tiers.premium.on_region_loss",
+        "without guardians",
+    ),
 ]
 
 
@@ -106,6 +134,72 @@ def test_what_is_wrong_is_named(document: dict[str, Any], key: str, reason: str)
     assert key in problems, problems
     assert reason in problems[key].reason
     assert str(problems[key]).startswith(f"{PATH}: {key}: ")
+
+
+def federation(*zones: str, **table: Any) -> dict[str, Any]:
+    document = copy.deepcopy(GOOD)
+    document["members"] = [
+        {"name": name, "peer_address": f"10.0.0.{number}:7102", "labels": {"zone": zone}}
+        for number, (name, zone) in enumerate(zip(("north", "east", "west", "south"), zones, strict=False))
+    ]
+    document["federation"] = table
+    return document
+
+
+def test_every_region_is_told_the_groups_of_all_and_how_long_leases_are() -> None:
+    document = federation("a", "b", "c", "b", lease_s=8, kill_s=0.5, drift_ppm=200, halt_s=0.25)
+    document["region"]["roster_epoch"] = 3
+
+    region = make_config(PATH, document).region
+
+    assert [group.shard for group in region.groups] == ["east", "north", "south", "west"]
+    assert all(len(group.members) == 3 and group.version == 3 for group in region.groups)
+    assert set(region.groups[0].members) in ({"east", "north", "west"},)
+    timings = region.timings
+    assert (timings.lease_us, timings.kill_us, timings.halt_us) == (8_000_000, 500_000, 250_000)
+    assert timings.drift_ppm == 200
+    document["region"]["name"] = "west"
+    assert make_config(PATH, document).region.groups == region.groups
+
+
+def test_leases_are_long_unless_it_is_said_otherwise() -> None:
+    assert make_config(PATH, GOOD).region.timings.lease_us == 60_000_000
+    assert load_config(Path("regions/dev/north.toml")).region.timings.lease_us == 5_000_000
+
+
+def test_without_enough_members_or_guardians_nothing_is_adoptable() -> None:
+    assert make_config(PATH, GOOD).region.groups == ()
+    assert make_config(PATH, federation("a", "b", "c", guardians=0)).region.groups == ()
+
+
+def test_strict_domains_name_who_would_be_lost_with_whom() -> None:
+    assert make_config(PATH, federation("a", "b", "c", domains="strict")).region.groups
+    assert make_config(PATH, federation("a", "b", "b")).region.groups
+
+    with pytest.raises(ConfigError) as caught:
+        make_config(PATH, federation("a", "b", "b", domains="strict"))
+
+    reasons = [problem.reason for problem in caught.value.problems]
+    assert {reason.split(":")[0] for reason in reasons} == {"north", "east", "west"}
+    assert all("east" in reason and "west" in reason and "zone = b" in reason for reason in reasons)
+
+
+def test_strict_domains_need_the_same_labels_of_every_member() -> None:
+    document = federation("a", "b", "c", domains="strict")
+    document["members"][2]["labels"] = {"power": "p1"}
+    with pytest.raises(ConfigError) as caught:
+        make_config(PATH, document)
+    assert "north: power" in caught.value.problems[0].reason
+
+
+def test_tiers_say_what_becomes_of_their_jobs() -> None:
+    document = federation("a", "b", "c")
+    document["tiers"] = {"premium": {"on_region_loss": "adopt"}, "basic": {}}
+
+    assert loss_by_tier(make_config(PATH, document).settings) == {
+        "premium": OnLoss.ADOPT,
+        "basic": OnLoss.WAIT,
+    }
 
 
 def test_all_problems_come_at_once() -> None:

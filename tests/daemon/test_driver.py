@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import pytest
 
 from hanse.core.effects import Effects, Reply, StatusView, SubmitOutcome, Submitted, TimelineRow
-from hanse.core.events import Ask, Event, PeerMessages, Question, Submit
-from hanse.core.messages import Envelope, Probe
+from hanse.core.events import Ask, Event, ExecutorRecovered, PeerMessages, Question, Submit
+from hanse.core.messages import Append, Envelope, LogRecord, Probe, RenewAck
 from hanse.core.model import limits
 from hanse.core.model.regions import Position
 from hanse.core.model.time import Now
 from hanse.daemon.clock import system_now
 from hanse.daemon.driver import Driver, Step
 from hanse.daemon.errors import DriverInterrupted, DriverOverloaded
-from hanse.daemon.inbox import Inbox
+from hanse.daemon.inbox import Inbox, weigh
 from hanse.daemon.requests import Requests
 
 ROW = TimelineRow("north-1", 0, 0, "QUEUED", "SUBMITTED", "", 1, 0, "")
@@ -275,3 +275,55 @@ async def test_a_step_takes_a_bounded_number_of_items() -> None:
     assert inbox.take(items_max=8) == events[:2]
     assert inbox.take(items_max=8) == events[2:]
     assert not inbox
+
+
+async def test_what_leases_rest_on_is_taken_first_and_has_room_of_its_own() -> None:
+    inbox = Inbox(items_max=2)
+    renewal = PeerMessages(envelope=ENVELOPE, messages=(RenewAck("north", 1, 7, 1),), cause="")
+    ordinary = PeerMessages(envelope=ENVELOPE, messages=(Probe(1), Probe(2)), cause="")
+    assert inbox.offer(ordinary)
+    assert not inbox.offer(ordinary)
+
+    assert inbox.offer_urgent(renewal)
+
+    assert inbox.items == 3
+    assert inbox.take() == [renewal, ordinary]
+    assert not inbox
+    assert inbox.items == 0
+
+
+async def test_nothing_overtakes_what_a_life_begins_with() -> None:
+    inbox = Inbox()
+    past = ExecutorRecovered(found=(), cause="boot")
+    renewal = PeerMessages(envelope=ENVELOPE, messages=(RenewAck("north", 1, 7, 1),), cause="")
+    inbox.put_first(past)
+    inbox.put([ask(1)])
+    inbox.offer_urgent(renewal)
+
+    assert inbox.take(items_max=2) == [past, renewal]
+
+
+async def test_urgent_events_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "INBOX_URGENT_ITEMS_MAX", 2)
+    inbox = Inbox()
+    renewal = PeerMessages(envelope=ENVELOPE, messages=(RenewAck("north", 1, 7, 1),), cause="")
+
+    assert [inbox.offer_urgent(renewal) for _ in range(3)] == [True, True, False]
+    inbox.clear()
+    assert not inbox
+    assert inbox.offer_urgent(renewal)
+
+
+def test_records_of_a_log_weigh_as_much_as_messages() -> None:
+    append = Append(
+        shard="north",
+        term=1,
+        version=1,
+        previous_term=1,
+        previous_sequence=0,
+        sequence=3,
+        records=tuple(LogRecord(f"j/{number}", 1, number, b"") for number in (1, 2, 3)),
+        committed=0,
+        everywhere=0,
+    )
+    assert weigh(PeerMessages(envelope=ENVELOPE, messages=(append, Probe(1)), cause="")) == 4

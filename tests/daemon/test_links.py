@@ -13,10 +13,10 @@ from hanse.core import messages as m
 from hanse.core.events import PeerUnreachable
 from hanse.core.model import limits
 from hanse.core.model.regions import Position
-from hanse.daemon import peers
+from hanse.daemon import lanes
 from hanse.daemon.inbox import Inbox
 from hanse.daemon.peers import PeerLink
-from hanse.wire.services import ExchangeRequest
+from hanse.wire.services import PEER_SERVICE, ExchangeRequest, ExchangeResponse, UrgentWay
 
 
 def envelope(session: int = 1) -> m.Envelope:
@@ -50,12 +50,24 @@ class Wire:
         return self.answer()
 
 
+def link_over(wire: Wire, urgent: Wire | None = None, inbox: Inbox | None = None) -> PeerLink:
+    inbox = Inbox() if inbox is None else inbox
+    return PeerLink("east", wire.send, (urgent or Wire()).send, inbox, random.Random(1))
+
+
 async def linked(scenario: Callable[[PeerLink, Wire, Inbox], Awaitable[None]]) -> None:
-    wire, inbox = Wire(), Inbox()
-    link = PeerLink("east", wire.send, inbox, random.Random(1))
+    async def with_one(link: PeerLink, wire: Wire, _: Wire, inbox: Inbox) -> None:
+        await scenario(link, wire, inbox)
+
+    await linked_twice(with_one)
+
+
+async def linked_twice(scenario: Callable[[PeerLink, Wire, Wire, Inbox], Awaitable[None]]) -> None:
+    wire, urgent, inbox = Wire(), Wire(), Inbox()
+    link = link_over(wire, urgent, inbox)
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         running = group.create_task(link.run())
-        await scenario(link, wire, inbox)
+        await scenario(link, wire, urgent, inbox)
         running.cancel()
 
 
@@ -88,36 +100,36 @@ async def test_messages_of_two_sessions_never_share_an_envelope() -> None:
 
 async def test_a_full_queue_drops_the_oldest_hints_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LINK_MESSAGES_MAX", 4)
-    link = PeerLink("east", Wire().send, Inbox(), random.Random(1))
+    link = link_over(Wire())
 
     link.post(envelope(), [m.Probe(1), m.Stable(1), m.Probe(2), m.Stable(2), m.Stable(3), m.Stable(4)])
     assert len(link) == 4
     assert link.counts["dropped"] == 2
     link.post(envelope(), [m.Stable(5)])
 
-    ((_, messages),) = link._take()
+    ((_, messages),) = link._ordinary.take()
     assert messages == [m.Stable(2), m.Stable(3), m.Stable(4), m.Stable(5)]
 
 
 async def test_envelopes_are_bounded_in_messages_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "ENVELOPE_MESSAGES_MAX", 3)
-    link = PeerLink("east", Wire().send, Inbox(), random.Random(1))
+    link = link_over(Wire())
     link.post(envelope(), [m.Probe(i) for i in range(7)])
-    assert [len(link._take()[0][1]) for _ in range(3)] == [3, 3, 1]
+    assert [len(link._ordinary.take()[0][1]) for _ in range(3)] == [3, 3, 1]
 
     monkeypatch.setattr(limits, "ENVELOPE_BYTES_MAX", 300)
     link.post(envelope(), [m.Probe(1), m.Probe(2)])
-    assert [len(link._take()[0][1]) for _ in range(2)] == [1, 1]
+    assert [len(link._ordinary.take()[0][1]) for _ in range(2)] == [1, 1]
 
 
 async def test_what_waited_too_long_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    link = PeerLink("east", Wire().send, Inbox(), random.Random(1))
+    link = link_over(Wire())
     link.post(envelope(), [m.Probe(1)])
-    now_us = peers.mono_us()
-    monkeypatch.setattr(peers, "mono_us", lambda: now_us + limits.LINK_MESSAGE_AGE_US_MAX + 1)
+    now_us = lanes.mono_us()
+    monkeypatch.setattr(lanes, "mono_us", lambda: now_us + limits.LINK_MESSAGE_AGE_US_MAX + 1)
     link.post(envelope(), [m.Probe(2)])
 
-    ((_, messages),) = link._take()
+    ((_, messages),) = link._ordinary.take()
 
     assert messages == [m.Probe(2)]
     assert link.counts["expired"] == 1
@@ -159,10 +171,126 @@ async def test_a_receiver_that_is_full_is_left_alone_for_a_while() -> None:
 
 
 def test_pauses_double_up_to_a_bound_and_are_never_the_same() -> None:
-    link = PeerLink("east", Wire().send, Inbox(), random.Random(1))
+    link = link_over(Wire())
     for failures in (1, 2, 10, 100):
-        link._failures = failures
-        pauses = {link._pause_s() for _ in range(20)}
+        link._ordinary.failures = failures
+        pauses = {link._ordinary.pause_s() for _ in range(20)}
         most_s = min(limits.LINK_BACKOFF_US_MIN * 2 ** (failures - 1), limits.LINK_BACKOFF_US_MAX) / 1e6
         assert len(pauses) > 10
         assert all(most_s / 2 <= pause <= most_s for pause in pauses)
+
+
+# --- what must not wait ----------------------------------------------------------------------------------------------
+
+RENEW = m.Renew("north", 1, 1, 7, 1, 5, 5)
+APPEND = m.Append(
+    shard="north",
+    term=1,
+    version=1,
+    previous_term=1,
+    previous_sequence=4,
+    sequence=5,
+    records=(m.LogRecord("j/north-1", 1, 5, bytes(limits.APPEND_BYTES_MAX)),),
+    committed=4,
+    everywhere=4,
+)
+
+
+async def test_a_renewal_does_not_wait_for_what_is_under_way() -> None:
+    async def scenario(link: PeerLink, wire: Wire, urgent: Wire, _: Inbox) -> None:
+        link.post(envelope(), [APPEND])
+        await wire.came.acquire()
+        # Not answered: whatever takes the same way waits.
+        link.post(envelope(), [APPEND, RENEW, m.AppendAck(shard="north", term=1, sequence=5), m.Stable(1)])
+        await urgent.came.acquire()
+        assert len(urgent.taken[0].renews) == len(urgent.taken[0].append_acks) == 1
+        assert not urgent.taken[0].stables
+        assert len(wire.taken) == 1
+        wire.let.release()
+        await wire.came.acquire()
+        assert len(wire.taken[1].appends) == len(wire.taken[1].stables) == 1
+        assert not wire.taken[1].renews
+
+    await linked_twice(scenario)
+
+
+async def test_a_peer_that_is_slow_for_the_rest_is_not_called_failing_for_a_late_renewal() -> None:
+    def unreachable() -> bool:
+        raise grpc.aio.AioRpcError(
+            grpc.StatusCode.DEADLINE_EXCEEDED, grpc.aio.Metadata(), grpc.aio.Metadata()
+        )
+
+    async def scenario(link: PeerLink, _: Wire, urgent: Wire, inbox: Inbox) -> None:
+        urgent.answer = unreachable
+        link.post(envelope(), [RENEW])
+        urgent.let.release()
+        await inbox.wait(5)
+        assert link.counts["lost"] == 1
+        assert not link.failing
+        urgent.answer = lambda: True
+        link.post(envelope(), [RENEW])
+        await urgent.came.acquire()
+        await urgent.came.acquire()
+        assert len(urgent.taken) == 2
+
+    await linked_twice(scenario)
+
+
+def test_an_acknowledgement_that_names_a_whole_copy_takes_the_ordinary_way() -> None:
+    link = link_over(Wire())
+    link.post(
+        envelope(), [m.AppendAck(shard="north", term=1, sequence=5, diverged=True, keys=("k",) * 1_000)]
+    )
+
+    assert len(link._ordinary) == 1
+    assert not len(link._urgent)
+
+
+def test_hints_between_shards_are_hints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LINK_MESSAGES_MAX", 2)
+    link = link_over(Wire())
+    vital = [m.ToShard("north", "east", m.Stable(number)) for number in (1, 2)]
+
+    link.post(envelope(), [vital[0], m.ToShard("north", "east", m.Locate("north-1", 1)), vital[1]])
+
+    ((_, messages),) = link._ordinary.take()
+    assert messages == vital
+
+
+async def test_who_is_not_answered_in_time_goes_on_over_a_new_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As after a cut: the old connection is there, and silent."""
+    server = grpc.aio.server()
+    silent = asyncio.Event()
+    peers: set[str] = set()
+
+    async def exchange(_: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        peers.add(context.peer())
+        if silent.is_set() and len(peers) == 1:
+            await asyncio.Event().wait()
+        return ExchangeResponse(taken=True).SerializeToString()
+
+    handler = grpc.unary_unary_rpc_method_handler(exchange)
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(PEER_SERVICE, {"Exchange": handler}),)
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    way = UrgentWay(f"127.0.0.1:{port}")
+    try:
+        async with asyncio.timeout(10):
+            for _ in range(2):
+                monkeypatch.setattr(limits, "URGENT_TIMEOUT_US", 5_000_000)
+                assert await way.exchange(ExchangeRequest())
+            assert len(peers) == 1
+            silent.set()
+            monkeypatch.setattr(limits, "URGENT_TIMEOUT_US", 50_000)
+            with pytest.raises(grpc.aio.AioRpcError):
+                await way.exchange(ExchangeRequest())
+            monkeypatch.setattr(limits, "URGENT_TIMEOUT_US", 5_000_000)
+            assert await way.exchange(ExchangeRequest())
+        assert len(peers) == 2
+    finally:
+        await way.close()
+        await server.stop(0)

@@ -93,9 +93,7 @@ def test_what_sqlite_refuses_is_refused(second: Writes) -> None:
     rosters = [RosterRow(1, "first", b"", 1), RosterRow(2, "second", b"", 0)]
     disk.append(
         1,
-        Writes(
-            jobs=[job_row(client_key="key-1")], decisions=[decided(Verdict.COMMITTED)], rosters=rosters
-        ),
+        Writes(jobs=[job_row(client_key="key-1")], decisions=[decided(Verdict.COMMITTED)], rosters=rosters),
     )
     disk.append(2, second)
     disk.sync(1)

@@ -16,7 +16,7 @@ from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.regions import CapacityClass, Position, QueuedShape, RegionRecord
 from hanse.core.model.resources import resources
 from hanse.core.model.roster import Countersignature, GuardianSet, Roster, RosterMember, SignedRoster
-from hanse.wire.gen.hanse.v1 import jobs_pb2, peers_pb2
+from hanse.wire.gen.hanse.v1 import jobs_pb2, peers_pb2, regions_pb2
 from hanse.wire.peers import PeerCodec, encode_exchange, size_hint
 from hanse.wire.shapes import MalformedMessage
 from hanse.wire.specs import CheckedSpec, SpecReader, SpecRules
@@ -56,6 +56,7 @@ SHAPE = st.builds(
     datasets=REGIONS,
     runtime_estimate_us=st.integers(0, limits.RUNTIME_ESTIMATE_US_MAX),
     required_features=REGIONS,
+    adoptable=st.booleans(),
 ).map(make_shape)
 QUEUED_SHAPE = st.builds(
     QueuedShape,
@@ -91,6 +92,7 @@ RECORD = st.builds(
     queued_shapes=st.lists(QUEUED_SHAPE, max_size=2).map(tuple),
     price=COUNT_32,
     power=COUNT_32,
+    leads=st.lists(st.tuples(REGION, COUNT_63), max_size=3).map(tuple),
 )
 SPEC = jobs_pb2.JobSpec(
     name="train",
@@ -236,6 +238,54 @@ MESSAGES[m.InquestAnswer] = st.builds(
     seen_sequence=COUNT_63,
     stable_sequence=COUNT_63,
 )
+LOG_RECORD = st.builds(m.LogRecord, WORD, COUNT_63, COUNT_63, st.binary(max_size=64))
+LOG_KEYS = st.lists(WORD, max_size=4).map(tuple)
+MESSAGES[m.Append] = st.integers(1, limits.APPEND_PARTS_MAX).flatmap(
+    lambda parts: st.builds(
+        m.Append,
+        shard=REGION,
+        term=COUNT_63,
+        version=COUNT_63,
+        previous_term=COUNT_63,
+        previous_sequence=COUNT_63,
+        sequence=COUNT_63,
+        records=st.lists(LOG_RECORD, max_size=3).map(tuple),
+        committed=COUNT_63,
+        everywhere=COUNT_63,
+        cut=st.booleans(),
+        part=st.integers(0, parts - 1),
+        parts=st.just(parts),
+    )
+)
+MESSAGES[m.AppendAck] = st.builds(
+    m.AppendAck,
+    shard=REGION,
+    term=COUNT_63,
+    sequence=COUNT_63,
+    diverged=st.booleans(),
+    committed=COUNT_63,
+    keys=LOG_KEYS,
+)
+MESSAGES[m.Renew] = st.builds(m.Renew, REGION, COUNT_63, COUNT_63, COUNT_64, COUNT_64, COUNT_63, COUNT_63)
+MESSAGES[m.RenewAck] = st.builds(m.RenewAck, REGION, COUNT_63, COUNT_64, COUNT_64)
+MESSAGES[m.Prepare] = st.builds(m.Prepare, REGION, COUNT_63, COUNT_63, st.booleans())
+MESSAGES[m.Promise] = st.builds(
+    m.Promise,
+    shard=REGION,
+    term=COUNT_63,
+    trial=st.booleans(),
+    log_term=COUNT_63,
+    log_sequence=COUNT_63,
+    promised_term=COUNT_63,
+    committed=COUNT_63,
+    blank=st.booleans(),
+)
+MESSAGES[m.Refuse] = st.builds(
+    m.Refuse, shard=REGION, term=COUNT_63, promised_term=COUNT_63, wait_us=COUNT_63, blank=st.booleans()
+)
+MESSAGES[m.Fetch] = st.builds(m.Fetch, shard=REGION, term=COUNT_63, committed=COUNT_63, keys=LOG_KEYS)
+BETWEEN_SHARDS = [MESSAGES[kind] for kind in typing.get_args(m.ShardMessage)]
+MESSAGES[m.ToShard] = st.builds(m.ToShard, REGION, REGION, st.one_of(BETWEEN_SHARDS))
 POSITION = st.builds(Position, COUNT_63, COUNT_63, COUNT_63)
 ENVELOPE = st.builds(
     m.Envelope,
@@ -289,8 +339,44 @@ def test_every_kind_of_message_has_its_property() -> None:
 def test_a_message_comes_out_as_it_went_in(kind: type, data: st.DataObject) -> None:
     messages = tuple(data.draw(st.lists(MESSAGES[kind], min_size=1, max_size=2)))
 
-    assert there_and_back(AN_ENVELOPE, messages) == (AN_ENVELOPE, messages)
+    envelope, came = there_and_back(AN_ENVELOPE, messages)
+
+    assert envelope == AN_ENVELOPE
+    # Messages between shards are grouped.
+    assert sorted(came, key=repr) == sorted(messages, key=repr) if kind is m.ToShard else came == messages
     assert all(size_hint(message) > 0 for message in messages)
+
+
+def test_what_shards_say_to_each_other_is_grouped_by_pair_and_names_it_once() -> None:
+    sent = (
+        m.ToShard("north", "east", m.Stable(1)),
+        m.ToShard("west", "east", m.Cancel("west-1", "c")),
+        m.ToShard("north", "east", m.Withdraw("north-1", 2, 1)),
+        m.ToShard("north", "east", m.Stable(2)),
+        m.Stable(3),
+    )
+
+    request = encode_exchange(AN_ENVELOPE, sent)
+
+    assert [(batch.source, batch.shard) for batch in request.shard_batches] == [
+        ("north", "east"),
+        ("west", "east"),
+    ]
+    # The messages of regions come first, and a transfer before what refers to it.
+    assert codec().decode(request).messages == (sent[4], sent[2], sent[0], sent[3], sent[1])
+
+
+def test_a_version_that_knows_no_shards_sees_nothing_of_what_they_say() -> None:
+    """It would take a COMMIT to a shard for one to the region."""
+    commit = peers_pb2.Commit(job_id="north-1", epoch=2, spec=SPEC, spec_sha256=SHA256, home="north")
+    request = peers_pb2.ExchangeRequest(
+        shard_batches=[peers_pb2.ShardBatch(source="north", shard="east", commits=[commit])]
+    )
+
+    assert not request.commits
+    assert {field.number for field in peers_pb2.ShardBatch.DESCRIPTOR.fields if field.number > 2} == {
+        field.number for field in peers_pb2.ExchangeRequest.DESCRIPTOR.fields if 34 <= field.number <= 44
+    }
 
 
 @settings(max_examples=50, deadline=None)
@@ -353,6 +439,74 @@ def test_what_breaks_a_bound_is_dropped_alone() -> None:
 
     assert exchange.messages == (m.Probe(1),)
     assert len(exchange.dropped) == 13
+
+
+def test_what_breaks_a_bound_of_the_shards_is_dropped_alone() -> None:
+    good = m.Renew("north", 4, 1, 2**64 - 1, 1, 7, 6)
+    request = encode_exchange(AN_ENVELOPE, [good])
+    too_large = 2**63
+    for fields in (
+        {},
+        {"part": 1, "parts": 1},
+        {"parts": limits.APPEND_PARTS_MAX + 1},
+        {"parts": 1, "term": too_large},
+        {"parts": 1, "records": [peers_pb2.LogRecord(key="k" * 1_000)]},
+        {"parts": 1, "records": [peers_pb2.LogRecord(key="k", sequence=too_large)]},
+        {"parts": 1, "records": [peers_pb2.LogRecord(key="k", value=bytes(limits.LOG_VALUE_BYTES_MAX + 1))]},
+        {"parts": 1, "records": [peers_pb2.LogRecord(value=bytes(limits.APPEND_BYTES_MAX // 2 + 1))] * 2},
+        {"parts": 1, "records": [peers_pb2.LogRecord()] * (limits.APPEND_RECORDS_MAX + 1)},
+    ):
+        request.appends.add(shard="north", **fields)
+    request.appends.add(parts=1)
+    request.append_acks.add(shard="north", keys=["k"] * (limits.LOG_KEYS_MAX + 1))
+    request.renews.add(shard="n" * 64, term=1)
+    request.renew_acks.add(term=1)
+    request.prepares.add(shard="north", term=too_large)
+    request.promises.add(shard="north", log_sequence=too_large)
+    request.refuses.add(shard="north", wait_us=too_large)
+    request.fetches.add(shard="north", keys=["k" * 1_000])
+    batch = request.shard_batches.add(source="north", shard="east")
+    batch.cancels.add(job_id="n" * 1_000)
+    batch.stables.add(sequence=5)
+    request.shard_batches.add(shard="east").stables.add(sequence=5)
+    leads = [regions_pb2.Leadership(shard="north", term=1)] * (limits.RECORD_LEADS_MAX + 1)
+    request.deltas.add().records.add(region="east", leads=leads)
+
+    exchange = codec().decode(request)
+
+    assert exchange.messages == (good, m.ToShard("north", "east", m.Stable(5)))
+    assert len(exchange.dropped) == 9 + 8 + 3, exchange.dropped
+
+
+def test_a_record_larger_than_an_append_comes_alone() -> None:
+    record = m.LogRecord("j/north-1", 1, 2, bytes(limits.APPEND_BYTES_MAX + 1))
+    append = m.Append(
+        shard="north",
+        term=1,
+        version=1,
+        previous_term=1,
+        previous_sequence=1,
+        sequence=2,
+        records=(record,),
+        committed=1,
+        everywhere=1,
+    )
+
+    assert there_and_back(AN_ENVELOPE, (append,))[1] == (append,)
+    assert size_hint(append) >= len(encode_exchange(AN_ENVELOPE, [append]).SerializeToString()) - 256
+
+
+def test_messages_between_shards_count_for_the_bound_of_an_envelope() -> None:
+    half = limits.ENVELOPE_MESSAGES_MAX // 2
+    sent = [m.ToShard("north", "east", m.Stable(1)), m.Probe(1)] * half
+    assert len(codec().decode(encode_exchange(AN_ENVELOPE, sent)).messages) == limits.ENVELOPE_MESSAGES_MAX
+
+    with pytest.raises(MalformedMessage):
+        codec().decode(encode_exchange(AN_ENVELOPE, [*sent, m.ToShard("north", "east", m.Stable(1))]))
+    empty = encode_exchange(AN_ENVELOPE, sent)
+    empty.shard_batches.add()
+    with pytest.raises(MalformedMessage):
+        codec().decode(empty)
 
 
 def test_an_envelope_of_too_many_messages_is_refused_whole() -> None:

@@ -9,7 +9,7 @@ from google.protobuf import json_format
 
 from hanse.core.effects import Refused
 from hanse.core.model import limits
-from hanse.core.model.jobs import Submission
+from hanse.core.model.jobs import OnLoss, Submission
 from hanse.wire.checks import FieldRefused
 from hanse.wire.gen.hanse.v1 import jobs_pb2
 from hanse.wire.programs import GroupProgram, ProgramReader
@@ -130,6 +130,11 @@ INVALID = [
     (spec(regions={"allow": ["north"], "deny": ["east", "north"]}), "spec.regions.deny"),
     (spec(datasets=[""]), "spec.datasets[0]"),
     (spec(checkpoint="x" * 5000), "spec.checkpoint"),
+    (spec(checkpoint="/" * 5000), "spec.checkpoint"),
+    (spec(checkpoint="/a\0b"), "spec.checkpoint"),
+    (spec(checkpoint="checkpoints"), "spec.checkpoint"),
+    (spec(checkpoint="s3:"), "spec.checkpoint"),
+    (spec(checkpoint="s3://bucket/a b"), "spec.checkpoint"),
     (spec(grace="3601s"), "spec.grace"),
     (spec(grace="-1s"), "spec.grace"),
     (spec(runtimeEstimate="99999999s"), "spec.runtime_estimate"),
@@ -156,7 +161,6 @@ def test_what_can_never_be_right_is_refused_by_field(
     [
         (spec(kind="JOB_KIND_SERVICE"), "spec.kind"),
         (spec(kind="JOB_KIND_ARRAY"), "spec.kind"),
-        (spec(onRegionLoss="ON_REGION_LOSS_ADOPT"), "spec.on_region_loss"),
         (spec(requiredFeatures=["known", "teleport"]), "spec.required_features[1]"),
     ],
 )
@@ -166,6 +170,26 @@ def test_what_is_not_built_yet_is_refused_as_such(
     answer = refusal(reader, submission(fields))
 
     assert (answer.code, answer.field) == ("UNIMPLEMENTED", field)
+
+
+@pytest.mark.parametrize("place", ["", "/mnt/checkpoints/train", "s3://bucket/train?x=1", "file:/a%20b"])
+def test_a_checkpoint_is_a_directory_or_a_uri(reader: SpecReader, place: str) -> None:
+    assert isinstance(reader.decode_submission(submission(spec(checkpoint=place)), JOB_ID), Submission)
+
+
+def test_what_becomes_of_a_job_is_what_it_says_else_the_default_of_its_tier() -> None:
+    reader = SpecReader(SpecRules(on_loss={"premium": OnLoss.ADOPT, "standard": OnLoss.ADOPT_OR_WAIT}))
+
+    def on_loss(**fields: object) -> OnLoss:
+        taken = reader.decode_submission(submission(spec(**fields)), JOB_ID)
+        assert isinstance(taken, Submission)
+        return taken.on_loss
+
+    assert on_loss() is OnLoss.ADOPT_OR_WAIT
+    assert on_loss(tier="premium") is OnLoss.ADOPT
+    assert on_loss(tier="basic") is OnLoss.WAIT
+    for loss in OnLoss:
+        assert on_loss(tier="premium", onRegionLoss=f"ON_REGION_LOSS_{loss.name}") is loss
 
 
 def test_a_sum_over_all_tasks_stays_within_what_can_be_stored(reader: SpecReader) -> None:

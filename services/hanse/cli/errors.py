@@ -19,6 +19,7 @@ from hanse.client.errors import (
     KeyConflictError,
     NeverFitsError,
     NotFoundError,
+    NotLeaderError,
     SubmitIncompleteError,
     UnauthorisedError,
     UnreachableError,
@@ -55,6 +56,7 @@ _HINTS: tuple[tuple[type[HanseError], str], ...] = (
     (WaitTimeoutError, "the jobs go on: follow them with `hanse job watch`, or ask `hanse job explain`"),
     (SubmitIncompleteError, "repeat the command with --client-key and --home as listed"),
     (UnreachableError, "see whether the region is up (`hanse dev status`), or name others with --server"),
+    (NotLeaderError, "try again in a moment, or say on_region_loss: adopt_or_wait"),
     (ExhaustedError, "try again later, or submit to another region with --home"),
 )
 

@@ -25,6 +25,7 @@ from hanse.client import Submitted
 from hanse.client.messages import (
     Blocker,
     CancelResult,
+    Durability,
     ExplainJobResponse,
     Job,
     JobSpec,
@@ -130,6 +131,7 @@ def _facts(job: Job) -> Table:
         ("region", _where(job)),
         ("nodes", ", ".join(dict.fromkeys(job.nodes))),
         ("tier", f"{spec.tier or 'standard'}, priority {spec.priority}"),
+        ("if lost", _if_lost(job)),
         ("run", f"epoch {job.epoch}, attempt {job.attempt}" if job.attempt else ""),
         ("submitted", _moment(job, "submitted_at")),
         ("started", _moment(job, "started_at")),
@@ -138,7 +140,8 @@ def _facts(job: Job) -> Table:
         ("cancel", "asked for" if job.cancel_requested else ""),
         ("client key", job.client_key),
         ("labels", ", ".join(f"{key}={spec.labels[key]}" for key in sorted(spec.labels))),
-        ("as of", _observed(job)),
+        ("observed", _observed(job)),
+        ("as of", _old_copy(job)),
     ]
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="bright_black", no_wrap=True)
@@ -276,6 +279,24 @@ def _observed(job: Job) -> str:
         return ""
     by = f" by {job.observed_by}" if job.observed_by else ""
     return f"{age_text(job.observed_at)} ago{by}"
+
+
+def _if_lost(job: Job) -> str:
+    """What becomes of it if its region is lost."""
+    match job.durability:
+        case Durability.DURABILITY_FEDERATED:
+            return "another region goes on with it"
+        case Durability.DURABILITY_REGIONAL:
+            return "waits for its region"
+        case _:
+            return ""
+
+
+def _old_copy(job: Job) -> Text:
+    """Only if whoever leads the job's shard could not be asked."""
+    if not job.HasField("as_of"):
+        return Text()
+    return Text(f"{age_text(job.as_of)} ago: an old copy in {job.answered_by}", style="yellow")
 
 
 def _tasks(group: TaskGroup) -> str:

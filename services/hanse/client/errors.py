@@ -14,6 +14,7 @@ HanseError
 ├── ServiceError              the environment's: the same request may succeed later
 │   ├── UnreachableError      no answer: whether the request was carried out is unknown
 │   │   └── CallTimeoutError  connected, but no answer within the call's deadline
+│   ├── NotLeaderError        the job's home could not take it: no majority of its guardians, or another region leads
 │   ├── ExhaustedError        a bound was reached (queue full, disk nearly full)
 │   ├── CompactedError        a watch position is no longer kept; the client lists again by itself
 │   └── SubmitIncompleteError some jobs of a submit_many are undecided; `outcomes` says which
@@ -150,6 +151,13 @@ class CallTimeoutError(UnreachableError):
     """A region was connected but gave no answer within the call's deadline."""
 
     default_code = "DEADLINE_EXCEEDED"
+
+
+class NotLeaderError(ServiceError):
+    """An adoptable job was not taken: the region that was asked does not lead the shard of its home, or has no majority
+    of the guardians. It may be again in a moment; a job that is ADOPT_OR_WAIT need not wait for it."""
+
+    default_code = "NOT_LEADER"
 
 
 class ExhaustedError(ServiceError):

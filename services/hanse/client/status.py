@@ -20,6 +20,7 @@ from hanse.client.errors import (
     KeyConflictError,
     NeverFitsError,
     NotFoundError,
+    NotLeaderError,
     RequestError,
     ServerError,
     ServiceError,
@@ -61,6 +62,7 @@ _ERRORS_BY_REFUSAL: dict[RefusalCode, type[HanseError]] = {
     RefusalCode.REFUSAL_CODE_NOT_FOUND: NotFoundError,
     RefusalCode.REFUSAL_CODE_TERMINAL: JobTerminalError,
     RefusalCode.REFUSAL_CODE_UNREACHABLE: UnreachableError,
+    RefusalCode.REFUSAL_CODE_NOT_LEADER: NotLeaderError,
 }
 
 # What gRPC puts before and around the reason why it could not connect.
@@ -69,7 +71,7 @@ _NOISE = re.compile(
 )
 
 # Not repeated: what is written is only known to be lost, not why.
-RETRIABLE = (UnreachableError, ExhaustedError)
+RETRIABLE = (UnreachableError, ExhaustedError, NotLeaderError)
 
 
 def refusal_error(refusal: Refusal) -> HanseError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hanse.core.books import Books
 from hanse.core.effects import Refused, Submitted
 from hanse.core.federation.routing import Router
 from hanse.core.model.jobs import Submission
-from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import RegionConfig
 from hanse.core.scheduling.admission import refused_here
 from hanse.core.scheduling.local import LocalSide
@@ -18,33 +19,35 @@ DISK_FULL_RETRY_MS = 10_000
 class Admission:
     """Admits submissions, or says which field stands in the way. A refusal writes nothing."""
 
-    def __init__(self, config: RegionConfig, books: Books, local: LocalSide, router: Router) -> None:
+    def __init__(
+        self, config: RegionConfig, local: LocalSide, router: Router, queued: Callable[[], int]
+    ) -> None:
         self._config = config
-        self._books = books
+        self._queued = queued
         self._local = local
         self._router = router
         self._members = frozenset(member.name for member in config.members)
         self.disk_nearly_full = False
 
-    def submit(self, submission: Submission) -> Submitted | Refused:
-        """One submission: the job that its client key already named, a new one, or a refusal."""
-        known = self._books.keys.get((submission.tenant, submission.client_key))
+    def submit(self, submission: Submission, books: Books) -> Submitted | Refused:
+        """One submission into these books: the job that its client key already named, a new one, or a refusal."""
+        known = books.keys.get((submission.tenant, submission.client_key))
         if known is not None:
             job_id, sha256 = known
             if sha256 != submission.spec_sha256:
                 message = f"client key {submission.client_key!r} was used for {job_id}, with another spec"
                 return Refused("KEY_CONFLICT", "client_key", message)
-            return Submitted(job_id, existed=True)
+            return Submitted(job_id, existed=True, federated=bool(books.shard))
         refused = self._overload() or self._bad_reference(submission) or self._fits_nowhere(submission)
         if refused is not None:
             return refused
-        self._local.enqueue(self._books.admit(submission))
-        return Submitted(submission.job_id, existed=False)
+        self._local.enqueue(books.admit(submission))
+        return Submitted(submission.job_id, existed=False, federated=bool(books.shard))
 
     def _overload(self) -> Refused | None:
         if self.disk_nearly_full:
             return Refused("EXHAUSTED", "", "this region's disk is nearly full", DISK_FULL_RETRY_MS)
-        if self._books.counts[JobState.QUEUED] >= self._config.queue_depth_max:
+        if self._queued() >= self._config.queue_depth_max:
             message = f"the queue is full ({self._config.queue_depth_max} jobs)"
             return Refused("EXHAUSTED", "", message, QUEUE_FULL_RETRY_MS)
         return None

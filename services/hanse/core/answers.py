@@ -93,10 +93,10 @@ class Answers:
 
     def _channel(self, peer: str) -> ChannelView:
         region = self._region
-        counts = region.giver.counts.get(peer, PeerCounts())
+        counts = region.desk.giver.counts.get(peer, PeerCounts())
         return ChannelView(
             peer=peer,
-            undecided=region.giver.undecided(peer),
+            undecided=region.desk.giver.undecided(peer),
             given=counts.given,
             taken=counts.taken,
             burned=counts.burned,

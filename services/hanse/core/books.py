@@ -26,7 +26,16 @@ from hanse.core.effects import (
     Writes,
 )
 from hanse.core.messages import Commit, Terminal, Verdict
-from hanse.core.model.jobs import Allocation, Job, Reason, ReasonCode, RemoteView, Shape, Submission
+from hanse.core.model.jobs import (
+    Allocation,
+    Job,
+    Reason,
+    ReasonCode,
+    RemoteView,
+    Shape,
+    Submission,
+    make_shape,
+)
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobInput, JobState, next_state
 from hanse.core.model.limits import CLOSED_REMEMBERED_MAX
 from hanse.core.model.time import Now
@@ -43,10 +52,18 @@ _NOT_STARTED = Now(mono_us=0, wall_us=0)
 
 class Books:
     """See the module's docstring. `decisions` is keyed by (giver's ledger id, sequence), `channels` by ledger id,
-    `outbound` by peer, `keys` by (tenant, client key) of jobs whose home is here."""
+    `outbound` by peer, `keys` by (tenant, client key) of jobs whose home is here.
 
-    def __init__(self, region: str, snapshot: Snapshot) -> None:
+    With `shard` they are that shard's, which this region leads, and the log's home stands where the region would;
+    attempts of its term begin above `attempt_base`.
+    """
+
+    def __init__(self, region: str, snapshot: Snapshot, shard: str = "", attempt_base: int = 0) -> None:
         self.region = region
+        self.shard = shard
+        # Under which name homes, givers and targets know these books.
+        self.party = shard or region
+        self._attempt_base = attempt_base
         self.jobs: dict[str, Job] = {job.id: job for job in snapshot.jobs}
         self.keys: dict[tuple[str, str], tuple[str, bytes]] = {
             (tenant, key): (job_id, sha256) for tenant, key, job_id, sha256 in snapshot.client_keys
@@ -61,6 +78,7 @@ class Books:
         for job in self.jobs.values():
             self.counts[job.state] += 1
         self._shapes: dict[bytes, Shape] = {job.shape.key: job.shape for job in snapshot.jobs}
+        self._adoptables: dict[bytes, Shape] = {}
         self._decided_by_ledger: dict[str, dict[int, None]] = {}
         for ledger_id, sequence in self.decisions:
             self._decided_by_ledger.setdefault(ledger_id, {})[sequence] = None
@@ -87,9 +105,9 @@ class Books:
                 continue
             self.touched.append(job)
             if whole:
-                self._writes.jobs.append(_job_row(job))
+                self._writes.jobs.append(job_row(job))
             else:
-                self._writes.job_states.append(_job_state_row(job))
+                self._writes.job_states.append(job_state_row(job))
             if job.settled:
                 self._drop(job)
         self._owed = {}
@@ -106,7 +124,7 @@ class Books:
         """A caller's job becomes QUEUED(1) here, which is its home."""
         job = Job(
             id=submission.job_id,
-            home=self.region,
+            home=self.party,
             tenant=submission.tenant,
             name=submission.name,
             client_key=submission.client_key,
@@ -118,6 +136,7 @@ class Books:
             submitted_wall_us=self.now.wall_us,
             order_us=self.now.wall_us,
             traceparent=submission.traceparent,
+            shard=self.shard,
             reason=Reason(ReasonCode.SUBMITTED),
         )
         self.keys[(job.tenant, job.client_key)] = (job.id, job.spec_sha256)
@@ -164,7 +183,7 @@ class Books:
 
     def start(self, job: Job, allocation: Allocation) -> None:
         """Capacity was taken for it: the next attempt is RUNNING, durably before it is launched."""
-        job.attempt += 1
+        job.attempt = max(job.attempt, self._attempt_base) + 1
         job.allocation = allocation
         job.started_wall_us = self.now.wall_us
         job.ended_wall_us = 0
@@ -188,7 +207,7 @@ class Books:
         """It ended here. At its home that settles it; elsewhere the home must hear of it first."""
         job.ended_wall_us = self.now.wall_us
         job.exit_code = exit_code
-        job.settled = job.home == self.region
+        job.settled = job.home == self.party
         self._change(job, happened, reason)
 
     def count_failure(self, job: Job, exit_code: int) -> None:
@@ -391,6 +410,7 @@ class Books:
             order_us=commit.submitted_wall_us,
             traceparent=commit.traceparent,
             path=commit.path,
+            shard=self.shard,
             reason=reason,
             epoch=commit.epoch,
             failures=commit.failures,
@@ -428,6 +448,7 @@ class Books:
             epoch,
             attempt,
             self.cause,
+            self.shard,
         )
         job.timeline_length += 1
         self._writes.timeline.append(row)
@@ -475,6 +496,8 @@ class Books:
         return row
 
     def _intern(self, shape: Shape) -> Shape:
+        if self.shard and not shape.body.adoptable:
+            shape = self._adoptable(shape)
         known = self._shapes.get(shape.key)
         if known is not None:
             return known
@@ -484,10 +507,20 @@ class Books:
         self._writes.shapes.append(ShapeRow(shape.key, msgspec.msgpack.encode(shape.body)))
         return shape
 
+    def _adoptable(self, shape: Shape) -> Shape:
+        """The same, for a region that leads its shard only."""
+        adoptable = self._adoptables.get(shape.key)
+        if adoptable is None:
+            if len(self._adoptables) >= SHAPES_KEPT_MIN:
+                self._adoptables = {}
+            adoptable = make_shape(msgspec.structs.replace(shape.body, adoptable=True))
+            self._adoptables[shape.key] = adoptable
+        return adoptable
+
     def _drop(self, job: Job) -> None:
         del self.jobs[job.id]
         self.counts[job.state] -= 1
-        if job.home == self.region:
+        if job.home == self.party:
             if len(self.closed) >= CLOSED_REMEMBERED_MAX:
                 del self.closed[next(iter(self.closed))]
             self.closed[job.id] = job.state
@@ -500,7 +533,8 @@ def _packed(value: Allocation | RemoteView | None) -> bytes:
     return b"" if value is None else msgspec.msgpack.encode(value)
 
 
-def _job_row(job: Job) -> JobRow:
+def job_row(job: Job) -> JobRow:
+    """The job as a row."""
     return JobRow(
         job.id,
         job.home,
@@ -533,10 +567,52 @@ def _job_row(job: Job) -> JobRow:
         int(job.settled),
         _packed(job.remote),
         job.timeline_length,
+        job.shard,
     )
 
 
-def _job_state_row(job: Job) -> JobStateRow:
+def job_of(row: JobRow, shape: Shape) -> Job:
+    """The job of a row that this version wrote."""
+    return Job(
+        id=row.id,
+        home=row.home,
+        tenant=row.tenant,
+        name=row.name,
+        client_key=row.client_key,
+        spec=row.spec,
+        spec_sha256=row.spec_sha256,
+        shape=shape,
+        grace_us=row.grace_us,
+        retries_max=row.retries_max,
+        submitted_wall_us=row.submitted_wall_us,
+        order_us=row.order_us,
+        traceparent=row.traceparent,
+        path=tuple(row.path.split(",")) if row.path else (),
+        shard=row.shard,
+        state=JobState(row.state),
+        reason=Reason(
+            ReasonCode(row.reason) if row.reason in ReasonCode.__members__ else ReasonCode.UNKNOWN,
+            row.reason_detail,
+        ),
+        epoch=row.epoch,
+        attempt=row.attempt,
+        failures=row.failures,
+        allocation=msgspec.msgpack.decode(row.allocation, type=Allocation) if row.allocation else None,
+        started_wall_us=row.started_wall_us,
+        ended_wall_us=row.ended_wall_us,
+        exit_code=row.exit_code,
+        transfer_to=row.transfer_to,
+        transfer_epoch=row.transfer_epoch,
+        transfer_sequence=row.transfer_sequence,
+        cancel_id=row.cancel_id,
+        settled=bool(row.settled),
+        remote=msgspec.msgpack.decode(row.remote, type=RemoteView) if row.remote else None,
+        timeline_length=row.timeline_length,
+    )
+
+
+def job_state_row(job: Job) -> JobStateRow:
+    """The columns that change, as a row."""
     return JobStateRow(
         int(job.state),
         job.reason.code,
@@ -556,5 +632,6 @@ def _job_state_row(job: Job) -> JobStateRow:
         _packed(job.remote),
         job.timeline_length,
         ",".join(job.path),
+        job.shard,
         job.id,
     )

@@ -3,9 +3,10 @@
 The shell's obligation, for the Effects of one step:
 1. `writes` are committed in one transaction and fsynced. If that fails, the Region is discarded and rebuilt from disk,
    and nothing of this or any later step is released.
-2. `replicate` is held by a majority of the guardians before whatever waits for it (empty until guardians are built).
-3. Only then `launches`, `stops`, `reaps`, `lookups`, `sends`, `replies` and `changes` go out, in step order. A crash
-   may fall between any two of them; recovery resends what matters.
+2. Only then `leases`, `launches`, `stops`, `reaps`, `lookups`, `sends`, `replies` and `changes` go out, in step order.
+   A crash may fall between any two of them; recovery resends what matters.
+What must wait until a majority of a group of guardians holds a write leaves the core only then: it is in the effects of
+the step that took in the acknowledgement (federation/shards/gate.py), and the shell need not know.
 Effects without writes may leave once every earlier step's writes are durable.
 """
 
@@ -64,10 +65,11 @@ class JobRow(msgspec.Struct, frozen=True, array_like=True):
     settled: int
     remote: bytes  # msgpack of RemoteView; empty: none
     timeline_length: int
+    shard: str = ""  # empty: a `wait` job
 
 
 class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
-    """The columns that change, then the id: an update of a row that exists. `path` changes when a job comes back."""
+    """The columns that change, then (shard, id): an update of a row that exists. `path` changes when a job returns."""
 
     state: int
     reason: str
@@ -87,11 +89,12 @@ class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
     remote: bytes
     timeline_length: int
     path: str
+    shard: str
     id: str
 
 
 class TimelineRow(msgspec.Struct, frozen=True, array_like=True):
-    """One entry of a job's timeline; `sequence` counts from 0 per job in this region."""
+    """One entry of a job's timeline; `sequence` counts from 0 per job and shard in this region."""
 
     job_id: str
     sequence: int
@@ -102,6 +105,7 @@ class TimelineRow(msgspec.Struct, frozen=True, array_like=True):
     epoch: int
     attempt: int
     cause: str
+    shard: str = ""
 
 
 class DecisionRow(msgspec.Struct, frozen=True, array_like=True):
@@ -160,6 +164,36 @@ class RosterRow(msgspec.Struct, frozen=True, array_like=True):
     in_force: int
 
 
+class ShardStateRow(msgspec.Struct, frozen=True, array_like=True):
+    """This member's standing in one shard; replaces an older row. A position is (the last record's term, its sequence).
+
+    `promised_term` is the largest term that this member has joined or promised: it refuses everything older.
+    `group` is msgpack of the group (model/regions.py: Group) that it knows. `blank`: this disk holds nothing that
+    counts, because the shard was never begun or the disk was lost; it may not promise or lead.
+    """
+
+    shard: str
+    promised_term: int
+    log_term: int
+    log_sequence: int
+    committed_sequence: int
+    group: bytes
+    blank: int
+
+
+class ShardRow(msgspec.Struct, frozen=True, array_like=True):
+    """The newest record of one key in this member's copy of a shard's log; replaces an older one of that key.
+
+    `value` is msgpack of (kind, row); empty: the key is gone (kept until every member knows).
+    """
+
+    shard: str
+    key: str
+    term: int
+    sequence: int
+    value: bytes
+
+
 # Meta rows that the ledger itself reads: the next incarnation is at least the floor, and an anchor that was found ahead
 # is believed to be answered for once quarantine is over.
 META_QUARANTINE = "quarantine"
@@ -182,17 +216,32 @@ class Writes(msgspec.Struct, kw_only=True):
     # Small facts by name, such as "draining".
     meta: list[tuple[str, str]] = msgspec.field(default_factory=list)
     rosters: list[RosterRow] = msgspec.field(default_factory=list)
+    shard_states: list[ShardStateRow] = msgspec.field(default_factory=list)
+    shard_rows: list[ShardRow] = msgspec.field(default_factory=list)
     # (giver_ledger_id, sequence): decisions below it are deleted.
     decisions_delete_below: list[tuple[str, int]] = msgspec.field(default_factory=list)
     specs_delete: list[str] = msgspec.field(default_factory=list)
     intents_delete: list[str] = msgspec.field(default_factory=list)
+    # Of `wait` jobs.
     jobs_delete: list[str] = msgspec.field(default_factory=list)
+    # (shard, job id): rows of `jobs` and `timeline`.
+    shard_jobs_delete: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    # (shard, key): records that a copy drops.
+    shard_rows_delete: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    # Shards that this region does not lead any more: their rows of `jobs` go (`timeline` stays).
+    shards_delete: list[str] = msgspec.field(default_factory=list)
 
     @property
     def deletes(self) -> bool:
         """Whether anything is deleted."""
         return bool(
-            self.jobs_delete or self.decisions_delete_below or self.specs_delete or self.intents_delete
+            self.jobs_delete
+            or self.decisions_delete_below
+            or self.specs_delete
+            or self.intents_delete
+            or self.shard_jobs_delete
+            or self.shard_rows_delete
+            or self.shards_delete
         )
 
     def __bool__(self) -> bool:
@@ -209,10 +258,9 @@ class Writes(msgspec.Struct, kw_only=True):
             or self.peers_seen
             or self.meta
             or self.rosters
-            or self.jobs_delete
-            or self.decisions_delete_below
-            or self.specs_delete
-            or self.intents_delete
+            or self.shard_states
+            or self.shard_rows
+            or self.deletes
         )
 
 
@@ -220,11 +268,20 @@ class Writes(msgspec.Struct, kw_only=True):
 NO_WRITES = Writes()
 
 
-# --- 3. after the writes -------------------------------------------------------------------------------------------
+# --- 2. after the writes -------------------------------------------------------------------------------------------
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """Tasks of this shard may live until this instant of CLOCK_BOOTTIME instead of until an earlier one. Their
+    supervisors end them then, whether or not the daemon lives: SIGTERM min(grace, lease / 3) before, SIGKILL at it."""
+
+    shard: str
+    until_mono_us: int
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
-    """Start these tasks of a run: (task number, placement). The spec says what they execute."""
+    """Start these tasks of a run: (task number, placement). The spec says what they execute. `lease` bounds the lives
+    of an adoptable job's tasks; None: a `wait` job."""
 
     run: RunId
     tenant: str
@@ -233,6 +290,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     grace_us: int
     cause: str
     traceparent: str = ""
+    lease: Lease | None = None
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
@@ -272,13 +330,16 @@ class Refused(msgspec.Struct, frozen=True):
     field: str
     message: str
     retry_after_ms: int = 0
+    # Whom to ask instead, for NOT_LEADER; empty: nobody is known.
+    leader: str = ""
 
 
 class Submitted(msgspec.Struct, frozen=True):
-    """The job is on disk; `existed`: it was before."""
+    """The job is on disk; `existed`: it was before. `federated`: a majority of its region's group holds it too."""
 
     job_id: str
     existed: bool
+    federated: bool = False
 
 
 class SubmitOutcome(msgspec.Struct, frozen=True):
@@ -445,7 +506,7 @@ class Effects(msgspec.Struct, kw_only=True):
 
     sequence: int = 0
     writes: Writes = msgspec.field(default_factory=Writes)
-    replicate: tuple[()] = ()
+    leases: list[Lease] = msgspec.field(default_factory=list)
     launches: list[Launch] = msgspec.field(default_factory=list)
     stops: list[Stop] = msgspec.field(default_factory=list)
     reaps: list[Reap] = msgspec.field(default_factory=list)
@@ -463,8 +524,8 @@ class Effects(msgspec.Struct, kw_only=True):
 class Snapshot(msgspec.Struct, kw_only=True):
     """Everything that a Region is rebuilt from. `incarnation` is already the new one (last + 1), written durably.
 
-    `jobs` are all rows that are not settled; `client_keys` are (tenant, client_key, job_id, spec_sha256) of
-    every row whose home is this region, final ones included.
+    `jobs` are all rows of `wait` jobs that are not settled; `client_keys` are (tenant, client_key, job_id, spec_sha256)
+    of every row of a `wait` job whose home is this region, final ones included. Jobs of shards are in `shard_rows`.
     """
 
     ledger_id: str
@@ -480,5 +541,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     meta: dict[str, str] = msgspec.field(default_factory=dict)
     # By epoch.
     rosters: list[RosterRow] = msgspec.field(default_factory=list)
+    shard_states: list[ShardStateRow] = msgspec.field(default_factory=list)
+    # By shard, in the order of their sequences.
+    shard_rows: list[ShardRow] = msgspec.field(default_factory=list)
     # The anchor file is ahead of this ledger: the disk is an old one.
     disk_is_old: bool = False

@@ -15,11 +15,13 @@ from hanse.core.model.roster import SignedRoster
 
 
 class Submit(msgspec.Struct, frozen=True, kw_only=True):
-    """Validated submissions of one call, in order. Answered by a SubmitOutcome."""
+    """Validated submissions of one call, in order. Answered by a SubmitOutcome. `home` is whose jobs they are to be;
+    empty: this region's. Another region's are taken only while this one leads that region's shard."""
 
     request_id: int
     submissions: tuple[Submission, ...]
     cause: str
+    home: str = ""
 
 
 class CancelJobs(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +88,7 @@ class TaskEnded(msgspec.Struct, frozen=True, kw_only=True):
     """The task's process group is gone. `exit_code` is 0 to 255, or 128 + signal if a signal ended it.
 
     `launched` False: it could not be started at all (`detail` says why), which counts as a launch failure.
+    `lease_ended`: its supervisor ended it because its lease ran out, which is not the task's failure.
     """
 
     run: RunId
@@ -97,15 +100,18 @@ class TaskEnded(msgspec.Struct, frozen=True, kw_only=True):
     launched: bool = True
     detail: str = ""
     cause: str = ""
+    lease_ended: bool = False
 
 
 class FoundTask(msgspec.Struct, frozen=True, kw_only=True):
-    """What the executor found of an earlier life of the daemon. `ended` is None while the task still runs."""
+    """What the executor found of an earlier life of the daemon. `ended` is None while the task still runs; `shard` is
+    that of its lease."""
 
     run: RunId
     task: int
     pid: int = 0
     ended: TaskEnded | None = None
+    shard: str = ""
 
 
 class ExecutorRecovered(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,11 +131,13 @@ class LedgerPressure(msgspec.Struct, frozen=True, kw_only=True):
 class JobsForgotten(msgspec.Struct, frozen=True, kw_only=True):
     """Retention picked these final jobs: drop what memory still has of them and delete their rows.
 
-    `client_keys` are the (tenant, client key) pairs of those whose home is this region; they may be used again.
+    `job_ids` are `wait` jobs; `client_keys` are the (tenant, client key) pairs of those whose home is this region: they
+    may be used again. `shard_jobs` are those of shards: (shard, job id, such a pair or None).
     """
 
     job_ids: tuple[str, ...]
     client_keys: tuple[tuple[str, str], ...] = ()
+    shard_jobs: tuple[tuple[str, str, tuple[str, str] | None], ...] = ()
     cause: str = ""
 
 

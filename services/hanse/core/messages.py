@@ -321,6 +321,141 @@ class RosterVote(msgspec.Struct, frozen=True, kw_only=True):
 
 RosterMessage = RosterAnnounce | RosterRequest | RosterDocument | RosterProposal | RosterVote
 
+
+class ToShard(msgspec.Struct, frozen=True):
+    """A message of the handoff from the leader of `source` to the leader of `shard`, whoever that is; both are shards,
+    and stand where `wait` jobs have regions."""
+
+    source: str
+    shard: str
+    message: ShardMessage
+
+
+class LogRecord(msgspec.Struct, frozen=True, array_like=True):
+    """The newest record of one key of a shard's log. `value` is opaque here; empty: the key is gone."""
+
+    key: str
+    term: int
+    sequence: int
+    value: bytes
+
+
+class Append(msgspec.Struct, frozen=True, kw_only=True):
+    """The leader of `term` to a member: after these records your copy is the log as it was at `sequence`.
+
+    They follow on the position (`previous_term`, `previous_sequence`) of the member's copy. With `cut` they follow on
+    the committed prefix up to `previous_sequence` instead: whatever the copy has beyond it goes first. Large batches
+    come in parts and take effect when all of `parts` have come. `committed` is known to be held by a majority, and
+    everything up to `everywhere` by all members.
+    """
+
+    shard: str
+    term: int
+    version: int
+    previous_term: int
+    previous_sequence: int
+    sequence: int
+    records: tuple[LogRecord, ...]
+    committed: int
+    everywhere: int
+    cut: bool = False
+    part: int = 0
+    parts: int = 1
+
+
+class AppendAck(msgspec.Struct, frozen=True, kw_only=True):
+    """A member holds the log of `term` up to `sequence`, durably. `diverged`: it can't follow on what was sent; its
+    copy is sure up to `committed`, and beyond it has records of these `keys`."""
+
+    shard: str
+    term: int
+    sequence: int
+    diverged: bool = False
+    committed: int = 0
+    keys: tuple[str, ...] = ()
+
+
+class Renew(msgspec.Struct, frozen=True):
+    """The leader of `term` to a member: renewal `number`, counted from its sending. `boot` tells the lives of the
+    leader's daemon apart. `sequence` is the leader's newest, `committed` as in Append."""
+
+    shard: str
+    term: int
+    version: int
+    boot: int
+    number: int
+    sequence: int
+    committed: int
+
+
+class RenewAck(msgspec.Struct, frozen=True):
+    """Renewal `number` has come, and the member's wait has begun anew."""
+
+    shard: str
+    term: int
+    boot: int
+    number: int
+
+
+class Prepare(msgspec.Struct, frozen=True):
+    """May I lead in `term`? With `trial` nothing is promised: would you, and do you miss the leader too? Term 0 with
+    `trial` only asks how far the receiver has come: my own disk is blank."""
+
+    shard: str
+    term: int
+    version: int
+    trial: bool
+
+
+class Promise(msgspec.Struct, frozen=True, kw_only=True):
+    """Yes. The member has promised `term`, durably (unless it was a trial), and its copy goes to this position.
+    `promised_term`, `committed` and `blank` answer a Prepare of term 0."""
+
+    shard: str
+    term: int
+    trial: bool
+    log_term: int
+    log_sequence: int
+    promised_term: int = 0
+    committed: int = 0
+    blank: bool = False
+
+
+class Refuse(msgspec.Struct, frozen=True, kw_only=True):
+    """No to whatever was asked in `term`: the member has promised `promised_term` (if larger), or must wait (a grant
+    is still out, or its own processes are dying), or holds nothing that counts (`blank`)."""
+
+    shard: str
+    term: int
+    promised_term: int
+    wait_us: int = 0
+    blank: bool = False
+
+
+class Fetch(msgspec.Struct, frozen=True, kw_only=True):
+    """The candidate of `term` to a member that promised and has the better copy: send me what follows on `committed`,
+    and the present records of these `keys`. Answered by Append with `cut`."""
+
+    shard: str
+    term: int
+    committed: int
+    keys: tuple[str, ...]
+
+
+ShardMessage = (
+    Commit
+    | Withdraw
+    | Decision
+    | Stable
+    | Status
+    | Cancel
+    | CancelAck
+    | Terminal
+    | TerminalAck
+    | Locate
+    | Located
+)
+
 Message = (
     Hello
     | HelloAck
@@ -351,4 +486,13 @@ Message = (
     | RosterDocument
     | RosterProposal
     | RosterVote
+    | ToShard
+    | Append
+    | AppendAck
+    | Renew
+    | RenewAck
+    | Prepare
+    | Promise
+    | Refuse
+    | Fetch
 )

@@ -30,9 +30,9 @@ from hanse.core.effects import (
     Effects,
     Refused,
     Reply,
-    Send,
     Snapshot,
     SubmitOutcome,
+    Submitted,
 )
 from hanse.core.events import (
     Ask,
@@ -52,57 +52,56 @@ from hanse.core.events import (
     TaskStarted,
     TrustDisk,
 )
-from hanse.core.federation.handoff.giver import Giver
+from hanse.core.federation.desk import Desk
+from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.handoff.offers import Offers
 from hanse.core.federation.handoff.soliciting import Soliciting
-from hanse.core.federation.handoff.target import Target
 from hanse.core.federation.inquest import Witness
 from hanse.core.federation.membership import Membership
 from hanse.core.federation.old_disk import OldDisk
 from hanse.core.federation.overtaking import QUARANTINED, carry_out, stop_what_runs_on
 from hanse.core.federation.publisher import Publisher
-from hanse.core.federation.reports import Reports
 from hanse.core.federation.roster.ballot import Authority
 from hanse.core.federation.roster.keeper import Rosters
 from hanse.core.federation.routing import Router
 from hanse.core.federation.sessions import Sessions
-from hanse.core.federation.tracking import Tracking
+from hanse.core.federation.shards.leading import Leading
+from hanse.core.federation.shards.shards import Shards
+from hanse.core.federation.transferring import Transferring
+from hanse.core.library import Library
 from hanse.core.messages import (
-    Cancel,
-    CancelAck,
-    Commit,
-    Decision,
+    Append,
+    AppendAck,
     Envelope,
+    Fetch,
     GossipDelta,
     GossipDigest,
     Hello,
     HelloAck,
     Inquest,
     InquestAnswer,
-    Locate,
-    Located,
     Message,
     Offer,
     OfferAnswer,
+    Prepare,
     Probe,
     ProbeAck,
     ProbeRequest,
+    Promise,
+    Refuse,
     Release,
+    Renew,
+    RenewAck,
     RosterAnnounce,
     RosterDocument,
     RosterProposal,
     RosterRequest,
     RosterVote,
     Solicit,
-    Stable,
-    Status,
-    Terminal,
-    TerminalAck,
-    Verdict,
-    Withdraw,
+    ToShard,
 )
-from hanse.core.model.jobs import Job, Reason, ReasonCode
-from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.model.jobs import OnLoss, Reason, ReasonCode, Submission
+from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import RECORD_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Position, RegionConfig, RegionRecord
@@ -112,6 +111,8 @@ from hanse.core.scheduling.local import LocalSide
 _DRAINING = Reason(ReasonCode.DRAINING, "the region is being drained")
 _DISK_FULL = Reason(ReasonCode.BURNED_NO_ROOM, "the region's disk is nearly full")
 _OLD_DISK = Reason(ReasonCode.OLD_DISK, "the region's disk is an old one; it asks the others first")
+# When a caller may ask again for what needs a leader: about an election.
+NOT_LEADER_RETRY_MS = 1_000
 _RECOVERING = Reason(ReasonCode.BURNED_NO_ROOM, "the region is starting")
 
 
@@ -133,7 +134,8 @@ class Region:
         self.books = Books(config.name, snapshot)
         self.rosters = Rosters(config, snapshot, authority, self.books, now, self._hesitates_to_vote)
         self.config = config = self.rosters.config
-        self.local = LocalSide(config, self.books)
+        self.library = Library(self.books)
+        self.local = LocalSide(config, self.library)
         self.old_disk = OldDisk(config, self.books, snapshot, randomness.getrandbits(63) + 1, now)
         self.incarnation = self.old_disk.incarnation
         position = Position(self.incarnation, snapshot.write_sequence, self.old_disk.life)
@@ -144,8 +146,22 @@ class Region:
         self.router = Router(config, self.inventory, randomness, self._connected, self._in_flight)
         self.witness = Witness(config.name, self.books)
         self._randomness = randomness
+        self.intake = Intake(config, self.local, self._queued, lambda: self.shards.why_not_adopting())
+        self.shards = Shards(
+            config,
+            snapshot,
+            self.library,
+            self.local,
+            self.intake,
+            self.router,
+            self.inventory,
+            self._connected,
+            self.old_disk.life,
+            randomness,
+            now,
+        )
         self._build_handoff(now)
-        self.admission = Admission(config, self.books, self.local, self.router)
+        self.admission = Admission(config, self.local, self.router, self._queued)
         self.answers = Answers(self)
         # Whether something that the record tells changed without a write.
         self._standing_changed = True
@@ -158,44 +174,47 @@ class Region:
 
     def _build_handoff(self, now: Now) -> None:
         """The parts whose memory follows from the books: at boot, and after an inquest has changed the books."""
-        name, timings = self.config.name, self.config.timings
-        self.giver = Giver(name, self.ledger_id, self.books, self.local, timings, now)
-        self.offers = Offers(self.config, self.local, self.giver, self.router)
-        self.target = Target(self.config, self.books, self.local, self.giver)
+        self.desk = Desk(self.config, self.books, self.ledger_id, self.local, self.intake, self.router, now)
+        self.offers = Offers(self.config, self.local, Transferring(self.desk, self.shards), self.router)
         self.soliciting = Soliciting(
-            self.config, self.local, self.inventory, self.target.held, self._randomness, now
+            self.config, self.local, self.inventory, self.intake.held, self._randomness, now
         )
-        self.reports = Reports(name, self.books, timings, now)
-        self.tracking = Tracking(name, self.books, self.giver, timings, now)
 
     # --- the step -------------------------------------------------------------------------------------------------
 
     def step(self, now: Now, events: Sequence[Event]) -> Effects:
         """Take in what happened and say what is to be done. Never raises for anything that came from outside."""
         out = Effects(writes=NO_WRITES)
-        self.books.begin(now)
+        self.library.begin(now)
+        self.shards.begin(now)
         for event in events:
-            self.books.cause = event.cause
+            self.library.set_cause(event.cause)
             self._on_event(now, event, out)
-        self.books.cause = "timer"
+        self.library.set_cause("timer")
         self._on_deadlines(now, out)
         self._end_grace(now)
         if self.old_disk.active:
             self._try_to_leave_quarantine(now, out)
-        self.books.cause = "schedule"
+        self.shards.reconcile(now, out)
+        self.library.set_cause("schedule")
         self.local.cycle(now, out)
         self._look_abroad(now, out)
         self._report(now, out)
         self._publish(now)
-        return self._collect(out)
+        return self._collect(now, out)
 
     def next_deadline(self) -> int | None:
         """Mono microseconds at which step must be called even if nothing happens."""
         if self.local.more:
             return 0
         earliest_us = min(self.membership.next_deadline(), self.publisher.next_deadline())
-        deadlines_us = (self.sessions.next_deadline(), self.rosters.next_deadline(), self._grace_until_us)
-        for deadline_us in (*deadlines_us, *self._handoff_deadlines()):
+        for deadline_us in (
+            self.sessions.next_deadline(),
+            self.rosters.next_deadline(),
+            self._grace_until_us,
+            self.shards.next_deadline(),
+            *self._handoff_deadlines(),
+        ):
             if deadline_us is not None and deadline_us < earliest_us:
                 earliest_us = deadline_us
         return earliest_us
@@ -204,11 +223,9 @@ class Region:
         if self.old_disk.active:
             return (self.old_disk.next_deadline(),)
         return (
-            self.giver.next_deadline(),
+            self.desk.next_deadline(),
             self.offers.next_deadline(),
-            self.target.next_deadline(),
-            self.reports.next_deadline(),
-            self.tracking.next_deadline(),
+            self.intake.next_deadline(),
             self.soliciting.next_deadline() if self._may_solicit() else None,
         )
 
@@ -231,11 +248,9 @@ class Region:
             case TaskStarted():
                 pass  # The row says RUNNING already; who wants the pid asks the executor.
             case Submit():
-                results = tuple(self.admission.submit(each) for each in event.submissions)
-                out.replies.append(Reply(event.request_id, SubmitOutcome(results)))
+                self._submit(now, event, out)
             case CancelJobs():
-                results_ = tuple(self._cancel(now, job_id, event.cause, out) for job_id in event.job_ids)
-                out.replies.append(Reply(event.request_id, CancelOutcome(results_)))
+                self._cancel_jobs(now, event, out)
             case Ask():
                 out.replies.append(Reply(event.request_id, self.answers.answer(now, event)))
             case SetDrain():
@@ -250,6 +265,7 @@ class Region:
                 self.membership.link_failed(now, event.peer)
             case JobsForgotten():
                 self.books.forget(event.job_ids, event.client_keys)
+                self.shards.forget(event)
             case LookedUp():
                 self.witness.on_looked_up(event, self.sessions.seen(event.peer).ledger_id, out)
             case TrustDisk():
@@ -303,108 +319,99 @@ class Region:
                 out.sends.extend(self.membership.on_message(now, peer, message))
                 if isinstance(message, GossipDelta):
                     self.router.inventory_changed()
-            case Commit():
-                self.target.on_commit(peer, ledger_id, message, out)
-            case Decision():
-                job = self.giver.on_decision(peer, message, out)
-                if job is not None:
-                    self._after_decision(now, peer, job, message, out)
-            case Terminal():
-                self.tracking.on_terminal(peer, message, out)
-            case TerminalAck():
-                self.reports.on_ack(peer, message, out)
-            case Status():
-                self.tracking.on_status(peer, message)
-            case Stable():
-                self.target.on_stable(peer, ledger_id, message)
+                    self.shards.on_records(now)
             case Offer():
                 self.soliciting.answered(peer)
-                if self.target.on_offer(now, peer, message, out):
+                if self.intake.on_offer(now, peer, message, out):
                     self.soliciting.declined(now, peer, message.shape, message.count)
             case OfferAnswer():
                 self.offers.on_answer(now, peer, message, out)
             case Release():
-                self.target.on_release(peer, message)
+                self.intake.on_release(peer, message)
             case Solicit():
                 self.offers.on_solicit(now, peer, message, out)
-            case Withdraw():
-                self.target.on_withdraw(peer, ledger_id, message, out)
-            case Cancel():
-                self._on_cancel(now, peer, message, out)
-            case CancelAck():
-                self.tracking.on_cancel_ack(peer, message)
-            case Locate():
-                self.tracking.on_locate(peer, message, out)
-            case Located():
-                self.tracking.on_located(peer, message)
             case Inquest():
                 self.witness.on_inquest(peer, message, out)
             case InquestAnswer():
                 self.old_disk.on_answer(peer, message)
+            case ToShard():
+                self.shards.on_to_shard(now, peer, message)
+            case Append() | AppendAck() | Renew() | RenewAck() | Prepare() | Promise() | Refuse() | Fetch():
+                self.shards.on_group_message(now, peer, message, out)
             case Hello() | HelloAck():
                 pass  # Taken in before the session was checked.
             case RosterAnnounce() | RosterRequest() | RosterDocument() | RosterProposal() | RosterVote():
                 pass  # These need no session either.
             case _:
-                assert_never(message)
+                self.desk.on_message(now, peer, ledger_id, message, out)
 
     def _on_session(self, now: Now, peer: str, out: Effects) -> None:
         self.rosters.on_session(peer, out)
         self.old_disk.on_session(now, peer)
         if not self.old_disk.active:
-            self.giver.on_session(now, peer, out)
-            self.reports.on_session(now, peer)
+            self.desk.on_session(now, peer, out)
 
-    def _after_decision(self, now: Now, peer: str, job: Job, decision: Decision, out: Effects) -> None:
-        if decision.verdict is Verdict.BURNED:
-            self.router.refused(now, peer, job.shape, decision.reason, self.config.timings.decline_memory_us)
-        if job.cancel_id and job.state is JobState.QUEUED:
-            self.local.dequeue(job)
-            self.books.cancel_queued(job)
-        elif job.cancel_id:
-            self.tracking.relay_cancel(now, job, out)
+    # --- callers ----------------------------------------------------------------------------------------------------
 
-    # --- cancel ---------------------------------------------------------------------------------------------------
+    def _submit(self, now: Now, event: Submit, out: Effects) -> None:
+        """Answered when all of it is durable: here, and if any of it is adoptable, at a majority of guardians too."""
+        home = event.home or self.config.name
+        results = tuple(self._submit_one(now, home, each) for each in event.submissions)
+        reply = Reply(event.request_id, SubmitOutcome(results))
+        leading = self.shards.leading.get(home)
+        if leading is not None and any(isinstance(each, Submitted) and each.federated for each in results):
+            leading.out.replies.append(reply)
+        else:
+            out.replies.append(reply)
 
-    def _cancel(self, now: Now, job_id: str, cancel_id: str, out: Effects) -> JobState | Refused:
-        job = self.books.jobs.get(job_id)
-        if job is None:
-            return Refused("NOT_FOUND", "job_ids", f"no such job: {job_id}")
-        if job.state in TERMINAL_STATES:
-            return Refused("TERMINAL", "job_ids", f"{job_id} is {job.state.name} already")
-        state = job.state
-        self._end(now, job, cancel_id, out)
-        return state
+    def _submit_one(self, now: Now, home: str, submission: Submission) -> Submitted | Refused:
+        """Into the shard of its home, if it is adoptable and this region leads that shard; else into this ledger.
 
-    def _on_cancel(self, now: Now, peer: str, cancel: Cancel, out: Effects) -> None:
-        job = self.books.jobs.get(cancel.job_id)
-        if (
-            job is None
-            and cancel.job_id not in self.books.closed
-            and not self.tracking.remember_intent(cancel)
-        ):
-            return
-        if job is not None and job.state not in TERMINAL_STATES:
-            self._end(now, job, cancel.cancel_id, out)
-        out.sends.append(Send(peer, CancelAck(cancel.job_id, cancel.cancel_id)))
+        A key means one job, wherever it went: what may have been taken elsewhere is not taken again.
+        """
+        own = home == self.config.name
+        if submission.on_loss is OnLoss.WAIT:
+            if own:
+                return self.admission.submit(submission, self.books)
+            return Refused("INVALID", "home", f"{home} takes its `wait` jobs itself")
+        key = (submission.tenant, submission.client_key)
+        if own and key in self.books.keys:
+            return self.admission.submit(submission, self.books)
+        leading = self.shards.leading.get(home)
+        if leading is not None and leading.admits(now):
+            return self.admission.submit(submission, leading.books)
+        self.shards.demand(now, home)
+        taken = leading is None or key in leading.books.keys
+        may_wait = submission.on_loss is OnLoss.ADOPT_OR_WAIT and own
+        if may_wait and not (taken and self.shards.has_group(home)):
+            return self.admission.submit(submission, self.books)
+        return self._not_leading(home)
 
-    def _end(self, now: Now, job: Job, cancel_id: str, out: Effects) -> None:
-        """Take the wish, and do what the job's state allows."""
-        if job.cancel_id:
-            return
-        self.books.want_cancel(job, cancel_id)
-        match job.state:
-            case JobState.QUEUED:
-                self.local.dequeue(job)
-                self.books.cancel_queued(job)
-            case JobState.RUNNING:
-                self.local.stop(job, Reason(ReasonCode.CANCEL_REQUESTED), out)
-            case JobState.XFER:
-                self.giver.withdraw(now, job, out)
-            case JobState.MOVED:
-                self.tracking.relay_cancel(now, job, out)
-            case _:
-                pass  # STOPPING: the wish decides what comes of it when its tasks are dead.
+    def _not_leading(self, home: str) -> Refused:
+        leader = self.shards.leader_of(home)
+        known = leader if leader != self.config.name else ""
+        message = f"no majority of the guardians of {home} can be had here" + (
+            f"; ask {known}" if known else ""
+        )
+        return Refused("NOT_LEADER", "spec.on_region_loss", message, NOT_LEADER_RETRY_MS, known)
+
+    def _cancel_jobs(self, now: Now, event: CancelJobs, out: Effects) -> None:
+        """Wishes for jobs of shards are answered when a majority holds them; one answer for all of the call."""
+        results: list[JobState | Refused] = []
+        waits_for: Leading | None = None
+        for job_id in event.job_ids:
+            job = self.library.find(job_id)
+            if job is None:
+                results.append(Refused("NOT_FOUND", "job_ids", f"no such job: {job_id}"))
+                continue
+            leading = self.shards.leading_of(job)
+            if leading is None:
+                results.append(self.desk.cancel(now, job, event.cause, out))
+            else:
+                results.append(leading.desk.cancel(now, job, event.cause, leading.out))
+                waits_for = leading
+        reply = Reply(event.request_id, CancelOutcome(tuple(results)))
+        (out if waits_for is None else waits_for.out).replies.append(reply)
 
     # --- an old disk ------------------------------------------------------------------------------------------------
 
@@ -455,14 +462,13 @@ class Region:
         out.sends.extend(self.sessions.on_deadline(now))
         out.sends.extend(self.membership.on_deadline(now))
         self.rosters.on_deadline(now, out)
+        self.shards.on_deadline(now, out)
         if self.old_disk.active:
             self.old_disk.on_deadline(now, out)
             return
-        self.giver.on_deadline(now, out)
+        self.desk.on_deadline(now, out)
         self.offers.on_deadline(now)
-        self.target.on_deadline(now)
-        self.reports.on_deadline(now, out)
-        self.tracking.on_deadline(now, out)
+        self.intake.on_deadline(now)
 
     def _look_abroad(self, now: Now, out: Effects) -> None:
         if self.old_disk.active:
@@ -473,11 +479,9 @@ class Region:
             self.soliciting.on_capacity(now, self.local.capacity.free_total(), out)
 
     def _report(self, now: Now, out: Effects) -> None:
-        if self.old_disk.active:
-            return
-        for job in self.books.owed():
-            self.reports.on_change(now, job, out)
-        self.giver.flush(out)
+        self.shards.report(now)
+        if not self.old_disk.active:
+            self.desk.report(now, out)
 
     def _publish(self, now: Now) -> None:
         if self.publisher.wants_body(now, self.books.changed or self._standing_changed):
@@ -495,7 +499,7 @@ class Region:
             version=0,
             observed_wall_us=now.wall_us,
             classes=self.local.capacity.classes(),
-            draining=self.target.closed is not None,
+            draining=self.intake.closed is not None,
             protocol_min=self.config.protocol_min,
             protocol_max=self.config.protocol_max,
             datasets=self.config.datasets,
@@ -506,11 +510,13 @@ class Region:
             queued_shapes=self.local.queue.waiting_shapes(RECORD_SHAPES_MAX, now.wall_us),
             price=self.config.price,
             power=self.config.power,
+            leads=self.shards.leads(),
         )
 
-    def _collect(self, out: Effects) -> Effects:
+    def _collect(self, now: Now, out: Effects) -> Effects:
         out.writes, out.changes = self.books.collect()
-        if out.writes is not NO_WRITES:
+        self.shards.collect(now, out)
+        if out.writes:
             self.sequence += 1
         out.sequence = self.sequence
         out.restart = self.rosters.restart
@@ -532,15 +538,15 @@ class Region:
         self._standing_changed = True
         self.local.draining = self.draining or self.old_disk.active or self._grace_until_us is not None
         if self.old_disk.active:
-            self.target.closed = _OLD_DISK
+            self.intake.closed = _OLD_DISK
         elif self.draining:
-            self.target.closed = _DRAINING
+            self.intake.closed = _DRAINING
         elif self.disk_nearly_full:
-            self.target.closed = _DISK_FULL
+            self.intake.closed = _DISK_FULL
         elif not self.local.runs.recovered:
-            self.target.closed = _RECOVERING
+            self.intake.closed = _RECOVERING
         else:
-            self.target.closed = None
+            self.intake.closed = None
         self.admission.disk_nearly_full = self.disk_nearly_full
 
     def _hesitates_to_vote(self) -> str:
@@ -552,10 +558,15 @@ class Region:
         return ""
 
     def _may_solicit(self) -> bool:
-        return not self.local.queue and self.target.closed is None
+        return not self.local.queue and self.intake.closed is None
 
     def _connected(self, peer: str) -> bool:
         return self.sessions.established(peer) and self.membership.reachable(peer)
 
     def _in_flight(self, peer: str) -> int:
-        return self.giver.undecided(peer) + self.offers.count_to(peer)
+        undecided = self.desk.giver.undecided(peer)
+        undecided += sum(each.desk.giver.undecided(peer) for each in self.shards.leading.values())
+        return undecided + self.offers.count_to(peer)
+
+    def _queued(self) -> int:
+        return sum(books.counts[JobState.QUEUED] for books in self.library)

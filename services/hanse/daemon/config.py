@@ -11,11 +11,13 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
+from hanse.core.federation.guardians import choose_groups, shared_domains
 from hanse.core.model import limits
+from hanse.core.model.jobs import OnLoss
 from hanse.core.model.regions import Member, Node, RegionConfig, Timings
 from hanse.core.model.resources import is_known_kind, resources
 from hanse.daemon.errors import ConfigError, Problem
-from hanse.daemon.settings import NodesTable, Settings
+from hanse.daemon.settings import GUARDIANS_DEFAULT, TIMINGS_OF_FEDERATION, NodesTable, Settings
 from hanse.ledger.disk import DiskPolicy
 from hanse.ledger.retention import RetentionPolicy
 from hanse.wire.checks import FieldRefused, check_label
@@ -23,6 +25,7 @@ from hanse.wire.checks import FieldRefused, check_label
 _RANGE = re.compile(r"\[(\d+)-(\d+)\]")
 _NODE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _PORT_MAX = 65_535
+_RENEWALS_PER_LEASE = 4
 
 
 class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +51,10 @@ def load_config(path: Path) -> DaemonConfig:
 
 def make_config(path: Path, document: dict[str, Any]) -> DaemonConfig:
     """As `load_config`, for a document that was read already."""
-    problems = [Problem(str(path), key, reason) for key, reason in misfits(document, Settings, "")]
+    problems = [
+        Problem(str(path), key, reason)
+        for key, reason in (*_misplaced(document), *misfits(document, Settings, ""))
+    ]
     if problems:
         raise ConfigError(problems)
     settings = msgspec.convert(document, Settings)
@@ -81,20 +87,20 @@ def retention_policy(settings: Settings) -> RetentionPolicy:
     )
 
 
+def loss_by_tier(settings: Settings) -> dict[str, OnLoss]:
+    """What becomes of jobs that don't say it themselves; a tier that isn't named here: WAIT."""
+    return {name: OnLoss[table.on_region_loss.upper()] for name, table in settings.tiers.items()}
+
+
 def _region_config(settings: Settings) -> RegionConfig:
     region = settings.region
+    members = _members(settings)
     return RegionConfig(
         name=region.name,
         cluster_id=region.cluster_id,
         roster_epoch=region.roster_epoch,
-        members=tuple(
-            Member(
-                name=member.name,
-                peer_address=member.peer_address,
-                public_address=member.public_address or "",
-            )
-            for member in settings.members
-        ),
+        members=members,
+        groups=choose_groups(members, settings.federation.guardians, region.roster_epoch),
         nodes=tuple(node for table in settings.nodes for node in _nodes(table)),
         tiers=region.tiers,
         resource_kinds=region.resource_kinds,
@@ -102,7 +108,30 @@ def _region_config(settings: Settings) -> RegionConfig:
         price=region.price,
         power=region.power,
         queue_depth_max=settings.limits.queue_depth_max,
-        timings=settings.timings,
+        timings=_timings(settings),
+    )
+
+
+def _members(settings: Settings) -> tuple[Member, ...]:
+    return tuple(
+        Member(
+            name=member.name,
+            peer_address=member.peer_address,
+            public_address=member.public_address or "",
+            labels=tuple(sorted(member.labels.items())),
+        )
+        for member in settings.members
+    )
+
+
+def _timings(settings: Settings) -> Timings:
+    federation = settings.federation
+    return msgspec.structs.replace(
+        settings.timings,
+        lease_us=round(federation.lease_s * 1e6),
+        kill_us=round(federation.kill_s * 1e6),
+        drift_ppm=federation.drift_ppm,
+        halt_us=round(federation.halt_s * 1e6),
     )
 
 
@@ -147,11 +176,31 @@ def misfits(value: Any, kind: Any, key: str) -> Iterator[tuple[str, str]]:
                 yield from misfits(item, get_args(kind)[0], f"{key}[{index}]")
         else:
             yield key, f"must be an array of tables ([[{key}]])"
+    elif get_origin(kind) is dict and _is_struct(get_args(kind)[1]):
+        yield from _named_misfits(value, kind, key)
     else:
         try:
             msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
             yield key, str(error)
+
+
+def _named_misfits(value: Any, kind: Any, key: str) -> Iterator[tuple[str, str]]:
+    """Of tables by name: [key.NAME]."""
+    if not isinstance(value, dict):
+        yield key, f"must be tables by name ([{key}.NAME])"
+        return
+    name_kind, table_kind = get_args(kind)
+    for name, item in value.items():
+        yield from misfits(name, name_kind, f"{key}.{name}")
+        yield from misfits(item, table_kind, f"{key}.{name}")
+
+
+def _misplaced(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    timings = document.get("timings")
+    for name, key in TIMINGS_OF_FEDERATION.items():
+        if isinstance(timings, dict) and name in timings:
+            yield f"timings.{name}", f"is set by federation.{key}"
 
 
 def _table_misfits(value: dict[str, Any], kind: type[msgspec.Struct], key: str) -> Iterator[tuple[str, str]]:
@@ -183,6 +232,8 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     if not settings.region.data_dir:
         yield "region.data_dir", "required"
     yield from _timing_problems(settings.timings)
+    yield from _federation_problems(settings)
+    yield from _tier_problems(settings)
     try:
         disk_policy(settings)
     except ValueError as error:
@@ -204,6 +255,7 @@ def _member_problems(settings: Settings) -> Iterator[tuple[str, str]]:
     for index, member in enumerate(members):
         yield from _port_problems(f"members[{index}].peer_address", member.peer_address)
         yield from _port_problems(f"members[{index}].public_address", member.public_address)
+        yield from _label_problems(f"members[{index}].labels", member.labels)
     if settings.region.name not in {member.name for member in members}:
         yield "region.name", f"{settings.region.name!r} is not among [[members]]"
 
@@ -232,11 +284,7 @@ def _node_problems(settings: Settings) -> Iterator[tuple[str, str]]:
         for kind in table.resources:
             if not is_known_kind(kind, declared):
                 yield f"{key}.resources.{kind}", "neither built in nor in region.resource_kinds"
-        for label, value in table.labels.items():
-            try:
-                check_label(f"{key}.labels", label, value)
-            except FieldRefused as refusal:
-                yield refusal.field, refusal.message
+        yield from _label_problems(f"{key}.labels", table.labels)
     if len(names) > limits.NODES_MAX:
         yield "nodes", f"{len(names)} nodes; at most {limits.NODES_MAX}"
     yield from _duplicates("nodes.name", names)
@@ -255,6 +303,64 @@ def _timing_problems(timings: Timings) -> Iterator[tuple[str, str]]:
     ):
         if getattr(timings, name) < limits.TIMING_US_MIN:
             yield f"timings.{name}", f"at least {limits.TIMING_US_MIN}"
+
+
+def _federation_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    federation, members = settings.federation, settings.members
+    # Three is what is tried where nothing is said; it takes no part in a smaller federation.
+    if federation.guardians > GUARDIANS_DEFAULT and len(members) < federation.guardians:
+        yield (
+            "federation.guardians",
+            f"{federation.guardians} keep a shard, and there are {len(members)} members",
+        )
+    renewal_us = federation.lease_s * 1e6 / _RENEWALS_PER_LEASE
+    for name in ("probe_timeout_us", "append_retry_us"):
+        waited_us = getattr(settings.timings, name)
+        if waited_us >= renewal_us:
+            yield (
+                "federation.lease_s",
+                f"a renewal every {renewal_us / 1e6:g} s leaves no room for timings.{name} = {waited_us}",
+            )
+    if federation.kill_s * 2 > federation.lease_s:
+        yield "federation.kill_s", f"more than half of lease_s = {federation.lease_s:g}"
+    if federation.domains == "strict":
+        yield from _domain_problems(settings)
+
+
+def _domain_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    kinds = sorted({label for member in settings.members for label in member.labels})
+    for index, member in enumerate(settings.members):
+        missing = [label for label in kinds if label not in member.labels]
+        if missing or not kinds:
+            what = ", ".join(missing) or "required"
+            yield f"members[{index}].labels", f"{member.name}: {what}: federation.domains is strict"
+            return
+    members = _members(settings)
+    if len({member.name for member in members}) < len(members):
+        return
+    groups = choose_groups(members, settings.federation.guardians)
+    for shared in shared_domains(groups, members):
+        yield "members", str(shared)
+
+
+def _tier_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    adopted = settings.federation.guardians and len(settings.members) >= settings.federation.guardians
+    for name, table in settings.tiers.items():
+        if name not in settings.region.tiers:
+            yield f"tiers.{name}", f"no tier {name!r}; there are {', '.join(settings.region.tiers)}"
+        if table.on_region_loss == "adopt" and not adopted:
+            yield (
+                f"tiers.{name}.on_region_loss",
+                "without guardians every job of this tier would be refused; say adopt_or_wait",
+            )
+
+
+def _label_problems(key: str, labels: dict[str, str]) -> Iterator[tuple[str, str]]:
+    for label, value in labels.items():
+        try:
+            check_label(key, label, value)
+        except FieldRefused as refusal:
+            yield refusal.field, refusal.message
 
 
 def _port_problems(key: str, address: str | None) -> Iterator[tuple[str, str]]:

@@ -77,6 +77,7 @@ _STATUS_OF_REFUSAL = {
     "NOT_FOUND": grpc.StatusCode.NOT_FOUND,
     "TERMINAL": grpc.StatusCode.FAILED_PRECONDITION,
     "UNREACHABLE": grpc.StatusCode.UNAVAILABLE,
+    "NOT_LEADER": grpc.StatusCode.UNAVAILABLE,
 }
 
 

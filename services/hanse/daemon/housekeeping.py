@@ -14,7 +14,7 @@ from hanse.daemon.metrics import Metrics
 from hanse.executors.port import Executor
 from hanse.ledger.disk import DiskWatch
 from hanse.ledger.ledger import Ledger
-from hanse.ledger.retention import RetentionPolicy, pick
+from hanse.ledger.retention import Forgettable, RetentionPolicy, pick
 
 log = structlog.get_logger()
 # After a full batch was picked, the next one follows this much later: forgetting must not crowd out the work.
@@ -43,6 +43,7 @@ class Housekeeping:
         self._interval_s = interval_s
         self._nearly_full = False
         self._rounds = 0
+        self._picked: tuple[Forgettable, ...] = ()
 
     async def run(self) -> None:
         """Round after round, for ever. Raises LedgerFailed."""
@@ -67,17 +68,29 @@ class Housekeeping:
             self._inbox.put([LedgerPressure(nearly_full=state.nearly_full, cause="disk")])
 
     async def _forget(self) -> bool:
-        """Delete the output of one batch of jobs, then have the core forget them; whether there was any.
+        """Delete the output of one batch of jobs, then have the core forget them; whether another batch is to follow.
 
-        A batch that is still waiting is picked again, and forgetting a job twice is harmless.
+        A batch that is still waiting is picked again, and forgetting a job twice is harmless. It may wait for long:
+        jobs of a shard go when a majority of its group has agreed.
         """
         picked = await self._ledger.read(pick, self._retention, wall_us())
+        before, self._picked = self._picked, picked
         if not picked:
             return False
-        keys = tuple((job.tenant, job.client_key) for job in picked if job.client_key)
         runs = [RunId(job.job_id, *run) for job in picked for run in job.runs]
         await self._executor.reap(runs, logs=True)
-        event = JobsForgotten(
-            job_ids=tuple(job.job_id for job in picked), client_keys=keys, cause=f"retention:{self._rounds}"
-        )
-        return self._inbox.offer(event)
+        return self._inbox.offer(_forgotten(picked, f"retention:{self._rounds}")) and picked != before
+
+
+def _forgotten(picked: tuple[Forgettable, ...], cause: str) -> JobsForgotten:
+    waiting = [job for job in picked if not job.shard]
+    return JobsForgotten(
+        job_ids=tuple(job.job_id for job in waiting),
+        client_keys=tuple(key for job in waiting if (key := _client_key(job)) is not None),
+        shard_jobs=tuple((job.shard, job.job_id, _client_key(job)) for job in picked if job.shard),
+        cause=cause,
+    )
+
+
+def _client_key(job: Forgettable) -> tuple[str, str] | None:
+    return (job.tenant, job.client_key) if job.client_key else None

@@ -7,25 +7,43 @@ from collections import deque
 from collections.abc import Iterable
 
 from hanse.core.events import CancelJobs, Event, PeerMessages, Submit
+from hanse.core.messages import Append, Message
 from hanse.core.model import limits
 
 
 class Inbox:
-    """First in, first out; bounded by what the events carry (jobs, messages), not by their number."""
+    """First in, first out, but for urgent events, which go first; bounded by what the events carry (jobs, messages),
+    not by their number. Urgent ones have a bound of their own: however much callers want, leases are renewed."""
 
     def __init__(self, items_max: int = limits.INBOX_ITEMS_MAX) -> None:
         self._events: deque[tuple[Event, int]] = deque()
+        self._urgent: deque[tuple[Event, int]] = deque()
+        self._urgent_items = 0
         self._items_max = items_max
         self._waker: asyncio.Future[None] | None = None
+        # All of them.
         self.items = 0
 
     def offer(self, event: Event) -> bool:
         """Take the event unless the inbox is full. An event larger than all the room is taken by an empty inbox."""
         weight = weigh(event)
-        if self.items and self.items + weight > self._items_max:
+        ordinary = self.items - self._urgent_items
+        if ordinary and ordinary + weight > self._items_max:
             return False
         self._put(event, weight)
         return True
+
+    def offer_urgent(self, event: Event) -> bool:
+        """As `offer`, ahead of everything that is not urgent."""
+        weight = weigh(event)
+        if self._urgent and self._urgent_items + weight > limits.INBOX_URGENT_ITEMS_MAX:
+            return False
+        self._put_urgent(event, weight)
+        return True
+
+    def put_first(self, event: Event) -> None:
+        """Take what nothing that comes later may overtake."""
+        self._put_urgent(event, weigh(event))
 
     def put(self, events: Iterable[Event]) -> None:
         """Take what must not be refused: reports of the executor, of which there are two for each running task."""
@@ -33,27 +51,31 @@ class Inbox:
             self._put(event, weigh(event))
 
     def take(self, items_max: int = limits.STEP_ITEMS_MAX) -> list[Event]:
-        """The oldest events, up to about `items_max` items; at least one, if there is any."""
+        """The urgent events and then the oldest, up to about `items_max` items; at least one, if there is any."""
         batch: list[Event] = []
         items = 0
-        while self._events and (not batch or items + self._events[0][1] <= items_max):
-            event, weight = self._events.popleft()
-            batch.append(event)
-            items += weight
+        for queue in (self._urgent, self._events):
+            while queue and (not batch or items + queue[0][1] <= items_max):
+                event, weight = queue.popleft()
+                batch.append(event)
+                items += weight
+                if queue is self._urgent:
+                    self._urgent_items -= weight
         self.items -= items
         return batch
 
     def clear(self) -> None:
         """Forget everything: a Region that is rebuilt starts without the past's events."""
         self._events.clear()
-        self.items = 0
+        self._urgent.clear()
+        self.items = self._urgent_items = 0
 
     def __bool__(self) -> bool:
-        return bool(self._events)
+        return bool(self._events or self._urgent)
 
     async def wait(self, timeout_s: float) -> None:
         """Return once there is something to take, or after the timeout. For one waiter."""
-        if self._events:
+        if self:
             return
         loop = asyncio.get_running_loop()
         self._waker = loop.create_future()
@@ -74,6 +96,12 @@ class Inbox:
         self.items += weight
         self.wake()
 
+    def _put_urgent(self, event: Event, weight: int) -> None:
+        self._urgent.append((event, weight))
+        self._urgent_items += weight
+        self.items += weight
+        self.wake()
+
 
 def weigh(event: Event) -> int:
     """How much an event costs the core, in jobs or messages."""
@@ -83,6 +111,11 @@ def weigh(event: Event) -> int:
         case CancelJobs():
             return len(event.job_ids)
         case PeerMessages():
-            return max(1, len(event.messages))
+            return max(1, sum(map(_weigh_message, event.messages)))
         case _:
             return 1
+
+
+def _weigh_message(message: Message) -> int:
+    """Each record of a log costs as much as a message."""
+    return max(1, len(message.records)) if isinstance(message, Append) else 1

@@ -18,7 +18,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from hanse.core.events import Event, ExecutorRecovered
+from hanse.core.events import Event, ExecutorRecovered, PeerMessages
 from hanse.core.model import limits
 from hanse.core.region import Region
 from hanse.daemon.clock import Clock, mono_us, system_now, wall_us
@@ -33,6 +33,7 @@ from hanse.daemon.orders import Orders
 from hanse.daemon.peers import PeerLinks
 from hanse.daemon.requests import Requests
 from hanse.daemon.tracing import Tracing
+from hanse.daemon.urgency import is_urgent
 from hanse.daemon.watch import WatchHub
 from hanse.executors.errors import ExecutorError
 from hanse.executors.port import Executor, TaskReport
@@ -97,9 +98,13 @@ class Runtime:
         """Post an event and wait for its answer. Raises DriverOverloaded, DriverInterrupted."""
         return await self._requests.ask(kind, make)
 
-    def post(self, event: Event) -> bool:
-        """Take an event of a peer in; False if the inbox is full, or the region is not there."""
-        return self.alive.is_set() and self.inbox.offer(event)
+    def post(self, event: PeerMessages) -> bool:
+        """Take an envelope of a peer in; False if the inbox is full, or the region is not there."""
+        if not self.alive.is_set():
+            return False
+        # The order of envelopes means nothing: on the way here each may overtake another.
+        urgent = bool(event.messages) and all(map(is_urgent, event.messages))
+        return self.inbox.offer_urgent(event) if urgent else self.inbox.offer(event)
 
     async def read(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -213,7 +218,7 @@ class Runtime:
         found = await executor.recover(reports.take)
         self._orders.clear()
         self.inbox.clear()
-        self.inbox.put([ExecutorRecovered(found=found, cause="boot")])
+        self.inbox.put_first(ExecutorRecovered(found=found, cause="boot"))
         reports.pass_on()
 
     async def _drive(self, driver: Driver, executor: Executor, ledger: Ledger) -> None:

@@ -25,7 +25,7 @@ from hanse.core.events import Ask, Question
 from hanse.core.federation.handoff.target import KNOWN_FEATURES
 from hanse.core.model import limits
 from hanse.core.model.errors import EnvironmentFault, HanseError
-from hanse.daemon.config import DaemonConfig, load_config
+from hanse.daemon.config import DaemonConfig, load_config, loss_by_tier
 from hanse.daemon.errors import ConfigError
 from hanse.daemon.http import HttpListener, Page
 from hanse.daemon.ids import JobIds
@@ -113,7 +113,7 @@ class Daemon:
         }
         self._links = PeerLinks(
             {
-                name: PeerLink(name, stubs.exchange, inbox, random.Random())
+                name: PeerLink(name, stubs.exchange, stubs.urgent.exchange, inbox, random.Random())
                 for name, stubs in self._stubs.items()
             }
         )
@@ -268,5 +268,6 @@ def _spec_readers(config: DaemonConfig) -> tuple[SpecReader, SpecReader]:
         tiers=region.tiers,
         regions=tuple(member.name for member in region.members),
         features=frozenset(KNOWN_FEATURES),
+        on_loss=loss_by_tier(config.settings),
     )
     return SpecReader(own), SpecReader(SpecRules())

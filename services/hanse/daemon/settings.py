@@ -26,6 +26,18 @@ Thousandths = Annotated[int, Meta(ge=1, le=1_000_000)]
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 
 
+GUARDIANS_DEFAULT: Literal[3] = 3
+# Renewals come every quarter: below, one slow disk or garbage collection ends tasks.
+LEASE_S_MIN = 2.0
+# Timings that follow from [federation], by the key that they follow from.
+TIMINGS_OF_FEDERATION = {
+    "lease_us": "lease_s",
+    "kill_us": "kill_s",
+    "drift_ppm": "drift_ppm",
+    "halt_us": "halt_s",
+}
+
+
 class RegionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[region]: who this is. Directories are relative to the file. `anchor_dir`, on another disk than `data_dir`, shows
     a ledger that was replaced by an older copy or a new one; empty: in `data_dir`."""
@@ -52,11 +64,32 @@ class ListenTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class MemberTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[[members]]: a region of the league; this one too. Addresses are those by which the others reach it."""
+    """[[members]]: a region of the league; this one too. Addresses are those by which the others reach it. `labels`
+    name its failure domains: two regions with an equal one may be lost together."""
 
     name: RegionName
     peer_address: Address
     public_address: Address | None = None
+    labels: dict[str, str] = {}
+
+
+class FederationTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[federation]: how adoptable jobs outlive their region. The same in every region's file. `guardians` counts all
+    who keep a region's shard, itself included; 0: nothing is adoptable."""
+
+    guardians: Literal[0, 3, 5] = GUARDIANS_DEFAULT
+    # "strict": two of a group in one failure domain are an error.
+    domains: Literal["spread", "strict"] = "spread"
+    lease_s: Annotated[float, Meta(ge=LEASE_S_MIN, le=3_600)] = 60.0
+    kill_s: Annotated[float, Meta(ge=0.1, le=60)] = Timings().kill_us / 1e6
+    drift_ppm: Annotated[int, Meta(ge=0, le=100_000)] = Timings().drift_ppm
+    halt_s: Annotated[float, Meta(ge=0, le=3_600)] = Timings().halt_us / 1e6
+
+
+class TierTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[tiers.NAME]: what jobs of this tier are that do not say it themselves."""
+
+    on_region_loss: Literal["wait", "adopt", "adopt_or_wait"] = "wait"
 
 
 class NodesTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,10 +153,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     listen: ListenTable
     members: tuple[MemberTable, ...]
     nodes: tuple[NodesTable, ...]
+    federation: FederationTable = FederationTable()
+    tiers: dict[Word, TierTable] = {}
     executor: ExecutorTable = ExecutorTable()
     limits: LimitsTable = LimitsTable()
     retention: RetentionTable = RetentionTable()
     disk: DiskTable = DiskTable()
     telemetry: TelemetryTable = TelemetryTable()
-    # Microseconds; the defaults suit production and development alike.
+    # Microseconds; the defaults suit production and development alike. TIMINGS_OF_FEDERATION can't be set here.
     timings: Timings = Timings()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from heapq import merge
+from itertools import groupby
 
 import msgspec
 
@@ -62,6 +64,8 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     settled: bool
     remote: RemoteView | None
     timeline_length: int
+    # Empty: a `wait` job.
+    shard: str
 
     @property
     def observed_state(self) -> JobState:
@@ -88,9 +92,14 @@ class JobPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """One job with its timeline, oldest entry first."""
+    """One job with its timeline, oldest entry first.
+
+    `job` answers for it. `owner` is another of its rows only if this region leads both the shard of its home, which
+    answers, and the one that has it now: that row knows of runs and allocations.
+    """
 
     job: JobRecord
+    owner: JobRecord
     timeline: tuple[TimelineRow, ...]
     revision: Revision
 
@@ -112,6 +121,18 @@ _TIMELINE = msgspec.json.Decoder(list[TimelineRow])
 _IDS = msgspec.json.Decoder(list[str])
 _LENGTHS = msgspec.json.Decoder(list[tuple[str, int]])
 
+# Every row of the jobs in :ids, each kind by its own index.
+_OF_IDS = """rowid IN (
+  SELECT rowid FROM jobs WHERE shard = '' AND id IN (SELECT value FROM json_each(:ids))
+  UNION ALL
+  SELECT rowid FROM jobs WHERE shard <> '' AND id IN (SELECT value FROM json_each(:ids))
+)"""
+# What lists leave out: rows of a job that has a better one in another shard. `_answers` says which that is.
+_ANSWERS = """NOT EXISTS (
+  SELECT 1 FROM jobs AS other WHERE other.shard <> '' AND other.id = jobs.id
+  AND (other.shard = other.home, other.epoch, other.shard) > (jobs.shard = jobs.home, jobs.epoch, jobs.shard)
+)"""
+
 
 def revision(connection: sqlite3.Connection) -> Revision:
     """Where the ledger is in this read transaction."""
@@ -120,20 +141,42 @@ def revision(connection: sqlite3.Connection) -> Revision:
 
 def get_job(connection: sqlite3.Connection, job_id: str, *, with_timeline: bool = False) -> JobDetail | None:
     """A job of any home that this region has a row of; None: it has none."""
-    found = _records(connection, [job_id])
+    found = _all_records(connection, [job_id])
     if not found:
         return None
     entries = timeline(connection, job_id) if with_timeline else ()
-    return JobDetail(job=found[0], timeline=entries, revision=revision(connection))
+    return JobDetail(
+        job=max(found, key=_answers),
+        owner=max(found, key=_owns),
+        timeline=entries,
+        revision=revision(connection),
+    )
 
 
 def timeline(connection: sqlite3.Connection, job_id: str) -> tuple[TimelineRow, ...]:
-    """What happened to this job in this region, oldest first."""
+    """What happened to this job in this region, oldest first: in all shards, each in its own order."""
     columns = ", ".join(TimelineRow.__struct_fields__)
     text = connection.execute(
-        f"SELECT json_group_array(json_array({columns})) FROM timeline WHERE job_id = ?", (job_id,)
+        f"""
+        WITH {shards_of("timeline")}
+        SELECT json_group_array(json_array({columns}))
+        FROM shards CROSS JOIN timeline ON timeline.shard = shards.name AND job_id = ?
+        """,
+        (job_id,),
     ).fetchone()[0]
-    return tuple(sorted(_TIMELINE.decode(text), key=lambda entry: entry.sequence))
+    entries = sorted(_TIMELINE.decode(text), key=lambda entry: (entry.shard, entry.sequence))
+    parts = [list(part) for _, part in groupby(entries, key=lambda entry: entry.shard)]
+    return tuple(merge(*parts, key=lambda entry: entry.at_wall_us))
+
+
+def shards_of(table: str) -> str:
+    """A common table `shards` of the names that `table` has in its first key column: one look into the key for each,
+    however many rows it has."""
+    return f"""RECURSIVE shards(name) AS (
+      SELECT min(shard) FROM {table}
+      UNION ALL
+      SELECT (SELECT min(shard) FROM {table} WHERE shard > shards.name) FROM shards WHERE shards.name IS NOT NULL
+    )"""
 
 
 def list_jobs(
@@ -153,8 +196,9 @@ def list_jobs(
 
 
 def settled_jobs(connection: sqlite3.Connection, job_ids: Sequence[str]) -> tuple[SettledJob, ...]:
-    """Of these jobs, those whose rows are settled: what memory let go of, for an inquest."""
-    found = [job for job in _records(connection, list(job_ids)) if job.settled]
+    """Of these `wait` jobs, those whose rows are settled: what memory let go of, for an inquest. What became of
+    adoptable jobs is for the leader of their shard to say."""
+    found = [job for job in _records(connection, list(job_ids)) if job.settled and not job.shard]
     return tuple(_settled(job, region_of(connection)) for job in found)
 
 
@@ -188,14 +232,8 @@ def _settled(job: JobRecord, region: str) -> SettledJob:
 
 
 def _candidates(connection: sqlite3.Connection, wanted: JobFilter, after: str, page_size: int) -> _Candidates:
-    """Two nested bounds: rows looked at (by id), and of these the rows that match."""
-    # The plus keeps SQLite from an index that would have it read and sort every job of this home.
-    scope = [f"{'' if wanted.tenant else '+'}home = (SELECT region FROM ledger)", "id > :after"]
+    """Two nested bounds: jobs looked at (by id), and of these the jobs that match."""
     match = ["TRUE"]
-    if wanted.ids:
-        scope.append("id IN (SELECT value FROM json_each(:ids))")
-    if wanted.tenant:
-        scope.append("tenant = :tenant")
     if wanted.name_prefix:
         match.append("substr(name, 1, length(:prefix)) = :prefix")
     if wanted.states:
@@ -204,7 +242,7 @@ def _candidates(connection: sqlite3.Connection, wanted: JobFilter, after: str, p
     text, examined, examined_to = connection.execute(
         f"""
         WITH examined AS MATERIALIZED (
-          SELECT id, name, state FROM jobs WHERE {" AND ".join(scope)} ORDER BY id LIMIT :examined_max
+          {_in_scope(wanted)} ORDER BY id LIMIT :examined_max
         ), matching AS (
           SELECT id FROM examined WHERE {" AND ".join(match)} LIMIT :page_size + 1
         )
@@ -226,12 +264,28 @@ def _candidates(connection: sqlite3.Connection, wanted: JobFilter, after: str, p
     return _Candidates(ids, examined_to or "", more=examined == examined_max)
 
 
+def _in_scope(wanted: JobFilter) -> str:
+    """One row for each job of this home, in the order of ids that an index gives: one for a tenant's jobs, else one for
+    `wait` jobs and one for the others, merged."""
+    # The plus keeps SQLite from an index that would have it read and sort every job of this home.
+    scope = [f"{'' if wanted.tenant else '+'}home = (SELECT region FROM ledger)", "id > :after"]
+    if wanted.ids:
+        scope.append("id IN (SELECT value FROM json_each(:ids))")
+    if wanted.tenant:
+        scope.append("tenant = :tenant")
+        kinds = [f"(shard = '' OR {_ANSWERS})"]
+    else:
+        kinds = ["shard = ''", f"shard <> '' AND {_ANSWERS}"]
+    return " UNION ALL ".join(
+        f"SELECT id, name, state FROM jobs WHERE {' AND '.join([*scope, kind])}" for kind in kinds
+    )
+
+
 def _within_bytes(connection: sqlite3.Connection, candidates: _Candidates) -> _Candidates:
     """As many of them as PAGE_BYTES_MAX of specs allow, at least one: the page ends early where they are large."""
     text = connection.execute(
-        "SELECT json_group_array(json_array(id, length(spec))) FROM jobs "
-        "WHERE id IN (SELECT value FROM json_each(?))",
-        (_json(candidates.ids),),
+        f"SELECT json_group_array(json_array(id, length(spec))) FROM jobs WHERE {_OF_IDS}",
+        {"ids": _json(candidates.ids)},
     ).fetchone()[0]
     lengths = dict(_LENGTHS.decode(text))
     left = PAGE_BYTES_MAX
@@ -243,20 +297,38 @@ def _within_bytes(connection: sqlite3.Connection, candidates: _Candidates) -> _C
 
 
 def _records(connection: sqlite3.Connection, ids: list[str]) -> list[JobRecord]:
-    """The jobs of these ids that have a row, by id."""
+    """The jobs of these ids that have a row, by id: of each the row that answers for it."""
+    # The one that answers comes last, and stays.
+    found = sorted(_all_records(connection, ids), key=lambda job: (job.id, _answers(job)))
+    return list({job.id: job for job in found}.values())
+
+
+def _all_records(connection: sqlite3.Connection, ids: list[str]) -> list[JobRecord]:
     text = connection.execute(
-        f"SELECT json_group_array(json_array({_JSON_COLUMNS})) FROM jobs "
-        "WHERE id IN (SELECT value FROM json_each(?))",
-        (_json(ids),),
+        f"SELECT json_group_array(json_array({_JSON_COLUMNS})) FROM jobs WHERE {_OF_IDS}", {"ids": _json(ids)}
     ).fetchone()[0]
-    return sorted((_record(values) for values in _ROWS.decode(text)), key=lambda job: job.id)
+    return [_record(values) for values in _ROWS.decode(text)]
+
+
+def _answers(job: JobRecord) -> tuple[bool, bool, int, str]:
+    """The larger, the better it answers for a job: that of its home's shard, to which all report; else the newest."""
+    return (not job.shard, job.shard == job.home, job.epoch, job.shard)
+
+
+def _owns(job: JobRecord) -> tuple[int, str]:
+    """The largest is the job's owner, as far as this ledger goes: each hop has a higher epoch than all before it."""
+    return (job.epoch, job.shard)
 
 
 def _record(values: list[str | int]) -> JobRecord:
     unpacked: list[str | int | bytes] = list(values)
     for index in _BLOB_INDICES:
         unpacked[index] = bytes.fromhex(str(values[index]))
-    row = msgspec.convert(unpacked, JobRow, builtin_types=(bytes,))
+    return record_of(msgspec.convert(unpacked, JobRow, builtin_types=(bytes,)))
+
+
+def record_of(row: JobRow) -> JobRecord:
+    """What the API shows of a row."""
     return JobRecord(
         id=row.id,
         home=row.home,
@@ -282,6 +354,7 @@ def _record(values: list[str | int]) -> JobRecord:
         settled=bool(row.settled),
         remote=decoded_remote(row.remote),
         timeline_length=row.timeline_length,
+        shard=row.shard,
     )
 
 

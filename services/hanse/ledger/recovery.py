@@ -22,6 +22,8 @@ from hanse.core.effects import (
     OutboundRow,
     PeerSeenRow,
     RosterRow,
+    ShardRow,
+    ShardStateRow,
     Snapshot,
 )
 from hanse.core.model.jobs import (
@@ -35,9 +37,10 @@ from hanse.core.model.jobs import (
     make_shape,
 )
 from hanse.core.model.lifecycle import JobState
+from hanse.ledger.statements import columns_of
 
 # The predicate of the index jobs_open, word for word.
-OPEN_JOBS = "settled = 0"
+OPEN_JOBS = "settled = 0 AND shard = ''"
 
 _ALLOCATION = msgspec.msgpack.Decoder(Allocation)
 _REMOTE = msgspec.msgpack.Decoder(RemoteView)
@@ -60,6 +63,7 @@ def load_snapshot(connection: sqlite3.Connection) -> Snapshot:
             if job.client_key and job.home == region
         ]
         client_keys += _closed_client_keys(connection, region)
+        shard_rows = _shard_rows(connection)
     return Snapshot(
         ledger_id=ledger_id,
         incarnation=incarnation,
@@ -73,21 +77,31 @@ def load_snapshot(connection: sqlite3.Connection) -> Snapshot:
         peers_seen=_rows(connection, "peers_seen", PeerSeenRow),
         meta=dict(connection.execute("SELECT name, value FROM meta ORDER BY name")),
         rosters=_rows(connection, "rosters", RosterRow),
+        shard_states=_rows(connection, "shard_states", ShardStateRow),
+        shard_rows=shard_rows,
         disk_is_old=doubt > 0,
     )
 
 
 def _rows(connection: sqlite3.Connection, table: str, row: type[R]) -> list[R]:
     """A whole table, by primary key, which is its first columns."""
-    columns = ", ".join(row.__struct_fields__)
+    columns = ", ".join(columns_of(row))
     found = connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2")
     return [row(*values) for values in found]
+
+
+def _shard_rows(connection: sqlite3.Connection) -> list[ShardRow]:
+    """All copies, each in the order of its log. Sorted here: SQLite's sorter would move every value about."""
+    columns = ", ".join(columns_of(ShardRow))
+    rows = [ShardRow(*values) for values in connection.execute(f"SELECT {columns} FROM shard_rows")]
+    rows.sort(key=lambda row: (row.shard, row.sequence, row.key))
+    return rows
 
 
 def _closed_client_keys(connection: sqlite3.Connection, region: str) -> list[tuple[str, str, str, bytes]]:
     found = connection.execute(
         "SELECT tenant, client_key, id, spec_sha256 FROM jobs "
-        f"WHERE home = ? AND client_key <> '' AND NOT ({OPEN_JOBS})",
+        "WHERE shard = '' AND home = ? AND client_key <> '' AND settled = 1",
         (region,),
     )
     shared: dict[str, str] = {}
@@ -98,7 +112,9 @@ def _jobs(connection: sqlite3.Connection) -> list[Job]:
     decoded = _Shared(connection)
     return [
         decoded.job(row)
-        for row in connection.execute(f"SELECT {_COLUMNS} FROM jobs WHERE {OPEN_JOBS} ORDER BY id")
+        for row in connection.execute(
+            f"SELECT {_COLUMNS} FROM jobs INDEXED BY jobs_open WHERE {OPEN_JOBS} ORDER BY id"
+        )
     ]
 
 
@@ -148,6 +164,7 @@ class _Shared:
             settled=bool(found.settled),
             remote=decoded_remote(found.remote),
             timeline_length=found.timeline_length,
+            shard=found.shard,
         )
 
     def _shape(self, key: bytes) -> Shape:

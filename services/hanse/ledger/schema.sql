@@ -1,5 +1,6 @@
 -- The ledger of one region, as it is after all migrations. For reading: a new ledger is made by the migrations, and a
--- test compares the two. Columns stand in the order of the row structs of core/effects.py, and are written from them.
+-- test compares the two. Columns are the fields of the row structs of core/effects.py, in their order; but a table
+-- without rowids begins with its key, because the checks of SQLite 3.40 take any other order for damage.
 -- Times are wall-clock microseconds since the epoch, 0: not yet. An empty text or blob: none.
 
 -- Whose ledger this is, and how far it has come. One row.
@@ -23,10 +24,12 @@ CREATE TABLE shapes (
   body BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- One row for each job that this region owns, owned, or is the home of. With a rowid: specs make rows long, and a
--- b-tree without rowids keeps whole rows in its inner pages.
+-- One row for each `wait` job that this region owns, owned, or is the home of; its truth is here. Rows of adoptable
+-- jobs (shard <> '') only serve queries: the region that leads a shard writes them once a majority holds the record in
+-- shard_rows, and recovery never reads them. With a rowid: specs make rows long, and a b-tree without rowids keeps whole
+-- rows in its inner pages.
 CREATE TABLE jobs (
-  id TEXT NOT NULL PRIMARY KEY,
+  id TEXT NOT NULL,
   home TEXT NOT NULL,
   tenant TEXT NOT NULL,
   name TEXT NOT NULL,
@@ -61,20 +64,30 @@ CREATE TABLE jobs (
   settled INTEGER NOT NULL CHECK (settled IN (0, 1)),
   -- msgpack of core/model/jobs.py: RemoteView.
   remote BLOB NOT NULL,
-  timeline_length INTEGER NOT NULL
+  timeline_length INTEGER NOT NULL,
+  -- Whose log it is in. Empty: a `wait` job.
+  shard TEXT NOT NULL,
+  PRIMARY KEY (shard, id)
 ) STRICT;
 
 -- A client key names one job of its home and tenant, for as long as the row is kept.
-CREATE UNIQUE INDEX jobs_client_key ON jobs (home, tenant, client_key) WHERE client_key <> '';
+CREATE UNIQUE INDEX jobs_client_key ON jobs (shard, home, tenant, client_key) WHERE client_key <> '';
 -- Listing a tenant's jobs page by page.
 CREATE INDEX jobs_tenant ON jobs (home, tenant, id);
+-- Adoptable jobs by id, in whichever shards they are; a home's among them without a look at the row.
+CREATE INDEX jobs_adoptable ON jobs (id, home) WHERE shard <> '';
 -- What recovery reads: everything that is still owed to somebody.
-CREATE INDEX jobs_open ON jobs (id) WHERE settled = 0;
--- What retention reads, oldest first. A job that ended elsewhere and only passed through here never ended here.
-CREATE INDEX jobs_settled ON jobs (max(ended_wall_us, submitted_wall_us), id) WHERE settled = 1;
+CREATE INDEX jobs_open ON jobs (id) WHERE settled = 0 AND shard = '';
+-- What retention reads, oldest first. A job that ended elsewhere and only passed through here never ended here. Apart
+-- from each other: adoptable jobs go only as far as their shards have a leader and a majority.
+CREATE INDEX jobs_settled ON jobs (max(ended_wall_us, submitted_wall_us), id) WHERE settled = 1 AND shard = '';
+CREATE INDEX jobs_settled_adoptable ON jobs (max(ended_wall_us, submitted_wall_us), id)
+  WHERE settled = 1 AND shard <> '';
 
--- What happened to a job in this region; `sequence` counts from 0. One job's entries lie together.
+-- What happened to a job in this region; `sequence` counts from 0 per job and shard. One job's entries lie together, and
+-- stay when its row goes because another region leads the shard.
 CREATE TABLE timeline (
+  shard TEXT NOT NULL,
   job_id TEXT NOT NULL,
   sequence INTEGER NOT NULL,
   at_wall_us INTEGER NOT NULL,
@@ -85,7 +98,7 @@ CREATE TABLE timeline (
   attempt INTEGER NOT NULL,
   -- The input that caused it, across regions.
   cause TEXT NOT NULL,
-  PRIMARY KEY (job_id, sequence)
+  PRIMARY KEY (shard, job_id, sequence)
 ) STRICT, WITHOUT ROWID;
 
 -- What this region answered to a COMMIT or WITHDRAW, once and for ever: until the giver's STABLE has passed it.
@@ -165,3 +178,32 @@ WHEN old.in_force = 1 AND new.in_force = 0
 BEGIN
   SELECT RAISE(ABORT, 'a roster in force is never taken back');
 END;
+
+-- This member's standing in each shard whose log it keeps.
+CREATE TABLE shard_states (
+  shard TEXT NOT NULL PRIMARY KEY,
+  -- The largest term that it has joined or promised.
+  promised_term INTEGER NOT NULL,
+  -- The position of its copy: the term of the last record and its sequence.
+  log_term INTEGER NOT NULL,
+  log_sequence INTEGER NOT NULL,
+  -- Up to where a majority is known to hold the log.
+  committed_sequence INTEGER NOT NULL,
+  -- msgpack of core/model/regions.py: Group.
+  "group" BLOB NOT NULL,
+  -- 1: it holds nothing that counts, and may neither promise nor lead.
+  blank INTEGER NOT NULL CHECK (blank IN (0, 1))
+) STRICT, WITHOUT ROWID;
+
+-- This member's copy of each shard's log, and what a region that leads it recovers from: the newest record of each key.
+-- With a rowid, as jobs.
+CREATE TABLE shard_rows (
+  shard TEXT NOT NULL,
+  -- Of a job: 'j/<id>' its whole row, 's/<id>' the columns that change.
+  key TEXT NOT NULL,
+  term INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  -- msgpack of (kind, row). Empty: the key is gone.
+  value BLOB NOT NULL,
+  PRIMARY KEY (shard, key)
+) STRICT;

@@ -26,10 +26,12 @@ from hanse.core.effects import (
     PeerSeenRow,
     RosterRow,
     ShapeRow,
+    ShardRow,
+    ShardStateRow,
     TimelineRow,
 )
 
-# 512 x 31 columns stays below the 32,766 parameters that SQLite allows by default.
+# 512 x 32 columns stays below the 32,766 parameters that SQLite allows by default.
 ROWS_PER_STATEMENT_MAX = 512
 # Ten lengths of each statement below, with room: nothing is prepared twice.
 STATEMENTS_CACHED = 256
@@ -70,6 +72,11 @@ def tuples(rows: Iterable[msgspec.Struct]) -> list[Values]:
     return list(map(msgspec.structs.astuple, rows))
 
 
+def columns_of(row: type[msgspec.Struct]) -> tuple[str, ...]:
+    """A row struct's columns as SQL names them: one is called "group"."""
+    return tuple(f'"{name}"' for name in row.__struct_fields__)
+
+
 def _insert(table: str, columns: Sequence[str], on_conflict: str = "") -> Bulk:
     return Bulk(
         len(columns),
@@ -80,24 +87,25 @@ def _insert(table: str, columns: Sequence[str], on_conflict: str = "") -> Bulk:
     )
 
 
-def _upsert(table: str, columns: Sequence[str]) -> Bulk:
-    """Never INSERT OR REPLACE: it would delete another job that has the same client key instead of failing."""
-    key, *rest = columns
-    assignments = ", ".join(f"{column} = excluded.{column}" for column in rest)
-    return _insert(table, columns, f"ON CONFLICT ({key}) DO UPDATE SET {assignments}")
+def _upsert(table: str, columns: Sequence[str], key: Sequence[str] = ()) -> Bulk:
+    """`key`: the primary key, unless it is the first column.
+
+    Never INSERT OR REPLACE: it would delete another job that has the same client key instead of failing.
+    """
+    key = key or columns[:1]
+    assignments = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in key)
+    return _insert(table, columns, f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {assignments}")
 
 
-def _update(table: str, columns: Sequence[str]) -> Bulk:
-    """The key is the last column; each key may come only once."""
-    *rest, key = columns
-    assignments = ", ".join(f"{column} = new.column{number}" for number, column in enumerate(rest, 1))
+def _update(table: str, columns: Sequence[str], key_length: int) -> Bulk:
+    """The key is the last `key_length` columns; each key may come only once."""
+    new = [f"{column} = new.column{number}" for number, column in enumerate(columns, 1)]
+    assignments = ", ".join(new[:-key_length])
+    found = " AND ".join(f"{table}.{each}" for each in new[-key_length:])
     return Bulk(
         len(columns),
-        lambda values: (
-            f"UPDATE {table} SET {assignments} FROM (VALUES {values}) AS new "
-            f"WHERE {table}.{key} = new.column{len(columns)}"
-        ),
-        key=len(rest),
+        lambda values: f"UPDATE {table} SET {assignments} FROM (VALUES {values}) AS new WHERE {found}",
+        key=len(columns) - 1,
     )
 
 
@@ -105,21 +113,40 @@ def _delete(table: str, column: str) -> Bulk:
     return Bulk(1, lambda values: f"DELETE FROM {table} WHERE {column} IN (VALUES {values})")
 
 
-INSERT_SHAPES = _insert("shapes", ShapeRow.__struct_fields__, "ON CONFLICT DO NOTHING")
-UPSERT_JOBS = _upsert("jobs", JobRow.__struct_fields__)
-UPDATE_JOB_STATES = _update("jobs", JobStateRow.__struct_fields__)
-INSERT_TIMELINE = _insert("timeline", TimelineRow.__struct_fields__)
-INSERT_DECISIONS = _insert("decisions", DecisionRow.__struct_fields__)
-UPSERT_CHANNELS = _upsert("channels", ChannelRow.__struct_fields__)
-UPSERT_OUTBOUND = _upsert("outbound", OutboundRow.__struct_fields__)
-UPSERT_INTENTS = _upsert("intents", IntentRow.__struct_fields__)
-UPSERT_PEERS_SEEN = _upsert("peers_seen", PeerSeenRow.__struct_fields__)
+def _delete_of_shards(table: str, column: str) -> Bulk:
+    """By (shard, `column`). SQLite would read the whole table for a list of pairs: it finds the candidates by the index
+    for each shard in the list, and these are few, times each key."""
+    return Bulk(
+        2,
+        lambda values: (
+            f"WITH gone(shard, key) AS MATERIALIZED (VALUES {values}) DELETE FROM {table} "
+            f"WHERE shard IN (SELECT shard FROM gone) AND {column} IN (SELECT key FROM gone) "
+            f"AND (+shard, +{column}) IN (SELECT shard, key FROM gone)"
+        ),
+    )
+
+
+INSERT_SHAPES = _insert("shapes", columns_of(ShapeRow), "ON CONFLICT DO NOTHING")
+UPSERT_JOBS = _upsert("jobs", columns_of(JobRow), ('"shard"', '"id"'))
+UPDATE_JOB_STATES = _update("jobs", columns_of(JobStateRow), key_length=2)
+INSERT_TIMELINE = _insert("timeline", columns_of(TimelineRow))
+INSERT_DECISIONS = _insert("decisions", columns_of(DecisionRow))
+UPSERT_CHANNELS = _upsert("channels", columns_of(ChannelRow))
+UPSERT_OUTBOUND = _upsert("outbound", columns_of(OutboundRow))
+UPSERT_INTENTS = _upsert("intents", columns_of(IntentRow))
+UPSERT_PEERS_SEEN = _upsert("peers_seen", columns_of(PeerSeenRow))
 UPSERT_META = _upsert("meta", ("name", "value"))
-UPSERT_ROSTERS = _upsert("rosters", RosterRow.__struct_fields__)
-CLEAR_SPECS = Bulk(1, lambda values: f"UPDATE jobs SET spec = x'' WHERE id IN (VALUES {values})")
+UPSERT_ROSTERS = _upsert("rosters", columns_of(RosterRow))
+UPSERT_SHARD_STATES = _upsert("shard_states", columns_of(ShardStateRow))
+UPSERT_SHARD_ROWS = _upsert("shard_rows", columns_of(ShardRow), ('"shard"', '"key"'))
+CLEAR_SPECS = Bulk(
+    1, lambda values: f"UPDATE jobs SET spec = x'' WHERE shard = '' AND id IN (VALUES {values})"
+)
 DELETE_INTENTS = _delete("intents", "job_id")
-DELETE_TIMELINE = _delete("timeline", "job_id")
-DELETE_JOBS = _delete("jobs", "id")
+DELETE_TIMELINE = _delete_of_shards("timeline", "job_id")
+DELETE_JOBS = _delete_of_shards("jobs", "id")
+DELETE_SHARD_ROWS = _delete_of_shards("shard_rows", "key")
+DELETE_SHARDS = _delete("jobs", "shard")
 DELETE_DECISIONS_BELOW = "DELETE FROM decisions WHERE giver_ledger_id = ? AND sequence < ?"
 # Changes no row if the ledger is further already.
 SET_WRITE_SEQUENCE = "UPDATE ledger SET write_sequence = ?1 WHERE write_sequence <= ?1"

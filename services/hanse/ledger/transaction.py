@@ -47,15 +47,15 @@ def write(connection: sqlite3.Connection, batch: Sequence[Effects]) -> None:
 def segments(batch: Iterable[Writes]) -> Iterator[Writes]:
     """The fewest Writes that, applied one after the other, do what `batch` does."""
     group: list[Writes] = []
-    changed: set[str] = set()
+    changed: set[tuple[str, str]] = set()
     for writes in batch:
         if not writes:
             continue
-        if changed and any(row.id in changed for row in writes.jobs):
+        if changed and any((row.shard, row.id) in changed for row in writes.jobs):
             yield merged(group)
             group, changed = [], set()
         group.append(writes)
-        changed.update(row.id for row in writes.job_states)
+        changed.update((row.shard, row.id) for row in writes.job_states)
         if writes.deletes:
             yield merged(group)
             group, changed = [], set()
@@ -89,6 +89,8 @@ def apply(connection: sqlite3.Connection, writes: Writes) -> None:
     statements.UPSERT_PEERS_SEEN.run(connection, tuples(writes.peers_seen))
     statements.UPSERT_META.run(connection, writes.meta)
     statements.UPSERT_ROSTERS.run(connection, tuples(writes.rosters))
+    statements.UPSERT_SHARD_STATES.run(connection, tuples(writes.shard_states))
+    statements.UPSERT_SHARD_ROWS.run(connection, tuples(writes.shard_rows))
     if writes.deletes:
         _apply_deletes(connection, writes)
 
@@ -96,7 +98,7 @@ def apply(connection: sqlite3.Connection, writes: Writes) -> None:
 def _apply_job_states(connection: sqlite3.Connection, writes: Writes) -> None:
     if not writes.job_states:
         return
-    newest = {row.id: row for row in writes.job_states}
+    newest = {(row.shard, row.id): row for row in writes.job_states}
     found = statements.UPDATE_JOB_STATES.run(connection, tuples(newest.values()))
     if found != len(newest):
         raise LedgerViolated(f"{len(newest) - found} of {len(newest)} jobs that changed have no row")
@@ -107,6 +109,8 @@ def _apply_deletes(connection: sqlite3.Connection, writes: Writes) -> None:
         connection.execute(statements.DELETE_DECISIONS_BELOW, below)
     statements.CLEAR_SPECS.run(connection, [(job_id,) for job_id in writes.specs_delete])
     statements.DELETE_INTENTS.run(connection, [(job_id,) for job_id in writes.intents_delete])
-    forgotten = [(job_id,) for job_id in writes.jobs_delete]
+    forgotten = [*(("", job_id) for job_id in writes.jobs_delete), *writes.shard_jobs_delete]
     statements.DELETE_TIMELINE.run(connection, forgotten)
     statements.DELETE_JOBS.run(connection, forgotten)
+    statements.DELETE_SHARD_ROWS.run(connection, writes.shard_rows_delete)
+    statements.DELETE_SHARDS.run(connection, [(shard,) for shard in writes.shards_delete])

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from hanse.core.effects import Answer, CancelOutcome, Done, Explanation, Refused, SubmitOutcome, Submitted
 from hanse.core.events import Ask, CancelJobs, Event, Question, SetDrain, Submit
-from hanse.core.model.jobs import Submission
+from hanse.core.model.jobs import OnLoss, Submission
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from hanse.sim.faults import Faults
 from hanse.sim.progress import Progress
@@ -32,6 +32,11 @@ _MISUSED_SHARE = 0.05
 _ENDLESS_SHARE = 0.05
 _CANCELLED_SHARE = 0.2
 _EXPLAINED_SHARE = 0.2
+# Of the batches of a run: how many are adoptable, and of those, how many refuse to be anything else.
+_ADOPTABLE_SHARES = (0.0, 0.4, 0.8)
+_ADOPT_SHARE = 0.7
+# How often a caller asks a job's home first although somebody else leads its shard.
+_ASKS_HOME_SHARE = 0.2
 _CANCEL_WITHIN_US = 20 * SECOND_US
 # 26 characters follow a region's name in a job's id, as with the real ones.
 _JOB_NUMBER_WIDTH = 26
@@ -48,11 +53,15 @@ class Target(Protocol):
 
     def post(self, event: Event) -> bool: ...
 
+    def leads(self, shard: str) -> bool:
+        """Whether it leads this shard, as far as it knows."""
+        ...
+
 
 class Request:
     """One thing that somebody wants until it is answered."""
 
-    __slots__ = ("answered", "done", "make", "on_sent", "region")
+    __slots__ = ("answered", "done", "make", "of_shard", "on_sent", "region")
 
     def __init__(
         self,
@@ -60,8 +69,12 @@ class Request:
         make: Callable[[int], Event],
         answered: Callable[[Answer], bool],
         on_sent: Callable[[], None] | None = None,
+        *,
+        of_shard: bool = False,
     ) -> None:
         self.region = region
+        # Whether it concerns an adoptable job: then `region` is its home, and another region may lead that shard.
+        self.of_shard = of_shard
         self.make = make
         # Returns whether the answer settles the request; otherwise it is repeated.
         self.answered = answered
@@ -72,10 +85,13 @@ class Request:
 class Batch:
     """Submissions of one call: (client key, kind), and what became of each key."""
 
-    __slots__ = ("home", "items", "job_ids", "tenant")
+    __slots__ = ("home", "items", "job_ids", "on_loss", "tenant")
 
-    def __init__(self, home: str, tenant: str, items: list[tuple[str, JobKind]]) -> None:
+    def __init__(
+        self, home: str, tenant: str, items: list[tuple[str, JobKind]], on_loss: OnLoss = OnLoss.WAIT
+    ) -> None:
         self.home = home
+        self.on_loss = on_loss
         self.tenant = tenant
         self.items = items
         self.job_ids: dict[str, str] = {}
@@ -94,8 +110,11 @@ class Callers:
         hosts: Mapping[str, Target],
         kinds: tuple[JobKind, ...],
         count: Callable[[str], None],
+        has_guardians: bool = False,
     ) -> None:
         self.faults = faults
+        self._has_guardians = has_guardians
+        self._adoptable_share = 0.0
         self.open_requests = 0
         self.planned_batches = 0
         self._timeline = timeline
@@ -110,6 +129,7 @@ class Callers:
         self._keys = 0
         self._job_numbers = 0
         self._endless: dict[str, str] = {}
+        self._of_shards: dict[str, None] = {}
         self._closing = False
         self._drain_wishes: dict[str, bool] = {}
 
@@ -120,9 +140,15 @@ class Callers:
 
     # --- plans ------------------------------------------------------------------------------------------------------
 
+    def _draw_on_loss(self) -> OnLoss:
+        if self._random.random() >= self._adoptable_share:
+            return OnLoss.WAIT
+        return OnLoss.ADOPT if self._random.random() < _ADOPT_SHARE else OnLoss.ADOPT_OR_WAIT
+
     def plan(self, jobs: int, within_us: int) -> None:
         """So many jobs, in batches, at random instants; some regions are asked much more than others."""
         names = list(self._hosts)
+        self._adoptable_share = self._random.choice(_ADOPTABLE_SHARES) if self._has_guardians else 0.0
         weights = [self._random.random() ** 2 + 0.05 for _ in names]
         while jobs > 0:
             size = min(jobs, self._random.randint(1, _BATCH_MAX))
@@ -132,7 +158,7 @@ class Callers:
             for _ in range(size):
                 self._keys += 1
                 items.append((f"key-{self._keys}", self._draw_kind()))
-            batch = Batch(home, self._random.choice(_TENANTS), items)
+            batch = Batch(home, self._random.choice(_TENANTS), items, self._draw_on_loss())
             self.planned_batches += 1
             self._timeline.at(int(within_us * self._random.random()), self._submit_planned, batch)
 
@@ -160,7 +186,7 @@ class Callers:
         key, kind = batch.items[0]
         if key in batch.job_ids:
             other = next(each for each in self._kinds if each is not kind)
-            self.submit(Batch(batch.home, batch.tenant, [(key, other)]))
+            self.submit(Batch(batch.home, batch.tenant, [(key, other)], batch.on_loss))
 
     def cancel_endless(self) -> None:
         """What would not end by itself is ended, now and from now on."""
@@ -175,9 +201,16 @@ class Callers:
 
         def make(request_id: int) -> Event:
             submissions = tuple(self._submission(batch, key, kind) for key, kind in batch.items)
-            return Submit(request_id=request_id, submissions=submissions, cause=f"call-{request_id}")
+            home = "" if batch.on_loss is OnLoss.WAIT else batch.home
+            return Submit(
+                request_id=request_id, submissions=submissions, cause=f"call-{request_id}", home=home
+            )
 
-        self._ask(Request(batch.home, make, lambda answer: self._on_submitted(batch, answer)), batch)
+        of_shard = batch.on_loss is not OnLoss.WAIT
+        request = Request(
+            batch.home, make, lambda answer: self._on_submitted(batch, answer), of_shard=of_shard
+        )
+        self._ask(request, batch)
 
     def cancel(self, home: str, job_id: str) -> None:
         """Ask for the end of a job."""
@@ -188,7 +221,18 @@ class Callers:
         def sent() -> None:
             self._record.append(CancelAsked(self._timeline.now_us, home, job_id))
 
-        self._ask(Request(home, make, lambda answer: isinstance(answer, CancelOutcome), sent))
+        of_shard = job_id in self._of_shards
+
+        def answered(answer: Answer) -> bool:
+            # A region that does not lead the shard does not know the job: that is no answer while the job is open.
+            unknown = isinstance(answer, CancelOutcome) and any(
+                isinstance(each, Refused) and each.code == "NOT_FOUND" for each in answer.results
+            )
+            return isinstance(answer, CancelOutcome) and not (
+                of_shard and unknown and job_id in self._progress.unfinished
+            )
+
+        self._ask(Request(home, make, answered, sent, of_shard=of_shard))
 
     def drain(self, region: str, draining: bool) -> None:
         """An operator's wish."""
@@ -214,7 +258,9 @@ class Callers:
 
     def _submission(self, batch: Batch, key: str, kind: JobKind) -> Submission:
         self._job_numbers += 1
-        return submission(f"{batch.home}-{self._job_numbers:0{_JOB_NUMBER_WIDTH}d}", key, batch.tenant, kind)
+        return submission(
+            f"{batch.home}-{self._job_numbers:0{_JOB_NUMBER_WIDTH}d}", key, batch.tenant, kind, batch.on_loss
+        )
 
     # --- there and back ---------------------------------------------------------------------------------------------
 
@@ -226,7 +272,7 @@ class Callers:
         self._timeline.after(int(_TRAVEL_MAX_US * self._random.random()), self._arrive, request, batch)
 
     def _arrive(self, request: Request, batch: Batch | None) -> None:
-        host = self._hosts[request.region]
+        host = self._hosts[self._whom(request)]
         self._requests += 1
         request_id = self._requests
         if not host.up:
@@ -237,6 +283,13 @@ class Callers:
         self._waiting[request_id] = (request, batch)
         self._timeline.after(_ANSWER_TIMEOUT_US, self._on_timeout, request_id)
         host.post(request.make(request_id))
+
+    def _whom(self, request: Request) -> str:
+        """What any region's front does: a job of a shard is asked of whoever leads it, as its home would tell."""
+        if not request.of_shard or self._random.random() < _ASKS_HOME_SHARE:
+            return request.region
+        leaders = [name for name, host in self._hosts.items() if host.leads(request.region)]
+        return self._random.choice(leaders) if leaders else request.region
 
     def _later(self, request: Request, batch: Batch | None) -> None:
         self._timeline.after(int(_RETRY_MAX_US * self._random.random()), self._travel, request, batch)
@@ -268,9 +321,11 @@ class Callers:
         for (key, _), result in zip(batch.items, outcome.results, strict=True):
             if isinstance(result, Submitted):
                 self._record.append(
-                    Acknowledged(now_us, region, batch.tenant, key, result.job_id, result.existed)
+                    Acknowledged(
+                        now_us, region, batch.tenant, key, result.job_id, result.existed, result.federated
+                    )
                 )
-                self._progress.acknowledged(region, result.job_id)
+                self._progress.acknowledged(batch.home, result.job_id)
             else:
                 self._record.append(SubmitRefused(now_us, region, key, result))
 
@@ -292,6 +347,8 @@ class Callers:
                 again = again or result.retry_after_ms > 0
             elif key not in batch.job_ids:
                 batch.job_ids[key] = result.job_id
+                if result.federated:
+                    self._of_shards[result.job_id] = None
                 self._follow_up(batch.home, result.job_id, kind)
         return not again
 

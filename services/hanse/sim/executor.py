@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from hanse.core.effects import Launch
+from hanse.core.effects import Launch, Lease
 from hanse.core.events import FoundTask, TaskEnded, TaskStarted
 from hanse.core.model.jobs import RunId, TaskPlacement
 from hanse.core.model.resources import Resources
@@ -57,15 +57,37 @@ class Reports(Protocol):
         """The machine's wall clock."""
         ...
 
+    def mono_us(self) -> int:
+        """The machine's CLOCK_BOOTTIME."""
+        ...
+
+    def world_us(self, mono_us: int) -> int:
+        """The first instant of the world at which the machine's CLOCK_BOOTTIME shows at least this."""
+        ...
+
 
 class _Task:
-    __slots__ = ("began_wall_us", "behaviour", "ended", "pid", "placement", "run", "stopping", "task")
+    __slots__ = (
+        "began_wall_us",
+        "behaviour",
+        "ended",
+        "pid",
+        "placement",
+        "run",
+        "shard",
+        "stopping",
+        "task",
+    )
 
-    def __init__(self, run: RunId, task: int, placement: TaskPlacement, behaviour: Behaviour) -> None:
+    def __init__(
+        self, run: RunId, task: int, placement: TaskPlacement, behaviour: Behaviour, shard: str
+    ) -> None:
         self.run = run
         self.task = task
         self.placement = placement
         self.behaviour = behaviour
+        # Under whose lease it lives; empty: none is needed.
+        self.shard = shard
         self.pid = 0  # 0: not yet alive
         self.began_wall_us = 0
         self.stopping = False
@@ -96,6 +118,8 @@ class SimExecutor:
         self._count = count
         self._runs: dict[RunId, dict[int, _Task]] = {}
         self._pids = 0
+        # Shard -> until when its tasks may live, on the machine's mono clock. Supervisors keep it, not the daemon.
+        self._leases: dict[str, int] = {}
 
     # --- what the daemon asks for -----------------------------------------------------------------------------------
 
@@ -105,14 +129,42 @@ class SimExecutor:
         self._record.append(
             Launched(self._timeline.now_us, self._region, run, tuple(task for task, _ in launch.tasks))
         )
+        if launch.lease is not None:
+            self.extend(launch.lease)
         tasks = self._runs.setdefault(run, {})
+        shard = launch.lease.shard if launch.lease is not None else ""
         behaviour = self._behaviour_of(launch.spec)
         for number, placement in launch.tasks:
             if number in tasks:
                 continue  # a second process of a run would be the engine's fault; the record has the second order
-            task = _Task(run, number, placement, behaviour)
+            task = _Task(run, number, placement, behaviour, shard)
             tasks[number] = task
             self._timeline.after(int(_LAUNCH_DELAY_MAX_US * self._random.random()), self._begin, task)
+
+    def extend(self, lease: Lease) -> None:
+        """Tasks of a shard may live longer."""
+        if lease.until_mono_us > self._leases.get(lease.shard, 0):
+            self._leases[lease.shard] = lease.until_mono_us
+            self._watch_lease(lease.shard, lease.until_mono_us)
+
+    def _watch_lease(self, shard: str, until_us: int) -> None:
+        at_us = max(self._timeline.now_us, self._reports.world_us(until_us))
+        self._timeline.at(at_us, self._on_lease_end, shard, until_us)
+
+    def _on_lease_end(self, shard: str, until_us: int) -> None:
+        """The supervisors kill, whether or not the daemon lives."""
+        if self._leases.get(shard) != until_us:
+            return
+        if self._reports.mono_us() < until_us:
+            self._watch_lease(shard, until_us)  # the clock has slowed down since
+            return
+        for task in self._all():
+            if task.shard == shard and task.ended is None:
+                self._count("lease_end")
+                if task.pid:
+                    self._timeline.after(_KILL_DELAY_US, self._end, task, SIGKILL, True)
+                else:
+                    self._fail_launch(task, "its lease ended before it began", lease_ended=True)
 
     def stop(self, run: RunId, grace_us: int) -> None:
         """SIGTERM to every task of the run, SIGKILL after the grace. Unknown and ended runs: nothing."""
@@ -140,7 +192,7 @@ class SimExecutor:
     def recover(self) -> tuple[FoundTask, ...]:
         """All that is known of earlier launches."""
         return tuple(
-            FoundTask(run=task.run, task=task.task, pid=task.pid, ended=task.ended)
+            FoundTask(run=task.run, task=task.task, pid=task.pid, ended=task.ended, shard=task.shard)
             for tasks in self._runs.values()
             for task in tasks.values()
         )
@@ -165,6 +217,11 @@ class SimExecutor:
                 self._end(task, SIGKILL)
                 if not survives:
                     self._drop(task)
+        self._leases = {}  # they were of a clock that has begun anew
+
+    def disk_lost(self) -> None:
+        """What the engine's disk said is gone too."""
+        self._runs = {}
 
     def processes_died(self) -> None:
         """Every process is killed from outside, and the daemon hears of it."""
@@ -212,13 +269,13 @@ class SimExecutor:
                 TaskStarted(run=task.run, task=task.task, pid=task.pid, at_wall_us=task.began_wall_us)
             )
 
-    def _fail_launch(self, task: _Task, detail: str) -> None:
+    def _fail_launch(self, task: _Task, detail: str, *, lease_ended: bool = False) -> None:
         if task.ended is not None or not self._is_known(task):
             return
         self._record.append(LaunchFailed(self._timeline.now_us, self._region, task.run, task.task))
-        self._settle(task, exit_code=127, signal=0, launched=False, detail=detail)
+        self._settle(task, exit_code=127, signal=0, launched=False, detail=detail, lease_ended=lease_ended)
 
-    def _end(self, task: _Task, signal: int) -> None:
+    def _end(self, task: _Task, signal: int, lease_ended: bool = False) -> None:
         """It ends by itself (signal 0) or by a signal, whichever comes first."""
         if task.ended is not None or not self._is_known(task):
             return
@@ -229,9 +286,13 @@ class SimExecutor:
         self._record.append(
             TaskFinished(self._timeline.now_us, self._region, task.run, task.task, exit_code, signal == 0)
         )
-        self._settle(task, exit_code=exit_code, signal=signal, launched=True, detail="")
+        self._settle(
+            task, exit_code=exit_code, signal=signal, launched=True, detail="", lease_ended=lease_ended
+        )
 
-    def _settle(self, task: _Task, *, exit_code: int, signal: int, launched: bool, detail: str) -> None:
+    def _settle(
+        self, task: _Task, *, exit_code: int, signal: int, launched: bool, detail: str, lease_ended: bool
+    ) -> None:
         task.ended = TaskEnded(
             run=task.run,
             task=task.task,
@@ -241,6 +302,7 @@ class SimExecutor:
             ended_wall_us=self._reports.wall_us(),
             launched=launched,
             detail=detail,
+            lease_ended=lease_ended,
         )
         if self.faults.late_report and self._random.random() < self.faults.late_report:
             self._count("late_report")

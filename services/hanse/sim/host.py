@@ -152,6 +152,10 @@ class Host:
         """Whether the daemon runs (frozen counts)."""
         return self.core is not None
 
+    def leads(self, shard: str) -> bool:
+        """Whether the daemon leads this shard, as far as it knows."""
+        return self.core is not None and self.core.shards.desk_for(shard) is not None
+
     def start(self) -> None:
         """Boot: recover from the ledger, then tell the core what the engine found."""
         assert self.core is None
@@ -270,6 +274,14 @@ class Host:
     def wall_us(self) -> int:
         """The machine's wall clock."""
         return self.clock.wall_us(self._timeline.now_us)
+
+    def mono_us(self) -> int:
+        """The machine's CLOCK_BOOTTIME."""
+        return self.clock.now(self._timeline.now_us).mono_us
+
+    def world_us(self, mono_us: int) -> int:
+        """When that shows so much."""
+        return self.clock.world_us(mono_us)
 
     def _step_or_wait(self) -> None:
         if self._timeline.now_us < self._busy_until_us:
@@ -459,7 +471,14 @@ class Host:
 
     def _release(self, effects: Effects) -> None:
         """Let one step's effects go, in order."""
-        if effects.launches or effects.stops or effects.reaps or effects.lookups or effects.replies:
+        if (
+            effects.leases
+            or effects.launches
+            or effects.stops
+            or effects.reaps
+            or effects.lookups
+            or effects.replies
+        ):
             for part in self._parts(effects):
                 part()
         elif effects.sends:
@@ -467,7 +486,7 @@ class Host:
                 self._send(peer, messages)
 
     def _parts(self, effects: Effects) -> list[Callable[[], None]]:
-        parts: list[Callable[[], None]] = []
+        parts: list[Callable[[], None]] = [partial(self.executor.extend, lease) for lease in effects.leases]
         for launch in effects.launches:
             parts.append(partial(self.executor.launch, launch))
         for stop in effects.stops:

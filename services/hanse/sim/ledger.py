@@ -23,6 +23,8 @@ from hanse.core.effects import (
     PeerSeenRow,
     RosterRow,
     ShapeRow,
+    ShardRow,
+    ShardStateRow,
     Snapshot,
     TimelineRow,
     Writes,
@@ -42,7 +44,35 @@ from hanse.core.model.jobs import (
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
-_CHANGING = JobStateRow.__struct_fields__[:-1]
+_CHANGING = tuple(name for name in JobStateRow.__struct_fields__ if name not in ("shard", "id"))
+
+
+class JobTables:
+    """The tables `jobs` and `timeline` as far as one shard goes, by job id."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, JobRow] = {}
+        # The newest changing columns of a job, if they changed since its whole row was written.
+        self.states: dict[str, JobStateRow] = {}
+        self.timeline: dict[str, dict[int, TimelineRow]] = {}
+
+    def copy(self) -> JobTables:
+        """The same rows, to be changed apart."""
+        image = JobTables()
+        image.rows, image.states = dict(self.rows), dict(self.states)
+        image.timeline = {job_id: dict(entries) for job_id, entries in self.timeline.items()}
+        return image
+
+    def newest(self, job_id: str) -> JobRow | JobStateRow | None:
+        """The row of this job, as far as its changing columns go."""
+        return self.states.get(job_id) or self.rows.get(job_id)
+
+    def whole(self, job_id: str) -> JobRow:
+        """The row of a job that has one, with all its columns."""
+        job, state = self.rows[job_id], self.states.get(job_id)
+        if state is None:
+            return job
+        return msgspec.structs.replace(job, **{name: getattr(state, name) for name in _CHANGING})
 
 
 class SimLedger:
@@ -54,10 +84,8 @@ class SimLedger:
         self.incarnation = 0
         self.write_sequence = 0
         self.shapes: dict[bytes, ShapeRow] = {}
-        self.jobs: dict[str, JobRow] = {}
-        # The newest changing columns of a job, if they changed since its whole row was written.
-        self.states: dict[str, JobStateRow] = {}
-        self.timeline: dict[str, dict[int, TimelineRow]] = {}
+        # By shard; that of `wait` jobs is always there.
+        self.job_tables: dict[str, JobTables] = {"": JobTables()}
         self.decisions: dict[str, dict[int, DecisionRow]] = {}
         self.channels: dict[str, ChannelRow] = {}
         self.outbound: dict[str, OutboundRow] = {}
@@ -65,9 +93,16 @@ class SimLedger:
         self.peers_seen: dict[str, PeerSeenRow] = {}
         self.meta: dict[str, str] = {}
         self.rosters: dict[int, RosterRow] = {}
+        self.shard_states: dict[str, ShardStateRow] = {}
+        self.shard_rows: dict[str, dict[str, ShardRow]] = {}
         self.pending: deque[tuple[int, Writes]] = deque()
-        self._keys: dict[tuple[str, str, str], str] = {}
+        self._keys: dict[tuple[str, str, str, str], str] = {}
         self._shapes_read: dict[bytes, Shape] = {}
+
+    @property
+    def jobs(self) -> dict[str, JobRow]:
+        """The rows of `wait` jobs, without what changed since they were written."""
+        return self.job_tables[""].rows
 
     # --- writing ------------------------------------------------------------------------------------------------
 
@@ -94,13 +129,15 @@ class SimLedger:
         """What is durable now, as an image of the disk."""
         image = SimLedger(self.region, self.ledger_id)
         image.incarnation, image.write_sequence = self.incarnation, self.write_sequence
-        image.shapes, image.jobs, image.states = dict(self.shapes), dict(self.jobs), dict(self.states)
-        image.timeline = {job_id: dict(entries) for job_id, entries in self.timeline.items()}
+        image.shapes = dict(self.shapes)
+        image.job_tables = {shard: tables.copy() for shard, tables in self.job_tables.items()}
         image.decisions = {ledger_id: dict(decided) for ledger_id, decided in self.decisions.items()}
         image.channels, image.outbound = dict(self.channels), dict(self.outbound)
         image.intents, image.peers_seen = dict(self.intents), dict(self.peers_seen)
         image.meta, image._keys = dict(self.meta), dict(self._keys)
         image.rosters = dict(self.rosters)
+        image.shard_states = dict(self.shard_states)
+        image.shard_rows = {shard: dict(rows) for shard, rows in self.shard_rows.items()}
         return image
 
     def _apply(self, writes: Writes) -> None:
@@ -108,13 +145,15 @@ class SimLedger:
             self.shapes.setdefault(shape.key, shape)
         for job in writes.jobs:
             self._take_key(job)
-            self.jobs[job.id] = job
-            self.states.pop(job.id, None)
+            tables = self._tables(job.shard)
+            tables.rows[job.id] = job
+            tables.states.pop(job.id, None)
         for state in writes.job_states:
-            assert state.id in self.jobs, f"{state.id} changed and has no row"
-            self.states[state.id] = state
+            tables = self._tables(state.shard)
+            assert state.id in tables.rows, f"{state.id} changed and has no row"
+            tables.states[state.id] = state
         for entry in writes.timeline:
-            entries = self.timeline.setdefault(entry.job_id, {})
+            entries = self._tables(entry.shard).timeline.setdefault(entry.job_id, {})
             assert entry.sequence not in entries, f"entry {entry.sequence} of {entry.job_id} written twice"
             entries[entry.sequence] = entry
         for decision in writes.decisions:
@@ -125,9 +164,15 @@ class SimLedger:
         if writes.deletes:
             self._apply_deletes(writes)
 
+    def _tables(self, shard: str) -> JobTables:
+        tables = self.job_tables.get(shard)
+        if tables is None:
+            tables = self.job_tables[shard] = JobTables()
+        return tables
+
     def _take_key(self, job: JobRow) -> None:
         if job.client_key:
-            holder = self._keys.setdefault((job.home, job.tenant, job.client_key), job.id)
+            holder = self._keys.setdefault((job.shard, job.home, job.tenant, job.client_key), job.id)
             assert holder == job.id, f"the client key of {job.id} is {holder}'s"
 
     def _apply_small(self, writes: Writes) -> None:
@@ -143,6 +188,10 @@ class SimLedger:
             self.meta[name] = value
         for roster in writes.rosters:
             self._take_roster(roster)
+        for standing in writes.shard_states:
+            self.shard_states[standing.shard] = standing
+        for record in writes.shard_rows:
+            self.shard_rows.setdefault(record.shard, {})[record.key] = record
 
     def _take_roster(self, row: RosterRow) -> None:
         before = self.rosters.get(row.epoch)
@@ -164,20 +213,33 @@ class SimLedger:
         for job_id in writes.intents_delete:
             self.intents.pop(job_id, None)
         for job_id in writes.jobs_delete:
-            row = self.jobs.pop(job_id, None)
-            if row is not None and row.client_key:
-                del self._keys[(row.home, row.tenant, row.client_key)]
-            self.states.pop(job_id, None)
-            self.timeline.pop(job_id, None)
+            self._delete_job("", job_id)
+            self._tables("").timeline.pop(job_id, None)
+        for shard, job_id in writes.shard_jobs_delete:
+            self._delete_job(shard, job_id)
+            self._tables(shard).timeline.pop(job_id, None)
+        for shard, key in writes.shard_rows_delete:
+            self.shard_rows.get(shard, {}).pop(key, None)
+        for shard in writes.shards_delete:
+            for job_id in list(self._tables(shard).rows):
+                self._delete_job(shard, job_id)
+
+    def _delete_job(self, shard: str, job_id: str) -> None:
+        tables = self._tables(shard)
+        row = tables.rows.pop(job_id, None)
+        if row is not None and row.client_key:
+            del self._keys[(shard, row.home, row.tenant, row.client_key)]
+        tables.states.pop(job_id, None)
 
     # --- reading ------------------------------------------------------------------------------------------------
 
-    def row(self, job_id: str) -> JobRow | JobStateRow | None:
-        """The durable row of this job, as far as its changing columns go."""
-        return self.states.get(job_id) or self.jobs.get(job_id)
+    def row(self, job_id: str, shard: str = "") -> JobRow | JobStateRow | None:
+        """The durable row of this job in this shard, as far as its changing columns go."""
+        tables = self.job_tables.get(shard)
+        return None if tables is None else tables.newest(job_id)
 
     def settled_jobs(self, job_ids: tuple[str, ...]) -> tuple[SettledJob, ...]:
-        """Of these jobs, those whose durable rows are settled."""
+        """Of these `wait` jobs, those whose durable rows are settled."""
         found = [job_id for job_id in job_ids if job_id in self.jobs and not self._is_open(job_id)]
         return tuple(self._settled(self._job(job_id)) for job_id in found)
 
@@ -235,14 +297,26 @@ class SimLedger:
             peers_seen=_by_key(self.peers_seen),
             meta=dict(sorted(self.meta.items())),
             rosters=[self.rosters[epoch] for epoch in sorted(self.rosters)],
+            shard_states=_by_key(self.shard_states),
+            shard_rows=sorted(
+                (row for rows in self.shard_rows.values() for row in rows.values()),
+                key=lambda row: (row.shard, row.sequence, row.key),
+            ),
         )
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
         """Every table as sorted tuples, in the columns of the row types: for comparison with the SQLite ledger."""
         return {
             "shapes": _tuples(self.shapes.values()),
-            "jobs": _tuples(self._whole(job_id) for job_id in self.jobs),
-            "timeline": _tuples(entry for entries in self.timeline.values() for entry in entries.values()),
+            "jobs": _tuples(
+                tables.whole(job_id) for tables in self.job_tables.values() for job_id in tables.rows
+            ),
+            "timeline": _tuples(
+                entry
+                for tables in self.job_tables.values()
+                for entries in tables.timeline.values()
+                for entry in entries.values()
+            ),
             "decisions": _tuples(row for decided in self.decisions.values() for row in decided.values()),
             "channels": _tuples(self.channels.values()),
             "outbound": _tuples(self.outbound.values()),
@@ -250,20 +324,16 @@ class SimLedger:
             "peers_seen": _tuples(self.peers_seen.values()),
             "meta": sorted(self.meta.items()),
             "rosters": _tuples(self.rosters.values()),
+            "shard_states": _tuples(self.shard_states.values()),
+            "shard_rows": _tuples(row for rows in self.shard_rows.values() for row in rows.values()),
         }
 
     def _is_open(self, job_id: str) -> bool:
         row = self.row(job_id)
         return row is not None and not row.settled
 
-    def _whole(self, job_id: str) -> JobRow:
-        job, state = self.jobs[job_id], self.states.get(job_id)
-        if state is None:
-            return job
-        return msgspec.structs.replace(job, **{name: getattr(state, name) for name in _CHANGING})
-
     def _job(self, job_id: str) -> Job:
-        row = self._whole(job_id)
+        row = self.job_tables[""].whole(job_id)
         return Job(
             id=row.id,
             home=row.home,

@@ -6,7 +6,7 @@ from itertools import islice
 
 from hanse.core.effects import JobRow, JobStateRow
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
-from hanse.sim.record import Committed
+from hanse.sim.record import Committed, place_of
 
 _CLOSED = frozenset(int(state) for state in (*TERMINAL_STATES, JobState.MOVED))
 _FINAL = frozenset(int(state) for state in TERMINAL_STATES)
@@ -18,14 +18,14 @@ class Progress:
     def __init__(self) -> None:
         self.jobs = 0
         self.handoffs = 0
-        # (region, job id) of rows that somebody still has to do something about.
+        # (place, job id) of rows that somebody still has to do something about.
         self.open: dict[tuple[str, str], None] = {}
         # Acknowledged jobs without a final row at home.
         self.unfinished: dict[str, None] = {}
         self._final_at_home: dict[str, None] = {}
         self._home: dict[str, str] = {}
-        # (region, job id) of rows that nobody needs any more, since when; oldest first.
-        self.settled: dict[tuple[str, str], int] = {}
+        # (region, shard, job id) of rows that nobody needs any more, since when; oldest first.
+        self.settled: dict[tuple[str, str, str], int] = {}
         self._handed: dict[tuple[str, str], int] = {}
 
     def acknowledged(self, region: str, job_id: str) -> None:
@@ -46,32 +46,40 @@ class Progress:
         for writes in entry.writes:
             rows: tuple[JobRow | JobStateRow, ...] = (*writes.jobs, *writes.job_states)
             for row in rows:
-                key = (region, row.id)
+                place = place_of(region, row)
+                key = (place, row.id)
                 if row.state in _CLOSED and (row.settled or row.state == JobState.MOVED):
                     self.open.pop(key, None)
                 else:
                     self.open[key] = None
                 if row.state in _FINAL and row.settled:
-                    self._closed(region, row.id)
+                    self._closed(place, row.id)
                 if row.settled:
-                    self.settled.setdefault(key, entry.at_us)
+                    self.settled.setdefault((region, row.shard, row.id), entry.at_us)
                 if row.state == JobState.MOVED and self._handed.get(key) != row.transfer_epoch:
                     self._handed[key] = row.transfer_epoch
                     self.handoffs += 1
             for job_id in writes.jobs_delete:
                 self.open.pop((region, job_id), None)
-                self.settled.pop((region, job_id), None)
+                self.settled.pop((region, "", job_id), None)
+            for shard, job_id in writes.shard_jobs_delete:
+                self.open.pop((shard, job_id), None)
+                self.settled.pop((region, shard, job_id), None)
+            for shard in writes.shards_delete:
+                # Its next leader has the same jobs.
+                for row_key in [each for each in self.settled if each[:2] == (region, shard)]:
+                    del self.settled[row_key]
 
-    def settled_before(self, region: str, at_us: int) -> tuple[str, ...]:
-        """Jobs that this region's retention may pick."""
+    def settled_before(self, region: str, at_us: int) -> tuple[tuple[str, str], ...]:
+        """(shard, job id) of what this region's retention may pick."""
         return tuple(
-            job_id
-            for (where, job_id), since_us in self.settled.items()
+            (shard, job_id)
+            for (where, shard, job_id), since_us in self.settled.items()
             if where == region and since_us < at_us
         )
 
-    def _closed(self, region: str, job_id: str) -> None:
+    def _closed(self, place: str, job_id: str) -> None:
         home = self._home.get(job_id) or job_id.rsplit("-", 1)[0]
-        if home == region:
+        if home == place:
             self._final_at_home[job_id] = None
             self.unfinished.pop(job_id, None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hanse.core.effects import Explanation, Refused, Writes
+from hanse.core.effects import Explanation, JobRow, JobStateRow, Refused, Writes
 from hanse.core.messages import Message
 from hanse.core.model.jobs import RunId
 from hanse.core.model.regions import Node
@@ -32,6 +32,14 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     writes: tuple[Writes, ...]
 
 
+def place_of(region: str, row: JobRow | JobStateRow) -> str:
+    """Where a row in this region's ledger says that the job is: the shard, whoever leads it; a `wait` job: the region.
+
+    Shards are called as their homes, but a job is never in both.
+    """
+    return row.shard or region
+
+
 class Sent(msgspec.Struct, frozen=True, gc=False):
     """A message of the handoff left its region (gossip, probes and offers are not recorded: nothing rests on them)."""
 
@@ -50,6 +58,8 @@ class Acknowledged(msgspec.Struct, frozen=True, gc=False):
     client_key: str
     job_id: str
     existed: bool
+    # Whether a majority of its region's group holds it.
+    federated: bool = False
 
 
 class SubmitRefused(msgspec.Struct, frozen=True, gc=False):

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from hanse.core.model.jobs import GroupShape, Shape, ShapeBody, Submission, make_shape
-from hanse.core.model.regions import Member, Node, RegionConfig, Timings
+from hanse.core.model.jobs import GroupShape, OnLoss, Shape, ShapeBody, Submission, make_shape
+from hanse.core.model.regions import Group, Member, Node, RegionConfig, Timings
 from hanse.core.model.resources import resources
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from hanse.sim.executor import Behaviour
@@ -64,6 +64,9 @@ def draw_nodes(region: str, randomness: random.Random, *, complete: bool) -> tup
     return tuple(nodes)
 
 
+_GROUP_SIZE = 3
+
+
 def draw_timings(randomness: random.Random) -> Timings:
     """The protocol's waits: as they are, or so short that its rarer rows (withdrawn, expired, timed out) are met."""
     usual = Timings()
@@ -84,6 +87,7 @@ def draw_configs(count: int, randomness: random.Random, timings: Timings) -> tup
     names = [f"r{number}" for number in range(count)]
     complete = randomness.choice(names)
     queue_depth_max = 1_000_000 if randomness.random() < 0.5 else randomness.randint(4, 60)
+    groups = draw_groups(names, randomness)
     members = tuple(Member(name=name, peer_address=f"{name}:1", public_address=f"{name}:2") for name in names)
     return tuple(
         RegionConfig(
@@ -93,9 +97,24 @@ def draw_configs(count: int, randomness: random.Random, timings: Timings) -> tup
             nodes=draw_nodes(name, randomness, complete=name == complete),
             timings=timings,
             queue_depth_max=queue_depth_max,
+            groups=groups,
         )
         for name in names
     )
+
+
+def draw_groups(names: list[str], randomness: random.Random) -> tuple[Group, ...]:
+    """Each region's shard with its guardians: two, sometimes four. Fewer than three regions keep nothing for others."""
+    if len(names) < _GROUP_SIZE:
+        return ()
+    guardians = 4 if len(names) > 4 and randomness.random() < 0.2 else _GROUP_SIZE - 1
+    offset = randomness.randrange(len(names))
+    groups = []
+    for number, name in enumerate(names):
+        others = [names[(number + 1 + offset + step) % len(names)] for step in range(len(names))]
+        members = (name, *[other for other in others if other != name][:guardians])
+        groups.append(Group(shard=name, members=members))
+    return tuple(groups)
 
 
 def draw_kinds(
@@ -152,7 +171,9 @@ def _kind(
     )
 
 
-def submission(job_id: str, client_key: str, tenant: str, kind: JobKind) -> Submission:
+def submission(
+    job_id: str, client_key: str, tenant: str, kind: JobKind, on_loss: OnLoss = OnLoss.WAIT
+) -> Submission:
     """One job of this kind, under a caller's key."""
     return Submission(
         job_id=job_id,
@@ -164,4 +185,5 @@ def submission(job_id: str, client_key: str, tenant: str, kind: JobKind) -> Subm
         shape=kind.shape,
         grace_us=kind.grace_us,
         retries_max=kind.retries_max,
+        on_loss=on_loss,
     )

@@ -22,6 +22,7 @@ from hanse.sim.executor import Behaviour, SimExecutor
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
 from hanse.sim.host import Host, Surroundings
 from hanse.sim.injector import Injector
+from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Codec, Network
 from hanse.sim.progress import Progress
 from hanse.sim.record import Committed, Finished, Healed, Record, RegionJoined
@@ -97,6 +98,7 @@ class World:
             {host.name: host for host in self.hosts},
             self.kinds,
             self.count,
+            any(host.config.groups for host in self.hosts),
         )
         self.convergence = Convergence(self.timeline, self.hosts)
         self.injector = Injector(
@@ -176,11 +178,9 @@ class World:
         """Every region forgets what has long been settled."""
         before_us = self.timeline.now_us - _RETENTION_US
         for host in self.hosts:
-            job_ids = self.progress.settled_before(host.name, before_us) if host.up else ()
-            if job_ids:
-                rows = [host.ledger.jobs[job_id] for job_id in job_ids if job_id in host.ledger.jobs]
-                keys = tuple((row.tenant, row.client_key) for row in rows if row.client_key)
-                host.post(JobsForgotten(job_ids=job_ids, client_keys=keys, cause="retention"))
+            picked = self.progress.settled_before(host.name, before_us) if host.up else ()
+            if picked:
+                host.post(_forgotten(host.ledger, picked))
         self.timeline.after(_RETENTION_EVERY_US, self._retain)
 
     def _run_until_quiet(self, deadline_us: int) -> None:
@@ -209,3 +209,18 @@ class World:
     def count(self, kind: str) -> None:
         """Something countable happened."""
         self.injector.count(kind)
+
+
+def _forgotten(ledger: SimLedger, picked: tuple[tuple[str, str], ...]) -> JobsForgotten:
+    keys = {each: _client_key(ledger, *each) for each in picked}
+    return JobsForgotten(
+        job_ids=tuple(job_id for shard, job_id in picked if not shard),
+        client_keys=tuple(key for (shard, _), key in keys.items() if key is not None and not shard),
+        shard_jobs=tuple((shard, job_id, key) for (shard, job_id), key in keys.items() if shard),
+        cause="retention",
+    )
+
+
+def _client_key(ledger: SimLedger, shard: str, job_id: str) -> tuple[str, str] | None:
+    row = ledger.job_tables[shard].rows.get(job_id)
+    return (row.tenant, row.client_key) if row is not None and row.client_key else None

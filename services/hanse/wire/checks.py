@@ -16,6 +16,8 @@ WORD = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 LABEL_PREFIX = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 REGION = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 RESOURCE_KIND = re.compile(r"[a-z0-9]([a-z0-9._/-]*[a-z0-9])?")
+# RFC 3986 with a scheme; what follows it is for whoever reads it.
+URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # More than any of them may have, so that what is cut off is refused all the same.
@@ -73,6 +75,13 @@ def check_no_zero_byte(field: str, text: str, bytes_max: int) -> None:
     # No character takes more than four bytes, so most texts need not be encoded to be measured.
     if len(text) * 4 > bytes_max and len(text.encode()) > bytes_max:
         raise FieldRefused(field, f"longer than {bytes_max} bytes")
+
+
+def check_place(field: str, place: str) -> None:
+    """An absolute path, or a URI with a scheme, as an environment variable holds it."""
+    check_no_zero_byte(field, place, limits.PATH_LENGTH_MAX)
+    if not place.startswith("/") and URI.fullmatch(place) is None:
+        raise FieldRefused(field, f"{echo(place)!r} is neither an absolute path nor a URI (scheme:...)")
 
 
 def check_region_name(field: str, name: str) -> None:

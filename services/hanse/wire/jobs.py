@@ -42,17 +42,23 @@ def encode_refusal(refused: Refused, prefix: str = "") -> common_pb2.Refusal:
         field=field,
         message=refused.message,
         retry_after_ms=refused.retry_after_ms,
+        leader=refused.leader,
     )
 
 
 def encode_submit_result(result: Submitted | Refused, index: int) -> jobs_pb2.SubmitResult:
-    """What became of the submission at `index`. Until guardians are built every job is durable in its region only."""
+    """What became of the submission at `index`."""
     if isinstance(result, Refused):
         return jobs_pb2.SubmitResult(refusal=encode_refusal(result, f"jobs[{index}]"))
     job = jobs_pb2.SubmittedJob(
-        job_id=result.job_id, durability=common_pb2.DURABILITY_REGIONAL, existed=result.existed
+        job_id=result.job_id, durability=encode_durability(federated=result.federated), existed=result.existed
     )
     return jobs_pb2.SubmitResult(job=job)
+
+
+def encode_durability(*, federated: bool) -> common_pb2.Durability:
+    """Whether a majority of the home's guardians holds it, or the home alone."""
+    return common_pb2.DURABILITY_FEDERATED if federated else common_pb2.DURABILITY_REGIONAL
 
 
 def encode_cancel_results(job_ids: Sequence[str], outcome: CancelOutcome) -> list[jobs_pb2.CancelResult]:

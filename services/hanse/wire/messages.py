@@ -2,70 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import get_args
 
 from hanse.core import messages as m
 from hanse.core.model import limits
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
-from hanse.core.model.roster import Countersignature, encode_signed
 from hanse.wire.gen.hanse.v1 import peers_pb2 as pb
+from hanse.wire.groups import GROUP_KINDS
+from hanse.wire.kinds import Kind, Readers, bounded, job_id_of, region_name, stored
 from hanse.wire.records import decode_queued_shape, decode_record, encode_queued_shape, encode_record
-from hanse.wire.rosters import decode_document
+from hanse.wire.rosters import ROSTER_KINDS
 from hanse.wire.shapes import (
     MalformedMessage,
-    ShapeReader,
     decode_reason,
     encode_reason,
     encode_shape,
     word,
     words,
 )
-from hanse.wire.specs import CheckedSpec, SpecReader
 from hanse.wire.times import milliseconds_32
 
 _STATES: dict[int, JobState] = {state.value: state for state in JobState}
 _STANDINGS = frozenset(standing.value for standing in m.Standing)
 _SHA256_LENGTH = 32
-# What SQLite can store of a number that a peer counts.
-_INT64_MAX = 2**63 - 1
-
-
-class Readers:
-    """What decoding remembers: the shapes of offers, and the specs of COMMITs."""
-
-    def __init__(self, specs: SpecReader) -> None:
-        self._specs = specs
-        self.shapes = ShapeReader()
-
-    def derive(self, message: pb.Commit) -> CheckedSpec | None:
-        """The spec of a COMMIT as the core reads it; None if this region can't."""
-        checked = self._specs.read_bytes(message.spec, message.spec_sha256)
-        return checked if isinstance(checked, CheckedSpec) else None
-
-
-class Kind(NamedTuple):
-    """One kind of message: its model type, its field in the envelope, and the way there and back."""
-
-    model: type
-    field: str
-    encode: Callable[[Any], Any]
-    decode: Callable[[Readers, Any], m.Message]
-
-
-def stored(number: int) -> int:
-    """A number that goes to disk. Raises MalformedMessage if it can't."""
-    if number > _INT64_MAX:
-        raise MalformedMessage(f"{number} cannot be stored")
-    return number
-
-
-def _job_id(text: str) -> str:
-    return word(text, limits.JOB_ID_LENGTH_MAX)
-
-
-def _region(text: str) -> str:
-    return word(text, limits.REGION_NAME_LENGTH_MAX)
 
 
 def _path(regions: Iterable[str]) -> tuple[str, ...]:
@@ -77,12 +37,6 @@ def _state(number: int) -> JobState:
     if state is None:
         raise MalformedMessage(f"{number} is no state of a job")
     return state
-
-
-def _bounded(items: Sequence[Any], count_max: int) -> Sequence[Any]:
-    if len(items) > count_max:
-        raise MalformedMessage(f"{len(items)} entries; at most {count_max}")
-    return items
 
 
 # --- one pair of functions for each kind whose fields aren't simply copied ------------------------------------------
@@ -99,9 +53,9 @@ def _encode_digest(message: m.GossipDigest) -> pb.GossipDigest:
 
 
 def _decode_digest(_: Readers, message: pb.GossipDigest) -> m.GossipDigest:
-    entries = _bounded(message.entries, limits.DIGEST_ENTRIES_MAX)
+    entries = bounded(message.entries, limits.DIGEST_ENTRIES_MAX)
     return m.GossipDigest(
-        tuple((_region(entry.region), entry.incarnation, entry.version) for entry in entries),
+        tuple((region_name(entry.region), entry.incarnation, entry.version) for entry in entries),
         message.wants_reply,
     )
 
@@ -111,7 +65,7 @@ def _encode_delta(message: m.GossipDelta) -> pb.GossipDelta:
 
 
 def _decode_delta(_: Readers, message: pb.GossipDelta) -> m.GossipDelta:
-    return m.GossipDelta(tuple(decode_record(r) for r in _bounded(message.records, limits.RECORDS_MAX)))
+    return m.GossipDelta(tuple(decode_record(r) for r in bounded(message.records, limits.RECORDS_MAX)))
 
 
 def _encode_solicit(message: m.Solicit) -> pb.Solicit:
@@ -123,7 +77,7 @@ def _encode_solicit(message: m.Solicit) -> pb.Solicit:
 
 
 def _decode_solicit(_: Readers, message: pb.Solicit) -> m.Solicit:
-    shapes = _bounded(message.could_start, limits.RECORD_SHAPES_MAX)
+    shapes = bounded(message.could_start, limits.RECORD_SHAPES_MAX)
     return m.Solicit(message.id, tuple(decode_queued_shape(s) for s in shapes), message.hold_ttl_ms * 1_000)
 
 
@@ -192,10 +146,10 @@ def _decode_commit(readers: Readers, message: pb.Commit) -> m.Commit:
         raise MalformedMessage(f"a spec of {len(message.spec)} bytes, or no sha256")
     spec = readers.derive(message)
     return m.Commit(
-        job_id=_job_id(message.job_id),
+        job_id=job_id_of(message.job_id),
         epoch=message.epoch,
         sequence=stored(message.sequence),
-        home=_region(message.home),
+        home=region_name(message.home),
         tenant=word(message.tenant),
         spec=message.spec,
         spec_sha256=message.spec_sha256,
@@ -227,7 +181,7 @@ def _decode_decision(_: Readers, message: pb.Decision) -> m.Decision:
     if message.verdict not in (pb.VERDICT_COMMITTED, pb.VERDICT_BURNED):
         raise MalformedMessage(f"{message.verdict} is no verdict")
     return m.Decision(
-        _job_id(message.job_id),
+        job_id_of(message.job_id),
         message.epoch,
         word(message.ledger_id),
         stored(message.sequence),
@@ -252,11 +206,11 @@ def _encode_status(message: m.Status) -> pb.Status:
 
 def _decode_status(_: Readers, message: pb.Status) -> m.Status:
     return m.Status(
-        job_id=_job_id(message.job_id),
+        job_id=job_id_of(message.job_id),
         epoch=message.epoch,
         attempt=message.attempt,
         state=_state(message.state),
-        region=_region(message.region),
+        region=region_name(message.region),
         reason=decode_reason(message.reason),
         sequence=stored(message.sequence),
         at_wall_us=message.at_wall_us,
@@ -283,7 +237,7 @@ def _decode_terminal(_: Readers, message: pb.Terminal) -> m.Terminal:
     if outcome not in TERMINAL_STATES:
         raise MalformedMessage(f"{outcome.name} is no outcome")
     return m.Terminal(
-        job_id=_job_id(message.job_id),
+        job_id=job_id_of(message.job_id),
         epoch=message.epoch,
         attempt=message.attempt,
         outcome=outcome,
@@ -291,7 +245,7 @@ def _decode_terminal(_: Readers, message: pb.Terminal) -> m.Terminal:
         exit_code=message.exit_code,
         started_wall_us=message.started_wall_us,
         ended_wall_us=message.ended_wall_us,
-        region=_region(message.region),
+        region=region_name(message.region),
     )
 
 
@@ -309,7 +263,7 @@ def _decode_testimony(readers: Readers, message: pb.Testimony) -> m.Testimony:
     if message.standing not in _STANDINGS:
         raise MalformedMessage(f"{message.standing} is no standing")
     return m.Testimony(
-        job_id=_job_id(message.job_id),
+        job_id=job_id_of(message.job_id),
         epoch=message.epoch,
         standing=m.Standing(message.standing),
         commit=_decode_commit(readers, message.commit) if message.HasField("commit") else None,
@@ -318,8 +272,8 @@ def _decode_testimony(readers: Readers, message: pb.Testimony) -> m.Testimony:
 
 
 def _decode_inquest(_: Readers, message: pb.Inquest) -> m.Inquest:
-    job_ids = _bounded(message.job_ids, limits.INQUEST_JOBS_MAX)
-    return m.Inquest(message.id, message.part, message.parts, tuple(_job_id(each) for each in job_ids))
+    job_ids = bounded(message.job_ids, limits.INQUEST_JOBS_MAX)
+    return m.Inquest(message.id, message.part, message.parts, tuple(job_id_of(each) for each in job_ids))
 
 
 def _encode_inquest_answer(message: m.InquestAnswer) -> pb.InquestAnswer:
@@ -335,7 +289,7 @@ def _encode_inquest_answer(message: m.InquestAnswer) -> pb.InquestAnswer:
 
 
 def _decode_inquest_answer(readers: Readers, message: pb.InquestAnswer) -> m.InquestAnswer:
-    testimonies = _bounded(message.testimonies, limits.INQUEST_ANSWER_JOBS_MAX)
+    testimonies = bounded(message.testimonies, limits.INQUEST_ANSWER_JOBS_MAX)
     return m.InquestAnswer(
         id=message.id,
         of_part=message.of_part,
@@ -359,30 +313,8 @@ def _encode_located(message: m.Located) -> pb.Located:
 
 def _decode_located(_: Readers, message: pb.Located) -> m.Located:
     state = _state(message.state) if message.state else None
-    return m.Located(_job_id(message.job_id), message.id, state, message.epoch, _region(message.next_hop))
-
-
-def _encode_vote(message: m.RosterVote) -> pb.RosterVote:
-    return pb.RosterVote(
-        epoch=message.epoch,
-        sha256=message.sha256,
-        countersignatures=[
-            pb.Countersignature(member=each.member, signature=each.signature)
-            for each in message.countersignatures
-        ],
-        refusal=message.refusal[: limits.REASON_DETAIL_LENGTH_MAX],
-    )
-
-
-def _decode_vote(_: Readers, message: pb.RosterVote) -> m.RosterVote:
-    found = _bounded(message.countersignatures, limits.ROSTER_MEMBERS_MAX)
-    return m.RosterVote(
-        epoch=stored(message.epoch),
-        sha256=word(message.sha256),
-        countersignatures=tuple(
-            Countersignature(_region(each.member), word(each.signature)) for each in found
-        ),
-        refusal=word(message.refusal, limits.REASON_DETAIL_LENGTH_MAX),
+    return m.Located(
+        job_id_of(message.job_id), message.id, state, message.epoch, region_name(message.next_hop)
     )
 
 
@@ -403,7 +335,7 @@ KINDS: tuple[Kind, ...] = (
         m.ProbeRequest,
         "probe_requests",
         lambda x: pb.ProbeRequest(id=x.id, target=x.target),
-        lambda _, x: m.ProbeRequest(x.id, _region(x.target)),
+        lambda _, x: m.ProbeRequest(x.id, region_name(x.target)),
     ),
     Kind(m.Solicit, "solicits", _encode_solicit, _decode_solicit),
     Kind(m.Offer, "offers", _encode_offer, _decode_offer),
@@ -416,7 +348,7 @@ KINDS: tuple[Kind, ...] = (
         m.Withdraw,
         "withdraws",
         lambda x: pb.Withdraw(job_id=x.job_id, epoch=x.epoch, sequence=x.sequence),
-        lambda _, x: m.Withdraw(_job_id(x.job_id), x.epoch, stored(x.sequence)),
+        lambda _, x: m.Withdraw(job_id_of(x.job_id), x.epoch, stored(x.sequence)),
     ),
     Kind(m.Decision, "decisions", _encode_decision, _decode_decision),
     Kind(
@@ -430,26 +362,26 @@ KINDS: tuple[Kind, ...] = (
         m.Cancel,
         "cancels",
         lambda x: pb.Cancel(job_id=x.job_id, cancel_id=x.cancel_id),
-        lambda _, x: m.Cancel(_job_id(x.job_id), word(x.cancel_id)),
+        lambda _, x: m.Cancel(job_id_of(x.job_id), word(x.cancel_id)),
     ),
     Kind(
         m.CancelAck,
         "cancel_acks",
         lambda x: pb.CancelAck(job_id=x.job_id, cancel_id=x.cancel_id),
-        lambda _, x: m.CancelAck(_job_id(x.job_id), word(x.cancel_id)),
+        lambda _, x: m.CancelAck(job_id_of(x.job_id), word(x.cancel_id)),
     ),
     Kind(m.Terminal, "terminals", _encode_terminal, _decode_terminal),
     Kind(
         m.TerminalAck,
         "terminal_acks",
         lambda x: pb.TerminalAck(job_id=x.job_id, epoch=x.epoch),
-        lambda _, x: m.TerminalAck(_job_id(x.job_id), x.epoch),
+        lambda _, x: m.TerminalAck(job_id_of(x.job_id), x.epoch),
     ),
     Kind(
         m.Locate,
         "locates",
         lambda x: pb.Locate(job_id=x.job_id, id=x.id),
-        lambda _, x: m.Locate(_job_id(x.job_id), x.id),
+        lambda _, x: m.Locate(job_id_of(x.job_id), x.id),
     ),
     Kind(m.Located, "located", _encode_located, _decode_located),
     Kind(
@@ -459,30 +391,9 @@ KINDS: tuple[Kind, ...] = (
         _decode_inquest,
     ),
     Kind(m.InquestAnswer, "inquest_answers", _encode_inquest_answer, _decode_inquest_answer),
-    Kind(
-        m.RosterAnnounce,
-        "roster_announces",
-        lambda x: pb.RosterAnnounce(epoch=x.epoch, sha256=x.sha256),
-        lambda _, x: m.RosterAnnounce(stored(x.epoch), word(x.sha256)),
-    ),
-    Kind(
-        m.RosterRequest,
-        "roster_requests",
-        lambda x: pb.RosterRequest(after_epoch=x.after_epoch),
-        lambda _, x: m.RosterRequest(stored(x.after_epoch)),
-    ),
-    Kind(
-        m.RosterDocument,
-        "roster_documents",
-        lambda x: pb.RosterDocument(document=encode_signed(x.signed)),
-        lambda _, x: m.RosterDocument(decode_document(x.document)),
-    ),
-    Kind(
-        m.RosterProposal,
-        "roster_proposals",
-        lambda x: pb.RosterProposal(document=encode_signed(x.signed)),
-        lambda _, x: m.RosterProposal(decode_document(x.document)),
-    ),
-    Kind(m.RosterVote, "roster_votes", _encode_vote, _decode_vote),
+    *GROUP_KINDS,
+    *ROSTER_KINDS,
 )
+# Those that also travel between leaders of shards, in a ShardBatch, whose fields have the same names.
+SHARD_KINDS = tuple(kind for kind in KINDS if kind.model in get_args(m.ShardMessage))
 KIND_BY_MODEL: dict[type, Kind] = {kind.model: kind for kind in KINDS}

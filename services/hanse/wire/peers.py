@@ -2,7 +2,8 @@
 
 The messages of an envelope are grouped by kind, and are read in the order of `messages.KINDS`: hellos first, so that a
 session stands before what needs it, and a transfer before what refers to it. The order in which a sender put different
-kinds is not kept; the protocol does without it.
+kinds is not kept; the protocol does without it. What leaders of shards say to each other (ToShard) is read last, all of
+one pair of shards together and by kind as well.
 
 What a peer sends is held to bounds. A message that breaks one is dropped alone, as if it had been lost, and is counted
 by its caller; an envelope with too many messages is refused whole (MalformedMessage).
@@ -10,16 +11,17 @@ by its caller; an envelope with too many messages is refused whole (MalformedMes
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from hanse.core import messages as m
 from hanse.core.model import limits
-from hanse.core.model.regions import Position
+from hanse.core.model.regions import Position, RegionRecord
 from hanse.wire.gen.hanse.v1 import peers_pb2 as pb
-from hanse.wire.messages import KIND_BY_MODEL, KINDS, Readers, stored
+from hanse.wire.kinds import Kind, Readers, named, stored
+from hanse.wire.messages import KIND_BY_MODEL, KINDS, SHARD_KINDS
 from hanse.wire.shapes import MalformedMessage, word
 from hanse.wire.specs import SpecReader
 
@@ -41,17 +43,32 @@ class PeerCodec:
     def decode(self, request: pb.ExchangeRequest) -> Exchange:
         """Raises MalformedMessage if the envelope itself is out of bounds."""
         envelope = _decode_envelope(request)
-        if sum(len(getattr(request, kind.field)) for kind in KINDS) > limits.ENVELOPE_MESSAGES_MAX:
+        if _count(request) > limits.ENVELOPE_MESSAGES_MAX:
             raise MalformedMessage(f"more than {limits.ENVELOPE_MESSAGES_MAX} messages in an envelope")
-        taken: list[m.Message] = []
         dropped: list[str] = []
-        for kind in KINDS:
-            for message in getattr(request, kind.field):
+        taken = self._taken(request, KINDS, dropped)
+        for batch in request.shard_batches:
+            taken.extend(self._of_shards(batch, dropped))
+        return Exchange(envelope, tuple(taken), tuple(dropped))
+
+    def _of_shards(self, batch: pb.ShardBatch, dropped: list[str]) -> list[m.Message]:
+        try:
+            source, shard = named(batch.source), named(batch.shard)
+        except MalformedMessage as fault:
+            dropped.extend([f"shard_batches: {fault}"] * _of_kinds(batch, SHARD_KINDS))
+            return []
+        return [m.ToShard(source, shard, each) for each in self._taken(batch, SHARD_KINDS, dropped)]
+
+    def _taken(self, holder: Any, kinds: Sequence[Kind], dropped: list[str]) -> list[Any]:
+        """The messages in the fields of these kinds; what is wrong with the others goes to `dropped`."""
+        taken: list[Any] = []
+        for kind in kinds:
+            for message in getattr(holder, kind.field):
                 try:
                     taken.append(kind.decode(self._readers, message))
                 except MalformedMessage as fault:
                     dropped.append(f"{kind.field}: {fault}")
-        return Exchange(envelope, tuple(taken), tuple(dropped))
+        return taken
 
 
 def encode_exchange(
@@ -74,7 +91,11 @@ def encode_exchange(
         deadline_ms=deadline_ms,
     )
     fields: dict[str, Any] = {}
+    batches: dict[tuple[str, str], pb.ShardBatch] = {}
     for message in messages:
+        if isinstance(message, m.ToShard):
+            _add_to_batch(request, batches, message)
+            continue
         kind = KIND_BY_MODEL[type(message)]
         field = fields.get(kind.field)
         if field is None:
@@ -83,13 +104,30 @@ def encode_exchange(
     return request
 
 
+def _add_to_batch(
+    request: pb.ExchangeRequest, batches: dict[tuple[str, str], pb.ShardBatch], message: m.ToShard
+) -> None:
+    """All that goes from one shard to another names them once."""
+    pair = (message.source, message.shard)
+    if pair not in batches:
+        batches[pair] = request.shard_batches.add(source=message.source, shard=message.shard)
+    kind = KIND_BY_MODEL[type(message.message)]
+    getattr(batches[pair], kind.field).append(kind.encode(message.message))
+
+
 def size_hint(message: m.Message) -> int:
     """About how many bytes a message takes; exact enough to keep an envelope within the transport's bound."""
     match message:
         case m.Commit():
             return 512 + len(message.spec)
+        case m.ToShard():
+            return 32 + size_hint(message.message)
+        case m.Append():
+            return 128 + sum(32 + len(record.key) + len(record.value) for record in message.records)
+        case m.AppendAck() | m.Fetch():
+            return 128 + sum(8 + len(key) for key in message.keys)
         case m.GossipDelta():
-            return 64 + sum(256 + 512 * (len(r.classes) + len(r.queued_shapes)) for r in message.records)
+            return 64 + sum(_record_size_hint(record) for record in message.records)
         case m.GossipDigest():
             return 64 + 48 * len(message.entries)
         case m.Offer() | m.Solicit():
@@ -106,6 +144,20 @@ def size_hint(message: m.Message) -> int:
             return 256 + 256 * len(message.countersignatures)
         case _:
             return 256
+
+
+def _record_size_hint(record: RegionRecord) -> int:
+    return 256 + 512 * (len(record.classes) + len(record.queued_shapes)) + 80 * len(record.leads)
+
+
+def _count(request: pb.ExchangeRequest) -> int:
+    """Messages in an envelope; a batch without any counts as one."""
+    in_batches = sum(max(1, _of_kinds(batch, SHARD_KINDS)) for batch in request.shard_batches)
+    return _of_kinds(request, KINDS) + in_batches
+
+
+def _of_kinds(holder: Any, kinds: Sequence[Kind]) -> int:
+    return sum(len(getattr(holder, kind.field)) for kind in kinds)
 
 
 def _decode_envelope(request: pb.ExchangeRequest) -> m.Envelope:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hanse.core.model import limits
 from hanse.core.model.regions import CapacityClass, QueuedShape, RegionRecord
 from hanse.wire.gen.hanse.v1 import regions_pb2
@@ -28,6 +30,7 @@ def encode_record(record: RegionRecord) -> regions_pb2.RegionRecord:
         queued_shapes=[encode_queued_shape(item) for item in record.queued_shapes],
         price=record.price,
         power=record.power,
+        leads=[regions_pb2.Leadership(shard=shard, term=term) for shard, term in record.leads],
     )
 
 
@@ -54,7 +57,14 @@ def decode_record(message: regions_pb2.RegionRecord) -> RegionRecord:
         queued_shapes=tuple(decode_queued_shape(item) for item in message.queued_shapes),
         price=message.price,
         power=message.power,
+        leads=_decode_leads(message.leads),
     )
+
+
+def _decode_leads(messages: Sequence[regions_pb2.Leadership]) -> tuple[tuple[str, int], ...]:
+    if len(messages) > limits.RECORD_LEADS_MAX:
+        raise MalformedMessage(f"a record that leads {len(messages)} shards")
+    return tuple((word(each.shard, limits.REGION_NAME_LENGTH_MAX), each.term) for each in messages)
 
 
 def encode_queued_shape(shape: QueuedShape) -> regions_pb2.QueuedShape:

@@ -1,15 +1,17 @@
-"""Rosters: JSON with its bounds checked, and the core's answers about them -> protobuf."""
+"""Rosters: documents as JSON with its bounds checked, the messages that carry them, and the core's answers."""
 
 from __future__ import annotations
 
 import msgspec
 
+from hanse.core import messages as m
 from hanse.core.effects import ProposalView, RosterView
 from hanse.core.model import limits
-from hanse.core.model.roster import SignedRoster, decode_signed, encode_signed, sha256_of
+from hanse.core.model.roster import Countersignature, SignedRoster, decode_signed, encode_signed, sha256_of
 from hanse.wire.checks import FieldRefused
-from hanse.wire.gen.hanse.v1 import regions_pb2
-from hanse.wire.shapes import MalformedMessage
+from hanse.wire.gen.hanse.v1 import peers_pb2, regions_pb2
+from hanse.wire.kinds import Kind, Readers, bounded, region_name, stored
+from hanse.wire.shapes import MalformedMessage, word
 
 
 def read_document(document: bytes) -> SignedRoster | FieldRefused:
@@ -50,6 +52,60 @@ def encode_roster(view: RosterView) -> regions_pb2.RosterStatus:
         ],
         unable=view.unable,
     )
+
+
+def _encode_vote(message: m.RosterVote) -> peers_pb2.RosterVote:
+    return peers_pb2.RosterVote(
+        epoch=message.epoch,
+        sha256=message.sha256,
+        countersignatures=[
+            peers_pb2.Countersignature(member=each.member, signature=each.signature)
+            for each in message.countersignatures
+        ],
+        refusal=message.refusal[: limits.REASON_DETAIL_LENGTH_MAX],
+    )
+
+
+def _decode_vote(_: Readers, message: peers_pb2.RosterVote) -> m.RosterVote:
+    found = bounded(message.countersignatures, limits.ROSTER_MEMBERS_MAX)
+    return m.RosterVote(
+        epoch=stored(message.epoch),
+        sha256=word(message.sha256),
+        countersignatures=tuple(
+            Countersignature(region_name(each.member), word(each.signature)) for each in found
+        ),
+        refusal=word(message.refusal, limits.REASON_DETAIL_LENGTH_MAX),
+    )
+
+
+# They need no session, so their place among the others does not matter.
+ROSTER_KINDS: tuple[Kind, ...] = (
+    Kind(
+        m.RosterAnnounce,
+        "roster_announces",
+        lambda x: peers_pb2.RosterAnnounce(epoch=x.epoch, sha256=x.sha256),
+        lambda _, x: m.RosterAnnounce(stored(x.epoch), word(x.sha256)),
+    ),
+    Kind(
+        m.RosterRequest,
+        "roster_requests",
+        lambda x: peers_pb2.RosterRequest(after_epoch=x.after_epoch),
+        lambda _, x: m.RosterRequest(stored(x.after_epoch)),
+    ),
+    Kind(
+        m.RosterDocument,
+        "roster_documents",
+        lambda x: peers_pb2.RosterDocument(document=encode_signed(x.signed)),
+        lambda _, x: m.RosterDocument(decode_document(x.document)),
+    ),
+    Kind(
+        m.RosterProposal,
+        "roster_proposals",
+        lambda x: peers_pb2.RosterProposal(document=encode_signed(x.signed)),
+        lambda _, x: m.RosterProposal(decode_document(x.document)),
+    ),
+    Kind(m.RosterVote, "roster_votes", _encode_vote, _decode_vote),
+)
 
 
 def _progress(view: ProposalView) -> regions_pb2.RosterProgress:

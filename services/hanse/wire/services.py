@@ -59,12 +59,57 @@ SERVER_OPTIONS: list[tuple[str, Any]] = [
 ]
 
 
+class UrgentWay:
+    """A second connection to another region, for envelopes that are of no use when late. Made when first needed.
+
+    After a cut, a connection may be silent for as long again as the cut was, because TCP doubles the time between its
+    tries. So whoever is not answered in time goes on over a new one, whose first try is made at once. A connection that
+    never answered is given some timeouts: opening it takes several round trips.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._channel: grpc.aio.Channel | None = None
+        self._stub: Any = None
+        self._answered = False
+        self._timeouts = 0
+
+    async def exchange(self, request: ExchangeRequest) -> bool:
+        """Whether the peer took the envelope in. Raises grpc.aio.AioRpcError. One at a time."""
+        if self._channel is None:
+            self._channel = grpc.aio.insecure_channel(self._address, options=CHANNEL_OPTIONS)
+            self._stub = peers_pb2_grpc.PeerServiceStub(self._channel)
+            self._answered, self._timeouts = False, 0
+        try:
+            response: ExchangeResponse = await self._stub.Exchange(
+                request, timeout=limits.URGENT_TIMEOUT_US / 1e6
+            )
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                await self._not_answered()
+            raise
+        self._answered, self._timeouts = True, 0
+        return response.taken
+
+    async def close(self) -> None:
+        """Let go of the connection; the next exchange opens another."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()
+
+    async def _not_answered(self) -> None:
+        self._timeouts += 1
+        if self._answered or self._timeouts >= limits.URGENT_TIMEOUTS_MAX:
+            await self.close()
+
+
 class Stubs:
-    """One channel to another region's peer listener, and the services that it serves there."""
+    """The channels to another region's peer listener, and the services that it serves there."""
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self.urgent = UrgentWay(address)
         self.peers: Any = peers_pb2_grpc.PeerServiceStub(self.channel)
         self.jobs: Any = jobs_pb2_grpc.JobServiceStub(self.channel)
         self.regions: Any = regions_pb2_grpc.RegionServiceStub(self.channel)
@@ -77,7 +122,8 @@ class Stubs:
         return response.taken
 
     async def close(self) -> None:
-        """Cancel what is in flight, and let go of the connection."""
+        """Cancel what is in flight, and let go of the connections."""
+        await self.urgent.close()
         await self.channel.close()
 
 

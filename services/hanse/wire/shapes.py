@@ -84,6 +84,7 @@ def encode_shape(shape: Shape) -> peers_pb2.Shape:
         datasets=body.datasets,
         runtime_estimate_us=body.runtime_estimate_us,
         required_features=body.required_features,
+        adoptable=body.adoptable,
     )
 
 
@@ -120,6 +121,7 @@ def _shape(message: peers_pb2.Shape) -> Shape:
             required_features=words(
                 message.required_features, limits.FEATURES_MAX, limits.FEATURE_LENGTH_MAX
             ),
+            adoptable=message.adoptable,
         )
     )
     for _, quantity in shape.total:

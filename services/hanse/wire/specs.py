@@ -15,7 +15,15 @@ from google.protobuf.message import DecodeError
 
 from hanse.core.effects import Refused
 from hanse.core.model import limits
-from hanse.core.model.jobs import DEFAULT_TIER, GroupShape, Shape, ShapeBody, Submission, make_shape
+from hanse.core.model.jobs import (
+    DEFAULT_TIER,
+    GroupShape,
+    OnLoss,
+    Shape,
+    ShapeBody,
+    Submission,
+    make_shape,
+)
 from hanse.core.model.resources import BUILTIN_KINDS, Resources, is_known_kind, resources
 from hanse.core.model.selectors import SelectorError, parse_selector
 from hanse.wire import checks
@@ -29,17 +37,25 @@ _DEVICE_KINDS = ("gpu", "npu")
 _ONLY_GROUP = "main"
 _GROUP_FIELDS = tuple(f"spec.groups[{index}]" for index in range(limits.GROUPS_MAX))
 _KINDS = frozenset(jobs_pb2.JobKind.values())
-_LOSSES = frozenset(jobs_pb2.OnRegionLoss.values())
+_LOSSES: dict[int, OnLoss] = {
+    jobs_pb2.ON_REGION_LOSS_WAIT: OnLoss.WAIT,
+    jobs_pb2.ON_REGION_LOSS_ADOPT: OnLoss.ADOPT,
+    jobs_pb2.ON_REGION_LOSS_ADOPT_OR_WAIT: OnLoss.ADOPT_OR_WAIT,
+}
 
 
 class SpecRules(msgspec.Struct, frozen=True, kw_only=True):
     """What a reader insists on; None: anything. A region knows its own kinds, tiers and regions, not those of its
-    peers: specs that come with a COMMIT were checked by their home, and are only held to the bounds."""
+    peers: specs that come with a COMMIT were checked by their home, and are only held to the bounds.
+
+    `on_loss` is what becomes of a tier's jobs that do not say it; a tier that is missing: WAIT.
+    """
 
     resource_kinds: frozenset[str] | None = None
     tiers: tuple[str, ...] | None = None
     regions: tuple[str, ...] | None = None
     features: frozenset[str] | None = None
+    on_loss: dict[str, OnLoss] = {}
 
 
 class CheckedSpec(msgspec.Struct, frozen=True):
@@ -52,6 +68,7 @@ class CheckedSpec(msgspec.Struct, frozen=True):
     shape: Shape
     grace_us: int
     retries_max: int
+    on_loss: OnLoss = OnLoss.WAIT
 
 
 class SpecReader:
@@ -77,6 +94,8 @@ class SpecReader:
             )
             if not submission.HasField("spec"):
                 raise FieldRefused("spec", "required")
+            if submission.spec.checkpoint:
+                checks.check_place("spec.checkpoint", submission.spec.checkpoint)
             checked = self._checked(submission.spec)
         except FieldRefused as refusal:
             return Refused(refusal.code, refusal.field, refusal.message)
@@ -91,6 +110,7 @@ class SpecReader:
             grace_us=checked.grace_us,
             retries_max=checked.retries_max,
             traceparent=traceparent,
+            on_loss=checked.on_loss,
         )
 
     def read_bytes(self, spec: bytes, sha256: bytes) -> CheckedSpec | FieldRefused:
@@ -134,7 +154,8 @@ class SpecReader:
         retries_max = message.retry.retries_max
         checks.check_range("spec.retry.retries_max", retries_max, 0, limits.RETRIES_MAX)
         shape = self._shapes.get_or_make(_shape_key(message), lambda: self._shape(message))
-        return CheckedSpec(spec, sha256, name, tenant, shape, _grace_us(message), retries_max)
+        on_loss = self._on_loss(message.on_region_loss, shape.body.tier)
+        return CheckedSpec(spec, sha256, name, tenant, shape, _grace_us(message), retries_max, on_loss)
 
     def _shape(self, message: jobs_pb2.JobSpec) -> Shape:
         """Everything that decides where and in which order the job runs, checked."""
@@ -171,6 +192,13 @@ class SpecReader:
         if len(tier) > limits.NAME_LENGTH_MAX:
             raise FieldRefused("spec.tier", f"more than {limits.NAME_LENGTH_MAX} characters")
         return tier or DEFAULT_TIER
+
+    def _on_loss(self, loss: int, tier: str) -> OnLoss:
+        if loss == jobs_pb2.ON_REGION_LOSS_UNSPECIFIED:
+            return self._rules.on_loss.get(tier, OnLoss.WAIT)
+        if loss not in _LOSSES:
+            raise FieldRefused("spec.on_region_loss", f"{loss} is not an OnRegionLoss")
+        return _LOSSES[loss]
 
     def _regions(self, field: str, names: tuple[str, ...]) -> tuple[str, ...]:
         checks.check_length(field, len(names), limits.REGION_PREFERENCES_MAX, "regions")
@@ -261,11 +289,6 @@ def _check_kind(message: jobs_pb2.JobSpec) -> None:
         raise FieldRefused("spec.kind", "arrays are not built yet; submit a job per task", "UNIMPLEMENTED")
     if kind not in _KINDS:
         raise FieldRefused("spec.kind", f"{kind} is not a JobKind")
-    loss = message.on_region_loss
-    if loss == jobs_pb2.ON_REGION_LOSS_ADOPT:
-        raise FieldRefused("spec.on_region_loss", "adoption is not built yet; use WAIT", "UNIMPLEMENTED")
-    if loss not in _LOSSES:
-        raise FieldRefused("spec.on_region_loss", f"{loss} is not an OnRegionLoss")
 
 
 def _check_groups(message: jobs_pb2.JobSpec, *, plain: bool) -> None:

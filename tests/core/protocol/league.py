@@ -466,7 +466,7 @@ class League:
 
         def give_then_cycle(now: Now, out: Effects) -> None:
             local.cycle = cycle  # type: ignore[method-assign]
-            self[giver].giver.give(now, self.job(giver, job_id), to, 0, out)
+            self[giver].desk.giver.give(now, self.job(giver, job_id), to, 0, out)
             cycle(now, out)
 
         local.cycle = give_then_cycle  # type: ignore[method-assign]

@@ -105,7 +105,7 @@ def test_a_region_does_not_ask_again_and_again_for_what_it_must_decline_while_it
     league = League(puppets=["west"], north=0, south=1)
     league.say("west", "south", Offer(1, shape_of(), 1, (), "team"))
     league.settle()
-    assert league["south"].target.holds == 1
+    assert league["south"].intake.holds == 1
     league.submit("north", "job-1")
     league.advance(5 * SECOND_US)
     assert len(league.messages(Solicit, sender="south", to="north")) <= 10, "one a second, as records say"

@@ -67,7 +67,7 @@ def puppet_in_transfer(league: League) -> Commit:
 def accept_all(league: League) -> None:
     """The puppet "south" accepts whatever it is offered just now."""
     south = league.puppets["south"]
-    league.run_until(lambda: bool(south.heard(Offer)) or not league["north"].giver.room("south"))
+    league.run_until(lambda: bool(south.heard(Offer)) or not league["north"].desk.giver.room("south"))
     for offer in south.heard(Offer):
         assert isinstance(offer, Offer)
         south.received.remove(offer)
@@ -143,12 +143,12 @@ def test_accept_when_no_longer_queued_gives_nothing_and_releases() -> None:
     league.submit("north", "job-1")
     league.run_until(lambda: bool(league.under_way(OfferAnswer)))
     league.cancel("north", "job-1")
-    assert league["south"].target.holds == 1
+    assert league["south"].intake.holds == 1
     league.let_go()
     league.settle()
     assert league.messages(Commit) == []
     assert league.messages(Release) == [Release(1)]
-    assert league["south"].target.holds == 0
+    assert league["south"].intake.holds == 0
 
 
 @row("giver", "QUEUED", "ACCEPT, and not queued any more")
@@ -163,7 +163,7 @@ def test_of_two_that_accept_one_gets_the_job_and_the_other_a_release() -> None:
     )
     assert {taker, other} == {"south", "west"}
     assert league.states("job-1") == {"north": "MOVED", taker: "RUNNING"}
-    assert league[other].target.holds == 0
+    assert league[other].intake.holds == 0
 
 
 @row("giver", "QUEUED", "a local slot")
@@ -239,7 +239,7 @@ def test_a_commit_with_a_higher_epoch_implies_committed() -> None:
     league.say("south", "north", back)
     assert league.job("north", "job-1").epoch == 3
     assert league.state("north", "job-1") is JobState.QUEUED
-    assert not league["north"].giver.tracks("job-1")
+    assert not league["north"].desk.giver.tracks("job-1")
     league.settle()
     assert league.puppets["south"].heard(Stable) == [Stable(2)]
     # The answer that it overtook changes nothing any more.
@@ -272,7 +272,7 @@ def test_burned_offers_the_job_elsewhere() -> None:
     league.submit("north", "job-1")
     league.run_until(lambda: bool(league.under_way(Commit, to="south")))
     league.submit("south", "filler")
-    league["south"].target.closed = Reason(ReasonCode.DRAINING, "closed by the test")
+    league["south"].intake.closed = Reason(ReasonCode.DRAINING, "closed by the test")
     league.let_go()
     league.run_until(lambda: league.running("job-1") == ["west"])
     assert league.job("west", "job-1").epoch == 3
@@ -377,7 +377,7 @@ def test_at_most_256_transfers_to_a_peer_are_undecided() -> None:
         league.submit("north", f"job-{number}")
     for _ in range(5):
         accept_all(league)
-    assert league["north"].giver.undecided("south") == TRANSFERS_UNDECIDED_MAX
+    assert league["north"].desk.giver.undecided("south") == TRANSFERS_UNDECIDED_MAX
     assert league["north"].books.counts[JobState.QUEUED] == 10
 
 
@@ -388,7 +388,7 @@ def test_after_a_restart_commits_wait_for_hello_and_then_go_in_order() -> None:
         league.submit("north", f"job-{number}")
     accept_all(league)
     accept_all(league)
-    assert league["north"].giver.undecided("south") == 3
+    assert league["north"].desk.giver.undecided("south") == 3
     league.crash("north")
     league.restart("north")
     league.puppets["south"].received.clear()

@@ -79,7 +79,7 @@ def test_release_frees_the_hold_and_is_not_answered() -> None:
     league.say("west", "south", Release(1))
     league.say("west", "south", Release(7))
     league.settle()
-    assert league["south"].target.holds == 0
+    assert league["south"].intake.holds == 0
     assert league.puppets["west"].received == []
 
 
@@ -151,11 +151,11 @@ def test_of_statuses_in_any_order_the_latest_wins_and_none_is_answered() -> None
     known = league.job("north", "job-1").remote
     assert known is not None
     assert known.state is JobState.RUNNING
-    north = league["north"].tracking
+    north = league["north"].desk.tracking
     for stale in (status_of(2, known.sequence - 1, JobState.QUEUED), status_of(1, 99, JobState.QUEUED)):
-        north.on_status("south", stale)
+        north.on_status(stale)
     assert league.job("north", "job-1").remote is known
-    north.on_status("south", status_of(2, known.sequence + 1, JobState.STOPPING))
+    north.on_status(status_of(2, known.sequence + 1, JobState.STOPPING))
     newer = league.job("north", "job-1").remote
     assert newer is not None
     assert newer.state is JobState.STOPPING

@@ -12,6 +12,7 @@ import pytest
 from hanse.core.books import Books
 from hanse.core.effects import DecisionRow, Effects, Send
 from hanse.core.events import LedgerPressure
+from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.giver import WITHDRAWN, Giver
 from hanse.core.federation.handoff.target import Target
 from hanse.core.federation.sessions import Sessions
@@ -20,7 +21,6 @@ from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import TRANSITIONS, JobInput, JobState
 from hanse.core.model.regions import Timings
 from hanse.core.model.time import SECOND_US, Now
-from hanse.core.region import Region
 from tests.core.protocol.league import League
 from tests.core.protocol.station import Parcel, TokenError
 
@@ -296,10 +296,10 @@ def test_dropping_a_tombstone_early_makes_two_owners(monkeypatch: pytest.MonkeyP
 
 
 def cancels_locally(monkeypatch: pytest.MonkeyPatch) -> None:
-    end = Region._end
+    end = Desk._end
     monkeypatch.setitem(TRANSITIONS[JobState.XFER], JobInput.CANCEL, JobState.CANCELLED)
 
-    def mutant(self: Region, now: Now, job: Job, cancel_id: str, out: Effects) -> None:
+    def mutant(self: Desk, now: Now, job: Job, cancel_id: str, out: Effects) -> None:
         if job.state is not JobState.XFER:
             end(self, now, job, cancel_id, out)
             return
@@ -307,7 +307,7 @@ def cancels_locally(monkeypatch: pytest.MonkeyPatch) -> None:
         self.giver._resolve(job)
         self.books.cancel_queued(job)
 
-    monkeypatch.setattr(Region, "_end", mutant)
+    monkeypatch.setattr(Desk, "_end", mutant)
 
 
 @SHORTCUT

@@ -78,7 +78,7 @@ def test_an_offer_is_held_in_memory_for_10_s_and_nothing_is_written() -> None:
     league.say("west", "south", Offer(1, shape_of(), 5, (), "team"))
     league.settle()
     assert league.puppets["west"].heard(OfferAnswer) == [OfferAnswer(1, 2, Timings().hold_ttl_us)]
-    assert league["south"].target.holds == 1
+    assert league["south"].intake.holds == 1
     league.say("west", "south", Offer(2, shape_of(), 5, (), "team"))
     league.settle()
     declined = league.puppets["west"].heard(OfferAnswer)[1]
@@ -87,7 +87,7 @@ def test_an_offer_is_held_in_memory_for_10_s_and_nothing_is_written() -> None:
     assert declined.reason is not None
     assert declined.retry_after_us > 0
     league.advance(Timings().hold_ttl_us)
-    assert league["south"].target.holds == 0
+    assert league["south"].intake.holds == 0
     assert league.stations["south"].ledger.write_sequence == sequence
 
 
@@ -248,7 +248,7 @@ def test_a_duplicate_of_an_offer_is_held_once() -> None:
     league = target(gpus=4)
     for _ in range(3):
         league.say("west", "south", Offer(1, shape_of(), 2, (), "team"))
-    assert league["south"].target.holds == 1
+    assert league["south"].intake.holds == 1
     league.advance(Timings().hold_ttl_us)
     league.puppets["west"].received.clear()
     league.say("west", "south", Offer(2, shape_of(), 4, (), "team"))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hanse.core.books import Books
 from hanse.core.effects import Effects, Reap, Snapshot, Stop
 from hanse.core.events import FoundTask, TaskEnded
+from hanse.core.library import Library
 from hanse.core.model.jobs import (
     Allocation,
     Job,
@@ -47,7 +48,7 @@ class Bench:
         )
         self.job: Job = self.books.admit(submission)
         self.allocation = Allocation(tuple(TaskPlacement(0, f"n{number}") for number in range(tasks)))
-        self.runs = Runs(self.books)
+        self.runs = Runs(Library(self.books))
         self.out = Effects()
         self.settled: list[Settled] = []
 
@@ -73,7 +74,7 @@ class Bench:
 
     def restart(self, *found: FoundTask) -> None:
         """A new life that knows the books and what the executor found."""
-        self.runs = Runs(self.books)
+        self.runs = Runs(Library(self.books))
         self.out = Effects()
         self.settled.extend(self.runs.on_recovered(found, self.out))
 

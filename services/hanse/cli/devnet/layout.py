@@ -33,6 +33,8 @@ _PORT_TRIES = 5
 _EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _NAMES = ("north", "east", "west")
 _CLUSTER_ID = "dev"
+# The development profile: a region that is killed is taken over within seconds.
+_LEASE_S = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +193,7 @@ def configuration(federation: Federation, region: LocalRegion, shape: RegionShap
         },
         "members": members,
         "nodes": [nodes],
+        "federation": {"lease_s": _LEASE_S},
     }
     for name, table in shape.tables.items():
         document[name] = document.get(name, {}) | dict(table)

@@ -99,7 +99,7 @@ def _move(ruling: Ruling, job: Job | None, books: Books, local: LocalRuns) -> No
         if job.state is JobState.QUEUED:
             local.dequeue(job)
         books.overtaken_moved(job, ruling.to, ruling.epoch)
-    if ruling.terminal is not None and job.home == books.region:
+    if ruling.terminal is not None and job.home == books.party:
         books.close(job, ruling.terminal)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from hanse.core.effects import Effects
 from hanse.core.model.jobs import Job, Shape
+from hanse.core.model.time import Now
 
 
 class LocalWork(Protocol):
@@ -30,3 +32,13 @@ class LocalWork(Protocol):
 
     def dequeue(self, job: Job) -> None:
         """It does not any more."""
+
+
+class Transfers(Protocol):
+    """Transfers away from this region, of whatever books a job is in."""
+
+    def room(self, peer: str) -> int:
+        """How many more transfers to this peer may be open."""
+
+    def give(self, now: Now, job: Job, peer: str, offer_id: int, out: Effects) -> None:
+        """The peer accepted, and the job is still queued."""

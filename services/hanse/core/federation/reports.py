@@ -24,8 +24,10 @@ _REPORTED = (JobState.QUEUED, JobState.RUNNING, JobState.STOPPING)
 class Reports:
     """Jobs of other homes that this region owns or finished, as far as their homes may not know it."""
 
-    def __init__(self, region: str, books: Books, timings: Timings, now: Now) -> None:
-        self._region = region
+    def __init__(self, books: Books, timings: Timings, now: Now) -> None:
+        self._party = books.party
+        # Where the job really is, which a home shows its callers.
+        self._region = books.region
         self._books = books
         self._timings = timings
         self._changed: dict[str, None] = {}
@@ -33,7 +35,7 @@ class Reports:
         self._terminals: Deadlines[str] = Deadlines()
         self._sent: dict[str, int] = {}
         for job in books.jobs.values():
-            if job.home != region and not job.settled:
+            if job.home != self._party and not job.settled:
                 if job.state in TERMINAL_STATES:
                     self._terminals.set(job.id, now.mono_us)
                 elif job.state in _REPORTED:
@@ -41,7 +43,7 @@ class Reports:
 
     def on_change(self, now: Now, job: Job, out: Effects) -> None:
         """A job's row changed in this step."""
-        if job.home == self._region or job.settled:
+        if job.home == self._party or job.settled:
             return
         if job.state in _REPORTED:
             self._note(job, now)
@@ -63,7 +65,7 @@ class Reports:
         self._terminals.cancel(job.id)
         self._sent.pop(job.id, None)
         for hop in job.path:
-            if hop not in (job.home, self._region):
+            if hop not in (job.home, self._party):
                 out.sends.append(Send(hop, self._status(job, settled=True)))
         self._books.settle(job)
 

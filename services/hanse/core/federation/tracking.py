@@ -45,7 +45,7 @@ class Tracking:
 
     # --- the home's view --------------------------------------------------------------------------------------------
 
-    def on_status(self, peer: str, status: Status) -> None:
+    def on_status(self, status: Status) -> None:
         """The owner's word: newer than what is known, or of no use."""
         job = self._books.jobs.get(status.job_id)
         if job is None or job.state not in _ELSEWHERE:
@@ -62,7 +62,7 @@ class Tracking:
         known = job.remote
         newer = known is None or (status.epoch, status.sequence) > (known.epoch, known.sequence)
         if job.home == self._region and newer and status.epoch >= job.transfer_epoch:
-            self._books.observe(job, _view(status, peer))
+            self._books.observe(job, _view(status))
 
     def on_terminal(self, peer: str, terminal: Terminal, out: Effects) -> None:
         """The outcome of a job of this home. Acknowledged once it is on this disk, and whenever it is told again."""
@@ -163,9 +163,9 @@ class Tracking:
         self._cancels_sent.pop(job.id, None)
 
 
-def _view(status: Status, peer: str) -> RemoteView:
+def _view(status: Status) -> RemoteView:
     return RemoteView(
-        region=peer,
+        region=status.region,
         state=status.state,
         epoch=status.epoch,
         attempt=status.attempt,

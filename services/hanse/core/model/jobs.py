@@ -25,6 +25,8 @@ class ReasonCode(enum.StrEnum):
     SIGNAL = "SIGNAL"
     LAUNCH_FAILED = "LAUNCH_FAILED"
     LOST_TASK = "LOST_TASK"
+    LEASE_ENDED = "LEASE_ENDED"
+    ADOPTED = "ADOPTED"
     RETRY = "RETRY"
     CANCEL_REQUESTED = "CANCEL_REQUESTED"
     CANCELLED = "CANCELLED"
@@ -75,6 +77,8 @@ class ShapeBody(msgspec.Struct, frozen=True):
     datasets: tuple[str, ...] = ()
     runtime_estimate_us: int = 0
     required_features: tuple[str, ...] = ()
+    # Whether guardians keep it: only a region that leads its own shard can take it.
+    adoptable: bool = False
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -142,6 +146,17 @@ class RemoteView(msgspec.Struct, frozen=True):
     at_wall_us: int
 
 
+class OnLoss(enum.IntEnum):
+    """What becomes of a job whose region is lost."""
+
+    # It waits for its region.
+    WAIT = 1
+    # Another region goes on with it; refused where no majority of guardians can be had.
+    ADOPT = 2
+    # ADOPT where that can be had, else WAIT.
+    ADOPT_OR_WAIT = 3
+
+
 class Submission(msgspec.Struct, frozen=True):
     """One validated job as it enters the core: the id is drawn outside, the spec is opaque bytes.
 
@@ -158,6 +173,7 @@ class Submission(msgspec.Struct, frozen=True):
     grace_us: int
     retries_max: int
     traceparent: str = ""
+    on_loss: OnLoss = OnLoss.WAIT
 
 
 class Job(msgspec.Struct, kw_only=True):
@@ -179,6 +195,8 @@ class Job(msgspec.Struct, kw_only=True):
     submitted_wall_us: int
     traceparent: str = ""
     path: tuple[str, ...] = ()
+    # Whose log it is in, named by that shard's home region; empty: a `wait` job, in this ledger alone.
+    shard: str = ""
 
     state: JobState = JobState.QUEUED
     reason: Reason

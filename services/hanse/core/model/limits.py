@@ -75,6 +75,18 @@ JOB_ID_LENGTH_MAX = REGION_NAME_LENGTH_MAX + 27
 # Any word that a peer makes up: ledger ids, cancel ids, causes, addresses, trace contexts, reason codes.
 PEER_WORD_LENGTH_MAX = 256
 REASON_DETAIL_LENGTH_MAX = 1_024
+# Shards that one region leads. Its own, and those of which it is a guardian: each region guards about four at most.
+RECORD_LEADS_MAX = 256
+# One record of a shard's log: half of what the transport takes. A spec is smaller; the placement of a gang of 100,000
+# tasks is not.
+LOG_VALUE_BYTES_MAX = 8 * 1024 * 1024
+# Records of one APPEND: keys have more than 16 characters, so that its bytes are used up first.
+APPEND_RECORDS_MAX = 16_384
+# A whole copy at APPEND_BYTES_MAX each: 4 GiB, twice a queue of a million jobs with specs of 2 KiB.
+APPEND_PARTS_MAX = 16_384
+# Keys beyond the committed prefix of a copy that a member names when it has to be repaired. At 2,000 records a second
+# they are 30 s of a leader without any acknowledgement.
+LOG_KEYS_MAX = 65_536
 
 # --- gossip and liveness (core) --------------------------------------------------------------------------------------
 
@@ -217,6 +229,17 @@ EXCHANGE_TIMEOUT_US = 2_000_000
 LINK_MESSAGE_AGE_US_MAX = 5_000_000
 LINK_BACKOFF_US_MIN = 50_000
 LINK_BACKOFF_US_MAX = 2_000_000
+# Renewals, votes and acknowledgements of logs that wait for one peer. A group's leader sends one of each at a time.
+LINK_URGENT_MESSAGES_MAX = 1_024
+# Their exchange: longer than any round trip on Earth, and short beside a development lease (5 s). One that is given up
+# may have arrived all the same.
+URGENT_TIMEOUT_US = 500_000
+# A connection that never answered is given up after so many of them: three round trips of a handshake take longer.
+URGENT_TIMEOUTS_MAX = 4
+# After a failed one: a renewal comes every quarter of a lease anyway.
+URGENT_BACKOFF_US_MAX = 200_000
+# Urgent messages that wait for the driver, beside INBOX_ITEMS_MAX: a few for each shard of the largest league of today.
+INBOX_URGENT_ITEMS_MAX = 2_048
 
 # So large that a spec of 10 MB gets an answer that names it, not one of the transport's.
 RPC_BYTES_MAX = 16 * 1024 * 1024
@@ -264,3 +287,12 @@ SHUTDOWN_TIMEOUT_S = 10.0
 STALLED_US_MAX = 30_000_000
 # Sampled jobs whose phase is remembered: at 1 % sampling, a million jobs.
 TRACED_JOBS_MAX = 10_000
+
+# --- shards (core) ---------------------------------------------------------------------------------------------------
+
+# Records of one APPEND: what a link sends in some milliseconds, and far below an envelope.
+APPEND_BYTES_MAX = 256 * 1024
+# Batches under way to one member; what the log gains meanwhile goes with the next.
+APPENDS_IN_FLIGHT_MAX = 8
+# Steps whose effects wait for a majority. Beyond it nothing new is admitted: the group can't keep up.
+GATE_STEPS_MAX = 4_096

@@ -103,7 +103,7 @@ class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
     power: int = 1000
     queue_depth_max: int = 1_000_000
     timings: Timings = Timings()
-    # One for each shard that this region is a member of, its own included; empty: nothing is adoptable here.
+    # Of all shards, so that their leaders can be found; empty: nothing is adoptable in this federation.
     groups: tuple[Group, ...] = ()
     roster: tuple[SignedRoster, ...] = ()
     # Of the league once, and not in its newest roster: they are told so, and nothing else of theirs is heard.

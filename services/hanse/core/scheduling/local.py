@@ -10,6 +10,7 @@ import heapq
 from hanse.core.books import Books
 from hanse.core.effects import Effects
 from hanse.core.events import FoundTask, TaskEnded
+from hanse.core.library import Library
 from hanse.core.model.jobs import Job, Reason, Shape
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobState
 from hanse.core.model.limits import ACCEPT_AHEAD_MAX, ACCEPT_AHEAD_US, STARTS_PER_STEP_MAX
@@ -26,22 +27,53 @@ from hanse.core.scheduling.wait import WaitPredictor
 class LocalSide:
     """Everything that this region runs or will run. `draining`: nothing new is started."""
 
-    def __init__(self, config: RegionConfig, books: Books) -> None:
-        self._books = books
+    def __init__(self, config: RegionConfig, library: Library) -> None:
+        self._library = library
         self.queue = JobQueue(config.tiers)
         self.capacity = Capacity(config.nodes)
         self.scheduler = Scheduler(self.queue, self.capacity, config.name)
         self.wait = WaitPredictor(self.queue, self.capacity)
-        self.runs = Runs(books)
+        self.runs = Runs(library)
         self.draining = False
         # Whether the last cycle stopped at its limit.
         self.more = False
+        # Queued jobs whose last attempt here, under a term that is over, still holds capacity.
+        self._haunted: dict[str, Job] = {}
+        for job in library.jobs():
+            self._seat(job)
+            if job.state is JobState.QUEUED:
+                self.queue.add(job)
+
+    # --- books of shards ------------------------------------------------------------------------------------------------
+
+    def open_books(self, books: Books) -> None:
+        """This region leads a shard: what it was running under the same term goes on."""
+        for job in books.jobs.values():
+            self._seat(job)
+            self.runs.resume(job)
+
+    def abandon(self, books: Books, out: Effects) -> None:
+        """Another region leads the shard: end what runs here, and hold its capacity until it is dead."""
         for job in books.jobs.values():
             if job.state in ALLOCATED_STATES:
-                assert job.allocation is not None
-                self.capacity.take(job.id, job.shape, job.allocation, recovering=True)
-            elif job.state is JobState.QUEUED:
-                self.queue.add(job)
+                self.runs.abandon(job, out)
+
+    def waits_for_ghost(self, job_id: str) -> bool:
+        """Whether this queued job waits until its last attempt here is dead."""
+        return job_id in self._haunted
+
+    def is_haunted(self, job_id: str) -> bool:
+        """Whether an attempt under a term that is over still holds capacity."""
+        return self.runs.has_ghost(job_id)
+
+    def living(self, shard: str) -> bool:
+        """Whether tasks of this shard may be alive here."""
+        return self.runs.living(shard)
+
+    def _seat(self, job: Job) -> None:
+        if job.state in ALLOCATED_STATES:
+            assert job.allocation is not None
+            self.capacity.take(job.id, job.shape, job.allocation, recovering=True)
 
     # --- the cycle ------------------------------------------------------------------------------------------------
 
@@ -62,13 +94,25 @@ class LocalSide:
     def suspend(self, reason: Reason, out: Effects) -> None:
         """End every attempt that this life of the daemon began."""
         for job_id in list(self.runs.begun):
-            self.runs.stop(self._books.jobs[job_id], reason, out)
+            job = self._library.find(job_id)
+            assert job is not None
+            self.runs.stop(job, reason, out)
 
     def on_task_ended(self, event: TaskEnded, out: Effects) -> None:
         """A task is dead."""
         settled = self.runs.on_task_ended(event, out)
         if settled is not None:
             self._after(settled)
+        for job_id in self.runs.ghosts_gone:
+            self._exorcise(job_id)
+        self.runs.ghosts_gone.clear()
+
+    def _exorcise(self, job_id: str) -> None:
+        if self.capacity.holds(job_id):
+            self.capacity.release(job_id)
+        job = self._haunted.pop(job_id, None)
+        if job is not None:
+            self.queue.add(job)
 
     def on_recovered(self, found: tuple[FoundTask, ...], out: Effects) -> None:
         """The executor told what it found after a start."""
@@ -79,7 +123,7 @@ class LocalSide:
         self.capacity.release(settled.job.id)
         self.wait.observe_run(settled.job.shape, settled.run_us)
         if settled.requeued:
-            self.queue.add(settled.job)
+            self.enqueue(settled.job)
 
     # --- what the federation side asks ------------------------------------------------------------------------------
 
@@ -113,11 +157,17 @@ class LocalSide:
         return self.queue.first_of(shape_key, limit)
 
     def enqueue(self, job: Job) -> None:
-        """This QUEUED job waits for capacity here."""
-        self.queue.add(job)
+        """This QUEUED job waits for capacity here; one of a shard only while there is a lease to run it under."""
+        if job.shard and job.shard not in self._library.leases:
+            return
+        if self.capacity.holds(job.id):
+            self._haunted[job.id] = job
+        else:
+            self.queue.add(job)
 
     def dequeue(self, job: Job) -> None:
         """It does not any more."""
+        self._haunted.pop(job.id, None)
         self.queue.discard(job.id)
 
     def _freed_within(self, shape: Shape, within_us: int) -> int:

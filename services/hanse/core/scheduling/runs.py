@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import msgspec
 
-from hanse.core.books import Books
 from hanse.core.effects import Effects, Launch, Reap, Stop
 from hanse.core.events import FoundTask, TaskEnded
+from hanse.core.library import Library
 from hanse.core.model.jobs import Allocation, Job, Reason, ReasonCode, RunId
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobInput, JobState
 
@@ -38,25 +38,54 @@ class Settled(msgspec.Struct, frozen=True):
 class Runs:
     """The attempts of this region: job id -> numbers of the tasks that are not known to be dead."""
 
-    def __init__(self, books: Books) -> None:
-        self._books = books
+    def __init__(self, library: Library) -> None:
+        self._library = library
         self._open: dict[str, dict[int, None]] = {}
         # Of runs that the books do not know: the tasks that lived when the executor told of them.
         self._orphans: dict[RunId, dict[int, None]] = {}
+        # Of which shard these are, where that is known.
+        self._orphan_shards: dict[RunId, str] = {}
+        # Jobs whose last abandoned task has died: their capacity is free.
+        self.ghosts_gone: list[str] = []
         self.recovered = False
         # Of these, the attempts that this life of the daemon began.
         self.begun: dict[str, None] = {}
-        for job in books.jobs.values():
-            if job.state in ALLOCATED_STATES:
-                assert job.allocation is not None, f"{job.id} runs without an allocation"
-                self._open[job.id] = dict.fromkeys(range(len(job.allocation.tasks)))
+        for job in library.jobs():
+            self.resume(job)
+
+    def resume(self, job: Job) -> None:
+        """An attempt of an earlier life of the daemon, if the job has one: the executor will tell what became of it."""
+        if job.state in ALLOCATED_STATES:
+            assert job.allocation is not None, f"{job.id} runs without an allocation"
+            self._open[job.id] = dict.fromkeys(range(len(job.allocation.tasks)))
+
+    def living(self, shard: str) -> bool:
+        """Whether tasks of this shard may be alive here."""
+        if not self.recovered or shard in self._orphan_shards.values():
+            return True
+        return any(job.shard == shard for job in self._running())
+
+    def _running(self) -> list[Job]:
+        return [job for job_id in self._open if (job := self._library.find(job_id)) is not None]
+
+    def has_ghost(self, job_id: str) -> bool:
+        """Whether tasks of an attempt that is nobody's any more may be alive."""
+        return any(run.job_id == job_id for run in self._orphans)
+
+    def abandon(self, job: Job, out: Effects) -> None:
+        """Another region's by now: end the attempt as an orphan's, and tell nobody."""
+        tasks = self._open.pop(job.id)
+        self.begun.pop(job.id, None)
+        self._orphans[job.run_id] = tasks
+        self._orphan_shards[job.run_id] = job.shard
+        out.stops.append(Stop(run=job.run_id, grace_us=job.grace_us, cause=self._library.cause))
 
     def __len__(self) -> int:
         return len(self._open)
 
     def start(self, job: Job, allocation: Allocation, out: Effects) -> None:
         """Record the next attempt and launch it once that is durable."""
-        self._books.start(job, allocation)
+        self._library.of(job).start(job, allocation)
         self.begun[job.id] = None
         self._open[job.id] = dict.fromkeys(range(len(allocation.tasks)))
         out.launches.append(
@@ -66,20 +95,21 @@ class Runs:
                 spec=job.spec,
                 tasks=tuple(enumerate(allocation.tasks)),
                 grace_us=job.grace_us,
-                cause=self._books.cause,
+                cause=self._library.cause,
                 traceparent=job.traceparent,
+                lease=self._library.leases[job.shard] if job.shard else None,
             )
         )
 
     def stop(self, job: Job, reason: Reason, out: Effects) -> None:
         """End the present attempt; a second call changes nothing."""
         if job.state is JobState.RUNNING:
-            self._books.stop(job, reason)
-            out.stops.append(Stop(run=job.run_id, grace_us=job.grace_us, cause=self._books.cause))
+            self._library.of(job).stop(job, reason)
+            out.stops.append(Stop(run=job.run_id, grace_us=job.grace_us, cause=self._library.cause))
 
     def on_task_ended(self, event: TaskEnded, out: Effects) -> Settled | None:
         """A task is dead. Returns the settled attempt if it was the last one."""
-        job = self._books.jobs.get(event.run.job_id)
+        job = self._library.find(event.run.job_id)
         if job is None or job.run_id != event.run or job.id not in self._open:
             self._bury(event, out)
             return None
@@ -87,14 +117,25 @@ class Runs:
         if event.task not in still_open:
             return None
         del still_open[event.task]
+        if event.lease_ended and job.state is JobState.RUNNING:
+            return self._lose_lease(job, still_open, out)
         failed = event.exit_code != 0 or not event.launched
         if failed and job.state is JobState.RUNNING:
-            self._books.count_failure(job, event.exit_code)
+            self._library.of(job).count_failure(job, event.exit_code)
             if still_open:
                 self.stop(job, _failure(event), out)
                 return None
             return self._settle_failed(job, _failure(event), out)
         return None if still_open else self._settle(job, out)
+
+    def _lose_lease(self, job: Job, still_open: dict[int, None], out: Effects) -> Settled | None:
+        """Its supervisors ended it because no guardian could be reached. That is no failure of the job."""
+        reason = Reason(ReasonCode.LEASE_ENDED, "no majority of its guardians could be reached in time")
+        if still_open:
+            self.stop(job, reason, out)
+            return None
+        self._library.of(job).requeue(job, reason)
+        return self._close(job, out)
 
     def on_recovered(self, found: tuple[FoundTask, ...], out: Effects) -> list[Settled]:
         """The executor's whole knowledge after a start. Until this has come nothing may be launched."""
@@ -103,7 +144,8 @@ class Runs:
         self._end_orphans(found, out)
         known = {(task.run, task.task): task for task in found}
         for job_id in list(self._open):
-            job = self._books.jobs[job_id]
+            job = self._library.find(job_id)
+            assert job is not None
             settled.extend(self._reconcile(job, known, out))
         return settled
 
@@ -112,7 +154,7 @@ class Runs:
         missing = [number for number, task in tasks.items() if task is None]
         ended = [task.ended for task in tasks.values() if task is not None and task.ended is not None]
         if missing and job.state is JobState.RUNNING:
-            self._books.stop(
+            self._library.of(job).stop(
                 job, Reason(ReasonCode.LOST_TASK, f"{len(missing)} tasks were not found after a restart")
             )
         for number in missing:
@@ -121,23 +163,25 @@ class Runs:
         if not self._open.get(job.id, True):
             settled.append(self._settle_stopped(job, out))
         elif job.state is JobState.STOPPING:
-            out.stops.append(Stop(run=job.run_id, grace_us=job.grace_us, cause=self._books.cause))
+            out.stops.append(Stop(run=job.run_id, grace_us=job.grace_us, cause=self._library.cause))
         return [each for each in settled if each is not None]
 
     def _end_orphans(self, found: tuple[FoundTask, ...], out: Effects) -> None:
         """Processes and records of runs that the books do not know any more, one order for each run."""
-        self._orphans = {}
+        self._orphans, self._orphan_shards = {}, {}
         for task in found:
-            job = self._books.jobs.get(task.run.job_id)
+            job = self._library.find(task.run.job_id)
             if job is None or job.run_id != task.run or job.state not in ALLOCATED_STATES:
                 living = self._orphans.setdefault(task.run, {})
+                if task.shard:
+                    self._orphan_shards[task.run] = task.shard
                 if task.ended is None:
                     living[task.task] = None
         for run, living in list(self._orphans.items()):
             if living:
-                out.stops.append(Stop(run=run, grace_us=0, cause=self._books.cause))
+                out.stops.append(Stop(run=run, grace_us=0, cause=self._library.cause))
             else:
-                del self._orphans[run]
+                self._forget_orphan(run)
                 out.reaps.append(Reap(run))
 
     def _bury(self, event: TaskEnded, out: Effects) -> None:
@@ -145,43 +189,53 @@ class Runs:
         living = self._orphans.get(event.run, {})
         living.pop(event.task, None)
         if not living:
-            self._orphans.pop(event.run, None)
+            if event.run in self._orphans:
+                self.ghosts_gone.append(event.run.job_id)
+            self._forget_orphan(event.run)
             out.reaps.append(Reap(event.run))
+
+    def _forget_orphan(self, run: RunId) -> None:
+        self._orphans.pop(run, None)
+        self._orphan_shards.pop(run, None)
 
     def _settle(self, job: Job, out: Effects) -> Settled:
         """Every task is dead, and none failed while the job was RUNNING. A stopped attempt is not a success even if
         its tasks ended with 0: that is how a well-behaved task answers SIGTERM."""
         if job.state is JobState.STOPPING:
             return self._settle_stopped(job, out)
-        self._books.finish(job, JobInput.SUCCEED, Reason(ReasonCode.SUCCEEDED), 0)
+        self._library.of(job).finish(job, JobInput.SUCCEED, Reason(ReasonCode.SUCCEEDED), 0)
         return self._close(job, out)
 
     def _settle_failed(self, job: Job, reason: Reason, out: Effects) -> Settled:
         """The only task of a running attempt failed."""
         if job.failures > job.retries_max:
-            self._books.finish(job, JobInput.FAIL, reason, job.exit_code)
+            self._library.of(job).finish(job, JobInput.FAIL, reason, job.exit_code)
         else:
-            self._books.requeue(job, Reason(ReasonCode.RETRY, f"attempt {job.attempt}: {reason.detail}"))
+            self._library.of(job).requeue(
+                job, Reason(ReasonCode.RETRY, f"attempt {job.attempt}: {reason.detail}")
+            )
         return self._close(job, out)
 
     def _settle_stopped(self, job: Job, out: Effects) -> Settled:
         """Every task of a stopped attempt is dead."""
         reason = job.reason
         if job.cancel_id:
-            self._books.finish(
+            self._library.of(job).finish(
                 job, JobInput.STOPPED_CANCEL, Reason(ReasonCode.CANCELLED, "while it ran"), job.exit_code
             )
         elif reason.code in _FAILURES and job.failures > job.retries_max:
-            self._books.finish(job, JobInput.STOPPED_FAIL, reason, job.exit_code)
+            self._library.of(job).finish(job, JobInput.STOPPED_FAIL, reason, job.exit_code)
         else:
-            self._books.requeue(job, Reason(ReasonCode.RETRY, f"attempt {job.attempt}: {reason.detail}"))
+            self._library.of(job).requeue(
+                job, Reason(ReasonCode.RETRY, f"attempt {job.attempt}: {reason.detail}")
+            )
         return self._close(job, out)
 
     def _close(self, job: Job, out: Effects) -> Settled:
         del self._open[job.id]
         self.begun.pop(job.id, None)
         out.reaps.append(Reap(job.run_id))
-        run_us = max(0, self._books.now.wall_us - job.started_wall_us)
+        run_us = max(0, self._library.now.wall_us - job.started_wall_us)
         return Settled(job, job.state is JobState.QUEUED, run_us)
 
 

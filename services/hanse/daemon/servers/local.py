@@ -20,7 +20,13 @@ from hanse.daemon.ids import JobIds
 from hanse.daemon.runtime import Runtime
 from hanse.daemon.servers import logs
 from hanse.daemon.servers.filters import check_filter, checked_page_size, decode_filter
-from hanse.daemon.servers.records import encode_job, encode_revision, encode_timeline, whereabouts
+from hanse.daemon.servers.records import (
+    encode_job,
+    encode_revision,
+    encode_timeline,
+    nodes_of,
+    whereabouts,
+)
 from hanse.daemon.servers.watching import HomeWatch
 from hanse.daemon.tracing import current_traceparent
 from hanse.ledger import queries
@@ -118,6 +124,8 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
         if detail is None:
             raise not_found(f"{self._region} knows no job {request.job_id!r}")
         job = encode_job(detail.job, self._region)
+        if not job.nodes:
+            job.nodes.extend(nodes_of(detail.owner))
         job.timeline.extend(encode_timeline(detail.timeline, self._region))
         if detail.job.home != self._region and not job.observed_by:
             job.observed_by = self._region

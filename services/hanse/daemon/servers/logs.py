@@ -21,7 +21,7 @@ _STREAMS = {
 
 def run_of(detail: JobDetail, attempt: int) -> RunId:
     """The run of this attempt, 0: the newest. Attempts count on while a job comes and goes: they name epochs."""
-    job = detail.job
+    job = detail.owner
     if attempt in (0, job.attempt):
         return RunId(job.id, job.epoch, job.attempt)
     for entry in reversed(detail.timeline):

@@ -33,11 +33,16 @@ def encode_job(record: JobRecord, region: str) -> jobs_pb2.Job:
         ended_at=timestamp(record.ended_wall_us),
         exit_code=record.exit_code,
         cancel_requested=bool(record.cancel_id),
-        nodes=[task.node for task in record.allocation.tasks] if record.allocation else (),
+        nodes=nodes_of(record),
         client_key=record.client_key,
     )
     _add_remote_view(job, record)
     return job
+
+
+def nodes_of(record: JobRecord) -> list[str]:
+    """Where its tasks are, one for each task."""
+    return [task.node for task in record.allocation.tasks] if record.allocation else []
 
 
 def whereabouts(record: JobRecord, region: str) -> str:

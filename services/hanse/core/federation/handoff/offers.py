@@ -14,8 +14,7 @@ from __future__ import annotations
 import msgspec
 
 from hanse.core.effects import Effects, Send
-from hanse.core.federation.handoff.giver import Giver
-from hanse.core.federation.ports import LocalWork
+from hanse.core.federation.ports import LocalWork, Transfers
 from hanse.core.federation.routing import Router, allowed
 from hanse.core.messages import Offer, OfferAnswer, Release, Solicit
 from hanse.core.model.deadlines import Deadlines
@@ -45,10 +44,10 @@ class _Outstanding(msgspec.Struct):
 class Offers:
     """All offers of this region that are not answered."""
 
-    def __init__(self, config: RegionConfig, local: LocalWork, giver: Giver, router: Router) -> None:
+    def __init__(self, config: RegionConfig, local: LocalWork, transfers: Transfers, router: Router) -> None:
         self._config = config
         self._local = local
-        self._giver = giver
+        self._transfers = transfers
         self._router = router
         self._outstanding: dict[int, _Outstanding] = {}
         self._by_shape: dict[bytes, dict[str, int]] = {}
@@ -100,7 +99,7 @@ class Offers:
         jobs = [job for job in self._offerable(offer.shape.key, peer) if job.path == offer.path]
         given = min(answer.slots, offer.count, len(jobs))
         for job in jobs[:given]:
-            self._giver.give(now, job, peer, answer.offer_id, out)
+            self._transfers.give(now, job, peer, answer.offer_id, out)
         if given < answer.slots:
             out.sends.append(Send(peer, Release(answer.offer_id)))
 
@@ -145,7 +144,7 @@ class Offers:
 
     def _offerable(self, shape_key: bytes, peer: str) -> list[Job]:
         """Queued jobs of a shape that may go to this peer, as many as may be under way."""
-        room = self._giver.room(peer)
+        room = self._transfers.room(peer)
         waiting = self._local.waiting(shape_key, max(0, room))
         return [job for job in waiting if peer not in job.path and len(job.path) < HOPS_MAX]
 

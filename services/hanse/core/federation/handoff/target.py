@@ -1,7 +1,6 @@
-"""The receiving end: what an offer is answered with, and the one decision on each epoch.
+"""The receiving end of a transfer: the one decision on each epoch.
 
     has                          event              writes                          replies
-    nothing                      OFFER              nothing: a hold in memory       ACCEPT or DECLINE
     epoch undecided              COMMIT, admitted   QUEUED(e) and "accepted e"      COMMITTED, after the write
     epoch undecided              COMMIT, not        "burned e"                      BURNED
     epoch undecided              WITHDRAW           "burned e"                      BURNED
@@ -11,108 +10,46 @@
     the job at e or later        COMMIT             "accepted e"                    COMMITTED: superseded (an old disk)
 
 A decision is keyed by (giver's ledger id, sequence), written once, and repeated to every duplicate until the giver's
-STABLE says that it will not ask again. A hold that expired does not void a COMMIT: the job waits in the queue here.
+STABLE says that it will not ask again.
 """
 
 from __future__ import annotations
 
-import msgspec
-
 from hanse.core.books import Books
 from hanse.core.effects import DecisionRow, Effects, Send
 from hanse.core.federation.handoff.giver import WITHDRAWN, Giver, PeerCounts
+from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.ports import LocalWork
 from hanse.core.messages import (
     Commit,
     Decision,
-    Offer,
-    OfferAnswer,
-    Release,
     Stable,
     Verdict,
     Withdraw,
 )
-from hanse.core.model.deadlines import Deadlines
-from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
+from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import JobState
-from hanse.core.model.limits import HOLDS_MAX, HOPS_MAX, OFFER_COUNT_MAX
-from hanse.core.model.regions import RegionConfig
-from hanse.core.model.time import Now
 
 # What a COMMIT may require of this region; grows with the features that are built.
 KNOWN_FEATURES: frozenset[str] = frozenset()
 
 
-class _Hold(msgspec.Struct):
-    """Slots promised to an offer, in memory only."""
-
-    shape: Shape
-    slots: int
-
-
 class Target:
-    """Holds, admission and decisions. `closed` says why nothing is taken from peers at present; None: it is."""
+    """Decisions on transfers into one set of books."""
 
-    def __init__(self, config: RegionConfig, books: Books, local: LocalWork, giver: Giver) -> None:
-        self._config = config
+    def __init__(self, books: Books, local: LocalWork, giver: Giver, intake: Intake) -> None:
         self._books = books
         self._local = local
         self._giver = giver
-        self._holds: dict[tuple[str, int], _Hold] = {}
-        self._deadlines: Deadlines[tuple[str, int]] = Deadlines()
-        self._held: dict[bytes, int] = {}
-        self.closed: Reason | None = None
+        self._intake = intake
 
-    @property
-    def holds(self) -> int:
-        """Offers that slots are held for."""
-        return len(self._holds)
+    def on_commit(
+        self, peer: str, ledger_id: str, commit: Commit, out: Effects, offered_to: str = ""
+    ) -> Job | None:
+        """Decide this epoch once; answer duplicates from the decision. Returns the job if it was accepted just now.
 
-    # --- offers: soft ---------------------------------------------------------------------------------------------
-
-    def held(self, shape_key: bytes) -> int:
-        """Slots of this shape that are promised to offers."""
-        return self._held.get(shape_key, 0)
-
-    def on_offer(self, now: Now, peer: str, offer: Offer, out: Effects) -> bool:
-        """ACCEPT what could start here soon, less what is held already. Returns whether there was no capacity: any
-        other refusal still stands when capacity comes free."""
-        refusal = self._refusal(offer.shape, (*offer.path, peer))
-        if refusal is not None:
-            out.sends.append(self._decline(peer, offer, refusal))
-            return False
-        # A duplicate is one offer: what was held for it is not held beside it.
-        self._drop_hold((peer, offer.id))
-        held = self.held(offer.shape.key)
-        wanted = min(offer.count, OFFER_COUNT_MAX)
-        slots = min(wanted, self._local.slots(offer.shape, wanted + held) - held)
-        if slots <= 0 or len(self._holds) >= HOLDS_MAX:
-            out.sends.append(self._decline(peer, offer, Reason(ReasonCode.NO_CAPACITY, "nothing free soon")))
-            return slots <= 0
-        self._holds[(peer, offer.id)] = _Hold(offer.shape, slots)
-        self._held[offer.shape.key] = held + slots
-        ttl_us = self._config.timings.hold_ttl_us
-        self._deadlines.set((peer, offer.id), now.mono_us + ttl_us)
-        out.sends.append(Send(peer, OfferAnswer(offer.id, slots, ttl_us)))
-        return False
-
-    def on_release(self, peer: str, release: Release) -> None:
-        """The rest of the hold is not needed."""
-        self._drop_hold((peer, release.offer_id))
-
-    def on_deadline(self, now: Now) -> None:
-        """Holds that nobody used."""
-        for key in self._deadlines.pop_due(now.mono_us):
-            self._drop_hold(key)
-
-    def next_deadline(self) -> int | None:
-        """When a hold expires."""
-        return self._deadlines.next()
-
-    # --- transfers: durable ---------------------------------------------------------------------------------------
-
-    def on_commit(self, peer: str, ledger_id: str, commit: Commit, out: Effects) -> Job | None:
-        """Decide this epoch once; answer duplicates from the decision. Returns the job if it was accepted just now."""
+        `offered_to` is the region whose offer this follows, if it is not the giver's name.
+        """
         if commit.sequence < self._books.channels.get(ledger_id, 0):
             return None
         decided = self._books.decisions.get((ledger_id, commit.sequence))
@@ -122,7 +59,7 @@ class Target:
         if self._is_superseded(commit):
             out.sends.append(_answer(peer, self._books.supersede(commit, peer, ledger_id)))
             return None
-        self._use_hold(peer, commit.offer_id)
+        self._intake.use_hold(offered_to or peer, commit.offer_id)
         refusal = self._commit_refusal(commit)
         if refusal is not None or commit.shape is None:
             reason = refusal or _UNREADABLE
@@ -174,47 +111,7 @@ class Target:
         unknown = [each for each in commit.shape.body.required_features if each not in KNOWN_FEATURES]
         if unknown:
             return Reason(ReasonCode.BURNED_FEATURE, f"unknown feature {unknown[0]!r}")
-        return self._refusal(commit.shape, commit.path)
-
-    def _refusal(self, shape: Shape, path: tuple[str, ...]) -> Reason | None:
-        """Why nothing of this shape is taken, whoever asks."""
-        body = shape.body
-        name = self._config.name
-        if self.closed is not None:
-            return self.closed
-        if len(path) > HOPS_MAX:
-            return Reason(ReasonCode.BURNED_HOPS, f"handed on {len(path)} times already")
-        if name in body.regions_deny or (body.regions_allow and name not in body.regions_allow):
-            return Reason(ReasonCode.BURNED_NO_ROOM, "the job does not allow this region")
-        if body.tier not in self._config.tiers:
-            return Reason(ReasonCode.BURNED_BAD_SPEC, f"no tier {body.tier!r} here")
-        if self._books.counts[JobState.QUEUED] >= self._config.queue_depth_max:
-            return Reason(ReasonCode.BURNED_NO_ROOM, "the queue is full")
-        never = self._local.never_fits(shape)
-        return None if never is None else Reason(ReasonCode.BURNED_NO_ROOM, never)
-
-    def _decline(self, peer: str, offer: Offer, reason: Reason) -> Send:
-        return Send(peer, OfferAnswer(offer.id, 0, 0, reason, self._config.timings.decline_memory_us))
-
-    def _use_hold(self, peer: str, offer_id: int) -> None:
-        hold = self._holds.get((peer, offer_id))
-        if hold is None:
-            return
-        hold.slots -= 1
-        self._held[hold.shape.key] -= 1
-        if hold.slots == 0:
-            self._drop_hold((peer, offer_id))
-
-    def _drop_hold(self, key: tuple[str, int]) -> None:
-        hold = self._holds.pop(key, None)
-        if hold is None:
-            return
-        self._deadlines.cancel(key)
-        left = self._held[hold.shape.key] - hold.slots
-        if left:
-            self._held[hold.shape.key] = left
-        else:
-            del self._held[hold.shape.key]
+        return self._intake.refusal(commit.shape, commit.path)
 
 
 _UNREADABLE = Reason(ReasonCode.BURNED_BAD_SPEC, "the spec can't be read here")

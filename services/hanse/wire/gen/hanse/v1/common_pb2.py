@@ -25,25 +25,25 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15hanse/v1/common.proto\x12\x08hanse.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"f\n\x07Refusal\x12#\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x15.hanse.v1.RefusalCode\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x04 \x01(\r\"&\n\x06Reason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"?\n\x08Revision\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tledger_id\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x04\"\xa6\x01\n\rTimelineEntry\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x0c\n\x04what\x18\x03 \x01(\t\x12 \n\x06reason\x18\x04 \x01(\x0b\x32\x10.hanse.v1.Reason\x12\r\n\x05\x65poch\x18\x05 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\r\x12\r\n\x05\x63\x61use\x18\x07 \x01(\t*\xf2\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_OFFERED\x10\x02\x12\x15\n\x11JOB_STATE_RUNNING\x10\x03\x12\x16\n\x12JOB_STATE_STOPPING\x10\x04\x12\x12\n\x0eJOB_STATE_XFER\x10\x05\x12\x13\n\x0fJOB_STATE_MOVED\x10\x06\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x07\x12\x14\n\x10JOB_STATE_FAILED\x10\x08\x12\x17\n\x13JOB_STATE_CANCELLED\x10\t*[\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44URABILITY_REGIONAL\x10\x01\x12\x18\n\x14\x44URABILITY_FEDERATED\x10\x02*\x92\x02\n\x0bRefusalCode\x12\x1c\n\x18REFUSAL_CODE_UNSPECIFIED\x10\x00\x12\x18\n\x14REFUSAL_CODE_INVALID\x10\x01\x12\x1d\n\x19REFUSAL_CODE_KEY_CONFLICT\x10\x02\x12\x1b\n\x17REFUSAL_CODE_NEVER_FITS\x10\x03\x12\x1e\n\x1aREFUSAL_CODE_UNIMPLEMENTED\x10\x04\x12\x1a\n\x16REFUSAL_CODE_EXHAUSTED\x10\x05\x12\x1a\n\x16REFUSAL_CODE_NOT_FOUND\x10\x06\x12\x19\n\x15REFUSAL_CODE_TERMINAL\x10\x07\x12\x1c\n\x18REFUSAL_CODE_UNREACHABLE\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15hanse/v1/common.proto\x12\x08hanse.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"v\n\x07Refusal\x12#\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x15.hanse.v1.RefusalCode\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x16\n\x0eretry_after_ms\x18\x04 \x01(\r\x12\x0e\n\x06leader\x18\x05 \x01(\t\"&\n\x06Reason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"?\n\x08Revision\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tledger_id\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x04\"\xa6\x01\n\rTimelineEntry\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x0c\n\x04what\x18\x03 \x01(\t\x12 \n\x06reason\x18\x04 \x01(\x0b\x32\x10.hanse.v1.Reason\x12\r\n\x05\x65poch\x18\x05 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\r\x12\r\n\x05\x63\x61use\x18\x07 \x01(\t*\xf2\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_OFFERED\x10\x02\x12\x15\n\x11JOB_STATE_RUNNING\x10\x03\x12\x16\n\x12JOB_STATE_STOPPING\x10\x04\x12\x12\n\x0eJOB_STATE_XFER\x10\x05\x12\x13\n\x0fJOB_STATE_MOVED\x10\x06\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x07\x12\x14\n\x10JOB_STATE_FAILED\x10\x08\x12\x17\n\x13JOB_STATE_CANCELLED\x10\t*[\n\nDurability\x12\x1a\n\x16\x44URABILITY_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44URABILITY_REGIONAL\x10\x01\x12\x18\n\x14\x44URABILITY_FEDERATED\x10\x02*\xaf\x02\n\x0bRefusalCode\x12\x1c\n\x18REFUSAL_CODE_UNSPECIFIED\x10\x00\x12\x18\n\x14REFUSAL_CODE_INVALID\x10\x01\x12\x1d\n\x19REFUSAL_CODE_KEY_CONFLICT\x10\x02\x12\x1b\n\x17REFUSAL_CODE_NEVER_FITS\x10\x03\x12\x1e\n\x1aREFUSAL_CODE_UNIMPLEMENTED\x10\x04\x12\x1a\n\x16REFUSAL_CODE_EXHAUSTED\x10\x05\x12\x1a\n\x16REFUSAL_CODE_NOT_FOUND\x10\x06\x12\x19\n\x15REFUSAL_CODE_TERMINAL\x10\x07\x12\x1c\n\x18REFUSAL_CODE_UNREACHABLE\x10\x08\x12\x1b\n\x17REFUSAL_CODE_NOT_LEADER\x10\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hanse.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBSTATE']._serialized_start=447
-  _globals['_JOBSTATE']._serialized_end=689
-  _globals['_DURABILITY']._serialized_start=691
-  _globals['_DURABILITY']._serialized_end=782
-  _globals['_REFUSALCODE']._serialized_start=785
-  _globals['_REFUSALCODE']._serialized_end=1059
+  _globals['_JOBSTATE']._serialized_start=463
+  _globals['_JOBSTATE']._serialized_end=705
+  _globals['_DURABILITY']._serialized_start=707
+  _globals['_DURABILITY']._serialized_end=798
+  _globals['_REFUSALCODE']._serialized_start=801
+  _globals['_REFUSALCODE']._serialized_end=1104
   _globals['_REFUSAL']._serialized_start=68
-  _globals['_REFUSAL']._serialized_end=170
-  _globals['_REASON']._serialized_start=172
-  _globals['_REASON']._serialized_end=210
-  _globals['_REVISION']._serialized_start=212
-  _globals['_REVISION']._serialized_end=275
-  _globals['_TIMELINEENTRY']._serialized_start=278
-  _globals['_TIMELINEENTRY']._serialized_end=444
+  _globals['_REFUSAL']._serialized_end=186
+  _globals['_REASON']._serialized_start=188
+  _globals['_REASON']._serialized_end=226
+  _globals['_REVISION']._serialized_start=228
+  _globals['_REVISION']._serialized_end=291
+  _globals['_TIMELINEENTRY']._serialized_start=294
+  _globals['_TIMELINEENTRY']._serialized_end=460
 # @@protoc_insertion_point(module_scope)

@@ -39,6 +39,7 @@ class RefusalCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REFUSAL_CODE_NOT_FOUND: _ClassVar[RefusalCode]
     REFUSAL_CODE_TERMINAL: _ClassVar[RefusalCode]
     REFUSAL_CODE_UNREACHABLE: _ClassVar[RefusalCode]
+    REFUSAL_CODE_NOT_LEADER: _ClassVar[RefusalCode]
 JOB_STATE_UNSPECIFIED: JobState
 JOB_STATE_QUEUED: JobState
 JOB_STATE_OFFERED: JobState
@@ -61,18 +62,21 @@ REFUSAL_CODE_EXHAUSTED: RefusalCode
 REFUSAL_CODE_NOT_FOUND: RefusalCode
 REFUSAL_CODE_TERMINAL: RefusalCode
 REFUSAL_CODE_UNREACHABLE: RefusalCode
+REFUSAL_CODE_NOT_LEADER: RefusalCode
 
 class Refusal(_message.Message):
-    __slots__ = ("code", "field", "message", "retry_after_ms")
+    __slots__ = ("code", "field", "message", "retry_after_ms", "leader")
     CODE_FIELD_NUMBER: _ClassVar[int]
     FIELD_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     RETRY_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
+    LEADER_FIELD_NUMBER: _ClassVar[int]
     code: RefusalCode
     field: str
     message: str
     retry_after_ms: int
-    def __init__(self, code: _Optional[_Union[RefusalCode, str]] = ..., field: _Optional[str] = ..., message: _Optional[str] = ..., retry_after_ms: _Optional[int] = ...) -> None: ...
+    leader: str
+    def __init__(self, code: _Optional[_Union[RefusalCode, str]] = ..., field: _Optional[str] = ..., message: _Optional[str] = ..., retry_after_ms: _Optional[int] = ..., leader: _Optional[str] = ...) -> None: ...
 
 class Reason(_message.Message):
     __slots__ = ("code", "detail")

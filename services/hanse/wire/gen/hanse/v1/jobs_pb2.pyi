@@ -24,6 +24,7 @@ class OnRegionLoss(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ON_REGION_LOSS_UNSPECIFIED: _ClassVar[OnRegionLoss]
     ON_REGION_LOSS_WAIT: _ClassVar[OnRegionLoss]
     ON_REGION_LOSS_ADOPT: _ClassVar[OnRegionLoss]
+    ON_REGION_LOSS_ADOPT_OR_WAIT: _ClassVar[OnRegionLoss]
 
 class LogStream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -37,6 +38,7 @@ JOB_KIND_SERVICE: JobKind
 ON_REGION_LOSS_UNSPECIFIED: OnRegionLoss
 ON_REGION_LOSS_WAIT: OnRegionLoss
 ON_REGION_LOSS_ADOPT: OnRegionLoss
+ON_REGION_LOSS_ADOPT_OR_WAIT: OnRegionLoss
 LOG_STREAM_UNSPECIFIED: LogStream
 LOG_STREAM_STDOUT: LogStream
 LOG_STREAM_STDERR: LogStream
@@ -187,7 +189,7 @@ class SubmittedJob(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., durability: _Optional[_Union[_common_pb2.Durability, str]] = ..., existed: _Optional[bool] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "home", "spec", "state", "region", "epoch", "attempt", "reason", "submitted_at", "started_at", "ended_at", "exit_code", "cancel_requested", "timeline", "nodes", "client_key", "observed_at", "observed_by")
+    __slots__ = ("id", "home", "spec", "state", "region", "epoch", "attempt", "reason", "submitted_at", "started_at", "ended_at", "exit_code", "cancel_requested", "timeline", "nodes", "client_key", "observed_at", "observed_by", "durability", "answered_by", "as_of")
     ID_FIELD_NUMBER: _ClassVar[int]
     HOME_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
@@ -206,6 +208,9 @@ class Job(_message.Message):
     CLIENT_KEY_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_AT_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_BY_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_BY_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_FIELD_NUMBER: _ClassVar[int]
     id: str
     home: str
     spec: JobSpec
@@ -224,7 +229,10 @@ class Job(_message.Message):
     client_key: str
     observed_at: _timestamp_pb2.Timestamp
     observed_by: str
-    def __init__(self, id: _Optional[str] = ..., home: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., region: _Optional[str] = ..., epoch: _Optional[int] = ..., attempt: _Optional[int] = ..., reason: _Optional[_Union[_common_pb2.Reason, _Mapping]] = ..., submitted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., exit_code: _Optional[int] = ..., cancel_requested: _Optional[bool] = ..., timeline: _Optional[_Iterable[_Union[_common_pb2.TimelineEntry, _Mapping]]] = ..., nodes: _Optional[_Iterable[str]] = ..., client_key: _Optional[str] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observed_by: _Optional[str] = ...) -> None: ...
+    durability: _common_pb2.Durability
+    answered_by: str
+    as_of: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., home: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., region: _Optional[str] = ..., epoch: _Optional[int] = ..., attempt: _Optional[int] = ..., reason: _Optional[_Union[_common_pb2.Reason, _Mapping]] = ..., submitted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., exit_code: _Optional[int] = ..., cancel_requested: _Optional[bool] = ..., timeline: _Optional[_Iterable[_Union[_common_pb2.TimelineEntry, _Mapping]]] = ..., nodes: _Optional[_Iterable[str]] = ..., client_key: _Optional[str] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observed_by: _Optional[str] = ..., durability: _Optional[_Union[_common_pb2.Durability, str]] = ..., answered_by: _Optional[str] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class GetJobRequest(_message.Message):
     __slots__ = ("job_id", "with_timeline")

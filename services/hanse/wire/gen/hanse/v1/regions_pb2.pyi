@@ -199,7 +199,7 @@ class GetInventoryResponse(_message.Message):
     def __init__(self, region: _Optional[str] = ..., records: _Optional[_Iterable[_Union[RegionRecord, _Mapping]]] = ...) -> None: ...
 
 class RegionRecord(_message.Message):
-    __slots__ = ("region", "incarnation", "version", "observed_at", "classes", "draining", "protocol_min", "protocol_max", "datasets", "queued", "predicted_wait_ms", "peer_address", "public_address", "queued_shapes", "price", "power")
+    __slots__ = ("region", "incarnation", "version", "observed_at", "classes", "draining", "protocol_min", "protocol_max", "datasets", "queued", "predicted_wait_ms", "peer_address", "public_address", "queued_shapes", "price", "power", "leads")
     REGION_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -216,6 +216,7 @@ class RegionRecord(_message.Message):
     QUEUED_SHAPES_FIELD_NUMBER: _ClassVar[int]
     PRICE_FIELD_NUMBER: _ClassVar[int]
     POWER_FIELD_NUMBER: _ClassVar[int]
+    LEADS_FIELD_NUMBER: _ClassVar[int]
     region: str
     incarnation: int
     version: int
@@ -232,7 +233,16 @@ class RegionRecord(_message.Message):
     queued_shapes: _containers.RepeatedCompositeFieldContainer[QueuedShape]
     price: int
     power: int
-    def __init__(self, region: _Optional[str] = ..., incarnation: _Optional[int] = ..., version: _Optional[int] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., classes: _Optional[_Iterable[_Union[CapacityClass, _Mapping]]] = ..., draining: _Optional[bool] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., datasets: _Optional[_Iterable[str]] = ..., queued: _Optional[int] = ..., predicted_wait_ms: _Optional[int] = ..., peer_address: _Optional[str] = ..., public_address: _Optional[str] = ..., queued_shapes: _Optional[_Iterable[_Union[QueuedShape, _Mapping]]] = ..., price: _Optional[int] = ..., power: _Optional[int] = ...) -> None: ...
+    leads: _containers.RepeatedCompositeFieldContainer[Leadership]
+    def __init__(self, region: _Optional[str] = ..., incarnation: _Optional[int] = ..., version: _Optional[int] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., classes: _Optional[_Iterable[_Union[CapacityClass, _Mapping]]] = ..., draining: _Optional[bool] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., datasets: _Optional[_Iterable[str]] = ..., queued: _Optional[int] = ..., predicted_wait_ms: _Optional[int] = ..., peer_address: _Optional[str] = ..., public_address: _Optional[str] = ..., queued_shapes: _Optional[_Iterable[_Union[QueuedShape, _Mapping]]] = ..., price: _Optional[int] = ..., power: _Optional[int] = ..., leads: _Optional[_Iterable[_Union[Leadership, _Mapping]]] = ...) -> None: ...
+
+class Leadership(_message.Message):
+    __slots__ = ("shard", "term")
+    SHARD_FIELD_NUMBER: _ClassVar[int]
+    TERM_FIELD_NUMBER: _ClassVar[int]
+    shard: str
+    term: int
+    def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ...) -> None: ...
 
 class CapacityClass(_message.Message):
     __slots__ = ("node_class", "nodes", "node_capacity", "labels", "free", "free_max")

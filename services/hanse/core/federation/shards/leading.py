@@ -1,0 +1,167 @@
+"""A shard that this region leads: a desk of its own, whose effects wait for a majority.
+
+Theory of operation. The desk works as a region's own does, on the jobs of the log. At the end of a step what it changed
+becomes records of the log, durable here in the same transaction; what it would say (messages, answers, news for
+watchers, and the rows that callers read) waits at a gate until a majority holds those records. Tasks are launched under
+a lease without waiting for the record of their start: were it lost, the next leader would start the job again, after
+this region's tasks have ended with their lease.
+
+When another region leads, the desk is closed: its tasks are stopped, and what waited at the gate was never said.
+"""
+
+from __future__ import annotations
+
+from hanse.core.books import Books, job_row
+from hanse.core.effects import NO_WRITES, Effects, JobChange, Reply, Send, Writes
+from hanse.core.federation.desk import Desk
+from hanse.core.federation.handoff.intake import Intake
+from hanse.core.federation.routing import Router
+from hanse.core.federation.shards.gate import Gate, Held
+from hanse.core.federation.shards.journal import Journal, Unpacked, unpack
+from hanse.core.federation.shards.shard import Shard
+from hanse.core.model.jobs import Reason, ReasonCode
+from hanse.core.model.lifecycle import ALLOCATED_STATES, JobInput, JobState
+from hanse.core.model.limits import GATE_STEPS_MAX
+from hanse.core.model.regions import RegionConfig
+from hanse.core.model.time import Now
+from hanse.core.scheduling.local import LocalSide
+
+# Attempts of one term: what comes after a takeover is larger than anything that came before (HANSE_ATTEMPT grows).
+ATTEMPTS_PER_TERM = 1 << 16
+
+
+def channel_of(shard: str) -> str:
+    """What names a shard's transfers, where a region's ledger has its id. No ledger id begins with it."""
+    return f"@{shard}"
+
+
+class Leading:
+    """See the module's docstring. `out` gathers what the desk wants to say in this step."""
+
+    def __init__(
+        self,
+        config: RegionConfig,
+        shard: Shard,
+        local: LocalSide,
+        intake: Intake,
+        router: Router,
+        now: Now,
+        *,
+        resumed: bool,
+    ) -> None:
+        self.shard = shard
+        self.term = shard.term
+        unpacked = unpack(shard.log, channel_of(shard.name))
+        attempt_base = (shard.term - 1) * ATTEMPTS_PER_TERM
+        self.books = Books(config.name, unpacked.snapshot, shard.name, attempt_base)
+        self.books.closed.update(unpacked.closed)
+        self.books.begin(now)
+        self._journal = Journal(shard.log)
+        self._gate = Gate()
+        self._local = local
+        self.out = Effects(writes=NO_WRITES)
+        if not resumed:
+            self._requeue_what_ran()
+        self.desk = Desk(config, self.books, channel_of(shard.name), local, intake, router, now)
+        # Queued jobs are in the region's queue only while they may be launched.
+        self.startable = False
+        # Since when nothing may start although there is something to start.
+        self._without_lease_us: int | None = None
+        self._patience_us = config.timings.lease_us
+        self._show(unpacked, resumed=resumed)
+
+    def admits(self, now: Now) -> bool:
+        """Whether a new job may be taken: the region leads, and a majority has answered of late."""
+        since_us = self._without_lease_us
+        lapsed = since_us is not None and now.mono_us > since_us + self._patience_us
+        return self.shard.leads and not self.full and not lapsed
+
+    @property
+    def full(self) -> bool:
+        """Whether the group can't keep up: nothing new is admitted."""
+        return len(self._gate) >= GATE_STEPS_MAX
+
+    def _show(self, unpacked: Unpacked, *, resumed: bool) -> None:
+        """Callers of this region may read the shard's jobs once it leads; after a restart, as far as the rows lag."""
+        rows = Writes(
+            shapes=unpacked.shapes,
+            jobs=[job_row(job) for job in self.books.jobs.values()] + ([] if resumed else unpacked.ended),
+        )
+        if rows.jobs:
+            end = self.shard.log.end.sequence
+            self._gate.put(Held(end, [], [], [], rows, retry=False), GATE_STEPS_MAX)
+
+    def _requeue_what_ran(self) -> None:
+        """What ran in an older term has ended with its lease."""
+        for job in list(self.books.jobs.values()):
+            if job.state in ALLOCATED_STATES:
+                if job.cancel_id:
+                    reason = Reason(ReasonCode.CANCELLED, "its region was lost while it ran")
+                    self.books.finish(job, JobInput.STOPPED_CANCEL, reason, job.exit_code)
+                else:
+                    self.books.requeue(job, Reason(ReasonCode.ADOPTED, f"in term {self.term}"))
+
+    def set_startable(self, now: Now, startable: bool) -> None:
+        """Put the queued jobs into the region's queue, or take them out."""
+        if startable or not self.shard.busy:
+            self._without_lease_us = None
+        elif self._without_lease_us is None:
+            self._without_lease_us = now.mono_us
+        if startable == self.startable:
+            return
+        self.startable = startable
+        for job in self.books.jobs.values():
+            if job.state is JobState.QUEUED:
+                if startable:
+                    self._local.enqueue(job)
+                else:
+                    self._local.dequeue(job)
+
+    def forget(self, job_id: str, client_key: tuple[str, str] | None) -> None:
+        """Retention picked this job, which has ended."""
+        if job_id in self.books.jobs:
+            return
+        self.books.closed.pop(job_id, None)
+        if client_key is not None:
+            self.books.keys.pop(client_key, None)
+        self._journal.forget(self.term, job_id)
+
+    def collect(self) -> None:
+        """The end of a step: what changed goes into the log, what is to be said to the gate."""
+        rows, changes = self.books.collect()
+        if rows is not NO_WRITES:
+            self._journal.add(self.term, rows, self.books)
+        if rows is NO_WRITES and not (self.out.sends or self.out.replies or changes):
+            return
+        held = Held(
+            sequence=self.shard.log.end.sequence,
+            sends=self.out.sends,
+            replies=self.out.replies,
+            changes=changes,
+            rows=_read_by_callers(rows),
+            retry=rows is NO_WRITES and not self.out.replies,
+        )
+        self._gate.put(held, GATE_STEPS_MAX)
+        self.out = Effects(writes=NO_WRITES)
+
+    def release(self) -> tuple[list[Send], list[Reply], list[JobChange], list[Writes]]:
+        """What a majority holds by now. Messages are to shards: they still have to be addressed."""
+        sends: list[Send] = []
+        replies: list[Reply] = []
+        changes: list[JobChange] = []
+        rows: list[Writes] = []
+        if not self.shard.leads:
+            return sends, replies, changes, rows
+        for held in self._gate.open(self.shard.log.committed):
+            sends.extend(held.sends)
+            replies.extend(held.replies)
+            changes.extend(held.changes)
+            if held.rows is not NO_WRITES:
+                rows.append(held.rows)
+        return sends, replies, changes, rows
+
+
+def _read_by_callers(rows: Writes) -> Writes:
+    if rows is NO_WRITES:
+        return NO_WRITES
+    return Writes(shapes=rows.shapes, jobs=rows.jobs, job_states=rows.job_states, timeline=rows.timeline)

@@ -1,0 +1,200 @@
+"""The leader's side of replication: every member's copy is brought to the end of the log, and what a majority holds is
+committed.
+
+    a member's position in this term   event                 sends
+    unknown                            the term begins       what changed since the end that was inherited
+    unknown                            diverged              the repair: what replaces all that it is not sure of
+    known                              the log grew          what changed since the last that was sent
+    known                              no answer in time     what changed since the last acknowledged
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from hanse.core.effects import Effects, Send
+from hanse.core.federation.shards.log import ShardLog, Where
+from hanse.core.federation.shards.quorum import participants, reached_by_majority
+from hanse.core.messages import Append, AppendAck, LogRecord
+from hanse.core.model.deadlines import Deadlines, backoff_us
+from hanse.core.model.limits import APPEND_BYTES_MAX, APPENDS_IN_FLIGHT_MAX
+from hanse.core.model.regions import Group, Timings
+from hanse.core.model.time import Now
+
+
+class _Follower(msgspec.Struct):
+    """One member. Sequences; -1: unknown in this term. `repair` is what it told of itself when it could not follow."""
+
+    acked: int = -1
+    sent: int = -1
+    in_flight: int = 0
+    attempts: int = 0
+    repair: tuple[int, tuple[str, ...]] | None = None
+
+
+class Replication:
+    """The copies of all other members, as far as the leader of `term` knows. `inherited` is where the log ended when
+    the term began."""
+
+    def __init__(
+        self,
+        region: str,
+        log: ShardLog,
+        group: Group,
+        term: int,
+        inherited: Where,
+        timings: Timings,
+        now: Now,
+    ) -> None:
+        self._region = region
+        self._log = log
+        self._term = term
+        self._inherited = inherited
+        self._timings = timings
+        self._deadlines: Deadlines[str] = Deadlines()
+        self._followers: dict[str, _Follower] = {}
+        self.group = group
+        self.set_group(group, now)
+
+    def set_group(self, group: Group, now: Now) -> None:
+        """Members that are new are told at once; those that have left are told nothing any more."""
+        self.group = group
+        others = [member for member in participants(group) if member != self._region]
+        self._followers = {member: self._followers.get(member, _Follower()) for member in others}
+        for member, follower in self._followers.items():
+            if follower.sent < 0:
+                self._deadlines.set(member, now.mono_us)
+
+    def acked(self, member: str) -> int:
+        """Up to where this member holds the log, as far as is known."""
+        if member == self._region:
+            return self._log.end.sequence
+        return self._followers[member].acked if member in self._followers else -1
+
+    def on_ack(self, now: Now, member: str, ack: AppendAck) -> None:
+        """A member told how far it is."""
+        follower = self._followers.get(member)
+        if follower is None or ack.sequence > self._log.end.sequence:
+            return
+        follower.attempts = 0
+        if ack.diverged:
+            follower.repair = (ack.committed, ack.keys)
+            self._deadlines.set(member, now.mono_us)
+            return
+        if follower.acked < 0:
+            follower.sent = max(follower.sent, ack.sequence)
+        follower.repair = None
+        follower.acked = max(follower.acked, ack.sequence)
+        follower.in_flight = max(0, follower.in_flight - 1)
+        if follower.acked >= follower.sent:
+            follower.in_flight = 0
+            self._deadlines.cancel(member)
+        self._log.note_committed(reached_by_majority(self.group, self.acked))
+        self._log.note_everywhere(min(self.acked(each) for each in participants(self.group)))
+
+    def flush(self, now: Now, out: Effects) -> None:
+        """At the end of a step: what the log gained goes to everybody who can take it."""
+        for member, follower in self._followers.items():
+            behind = follower.acked >= 0 and follower.sent < self._log.end.sequence
+            if behind and follower.in_flight < APPENDS_IN_FLIGHT_MAX:
+                self._send(now, member, follower, follower.sent, out)
+
+    def on_deadline(self, now: Now, out: Effects) -> None:
+        """Whoever has not answered is told again what it may lack."""
+        for member in self._deadlines.pop_due(now.mono_us):
+            follower = self._followers.get(member)
+            if follower is not None:
+                follower.in_flight = 0
+                follower.attempts += 1
+                self._send(now, member, follower, follower.acked, out)
+
+    def next_deadline(self) -> int | None:
+        """When a member is due to be told again."""
+        return self._deadlines.next()
+
+    def _send(self, now: Now, member: str, follower: _Follower, since: int, out: Effects) -> None:
+        end = self._log.end.sequence
+        if follower.repair is not None:
+            committed, keys = follower.repair
+            records = self._log.repair(committed, keys)
+            self._send_parts(member, Where(0, committed), records, cut=True, out=out)
+        elif since < 0:
+            records = self._log.since(self._inherited.sequence)
+            self._send_parts(member, self._inherited, records, cut=False, out=out)
+        else:
+            self._send_parts(member, Where(self._term, since), self._log.since(since), cut=False, out=out)
+        follower.sent = end
+        follower.in_flight += 1
+        retry_us = backoff_us(
+            self._timings.append_retry_us, follower.attempts, self._timings.append_retry_max_us
+        )
+        self._deadlines.set(member, now.mono_us + retry_us)
+
+    def _send_parts(
+        self, member: str, previous: Where, records: list[LogRecord], *, cut: bool, out: Effects
+    ) -> None:
+        out.sends.extend(
+            Send(member, part)
+            for part in in_parts(self._log, self._term, self.group.version, previous, records, cut=cut)
+        )
+
+
+def in_parts(
+    log: ShardLog, term: int, version: int, previous: Where, records: list[LogRecord], *, cut: bool
+) -> list[Append]:
+    """One batch that ends at the end of the log, as messages that an envelope can carry."""
+    pieces = _pieces(records) or [[]]
+    return [
+        Append(
+            shard=log.shard,
+            term=term,
+            version=version,
+            previous_term=previous.term,
+            previous_sequence=previous.sequence,
+            sequence=log.end.sequence,
+            records=tuple(piece),
+            committed=log.committed,
+            everywhere=log.everywhere,
+            cut=cut,
+            part=number,
+            parts=len(pieces),
+        )
+        for number, piece in enumerate(pieces)
+    ]
+
+
+class Batches:
+    """Puts the parts of one batch together again. Only one is gathered at a time: the newest."""
+
+    def __init__(self) -> None:
+        self._key: tuple[int, int, int, int, bool] | None = None
+        self._parts: dict[int, tuple[LogRecord, ...]] = {}
+
+    def add(self, append: Append) -> list[LogRecord] | None:
+        """The records of the whole batch once every part is here."""
+        if append.parts == 1:
+            return list(append.records)
+        key = (append.term, append.previous_sequence, append.sequence, append.parts, append.cut)
+        if key != self._key:
+            self._key, self._parts = key, {}
+        self._parts[append.part] = append.records
+        if len(self._parts) < append.parts:
+            return None
+        whole = [record for number in sorted(self._parts) for record in self._parts[number]]
+        self._key, self._parts = None, {}
+        return whole
+
+
+def _pieces(records: Iterable[LogRecord]) -> list[list[LogRecord]]:
+    pieces: list[list[LogRecord]] = []
+    room = 0
+    for record in records:
+        size = len(record.key) + len(record.value)
+        if size > room or not pieces:
+            pieces.append([])
+            room = APPEND_BYTES_MAX
+        pieces[-1].append(record)
+        room -= size
+    return pieces

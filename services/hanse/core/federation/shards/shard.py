@@ -1,0 +1,601 @@
+"""One shard as one of its members sees it: who may lead it, whom this member has promised what, and its copy.
+
+Theory of operation. Every region's adoptable jobs are a log, kept by a group: the region (home), and guardians. Term t
+has one possible leader, so that a term never has two. A member that acknowledges a renewal lets the leader's tasks live
+for a lease and waits it out before it promises a larger term to anybody; a leader acts (tells callers and peers what it
+wrote) only when a majority holds the records. Adoption is the next term of the same log. docs/protocol.md has the
+tables; chaos/models/guardian.pml and glease.pml check them.
+
+A member whose disk is blank has forgotten what it promised. It promises, grants and leads nothing until it has heard
+from all others how far they have come, and has taken the whole log from the leader of a term that is not older.
+
+This class decides who leads; what a leader does with the jobs is desk.py's.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import assert_never
+
+import msgspec
+
+from hanse.core.effects import Effects, Lease, Send, ShardRow, ShardStateRow
+from hanse.core.federation.shards.candidacy import Candidacy, Stage
+from hanse.core.federation.shards.lease import Renewals, member_wait_us
+from hanse.core.federation.shards.log import ShardLog, Where
+from hanse.core.federation.shards.quorum import next_own_term, participants
+from hanse.core.federation.shards.replication import Batches, Replication, in_parts
+from hanse.core.messages import (
+    Append,
+    AppendAck,
+    Fetch,
+    Prepare,
+    Promise,
+    Refuse,
+    Renew,
+    RenewAck,
+)
+from hanse.core.model.randomness import Randomness
+from hanse.core.model.regions import Group, RegionConfig
+from hanse.core.model.time import Now
+
+START_KEY = "start"
+# A demand for a leader that nobody repeats is forgotten after this many leases.
+_DEMAND_LEASES = 4
+# How long a candidacy may take, in elections' spreads, and how often a blank disk asks.
+_CANDIDACY_SPREADS = 4
+
+GroupMessage = Append | AppendAck | Renew | RenewAck | Prepare | Promise | Refuse | Fetch
+
+
+class Role(enum.Enum):
+    """What this member is at present."""
+
+    MEMBER = enum.auto()
+    CANDIDATE = enum.auto()
+    # START is written, but no majority holds it yet: nothing inherited is acted on.
+    STARTING = enum.auto()
+    LEADER = enum.auto()
+
+
+class Shard:
+    """See the module's docstring. `living` tells whether tasks of this shard live in this region (True also while that
+    is not known)."""
+
+    def __init__(
+        self,
+        config: RegionConfig,
+        group: Group,
+        state: ShardStateRow | None,
+        rows: list[ShardRow],
+        boot: int,
+        living: Callable[[], bool],
+        randomness: Randomness,
+        now: Now,
+    ) -> None:
+        self._config = config
+        self._timings = config.timings
+        self._region = config.name
+        self._living = living
+        self._randomness = randomness
+        self._boot = boot
+        self.name = group.shard
+        self.group = group
+        end = Where(state.log_term, state.log_sequence) if state else Where()
+        self.log = ShardLog(group.shard, rows, end, state.committed_sequence if state else 0)
+        self.promised = state.promised_term if state else 0
+        self.blank = bool(state.blank) if state else True
+        self._written = state
+        self.role = Role.MEMBER
+        self.renewals = Renewals(config.name, config.timings)
+        self.replication: Replication | None = None
+        self._start_sequence = 0
+        self._candidacy: Candidacy | None = None
+        self._batches = Batches()
+        self._seen_term = self.promised
+        # Until then another region's tasks may live by what this member granted; after a restart, in full again.
+        self._granted_until_us = now.mono_us + member_wait_us(config.timings)
+        self._elect_us: int | None = None
+        self._wanted = False
+        self._wanted_until_us = 0
+        # A blank member: what the others told of themselves, and when to ask again.
+        self._recalled: dict[str, Promise] = {}
+        self._recall_us = now.mono_us
+        if not self.blank and self.promised and group.owner(self.promised) == config.name:
+            self._resume(now)
+
+    # --- how it stands ---
+
+    @property
+    def leads(self) -> bool:
+        """Whether this region leads, and may act on what a majority holds."""
+        return self.role is Role.LEADER
+
+    @property
+    def term(self) -> int:
+        """The term that this member is in."""
+        return self.promised
+
+    @property
+    def leader_hint(self) -> str:
+        """Who leads, as far as this member knows."""
+        return self.group.owner(max(1, self._seen_term))
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has jobs that have not ended: only then is a lease worth renewing, or a lost leader missed."""
+        return self.log.open_jobs > 0
+
+    def demand(self, now: Now) -> None:
+        """Somebody needs a leader: a caller, or a peer with a transfer."""
+        self._wanted = True
+        self._wanted_until_us = now.mono_us + _DEMAND_LEASES * self._timings.lease_us
+
+    def lease_until_us(self) -> int:
+        """The end of the leader's lease on this region's clock."""
+        return self.renewals.until_us
+
+    # --- messages ---
+
+    def on_message(self, now: Now, peer: str, message: GroupMessage, out: Effects) -> None:
+        """One message of a participant of the group."""
+        if peer not in participants(self.group) or self._region not in participants(self.group):
+            return
+        match message:
+            case Append():
+                self._on_append(now, peer, message, out)
+            case AppendAck():
+                self._on_append_ack(now, peer, message)
+            case Renew():
+                self._on_renew(now, peer, message, out)
+            case RenewAck():
+                self._on_renew_ack(peer, message, out)
+            case Prepare():
+                self._on_prepare(now, peer, message, out)
+            case Promise():
+                self._on_promise(now, peer, message, out)
+            case Refuse():
+                self._on_refuse(now, message)
+            case Fetch():
+                self._on_fetch(peer, message, out)
+            case _:
+                assert_never(message)
+
+    # --- a member ---
+
+    def _on_append(self, now: Now, peer: str, append: Append, out: Effects) -> None:
+        candidacy = self._candidacy
+        if candidacy is not None and candidacy.stage is Stage.FETCH and peer == candidacy.source:
+            self._on_fetched(now, candidacy, append)
+            return
+        if self.group.owner(append.term) != peer:
+            return
+        self._see(now, append.term)
+        self._yield_to(append.term)
+        if append.term < self.promised:
+            out.sends.append(
+                Send(peer, Refuse(shard=self.name, term=append.term, promised_term=self.promised))
+            )
+        elif self._may_follow(now, peer, append.term):
+            self._follow(peer, append, out)
+
+    def _may_follow(self, now: Now, peer: str, term: int) -> bool:
+        """Whether records and renewals of this term may be taken: for a larger one than promised, no grant to another
+        region may be out, and no own task may live."""
+        if self.blank:
+            return self._may_learn(now, term)
+        if term == self.promised:
+            return self.role is Role.MEMBER
+        return self._waited(now, peer) and not self._living()
+
+    def _follow(self, peer: str, append: Append, out: Effects) -> None:
+        """Extend or repair the copy, or tell where it stands."""
+        end = Where(append.term, append.sequence)
+        previous = Where(append.previous_term, append.previous_sequence)
+        joined = self.log.end.term == append.term
+        follows = append.cut or joined or self.log.end == previous
+        if not follows:
+            self._tell_diverged(peer, append, out)
+            return
+        if joined and self.log.end.sequence < append.previous_sequence and not append.cut:
+            out.sends.append(
+                Send(peer, AppendAck(shard=self.name, term=append.term, sequence=self.log.end.sequence))
+            )
+            return
+        records = self._batches.add(append)
+        if records is None:
+            return
+        if append.cut and not joined:
+            if append.previous_sequence > self.log.committed:
+                self._tell_diverged(peer, append, out)
+                return
+            self.log.cut_to(append.previous_sequence, records, end)
+        elif self.log.end.sequence < append.sequence:
+            self.log.extend(records, end)
+        self._join(append.term)
+        self.log.note_committed(append.committed)
+        self.log.note_everywhere(append.everywhere)
+        out.sends.append(
+            Send(peer, AppendAck(shard=self.name, term=append.term, sequence=self.log.end.sequence))
+        )
+
+    def _tell_diverged(self, peer: str, append: Append, out: Effects) -> None:
+        committed = self.log.committed
+        out.sends.append(
+            Send(
+                peer,
+                AppendAck(
+                    shard=self.name,
+                    term=append.term,
+                    sequence=0,
+                    diverged=True,
+                    committed=committed,
+                    keys=tuple(self.log.beyond(committed)),
+                ),
+            )
+        )
+
+    def _on_renew(self, now: Now, peer: str, renew: Renew, out: Effects) -> None:
+        if self.group.owner(renew.term) != peer:
+            return
+        self._see(now, renew.term)
+        self._yield_to(renew.term)
+        if renew.term < self.promised:
+            out.sends.append(
+                Send(peer, Refuse(shard=self.name, term=renew.term, promised_term=self.promised))
+            )
+        elif renew.term == self.promised and self.role is Role.MEMBER and not self.blank:
+            self._granted_until_us = now.mono_us + member_wait_us(self._timings)
+            self._elect_us = None
+            self.log.note_committed(renew.committed)
+            out.sends.append(Send(peer, RenewAck(self.name, renew.term, renew.boot, renew.number)))
+
+    def _on_prepare(self, now: Now, peer: str, prepare: Prepare, out: Effects) -> None:
+        if prepare.term == 0:
+            out.sends.append(Send(peer, self._promise(0, trial=True)))
+            return
+        if self.group.owner(prepare.term) != peer:
+            return
+        wait_us = self._wait_before_promise(now, peer, prepare)
+        if self.blank or prepare.term < self.promised or wait_us:
+            refuse = Refuse(
+                shard=self.name,
+                term=prepare.term,
+                promised_term=self.promised,
+                wait_us=wait_us,
+                blank=self.blank,
+            )
+            out.sends.append(Send(peer, refuse))
+            return
+        if not prepare.trial and prepare.term > self.promised:
+            self._step_down(now)
+            self._join(prepare.term)
+            # The candidate may be about to grant itself tasks: let it try before the next one does.
+            self._elect_us = None
+            self._granted_until_us = max(
+                self._granted_until_us, now.mono_us + self._timings.election_spread_us
+            )
+        out.sends.append(Send(peer, self._promise(prepare.term, trial=prepare.trial)))
+
+    def _wait_before_promise(self, now: Now, peer: str, prepare: Prepare) -> int:
+        """Microseconds until the promise may be made; 0: now."""
+        if prepare.term <= self.promised and not prepare.trial:
+            return 0
+        leading = self.role in (Role.LEADER, Role.STARTING)
+        if leading and prepare.trial and (self.busy or self.name == self._region):
+            return self._timings.lease_us
+        if self._living():
+            return self._timings.kill_us
+        return 0 if self._waited(now, peer) else self._granted_until_us - now.mono_us
+
+    def _promise(self, term: int, *, trial: bool) -> Promise:
+        return Promise(
+            shard=self.name,
+            term=term,
+            trial=trial,
+            log_term=self.log.end.term,
+            log_sequence=self.log.end.sequence,
+            promised_term=self.promised,
+            committed=self.log.committed,
+            blank=self.blank,
+        )
+
+    def _on_fetch(self, peer: str, fetch: Fetch, out: Effects) -> None:
+        """The candidate that has this member's promise asks for its copy."""
+        if (
+            fetch.term != self.promised
+            or self.group.owner(fetch.term) != peer
+            or self.role is not Role.MEMBER
+        ):
+            return
+        records = self.log.repair(fetch.committed, fetch.keys)
+        previous = Where(0, fetch.committed)
+        parts = in_parts(self.log, fetch.term, self.group.version, previous, records, cut=True)
+        out.sends.extend(Send(peer, part) for part in parts)
+
+    def _waited(self, now: Now, candidate: str) -> bool:
+        """Whether no grant is out to another region than this one."""
+        return now.mono_us >= self._granted_until_us or self.group.owner(max(1, self.promised)) == candidate
+
+    def _join(self, term: int) -> None:
+        """Promise this term: from now on everything older is refused."""
+        assert term >= self.promised, "a promise is never taken back"
+        self.promised = term
+        self.blank = False
+        self._seen_term = max(self._seen_term, term)
+
+    def _see(self, now: Now, term: int) -> None:
+        """A term is going on: whoever leads or stands for an older one stops."""
+        self._seen_term = max(self._seen_term, term)
+        if term > self.promised:
+            self._step_down(now)
+
+    # --- a blank disk ---
+
+    def _may_learn(self, now: Now, term: int) -> bool:
+        """Whether the leader of this term may fill a blank disk: all others were heard, and none is further."""
+        others = self._others()
+        if now.mono_us < self._granted_until_us and not self._is_founding():
+            return False
+        if any(member not in self._recalled for member in others):
+            return False
+        if any(each.promised_term > term for each in self._recalled.values()):
+            self._recall_us = now.mono_us
+            return False
+        return self._is_founding() or not any(each.blank for each in self._recalled.values())
+
+    def _is_founding(self) -> bool:
+        """Whether nothing was ever committed: the shard is new, and whoever is blank has forgotten nothing."""
+        return all(
+            each.blank or (each.promised_term <= 1 and not each.committed) for each in self._recalled.values()
+        )
+
+    def _found(self, now: Now) -> None:
+        """The home of a shard of which nobody has heard begins it."""
+        self.blank = False
+        self.promised = self._seen_term = 1
+        self._start(now, Where())
+
+    def _others(self) -> list[str]:
+        return [member for member in participants(self.group) if member != self._region]
+
+    def _recall(self, now: Now, out: Effects) -> None:
+        others = self._others()
+        known = all(member in self._recalled for member in others)
+        if known and self.name == self._region and all(self._recalled[each].blank for each in others):
+            self._found(now)
+            return
+        self._recall_us = now.mono_us + self._timings.append_retry_us * (5 if known else 1)
+        out.sends.extend(
+            Send(member, Prepare(self.name, 0, self.group.version, trial=True)) for member in others
+        )
+
+    # --- a candidate ---
+
+    def _election_due_us(self) -> int | None:
+        """When this member is to stand for a term, or to begin its patience; None: somebody leads, or nobody need."""
+        wanted = self.busy or self._wanted or self.name == self._region
+        if not wanted or self.blank or self.role is not Role.MEMBER or self._region not in self.group.members:
+            return None
+        return max(self._granted_until_us, self._elect_us or 0)
+
+    def _consider(self, now: Now, out: Effects) -> None:
+        """Stand for the next own term, once every grant is waited out and a random while has passed."""
+        due_us = self._election_due_us()
+        if due_us is None:
+            self._elect_us = None
+        if due_us is None or now.mono_us < due_us:
+            return
+        if self._elect_us is None:
+            self._elect_us = now.mono_us + self._patience_us()
+            return
+        if self._living():
+            self._elect_us = now.mono_us + self._timings.kill_us
+            return
+        candidacy_us = _CANDIDACY_SPREADS * self._timings.election_spread_us
+        self._elect_us = now.mono_us + candidacy_us + self._patience_us()
+        term = next_own_term(self.group, self._region, max(self.promised, self._seen_term))
+        self._candidacy = Candidacy(self._region, self.group, term, now.mono_us + candidacy_us)
+        self.role = Role.CANDIDATE
+        out.sends.extend(
+            Send(member, Prepare(self.name, term, self.group.version, trial=True))
+            for member in self._others()
+        )
+
+    def _patience_us(self) -> int:
+        """Rank only sets the timeout, randomised: the next in rank tries first."""
+        members = self.group.members
+        rank = (members.index(self._region) - (max(1, self._seen_term) - 1)) % len(members)
+        spread_us = self._timings.election_spread_us
+        return rank * spread_us // 2 + self._randomness.randrange(spread_us)
+
+    def _on_promise(self, now: Now, peer: str, promise: Promise, out: Effects) -> None:
+        if promise.term == 0:
+            if self.blank:
+                self._recalled[peer] = promise
+            return
+        candidacy = self._candidacy
+        if candidacy is None or not candidacy.on_promise(peer, promise, self.log.end):
+            return
+        if candidacy.stage is Stage.TRIAL:
+            self._prepare(now, candidacy, out)
+        else:
+            self._take_best_copy(now, candidacy, out)
+
+    def _prepare(self, now: Now, candidacy: Candidacy, out: Effects) -> None:
+        if candidacy.term <= self.promised or self._living() or now.mono_us < self._granted_until_us:
+            self._give_up()
+            return
+        self._join(candidacy.term)
+        candidacy.begin_prepare()
+        out.sends.extend(
+            Send(member, Prepare(self.name, candidacy.term, self.group.version, trial=False))
+            for member in self._others()
+        )
+
+    def _take_best_copy(self, now: Now, candidacy: Candidacy, out: Effects) -> None:
+        source = candidacy.choose_copy(self.log.end)
+        if source == self._region:
+            self._give_up()
+            self._start(now, self.log.end)
+            return
+        committed = self.log.committed
+        keys = tuple(self.log.beyond(committed))
+        out.sends.append(
+            Send(source, Fetch(shard=self.name, term=candidacy.term, committed=committed, keys=keys))
+        )
+
+    def _on_fetched(self, now: Now, candidacy: Candidacy, append: Append) -> None:
+        if append.term != candidacy.term or append.previous_sequence != self.log.committed or not append.cut:
+            return
+        records = self._batches.add(append)
+        if records is None:
+            return
+        end = candidacy.copies[candidacy.source]
+        self.log.cut_to(append.previous_sequence, records, end)
+        self.log.note_committed(append.committed)
+        self._give_up()
+        self._start(now, end)
+
+    def _yield_to(self, term: int) -> None:
+        """The leader is heard after all: nothing is promised yet, so nothing is lost."""
+        if self._candidacy is not None and self._candidacy.stage is Stage.TRIAL and term >= self.promised:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self._candidacy = None
+        self.role = Role.MEMBER
+
+    def _on_refuse(self, now: Now, refuse: Refuse) -> None:
+        if refuse.promised_term > self.promised:
+            self._seen_term = max(self._seen_term, refuse.promised_term)
+            self._step_down(now)
+        elif self._candidacy is not None and refuse.term == self._candidacy.term and refuse.wait_us:
+            self._elect_us = now.mono_us + refuse.wait_us + self._patience_us()
+
+    # --- a leader ---
+
+    def _start(self, now: Now, inherited: Where) -> None:
+        """The term begins with a record of its own: what a majority holds then includes all before it."""
+        self.role = Role.STARTING
+        self.renewals = Renewals(self._region, self._timings)
+        self.log.append(self.promised, START_KEY, msgspec.msgpack.encode((self.promised, self._region)))
+        self._start_sequence = self.log.end.sequence
+        self._replicate_from(now, inherited)
+
+    def _resume(self, now: Now) -> None:
+        """After a restart in the middle of one's own term: it goes on, if it had begun."""
+        if self.log.end.term != self.promised:
+            return
+        self.role = Role.STARTING
+        self._start_sequence = self.log.end.sequence
+        self._replicate_from(now, Where(self.promised, self.log.committed))
+
+    def _replicate_from(self, now: Now, inherited: Where) -> None:
+        self.replication = Replication(
+            self._region, self.log, self.group, self.promised, inherited, self._timings, now
+        )
+        self.renewals.due_us = now.mono_us
+
+    def _on_append_ack(self, now: Now, peer: str, ack: AppendAck) -> None:
+        if self.replication is None or ack.term != self.promised:
+            return
+        self.replication.on_ack(now, peer, ack)
+        if self.role is Role.STARTING and self.log.committed >= self._start_sequence:
+            self.role = Role.LEADER
+
+    def _on_renew_ack(self, peer: str, ack: RenewAck, out: Effects) -> None:
+        if self.replication is None or ack.term != self.promised or ack.boot != self._boot:
+            return
+        if self.renewals.on_ack(self.group, peer, ack.number) and self.busy:
+            out.leases.append(Lease(self.name, self.renewals.until_us))
+
+    def _step_down(self, now: Now) -> None:
+        """Stop writing in this term. What was not committed is cut when the next leader's records come."""
+        if self.role in (Role.LEADER, Role.STARTING):
+            # Its own tasks must be dead before it follows or promises; nobody else's live by its grant.
+            self.replication = None
+        self.role = Role.MEMBER
+        self._candidacy = None
+        self._elect_us = None
+
+    # --- time ---
+
+    def on_deadline(self, now: Now, out: Effects) -> None:
+        """Renew, replicate again, stand for a term, or ask how far the others are."""
+        self._wanted = self._wanted and now.mono_us < self._wanted_until_us
+        if self._candidacy is not None and self._candidacy.until_us <= now.mono_us:
+            self._give_up()
+        if self.blank and self._recall_us <= now.mono_us:
+            self._recall(now, out)
+        if self.replication is not None:
+            self._renew(now, out)
+            self.replication.on_deadline(now, out)
+        else:
+            self._consider(now, out)
+
+    def next_deadline(self) -> int | None:
+        """When `on_deadline` has something to do."""
+        due: list[int] = []
+        if self._candidacy is not None:
+            due.append(self._candidacy.until_us)
+        if self.blank:
+            due.append(self._recall_us)
+        if self.replication is not None:
+            if self.busy:
+                due.append(self.renewals.due_us)
+            resend_us = self.replication.next_deadline()
+            if resend_us is not None:
+                due.append(resend_us)
+        election_us = self._election_due_us()
+        if election_us is not None:
+            due.append(election_us)
+        return min(due, default=None)
+
+    def _renew(self, now: Now, out: Effects) -> None:
+        if not self.busy or self.renewals.due_us > now.mono_us:
+            return
+        number = self.renewals.send(now.mono_us)
+        renew = Renew(
+            self.name,
+            self.promised,
+            self.group.version,
+            self._boot,
+            number,
+            self.log.end.sequence,
+            self.log.committed,
+        )
+        out.sends.extend(Send(member, renew) for member in self._others())
+
+    # --- the end of a step ---
+
+    def flush(self, now: Now, out: Effects) -> None:
+        """Send what the log gained, and write what changed."""
+        if self.replication is not None:
+            self.replication.flush(now, out)
+
+    def collect(self) -> tuple[ShardStateRow | None, list[ShardRow], list[tuple[str, str]]]:
+        """What this step owes the ledger: the standing if it changed, records, and keys of records to delete."""
+        rows, gone = self.log.collect()
+        state = ShardStateRow(
+            self.name,
+            self.promised,
+            self.log.end.term,
+            self.log.end.sequence,
+            self.log.committed,
+            msgspec.msgpack.encode(self.group),
+            int(self.blank),
+        )
+        if state == self._written or (not rows and not gone and self._differs_in_hints(state)):
+            return None, rows, gone
+        self._written = state
+        return state, rows, gone
+
+    def _differs_in_hints(self, state: ShardStateRow) -> bool:
+        """Whether only the committed position moved, which may be older after a restart."""
+        written = self._written
+        return (
+            written is not None
+            and msgspec.structs.replace(state, committed_sequence=written.committed_sequence) == written
+        )

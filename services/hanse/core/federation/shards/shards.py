@@ -1,0 +1,300 @@
+"""All shards that this region is a member of, and the way to those that it is not.
+
+own group's messages     to the shard that they name
+ToShard                  to the desk of the shard, if this region leads it; else somebody wants a leader
+what a desk says         to whoever leads the shard that it is meant for, by the records that gossip brings
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast, get_args
+
+from hanse.core.effects import NO_WRITES, Effects, Lease, Send, Snapshot, Writes
+from hanse.core.events import JobsForgotten
+from hanse.core.federation.handoff.intake import Intake
+from hanse.core.federation.inventory import Inventory
+from hanse.core.federation.routing import Router
+from hanse.core.federation.shards.leading import Leading, channel_of
+from hanse.core.federation.shards.quorum import participants
+from hanse.core.federation.shards.shard import GroupMessage, Role, Shard
+from hanse.core.library import Library
+from hanse.core.messages import ShardMessage, ToShard
+from hanse.core.model.jobs import Job, Reason, ReasonCode
+from hanse.core.model.randomness import Randomness
+from hanse.core.model.regions import Group, RegionConfig
+from hanse.core.model.time import Now
+from hanse.core.scheduling.local import LocalSide
+
+GROUP_MESSAGES: tuple[type, ...] = get_args(GroupMessage)
+
+
+class Shards:
+    """See the module's docstring. `reachable` tells whether a region answers at present (a hint)."""
+
+    def __init__(
+        self,
+        config: RegionConfig,
+        snapshot: Snapshot,
+        library: Library,
+        local: LocalSide,
+        intake: Intake,
+        router: Router,
+        inventory: Inventory,
+        reachable: Callable[[str], bool],
+        boot: int,
+        randomness: Randomness,
+        now: Now,
+    ) -> None:
+        self._config = config
+        self._library = library
+        self._local = local
+        self._intake = intake
+        self._router = router
+        self._inventory = inventory
+        self._reachable = reachable
+        self._groups: dict[str, Group] = {group.shard: group for group in config.groups}
+        self._routes: dict[str, str] = {}
+        self._loopback: list[ToShard] = []
+        # (shard, job id) of rows that callers could read, and that retention picked in this step.
+        self._forgotten: list[tuple[str, str]] = []
+        self.leading: dict[str, Leading] = {}
+        self.shards = self._load(snapshot, boot, randomness, now)
+        for shard in self.shards.values():
+            if shard.role is Role.STARTING:
+                self._open(shard, now, resumed=True)
+
+    def _load(self, snapshot: Snapshot, boot: int, randomness: Randomness, now: Now) -> dict[str, Shard]:
+        states = {state.shard: state for state in snapshot.shard_states}
+        return {
+            group.shard: Shard(
+                self._config,
+                group,
+                states.get(group.shard),
+                [row for row in snapshot.shard_rows if row.shard == group.shard],
+                boot,
+                self._living_in(group.shard),
+                randomness,
+                now,
+            )
+            for group in self._config.groups
+            if self._config.name in participants(group)
+        }
+
+    def _living_in(self, shard: str) -> Callable[[], bool]:
+        return lambda: self._local.living(shard)
+
+    # --- what others ask ---
+
+    @property
+    def own(self) -> Leading | None:
+        """The desk of this region's own shard, if this region leads it and may act."""
+        leading = self.leading.get(self._config.name)
+        return leading if leading is not None and leading.shard.leads else None
+
+    def desk_for(self, home: str) -> Leading | None:
+        """The desk that takes adoptable jobs of this home; None: it is not here."""
+        leading = self.leading.get(home)
+        return leading if leading is not None and leading.shard.leads else None
+
+    def leading_of(self, job: Job) -> Leading | None:
+        """Where a job of a shard is dealt with."""
+        return self.leading.get(job.shard)
+
+    def has_group(self, name: str) -> bool:
+        """Whether anybody keeps this region's adoptable jobs."""
+        return name in self._groups
+
+    @property
+    def looping(self) -> bool:
+        """Whether this region's desks have something to say to each other."""
+        return bool(self._loopback)
+
+    def leads(self) -> tuple[tuple[str, int], ...]:
+        """Shards that this region leads, with their terms."""
+        return tuple(
+            (name, leading.term) for name, leading in sorted(self.leading.items()) if leading.shard.leads
+        )
+
+    def demand(self, now: Now, shard: str) -> None:
+        """Somebody needs a leader of this shard."""
+        if shard in self.shards:
+            self.shards[shard].demand(now)
+
+    def leader_of(self, name: str) -> str:
+        """Who leads a shard, as far as is known here: the largest term wins; a guess if nobody has said so."""
+        if name in self.leading:
+            return self._config.name
+        best = (0, "")
+        for record in self._inventory.records():
+            for shard, term in record.leads:
+                if shard == name:
+                    best = max(best, (term, record.region))
+        if best[1] and self._reachable(best[1]):
+            return best[1]
+        group = self._groups.get(name)
+        members = participants(group) if group is not None else (name,)
+        alive = [member for member in members if member != self._config.name and self._reachable(member)]
+        return next(iter((*alive, best[1], *members)))
+
+    def why_not_adopting(self) -> Reason | None:
+        """Why no adoptable job is taken from peers; None: they are."""
+        if self.own is None:
+            return Reason(ReasonCode.BURNED_NO_ROOM, "its shard is not led here at present")
+        if self.own.full:
+            return Reason(ReasonCode.BURNED_NO_ROOM, "its guardians can't keep up")
+        return None
+
+    # --- messages ---
+
+    def on_group_message(self, now: Now, peer: str, message: GroupMessage, out: Effects) -> None:
+        """A member of a group speaks of its shard."""
+        shard = self.shards.get(message.shard)
+        if shard is not None:
+            shard.on_message(now, peer, message, out)
+
+    def on_to_shard(self, now: Now, via: str, message: ToShard) -> None:
+        """A message of another shard's leader."""
+        leading = self.leading.get(message.shard)
+        if leading is None:
+            self.demand(now, message.shard)
+        elif leading.shard.leads:
+            leading.desk.on_message(
+                now, message.source, channel_of(message.source), message.message, leading.out, via
+            )
+
+    def on_records(self, now: Now) -> None:
+        """Gossip brought records: shards may have new leaders, who are told at once what the old ones did not answer."""
+        for name in self._groups:
+            leader = self.leader_of(name)
+            if self._routes.get(name) == leader:
+                continue
+            self._routes[name] = leader
+            for leading in self.leading.values():
+                leading.desk.on_session(now, name, leading.out)
+
+    def forget(self, event: JobsForgotten) -> None:
+        """Retention picked these final jobs of shards."""
+        for shard, job_id, key in event.shard_jobs:
+            leading = self.leading.get(shard)
+            if leading is not None:
+                leading.forget(job_id, key)
+            self._forgotten.append((shard, job_id))
+
+    # --- the step ---
+
+    def begin(self, now: Now) -> None:
+        """Take in what this region's desks have to say to each other."""
+        looped, self._loopback = self._loopback, []
+        for message in looped:
+            self.on_to_shard(now, self._config.name, message)
+
+    def on_deadline(self, now: Now, out: Effects) -> None:
+        """Renewals, elections, replication; then the desks' own timers."""
+        for shard in self.shards.values():
+            shard.on_deadline(now, out)
+        for leading in self.leading.values():
+            leading.desk.on_deadline(now, leading.out)
+
+    def next_deadline(self) -> int | None:
+        """When `on_deadline` has something to do."""
+        if self._loopback:
+            return 0
+        deadlines = [shard.next_deadline() for shard in self.shards.values()]
+        for leading in self.leading.values():
+            deadlines.append(leading.desk.next_deadline())
+            if leading.startable:
+                deadlines.append(leading.shard.renewals.lapses_us())
+        return min((each for each in deadlines if each is not None), default=None)
+
+    def reconcile(self, now: Now, out: Effects) -> None:
+        """Open a desk for what this region began to lead, close those of shards that it does not lead any more, and
+        let start what has a lease."""
+        for name in [name for name, leading in self.leading.items() if not _is_led(leading)]:
+            self._close(now, name, out)
+        for shard in self.shards.values():
+            if shard.role in (Role.STARTING, Role.LEADER) and shard.name not in self.leading:
+                self._open(shard, now, resumed=False)
+        for leading in self.leading.values():
+            shard = leading.shard
+            startable = shard.leads and shard.renewals.holds(now.mono_us)
+            if startable:
+                self._library.leases[shard.name] = Lease(shard.name, shard.renewals.until_us)
+            else:
+                self._library.leases.pop(shard.name, None)
+            leading.set_startable(now, startable)
+
+    def report(self, now: Now) -> None:
+        """Homes hear of what changed."""
+        for leading in self.leading.values():
+            leading.desk.report(now, leading.out)
+
+    def collect(self, now: Now, out: Effects) -> None:
+        """The end of a step: logs grow, members are told, and what a majority holds is let go."""
+        for leading in self.leading.values():
+            # What is done to tasks waits for nobody: a task without its record ends with the lease.
+            out.launches.extend(leading.out.launches)
+            out.stops.extend(leading.out.stops)
+            out.reaps.extend(leading.out.reaps)
+            leading.collect()
+            self._release(leading, out)
+        for shard in self.shards.values():
+            shard.flush(now, out)
+            state, rows, gone = shard.collect()
+            if state is not None or rows or gone:
+                writes = _writable(out)
+                writes.shard_rows.extend(rows)
+                writes.shard_rows_delete.extend(gone)
+                if state is not None:
+                    writes.shard_states.append(state)
+
+        if self._forgotten:
+            _writable(out).shard_jobs_delete.extend(self._forgotten)
+            self._forgotten = []
+
+    def _release(self, leading: Leading, out: Effects) -> None:
+        sends, replies, changes, rows = leading.release()
+        for send in sends:
+            self._address(leading.shard.name, send, out)
+        out.replies.extend(replies)
+        out.changes.extend(changes)
+        for each in rows:
+            writes = _writable(out)
+            writes.shapes.extend(each.shapes)
+            writes.jobs.extend(each.jobs)
+            writes.job_states.extend(each.job_states)
+            writes.timeline.extend(each.timeline)
+
+    def _address(self, source: str, send: Send, out: Effects) -> None:
+        """From one shard to another, wherever they are led."""
+        message = ToShard(source, send.to, cast("ShardMessage", send.message))
+        if send.to in self.leading:
+            self._loopback.append(message)
+        else:
+            out.sends.append(Send(self.leader_of(send.to), message))
+
+    def _open(self, shard: Shard, now: Now, *, resumed: bool) -> None:
+        leading = Leading(self._config, shard, self._local, self._intake, self._router, now, resumed=resumed)
+        self.leading[shard.name] = leading
+        self._library.add(leading.books)
+        self._local.open_books(leading.books)
+
+    def _close(self, now: Now, name: str, out: Effects) -> None:
+        """Another region leads, or will: what runs here under the old term has to end, and is nobody's any more."""
+        leading = self.leading.pop(name)
+        self._library.leases.pop(name, None)
+        leading.set_startable(now, False)
+        self._local.abandon(leading.books, out)
+        self._library.remove(name)
+        _writable(out).shards_delete.append(name)
+
+
+def _is_led(leading: Leading) -> bool:
+    shard = leading.shard
+    return shard.role in (Role.STARTING, Role.LEADER) and shard.term == leading.term
+
+
+def _writable(out: Effects) -> Writes:
+    if out.writes is NO_WRITES:
+        out.writes = Writes()
+    return out.writes

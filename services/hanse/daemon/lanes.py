@@ -1,0 +1,184 @@
+"""One lane of a link: what waits for a peer, in order, and the one exchange that is in flight.
+
+While an exchange is in flight, what comes waits and goes together: that is where batching comes from, and it bounds
+what a slow peer costs. A failed exchange is not repeated here: its messages are lost, the core is told that the link
+failed, and the lane pauses for longer each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import grpc
+import msgspec
+import structlog
+
+from hanse.core import messages as m
+from hanse.core.events import PeerUnreachable
+from hanse.core.model import limits
+from hanse.daemon.clock import mono_us
+from hanse.daemon.inbox import Inbox
+from hanse.wire.peers import encode_exchange, size_hint
+from hanse.wire.services import ExchangeRequest
+
+log = structlog.get_logger()
+
+# Returns whether the peer took the envelope in. Raises grpc.aio.AioRpcError.
+SendEnvelope = Callable[[ExchangeRequest], Awaitable[bool]]
+
+# What a full queue lets go of first: the newest of them says the same, or the core asks again within a second.
+HINTS = (
+    m.GossipDigest,
+    m.GossipDelta,
+    m.Probe,
+    m.ProbeAck,
+    m.ProbeRequest,
+    m.Solicit,
+    m.Offer,
+    m.OfferAnswer,
+    m.Release,
+    m.Locate,
+    m.Located,
+    m.Status,
+)
+
+
+class LaneBounds(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one lane: messages that wait, how long an exchange may take, and the longest pause after failed ones."""
+
+    messages_max: int
+    timeout_us: int
+    backoff_us_max: int
+
+
+class _Waiting(NamedTuple):
+    """A message with the envelope under which it was made, and when."""
+
+    envelope: m.Envelope
+    message: m.Message
+    since_mono_us: int
+
+
+class Lane:
+    """See the module's docstring. `counts` are messages by outcome, shared by the lanes of a link."""
+
+    def __init__(
+        self,
+        peer: str,
+        send: SendEnvelope,
+        inbox: Inbox,
+        jitter: random.Random,
+        bounds: LaneBounds,
+        counts: Counter[str],
+    ) -> None:
+        self.peer = peer
+        self.failures = 0
+        self._send = send
+        self._inbox = inbox
+        self._jitter = jitter
+        self._bounds = bounds
+        self._counts = counts
+        # Hints and the rest apart, so that a full queue finds the oldest hint at once.
+        self._hints: deque[_Waiting] = deque()
+        self._vital: deque[_Waiting] = deque()
+        self._wanted = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._hints) + len(self._vital)
+
+    def post(self, envelope: m.Envelope, messages: Sequence[m.Message]) -> None:
+        """Send when the lane is free; never blocks."""
+        now_us = mono_us()
+        for message in messages:
+            queue = self._hints if is_hint(message) else self._vital
+            queue.append(_Waiting(envelope, message, now_us))
+        while len(self) > self._bounds.messages_max:
+            (self._hints or self._vital).popleft()
+            self._counts["dropped"] += 1
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Send what waits, for ever."""
+        while True:
+            await self._wanted.wait()
+            batch = self.take()
+            if not batch:
+                self._wanted.clear()
+                continue
+            for envelope, messages in batch:
+                if not await self._exchange(envelope, messages):
+                    await asyncio.sleep(self.pause_s())
+
+    # --- taking ---------------------------------------------------------------------------------------------------
+
+    def take(self) -> list[tuple[m.Envelope, list[m.Message]]]:
+        """As much as one envelope may hold. More than one only where a new session began between two messages."""
+        taken: list[_Waiting] = []
+        bytes_left = limits.ENVELOPE_BYTES_MAX
+        expired_us = mono_us() - limits.LINK_MESSAGE_AGE_US_MAX
+        for queue in (self._vital, self._hints):
+            while queue and len(taken) < limits.ENVELOPE_MESSAGES_MAX:
+                if queue[0].since_mono_us < expired_us:
+                    queue.popleft()
+                    self._counts["expired"] += 1
+                    continue
+                bytes_left -= size_hint(queue[0].message)
+                if bytes_left < 0 and taken:
+                    break
+                taken.append(queue.popleft())
+        taken.sort(key=lambda waiting: waiting.since_mono_us)
+        return [_merged(list(group)) for _, group in groupby(taken, _session)]
+
+    # --- sending --------------------------------------------------------------------------------------------------
+
+    async def _exchange(self, envelope: m.Envelope, messages: list[m.Message]) -> bool:
+        request = encode_exchange(envelope, messages, self._bounds.timeout_us // 1_000)
+        try:
+            taken = await self._send(request)
+        except grpc.aio.AioRpcError as error:
+            self._failed(error, len(messages))
+            return False
+        if not taken:
+            # Its inbox is full: what is lost is sent again by the core, later.
+            self._counts["refused"] += len(messages)
+            self.failures += 1
+            return False
+        if self.failures:
+            log.info("peer.reached", peer=self.peer, failures=self.failures)
+        self.failures = 0
+        self._counts["sent"] += len(messages)
+        self._counts["envelopes"] += 1
+        return True
+
+    def _failed(self, error: grpc.aio.AioRpcError, messages: int) -> None:
+        self._counts["lost"] += messages
+        if not self.failures:
+            log.warning("peer.unreachable", peer=self.peer, status=error.code().name, detail=error.details())
+        self.failures += 1
+        # A hint: a full inbox may do without it, the core notices the silence by itself.
+        self._inbox.offer(PeerUnreachable(peer=self.peer, cause=f"link:{self.peer}"))
+
+    def pause_s(self) -> float:
+        """Doubling from LINK_BACKOFF_US_MIN, and half of it random, so that peers don't come back in step."""
+        doubled = limits.LINK_BACKOFF_US_MIN << min(self.failures - 1, 16)
+        pause_us = min(doubled, self._bounds.backoff_us_max)
+        return pause_us * (0.5 + self._jitter.random() / 2) / 1e6
+
+
+def is_hint(message: m.Message) -> bool:
+    """Also where it goes from shard to shard."""
+    return isinstance(message.message if isinstance(message, m.ToShard) else message, HINTS)
+
+
+def _session(waiting: _Waiting) -> tuple[int, int]:
+    return waiting.envelope.sender_nonce, waiting.envelope.receiver_nonce
+
+
+def _merged(waiting: list[_Waiting]) -> tuple[m.Envelope, list[m.Message]]:
+    """The newest envelope stands for all of its session: it knows most of the receiver's position."""
+    return waiting[-1].envelope, [each.message for each in waiting]

@@ -1,0 +1,15 @@
+"""Which messages must not wait behind others: leases and takeovers rest on them, and they are of no use when late."""
+
+from __future__ import annotations
+
+from hanse.core import messages as m
+
+_URGENT = (m.Renew, m.RenewAck, m.Prepare, m.Promise, m.Refuse)
+
+
+def is_urgent(message: m.Message) -> bool:
+    """Whether it goes ahead of what waits. All of these are small, so that they can't hold each other up."""
+    if isinstance(message, m.AppendAck):
+        # What callers wait for; but not one that names all keys of a copy that has to be repaired.
+        return not message.keys
+    return isinstance(message, _URGENT)
