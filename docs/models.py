@@ -14,8 +14,9 @@ MODEL = ROOT / "chaos" / "models" / "handoff.pml"
 TABLES = ("giver", "target", "owner", "recovery")
 _HANDOFF = "hanse.core.federation.handoff"
 _OFFERS, _GIVER, _TARGET = f"{_HANDOFF}.offers.Offers", f"{_HANDOFF}.giver.Giver", f"{_HANDOFF}.target.Target"
+_INTAKE = f"{_HANDOFF}.intake.Intake"
 _RUNS, _LOCAL = "hanse.core.scheduling.runs.Runs", "hanse.core.scheduling.local.LocalSide"
-_BOOKS, _REGION = "hanse.core.books.Books", "hanse.core.region.Region"
+_BOOKS, _DESK = "hanse.core.books.Books", "hanse.core.federation.desk.Desk"
 _REPORTS, _TRACKING = "hanse.core.federation.reports.Reports", "hanse.core.federation.tracking.Tracking"
 
 # Lines of the model, each by a piece of text that is in no other line.
@@ -56,7 +57,7 @@ PARTS: dict[Row, Part] = {
         "st[i]==XFER && !HAS(mWd[CH(i,to[i])],xe[i])", (f"{_GIVER}._send_again",)
     ),
     ("giver", "XFER", "cancel"): Part(
-        "st[i]==XFER && !HAS(mWd[CH(i,to[i])],xe[i])", (f"{_REGION}._end", f"{_GIVER}.withdraw")
+        "st[i]==XFER && !HAS(mWd[CH(i,to[i])],xe[i])", (f"{_DESK}._end", f"{_GIVER}.withdraw")
     ),
     ("giver", "XFER", "time alone"): Part(
         "#ifdef M_TIMEOUT_REVERT", (f"{_GIVER}.on_deadline",), "only the mutant has such a step"
@@ -71,7 +72,7 @@ PARTS: dict[Row, Part] = {
     ("giver", "any", "COMMITs are resent in order, only after HELLO"): Part(
         "", (f"{_GIVER}.on_session",), "any order, at any time: more than the core does"
     ),
-    ("target", "nothing", "OFFER"): Part(_SOFT, (f"{_TARGET}.on_offer",)),
+    ("target", "nothing", "OFFER"): Part(_SOFT, (f"{_INTAKE}.on_offer",)),
     ("target", "undecided", "COMMIT that it admits"): Part(
         "&& ADMIT(E) -> WR_ACC(E)", (f"{_TARGET}._accept", f"{_BOOKS}.accept")
     ),
@@ -102,7 +103,7 @@ PARTS: dict[Row, Part] = {
         "st[i]==RUN && vfin[i] -> st[i]=DONE", (f"{_RUNS}.on_task_ended", f"{_REPORTS}.on_change")
     ),
     ("owner", "RUNNING", "cancel"): Part(
-        "kill and confirm dead", (f"{_REGION}._end", f"{_RUNS}._settle_stopped")
+        "kill and confirm dead", (f"{_DESK}._end", f"{_RUNS}._settle_stopped")
     ),
     ("owner", "QUEUED", "cancel"): Part("creq[i] && st[i]==QUEUED", (f"{_BOOKS}.cancel_queued",)),
     ("owner", "unknown job", "CANCEL"): Part("!creq[i] && (mCan[", (f"{_TRACKING}.remember_intent",)),

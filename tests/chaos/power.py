@@ -24,7 +24,7 @@ from tests.core.protocol import station as stations
 from tests.core.protocol.league import League
 from tests.core.protocol.station import Station
 
-_JOBS = f"SELECT {', '.join(JobRow.__struct_fields__)} FROM jobs"
+_JOBS = f"SELECT {', '.join(JobRow.__struct_fields__)} FROM jobs WHERE shard = ''"
 _DECISIONS = f"SELECT {', '.join(DecisionRow.__struct_fields__)} FROM decisions"
 # Of the write-ahead log's format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
 _WAL_HEADER_BYTES, _FRAME_HEADER_BYTES, _PAGE_BYTES = 32, 24, 4096
@@ -64,6 +64,7 @@ class DiskLedger:
     def __init__(self, directory: Path, region: str, ledger_id: str) -> None:
         self.region = region
         self.ledger_id = ledger_id
+        # Of `wait` jobs.
         self.jobs: dict[str, JobRow] = {}
         self.decisions: dict[str, dict[int, DecisionRow]] = {}
         self.write_sequence = 0

@@ -34,6 +34,7 @@ BY_ERROR: list[tuple[BaseException, int]] = [
     (client.UnimplementedError("x"), 1),
     (client.RequestError("x"), 1),
     (client.ExhaustedError("x"), 1),
+    (client.NotLeaderError("x"), 1),
     (client.ServerError("x"), 1),
     (CompactedError("x"), 1),
     (CommandError("x"), 1),

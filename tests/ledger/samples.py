@@ -19,6 +19,8 @@ from hanse.core.effects import (
     PeerSeenRow,
     RosterRow,
     ShapeRow,
+    ShardRow,
+    ShardStateRow,
     TimelineRow,
     Writes,
 )
@@ -111,6 +113,7 @@ def job_state_row(number: int, **changes: object) -> JobStateRow:
         remote=b"",
         timeline_length=2,
         path="",
+        shard="",
         id=job_id(number),
     )
     return msgspec.structs.replace(row, **changes)
@@ -127,9 +130,20 @@ def done_row(number: int, **changes: object) -> JobRow:
     return job_row(number, **{**fields, **changes})
 
 
-def timeline_row(number: int, sequence: int = 0, what: str = "QUEUED") -> TimelineRow:
+def timeline_row(
+    number: int, sequence: int = 0, what: str = "QUEUED", shard: str = "", later_us: int = 0
+) -> TimelineRow:
     return TimelineRow(
-        job_id(number), sequence, T0_US + number, what, ReasonCode.SUBMITTED, "d", 1, 0, "cause-1"
+        job_id=job_id(number),
+        sequence=sequence,
+        at_wall_us=T0_US + number + later_us,
+        what=what,
+        reason=ReasonCode.SUBMITTED,
+        detail="d",
+        epoch=1,
+        attempt=0,
+        cause="cause-1",
+        shard=shard,
     )
 
 
@@ -146,6 +160,32 @@ def decision_row(sequence: int, giver_ledger_id: str = "ledger-s") -> DecisionRo
     )
 
 
+def shard_state_row(shard: str = "south", **changes: object) -> ShardStateRow:
+    """A copy that is whole up to sequence 9 of term 2."""
+    row = ShardStateRow(
+        shard=shard,
+        promised_term=3,
+        log_term=2,
+        log_sequence=9,
+        committed_sequence=8,
+        group=b"group",
+        blank=0,
+    )
+    return msgspec.structs.replace(row, **changes)
+
+
+def shard_row(
+    key: str, sequence: int = 1, shard: str = "south", term: int = 1, value: bytes = b"v"
+) -> ShardRow:
+    return ShardRow(shard, key, term, sequence, value)
+
+
+def record(row: JobRow | JobStateRow, sequence: int, shard: str = "south", term: int = 1) -> ShardRow:
+    """The record of a job's row in a copy."""
+    kind, key = ("jobs", "j/") if isinstance(row, JobRow) else ("job_states", "s/")
+    return shard_row(key + row.id, sequence, shard, term, msgspec.msgpack.encode((kind, row)))
+
+
 def one_of_each() -> Writes:
     """A row for every table."""
     return Writes(
@@ -160,6 +200,8 @@ def one_of_each() -> Writes:
         peers_seen=[PeerSeenRow("south", "ledger-s", 4, 99, 5)],
         meta=[("draining", "1")],
         rosters=[RosterRow(1, "0a", b"{}", 1), RosterRow(2, "0b", b"{}", 0)],
+        shard_states=[shard_state_row()],
+        shard_rows=[shard_row("j/south-1")],
     )
 
 

@@ -15,7 +15,7 @@ from hanse.ledger.anchor import AnchorVerdict
 from hanse.ledger.backup import restore, verify
 from hanse.ledger.errors import LedgerRefused, RefusedKind
 from hanse.ledger.ledger import Ledger
-from tests.ledger.samples import REGION, commit, done_row, dumped, one_of_each, steps, submits
+from tests.ledger.samples import REGION, commit, done_row, dumped, job_row, one_of_each, steps, submits
 
 
 async def test_a_backup_holds_everything_and_is_restored_as_it_was(
@@ -26,6 +26,7 @@ async def test_a_backup_holds_everything_and_is_restored_as_it_was(
     verified = await ledger.backup(copy)
     assert verified == verify(copy)
     assert (verified.region, verified.position, verified.jobs) == (REGION, Position(1, 2), 51)
+    assert verified.shard_records == 1
     restored = tmp_path / "elsewhere.db"
     restore(copy, restored)
     assert dumped(restored) == dumped(path)
@@ -52,6 +53,12 @@ async def test_a_backup_is_one_state_while_commits_go_on(ledger: Ledger, tmp_pat
             verified = await ledger.backup(tmp_path / name)
             assert verified.jobs == 2 * verified.position.write_sequence
         stop.set()
+
+
+async def test_a_job_in_several_shards_is_counted_once(ledger: Ledger, tmp_path: Path) -> None:
+    adoptable = [job_row(1, shard=shard) for shard in ("north", "south")]
+    await commit(ledger, Writes(jobs=[*adoptable, job_row(2, shard="south"), job_row(3)]))
+    assert (await ledger.backup(tmp_path / "copy.db")).jobs == 3
 
 
 async def test_a_backup_never_replaces_a_file(ledger: Ledger, tmp_path: Path) -> None:

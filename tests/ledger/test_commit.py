@@ -13,13 +13,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hanse.core.effects import ChannelRow, Effects, IntentRow, OutboundRow, PeerSeenRow, ShapeRow, Writes
+from hanse.core.effects import (
+    ChannelRow,
+    Effects,
+    IntentRow,
+    OutboundRow,
+    PeerSeenRow,
+    ShapeRow,
+    ShardRow,
+    Writes,
+)
 from hanse.core.model.lifecycle import JobState
+from hanse.ledger import statements
 from hanse.ledger.dump import dump
 from hanse.ledger.errors import LedgerViolated
 from hanse.ledger.ledger import Ledger
 from hanse.ledger.migrate import migrate
-from hanse.ledger.statements import ROWS_PER_STATEMENT_MAX
+from hanse.ledger.statements import ROWS_PER_STATEMENT_MAX, Bulk
 from hanse.ledger.transaction import segments, write
 from tests.ledger.samples import (
     REGION,
@@ -33,6 +43,8 @@ from tests.ledger.samples import (
     job_row,
     job_state_row,
     one_of_each,
+    shard_row,
+    shard_state_row,
     steps,
     submits,
     timeline_row,
@@ -61,6 +73,8 @@ async def test_every_row_type_comes_back_as_it_was_written(ledger: Ledger, path:
         "peers_seen": [astuple(writes.peers_seen[0])],
         "meta": writes.meta,
         "rosters": [astuple(row) for row in writes.rosters],
+        "shard_states": [astuple(writes.shard_states[0])],
+        "shard_rows": [astuple(writes.shard_rows[0])],
     }
 
 
@@ -81,6 +95,18 @@ def test_any_number_of_rows_is_written_and_no_padding(count: int) -> None:
         assert rows["jobs"] == rows["timeline"] == []
 
 
+@pytest.mark.parametrize("count", [1, 3, 64, ROWS_PER_STATEMENT_MAX + 1])
+def test_any_number_of_records_is_written_and_deleted(count: int) -> None:
+    shards = ("north", "south", "west")
+    keys = [(shard, f"j/{number:04d}") for shard in shards for number in range(count)]
+    with closing(new_ledger()) as connection:
+        write(connection, steps(Writes(shard_rows=[shard_row(key, shard=shard) for shard, key in keys])))
+        assert [row[:2] for row in dump(connection)["shard_rows"]] == keys
+        gone = [key for key in keys if key[0] != "south"]
+        write(connection, steps(Writes(shard_rows_delete=gone), first=2))
+        assert [row[:2] for row in dump(connection)["shard_rows"]] == keys[count : 2 * count]
+
+
 def test_newer_rows_replace_older_ones_except_shapes() -> None:
     with closing(new_ledger()) as connection:
         write(connection, steps(one_of_each()))
@@ -92,6 +118,8 @@ def test_newer_rows_replace_older_ones_except_shapes() -> None:
             intents=[IntentRow("south-9", "cancel-2", 1)],
             peers_seen=[PeerSeenRow("south", "ledger-s", 5, 1, 2)],
             meta=[("draining", "0")],
+            shard_states=[shard_state_row(promised_term=4), shard_state_row(promised_term=5, blank=1)],
+            shard_rows=[shard_row("j/south-1", 7, value=b""), shard_row("j/south-1", 8, term=2)],
         )
         write(connection, steps(newer, first=2))
         rows = dump(connection)
@@ -102,6 +130,8 @@ def test_newer_rows_replace_older_ones_except_shapes() -> None:
         assert rows["intents"] == [("south-9", "cancel-2", 1)]
         assert rows["peers_seen"] == [("south", "ledger-s", 5, 1, 2)]
         assert rows["meta"] == [("draining", "0")]
+        assert rows["shard_states"] == [("south", 5, 2, 9, 8, b"group", 1)]
+        assert rows["shard_rows"] == [("south", "j/south-1", 2, 8, b"v")]
 
 
 def test_deletes_take_what_they_name_and_nothing_else() -> None:
@@ -127,6 +157,106 @@ def test_deletes_take_what_they_name_and_nothing_else() -> None:
         assert [row[0] for row in rows["intents"]] == ["b"]
 
 
+def in_three_shards() -> Writes:
+    """Job 1 with the same client key, and an entry of its timeline, wherever it can be; and job 2 in the south."""
+    writes = Writes(shapes=[SHAPE_ROW])
+    for shard, number in (("", 1), ("south", 1), ("west", 1), ("south", 2)):
+        writes.jobs.append(job_row(number, shard=shard))
+        writes.timeline.append(timeline_row(number, shard=shard))
+    return writes
+
+
+def left(connection: sqlite3.Connection) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+    """(shard, number) of the rows of jobs and of their timelines."""
+    rows = dump(connection)
+    jobs = sorted((row[-1], int(str(row[0])[-1])) for row in rows["jobs"])
+    return jobs, sorted((row[-1], int(str(row[0])[-1])) for row in rows["timeline"])
+
+
+def test_a_job_may_have_a_row_in_each_shard_and_they_change_apart() -> None:
+    with closing(new_ledger()) as connection:
+        write(connection, steps(in_three_shards()))
+        changes = [job_state_row(1, shard="south"), job_state_row(1, shard="west", state=JobState.MOVED)]
+        write(connection, steps(Writes(job_states=changes), first=2))
+        states = {row[-1]: row[14] for row in dump(connection)["jobs"] if row[0] == job_id(1)}
+        assert states == {"": JobState.QUEUED, "south": JobState.RUNNING, "west": JobState.MOVED}
+
+
+@pytest.mark.parametrize(
+    ("deletes", "jobs", "entries"),
+    [
+        (
+            Writes(jobs_delete=[job_id(1)]),
+            [("south", 1), ("south", 2), ("west", 1)],
+            [("south", 1), ("south", 2), ("west", 1)],
+        ),
+        (
+            Writes(shard_jobs_delete=[("south", job_id(1)), ("west", job_id(2))]),
+            [("", 1), ("south", 2), ("west", 1)],
+            [("", 1), ("south", 2), ("west", 1)],
+        ),
+        (
+            Writes(jobs_delete=[job_id(1)], shard_jobs_delete=[("south", job_id(2))]),
+            [("south", 1), ("west", 1)],
+            [("south", 1), ("west", 1)],
+        ),
+        # The timeline tells what happened here, whoever leads the shard now.
+        (
+            Writes(shards_delete=["south", "north"]),
+            [("", 1), ("west", 1)],
+            [("", 1), ("south", 1), ("south", 2), ("west", 1)],
+        ),
+    ],
+    ids=["a wait job", "two shards", "both kinds", "a whole shard"],
+)
+def test_deletes_of_jobs_keep_to_their_shards(
+    deletes: Writes, jobs: list[tuple[str, int]], entries: list[tuple[str, int]]
+) -> None:
+    with closing(new_ledger()) as connection:
+        write(connection, steps(in_three_shards(), deletes))
+        assert left(connection) == (jobs, entries)
+
+
+def test_specs_are_cleared_of_wait_jobs_alone() -> None:
+    with closing(new_ledger()) as connection:
+        write(connection, steps(in_three_shards(), Writes(specs_delete=[job_id(1)])))
+        specs = {row[-1]: row[5] for row in dump(connection)["jobs"] if row[0] == job_id(1)}
+        assert specs == {"": b"", "south": b"spec 1", "west": b"spec 1"}
+
+
+def test_what_a_step_writes_and_deletes_is_gone() -> None:
+    writes = in_three_shards()
+    writes.shard_rows = [shard_row("j/1"), shard_row("j/2")]
+    writes.shard_rows_delete = [("south", "j/1"), ("west", "j/2")]
+    writes.shards_delete = ["south"]
+    with closing(new_ledger()) as connection:
+        write(connection, steps(writes))
+        assert left(connection)[0] == [("", 1), ("west", 1)]
+        assert [row[1] for row in dump(connection)["shard_rows"]] == ["j/2"]
+
+
+@pytest.mark.parametrize("length", [1, 64, ROWS_PER_STATEMENT_MAX])
+@pytest.mark.parametrize(
+    "bulk",
+    [
+        statements.UPDATE_JOB_STATES,
+        statements.CLEAR_SPECS,
+        statements.DELETE_TIMELINE,
+        statements.DELETE_JOBS,
+        statements.DELETE_SHARD_ROWS,
+        statements.DELETE_SHARDS,
+    ],
+)
+def test_changes_and_deletes_find_their_rows_by_an_index(bulk: Bulk, length: int) -> None:
+    with closing(new_ledger()) as connection:
+        text = bulk._of_length(length)
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", bulk._padding * length)]
+    tables = ("jobs", "timeline", "shard_rows")
+    found = [step for step in plan if step.split()[1] in tables]
+    assert found
+    assert all(step.startswith("SEARCH") for step in found), plan
+
+
 def test_steps_without_deletes_become_one_segment() -> None:
     submit, start = submits(1, 2), Writes(job_states=[job_state_row(1)])
     (only,) = segments([submit, Writes(), start])
@@ -142,6 +272,13 @@ def test_a_job_that_left_and_came_back_within_a_group_is_as_it_came_back() -> No
         assert dump(connection)["jobs"] == [msgspec.structs.astuple(back.jobs[0])]
 
 
+def test_a_job_that_came_back_into_another_shard_is_of_one_segment() -> None:
+    gone = Writes(job_states=[job_state_row(1, shard="south", state=JobState.MOVED)])
+    taken = Writes(jobs=[job_row(1, shard="west", epoch=2)])
+    (only,) = segments([gone, taken])
+    assert (only.job_states, only.jobs) == (gone.job_states, taken.jobs)
+
+
 def test_what_follows_a_delete_in_a_group_comes_after_it() -> None:
     with closing(new_ledger()) as connection:
         write(connection, steps(submits(1, 1), Writes(jobs_delete=[job_id(1)]), submits(1, 1)))
@@ -149,14 +286,37 @@ def test_what_follows_a_delete_in_a_group_comes_after_it() -> None:
 
 
 NUMBERS = st.integers(0, 2)
+SHARDS = st.sampled_from(["", "", "south", "west"])
+KEYS = st.builds(lambda number: f"j/{number}", NUMBERS)
 STEPS = st.lists(
     st.one_of(
-        st.builds(lambda number: Writes(jobs=[job_row(number)]), NUMBERS),
+        st.builds(lambda number, shard: Writes(jobs=[job_row(number, shard=shard)]), NUMBERS, SHARDS),
         st.builds(
-            lambda number, state, epoch: Writes(job_states=[job_state_row(number, state=state, epoch=epoch)]),
+            lambda number, shard, state, epoch: Writes(
+                job_states=[job_state_row(number, shard=shard, state=state, epoch=epoch)]
+            ),
             NUMBERS,
+            SHARDS,
             st.sampled_from(JobState),
             st.integers(1, 9),
+        ),
+        st.builds(
+            lambda number, shard: Writes(shard_jobs_delete=[(shard, job_id(number))]),
+            NUMBERS,
+            SHARDS.filter(bool),
+        ),
+        st.builds(lambda shard: Writes(shards_delete=[shard]), SHARDS.filter(bool)),
+        st.builds(
+            lambda shard, key, sequence: Writes(shard_rows=[ShardRow(shard, key, 1, sequence, b"v")]),
+            SHARDS,
+            KEYS,
+            NUMBERS,
+        ),
+        st.builds(lambda shard, key: Writes(shard_rows_delete=[(shard, key)]), SHARDS, KEYS),
+        st.builds(
+            lambda shard, term: Writes(shard_states=[shard_state_row(shard, promised_term=term)]),
+            SHARDS,
+            NUMBERS,
         ),
         st.builds(lambda number: Writes(jobs_delete=[job_id(number)]), NUMBERS),
         st.builds(lambda number: Writes(specs_delete=[job_id(number)]), NUMBERS),
@@ -177,13 +337,15 @@ STEPS = st.lists(
 
 def possible(batch: list[Writes]) -> list[Writes]:
     """Without changes to jobs that have no row."""
-    present: set[str] = set()
+    present: set[tuple[str, str]] = set()
     kept = []
     for writes in batch:
-        if all(row.id in present for row in writes.job_states):
+        if all((row.shard, row.id) in present for row in writes.job_states):
             kept.append(writes)
-        present.update(row.id for row in writes.jobs)
-        present.difference_update(writes.jobs_delete)
+        present.update((row.shard, row.id) for row in writes.jobs)
+        present.difference_update(("", each) for each in writes.jobs_delete)
+        present.difference_update(writes.shard_jobs_delete)
+        present = {key for key in present if key[0] not in writes.shards_delete}
     return kept
 
 
@@ -204,6 +366,15 @@ def a_second_answer() -> Writes:
 
 def a_change_without_a_row() -> Writes:
     return Writes(meta=[("written", "no")], job_states=[job_state_row(1), job_state_row(404)])
+
+
+def a_change_of_a_job_of_another_shard() -> Writes:
+    return Writes(job_states=[job_state_row(1, shard="south")])
+
+
+def a_client_key_of_another_job_of_the_shard() -> Writes:
+    one = job_row(1, shard="south")
+    return Writes(jobs=[one, job_row(2, shard="south", tenant=one.tenant, client_key=one.client_key)])
 
 
 def a_client_key_of_another_job() -> Writes:
@@ -227,6 +398,8 @@ def a_value_of_another_type() -> Writes:
     [
         a_second_answer,
         a_change_without_a_row,
+        a_change_of_a_job_of_another_shard,
+        a_client_key_of_another_job_of_the_shard,
         a_client_key_of_another_job,
         a_timeline_entry_again,
         an_integer_that_does_not_fit,
@@ -272,12 +445,14 @@ async def test_a_group_takes_few_steps_however_many_rows_it_has(ledger: Ledger) 
     seen: list[str] = []
     await ledger._writer.set_trace_callback(seen.append)
     changes = Writes(job_states=[job_state_row(number) for number in range(500)])
+    changes.shard_rows = [shard_row(f"j/{number}") for number in range(500)]
     await commit(ledger, submits(500, 500), changes)
     assert [each.split()[0] for each in seen] == [
         "BEGIN",
         "INSERT",
         "INSERT",
         "UPDATE",
+        "INSERT",
         "INSERT",
         "UPDATE",
         "COMMIT",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 import msgspec
 import pytest
 
-from hanse.core.effects import Writes
+from hanse.core.effects import JobRow, Writes
 from hanse.core.model.jobs import Reason, ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.ledger import ledger as ledger_module
@@ -21,6 +22,7 @@ from hanse.ledger.queries import (
     get_job,
     list_jobs,
     revision,
+    settled_jobs,
     timeline,
 )
 from tests.ledger.samples import (
@@ -137,10 +139,16 @@ async def test_a_filter_that_matches_little_looks_at_a_bounded_number_of_rows(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "index"),
-    [(JobFilter(), "sqlite_autoindex_jobs_1"), (JobFilter(tenant="org/team0"), "jobs_tenant")],
+    ("wanted", "indexes"),
+    [
+        (JobFilter(), ["sqlite_autoindex_jobs_1", "jobs_adoptable"]),
+        (JobFilter(ids=(job_id(7), job_id(8))), ["sqlite_autoindex_jobs_1", "jobs_adoptable"]),
+        (JobFilter(tenant="org/team0"), ["jobs_tenant"]),
+    ],
 )
-async def test_listing_never_sorts_the_whole_table(ledger: Ledger, wanted: JobFilter, index: str) -> None:
+async def test_listing_never_sorts_the_whole_table(
+    ledger: Ledger, wanted: JobFilter, indexes: list[str]
+) -> None:
     await commit(ledger, submits(0, 50))
     seen: list[str] = []
     reader = ledger._readers[0]
@@ -148,8 +156,158 @@ async def test_listing_never_sorts_the_whole_table(ledger: Ledger, wanted: JobFi
     await reader.run(list_jobs, wanted)
     (query,) = [each for each in seen if "examined" in each]
     plan = " ".join([row[3] for row in await reader.execute_fetchall(f"EXPLAIN QUERY PLAN {query}")])
-    assert f"SEARCH jobs USING INDEX {index}" in plan
+    assert re.findall(r"\w+ jobs USING INDEX (\w+)", plan) == indexes
+    assert "SCAN jobs" not in plan
     assert "TEMP B-TREE" not in plan
+
+
+async def test_a_job_and_its_timeline_are_found_by_an_index(ledger: Ledger) -> None:
+    seen: list[str] = []
+    reader = ledger._readers[0]
+    await commit(ledger, submits(0, 5))
+    await reader.set_trace_callback(seen.append)
+    await reader.run(get_job, job_id(1), with_timeline=True)
+    plans = [
+        row[3] for each in list(seen) for row in await reader.execute_fetchall(f"EXPLAIN QUERY PLAN {each}")
+    ]
+    read = [step for step in plans if re.match(r"\w+ (jobs|timeline)\b", step)]
+    assert len(read) >= 3
+    assert all(step.startswith("SEARCH") for step in read), plans
+
+
+# --- adoptable jobs: several rows of one ---------------------------------------------------------------------------
+
+
+def moved(number: int, shard: str, epoch: int = 1, **columns: object) -> JobRow:
+    """It left this shard at this epoch."""
+    return job_row(
+        number, shard=shard, state=JobState.MOVED, epoch=epoch, transfer_epoch=epoch + 1, **columns
+    )
+
+
+def running(number: int, shard: str, epoch: int = 2, **columns: object) -> JobRow:
+    """It runs in this shard, which is not its home's."""
+    return job_row(
+        number,
+        shard=shard,
+        state=JobState.RUNNING,
+        epoch=epoch,
+        attempt=3,
+        client_key="",
+        allocation=msgspec.msgpack.encode(ALLOCATION),
+        **columns,
+    )
+
+
+async def test_the_home_answers_where_its_shard_is_led_from_here_and_the_owner_knows_of_runs(
+    ledger: Ledger,
+) -> None:
+    home = moved(1, "north", remote=msgspec.msgpack.encode(REMOTE))
+    await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=[running(1, "west"), home, moved(1, "south", 0)]))
+    detail = await ledger.read(get_job, job_id(1))
+    assert detail is not None
+    assert (detail.job.shard, detail.job.state, detail.job.observed_state) == (
+        "north",
+        JobState.MOVED,
+        JobState.RUNNING,
+    )
+    assert (detail.owner.shard, detail.owner.attempt, detail.owner.allocation) == ("west", 3, ALLOCATION)
+
+
+async def test_the_owner_answers_where_the_homes_shard_is_led_elsewhere(ledger: Ledger) -> None:
+    """It came back to the south at a higher epoch than it had in the west."""
+    rows = [running(1, "south", 4), moved(1, "west", 3), moved(1, "east", 2)]
+    await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=rows))
+    detail = await ledger.read(get_job, job_id(1))
+    assert detail is not None
+    assert detail.job == detail.owner
+    assert (detail.job.shard, detail.job.epoch) == ("south", 4)
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 3, 5, 7, 100])
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [
+        (JobFilter(), [0, 1, 2, 3, 4, 5]),
+        (JobFilter(tenant="org/team0"), [0, 2, 4]),
+        (JobFilter(tenant="org/team1", name_prefix="train-"), [1, 3, 5]),
+        (JobFilter(ids=(job_id(2), job_id(3), job_id(4))), [2, 3, 4]),
+        # Of 2 the home says that it moved, and nobody has told it more, though a row from here says that it runs.
+        (JobFilter(states=(JobState.RUNNING,)), [3, 5]),
+        (JobFilter(states=(JobState.MOVED,)), [2]),
+        (JobFilter(states=(JobState.QUEUED, JobState.SUCCEEDED), tenant="org/team0"), [0, 4]),
+    ],
+)
+async def test_a_list_shows_every_job_once_by_the_row_that_answers(
+    ledger: Ledger, wanted: JobFilter, numbers: list[int], page_size: int
+) -> None:
+    jobs = [
+        job_row(0),
+        job_row(1, shard="north"),
+        moved(2, "north"),
+        running(2, "west"),
+        moved(3, "south", 0),
+        moved(3, "east", 1),
+        running(3, "west"),
+        done_row(4, shard="south", epoch=3),
+        running(4, "east", 2),
+        moved(5, "north", remote=msgspec.msgpack.encode(REMOTE)),
+        done_row(5, shard="west", epoch=2, client_key=""),
+        running(6, "west", home="south"),
+    ]
+    await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=jobs))
+    assert await listed(ledger, wanted, page_size) == [job_id(number) for number in numbers]
+    page: JobPage = await ledger.read(list_jobs, JobFilter(ids=tuple(map(job_id, range(7)))), page_size=100)
+    assert [job.shard for job in page.jobs] == ["", "north", "north", "west", "south", "north"]
+
+
+async def test_a_list_looks_at_a_bounded_number_of_rows_of_both_kinds(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hanse.ledger.queries.ROWS_EXAMINED_MAX", 10)
+    rows = [job_row(number, shard="" if number % 3 else "north") for number in range(35)]
+    rows += [running(number, "west") for number in range(0, 35, 6)]
+    await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=rows))
+    wanted = JobFilter(name_prefix="train-33")
+    page: JobPage = await ledger.read(list_jobs, wanted)
+    assert (page.jobs, page.next_after) == ((), job_id(9))
+    assert await listed(ledger, wanted) == [job_id(33)]
+
+
+async def test_timelines_of_all_shards_are_merged_by_time_and_keep_their_own_order(ledger: Ledger) -> None:
+    entries = [
+        timeline_row(1, 0, "QUEUED", "north", 0),
+        timeline_row(1, 1, "XFER", "north", 10),
+        # The clock was set back.
+        timeline_row(1, 2, "MOVED", "north", 4),
+        timeline_row(1, 0, "QUEUED", "west", 11),
+        timeline_row(1, 1, "RUNNING", "west", 20),
+        timeline_row(1, 3, "RUNNING in west", "north", 21),
+        timeline_row(1, 0, "CANCEL", "", 30),
+    ]
+    other = [timeline_row(2, 0, "QUEUED", "north"), timeline_row(2, 0, "QUEUED", "west")]
+    # Shards that had the job once may have no row of it any more.
+    await commit(
+        ledger, Writes(shapes=[SHAPE_ROW], jobs=[job_row(1, shard="north")], timeline=entries + other)
+    )
+    detail = await ledger.read(get_job, job_id(1), with_timeline=True)
+    assert detail is not None
+    assert [entry.what for entry in detail.timeline] == [
+        "QUEUED",
+        "XFER",
+        "MOVED",
+        "QUEUED",
+        "RUNNING",
+        "RUNNING in west",
+        "CANCEL",
+    ]
+    assert await ledger.read(timeline, job_id(1)) == detail.timeline
+
+
+async def test_an_inquest_is_told_of_wait_jobs_alone(ledger: Ledger) -> None:
+    await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=[done_row(1), done_row(2, shard="south")]))
+    found = await ledger.read(settled_jobs, (job_id(1), job_id(2)))
+    assert [job.job_id for job in found] == [job_id(1)]
 
 
 async def test_queries_beyond_the_bound_are_told_to_come_back(

@@ -24,7 +24,11 @@ from tests.ledger.samples import (
     done_row,
     job_id,
     job_row,
+    job_state_row,
     one_of_each,
+    record,
+    shard_row,
+    shard_state_row,
 )
 
 
@@ -131,6 +135,7 @@ async def test_everything_but_jobs_comes_back_in_the_order_of_its_key(path: Path
     writes.outbound.append(OutboundRow("east", 1))
     writes.intents.append(IntentRow("a", "c", 1))
     writes.peers_seen.append(PeerSeenRow("east", "ledger-e", 1, 1, 1))
+    writes.shard_states.append(shard_state_row("north"))
     await ledger.commit([Effects(sequence=12, writes=writes)])
     await ledger.close()
     ledger = await Ledger.open(path, region=REGION)
@@ -142,7 +147,32 @@ async def test_everything_but_jobs_comes_back_in_the_order_of_its_key(path: Path
     assert snapshot.intents == writes.intents[::-1]
     assert snapshot.peers_seen == writes.peers_seen[::-1]
     assert snapshot.meta == {"draining": "1"}
+    assert snapshot.shard_states == writes.shard_states[::-1]
     await ledger.close()
+
+
+async def test_adoptable_jobs_come_back_as_records_and_never_as_rows(ledger: Ledger) -> None:
+    """The rows are a projection, which may be behind its log; the region may not even lead the shard any more."""
+    rows = [job_row(1, shard="north"), done_row(2, shard="north"), job_row(3, shard="south"), job_row(4)]
+    records = [record(row, sequence) for sequence, row in enumerate(rows[:3], 1)]
+    await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=rows, shard_rows=records))
+    snapshot = await ledger.load_snapshot()
+    assert [(job.id, job.shard) for job in snapshot.jobs] == [(job_id(4), "")]
+    assert [key[2] for key in snapshot.client_keys] == [job_id(4)]
+    assert snapshot.shard_rows == records
+
+
+async def test_records_come_back_in_the_order_of_their_logs(ledger: Ledger) -> None:
+    written = [
+        shard_row("j/b", 5, "south"),
+        shard_row("s/b", 10, "south", term=2),
+        shard_row("j/a", 9, "south", value=b""),
+        record(job_state_row(1), 7, "north"),
+        shard_row("j/c", 300, "north"),
+    ]
+    await commit(ledger, Writes(shard_rows=written))
+    ordered = sorted(written, key=lambda row: (row.shard, row.sequence))
+    assert (await ledger.load_snapshot()).shard_rows == ordered
 
 
 async def test_equal_values_are_shared(ledger: Ledger) -> None:

@@ -94,6 +94,41 @@ async def test_what_ran_here_comes_along_so_that_its_output_can_go(five: Ledger)
     assert (len(one.runs), two.runs) == (1, ())
 
 
+@pytest.fixture
+async def ten(five: Ledger) -> Ledger:
+    """Jobs 11 to 15 of shards besides, older than the others: they ended at T0_US + number."""
+    numbers = (13, 11, 15, 12, 14)
+    rows = [
+        done_row(number, shard="south" if number % 2 else "west", ended_wall_us=T0_US + number)
+        for number in numbers
+    ]
+    await commit(five, Writes(jobs=rows))
+    return five
+
+
+async def test_jobs_of_shards_are_picked_like_the_others_and_apart_from_them(ten: Ledger) -> None:
+    """Who has no majority to let go of its own must not keep the rest."""
+    older = RetentionPolicy(age_max_us=1000)
+    assert await picked(ten, older, T0_US + 1000 + 13) == ids(11, 12)
+    assert await picked(ten, ALL, AT_US * 2, batch_max=2) == ids(1, 2, 11, 12)
+    # At T0_US + 15 all have been submitted, and the first of them 1,000 us later.
+    assert await picked(ten, RetentionPolicy(settled_jobs_max=4), T0_US) == ids(1, 11)
+    used = await ten.read(used_bytes)
+    assert await picked(ten, RetentionPolicy(bytes_max=used), T0_US) == []
+    assert await picked(ten, RetentionPolicy(bytes_max=used - 1), T0_US, 3) == ids(1, 2, 3, 11, 12, 13)
+    assert await ten.read(settled_jobs) == 10
+
+
+async def test_a_job_of_a_shard_comes_with_the_shard_and_what_ran_in_it(ledger: Ledger) -> None:
+    rows = [done_row(1, shard="south"), done_row(1, shard="west", client_key="")]
+    ran = [timeline_row(1, 0, "RUNNING", shard="west"), timeline_row(1, 1, "QUEUED", shard="south")]
+    await commit(ledger, Writes(jobs=rows, timeline=ran))
+    assert await ledger.read(pick, ALL, AT_US * 2) == (
+        Forgettable(job_id(1), "org/team1", "key-1", (), "south"),
+        Forgettable(job_id(1), "org/team1", "", ((1, 0),), "west"),
+    )
+
+
 async def test_a_forgotten_job_leaves_nothing(five: Ledger, path: Path) -> None:
     await commit(five, Writes(jobs_delete=await picked(five, ALL, AT_US * 2)))
     rows = dumped(path)

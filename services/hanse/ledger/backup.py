@@ -23,13 +23,14 @@ from hanse.ledger.migrate import refuse_newer, schema_version
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sound copy holds."""
+    """What a sound copy holds: jobs with a row, and records of the shards' logs that this region keeps."""
 
     ledger_id: str
     region: str
     position: Position
     schema_version: int
     jobs: int
+    shard_records: int
     size_bytes: int
 
 
@@ -102,9 +103,16 @@ def _described(connection: sqlite3.Connection, path: Path) -> Verified:
         region=region,
         position=Position(incarnation, sequence),
         schema_version=schema_version(connection),
-        jobs=connection.execute("SELECT count(*) FROM jobs").fetchone()[0],
+        jobs=_count(connection, "SELECT id FROM jobs WHERE shard = ''")
+        + _count(connection, "SELECT DISTINCT id FROM jobs WHERE shard <> ''"),
+        shard_records=_count(connection, "SELECT 1 FROM shard_rows"),
         size_bytes=path.stat().st_size,
     )
+
+
+def _count(connection: sqlite3.Connection, rows: str) -> int:
+    count: int = connection.execute(f"SELECT count(*) FROM ({rows})").fetchone()[0]
+    return count
 
 
 def _sync(path: Path) -> None:

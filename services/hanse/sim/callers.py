@@ -322,7 +322,7 @@ class Callers:
             if isinstance(result, Submitted):
                 self._record.append(
                     Acknowledged(
-                        now_us, region, batch.tenant, key, result.job_id, result.existed, result.federated
+                        now_us, batch.home, batch.tenant, key, result.job_id, result.existed, result.federated
                     )
                 )
                 self._progress.acknowledged(batch.home, result.job_id)

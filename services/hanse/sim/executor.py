@@ -126,13 +126,13 @@ class SimExecutor:
     def launch(self, launch: Launch) -> None:
         """Start these tasks, each after a little while."""
         run = launch.run
+        shard = launch.lease.shard if launch.lease is not None else ""
         self._record.append(
-            Launched(self._timeline.now_us, self._region, run, tuple(task for task, _ in launch.tasks))
+            Launched(self._timeline.now_us, self._region, run, tuple(task for task, _ in launch.tasks), shard)
         )
         if launch.lease is not None:
             self.extend(launch.lease)
         tasks = self._runs.setdefault(run, {})
-        shard = launch.lease.shard if launch.lease is not None else ""
         behaviour = self._behaviour_of(launch.spec)
         for number, placement in launch.tasks:
             if number in tasks:

@@ -94,6 +94,8 @@ class Launched(msgspec.Struct, frozen=True, gc=False):
     region: str
     run: RunId
     tasks: tuple[int, ...]
+    # Of an adoptable job: under whose lease.
+    shard: str = ""
 
 
 class TaskBegan(msgspec.Struct, frozen=True, gc=False):

@@ -573,6 +573,7 @@ class Shard:
     def flush(self, now: Now, out: Effects) -> None:
         """Send what the log gained, and write what changed."""
         if self.replication is not None:
+            self._renew(now, out)  # again: the first job of a quiet shard needs a lease at once
             self.replication.flush(now, out)
 
     def collect(self) -> tuple[ShardStateRow | None, list[ShardRow], list[tuple[str, str]]]:
