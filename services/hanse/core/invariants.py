@@ -20,6 +20,7 @@ def check(region: Region, *, full: bool = False) -> None:
                 _check_job(region, job)
     _check_bounds(region)
     if full:
+        _check_holders(region)
         _check_counts(region)
         _check_capacity(region)
         _check_transfers(region)
@@ -28,11 +29,14 @@ def check(region: Region, *, full: bool = False) -> None:
 def _check_job(region: Region, job: Job) -> None:
     state = job.state
     allocated = state in ALLOCATED_STATES
-    if region.library.find(job.id) is job and not region.local.is_haunted(job.id):
-        leading = region.shards.leading_of(job)
-        waiting = state is JobState.QUEUED and (leading is None or leading.startable)
-        assert (job.id in region.local.queue) == waiting, f"{job.id}: {state.name}, queue disagrees"
-        assert region.local.capacity.holds(job.id) == allocated, f"{job.id}: {state.name}, capacity disagrees"
+    leading = region.shards.leading_of(job)
+    waiting = state is JobState.QUEUED and (leading is None or leading.startable)
+    queued = region.local.queue.get(job.id) is job or region.local.waits_for_ghost(job.id)
+    assert queued == waiting or (not waiting and region.local.queue.get(job.id) is not job), (
+        f"{job.id}: {state.name}, queue disagrees"
+    )
+    assert (region.local.runs.job(job.id) is job) == allocated, f"{job.id}: {state.name}, runs disagree"
+    assert not allocated or region.local.capacity.holds(job.id), f"{job.id}: {state.name}, but holds nothing"
     if allocated:
         assert job.allocation is not None, f"{job.id} runs without an allocation"
         assert job.attempt > 0, f"{job.id} runs without an attempt"
@@ -50,6 +54,13 @@ def _check_job(region: Region, job: Job) -> None:
             f"{job.id} ended at home and is not settled"
         )
     assert job.reason.code, f"{job.id} has no reason"
+
+
+def _check_holders(region: Region) -> None:
+    """What holds capacity runs, or is dying under a term that is over."""
+    for job_id in region.local.capacity.holders():
+        runs = region.local.runs.job(job_id) is not None
+        assert runs or region.local.is_haunted(job_id), f"{job_id} holds capacity and does not run"
 
 
 def _check_bounds(region: Region) -> None:

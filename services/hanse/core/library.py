@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hanse.core.books import Books
 from hanse.core.effects import Lease
 from hanse.core.model.jobs import Job
-from hanse.core.model.lifecycle import OWNING_STATES
+from hanse.core.model.lifecycle import OWNING_STATES, JobState
 from hanse.core.model.time import Now
 
 
@@ -59,13 +59,14 @@ class Library:
         return self._shards[job.shard] if job.shard else self.own
 
     def find(self, job_id: str) -> Job | None:
-        """The job of this id that this region owns; else the one that it knows most of: its home's."""
+        """The job of this id that waits or runs here; else the one that this region knows most of. (One shard may have
+        handed it to another that is led here too.)"""
         if not self._shards:
             return self.own.jobs.get(job_id)
         found = [books.jobs[job_id] for books in self if job_id in books.jobs]
-        owned = [job for job in found if job.state in OWNING_STATES]
+        here = [job for job in found if job.state in OWNING_STATES and job.state is not JobState.XFER]
         at_home = [job for job in found if job.home == (job.shard or self.own.region)]
-        return next(iter((*owned, *at_home, *found)), None)
+        return next(iter((*here, *at_home, *found)), None)
 
     def jobs(self) -> Iterator[Job]:
         """Every job of every book."""

@@ -420,6 +420,7 @@ class Region:
         self.old_disk.enter(now, seen, why)
         self.incarnation = self.old_disk.incarnation
         self.sessions.begin_incarnation(self.incarnation)
+        self.shards.forget_disk(now)
         self.local.suspend(Reason(ReasonCode.OLD_DISK, why), out)
         self._open_or_close()
 

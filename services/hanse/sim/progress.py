@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from hanse.core.effects import JobRow, JobStateRow
+from hanse.core.effects import JobRow, JobStateRow, ShardRow
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.sim.record import Committed, place_of
 
@@ -26,6 +26,8 @@ class Progress:
         self._home: dict[str, str] = {}
         # (region, shard, job id) of rows that nobody needs any more, since when; oldest first.
         self.settled: dict[tuple[str, str, str], int] = {}
+        # (shard, job id) of jobs that have ended -> regions whose copy says so.
+        self._held_by: dict[tuple[str, str], set[str]] = {}
         self._handed: dict[tuple[str, str], int] = {}
 
     def acknowledged(self, region: str, job_id: str) -> None:
@@ -59,6 +61,8 @@ class Progress:
                 if row.state == JobState.MOVED and self._handed.get(key) != row.transfer_epoch:
                     self._handed[key] = row.transfer_epoch
                     self.handoffs += 1
+            for record in writes.shard_rows:
+                self._on_record(region, record)
             for job_id in writes.jobs_delete:
                 self.open.pop((region, job_id), None)
                 self.settled.pop((region, "", job_id), None)
@@ -77,6 +81,17 @@ class Progress:
             for (where, shard, job_id), since_us in self.settled.items()
             if where == region and since_us < at_us
         )
+
+    def _on_record(self, region: str, record: ShardRow) -> None:
+        """A job that has ended may never be shown so: its leader was lost, and the next one has nothing to do."""
+        kind, _, job_id = record.key.partition("/")
+        if kind == "j" and not record.value:
+            self.open.pop((record.shard, job_id), None)
+        elif kind == "f" and record.value:
+            holders = self._held_by.setdefault((record.shard, job_id), set())
+            holders.add(region)
+            if len(holders) > 1:
+                self._closed(record.shard, job_id)
 
     def _closed(self, place: str, job_id: str) -> None:
         home = self._home.get(job_id) or job_id.rsplit("-", 1)[0]

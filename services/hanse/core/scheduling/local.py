@@ -94,7 +94,7 @@ class LocalSide:
     def suspend(self, reason: Reason, out: Effects) -> None:
         """End every attempt that this life of the daemon began."""
         for job_id in list(self.runs.begun):
-            job = self._library.find(job_id)
+            job = self.runs.job(job_id)
             assert job is not None
             self.runs.stop(job, reason, out)
 
@@ -108,6 +108,7 @@ class LocalSide:
         self.runs.ghosts_gone.clear()
 
     def _exorcise(self, job_id: str) -> None:
+        """Nothing of this job holds capacity any more."""
         if self.capacity.holds(job_id):
             self.capacity.release(job_id)
         job = self._haunted.pop(job_id, None)
@@ -120,7 +121,7 @@ class LocalSide:
             self._after(settled)
 
     def _after(self, settled: Settled) -> None:
-        self.capacity.release(settled.job.id)
+        self._exorcise(settled.job.id)
         self.wait.observe_run(settled.job.shape, settled.run_us)
         if settled.requeued:
             self.enqueue(settled.job)

@@ -129,6 +129,10 @@ class Capacity:
             del self._gone[node]
             self._overcommitted.pop(node, None)
 
+    def holders(self) -> tuple[str, ...]:
+        """Every job that holds something."""
+        return tuple(self._held)
+
     def holds(self, job_id: str) -> bool:
         """Whether the job holds capacity."""
         return job_id in self._held

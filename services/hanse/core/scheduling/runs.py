@@ -41,6 +41,7 @@ class Runs:
     def __init__(self, library: Library) -> None:
         self._library = library
         self._open: dict[str, dict[int, None]] = {}
+        self._jobs: dict[str, Job] = {}
         # Of runs that the books do not know: the tasks that lived when the executor told of them.
         self._orphans: dict[RunId, dict[int, None]] = {}
         # Of which shard these are, where that is known.
@@ -57,16 +58,18 @@ class Runs:
         """An attempt of an earlier life of the daemon, if the job has one: the executor will tell what became of it."""
         if job.state in ALLOCATED_STATES:
             assert job.allocation is not None, f"{job.id} runs without an allocation"
+            self._jobs[job.id] = job
             self._open[job.id] = dict.fromkeys(range(len(job.allocation.tasks)))
 
     def living(self, shard: str) -> bool:
         """Whether tasks of this shard may be alive here."""
         if not self.recovered or shard in self._orphan_shards.values():
             return True
-        return any(job.shard == shard for job in self._running())
+        return any(job.shard == shard for job in self._jobs.values())
 
-    def _running(self) -> list[Job]:
-        return [job for job_id in self._open if (job := self._library.find(job_id)) is not None]
+    def job(self, job_id: str) -> Job | None:
+        """The job of this id that has tasks here. (Another shard that is led here may have it too, or think so.)"""
+        return self._jobs.get(job_id)
 
     def has_ghost(self, job_id: str) -> bool:
         """Whether tasks of an attempt that is nobody's any more may be alive."""
@@ -75,6 +78,7 @@ class Runs:
     def abandon(self, job: Job, out: Effects) -> None:
         """Another region's by now: end the attempt as an orphan's, and tell nobody."""
         tasks = self._open.pop(job.id)
+        del self._jobs[job.id]
         self.begun.pop(job.id, None)
         self._orphans[job.run_id] = tasks
         self._orphan_shards[job.run_id] = job.shard
@@ -87,6 +91,7 @@ class Runs:
         """Record the next attempt and launch it once that is durable."""
         self._library.of(job).start(job, allocation)
         self.begun[job.id] = None
+        self._jobs[job.id] = job
         self._open[job.id] = dict.fromkeys(range(len(allocation.tasks)))
         out.launches.append(
             Launch(
@@ -109,8 +114,8 @@ class Runs:
 
     def on_task_ended(self, event: TaskEnded, out: Effects) -> Settled | None:
         """A task is dead. Returns the settled attempt if it was the last one."""
-        job = self._library.find(event.run.job_id)
-        if job is None or job.run_id != event.run or job.id not in self._open:
+        job = self._jobs.get(event.run.job_id)
+        if job is None or job.run_id != event.run:
             self._bury(event, out)
             return None
         still_open = self._open[job.id]
@@ -144,8 +149,7 @@ class Runs:
         self._end_orphans(found, out)
         known = {(task.run, task.task): task for task in found}
         for job_id in list(self._open):
-            job = self._library.find(job_id)
-            assert job is not None
+            job = self._jobs[job_id]
             settled.extend(self._reconcile(job, known, out))
         return settled
 
@@ -170,8 +174,8 @@ class Runs:
         """Processes and records of runs that the books do not know any more, one order for each run."""
         self._orphans, self._orphan_shards = {}, {}
         for task in found:
-            job = self._library.find(task.run.job_id)
-            if job is None or job.run_id != task.run or job.state not in ALLOCATED_STATES:
+            job = self._jobs.get(task.run.job_id)
+            if job is None or job.run_id != task.run:
                 living = self._orphans.setdefault(task.run, {})
                 if task.shard:
                     self._orphan_shards[task.run] = task.shard
@@ -232,7 +236,7 @@ class Runs:
         return self._close(job, out)
 
     def _close(self, job: Job, out: Effects) -> Settled:
-        del self._open[job.id]
+        del self._open[job.id], self._jobs[job.id]
         self.begun.pop(job.id, None)
         out.reaps.append(Reap(job.run_id))
         run_us = max(0, self._library.now.wall_us - job.started_wall_us)

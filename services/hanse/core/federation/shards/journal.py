@@ -4,7 +4,7 @@
     h/<shape key>   a shape that some job's row refers to
     j/<job id>      the job's whole row, as it was when it last entered these books
     s/<job id>      the columns that changed since
-    f/<job id>      the whole row, without its spec, of a job of this home that has ended
+    f/<job id>      the whole row of a job of this home that has ended
     d/<giver>/<n>   a decision; c/<giver>: how far the giver needs none any more
     o/<shard>       the next transfer sequence towards that shard
     i/<job id>      a cancel that came before its job
@@ -50,7 +50,7 @@ _DECODERS = {kind: msgspec.msgpack.Decoder(row) for kind, row in _ROWS.items()}
 
 
 class Unpacked(msgspec.Struct, frozen=True):
-    """A log as a leader's books begin with it. `ended` are jobs of this home, without their specs."""
+    """A log as a leader's books begin with it. `ended` are jobs of this home."""
 
     snapshot: Snapshot
     shapes: list[ShapeRow]
@@ -103,7 +103,7 @@ class Journal:
         for kind in ("j", "s"):
             self._drop(term, kind, job.id)
         if job.home == books.party:
-            self._put(term, "f", job.id, msgspec.structs.replace(job_row(job), spec=b""))
+            self._put(term, "f", job.id, job_row(job))
 
     def _forget_decisions(self, term: int, giver: str, below: int) -> None:
         decided = self._decided.get(giver, {})

@@ -67,8 +67,21 @@ class Leading:
         self.startable = False
         # Since when nothing may start although there is something to start.
         self._without_lease_us: int | None = None
+        # Since when the shard's home, which is another region, could lead again.
+        self.home_back_us: int | None = None
+        self.waited_for_home = False
         self._patience_us = config.timings.lease_us
-        self._show(unpacked, resumed=resumed)
+        self._show(unpacked)
+
+    def runs_here(self) -> bool:
+        """Whether tasks of the shard live, or are being ended."""
+        return any(self.books.counts[state] for state in ALLOCATED_STATES)
+
+    def looks_back_us(self, lease_us: int) -> int | None:
+        """When a home that is back may be trusted to stay."""
+        if self.home_back_us is None or self.waited_for_home:
+            return None
+        return self.home_back_us + lease_us
 
     def admits(self, now: Now) -> bool:
         """Whether a new job may be taken: the region leads, and a majority has answered of late."""
@@ -81,11 +94,11 @@ class Leading:
         """Whether the group can't keep up: nothing new is admitted."""
         return len(self._gate) >= GATE_STEPS_MAX
 
-    def _show(self, unpacked: Unpacked, *, resumed: bool) -> None:
-        """Callers of this region may read the shard's jobs once it leads; after a restart, as far as the rows lag."""
+    def _show(self, unpacked: Unpacked) -> None:
+        """Callers of this region may read the shard's jobs once it leads; after a restart these rows may lag."""
         rows = Writes(
             shapes=unpacked.shapes,
-            jobs=[job_row(job) for job in self.books.jobs.values()] + ([] if resumed else unpacked.ended),
+            jobs=[job_row(job) for job in self.books.jobs.values()] + unpacked.ended,
         )
         if rows.jobs:
             end = self.shard.log.end.sequence

@@ -76,8 +76,9 @@ class Replication:
     def on_ack(self, now: Now, member: str, ack: AppendAck) -> None:
         """A member told how far it is."""
         follower = self._followers.get(member)
-        if follower is None or ack.sequence > self._log.end.sequence:
+        if follower is None:
             return
+        assert ack.sequence <= self._log.end.sequence, "a member can't be ahead of its leader"
         follower.attempts = 0
         if ack.diverged:
             follower.repair = (ack.committed, ack.keys)

@@ -6,8 +6,10 @@ for a lease and waits it out before it promises a larger term to anybody; a lead
 wrote) only when a majority holds the records. Adoption is the next term of the same log. docs/protocol.md has the
 tables; chaos/models/guardian.pml and glease.pml check them.
 
-A member whose disk is blank has forgotten what it promised. It promises, grants and leads nothing until it has heard
-from all others how far they have come, and has taken the whole log from the leader of a term that is not older.
+A member whose disk was lost has forgotten what it promised (an old disk is treated as an empty one). It promises,
+grants and leads nothing until all others have told how far they have come; then it takes the largest term and the
+longest log of theirs, and is an ordinary member again, who has waited in full and never leads in a term up to that one
+(chaos/models/rejoin.pml).
 
 This class decides who leads; what a leader does with the jobs is desk.py's.
 """
@@ -45,8 +47,19 @@ START_KEY = "start"
 _DEMAND_LEASES = 4
 # How long a candidacy may take, in elections' spreads, and how often a blank disk asks.
 _CANDIDACY_SPREADS = 4
+_RECALL_RETRIES = 5
 
 GroupMessage = Append | AppendAck | Renew | RenewAck | Prepare | Promise | Refuse | Fetch
+
+
+class Standing(enum.IntEnum):
+    """What this member's disk is worth. The numbers are stored."""
+
+    WHOLE = 0
+    # Lost, or never written: nothing on it counts.
+    BLANK = 1
+    # It has learnt again what others hold; what it had promised in the term that it learnt is not known.
+    REJOINED = 2
 
 
 class Role(enum.Enum):
@@ -85,7 +98,7 @@ class Shard:
         end = Where(state.log_term, state.log_sequence) if state else Where()
         self.log = ShardLog(group.shard, rows, end, state.committed_sequence if state else 0)
         self.promised = state.promised_term if state else 0
-        self.blank = bool(state.blank) if state else True
+        self.standing = Standing(state.blank) if state else Standing.BLANK
         self._written = state
         self.role = Role.MEMBER
         self.renewals = Renewals(config.name, config.timings)
@@ -102,10 +115,17 @@ class Shard:
         # A blank member: what the others told of themselves, and when to ask again.
         self._recalled: dict[str, Promise] = {}
         self._recall_us = now.mono_us
-        if not self.blank and self.promised and group.owner(self.promised) == config.name:
+        self._learning_from = ""
+        self._learnt_term = 0
+        if self.standing is Standing.WHOLE and self.promised and group.owner(self.promised) == config.name:
             self._resume(now)
 
     # --- how it stands ---
+
+    @property
+    def blank(self) -> bool:
+        """Whether this disk holds nothing that counts."""
+        return self.standing is Standing.BLANK
 
     @property
     def leads(self) -> bool:
@@ -165,6 +185,10 @@ class Shard:
     # --- a member ---
 
     def _on_append(self, now: Now, peer: str, append: Append, out: Effects) -> None:
+        if self.blank:
+            if peer == self._learning_from and append.cut and not append.previous_sequence:
+                self._learn(append)
+            return
         candidacy = self._candidacy
         if candidacy is not None and candidacy.stage is Stage.FETCH and peer == candidacy.source:
             self._on_fetched(now, candidacy, append)
@@ -184,7 +208,7 @@ class Shard:
         """Whether records and renewals of this term may be taken: for a larger one than promised, no grant to another
         region may be out, and no own task may live."""
         if self.blank:
-            return self._may_learn(now, term)
+            return False
         if term == self.promised:
             return self.role is Role.MEMBER
         return self._waited(now, peer) and not self._living()
@@ -258,7 +282,10 @@ class Shard:
         if self.group.owner(prepare.term) != peer:
             return
         wait_us = self._wait_before_promise(now, peer, prepare)
-        if self.blank or prepare.term < self.promised or wait_us:
+        too_late = prepare.term < self.promised
+        if prepare.term == self.promised and (prepare.trial or self.standing is not Standing.WHOLE):
+            too_late = True
+        if self.blank or too_late or wait_us:
             refuse = Refuse(
                 shard=self.name,
                 term=prepare.term,
@@ -280,8 +307,8 @@ class Shard:
 
     def _wait_before_promise(self, now: Now, peer: str, prepare: Prepare) -> int:
         """Microseconds until the promise may be made; 0: now."""
-        if prepare.term <= self.promised and not prepare.trial:
-            return 0
+        if prepare.term == self.promised and not prepare.trial and self.standing is Standing.WHOLE:
+            return 0  # promised before, and asked again
         leading = self.role in (Role.LEADER, Role.STARTING)
         if leading and prepare.trial and (self.busy or self.name == self._region):
             return self._timings.lease_us
@@ -302,7 +329,7 @@ class Shard:
         )
 
     def _on_fetch(self, peer: str, fetch: Fetch, out: Effects) -> None:
-        """The candidate that has this member's promise asks for its copy."""
+        """The candidate that has this member's promise asks for its copy; or a member that lost its own."""
         if (
             fetch.term != self.promised
             or self.group.owner(fetch.term) != peer
@@ -315,14 +342,17 @@ class Shard:
         out.sends.extend(Send(peer, part) for part in parts)
 
     def _waited(self, now: Now, candidate: str) -> bool:
-        """Whether no grant is out to another region than this one."""
-        return now.mono_us >= self._granted_until_us or self.group.owner(max(1, self.promised)) == candidate
+        """Whether no grant is out to another region than this one. What a lost disk granted is not known."""
+        if now.mono_us >= self._granted_until_us:
+            return True
+        return self.standing is Standing.WHOLE and self.group.owner(max(1, self.promised)) == candidate
 
     def _join(self, term: int) -> None:
         """Promise this term: from now on everything older is refused."""
         assert term >= self.promised, "a promise is never taken back"
+        if term > self.promised:
+            self.standing = Standing.WHOLE
         self.promised = term
-        self.blank = False
         self._seen_term = max(self._seen_term, term)
 
     def _see(self, now: Now, term: int) -> None:
@@ -333,18 +363,6 @@ class Shard:
 
     # --- a blank disk ---
 
-    def _may_learn(self, now: Now, term: int) -> bool:
-        """Whether the leader of this term may fill a blank disk: all others were heard, and none is further."""
-        others = self._others()
-        if now.mono_us < self._granted_until_us and not self._is_founding():
-            return False
-        if any(member not in self._recalled for member in others):
-            return False
-        if any(each.promised_term > term for each in self._recalled.values()):
-            self._recall_us = now.mono_us
-            return False
-        return self._is_founding() or not any(each.blank for each in self._recalled.values())
-
     def _is_founding(self) -> bool:
         """Whether nothing was ever committed: the shard is new, and whoever is blank has forgotten nothing."""
         return all(
@@ -353,7 +371,7 @@ class Shard:
 
     def _found(self, now: Now) -> None:
         """The home of a shard of which nobody has heard begins it."""
-        self.blank = False
+        self.standing = Standing.WHOLE
         self.promised = self._seen_term = 1
         self._start(now, Where())
 
@@ -361,15 +379,56 @@ class Shard:
         return [member for member in participants(self.group) if member != self._region]
 
     def _recall(self, now: Now, out: Effects) -> None:
+        """Ask all others how far they are; once all have told, take the longest copy of theirs."""
         others = self._others()
-        known = all(member in self._recalled for member in others)
-        if known and self.name == self._region and all(self._recalled[each].blank for each in others):
-            self._found(now)
-            return
-        self._recall_us = now.mono_us + self._timings.append_retry_us * (5 if known else 1)
+        self._recall_us = now.mono_us + self._timings.append_retry_us * _RECALL_RETRIES
+        known = [self._recalled[member] for member in others if member in self._recalled]
+        if len(known) == len(others) and all(each.blank for each in known):
+            if self.name == self._region:
+                self._found(now)
+                return
+        elif len(known) == len(others) and not self._living():
+            if self._is_founding() or not any(each.blank for each in known):
+                self._fetch_longest(out)
+                return
         out.sends.extend(
             Send(member, Prepare(self.name, 0, self.group.version, trial=True)) for member in others
         )
+
+    def _fetch_longest(self, out: Effects) -> None:
+        """All the others have told; they are asked again next time, since their answers grow old."""
+        best = max(
+            (member for member in self._recalled if not self._recalled[member].blank),
+            key=lambda member: (self._where_of(member), member),
+        )
+        self._learning_from = best
+        self._learnt_term = max(each.promised_term for each in self._recalled.values())
+        self._recalled = {}
+        out.sends.append(Send(best, Fetch(shard=self.name, term=0, committed=0, keys=())))
+
+    def _where_of(self, member: str) -> Where:
+        promise = self._recalled[member]
+        return Where(promise.log_term, promise.log_sequence)
+
+    def _learn(self, append: Append) -> None:
+        """The whole copy of another member replaces whatever this disk held."""
+        records = self._batches.add(append)
+        if records is None:
+            return
+        self.log.cut_to(0, records, Where(append.previous_term, append.sequence))
+        self.log.note_committed(append.committed)
+        self.promised = max(self._learnt_term, append.term, append.previous_term)
+        self._seen_term = max(self._seen_term, self.promised)
+        self.standing = Standing.REJOINED if self.promised > 1 or self.log.committed else Standing.WHOLE
+        self._learning_from = ""
+
+    def forget(self, now: Now) -> None:
+        """This disk turned out to be an old one: for its shards that is as bad as an empty one."""
+        self._step_down(now)
+        self.standing = Standing.BLANK
+        self._recalled = {}
+        self._recall_us = now.mono_us
+        self._granted_until_us = now.mono_us + member_wait_us(self._timings)
 
     # --- a candidate ---
 
@@ -404,11 +463,10 @@ class Shard:
         )
 
     def _patience_us(self) -> int:
-        """Rank only sets the timeout, randomised: the next in rank tries first."""
-        members = self.group.members
-        rank = (members.index(self._region) - (max(1, self._seen_term) - 1)) % len(members)
+        """Rank only sets the timeout, randomised: home tries first, then its guardians in their order."""
         spread_us = self._timings.election_spread_us
-        return rank * spread_us // 2 + self._randomness.randrange(spread_us)
+        rank = self.group.members.index(self._region)
+        return rank * spread_us + self._randomness.randrange(spread_us)
 
     def _on_promise(self, now: Now, peer: str, promise: Promise, out: Effects) -> None:
         if promise.term == 0:
@@ -520,6 +578,17 @@ class Shard:
         self._candidacy = None
         self._elect_us = None
 
+    def home_is_ready(self) -> bool:
+        """Whether the shard's home has all of the log, and could lead."""
+        return self.replication is not None and self.replication.acked(self.name) >= self.log.end.sequence
+
+    def hand_back(self, now: Now) -> None:
+        """Nothing of the shard runs here any more, and its home is back: let it lead. Its grants run out first; this
+        region stands again only if nobody does."""
+        self._step_down(now)
+        patience_us = _CANDIDACY_SPREADS * self._timings.election_spread_us
+        self._granted_until_us = now.mono_us + member_wait_us(self._timings) + 2 * patience_us
+
     # --- time ---
 
     def on_deadline(self, now: Now, out: Effects) -> None:
@@ -586,7 +655,7 @@ class Shard:
             self.log.end.sequence,
             self.log.committed,
             msgspec.msgpack.encode(self.group),
-            int(self.blank),
+            int(self.standing),
         )
         if state == self._written or (not rows and not gone and self._differs_in_hints(state)):
             return None, rows, gone

@@ -205,6 +205,7 @@ class Shards:
             deadlines.append(leading.desk.next_deadline())
             if leading.startable:
                 deadlines.append(leading.shard.renewals.lapses_us())
+            deadlines.append(leading.looks_back_us(self._config.timings.lease_us))
         return min((each for each in deadlines if each is not None), default=None)
 
     def reconcile(self, now: Now, out: Effects) -> None:
@@ -217,12 +218,35 @@ class Shards:
                 self._open(shard, now, resumed=False)
         for leading in self.leading.values():
             shard = leading.shard
-            startable = shard.leads and shard.renewals.holds(now.mono_us)
+            startable = shard.leads and shard.renewals.holds(now.mono_us) and not self._returns(now, leading)
             if startable:
                 self._library.leases[shard.name] = Lease(shard.name, shard.renewals.until_us)
             else:
                 self._library.leases.pop(shard.name, None)
             leading.set_startable(now, startable)
+
+    def _returns(self, now: Now, leading: Leading) -> bool:
+        """Whether a shard of another home is on its way back to it: then nothing is started any more, and when the
+        last task has ended the home may lead. What runs for long is left to run: after a while all goes on as before."""
+        shard = leading.shard
+        if shard.name == self._config.name:
+            return False
+        if not (self._reachable(shard.name) and shard.home_is_ready()):
+            leading.home_back_us, leading.waited_for_home = None, False
+            return False
+        if leading.home_back_us is None:
+            leading.home_back_us = now.mono_us
+        here_us = now.mono_us - leading.home_back_us
+        leading.waited_for_home = here_us >= self._config.timings.lease_us
+        if leading.waited_for_home and not leading.runs_here():
+            shard.hand_back(now)
+            return True
+        return leading.waited_for_home and here_us < self._config.timings.return_patience_us
+
+    def forget_disk(self, now: Now) -> None:
+        """The disk is an old one."""
+        for shard in self.shards.values():
+            shard.forget(now)
 
     def report(self, now: Now) -> None:
         """Homes hear of what changed."""
