@@ -6,6 +6,7 @@
     write_ahead    nothing leaves a region before the row that it rests on is durable                          P1, P2
     outcomes       what was acknowledged ends, once, and as its processes (or a cancel) say                       P1
     capacity       no node or device holds more than it has                                                       P5
+    rosters        an epoch of the league has one roster; a countersignature is durable before it leaves          P2
     reasons        a job without an allocation says why                                                           P6
     liveness       once everything has healed, everything ends                                                 P1, P7
 
@@ -24,6 +25,7 @@ from chaos.checkers.liveness import Liveness
 from chaos.checkers.one_runner import OneRunner
 from chaos.checkers.outcomes import Outcomes
 from chaos.checkers.reasons import Reasons
+from chaos.checkers.rosters import Rosters
 from chaos.checkers.write_ahead import WriteAhead
 from hanse.sim.record import Entry
 
@@ -35,6 +37,7 @@ ALL: tuple[Callable[[], Checker], ...] = (
     Outcomes,
     CapacityHeld,
     Reasons,
+    Rosters,
     Liveness,
 )
 

@@ -112,4 +112,24 @@ STUBBORN = Profile(
 )
 """Tasks that do not heed SIGTERM, on machines that are full."""
 
-PROFILES = (CRASHES, LOST_ANSWERS, LATE_COPIES, LOST_TRANSFERS, LOST_OUTCOMES, BAD_DISKS, STUBBORN)
+ROSTERS = Profile(
+    name="rosters",
+    faults=Faults(
+        roster_every_us=3 * SECOND_US,
+        loss=0.1,
+        duplicate=0.1,
+        late=0.3,
+        late_max_us=6 * SECOND_US,
+        crash_every_us=5 * SECOND_US,
+        downtime_max_us=SECOND_US // 2,
+        partition_every_us=8 * SECOND_US,
+        partition_max_us=6 * SECOND_US,
+    ),
+    regions=5,
+    duration_us=60 * SECOND_US,
+    jobs=10,
+)
+"""Operators change the roster all the time, and often two of them at once; the league is in parts, and what somebody
+said may arrive after he has started anew."""
+
+PROFILES = (CRASHES, LOST_ANSWERS, LATE_COPIES, LOST_TRANSFERS, LOST_OUTCOMES, BAD_DISKS, STUBBORN, ROSTERS)

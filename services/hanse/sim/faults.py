@@ -65,6 +65,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "mixed_versions": ("mixed_versions",),
     "drain": ("drain_every_us", "drain_max_us"),
     "old_disk": ("old_disk_every_us",),
+    "roster_change": ("roster_every_us",),
 }
 
 # Kinds that the core does not survive yet: drawn only if asked for by name, never in a swarm. An old disk needs
@@ -140,6 +141,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     mixed_versions: float = 0.0
     # A machine comes back with a disk from the past: a restored image, a mirror that had stopped.
     old_disk_every_us: int = 0
+    # Operators remove regions, add them again and give them other addresses, sometimes two operators at the same time.
+    roster_every_us: int = 0
 
     @staticmethod
     def none() -> Faults:
@@ -244,6 +247,7 @@ class _Swarm:
             executor_death_every_us=self._every(MINUTE_US, 4 * MINUTE_US),
             mixed_versions=self._share(1.0),
             old_disk_every_us=self._every(MINUTE_US, 4 * MINUTE_US),
+            roster_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
         )
 
 

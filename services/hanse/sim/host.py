@@ -31,18 +31,22 @@ from hanse.core.messages import (
     Commit,
     Decision,
     Message,
+    RosterProposal,
+    RosterVote,
     Stable,
     Terminal,
     TerminalAck,
     Withdraw,
 )
 from hanse.core.model.regions import PROTOCOL_MAX, RegionConfig
+from hanse.core.model.roster import SignedRoster
 from hanse.core.region import Region
 from hanse.sim.clock import RegionClock
 from hanse.sim.digest import Digest
 from hanse.sim.errors import Crash
 from hanse.sim.executor import SimExecutor
 from hanse.sim.faults import Faults
+from hanse.sim.keys import SimKeys
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Network
 from hanse.sim.record import Committed, Died, Record, Sent, Started
@@ -61,7 +65,7 @@ _BEFORE_COMMIT = -1
 _CRASH_POINTS = (_BEFORE_COMMIT, _BEFORE_COMMIT, 0, 0, 1, 2, 4, 8)
 
 RECORDED: frozenset[type] = frozenset(
-    (Commit, Withdraw, Decision, Stable, Cancel, CancelAck, Terminal, TerminalAck)
+    (Commit, Withdraw, Decision, Stable, Cancel, CancelAck, Terminal, TerminalAck, RosterProposal, RosterVote)
 )
 
 
@@ -143,6 +147,8 @@ class Host:
         self._stalled = False
         self._timer_us: int | None = None
         self._idle_wakes = 0
+        # A step has put a new roster in force: the last one of this life.
+        self._renewing = False
         self._sequence = 0
 
     # --- life and death ---------------------------------------------------------------------------------------------
@@ -165,7 +171,7 @@ class Host:
         randomness = random.Random(f"{self._around.seed}/{self.name}/{snapshot.incarnation}")
         now = self.clock.now(self._timeline.now_us)
         try:
-            self.core = Region(self.config, snapshot, now, randomness)
+            self.core = Region(self.config, snapshot, now, randomness, SimKeys(self.name))
         except Exception as error:
             raise self._crash_of(error) from error
         self._sequence = snapshot.write_sequence
@@ -210,6 +216,20 @@ class Host:
         self.executor.daemon_died()
         self.start()
 
+    def _renew(self) -> None:
+        """A new roster is in force: the Region is read anew from the disk; the process lives on."""
+        self._record.append(Died(self._timeline.now_us, self.name, "a new roster is in force"))
+        self._observer.count("roster_in_force")
+        self._forget_process()
+        self.executor.daemon_died()
+        self.start()
+
+    def found_anew(self, roster: tuple[SignedRoster, ...]) -> None:
+        """An operator gives this region another roster's file, and starts it again."""
+        if self.core is not None:
+            self.crash("restarted with another roster")
+        self.config = msgspec.structs.replace(self.config, roster=roster)
+
     def freeze(self, duration_us: int) -> None:
         """SIGSTOP for a while. The engine's processes go on."""
         self._frozen_until_us = max(self._frozen_until_us, self._timeline.now_us + duration_us)
@@ -245,6 +265,7 @@ class Host:
         self._stalled = False
         self._timer_us = None
         self._idle_wakes = 0
+        self._renewing = False
 
     # --- what comes in ----------------------------------------------------------------------------------------------
 
@@ -284,6 +305,8 @@ class Host:
         return self.clock.world_us(mono_us)
 
     def _step_or_wait(self) -> None:
+        if self._renewing:
+            return
         if self._timeline.now_us < self._busy_until_us:
             self._wake_at(self._busy_until_us)
         elif len(self._pending) >= _PIPELINE_MAX:
@@ -329,6 +352,7 @@ class Host:
             raise self._crash_of(error) from error
         self._busy_until_us = now_us + _STEP_US
         self._around.digest.add(self.index, now_us, effects)
+        self._renewing = effects.restart
         self._watch_idle(events, effects, deadline_us, now.mono_us)
         self._queue(effects)
         if deadline_us is not None and self.core is core:
@@ -441,6 +465,9 @@ class Host:
         self._committing = 0
         for effects in steps:
             self._release(effects)
+        if steps[-1].restart:
+            self._renew()
+            return
         while self._pending and not self._pending[0][1]:
             self._release(self._pending.popleft()[0])
         if self._pending:

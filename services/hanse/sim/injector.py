@@ -12,6 +12,7 @@ from hanse.sim.faults import HEALED, MINUTE_US, Faults
 from hanse.sim.host import Host
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Network
+from hanse.sim.operators import Operators
 from hanse.sim.record import FaultInjected, Record
 from hanse.sim.timeline import Timeline
 
@@ -31,6 +32,7 @@ class Injector:
         hosts: tuple[Host, ...],
         network: Network,
         callers: Callers,
+        operators: Operators,
     ) -> None:
         self.counts: dict[str, int] = {}
         self.faults = faults
@@ -40,6 +42,7 @@ class Injector:
         self._hosts = hosts
         self._network = network
         self._callers = callers
+        self._operators = operators
         self._pressed: dict[str, int] = {}
         self._draining: dict[str, None] = {}
         # A region, its disk at some time, and that time.
@@ -62,6 +65,7 @@ class Injector:
             (faults.rate_every_us, self._change_rate),
             (faults.executor_death_every_us, self._kill_processes),
             (faults.old_disk_every_us, self._replace_disk),
+            (faults.roster_every_us, self._change_roster),
         ):
             if every_us:
                 self._plan(every_us, inject)
@@ -91,6 +95,7 @@ class Injector:
         for region in self._draining:
             self._callers.drain(region, False)
         self._callers.cancel_endless()
+        self._operators.heal()
 
     # --- when -------------------------------------------------------------------------------------------------------
 
@@ -196,6 +201,10 @@ class Injector:
             host.replace_disk(image)
         host = self._random.choice(self._hosts)
         self._image = (host, host.ledger.copy(), self._timeline.now_us)
+
+    def _change_roster(self) -> None:
+        self._note("roster_change", "")
+        self._operators.change()
 
     def _jump(self) -> None:
         host = self._random.choice(self._hosts)

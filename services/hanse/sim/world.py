@@ -24,6 +24,7 @@ from hanse.sim.host import Host, Surroundings
 from hanse.sim.injector import Injector
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Codec, Network
+from hanse.sim.operators import Operators, with_rosters
 from hanse.sim.progress import Progress
 from hanse.sim.record import Committed, Finished, Healed, Record, RegionJoined
 from hanse.sim.timeline import Timeline
@@ -87,7 +88,7 @@ class World:
         timings = plan.timings or draw_timings(draw)
         self.hosts = tuple(
             self._make_host(index, config, draw)
-            for index, config in enumerate(draw_configs(plan.regions, draw, timings))
+            for index, config in enumerate(self._draw_configs(draw, timings))
         )
         self.callers = Callers(
             self.timeline,
@@ -100,6 +101,14 @@ class World:
             self.count,
             any(host.config.groups for host in self.hosts),
         )
+        self.operators = Operators(
+            self.timeline,
+            self._randomness("operators"),
+            self.hosts,
+            self.count,
+            # What a region that is no member knows of a disk that is an old one, nobody asks it for.
+            may_remove=not plan.faults.old_disk_every_us,
+        )
         self.convergence = Convergence(self.timeline, self.hosts)
         self.injector = Injector(
             self.timeline,
@@ -109,7 +118,12 @@ class World:
             self.hosts,
             self.network,
             self.callers,
+            self.operators,
         )
+
+    def _draw_configs(self, draw: random.Random, timings: Timings) -> tuple[RegionConfig, ...]:
+        configs = draw_configs(self.plan.regions, draw, timings)
+        return with_rosters(configs) if self.plan.faults.roster_every_us else configs
 
     def _randomness(self, purpose: str) -> random.Random:
         return random.Random(f"{self._seed}/{purpose}")
@@ -171,6 +185,7 @@ class World:
             not progress.open
             and not progress.unfinished
             and self.callers.idle
+            and self.operators.idle
             and all(host.up for host in self.hosts)
         )
 

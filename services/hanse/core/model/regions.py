@@ -107,6 +107,8 @@ class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
     timings: Timings = Timings()
     # Of all shards, so that their leaders can be found; empty: nothing is adoptable in this federation.
     groups: tuple[Group, ...] = ()
+    # With a signed roster: what it says that the groups are to become. `groups` never changes with a roster alone.
+    groups_wanted: tuple[Group, ...] = ()
     roster: tuple[SignedRoster, ...] = ()
     # Of the league once, and not in its newest roster: they are told so, and nothing else of theirs is heard.
     former: tuple[Member, ...] = ()

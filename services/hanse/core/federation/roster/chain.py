@@ -17,6 +17,7 @@ from hanse.core.federation.roster.faults import FaultKind, RosterConflict, Roste
 from hanse.core.model import limits
 from hanse.core.model.regions import Group, Member, RegionConfig
 from hanse.core.model.roster import (
+    GuardianSet,
     Roster,
     RosterMember,
     SignedRoster,
@@ -144,7 +145,8 @@ def config_in_force(config: RegionConfig, chain: Chain) -> RegionConfig:
         config,
         roster_epoch=head.epoch,
         members=tuple(map(member_of, head.members)) if belongs else (_alone(config.name, ever),),
-        groups=_groups_of(head) if belongs else (),
+        groups=tuple(_group_begun(chain, each) for each in head.guardian_sets) if belongs else (),
+        groups_wanted=tuple(map(_group_of, head.guardian_sets)) if belongs else (),
         former=_former(config.name, head, ever, belongs=belongs),
         removed=not belongs,
     )
@@ -160,10 +162,19 @@ def member_of(member: RosterMember) -> Member:
     )
 
 
-def _groups_of(roster: Roster) -> tuple[Group, ...]:
-    return tuple(
-        Group(shard=each.home, members=each.members, version=each.version) for each in roster.guardian_sets
-    )
+def _group_of(guardians: GuardianSet) -> Group:
+    return Group(shard=guardians.home, members=guardians.members, version=guardians.version)
+
+
+def _group_begun(chain: Chain, guardians: GuardianSet) -> Group:
+    """The group with which this home's log began: a roster alone never moves a log, only the group's own agreement."""
+    begun = guardians
+    for signed in reversed(chain.after(0)):
+        before = signed.roster.guardians_of(guardians.home)
+        if before is None:
+            break
+        begun = before
+    return _group_of(begun)
 
 
 def _alone(region: str, ever: dict[str, RosterMember]) -> Member:

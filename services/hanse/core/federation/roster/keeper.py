@@ -101,7 +101,17 @@ class Rosters:
                 ballot.resume(now, decode_signed(row.document))
         return ballot
 
-    # --- what the Region asks ---------------------------------------------------------------------------------------
+    # --- what the Region and its observers ask ---------------------------------------------------------------------
+
+    @property
+    def head(self) -> Roster | None:
+        """The roster in force; None: it is static."""
+        return None if self._chain is None else self._chain.head
+
+    @property
+    def voted(self) -> SignedRoster | None:
+        """The successor that this member has countersigned."""
+        return None if self._chain is None else self._ballot.signed
 
     @property
     def is_newest(self) -> bool:

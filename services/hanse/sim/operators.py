@@ -1,0 +1,180 @@
+"""Operators of the roster: people with the league's key, who look at what a region has, and hand in what follows on it.
+
+Now and then two of them do so at the same time and do not know of each other. When everything has healed they bring
+every region back; if members' votes are split for ever, they found the league anew, as the handbook says.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from hanse.core.events import ProposeRoster
+from hanse.core.federation.roster import drafts
+from hanse.core.model.regions import RegionConfig
+from hanse.core.model.roster import Roster, RosterMember, SignedRoster, sha256_of
+from hanse.core.model.time import SECOND_US
+from hanse.sim.host import Host
+from hanse.sim.keys import public_key_of, signed_by
+from hanse.sim.timeline import Timeline
+
+_OPERATOR = "operator"
+# Regions that leave with one change; the smallest league that they leave behind; and how often two operators meet.
+_LEAVE_MAX = 2
+_MEMBERS_MIN = 2
+_RIVALS_SHARE = 0.4
+_LOOK_EVERY_US = SECOND_US
+# A vote that is still open after this, with every region up and every link whole, is split for ever.
+_SPLIT_AFTER_US = 120 * SECOND_US
+# Above whatever could still come into force.
+_EPOCHS_SKIPPED = 10
+
+
+def with_rosters(configs: Sequence[RegionConfig]) -> tuple[RegionConfig, ...]:
+    """The same regions, in a league whose roster is signed. Without guardians: homes leave and come back here, and a
+    group must move before its home does."""
+    members = [_member(each.name) for each in configs]
+    first = drafts.founding(
+        configs[0].cluster_id, members, public_key_of(_OPERATOR), guardians=0, issued_wall_us=0
+    )
+    chain = (signed_by(_OPERATOR, first),)
+    return tuple(msgspec.structs.replace(each, roster=chain, groups=()) for each in configs)
+
+
+def _member(name: str) -> RosterMember:
+    return RosterMember(
+        name=name,
+        peer_address=f"{name}:1",
+        public_address=f"{name}:2",
+        public_key=public_key_of(name),
+        protocol_min=1,
+        protocol_max=1,
+    )
+
+
+class Operators:
+    """`change` hands in something; after `heal` they work until every region is a member again."""
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        randomness: random.Random,
+        hosts: Sequence[Host],
+        count: Callable[[str], None],
+        *,
+        may_remove: bool,
+    ) -> None:
+        self._timeline = timeline
+        self._random = randomness
+        self._hosts = hosts
+        self._count = count
+        self._may_remove = may_remove
+        self._issued = 0
+        self._healed_us = 0
+
+    @property
+    def idle(self) -> bool:
+        """Every region is a member, all have the same roster, and nobody has countersigned another one."""
+        if not any(host.config.roster for host in self._hosts):
+            return True
+        rosters = [host.core.rosters for host in self._hosts if host.core is not None]
+        heads = [each.head for each in rosters if each.head is not None]
+        return (
+            len(heads) == len(self._hosts)
+            and len({sha256_of(head) for head in heads}) == 1
+            and not self._absent(heads[0])
+            and all(each.voted is None for each in rosters)
+        )
+
+    def change(self) -> None:
+        """Somebody changes the roster; somebody else perhaps does, too."""
+        self._propose(self._random.choice(self._hosts))
+        if self._random.random() < _RIVALS_SHARE:
+            self._count("rival_rosters")
+            self._propose(self._random.choice(self._hosts))
+
+    def heal(self) -> None:
+        """From now on every region is brought back."""
+        self._healed_us = self._timeline.now_us
+        self._restore()
+
+    # --- one change -------------------------------------------------------------------------------------------------
+
+    def _propose(self, host: Host) -> None:
+        head = self._head(host)
+        if head is not None:
+            self._hand_in(host, self._draw(head))
+
+    def _draw(self, head: Roster) -> Roster:
+        absent = self._absent(head)
+        draw = self._random.random()
+        if absent and draw < 0.5:
+            return self._successor(head, [*head.members, *map(_member, absent)])
+        leaving = min(self._random.randint(1, _LEAVE_MAX), len(head.members) - _MEMBERS_MIN)
+        if self._may_remove and leaving > 0 and draw < 0.9:
+            gone = self._random.sample(head.names, leaving)
+            return self._successor(head, [each for each in head.members if each.name not in gone])
+        moved = self._random.choice(head.members)
+        elsewhere = msgspec.structs.replace(
+            moved, public_address=f"{moved.name}:{self._random.randint(3, 99)}"
+        )
+        return self._successor(head, [elsewhere if each is moved else each for each in head.members])
+
+    def _successor(self, head: Roster, members: list[RosterMember]) -> Roster:
+        self._issued += 1
+        return drafts.successor(head, issued_wall_us=self._issued, members=members)
+
+    def _hand_in(self, host: Host, roster: Roster | SignedRoster) -> None:
+        document = roster if isinstance(roster, SignedRoster) else signed_by(_OPERATOR, roster)
+        # Nobody waits for the answer: what becomes of it shows in the regions.
+        host.post(ProposeRoster(request_id=-1, signed=document, cause="operator"))
+
+    # --- everything back to what it was -----------------------------------------------------------------------------
+
+    def _restore(self) -> None:
+        if self.idle:
+            return
+        newest = max(self._hosts, key=lambda host: getattr(self._head(host), "epoch", 0))
+        head = self._head(newest)
+        if head is not None:
+            self._go_on(newest, head)
+        self._timeline.after(_LOOK_EVERY_US, self._restore)
+
+    def _go_on(self, newest: Host, head: Roster) -> None:
+        voted = [host.core.rosters.voted for host in self._hosts if host.core is not None]
+        open_ = [each for each in voted if each is not None and each.roster.epoch == head.epoch + 1]
+        members = [host for host in self._hosts if head.member(host.name) is not None]
+        if open_:
+            if self._timeline.now_us - self._healed_us > _SPLIT_AFTER_US:
+                self._found_anew(head)
+            else:
+                self._hand_in(self._random.choice(members), open_[0])
+        elif absent := self._absent(head):
+            self._hand_in(
+                newest if newest in members else members[0],
+                self._successor(head, [*head.members, *map(_member, absent)]),
+            )
+
+    def _found_anew(self, head: Roster) -> None:
+        self._count("founded_anew")
+        self._healed_us = self._timeline.now_us
+        members = [_member(host.name) for host in self._hosts]
+        anew = drafts.founding(
+            head.cluster_id,
+            members,
+            public_key_of(_OPERATOR),
+            guardians=0,
+            issued_wall_us=0,
+            epoch=head.epoch + _EPOCHS_SKIPPED,
+        )
+        for host in self._hosts:
+            host.found_anew((signed_by(_OPERATOR, anew),))
+
+    def _absent(self, head: Roster | None) -> list[str]:
+        return [host.name for host in self._hosts if head is None or head.member(host.name) is None]
+
+    @staticmethod
+    def _head(host: Host) -> Roster | None:
+        return host.core.rosters.head if host.core is not None else None
