@@ -38,9 +38,9 @@ class Metrics:
         self._capacity = self._gauge("capacity", "Capacity by resource kind", "kind")
         self._free = self._gauge("free", "Free capacity by resource kind", "kind")
 
-    def watch(self, gauges: dict[str, Callable[[], float]], links: Iterable[PeerLink]) -> None:
+    def watch(self, gauges: dict[str, Callable[[], float]], links: Callable[[], Iterable[PeerLink]]) -> None:
         """Read these whenever somebody asks, rather than keep them up to date."""
-        self.registry.register(_Live(gauges, list(links)))
+        self.registry.register(_Live(gauges, links))
 
     def stepped(self, events: int, seconds: float) -> None:
         """As DriverMeter."""
@@ -95,7 +95,9 @@ class Metrics:
 class _Live(Collector):
     """Values that are read when they are asked for."""
 
-    def __init__(self, gauges: dict[str, Callable[[], float]], links: list[PeerLink]) -> None:
+    def __init__(
+        self, gauges: dict[str, Callable[[], float]], links: Callable[[], Iterable[PeerLink]]
+    ) -> None:
         self._gauges = gauges
         self._links = links
 
@@ -106,7 +108,7 @@ class _Live(Collector):
             "hanse_peer_messages", "Messages to peers by outcome", labels=["peer", "outcome"]
         )
         queue = GaugeMetricFamily("hanse_peer_queue", "Messages that wait for a peer", labels=["peer"])
-        for link in self._links:
+        for link in self._links():
             queue.add_metric([link.peer], len(link))
             for outcome, count in sorted(link.counts.items()):
                 messages.add_metric([link.peer, outcome], count)

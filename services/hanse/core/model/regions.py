@@ -23,12 +23,14 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """A region of the roster. Addresses are "host:port". `labels` are sorted pairs that name its failure domains."""
+    """A region of the roster. Addresses are "host:port". `labels` are sorted pairs that name its failure domains,
+    `public_key` is its own in a signed roster."""
 
     name: str
     peer_address: str = ""
     public_address: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    public_key: str = ""
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):

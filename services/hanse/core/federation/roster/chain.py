@@ -159,6 +159,7 @@ def member_of(member: RosterMember) -> Member:
         peer_address=member.peer_address,
         public_address=member.public_address,
         labels=tuple(sorted(member.labels.items())),
+        public_key=member.public_key,
     )
 
 
