@@ -89,10 +89,22 @@ def test_what_a_region_is_told_follows_from_the_newest_roster() -> None:
     assert [each.name for each in told.members] == ["north", "south", "east"]
     assert [each.name for each in told.former] == ["west"]
     assert told.members[0].labels == (("zone", "north"),)
-    assert {group.shard: group.version for group in told.groups} == {
+    assert {group.shard: group.version for group in told.groups_wanted} == {
         each.home: each.version for each in THIRD.guardian_sets
     }
     assert not told.removed
+
+
+def test_a_roster_alone_never_moves_a_group() -> None:
+    """Who keeps a log changes by the group's own agreement; the roster only says what is wanted."""
+    told = config_in_force(config("north"), Chain(LINE))
+    begun = {group.shard: group.members for group in told.groups}
+
+    for home in THIRD.names:
+        earliest = FIRST.guardians_of(home) or SECOND.guardians_of(home)
+        assert earliest is not None
+        assert begun[home] == earliest.members
+    assert set(begun) == set(THIRD.names)
 
 
 def test_a_region_that_was_removed_is_alone_and_knows_whom_to_hear() -> None:

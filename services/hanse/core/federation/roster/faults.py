@@ -54,7 +54,7 @@ _RETRY_AFTER_MS = 500
 def refused(fault: RosterFault) -> Refused:
     """As callers are told."""
     retry_after_ms = _RETRY_AFTER_MS if fault.kind is FaultKind.EARLY else 0
-    return Refused(_REFUSALS[fault.kind], fault.field, fault.message, retry_after_ms)
+    return Refused(_REFUSALS[fault.kind], fault.field, str(fault), retry_after_ms)
 
 
 class RosterConflict(CallerFault):
