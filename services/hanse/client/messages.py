@@ -43,6 +43,8 @@ from hanse.wire.gen.hanse.v1.regions_pb2 import (
     Member,
     Node,
     RegionRecord,
+    RosterProgress,
+    RosterStatus,
 )
 
 __all__ = [
@@ -78,6 +80,8 @@ __all__ = [
     "Requirements",
     "RetryPolicy",
     "Revision",
+    "RosterProgress",
+    "RosterStatus",
     "StreamLogsResponse",
     "TaskGroup",
     "TimelineEntry",

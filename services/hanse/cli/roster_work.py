@@ -1,0 +1,120 @@
+"""What the commands that change the roster have in common: fetch what is in force, hand in what follows, wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hanse.cli.errors import CommandError, UsageOrConfigError
+from hanse.cli.exits import ExitCode
+from hanse.cli.roster_files import told
+from hanse.client.errors import UnreachableError
+from hanse.core.model.roster import Roster, SignedRoster, decode_signed, encode_signed, sha256_of
+
+if TYPE_CHECKING:
+    from hanse.client import AsyncClient
+    from hanse.client.messages import RosterStatus
+
+_POLL_S = 0.2
+# A region that has just started countersigns nothing for some seconds.
+_SETTLE_S = 15.0
+
+
+async def fetch_head(client: AsyncClient, region: str = "") -> SignedRoster:
+    """The roster in force. Raises UsageOrConfigError if it is a static one."""
+    status = await client.roster(region)
+    if not status.document:
+        raise UsageOrConfigError(
+            f"{status.region}'s roster is static: the [[members]] of its configuration",
+            hint="found a league with a signed roster: `hanse federation init`",
+        )
+    return decode_signed(status.document)
+
+
+async def fetch_chain(client: AsyncClient, region: str = "") -> tuple[SignedRoster, ...]:
+    """The roster in force with all that came before it, as a new region needs them."""
+    chain: list[SignedRoster] = []
+    while True:
+        status = await client.roster(region, after_epoch=chain[-1].roster.epoch if chain else 0)
+        chain += [decode_signed(each) for each in status.following]
+        if not status.following or chain[-1].roster.epoch >= status.epoch:
+            return tuple(chain)
+
+
+async def save_chain(client: AsyncClient, path: Path) -> None:
+    """Write the chain to a file."""
+    from hanse.daemon.rosters import write_roster_file
+
+    chain = await fetch_chain(client)
+    with told():
+        write_roster_file(path, chain)
+
+
+async def hand_in(
+    client: AsyncClient, signed: SignedRoster, timeout_s: float, tell: Callable[[str], None]
+) -> RosterStatus:
+    """Propose it, and wait until it is in force, with news to `tell`. Raises CommandError if another one is, or the
+    time is up."""
+    deadline_s = time.monotonic() + timeout_s
+    status = await _proposed(client, signed, min(timeout_s, _SETTLE_S))
+    told_of: tuple[str, ...] = ()
+    while not _is_in_force(status, signed.roster):
+        _insist_not_lost(status, signed.roster)
+        if time.monotonic() > deadline_s:
+            raise CommandError(_too_late(status), hint=_LATE_HINT, exit_code=ExitCode.TIMEOUT)
+        if status.HasField("proposal") and (have := tuple(status.proposal.countersigned)) != told_of:
+            told_of = have
+            missing = ", ".join(status.proposal.missing)
+            tell(f"countersigned by {', '.join(have)}; not yet by {missing}")
+        await asyncio.sleep(_POLL_S)
+        status = await client.roster(after_epoch=signed.roster.epoch - 1)
+        if not status.HasField("proposal") and status.epoch < signed.roster.epoch:
+            # Another region answers, or this one lost it before it was written down.
+            status = await _proposed(client, signed, _SETTLE_S)
+    return status
+
+
+async def _proposed(client: AsyncClient, signed: SignedRoster, patience_s: float) -> RosterStatus:
+    """A region that has just started is asked again: it is ready within seconds."""
+    deadline_s = time.monotonic() + patience_s
+    while True:
+        try:
+            return await client.propose_roster(encode_signed(signed))
+        except UnreachableError as error:
+            if time.monotonic() > deadline_s or not error.retry_after_s:
+                raise
+            await asyncio.sleep(error.retry_after_s)
+
+
+_LATE_HINT = (
+    "the members that have countersigned go on asking; see `hanse federation show`. "
+    "`hanse federation apply` waits again"
+)
+
+
+def _is_in_force(status: RosterStatus, roster: Roster) -> bool:
+    wanted = sha256_of(roster)
+    if status.epoch == roster.epoch:
+        return status.sha256 == wanted
+    return any(sha256_of(decode_signed(each).roster) == wanted for each in status.following)
+
+
+def _insist_not_lost(status: RosterStatus, roster: Roster) -> None:
+    if status.epoch >= roster.epoch:
+        raise CommandError(
+            f"another roster of epoch {roster.epoch} came into force first",
+            hint="look at it (`hanse federation show`), and make the change again on top of it",
+        )
+
+
+def _too_late(status: RosterStatus) -> str:
+    proposal = status.proposal
+    why = "; ".join(f"{each.region}: {each.reason}" for each in proposal.refusals)
+    return (
+        f"epoch {proposal.epoch} is not in force yet: countersigned by "
+        f"{', '.join(proposal.countersigned) or 'nobody'}, not by {', '.join(proposal.missing)}"
+        + (f" ({why})" if why else "")
+    )
