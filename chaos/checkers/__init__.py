@@ -8,18 +8,22 @@
     capacity       no node or device holds more than it has                                                       P5
     rosters        an epoch of the league has one roster; a countersignature is durable before it leaves          P2
     reasons        a job without an allocation says why                                                           P6
+    adoptable      what a majority of guardians holds is never lost, has one owner, and ends once             P1, P2, P4
     liveness       once everything has healed, everything ends                                                 P1, P7
 
-`check(record)` runs them all, in one pass, and raises the first SafetyViolation or LivenessViolation.
+`check(record)` runs them all, in one pass, and raises the first SafetyViolation or LivenessViolation. What may be
+demanded of a region whose disk was replaced by an older one is in `disks`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from chaos.checkers.adoptable import Adoptable
 from chaos.checkers.base import Checker
 from chaos.checkers.capacity import CapacityHeld
 from chaos.checkers.conservation import Conservation
+from chaos.checkers.disks import Disks
 from chaos.checkers.epochs import Epochs
 from chaos.checkers.liveness import Liveness
 from chaos.checkers.one_runner import OneRunner
@@ -29,7 +33,8 @@ from chaos.checkers.rosters import Rosters
 from chaos.checkers.write_ahead import WriteAhead
 from hanse.sim.record import Entry
 
-ALL: tuple[Callable[[], Checker], ...] = (
+Kind = Callable[[Disks], Checker]
+ALL: tuple[Kind, ...] = (
     OneRunner,
     Conservation,
     Epochs,
@@ -39,17 +44,20 @@ ALL: tuple[Callable[[], Checker], ...] = (
     Reasons,
     Rosters,
     Liveness,
+    Adoptable,
 )
 
 
-def check(record: Iterable[Entry], kinds: Iterable[Callable[[], Checker]] = ALL) -> None:
+def check(record: Iterable[Entry], kinds: Iterable[Kind] = ALL) -> None:
     """Judge a whole record."""
-    checkers = [kind() for kind in kinds]
+    disks = Disks()
+    checkers = [kind(disks) for kind in kinds]
     handlers: dict[type, list[Callable[[Entry], None]]] = {}
     for checker in checkers:
         for entry_type, handler in checker.handlers().items():
             handlers.setdefault(entry_type, []).append(handler)
     for entry in record:
+        disks.take(entry)
         for handler in handlers.get(type(entry), ()):
             handler(entry)
     for checker in checkers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chaos.checkers.base import Checker, Handlers, violated
+from chaos.checkers.disks import Disks
 from hanse.core.effects import RosterRow
 from hanse.core.messages import RosterProposal, RosterVote
 from hanse.core.model.roster import sha256_of
@@ -13,7 +14,8 @@ class Rosters(Checker):
     """What is in force, in all regions together, and what each has countersigned. (That a region countersigns one
     roster of each epoch is for its ledger to see to.)"""
 
-    def __init__(self) -> None:
+    def __init__(self, disks: Disks) -> None:
+        super().__init__(disks)
         self._in_force: dict[int, tuple[str, str]] = {}
         self._votes: dict[tuple[str, int], str] = {}
 

@@ -188,8 +188,8 @@ class KillSupervisor(OnRegion, frozen=True, kw_only=True):
 
     what = "`kill -9` of a task's supervisor"
     works = "The task dies with its supervisor; everything else runs on."
-    waits = "Nothing. The job counts as failed with exit code 137 unless it has retries left."
-    operator = "Nothing; give jobs that must survive it `retry`."
+    waits = "The job: it is queued again, and keeps its retries. (A job to which it happens again and again fails.)"
+    operator = "Nothing."
 
     count: Count = 1
 

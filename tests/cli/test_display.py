@@ -7,7 +7,9 @@ from rich.console import Console
 from rich.text import Text
 
 from hanse.cli.display import amount_text, bar_text, duration_text, used_text
+from hanse.cli.job_views import job_details
 from hanse.cli.tables import Column, make_table
+from hanse.client.messages import Durability, Job
 
 
 @pytest.mark.parametrize(
@@ -103,3 +105,19 @@ def test_numbers_are_aligned_at_the_right() -> None:
 def test_columns_that_are_empty_everywhere_are_left_out() -> None:
     table = make_table((Column("A"), Column("B", drop=1)), [("1", ""), ("2", Text())], 80)
     assert [column.header for column in table.columns] == ["A"]
+
+
+def test_a_job_shows_what_becomes_of_it_and_how_old_a_copy_of_it_is() -> None:
+    def shown(job: Job) -> str:
+        console = Console(width=120, color_system=None)
+        with console.capture() as captured:
+            console.print(*job_details(job, 120))
+        return captured.get()
+
+    federated = Job(id="north-1", answered_by="east", durability=Durability.DURABILITY_FEDERATED)
+    assert "another region goes on with it" in shown(federated)
+    assert "as of" not in shown(federated)
+    federated.as_of.GetCurrentTime()
+    assert "ago: an old copy in east" in shown(federated)
+    regional = Job(id="north-1", durability=Durability.DURABILITY_REGIONAL)
+    assert "waits for its region" in shown(regional)

@@ -34,6 +34,8 @@ class League:
     """All jobs of all regions. Every server shares it, so that any of them answers for any job."""
 
     regions: tuple[str, ...] = ("north", "east")
+    # Of every job that is submitted.
+    durability: common_pb2.Durability = common_pb2.DURABILITY_REGIONAL
     ledger_id: str = "l1"
     jobs: dict[str, jobs_pb2.Job] = field(default_factory=dict)
     keys: dict[tuple[str, str, str], str] = field(default_factory=dict)
@@ -192,7 +194,7 @@ class Jobs(jobs_pb2_grpc.JobServiceServicer):
             league.jobs[job_id].client_key = submission.client_key
             league.keys[key] = job_id
         submitted = jobs_pb2.SubmittedJob(
-            job_id=league.keys[key], durability=common_pb2.DURABILITY_REGIONAL, existed=existed
+            job_id=league.keys[key], durability=league.durability, existed=existed
         )
         return jobs_pb2.SubmitResult(job=submitted)
 

@@ -69,6 +69,15 @@ def test_every_kind_of_field_is_read() -> None:
     assert spec.deadline.ToJsonString() == "2026-11-30T12:00:00Z"
 
 
+@pytest.mark.parametrize("written", ["adopt", "ADOPT_OR_WAIT", "wait", "ON_REGION_LOSS_ADOPT"])
+def test_what_becomes_of_a_job_is_said_in_any_case(written: str) -> None:
+    spec = only(YAML.replace("on_region_loss: wait", f"on_region_loss: {written}"))
+
+    assert spec.on_region_loss == OnRegionLoss.Value(
+        f"ON_REGION_LOSS_{written.upper().removeprefix('ON_REGION_LOSS_')}"
+    )
+
+
 def test_toml_and_json_say_the_same_as_yaml() -> None:
     assert only(TOML, "job.toml") == only(YAML)
     assert only(json.dumps(to_plain(only(YAML)))) == only(YAML)

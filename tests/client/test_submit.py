@@ -17,7 +17,7 @@ from hanse.client import (
     UnauthorisedError,
 )
 from hanse.client.limits import SPEC_BYTES_MAX
-from hanse.client.messages import JobSpec, Program, Refusal, RefusalCode, TaskGroup
+from hanse.client.messages import Durability, JobSpec, Program, Refusal, RefusalCode, TaskGroup
 from hanse.client.submit import batched, heaviest_field
 from tests.client.conftest import QUICK
 from tests.client.league import League
@@ -39,6 +39,23 @@ async def test_the_first_region_asked_becomes_the_home(client: AsyncClient, leag
     assert outcome.home == "north"
     assert outcome.durability == "REGIONAL"
     assert homes(league) == {"north"}
+
+
+async def test_a_job_that_guardians_keep_is_federated(client: AsyncClient, league: League) -> None:
+    league.durability = Durability.DURABILITY_FEDERATED
+
+    assert (await client.submit(spec())).durability == "FEDERATED"
+
+
+async def test_a_shard_without_a_leader_is_asked_again(client: AsyncClient, league: League) -> None:
+    refusal = Refusal(code=RefusalCode.REFUSAL_CODE_NOT_LEADER, message="no majority")
+    league.refusals["a"] = [refusal, refusal]
+
+    outcome = await client.submit(spec())
+
+    assert outcome.job_id
+    assert len(league.submits) == 3
+    assert len({request.jobs[0].client_key for request in league.submits}) == 1
 
 
 async def test_batches_hold_to_both_bounds_and_results_are_in_order(

@@ -56,7 +56,7 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
 def served(ledger: Ledger) -> LocalJobs:
     """The servicer over these books alone."""
     runtime = SimpleNamespace(name=REGION, read=ledger.read)
-    return LocalJobs(cast("Any", runtime), cast("Any", None), cast("Any", None))
+    return LocalJobs(cast("Any", runtime), cast("Any", None), cast("Any", None), cast("Any", None))
 
 
 async def test_the_home_answers_with_the_owners_nodes_and_one_timeline(ledger: Ledger) -> None:

@@ -51,9 +51,9 @@ def bad_submissions() -> dict[str, tuple[jobs_pb2.JobSubmission, int, str]]:
             common_pb2.REFUSAL_CODE_UNIMPLEMENTED,
             "spec.kind",
         ),
-        "adoption": (
+        "adoption without guardians": (
             submission("a", on_region_loss=jobs_pb2.ON_REGION_LOSS_ADOPT),
-            common_pb2.REFUSAL_CODE_UNIMPLEMENTED,
+            invalid,
             "spec.on_region_loss",
         ),
     }

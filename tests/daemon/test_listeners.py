@@ -52,12 +52,14 @@ async def test_a_peer_listener_answers_by_itself_and_never_passes_a_call_on(tmp_
             jobs = jobs_pb2_grpc.JobServiceStub(channel)
             with pytest.raises(grpc.aio.AioRpcError) as unknown:
                 await jobs.GetJob(jobs_pb2.GetJobRequest(job_id=result.job.job_id), timeout=DEADLINE_S)
-            with pytest.raises(grpc.aio.AioRpcError) as elsewhere:
-                await jobs.SubmitJobs(
-                    jobs_pb2.SubmitJobsRequest(home="north", jobs=[submission("b")]), timeout=DEADLINE_S
-                )
+            request = jobs_pb2.SubmitJobsRequest(home="north", jobs=[submission("b")])
+            answer = await jobs.SubmitJobs(request, timeout=DEADLINE_S)
+            request.home = "mars"
+            with pytest.raises(grpc.aio.AioRpcError) as nowhere:
+                await jobs.SubmitJobs(request, timeout=DEADLINE_S)
     assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
-    assert elsewhere.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert answer.results[0].refusal.field == "jobs[0].home"
+    assert nowhere.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,32 @@ async def test_what_does_not_fit_at_home_runs_elsewhere_and_its_output_is_read_f
             assert told.nodes[0].startswith("east")
 
 
+async def test_a_job_that_is_tried_again_finds_its_checkpoint_and_knows_which_try_it_is(
+    tmp_path: Path,
+) -> None:
+    async with league(tmp_path, "north", executor="local") as regions:
+        checkpoint = tmp_path / "checkpoints" / "train"
+        checkpoint.mkdir(parents=True)
+        script = (
+            'file="$HANSE_CHECKPOINT/step"; [ -e "$file" ] && cat "$file" && exit 0; '
+            'echo "kept by $HANSE_JOB_ID $HANSE_EPOCH.$HANSE_ATTEMPT" > "$file"; exit 1'
+        )
+        retry = jobs_pb2.RetryPolicy(retries_max=1)
+        job_id = await submitted(
+            regions["north"], shell("train", script, checkpoint=str(checkpoint), retry=retry)
+        )
+
+        job = await regions["north"].state(job_id, SUCCEEDED)
+
+        assert (job.epoch, job.attempt) == (1, 2)
+        assert await output(regions["north"], job_id) == f"kept by {job_id} 1.1\n".encode()
+
+        # Whoever keeps none is told so, rather than left with what its caller's environment has.
+        job_id = await submitted(regions["north"], shell("plain", 'echo "[$HANSE_CHECKPOINT]"'))
+        await regions["north"].state(job_id, SUCCEEDED)
+        assert await output(regions["north"], job_id) == b"[]\n"
+
+
 async def test_logs_are_followed_from_before_the_start_to_the_end(tmp_path: Path) -> None:
     async with league(tmp_path, "north", "east", executor="local") as regions:
         await acquainted(regions)

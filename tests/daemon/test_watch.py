@@ -73,6 +73,26 @@ def test_a_watcher_sees_what_matches(hub: WatchHub, wanted: WatchFilter, seen: l
     assert batch.sequence == 11
 
 
+def test_jobs_of_a_shard_that_is_led_from_here_are_told_here(hub: WatchHub) -> None:
+    """Not those that the shard only owns: their home's shard tells of them."""
+    watcher = hub.watch(EVERYTHING)
+    of_east = hub.watch(WatchFilter(homes=frozenset({"east"})))
+
+    hub.publish(
+        11,
+        [
+            change("north-1"),
+            change("north-2", shard="north"),
+            change("east-1", home="east", shard="east"),
+            change("west-1", home="west", shard="east"),
+            change("north-3", home="north", shard="east"),
+        ],
+    )
+
+    assert jobs(watcher.taken()) == ["north-1", "north-2", "east-1"]
+    assert jobs(of_east.taken()) == ["east-1"]
+
+
 def test_jobs_of_other_homes_are_told_by_their_homes(hub: WatchHub) -> None:
     watcher = hub.watch(EVERYTHING)
 

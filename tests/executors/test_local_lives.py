@@ -315,8 +315,8 @@ async def test_a_burst_leaves_no_process_no_descriptor_and_no_zombie_behind(engi
     assert processes_of("a") == []
     zygote = engine.executor._launcher.pid
     assert children_of(os.getpid()) == [zygote]
-    assert children_of(zygote) == []
-    await until(lambda: _at_home_in(engine.directory) == [zygote], "the last supervisor is gone")
+    await until(lambda: children_of(zygote) == [], "the supervisors without a task are gone")
+    assert _at_home_in(engine.directory) == [zygote]
 
 
 def open_descriptors() -> list[str]:

@@ -71,8 +71,8 @@ def job_row(number: int, **changes: object) -> JobRow:
         order_us=T0_US + number + 1,
         traceparent=f"trace-{number}",
         path="",
-        state=JobState.QUEUED,
-        reason=ReasonCode.SUBMITTED,
+        state=int(JobState.QUEUED),
+        reason=str(ReasonCode.SUBMITTED),
         reason_detail="",
         epoch=1,
         attempt=0,
@@ -95,8 +95,8 @@ def job_row(number: int, **changes: object) -> JobRow:
 def job_state_row(number: int, **changes: object) -> JobStateRow:
     """The same job, running."""
     row = JobStateRow(
-        state=JobState.RUNNING,
-        reason=ReasonCode.STARTED,
+        state=int(JobState.RUNNING),
+        reason=str(ReasonCode.STARTED),
         reason_detail="2 tasks",
         epoch=1,
         attempt=1,
@@ -180,10 +180,12 @@ def shard_row(
     return ShardRow(shard, key, term, sequence, value)
 
 
-def record(row: JobRow | JobStateRow, sequence: int, shard: str = "south", term: int = 1) -> ShardRow:
+def record(
+    row: JobRow | JobStateRow, sequence: int, shard: str = "south", term: int = 1, *, ended: bool = False
+) -> ShardRow:
     """The record of a job's row in a copy."""
-    kind, key = ("jobs", "j/") if isinstance(row, JobRow) else ("job_states", "s/")
-    return shard_row(key + row.id, sequence, shard, term, msgspec.msgpack.encode((kind, row)))
+    kind = "s/" if isinstance(row, JobStateRow) else "f/" if ended else "j/"
+    return shard_row(kind + row.id, sequence, shard, term, msgspec.msgpack.encode(row))
 
 
 def one_of_each() -> Writes:

@@ -9,7 +9,7 @@ from hanse.core.effects import JobRow, JobStateRow, ShardRow, Writes
 from hanse.core.model.lifecycle import JobState
 from hanse.ledger.copies import JobCopy, shard_copy
 from hanse.ledger.ledger import Ledger
-from tests.ledger.samples import commit, job_id, job_row, job_state_row, record, shard_row
+from tests.ledger.samples import commit, done_row, job_id, job_row, job_state_row, record, shard_row
 
 
 async def copied(ledger: Ledger, *records: ShardRow) -> JobCopy | None:
@@ -47,6 +47,13 @@ async def test_columns_from_before_the_whole_row_say_nothing(ledger: Ledger) -> 
     assert await copied(ledger, record(WHOLE, 7, term=2), record(RUNNING, 9)) == JobCopy(WHOLE, "south", 2, 7)
 
 
+async def test_a_job_that_has_ended_is_as_it_ended(ledger: Ledger) -> None:
+    row = done_row(1, shard="south", home="south")
+    ended = [record(row, 12, ended=True), *(shard_row(f"{kind}/{job_id(1)}", 11, value=b"") for kind in "js")]
+    assert await copied(ledger, *ended) == JobCopy(row, "south", 1, 12)
+    assert await copied(ledger, shard_row(f"f/{job_id(1)}", 13, value=b"")) is None
+
+
 async def test_a_job_that_is_gone_is_none_and_columns_that_are_gone_say_nothing(ledger: Ledger) -> None:
     gone = shard_row(f"s/{job_id(1)}", 9, value=b"")
     assert await copied(ledger, record(WHOLE, 4), gone) == JobCopy(WHOLE, "south", 1, 4)
@@ -77,7 +84,7 @@ async def test_of_several_copies_the_one_that_knows_most_answers(
 
 
 async def test_fields_of_a_newer_version_do_not_stop_it(ledger: Ledger) -> None:
-    newer = msgspec.msgpack.encode(("jobs", [*msgspec.structs.astuple(WHOLE), "of tomorrow"]))
+    newer = msgspec.msgpack.encode([*msgspec.structs.astuple(WHOLE), "of tomorrow"])
     assert await copied(ledger, shard_row(f"j/{job_id(1)}", 4, value=newer)) == JobCopy(WHOLE, "south", 1, 4)
 
 

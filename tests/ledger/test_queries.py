@@ -23,6 +23,7 @@ from hanse.ledger.queries import (
     list_jobs,
     revision,
     settled_jobs,
+    settled_jobs_of,
     timeline,
 )
 from tests.ledger.samples import (
@@ -307,7 +308,23 @@ async def test_timelines_of_all_shards_are_merged_by_time_and_keep_their_own_ord
 async def test_an_inquest_is_told_of_wait_jobs_alone(ledger: Ledger) -> None:
     await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=[done_row(1), done_row(2, shard="south")]))
     found = await ledger.read(settled_jobs, (job_id(1), job_id(2)))
-    assert [job.job_id for job in found] == [job_id(1)]
+    assert [job.id for job in found] == [job_id(1)]
+
+
+async def test_settled_wait_jobs_of_a_home_are_paged_past_those_of_its_shard(ledger: Ledger) -> None:
+    rows = [done_row(number, shard="north" if number % 2 else "") for number in range(8)]
+    await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=[*rows, job_row(9)]))
+    seen: list[str] = []
+    reader = ledger._readers[0]
+    await reader.set_trace_callback(seen.append)
+    first = await reader.run(settled_jobs_of, "north", "", 3)
+    assert [job.id for job in first] == [job_id(number) for number in (0, 2, 4)]
+    rest = await reader.run(settled_jobs_of, "north", first[-1].id, 3)
+    assert [job.id for job in rest] == [job_id(6)]
+    query = next(each for each in seen if "LIMIT" in each)
+    plan = " ".join([row[3] for row in await reader.execute_fetchall(f"EXPLAIN QUERY PLAN {query}")])
+    assert "SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (shard=? AND id>? AND id<?)" in plan
+    assert "TEMP B-TREE" not in plan
 
 
 async def test_queries_beyond_the_bound_are_told_to_come_back(
@@ -338,3 +355,34 @@ async def test_a_page_of_large_specs_ends_early_and_goes_on(ledger: Ledger) -> N
     page: JobPage = await ledger.read(list_jobs, JobFilter(), page_size=4)
     assert [job.id for job in page.jobs] == [job_id(0), job_id(1)]
     assert await listed(ledger, JobFilter(), 4) == [job_id(number) for number in range(4)]
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 100])
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [
+        (JobFilter(), [0, 1, 2, 3]),
+        (JobFilter(homes=("north",)), [0, 3]),
+        (JobFilter(homes=("south",)), [1, 2]),
+        (JobFilter(homes=("south", "north"), tenant="org/team1"), [1, 3]),
+        (JobFilter(homes=("south",), tenant="org/team0"), [2]),
+        (JobFilter(homes=("south",), name_prefix="train-1"), [1]),
+        (JobFilter(homes=("east",)), []),
+    ],
+)
+async def test_jobs_of_a_shard_that_is_led_from_here_are_listed_under_their_home(
+    ledger: Ledger, wanted: JobFilter, numbers: list[int], page_size: int
+) -> None:
+    """What is only owned here is its home's to list."""
+    jobs = [
+        job_row(0, shard="north"),
+        job_row(1, shard="south", home="south"),
+        moved(2, "south", home="south"),
+        running(2, "north", home="south"),
+        job_row(3),
+        job_row(4, home="east"),
+        running(5, "south", home="east"),
+    ]
+    await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=jobs))
+
+    assert await listed(ledger, wanted, page_size) == [job_id(number) for number in numbers]

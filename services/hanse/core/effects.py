@@ -184,7 +184,8 @@ class ShardStateRow(msgspec.Struct, frozen=True, array_like=True):
 class ShardRow(msgspec.Struct, frozen=True, array_like=True):
     """The newest record of one key in this member's copy of a shard's log; replaces an older one of that key.
 
-    `value` is msgpack of (kind, row); empty: the key is gone (kept until every member knows).
+    `value` is msgpack of a row, of the kind that the key begins with (federation/shards/journal.py); empty: the key is
+    gone (kept until every member knows).
     """
 
     shard: str
@@ -198,6 +199,12 @@ class ShardRow(msgspec.Struct, frozen=True, array_like=True):
 # is believed to be answered for once quarantine is over.
 META_QUARANTINE = "quarantine"
 META_INCARNATION_FLOOR = "incarnation_floor"
+# Of the core alone: since when (wall-clock microseconds) and why it is in quarantine; which lives its history is made
+# of, and from which incarnation on (federation/history.py).
+META_QUARANTINE_SINCE = "quarantine_since"
+META_QUARANTINE_WHY = "quarantine_why"
+META_LIVES = "lives"
+META_TRUSTED_FROM = "trusted_from"
 
 
 class Writes(msgspec.Struct, kw_only=True):
@@ -308,11 +315,17 @@ class Reap(msgspec.Struct, frozen=True):
 
 
 class Lookup(msgspec.Struct, frozen=True, kw_only=True):
-    """Read the settled rows of these jobs from the ledger and post them as LookedUp, with `peer` and `inquest`."""
+    """Read the settled rows of these jobs from the ledger and post them as LookedUp, with `peer` and `inquest`.
+
+    `home` not empty: and, by id, those of that home whose id is greater than `after`, at most `limit` of them.
+    """
 
     peer: str
     inquest: Inquest
     job_ids: tuple[str, ...]
+    home: str = ""
+    after: str = ""
+    limit: int = 0
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -445,8 +458,19 @@ class ChannelView(msgspec.Struct, frozen=True, kw_only=True):
     session: bool
 
 
+class QuarantineView(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a region does nothing that rests on its disk, and what it waits for: the answers of `missing`. `excused` are
+    the members that an operator lets it go on without, `suspects` the jobs that wait here for what the others know."""
+
+    since_wall_us: int
+    why: str
+    missing: tuple[str, ...]
+    excused: tuple[str, ...]
+    suspects: int
+
+
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
-    """How the region fares."""
+    """How the region fares. `quarantine` None: its disk is believed."""
 
     region: str
     ledger_id: str
@@ -459,6 +483,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     free: Resources
     channels: tuple[ChannelView, ...]
     roster_epoch: int = 1
+    quarantine: QuarantineView | None = None
 
 
 Answer = (
@@ -499,6 +524,8 @@ class JobChange(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str
     # So that a watch can filter by name without asking the ledger.
     name: str = ""
+    # In whose books it happened; empty: in those of this region itself.
+    shard: str = ""
 
 
 class Effects(msgspec.Struct, kw_only=True):

@@ -239,42 +239,55 @@ class Located(msgspec.Struct, frozen=True):
 class Standing(enum.IntEnum):
     """What a member knows of a job, at the newest epoch that it knows of it."""
 
-    # It has the job, or passed it on to a third region.
+    # It has the job, or ended it.
     HELD = 1
-    # It wrote that it will never take this epoch from the one that asks.
+    # It wrote that it will never take this epoch from `giver`.
     BURNED = 2
-    # It passed the job on to the one that asks.
+    # It passed the job on to the one that asks, or was told by it that it owns the job.
     GAVE = 3
     # Its transfer to the one that asks is undecided.
     IN_TRANSFER = 4
     # It is the job's home, and the job has ended.
     CLOSED = 5
+    # It passed the job on to a third region, or was told once that a third region has it.
+    PASSED = 6
 
 
 class Testimony(msgspec.Struct, frozen=True, kw_only=True):
-    """What a member says of one job. `commit` is the transfer, or stands for the job's spec, where it still has that;
-    `terminal` the outcome, where it knows it and the one that asks is the home."""
+    """What a member says of one job. `attempt` is the newest that it knows of the one that asks, at this epoch;
+    `cancel_id` the caller's wish to end the job. `commit` is the transfer, or stands for the job's spec, where it still
+    has that; `terminal` the outcome, where it knows it and the one that asks is the home."""
 
     job_id: str
     epoch: int
     standing: Standing
     commit: Commit | None = None
     terminal: Terminal | None = None
+    giver: str = ""
+    attempt: int = 0
+    cancel_id: str = ""
 
 
 class Inquest(msgspec.Struct, frozen=True):
-    """My disk is an old one: what do you know of my jobs? `job_ids` are those that I have of the receiver's home.
-    Large inquests come in parts; each is answered by itself."""
+    """My disk is an old one: what do you know of these jobs? Inquests come in parts, as more comes to light; each part
+    is answered by itself. `parts` is how many there are so far.
+
+    `wants_unnamed`: and of what other jobs that I have had to do with? That is all that are open, and those of my home
+    that have ended and whose id is greater than `after`, the last one that my disk knows.
+    """
 
     id: int
     part: int
     parts: int
-    job_ids: tuple[str, ...]
+    job_ids: tuple[str, ...] = ()
+    wants_unnamed: bool = False
+    after: str = ""
 
 
 class InquestAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Part `part` of `parts` of the answer to part `of_part`. `seen_sequence` is the largest transfer sequence that
-    was ever seen of the asking region's ledger, `stable_sequence` its STABLE mark."""
+    """Piece `part` of `parts` of the answer to part `of_part`. `seen_sequence` is the largest transfer sequence that
+    was ever seen of the asking region's ledger, `stable_sequence` its STABLE mark. `more_after` not empty: there are
+    more jobs that ended, after this one."""
 
     id: int
     of_part: int
@@ -283,6 +296,7 @@ class InquestAnswer(msgspec.Struct, frozen=True, kw_only=True):
     testimonies: tuple[Testimony, ...]
     seen_sequence: int
     stable_sequence: int
+    more_after: str = ""
 
 
 class RosterAnnounce(msgspec.Struct, frozen=True):

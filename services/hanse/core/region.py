@@ -59,7 +59,7 @@ from hanse.core.federation.handoff.soliciting import Soliciting
 from hanse.core.federation.inquest import Witness
 from hanse.core.federation.membership import Membership
 from hanse.core.federation.old_disk import OldDisk
-from hanse.core.federation.overtaking import QUARANTINED, carry_out, stop_what_runs_on
+from hanse.core.federation.overtaking import UNREAD_IN_DOUBT, carry_out, stop_what_runs_on
 from hanse.core.federation.publisher import Publisher
 from hanse.core.federation.roster.ballot import Authority
 from hanse.core.federation.roster.keeper import Rosters
@@ -108,6 +108,8 @@ from hanse.core.model.regions import Position, RegionConfig, RegionRecord
 from hanse.core.model.time import Now
 from hanse.core.scheduling.local import LocalSide
 
+# When a caller may ask again about a job that the region may have forgotten.
+DOUBT_RETRY_MS = 1_000
 _DRAINING = Reason(ReasonCode.DRAINING, "the region is being drained")
 _DISK_FULL = Reason(ReasonCode.BURNED_NO_ROOM, "the region's disk is nearly full")
 _OLD_DISK = Reason(ReasonCode.OLD_DISK, "the region's disk is an old one; it asks the others first")
@@ -129,7 +131,6 @@ class Region:
     ) -> None:
         timings = config.timings
         self.ledger_id = snapshot.ledger_id
-        self.incarnation = snapshot.incarnation
         self.sequence = snapshot.write_sequence
         self.books = Books(config.name, snapshot)
         self.rosters = Rosters(config, snapshot, authority, self.books, now, self._hesitates_to_vote)
@@ -137,8 +138,7 @@ class Region:
         self.library = Library(self.books)
         self.local = LocalSide(config, self.library)
         self.old_disk = OldDisk(config, self.books, snapshot, randomness.getrandbits(63) + 1, now)
-        self.incarnation = self.old_disk.incarnation
-        position = Position(self.incarnation, snapshot.write_sequence, self.old_disk.life)
+        position = Position(snapshot.incarnation, snapshot.write_sequence, self.old_disk.life)
         self.sessions = Sessions(config, snapshot.ledger_id, position, snapshot.peers_seen, randomness, now)
         self.membership = Membership(config, now, randomness)
         self.inventory = self.membership.inventory
@@ -165,11 +165,14 @@ class Region:
         self.answers = Answers(self)
         # Whether something that the record tells changed without a write.
         self._standing_changed = True
+        self._published_leads: tuple[tuple[str, int], ...] = ()
         self.draining = snapshot.meta.get("draining") == "1"
         self.disk_nearly_full = False
         self.peers = tuple(member.name for member in config.members if member.name != config.name)
-        # Until then nothing is launched, unless all peers have been heard: one of them may know that the disk is old.
-        self._grace_until_us: int | None = now.mono_us + timings.boot_grace_us if self.peers else None
+        # Until then the disk is in doubt, unless all peers have been heard: one of them may know that it is old.
+        has_grace = bool(self.peers) and not self.old_disk.active
+        self._grace_until_us: int | None = now.mono_us + timings.boot_grace_us if has_grace else None
+        self.local.in_doubt = self.in_doubt
         self._open_or_close()
 
     def _build_handoff(self, now: Now) -> None:
@@ -179,6 +182,25 @@ class Region:
         self.soliciting = Soliciting(
             self.config, self.local, self.inventory, self.intake.held, self._randomness, now
         )
+
+    @property
+    def incarnation(self) -> int:
+        """Which boot of the ledger this is, or, after an inquest, one more than anybody has seen."""
+        return self.old_disk.incarnation
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the disk may be an old one: nothing is launched then, and nothing that rests on what the disk says
+        is sent, read or decided."""
+        return self.old_disk.active or self._grace_until_us is not None
+
+    @property
+    def waits_for(self) -> str:
+        """Who or what ends the doubt, in words."""
+        if not self.local.runs.recovered:
+            return "the executor, to tell what still runs"
+        silent = self.old_disk.missing() if self.old_disk.active else self._unheard()
+        return ", ".join(silent) or "what runs on to be stopped"
 
     # --- the step -------------------------------------------------------------------------------------------------
 
@@ -191,10 +213,9 @@ class Region:
             self.library.set_cause(event.cause)
             self._on_event(now, event, out)
         self.library.set_cause("timer")
+        if self.in_doubt:
+            self._try_to_end_doubt(now, out)
         self._on_deadlines(now, out)
-        self._end_grace(now)
-        if self.old_disk.active:
-            self._try_to_leave_quarantine(now, out)
         self.shards.reconcile(now, out)
         self.library.set_cause("schedule")
         self.local.cycle(now, out)
@@ -208,21 +229,18 @@ class Region:
         if self.local.more:
             return 0
         earliest_us = min(self.membership.next_deadline(), self.publisher.next_deadline())
-        for deadline_us in (
-            self.sessions.next_deadline(),
-            self.rosters.next_deadline(),
-            self._grace_until_us,
-            self.shards.next_deadline(),
-            *self._handoff_deadlines(),
-        ):
+        deadlines_us = (self.sessions.next_deadline(), self.rosters.next_deadline())
+        for deadline_us in (*deadlines_us, *self._handoff_deadlines()):
             if deadline_us is not None and deadline_us < earliest_us:
                 earliest_us = deadline_us
         return earliest_us
 
     def _handoff_deadlines(self) -> tuple[int | None, ...]:
-        if self.old_disk.active:
-            return (self.old_disk.next_deadline(),)
+        if self.in_doubt:
+            grace_us = self._grace_until_us if self.local.runs.recovered else None
+            return (self.old_disk.next_deadline(), grace_us)
         return (
+            self.shards.next_deadline(),
             self.desk.next_deadline(),
             self.offers.next_deadline(),
             self.intake.next_deadline(),
@@ -230,12 +248,9 @@ class Region:
         )
 
     def envelope(self, to: str) -> Envelope:
-        """The envelope in which the shell is to send what it has for this peer."""
+        """The envelope for what the newest step sends to this peer. To be made right after the step: it says how far
+        the region has come by then, and which session it was in."""
         return self.sessions.envelope(to)
-
-    def note_durable(self, sequence: int) -> None:
-        """The shell committed everything up to this write sequence."""
-        self.sessions.note_durable(sequence)
 
     # --- events ---------------------------------------------------------------------------------------------------
 
@@ -256,8 +271,7 @@ class Region:
             case SetDrain():
                 self._set_drain(event, out)
             case ExecutorRecovered():
-                self.local.on_recovered(event.found, out)
-                self._open_or_close()
+                self._on_recovered(now, event, out)
             case LedgerPressure():
                 self.disk_nearly_full = event.nearly_full
                 self._open_or_close()
@@ -267,7 +281,7 @@ class Region:
                 self.books.forget(event.job_ids, event.client_keys)
                 self.shards.forget(event)
             case LookedUp():
-                self.witness.on_looked_up(event, self.sessions.seen(event.peer).ledger_id, out)
+                self._on_looked_up(now, event, out)
             case TrustDisk():
                 out.replies.append(Reply(event.request_id, self._trust_disk(event)))
             case ProposeRoster():
@@ -286,11 +300,13 @@ class Region:
         peer = envelope.sender
         self.membership.heard(now, peer)
         if self.old_disk.contradicts(envelope):
-            self._quarantine(now, envelope.receiver_seen, f"{peer} has seen newer writes of this region", out)
+            self._quarantine(now, f"{peer} has seen newer writes of this region", out)
         messages = self.rosters.on_envelope(now, event, out)
         if not messages:
             return
-        if self.sessions.confirm(now, envelope):
+        greeting_back = self.sessions.confirm(now, envelope)
+        if greeting_back:
+            out.sends.extend(greeting_back)
             self._on_session(now, peer, out)
         greetings = [each for each in messages if isinstance(each, Hello | HelloAck)]
         for greeting in greetings:
@@ -298,9 +314,9 @@ class Region:
         if len(greetings) == len(messages) or not self.sessions.accepts(now, envelope):
             return
         for message in messages:
-            if not (self.old_disk.active and isinstance(message, QUARANTINED)):
+            if self._may_read(message):
                 self._on_message(now, peer, envelope.sender_ledger_id, message, out)
-        if self.books.owes_rows:
+        if self.books.owes_rows or self.shards.owes_rows:
             self.books.remember_peer(self.sessions.seen(peer))
 
     def _on_greeting(self, now: Now, peer: str, greeting: Hello | HelloAck, out: Effects) -> None:
@@ -335,9 +351,11 @@ class Region:
             case InquestAnswer():
                 self.old_disk.on_answer(peer, message)
             case ToShard():
-                self.shards.on_to_shard(now, peer, message)
+                if not self.in_doubt:
+                    self.shards.on_to_shard(now, peer, message)
             case Append() | AppendAck() | Renew() | RenewAck() | Prepare() | Promise() | Refuse() | Fetch():
-                self.shards.on_group_message(now, peer, message, out)
+                if not self.in_doubt:
+                    self.shards.on_group_message(now, peer, message, out)
             case Hello() | HelloAck():
                 pass  # Taken in before the session was checked.
             case RosterAnnounce() | RosterRequest() | RosterDocument() | RosterProposal() | RosterVote():
@@ -348,7 +366,7 @@ class Region:
     def _on_session(self, now: Now, peer: str, out: Effects) -> None:
         self.rosters.on_session(peer, out)
         self.old_disk.on_session(now, peer)
-        if not self.old_disk.active:
+        if not self.in_doubt:
             self.desk.on_session(now, peer, out)
 
     # --- callers ----------------------------------------------------------------------------------------------------
@@ -377,6 +395,9 @@ class Region:
         key = (submission.tenant, submission.client_key)
         if own and key in self.books.keys:
             return self.admission.submit(submission, self.books)
+        if submission.on_loss is OnLoss.ADOPT_OR_WAIT and not own:
+            message = f"{home} may have taken it as a `wait` job already: only it can tell"
+            return Refused("NOT_LEADER", "spec.on_region_loss", message, NOT_LEADER_RETRY_MS, home)
         leading = self.shards.leading.get(home)
         if leading is not None and leading.admits(now):
             return self.admission.submit(submission, leading.books)
@@ -388,6 +409,9 @@ class Region:
         return self._not_leading(home)
 
     def _not_leading(self, home: str) -> Refused:
+        if not self.shards.has_group(home):
+            message = f"nobody guards the jobs of {home} in this federation; use WAIT or ADOPT_OR_WAIT"
+            return Refused("INVALID", "spec.on_region_loss", message)
         leader = self.shards.leader_of(home)
         known = leader if leader != self.config.name else ""
         message = f"no majority of the guardians of {home} can be had here" + (
@@ -401,6 +425,10 @@ class Region:
         waits_for: Leading | None = None
         for job_id in event.job_ids:
             job = self.library.find(job_id)
+            if job is None and self.in_doubt:
+                message = f"{self.config.name} may have forgotten it, and waits for {self.waits_for}"
+                results.append(Refused("UNREACHABLE", "job_ids", message, DOUBT_RETRY_MS))
+                continue
             if job is None:
                 results.append(Refused("NOT_FOUND", "job_ids", f"no such job: {job_id}"))
                 continue
@@ -415,47 +443,99 @@ class Region:
 
     # --- an old disk ------------------------------------------------------------------------------------------------
 
-    def _quarantine(self, now: Now, seen: Position, why: str, out: Effects) -> None:
+    def _on_recovered(self, now: Now, event: ExecutorRecovered, out: Effects) -> None:
+        forgotten = next((each.run for each in event.found if self.local.runs.is_forgotten(each.run)), None)
+        self.local.on_recovered(event.found, out)
+        if forgotten is not None and not self.old_disk.active:
+            self._quarantine(now, f"the engine knows the run {forgotten}, which the ledger does not", out)
+        self._open_or_close()
+
+    def _quarantine(self, now: Now, why: str, out: Effects) -> None:
         """Stop whatever this life began; what earlier lives left running is the newest that there is."""
-        self.old_disk.enter(now, seen, why)
-        self.incarnation = self.old_disk.incarnation
-        self.sessions.begin_incarnation(self.incarnation)
+        self.old_disk.enter(now, why)
+        self._grace_until_us = None
+        self.local.in_doubt = self.desk.in_doubt = True
         self.shards.forget_disk(now)
         self.local.suspend(Reason(ReasonCode.OLD_DISK, why), out)
         self._open_or_close()
+
+    def _may_read(self, message: Message) -> bool:
+        """In doubt most messages stay unread. An inquest is answered also by a region that holds one itself."""
+        if isinstance(message, Inquest):
+            return self._may_testify()
+        return not (self.in_doubt and isinstance(message, UNREAD_IN_DOUBT))
+
+    def _may_testify(self) -> bool:
+        if not self.in_doubt:
+            return True
+        return self.old_disk.active and self.local.runs.recovered and not self.local.runs.has_orphans
+
+    def _on_looked_up(self, now: Now, event: LookedUp, out: Effects) -> None:
+        if event.peer == self.config.name:
+            self.old_disk.on_looked_up(now, event)
+        elif self._may_testify():
+            ledger_id = self.sessions.seen(event.peer).ledger_id
+            self.witness.on_looked_up(event, ledger_id, out, is_old=self.old_disk.active)
 
     def _trust_disk(self, event: TrustDisk) -> Answer:
         unknown = [name for name in event.without if name not in self.peers]
         if unknown:
             return Refused("INVALID", "without", f"no member {unknown[0]!r}")
-        if not self.old_disk.active:
-            return Refused("INVALID", "region", f"{self.config.name} is not in quarantine")
+        if not self.in_doubt:
+            return Refused("INVALID", "region", f"{self.config.name} does not wait for anybody")
         self.old_disk.excuse(event.without)
         return Done()
 
+    def _try_to_end_doubt(self, now: Now, out: Effects) -> None:
+        if not self.local.runs.recovered:
+            return
+        if self.old_disk.active:
+            self._try_to_leave_quarantine(now, out)
+        elif not self._unheard():
+            self.old_disk.trust()
+            self._end_doubt(now, out)
+        elif self._grace_until_us is not None and now.mono_us >= self._grace_until_us:
+            self._end_doubt(now, out)
+
+    def _unheard(self) -> list[str]:
+        """Peers that may know more of this region than its disk does: those without a session that both ends hold."""
+        return [
+            peer
+            for peer in self.peers
+            if not self.sessions.is_mutual(peer) and not self.old_disk.is_excused(peer)
+        ]
+
     def _try_to_leave_quarantine(self, now: Now, out: Effects) -> None:
-        """Once all have answered and nothing runs that should not: carry out what follows, and go on."""
-        if self.old_disk.missing() or not self.local.runs.recovered or not self.rosters.is_newest:
+        """Once all have told all that they know, and nothing runs that should not: carry out what follows."""
+        if not self.old_disk.is_complete(now, out) or not self.rosters.is_newest:
             return
         rulings = self.old_disk.rulings()
-        if not stop_what_runs_on(rulings, self.books, self.local, out):
+        if not stop_what_runs_on(rulings, self.books, self.local, out) or self.local.runs.has_orphans:
             return
         for peer in self.peers:
-            self.books.skip_sequences(peer, self.old_disk.marks(peer)[0] + 1)
+            self.books.skip_sequences(peer, self.old_disk.first_free_sequence(peer))
         for ruling in rulings:
             carry_out(ruling, self.books, self.local)
         self.old_disk.leave()
         self.rosters.on_quarantine_left()
-        self._build_handoff(now)
-        self._open_or_close()
+        self.sessions.begin_incarnation(self.incarnation)
+        self._end_doubt(now, out)
 
-    def _end_grace(self, now: Now) -> None:
-        until_us = self._grace_until_us
-        if until_us is not None and (
-            now.mono_us >= until_us or all(self.sessions.established(peer) for peer in self.peers)
-        ):
-            self._grace_until_us = None
-            self._open_or_close()
+    def _end_doubt(self, now: Now, out: Effects) -> None:
+        """From here on the disk is taken at its word."""
+        self._grace_until_us = None
+        self.local.in_doubt = False
+        counts = self.desk.giver.counts
+        self._build_handoff(now)
+        self.desk.giver.counts = counts
+        wished = [job for job in self.books.jobs.values() if job.cancel_id]
+        for job in wished:
+            if job.state in (JobState.QUEUED, JobState.RUNNING):
+                self.desk.carry_out_wish(now, job, out)
+        for peer in self.peers:
+            if self.sessions.established(peer):
+                self._on_session(now, peer, out)
+        self._open_or_close()
 
     # --- the rest of the step ---------------------------------------------------------------------------------------
 
@@ -463,16 +543,16 @@ class Region:
         out.sends.extend(self.sessions.on_deadline(now))
         out.sends.extend(self.membership.on_deadline(now))
         self.rosters.on_deadline(now, out)
-        self.shards.on_deadline(now, out)
-        if self.old_disk.active:
+        if self.in_doubt:
             self.old_disk.on_deadline(now, out)
             return
+        self.shards.on_deadline(now, out)
         self.desk.on_deadline(now, out)
         self.offers.on_deadline(now)
         self.intake.on_deadline(now)
 
     def _look_abroad(self, now: Now, out: Effects) -> None:
-        if self.old_disk.active:
+        if self.in_doubt:
             return
         if self.local.queue and not self.local.more:
             self.offers.look_abroad(now, out)
@@ -481,10 +561,13 @@ class Region:
 
     def _report(self, now: Now, out: Effects) -> None:
         self.shards.report(now)
-        if not self.old_disk.active:
+        if not self.in_doubt:
             self.desk.report(now, out)
 
     def _publish(self, now: Now) -> None:
+        leads = self.shards.leads()
+        if leads != self._published_leads:
+            self._published_leads, self._standing_changed = leads, True
         if self.publisher.wants_body(now, self.books.changed or self._standing_changed):
             self._standing_changed = False
             record = self.publisher.maybe_publish(now, self._record(now))
@@ -519,6 +602,7 @@ class Region:
         self.shards.collect(now, out)
         if out.writes:
             self.sequence += 1
+            self.sessions.note_step(self.sequence)
         out.sequence = self.sequence
         out.restart = self.rosters.restart
         if out.sends:
@@ -537,7 +621,7 @@ class Region:
     def _open_or_close(self) -> None:
         """Whether callers and peers may bring new work, from everything that could forbid it."""
         self._standing_changed = True
-        self.local.draining = self.draining or self.old_disk.active or self._grace_until_us is not None
+        self.local.draining = self.draining
         if self.old_disk.active:
             self.intake.closed = _OLD_DISK
         elif self.draining:
@@ -552,11 +636,7 @@ class Region:
 
     def _hesitates_to_vote(self) -> str:
         """Whether this disk may be an old one that has forgotten a countersignature, as far as is known."""
-        if self.old_disk.active:
-            return "its disk is an old one, and the inquest is under way"
-        if self._grace_until_us is not None:
-            return "it has just started, and not heard all others yet"
-        return ""
+        return f"its disk may be an old one; it waits for {self.waits_for}" if self.in_doubt else ""
 
     def _may_solicit(self) -> bool:
         return not self.local.queue and self.intake.closed is None

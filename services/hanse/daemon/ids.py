@@ -20,19 +20,20 @@ _JOB_ID = re.compile(r"(?P<home>[a-z0-9]([a-z0-9-]*[a-z0-9])?)-[0-9a-hjkmnp-tv-z
 
 
 class JobIds:
-    """Draws the ids of one home."""
+    """Draws ids: those of one home, and of others for which its region stands in."""
 
     def __init__(self, home: str, randomness: random.Random | None = None) -> None:
-        self._prefix = f"{home}-"
+        self._home = home
         self._random = randomness or random.SystemRandom()
         self._last = 0
 
-    def draw(self, count: int) -> list[str]:
-        """`count` new ids, each larger than all before."""
+    def draw(self, count: int, home: str = "") -> list[str]:
+        """`count` new ids of this home, or another; each larger than all of that home that were drawn here before."""
         fresh = (wall_us() // 1_000 << _RANDOM_BITS) | self._random.getrandbits(_RANDOM_BITS)
         first = max(fresh, self._last + 1)
         self._last = first + count - 1
-        return [self._prefix + _encoded(number) for number in range(first, first + count)]
+        prefix = f"{home or self._home}-"
+        return [prefix + _encoded(number) for number in range(first, first + count)]
 
 
 def home_of(job_id: str) -> str | None:

@@ -14,13 +14,13 @@ from hanse.daemon.ids import JobIds
 from hanse.daemon.runtime import Runtime
 from hanse.daemon.servers.guard import Guard
 from hanse.daemon.servers.jobs import JobService
+from hanse.daemon.servers.leaders import Leaders
 from hanse.daemon.servers.local import LocalJobs
 from hanse.daemon.servers.members import Members
 from hanse.daemon.servers.peers import PeerService
 from hanse.daemon.servers.regions import RegionService
 from hanse.wire.peers import PeerCodec
 from hanse.wire.services import JOB_SERVICE, PEER_SERVICE, REGION_SERVICE, SERVER_OPTIONS, register
-from hanse.wire.specs import SpecReader
 
 
 class ListenError(EnvironmentFault):
@@ -66,22 +66,26 @@ class Listener:
         await self._server.stop(grace_s)
 
 
-def public_listener(runtime: Runtime, specs: SpecReader, ids: JobIds, members: Members) -> Listener:
+def public_listener(
+    runtime: Runtime, local: LocalJobs, ids: JobIds, members: Members, leaders: Leaders
+) -> Listener:
     """For callers: any region answers for any job and about any region."""
-    local = LocalJobs(runtime, specs, ids)
     return Listener(
         runtime,
-        {JOB_SERVICE: JobService(local, members), REGION_SERVICE: RegionService(runtime, ids, members)},
+        {
+            JOB_SERVICE: JobService(local, members, leaders),
+            REGION_SERVICE: RegionService(runtime, ids, members),
+        },
     )
 
 
-def peer_listener(runtime: Runtime, specs: SpecReader, codec: PeerCodec, ids: JobIds) -> Listener:
+def peer_listener(runtime: Runtime, local: LocalJobs, codec: PeerCodec, ids: JobIds) -> Listener:
     """For the other regions: what this region answers by itself, and their envelopes."""
     return Listener(
         runtime,
         {
             PEER_SERVICE: PeerService(runtime, codec),
-            JOB_SERVICE: LocalJobs(runtime, specs, ids),
+            JOB_SERVICE: local,
             REGION_SERVICE: RegionService(runtime, ids, None),
         },
     )

@@ -95,6 +95,8 @@ class Runtime:
         self._executor: Executor | None = None
         self._stopping = False
         self._failed_mono_us: deque[int] = deque(maxlen=limits.REBUILDS_MAX)
+        # When this daemon last wrote into its copy of a shard's log. One entry for each shard that it keeps.
+        self._copied_wall_us: dict[str, int] = {}
         # Set while a life is under way and the executor's past is known.
         self.alive = asyncio.Event()
         self.dead = asyncio.Event()
@@ -138,6 +140,10 @@ class Runtime:
         """As `read`, for streams: a thousand that begin together wait for each other instead of being turned away."""
         async with self._patient_reads:
             return await self.read(function, *args, **kwargs)
+
+    def copied_wall_us(self, shard: str) -> int:
+        """When something last came for this region's copy of a shard's log; 0: not since this daemon started."""
+        return self._copied_wall_us.get(shard, 0)
 
     @property
     def executor(self) -> Executor:
@@ -281,6 +287,8 @@ class Runtime:
     def _release(self, step: Step) -> None:
         """Everything that a step decided, now that it is on disk. Never blocks."""
         effects = step.effects
+        for state in effects.writes.shard_states:
+            self._copied_wall_us[state.shard] = wall_us()
         self._orders.post(effects)
         if effects.lookups:
             self._lookups.post(effects.lookups)
@@ -296,7 +304,9 @@ class Runtime:
 
     def _note_failure(self, failures: BaseExceptionGroup) -> None:
         """Begin another life, unless too many have failed in a short time."""
-        error = failures.exceptions[0]
+        error: BaseException = failures
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
         now_us = mono_us()
         log.error("region.failed", error=str(error), kind=type(error).__name__)
         self.metrics.rebuilds.inc()

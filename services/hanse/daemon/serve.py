@@ -37,6 +37,8 @@ from hanse.daemon.metrics import Metrics
 from hanse.daemon.orders import Orders
 from hanse.daemon.peers import PeerLinks
 from hanse.daemon.runtime import TASKS_DIRECTORY, Runtime
+from hanse.daemon.servers.leaders import Leaders
+from hanse.daemon.servers.local import LocalJobs
 from hanse.daemon.servers.members import Members
 from hanse.daemon.tracing import Tracing, otlp_exporter
 from hanse.daemon.watch import WatchHub
@@ -130,8 +132,10 @@ class Daemon:
         self._watch_gauges(inbox, orders)
         ids = JobIds(region.name)
         members = Members(self._links)
-        self.public = public_listener(self.runtime, own, ids, members)
-        self.peers = peer_listener(self.runtime, own, PeerCodec(theirs), ids)
+        leaders = Leaders(self.runtime)
+        local = LocalJobs(self.runtime, own, ids, leaders)
+        self.public = public_listener(self.runtime, local, ids, members, leaders)
+        self.peers = peer_listener(self.runtime, local, PeerCodec(theirs), ids)
         self.http = HttpListener({"/metrics": self._metrics, "/livez": self._livez, "/readyz": self._readyz})
         self._stopping = asyncio.Event()
         self.serving = asyncio.Event()

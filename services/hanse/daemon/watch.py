@@ -1,7 +1,8 @@
 """Watching jobs: one indexed fan-out for each commit, a bounded history for streams that broke, and slow watchers.
 
-Theory of operation. Only durable changes come here, in commit order, and only those of jobs whose home is this region:
-a watch of the whole league is one stream to each home. A watcher's changes wait in memory until its stream takes them.
+Theory of operation. Only durable changes come here, in commit order, and only those of jobs that this region answers
+for: its own home's `wait` jobs, and those of the shards that it leads. A watch of the whole league is one stream to
+each region. A watcher's changes wait in memory until its stream takes them.
 When WATCH_PENDING_CHANGES_MAX wait, only the newest change of each job is kept; when WATCH_PENDING_JOBS_MAX jobs wait,
 the watcher is dropped. A revision is a position in this history: (region, ledger id, commit sequence).
 """
@@ -35,6 +36,7 @@ class Told(msgspec.Struct):
 class WatchFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Changes of jobs that satisfy every field that is set."""
 
+    homes: frozenset[str] = frozenset()
     job_ids: frozenset[str] = frozenset()
     tenant: str = ""
     states: frozenset[JobState] = frozenset()
@@ -43,7 +45,8 @@ class WatchFilter(msgspec.Struct, frozen=True, kw_only=True):
     def matches(self, change: JobChange) -> bool:
         """Whether the watcher wants to see it."""
         return (
-            (not self.job_ids or change.job_id in self.job_ids)
+            (not self.homes or change.home in self.homes)
+            and (not self.job_ids or change.job_id in self.job_ids)
             and (not self.tenant or change.tenant == self.tenant)
             and (not self.states or change.state in self.states)
             and change.name.startswith(self.name_prefix)
@@ -177,7 +180,7 @@ class WatchHub:
     def publish(self, sequence: int, changes: Sequence[JobChange]) -> None:
         """Tell everybody who wants to know of a commit."""
         self.sequence = sequence
-        ours = [Told(sequence, change) for change in changes if change.home == self._region]
+        ours = [Told(sequence, change) for change in changes if change.home == (change.shard or self._region)]
         if not ours:
             return
         self._remember(ours)

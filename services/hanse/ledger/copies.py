@@ -13,9 +13,11 @@ from hanse.core.effects import JobRow, JobStateRow
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.ledger.queries import shards_of
 
-# Keys of a shard's log: a job's whole row, and the columns that change.
+# Keys of a shard's log (core/federation/shards/journal.py): a job's whole row, the columns that changed since, and the
+# whole row of a job of that home which has ended. Values are msgpack of the rows.
 WHOLE_ROW_KEY = "j/"
 CHANGING_COLUMNS_KEY = "s/"
+ENDED_ROW_KEY = "f/"
 
 
 class JobCopy(msgspec.Struct, frozen=True):
@@ -27,8 +29,6 @@ class JobCopy(msgspec.Struct, frozen=True):
     sequence: int
 
 
-_Value = tuple[str, msgspec.Raw]
-_VALUE = msgspec.msgpack.Decoder(_Value)
 _WHOLE_ROW = msgspec.msgpack.Decoder(JobRow)
 _CHANGING_COLUMNS = msgspec.msgpack.Decoder(JobStateRow)
 _CHANGING = tuple(name for name in JobStateRow.__struct_fields__ if name not in ("shard", "id"))
@@ -44,13 +44,14 @@ def shard_copy(connection: sqlite3.Connection, job_id: str) -> JobCopy | None:
         f"""
         WITH {shards_of("shard_rows")}
         SELECT shard, key, term, sequence, value
-        FROM shards CROSS JOIN shard_rows ON shard_rows.shard = shards.name AND key IN (?, ?)
+        FROM shards CROSS JOIN shard_rows ON shard_rows.shard = shards.name AND key IN (?, ?, ?)
         """,
-        (WHOLE_ROW_KEY + job_id, CHANGING_COLUMNS_KEY + job_id),
+        [kind + job_id for kind in (WHOLE_ROW_KEY, CHANGING_COLUMNS_KEY, ENDED_ROW_KEY)],
     ).fetchall()
     records: dict[str, dict[str, _Record]] = {}
     for shard, key, *record in found:
-        records.setdefault(shard, {})[key[: len(WHOLE_ROW_KEY)]] = _Record(*record)
+        if record[-1]:
+            records.setdefault(shard, {})[key.removesuffix(job_id)] = _Record(*record)
     copies = [_folded(shard, of_shard) for shard, of_shard in records.items()]
     return max((copy for copy in copies if copy is not None), key=_knows, default=None)
 
@@ -62,14 +63,15 @@ class _Record(msgspec.Struct, frozen=True, order=True):
 
 
 def _folded(shard: str, records: dict[str, _Record]) -> JobCopy | None:
-    """The whole row, with the columns that changed since."""
-    whole, changed = records.get(WHOLE_ROW_KEY), records.get(CHANGING_COLUMNS_KEY)
-    if whole is None or not whole.value:
+    """The row with which it ended; else the whole row, with the columns that changed since."""
+    whole = records.get(ENDED_ROW_KEY) or records.get(WHOLE_ROW_KEY)
+    if whole is None:
         return None
-    row = _WHOLE_ROW.decode(_VALUE.decode(whole.value)[1])
-    if changed is None or not changed.value or changed < whole:
+    row = _WHOLE_ROW.decode(whole.value)
+    changed = records.get(CHANGING_COLUMNS_KEY)
+    if changed is None or changed < whole:
         return JobCopy(row, shard, whole.term, whole.sequence)
-    columns = _CHANGING_COLUMNS.decode(_VALUE.decode(changed.value)[1])
+    columns = _CHANGING_COLUMNS.decode(changed.value)
     row = msgspec.structs.replace(row, **{name: getattr(columns, name) for name in _CHANGING})
     return JobCopy(row, shard, changed.term, changed.sequence)
 

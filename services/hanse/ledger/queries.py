@@ -14,11 +14,9 @@ from itertools import groupby
 import msgspec
 
 from hanse.core.effects import JobRow, TimelineRow
-from hanse.core.events import SettledJob
-from hanse.core.messages import Terminal
-from hanse.core.model.jobs import Allocation, Reason, RemoteView
-from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
-from hanse.ledger.recovery import decoded_allocation, decoded_reason, decoded_remote
+from hanse.core.model.jobs import Allocation, Job, Reason, RemoteView
+from hanse.core.model.lifecycle import JobState
+from hanse.ledger.recovery import decoded_allocation, decoded_jobs, decoded_reason, decoded_remote
 
 PAGE_SIZE_MAX = 1000
 # Specs in one page: 1,000 of the largest would take a gigabyte in hexadecimal.
@@ -74,8 +72,12 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Jobs of this home that satisfy every field that is set. `states` are observed states."""
+    """Jobs that this ledger answers for and that satisfy every field that is set. `states` are observed states.
 
+    It answers for the jobs of its home, and for those of shards that its region leads.
+    """
+
+    homes: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     tenant: str = ""
     states: tuple[JobState, ...] = ()
@@ -182,7 +184,8 @@ def shards_of(table: str) -> str:
 def list_jobs(
     connection: sqlite3.Connection, wanted: JobFilter, *, after: str = "", page_size: int = 100
 ) -> JobPage:
-    """The next jobs of this home, by id, whose id is greater than `after`; at most `page_size` (1 to 1,000)."""
+    """The next jobs that this ledger answers for, by id, whose id is greater than `after`; at most `page_size` (1 to
+    1,000)."""
     assert 1 <= page_size <= PAGE_SIZE_MAX, f"page size {page_size}"
     candidates = _within_bytes(connection, _candidates(connection, wanted, after, page_size))
     jobs = _records(connection, candidates.ids)
@@ -195,11 +198,26 @@ def list_jobs(
     )
 
 
-def settled_jobs(connection: sqlite3.Connection, job_ids: Sequence[str]) -> tuple[SettledJob, ...]:
-    """Of these `wait` jobs, those whose rows are settled: what memory let go of, for an inquest. What became of
+def settled_jobs(connection: sqlite3.Connection, job_ids: Sequence[str]) -> tuple[Job, ...]:
+    """Of these `wait` jobs, by id, those whose rows are settled: what memory let go of, for an inquest. What became of
     adoptable jobs is for the leader of their shard to say."""
-    found = [job for job in _records(connection, list(job_ids)) if job.settled and not job.shard]
-    return tuple(_settled(job, region_of(connection)) for job in found)
+    rows = [row for row in _rows(connection, list(job_ids)) if row.settled and not row.shard]
+    return tuple(decoded_jobs(connection, rows))
+
+
+def settled_jobs_of(connection: sqlite3.Connection, home: str, after: str, limit: int) -> tuple[Job, ...]:
+    """By id, settled `wait` jobs of another region's home whose id is greater than `after`; at most `limit`."""
+    text = connection.execute(
+        """
+        SELECT json_group_array(id) FROM (
+          SELECT id FROM jobs
+          WHERE shard = '' AND id > max(?1, ?2 || '-') AND id < ?2 || '.' AND +home = ?2 AND settled = 1
+          ORDER BY id LIMIT ?3
+        )
+        """,
+        (after, home, limit),
+    ).fetchone()[0]
+    return settled_jobs(connection, _IDS.decode(text))
 
 
 def region_of(connection: sqlite3.Connection) -> str:
@@ -208,41 +226,23 @@ def region_of(connection: sqlite3.Connection) -> str:
     return name
 
 
-def _settled(job: JobRecord, region: str) -> SettledJob:
-    ended_here = job.state in TERMINAL_STATES and job.remote is None
-    return SettledJob(
-        job_id=job.id,
-        home=job.home,
-        epoch=job.epoch,
-        transfer_epoch=job.transfer_epoch,
-        terminal=None
-        if not ended_here
-        else Terminal(
-            job_id=job.id,
-            epoch=job.epoch,
-            attempt=job.attempt,
-            outcome=job.state,
-            reason=job.reason,
-            exit_code=job.exit_code,
-            started_wall_us=job.started_wall_us,
-            ended_wall_us=job.ended_wall_us,
-            region=region,
-        ),
-    )
-
-
 def _candidates(connection: sqlite3.Connection, wanted: JobFilter, after: str, page_size: int) -> _Candidates:
     """Two nested bounds: jobs looked at (by id), and of these the jobs that match."""
+    region = region_of(connection)
+    homes = [each for each in _homes(connection, region) if not wanted.homes or each in wanted.homes]
+    if not homes:
+        return _Candidates([], "", more=False)
     match = ["TRUE"]
     if wanted.name_prefix:
         match.append("substr(name, 1, length(:prefix)) = :prefix")
     if wanted.states:
         match.append("state IN (SELECT value FROM json_each(:states))")
     examined_max = ROWS_EXAMINED_MAX if len(match) > 1 else page_size + 1
+    scopes = [_in_scope(wanted, f":home{number}", own=home == region) for number, home in enumerate(homes)]
     text, examined, examined_to = connection.execute(
         f"""
         WITH examined AS MATERIALIZED (
-          {_in_scope(wanted)} ORDER BY id LIMIT :examined_max
+          {" UNION ALL ".join(scopes)} ORDER BY id LIMIT :examined_max
         ), matching AS (
           SELECT id FROM examined WHERE {" AND ".join(match)} LIMIT :page_size + 1
         )
@@ -256,6 +256,7 @@ def _candidates(connection: sqlite3.Connection, wanted: JobFilter, after: str, p
             "states": _json(sorted({*wanted.states, *_AWAY})),
             "page_size": page_size,
             "examined_max": examined_max,
+            **{f"home{number}": home for number, home in enumerate(homes)},
         },
     ).fetchone()
     ids = sorted(_IDS.decode(text))
@@ -264,15 +265,26 @@ def _candidates(connection: sqlite3.Connection, wanted: JobFilter, after: str, p
     return _Candidates(ids, examined_to or "", more=examined == examined_max)
 
 
-def _in_scope(wanted: JobFilter) -> str:
-    """One row for each job of this home, in the order of ids that an index gives: one for a tenant's jobs, else one for
-    `wait` jobs and one for the others, merged."""
+def _homes(connection: sqlite3.Connection, region: str) -> list[str]:
+    """Whose jobs this ledger answers for: this region's, and those of the shards that it leads."""
+    text = connection.execute(
+        f"WITH {shards_of('jobs')} SELECT json_group_array(name) FROM shards WHERE name <> ''"
+    ).fetchone()[0]
+    return sorted({region, *_IDS.decode(text)})
+
+
+def _in_scope(wanted: JobFilter, home: str, *, own: bool) -> str:
+    """One row for each job of a home, in the order of ids that an index gives: one for a tenant's jobs, else one for
+    `wait` jobs and one for the others, merged. Of another home there are only those of its shard."""
     # The plus keeps SQLite from an index that would have it read and sort every job of this home.
-    scope = [f"{'' if wanted.tenant else '+'}home = (SELECT region FROM ledger)", "id > :after"]
+    scope = [f"{'' if wanted.tenant else '+'}home = {home}", "id > :after"]
     if wanted.ids:
         scope.append("id IN (SELECT value FROM json_each(:ids))")
     if wanted.tenant:
         scope.append("tenant = :tenant")
+    if not own:
+        kinds = [f"shard = {home}"]
+    elif wanted.tenant:
         kinds = [f"(shard = '' OR {_ANSWERS})"]
     else:
         kinds = ["shard = ''", f"shard <> '' AND {_ANSWERS}"]
@@ -304,10 +316,15 @@ def _records(connection: sqlite3.Connection, ids: list[str]) -> list[JobRecord]:
 
 
 def _all_records(connection: sqlite3.Connection, ids: list[str]) -> list[JobRecord]:
+    return [record_of(row) for row in _rows(connection, ids)]
+
+
+def _rows(connection: sqlite3.Connection, ids: list[str]) -> list[JobRow]:
+    """The rows of these ids, by id."""
     text = connection.execute(
         f"SELECT json_group_array(json_array({_JSON_COLUMNS})) FROM jobs WHERE {_OF_IDS}", {"ids": _json(ids)}
     ).fetchone()[0]
-    return [_record(values) for values in _ROWS.decode(text)]
+    return sorted((_row(values) for values in _ROWS.decode(text)), key=lambda row: row.id)
 
 
 def _answers(job: JobRecord) -> tuple[bool, bool, int, str]:
@@ -320,11 +337,11 @@ def _owns(job: JobRecord) -> tuple[int, str]:
     return (job.epoch, job.shard)
 
 
-def _record(values: list[str | int]) -> JobRecord:
+def _row(values: list[str | int]) -> JobRow:
     unpacked: list[str | int | bytes] = list(values)
     for index in _BLOB_INDICES:
         unpacked[index] = bytes.fromhex(str(values[index]))
-    return record_of(msgspec.convert(unpacked, JobRow, builtin_types=(bytes,)))
+    return msgspec.convert(unpacked, JobRow, builtin_types=(bytes,))
 
 
 def record_of(row: JobRow) -> JobRecord:

@@ -191,19 +191,19 @@ CREATE TABLE shard_states (
   committed_sequence INTEGER NOT NULL,
   -- msgpack of core/model/regions.py: Group.
   "group" BLOB NOT NULL,
-  -- 1: it holds nothing that counts, and may neither promise nor lead.
-  blank INTEGER NOT NULL CHECK (blank IN (0, 1))
+  -- What its disk is worth. core/federation/shards/shard.py: Standing.
+  blank INTEGER NOT NULL CHECK (blank IN (0, 1, 2))
 ) STRICT, WITHOUT ROWID;
 
 -- This member's copy of each shard's log, and what a region that leads it recovers from: the newest record of each key.
 -- With a rowid, as jobs.
 CREATE TABLE shard_rows (
   shard TEXT NOT NULL,
-  -- Of a job: 'j/<id>' its whole row, 's/<id>' the columns that change.
+  -- What it is a record of: core/federation/shards/journal.py.
   key TEXT NOT NULL,
   term INTEGER NOT NULL,
   sequence INTEGER NOT NULL,
-  -- msgpack of (kind, row). Empty: the key is gone.
+  -- msgpack of a row. Empty: the key is gone, and not all members know it yet.
   value BLOB NOT NULL,
   PRIMARY KEY (shard, key)
 ) STRICT;

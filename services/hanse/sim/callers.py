@@ -16,7 +16,7 @@ from hanse.core.model.jobs import OnLoss, Submission
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from hanse.sim.faults import Faults
 from hanse.sim.progress import Progress
-from hanse.sim.record import Acknowledged, CancelAsked, Explained, Record, SubmitRefused
+from hanse.sim.record import Acknowledged, CancelAsked, Explained, FederatedAck, Record, SubmitRefused
 from hanse.sim.timeline import Timeline
 from hanse.sim.workload import JobKind, submission
 
@@ -228,9 +228,7 @@ class Callers:
             unknown = isinstance(answer, CancelOutcome) and any(
                 isinstance(each, Refused) and each.code == "NOT_FOUND" for each in answer.results
             )
-            return isinstance(answer, CancelOutcome) and not (
-                of_shard and unknown and job_id in self._progress.unfinished
-            )
+            return _is_settled(answer) and not (of_shard and unknown and job_id in self._progress.unfinished)
 
         self._ask(Request(home, make, answered, sent, of_shard=of_shard))
 
@@ -258,9 +256,13 @@ class Callers:
 
     def _submission(self, batch: Batch, key: str, kind: JobKind) -> Submission:
         self._job_numbers += 1
-        return submission(
-            f"{batch.home}-{self._job_numbers:0{_JOB_NUMBER_WIDTH}d}", key, batch.tenant, kind, batch.on_loss
-        )
+        job_id = f"{batch.home}-{self._job_numbers:0{_JOB_NUMBER_WIDTH}d}"
+        if kind.endless:
+            # Whether it is taken or not, and whether anybody hears of it.
+            self._endless[job_id] = batch.home
+            if batch.on_loss is not OnLoss.WAIT:
+                self._of_shards[job_id] = None
+        return submission(job_id, key, batch.tenant, kind, batch.on_loss)
 
     # --- there and back ---------------------------------------------------------------------------------------------
 
@@ -320,10 +322,9 @@ class Callers:
         now_us = self._timeline.now_us
         for (key, _), result in zip(batch.items, outcome.results, strict=True):
             if isinstance(result, Submitted):
+                kind = FederatedAck if result.federated else Acknowledged
                 self._record.append(
-                    Acknowledged(
-                        now_us, batch.home, batch.tenant, key, result.job_id, result.existed, result.federated
-                    )
+                    kind(now_us, batch.home, batch.tenant, key, result.job_id, result.existed)
                 )
                 self._progress.acknowledged(batch.home, result.job_id)
             else:
@@ -345,7 +346,8 @@ class Callers:
         for (key, kind), result in zip(batch.items, answer.results, strict=True):
             if isinstance(result, Refused):
                 again = again or result.retry_after_ms > 0
-            elif key not in batch.job_ids:
+            elif batch.job_ids.get(key) != result.job_id:
+                # The first answer, or the home's disk has forgotten the job of the first one.
                 batch.job_ids[key] = result.job_id
                 if result.federated:
                     self._of_shards[result.job_id] = None
@@ -355,11 +357,16 @@ class Callers:
     def _follow_up(self, home: str, job_id: str, kind: JobKind) -> None:
         if kind.endless and self._closing:
             self.cancel(home, job_id)
-        elif kind.endless:
-            self._endless[job_id] = home
         if self._random.random() < _CANCELLED_SHARE:
             # Most within a second: while the job is on its way.
             delay_us = int(_CANCEL_WITHIN_US * self._random.random() ** 4)
             self._timeline.after(delay_us, self.cancel, home, job_id)
         if self._random.random() < _EXPLAINED_SHARE:
             self._timeline.after(int(_CANCEL_WITHIN_US * self._random.random()), self.explain, home, job_id)
+
+
+def _is_settled(answer: Answer) -> bool:
+    """Whether a cancel is answered for good: a region that may have forgotten the job says when to come back."""
+    return isinstance(answer, CancelOutcome) and not any(
+        isinstance(result, Refused) and result.retry_after_ms for result in answer.results
+    )

@@ -214,7 +214,7 @@ class SimExecutor:
         for task in self._all():
             if task.ended is None:
                 survives = self._random.random() < _END_RECORD_SURVIVES
-                self._end(task, SIGKILL)
+                self._end(task, SIGKILL, lost=True)
                 if not survives:
                     self._drop(task)
         self._leases = {}  # they were of a clock that has begun anew
@@ -275,8 +275,8 @@ class SimExecutor:
         self._record.append(LaunchFailed(self._timeline.now_us, self._region, task.run, task.task))
         self._settle(task, exit_code=127, signal=0, launched=False, detail=detail, lease_ended=lease_ended)
 
-    def _end(self, task: _Task, signal: int, lease_ended: bool = False) -> None:
-        """It ends by itself (signal 0) or by a signal, whichever comes first."""
+    def _end(self, task: _Task, signal: int, lease_ended: bool = False, *, lost: bool = False) -> None:
+        """It ends by itself (signal 0) or by a signal, whichever comes first; `lost`: with its machine."""
         if task.ended is not None or not self._is_known(task):
             return
         if signal:
@@ -287,11 +287,25 @@ class SimExecutor:
             TaskFinished(self._timeline.now_us, self._region, task.run, task.task, exit_code, signal == 0)
         )
         self._settle(
-            task, exit_code=exit_code, signal=signal, launched=True, detail="", lease_ended=lease_ended
+            task,
+            exit_code=exit_code,
+            signal=signal,
+            launched=True,
+            lost=lost,
+            detail="",
+            lease_ended=lease_ended,
         )
 
     def _settle(
-        self, task: _Task, *, exit_code: int, signal: int, launched: bool, detail: str, lease_ended: bool
+        self,
+        task: _Task,
+        *,
+        exit_code: int,
+        signal: int,
+        launched: bool,
+        lost: bool = False,
+        detail: str,
+        lease_ended: bool,
     ) -> None:
         task.ended = TaskEnded(
             run=task.run,
@@ -301,6 +315,7 @@ class SimExecutor:
             started_wall_us=task.began_wall_us,
             ended_wall_us=self._reports.wall_us(),
             launched=launched,
+            lost=lost,
             detail=detail,
             lease_ended=lease_ended,
         )

@@ -19,6 +19,7 @@ from hanse.core.effects import (
     IntentRow,
     JobRow,
     JobStateRow,
+    Lookup,
     OutboundRow,
     PeerSeenRow,
     RosterRow,
@@ -29,8 +30,7 @@ from hanse.core.effects import (
     TimelineRow,
     Writes,
 )
-from hanse.core.events import SettledJob
-from hanse.core.messages import Terminal
+from hanse.core.events import LookedUp
 from hanse.core.model.jobs import (
     Allocation,
     Job,
@@ -41,7 +41,8 @@ from hanse.core.model.jobs import (
     ShapeBody,
     make_shape,
 )
-from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.model.lifecycle import JobState
+from hanse.core.model.regions import Position
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
 _CHANGING = tuple(name for name in JobStateRow.__struct_fields__ if name not in ("shard", "id"))
@@ -103,6 +104,11 @@ class SimLedger:
     def jobs(self) -> dict[str, JobRow]:
         """The rows of `wait` jobs, without what changed since they were written."""
         return self.job_tables[""].rows
+
+    @property
+    def position(self) -> Position:
+        """How far it has come, durably."""
+        return Position(self.incarnation, self.write_sequence)
 
     # --- writing ------------------------------------------------------------------------------------------------
 
@@ -238,38 +244,25 @@ class SimLedger:
         tables = self.job_tables.get(shard)
         return None if tables is None else tables.newest(job_id)
 
-    def settled_jobs(self, job_ids: tuple[str, ...]) -> tuple[SettledJob, ...]:
+    def settled_jobs(self, job_ids: tuple[str, ...]) -> tuple[Job, ...]:
         """Of these `wait` jobs, those whose durable rows are settled."""
-        found = [job_id for job_id in job_ids if job_id in self.jobs and not self._is_open(job_id)]
-        return tuple(self._settled(self._job(job_id)) for job_id in found)
+        found = [job_id for job_id in sorted(job_ids) if job_id in self.jobs and not self._is_open(job_id)]
+        return tuple(self._job(job_id) for job_id in found)
 
-    def _settled(self, job: Job) -> SettledJob:
-        ended_here = job.state in TERMINAL_STATES and job.remote is None
-        terminal = None
-        if ended_here:
-            terminal = Terminal(
-                job_id=job.id,
-                epoch=job.epoch,
-                attempt=job.attempt,
-                outcome=job.state,
-                reason=job.reason,
-                exit_code=job.exit_code,
-                started_wall_us=job.started_wall_us,
-                ended_wall_us=job.ended_wall_us,
-                region=self.region,
-            )
-        return SettledJob(
-            job_id=job.id,
-            home=job.home,
-            epoch=job.epoch,
-            transfer_epoch=job.transfer_epoch,
-            terminal=terminal,
-        )
+    def settled_of_home(self, home: str, after: str, limit: int) -> tuple[Job, ...]:
+        """By id, settled jobs of this home whose id is greater than `after`, at most `limit`."""
+        found = [
+            job_id
+            for job_id, job in self.jobs.items()
+            if job.home == home and job_id > after and not self._is_open(job_id)
+        ]
+        return tuple(self._job(job_id) for job_id in sorted(found)[:limit])
 
-    def recover(self) -> Snapshot:
+    def recover(self, anchor: Position | None = None) -> Snapshot:
         """What a daemon reads at its start, in the SQLite ledger's order. The new incarnation is durable before it is
-        used."""
+        used. `anchor`: how far the anchor file says that the ledger had come; None: there is none."""
         assert not self.pending, "a start begins with what is durable"
+        is_old = anchor is not None and anchor > self.position
         floor = int(self.meta.get(META_INCARNATION_FLOOR, "0"))
         self.incarnation = max(self.incarnation, floor) + 1
         open_: list[str] = []
@@ -302,6 +295,7 @@ class SimLedger:
                 (row for rows in self.shard_rows.values() for row in rows.values()),
                 key=lambda row: (row.shard, row.sequence, row.key),
             ),
+            disk_is_old=is_old,
         )
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
@@ -373,6 +367,19 @@ class SimLedger:
             shape = make_shape(msgspec.msgpack.decode(self.shapes[key].body, type=ShapeBody))
             self._shapes_read[key] = shape
         return shape
+
+
+def looked_up(ledger: SimLedger, lookup: Lookup) -> LookedUp:
+    """The answer to a lookup."""
+    home = lookup.home
+    return LookedUp(
+        peer=lookup.peer,
+        inquest=lookup.inquest,
+        asked=lookup.job_ids,
+        jobs=ledger.settled_jobs(lookup.job_ids),
+        beyond=ledger.settled_of_home(home, lookup.after, lookup.limit) if home else (),
+        cause=f"inquest:{lookup.peer}",
+    )
 
 
 def _by_key(table: dict[str, RowT]) -> list[RowT]:

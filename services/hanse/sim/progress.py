@@ -6,6 +6,7 @@ from itertools import islice
 
 from hanse.core.effects import JobRow, JobStateRow, ShardRow
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.sim.ledger import SimLedger
 from hanse.sim.record import Committed, place_of
 
 _CLOSED = frozenset(int(state) for state in (*TERMINAL_STATES, JobState.MOVED))
@@ -26,9 +27,13 @@ class Progress:
         self._home: dict[str, str] = {}
         # (region, shard, job id) of rows that nobody needs any more, since when; oldest first.
         self.settled: dict[tuple[str, str, str], int] = {}
+        # Adoptable jobs.
+        self._of_shards: dict[str, None] = {}
         # (shard, job id) of jobs that have ended -> regions whose copy says so.
         self._held_by: dict[tuple[str, str], set[str]] = {}
         self._handed: dict[tuple[str, str], int] = {}
+        # Acknowledged jobs that their home's disk has forgotten, until they are known there again.
+        self._lost: dict[str, None] = {}
 
     def acknowledged(self, region: str, job_id: str) -> None:
         """Somebody was told that this job is on this region's disk."""
@@ -50,12 +55,14 @@ class Progress:
             for row in rows:
                 place = place_of(region, row)
                 key = (place, row.id)
-                if row.state in _CLOSED and (row.settled or row.state == JobState.MOVED):
-                    self.open.pop(key, None)
-                else:
+                if _is_open(row):
                     self.open[key] = None
+                else:
+                    self.open.pop(key, None)
                 if row.state in _FINAL and row.settled:
                     self._closed(place, row.id)
+                if self._home.get(row.id) == place:
+                    self._lost.pop(row.id, None)
                 if row.settled:
                     self.settled.setdefault((region, row.shard, row.id), entry.at_us)
                 if row.state == JobState.MOVED and self._handed.get(key) != row.transfer_epoch:
@@ -74,6 +81,39 @@ class Progress:
                 for row_key in [each for each in self.settled if each[:2] == (region, shard)]:
                     del self.settled[row_key]
 
+    def disk_replaced(self, region: str, ledger: SimLedger) -> None:
+        """This is all that the region's disk holds now. What shards hold is not that region's alone."""
+        for key in [key for key in self.open if key[0] == region and key[1] not in self._of_shards]:
+            del self.open[key]
+        for place in [place for place in self.settled if place[0] == region]:
+            del self.settled[place]
+        for job_id in ledger.jobs:
+            row = ledger.row(job_id)
+            if row is not None and _is_open(row):
+                self.open[(region, job_id)] = None
+            if row is not None and row.settled:
+                self.settled[(region, "", job_id)] = 0
+        for job_id in [job_id for job_id, home in self._home.items() if home == region]:
+            if job_id not in self._of_shards:
+                self._acknowledged_again(job_id, ledger)
+
+    def _acknowledged_again(self, job_id: str, ledger: SimLedger) -> None:
+        """What the home's disk says now of a job that it acknowledged once."""
+        self._final_at_home.pop(job_id, None)
+        self.unfinished.pop(job_id, None)
+        row = ledger.row(job_id)
+        if row is None:
+            self._lost[job_id] = None
+        elif row.state in _FINAL and row.settled:
+            self._final_at_home[job_id] = None
+        else:
+            self.unfinished[job_id] = None
+
+    @property
+    def forgotten(self) -> int:
+        """Acknowledged jobs that only a disk knew which was replaced by an older one."""
+        return len(self._lost)
+
     def settled_before(self, region: str, at_us: int) -> tuple[tuple[str, str], ...]:
         """(shard, job id) of what this region's retention may pick."""
         return tuple(
@@ -85,6 +125,8 @@ class Progress:
     def _on_record(self, region: str, record: ShardRow) -> None:
         """A job that has ended may never be shown so: its leader was lost, and the next one has nothing to do."""
         kind, _, job_id = record.key.partition("/")
+        if kind == "j":
+            self._of_shards[job_id] = None
         if kind == "j" and not record.value:
             self.open.pop((record.shard, job_id), None)
         elif kind == "f" and record.value:
@@ -98,3 +140,8 @@ class Progress:
         if home == place:
             self._final_at_home[job_id] = None
             self.unfinished.pop(job_id, None)
+
+
+def _is_open(row: JobRow | JobStateRow) -> bool:
+    """Whether somebody still has to do something about it."""
+    return not (row.state in _CLOSED and (row.settled or row.state == JobState.MOVED))

@@ -58,8 +58,17 @@ class Acknowledged(msgspec.Struct, frozen=True, gc=False):
     client_key: str
     job_id: str
     existed: bool
-    # Whether a majority of its region's group holds it.
-    federated: bool = False
+
+
+class FederatedAck(msgspec.Struct, frozen=True, gc=False):
+    """A caller was told that a majority of its home's guardians holds an adoptable job."""
+
+    at_us: int
+    home: str
+    tenant: str
+    client_key: str
+    job_id: str
+    existed: bool
 
 
 class SubmitRefused(msgspec.Struct, frozen=True, gc=False):
@@ -154,6 +163,25 @@ class FaultInjected(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
+class ImageTaken(msgspec.Struct, frozen=True, gc=False):
+    """What is durable in this region now was copied away, under this number."""
+
+    at_us: int
+    region: str
+    image: int
+
+
+class DiskReplaced(msgspec.Struct, frozen=True, gc=False):
+    """The daemon is down, and what it will find is this image. `reboot`: its machine went, too, so that no process is
+    left; else those of the lost life live on. `by_anchor`: a file on another disk will tell that the disk is old."""
+
+    at_us: int
+    region: str
+    image: int
+    reboot: bool
+    by_anchor: bool
+
+
 class Healed(msgspec.Struct, frozen=True, gc=False):
     """From now on nothing fails any more, and everything must come to an end by `deadline_us`."""
 
@@ -173,6 +201,7 @@ Entry = (
     | Committed
     | Sent
     | Acknowledged
+    | FederatedAck
     | SubmitRefused
     | CancelAsked
     | Explained
@@ -183,6 +212,8 @@ Entry = (
     | Started
     | Died
     | FaultInjected
+    | ImageTaken
+    | DiskReplaced
     | Healed
     | Finished
 )

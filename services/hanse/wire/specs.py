@@ -100,9 +100,9 @@ class SpecReader:
             )
             if not submission.HasField("spec"):
                 raise FieldRefused("spec", "required")
+            checked = self._checked(submission.spec)
             if submission.spec.checkpoint:
                 checks.check_place("spec.checkpoint", submission.spec.checkpoint)
-            checked = self._checked(submission.spec)
         except FieldRefused as refusal:
             return Refused(refusal.code, refusal.field, refusal.message)
         return Submission(

@@ -20,6 +20,7 @@ from hanse.core.model.jobs import (
     TaskPlacement,
 )
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.model.limits import LOSSES_MAX
 from hanse.core.model.time import Now
 from hanse.core.scheduling.runs import Runs, Settled
 from tests.core.scheduling.worlds import group, shape
@@ -83,12 +84,71 @@ def ended(run: RunId, task: int, exit_code: int = 0, signal: int = 0, *, launche
     return TaskEnded(run=run, task=task, exit_code=exit_code, signal=signal, launched=launched)
 
 
+def lost(run: RunId, task: int = 0) -> TaskEnded:
+    return TaskEnded(run=run, task=task, exit_code=137, signal=9, lost=True, detail="supervisor lost")
+
+
 def alive(run: RunId, task: int) -> FoundTask:
     return FoundTask(run=run, task=task, pid=100 + task)
 
 
 def dead(run: RunId, task: int, exit_code: int = 0) -> FoundTask:
     return FoundTask(run=run, task=task, ended=ended(run, task, exit_code))
+
+
+# --- losses ---------------------------------------------------
+
+
+def test_a_task_that_is_lost_with_its_supervisor_costs_no_retry() -> None:
+    bench = Bench()
+    run = bench.start()
+    bench.report(lost(run))
+    assert (bench.job.state, bench.job.failures, bench.job.exit_code) == (JobState.QUEUED, 0, 0)
+    assert bench.job.reason.code is ReasonCode.LOST_TASK
+    assert "supervisor lost" in bench.job.reason.detail
+    assert bench.settled[0].requeued
+    bench.start()
+    bench.end(0)
+    assert bench.job.state is JobState.SUCCEEDED
+
+
+def test_one_lost_task_of_a_gang_stops_the_rest_and_all_of_it_waits_again() -> None:
+    bench = Bench(tasks=3)
+    run = bench.start()
+    bench.report(lost(run, 1))
+    assert bench.job.state is JobState.STOPPING
+    assert [each.run for each in bench.out.stops] == [run]
+    bench.end(0, 143, 15)
+    bench.report(lost(run, 2))
+    assert (bench.job.state, bench.job.failures) == (JobState.QUEUED, 0)
+    assert bench.job.reason.code is ReasonCode.LOST_TASK
+
+
+@pytest.mark.parametrize("retries_max", [0, 2])
+@pytest.mark.parametrize("tasks", [1, 2])
+def test_a_job_that_always_takes_its_supervisor_along_fails_in_the_end(tasks: int, retries_max: int) -> None:
+    bench = Bench(tasks=tasks, retries_max=retries_max)
+    attempts = 0
+    while bench.job.state is JobState.QUEUED:
+        run = bench.start()
+        attempts += 1
+        for task in range(tasks):
+            bench.report(lost(run, task))
+    assert attempts == LOSSES_MAX + 1 + retries_max
+    assert (bench.job.state, bench.job.exit_code) == (JobState.FAILED, 137)
+    assert bench.job.reason.code is ReasonCode.LOST_TASK
+
+
+def test_failures_of_its_own_leave_a_job_its_losses() -> None:
+    bench = Bench(retries_max=1)
+    bench.start()
+    bench.end(0, exit_code=3)
+    for _ in range(LOSSES_MAX):
+        bench.report(lost(bench.start()))
+        assert (bench.job.state, bench.job.failures) == (JobState.QUEUED, 1)
+    bench.start()
+    bench.end(0, exit_code=3)
+    assert (bench.job.state, bench.job.exit_code) == (JobState.FAILED, 3)
 
 
 # --- gangs ----------------------------------------------------

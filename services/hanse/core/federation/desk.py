@@ -60,6 +60,8 @@ class Desk:
         self._timings = timings
         self._local = local
         self._router = router
+        # Whether the disk that these books rest on may be an old one.
+        self.in_doubt = False
         self.books = books
         self.ledger_id = ledger_id
         self.giver = Giver(books.party, ledger_id, books, local, timings, now)
@@ -138,10 +140,15 @@ class Desk:
         out.sends.append(Send(peer, CancelAck(cancel.job_id, cancel.cancel_id)))
 
     def _end(self, now: Now, job: Job, cancel_id: str, out: Effects) -> None:
-        """Take the wish, and do what the job's state allows."""
+        """Take the wish, and do what the job's state allows. In doubt nothing: the job may be elsewhere."""
         if job.cancel_id:
             return
         self.books.want_cancel(job, cancel_id)
+        if not self.in_doubt:
+            self.carry_out_wish(now, job, out)
+
+    def carry_out_wish(self, now: Now, job: Job, out: Effects) -> None:
+        """The caller wants the job to end."""
         match job.state:
             case JobState.QUEUED:
                 self._local.dequeue(job)

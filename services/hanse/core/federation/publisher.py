@@ -131,6 +131,7 @@ def urgency(published: RegionRecord, body: RegionRecord) -> Urgency:
     """How soon `body` should replace what is published."""
     if (
         published.draining != body.draining
+        or published.leads != body.leads
         or (published.queued == 0) != (body.queued == 0)
         or exhausted_kinds(published) != exhausted_kinds(body)
     ):

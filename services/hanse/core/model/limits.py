@@ -146,6 +146,9 @@ GATHER_ALONE_US = 5_000_000
 
 # Jobs started in one step: a launch costs some 50 us here, and a step must not hold others up for more than 20 ms.
 STARTS_PER_STEP_MAX = 256
+# Attempts of one job in one region that may be lost with their supervisor or machine and not count as its failures.
+# Both die rarely, and not this often under one job: then the job is taken for the cause.
+LOSSES_MAX = 5
 # Undecided transfers per peer: what a dead peer can hold back, and what a round of resending costs.
 TRANSFERS_UNDECIDED_MAX = 256
 # Specs sent again in one step: with the largest specs this is 16 of them.
@@ -182,6 +185,14 @@ INQUEST_JOBS_MAX = 1_000
 LOOKUPS_MAX = 256
 INQUEST_ANSWER_JOBS_MAX = 1_000
 INQUEST_ANSWER_BYTES_MAX = 1024 * 1024
+# Jobs that ended, in one answer to an inquest: a minute's work of a busy region. The asker comes back for more.
+INQUEST_ENDED_JOBS_MAX = 5_000
+# Boots without hearing all peers that are told apart. At one a minute this is an hour of restarts in a partition;
+# what peers saw of lives before them is then taken as true.
+LIVES_REMEMBERED_MAX = 64
+# Transfer sequences left out towards a member without whose answer an operator let the region go on: more than what
+# can be given to one peer in a day, each transfer being two syncs.
+SEQUENCES_SKIPPED = 10_000_000
 # Verdicts of "can never fit" that are kept until the inventory changes.
 NEVER_FITS_MEMO_MAX = 1_024
 # Final jobs whose outcome the core can still tell without asking the ledger: some 15 MB.
@@ -264,6 +275,10 @@ FAN_OUT_MAX = 8
 PROXY_MARGIN_S = 0.1
 PROXY_TIMEOUT_S = 5.0
 PROXY_TIMEOUT_FAILING_S = 0.5
+# What gossip said of the leaders of shards stands for so long before the core is asked again: records come each second.
+LEADERS_AGE_US_MAX = 500_000
+# A watch looks so often whether another region leads now.
+LEADERS_POLL_S = 1.0
 
 # Each watcher holds at most WATCH_PENDING_JOBS_MAX changes of about 300 bytes.
 WATCHERS_MAX = 4_096

@@ -7,7 +7,8 @@ FAILED; CANCELLED if that is why it was stopped. Capacity is given back only whe
 
 After a restart nothing is known until the executor has told what it found: tasks that still run are adopted as they
 are, ended ones are settled with their true exit code, and the missing ones were never started or died with their
-machine: the rest of the attempt is stopped and the job is queued again, which does not count as its failure.
+machine: the rest of the attempt is stopped and the job is queued again, which does not count as its failure. What the
+engine knows and the books do not is ended first (`has_orphans`), and its attempt numbers are not used again.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from hanse.core.events import FoundTask, TaskEnded
 from hanse.core.library import Library
 from hanse.core.model.jobs import Allocation, Job, Reason, ReasonCode, RunId
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobInput, JobState
+from hanse.core.model.limits import LOSSES_MAX
 
-# Why an attempt is being stopped, if the job itself is to blame; any other reason leads back to the queue.
-_FAILURES = (ReasonCode.EXIT_CODE, ReasonCode.SIGNAL, ReasonCode.LAUNCH_FAILED)
+# Why an attempt is being stopped, if the job may be to blame; any other reason leads back to the queue.
+_FAILURES = (ReasonCode.EXIT_CODE, ReasonCode.SIGNAL, ReasonCode.LAUNCH_FAILED, ReasonCode.LOST_TASK)
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -48,7 +50,11 @@ class Runs:
         self._orphan_shards: dict[RunId, str] = {}
         # Jobs whose last abandoned task has died: their capacity is free.
         self.ghosts_gone: list[str] = []
+        # (job, epoch) -> the newest attempt that the engine told of at the start.
+        self._found_attempts: dict[tuple[str, int], int] = {}
         self.recovered = False
+        # While the disk is in doubt (federation/old_disk.py) the books can't say that a job was cancelled here.
+        self.in_doubt = False
         # Of these, the attempts that this life of the daemon began.
         self.begun: dict[str, None] = {}
         for job in library.jobs():
@@ -86,6 +92,20 @@ class Runs:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    @property
+    def has_orphans(self) -> bool:
+        """Whether processes live, on capacity that the books call free, of runs that the books do not know."""
+        return bool(self._orphans)
+
+    def found_attempt(self, job_id: str, epoch: int) -> int:
+        """The newest attempt of this job at this epoch that the engine told of at the start; 0: none."""
+        return self._found_attempts.get((job_id, epoch), 0)
+
+    def is_forgotten(self, run: RunId) -> bool:
+        """Whether the books hold this job, and never began this run of it: a launch is never ahead of its row."""
+        job = self._library.own.jobs.get(run.job_id)
+        return job is not None and (run.epoch, run.attempt) > (job.epoch, job.attempt)
 
     def start(self, job: Job, allocation: Allocation, out: Effects) -> None:
         """Record the next attempt and launch it once that is durable."""
@@ -126,7 +146,8 @@ class Runs:
             return self._lose_lease(job, still_open, out)
         failed = event.exit_code != 0 or not event.launched
         if failed and job.state is JobState.RUNNING:
-            self._library.of(job).count_failure(job, event.exit_code)
+            if not (event.lost and _is_excused(job)):
+                self._library.of(job).count_failure(job, event.exit_code)
             if still_open:
                 self.stop(job, _failure(event), out)
                 return None
@@ -151,7 +172,14 @@ class Runs:
         for job_id in list(self._open):
             job = self._jobs[job_id]
             settled.extend(self._reconcile(job, known, out))
+        self._skip_found_attempts()
         return settled
+
+    def _skip_found_attempts(self) -> None:
+        for (job_id, epoch), attempt in self._found_attempts.items():
+            job = self._library.own.jobs.get(job_id)
+            if job is not None and job.epoch == epoch and job.state is JobState.QUEUED:
+                self._library.own.skip_attempts(job, attempt)
 
     def _reconcile(self, job: Job, known: dict[tuple[RunId, int], FoundTask], out: Effects) -> list[Settled]:
         tasks = {number: known.get((job.run_id, number)) for number in self._open[job.id]}
@@ -174,6 +202,8 @@ class Runs:
         """Processes and records of runs that the books do not know any more, one order for each run."""
         self._orphans, self._orphan_shards = {}, {}
         for task in found:
+            place = (task.run.job_id, task.run.epoch)
+            self._found_attempts[place] = max(task.run.attempt, self._found_attempts.get(place, 0))
             job = self._jobs.get(task.run.job_id)
             if job is None or job.run_id != task.run:
                 living = self._orphans.setdefault(task.run, {})
@@ -215,24 +245,20 @@ class Runs:
         if job.failures > job.retries_max:
             self._library.of(job).finish(job, JobInput.FAIL, reason, job.exit_code)
         else:
-            self._library.of(job).requeue(
-                job, Reason(ReasonCode.RETRY, f"attempt {job.attempt}: {reason.detail}")
-            )
+            self._library.of(job).requeue(job, _again(job, reason))
         return self._close(job, out)
 
     def _settle_stopped(self, job: Job, out: Effects) -> Settled:
         """Every task of a stopped attempt is dead."""
         reason = job.reason
-        if job.cancel_id:
+        if job.cancel_id and not (self.in_doubt and not job.shard):
             self._library.of(job).finish(
                 job, JobInput.STOPPED_CANCEL, Reason(ReasonCode.CANCELLED, "while it ran"), job.exit_code
             )
         elif reason.code in _FAILURES and job.failures > job.retries_max:
             self._library.of(job).finish(job, JobInput.STOPPED_FAIL, reason, job.exit_code)
         else:
-            self._library.of(job).requeue(
-                job, Reason(ReasonCode.RETRY, f"attempt {job.attempt}: {reason.detail}")
-            )
+            self._library.of(job).requeue(job, _again(job, reason))
         return self._close(job, out)
 
     def _close(self, job: Job, out: Effects) -> Settled:
@@ -243,8 +269,22 @@ class Runs:
         return Settled(job, job.state is JobState.QUEUED, run_us)
 
 
+def _is_excused(job: Job) -> bool:
+    """Whether the loss of its present attempt is not the job's failure. Counted are the attempts here that did not end
+    by a failure of its own; the few of them that were stopped for another reason make it stricter, never endless."""
+    return job.attempt - job.failures <= LOSSES_MAX
+
+
+def _again(job: Job, reason: Reason) -> Reason:
+    """Why it is queued again."""
+    code = ReasonCode.LOST_TASK if reason.code is ReasonCode.LOST_TASK else ReasonCode.RETRY
+    return Reason(code, f"attempt {job.attempt}: {reason.detail}")
+
+
 def _failure(event: TaskEnded) -> Reason:
     task = f"task {event.task}"
+    if event.lost:
+        return Reason(ReasonCode.LOST_TASK, f"{task} was lost: {event.detail}")
     if not event.launched:
         return Reason(ReasonCode.LAUNCH_FAILED, f"{task} could not be started: {event.detail}")
     if event.signal:

@@ -31,9 +31,10 @@ def checked_page_size(request: jobs_pb2.ListJobsRequest) -> int:
     return request.page_size or limits.PAGE_SIZE_DEFAULT
 
 
-def decode_filter(message: jobs_pb2.JobFilter) -> queries.JobFilter:
-    """For the ledger."""
+def decode_filter(message: jobs_pb2.JobFilter, homes: tuple[str, ...]) -> queries.JobFilter:
+    """For the ledger. `homes` empty: all for which it answers."""
     return queries.JobFilter(
+        homes=homes,
         ids=tuple(message.job_ids),
         tenant=message.tenant,
         states=_states(message),
@@ -44,6 +45,7 @@ def decode_filter(message: jobs_pb2.JobFilter) -> queries.JobFilter:
 def watch_filter(message: jobs_pb2.JobFilter) -> WatchFilter:
     """For the watch hub."""
     return WatchFilter(
+        homes=frozenset(message.homes),
         job_ids=frozenset(message.job_ids),
         tenant=message.tenant,
         states=frozenset(_states(message)),

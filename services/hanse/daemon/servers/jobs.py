@@ -1,8 +1,8 @@
 """JobService for callers: any region answers for any job. This module decides who does.
 
 A job's home is part of its id. What concerns jobs of this home is answered here (local.py); the rest is passed on to
-their home, once. Logs come from where the job runs. While a home is out of reach, a region that has the job in its own
-books answers from them and says so.
+their home, once; and where another region leads the home's shard, to that one (asking.py). Logs come from where the job
+runs. While nobody who knows can be asked, a region that has the job in its own books answers from them and says so.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from hanse.core.effects import Refused
 from hanse.core.model import limits
 from hanse.daemon.errors import RegionUnreachable, RequestRefused, invalid, not_found
 from hanse.daemon.ids import home_of
+from hanse.daemon.servers.asking import Asking
 from hanse.daemon.servers.filters import check_filter
-from hanse.daemon.servers.listing import homes_of, list_league
+from hanse.daemon.servers.leaders import Leaders
+from hanse.daemon.servers.listing import homes_of, list_league, merged
 from hanse.daemon.servers.local import LocalJobs
 from hanse.daemon.servers.members import Members, ProxiedError
-from hanse.daemon.servers.watching import HomeStream, LeagueWatch, Responses
+from hanse.daemon.servers.submitting import Submitting
+from hanse.daemon.servers.watching import LeagueWatch, Responses
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2, jobs_pb2_grpc
 from hanse.wire.jobs import encode_refusal
 
@@ -36,9 +39,12 @@ _NOT_STARTED = (
 class JobService(jobs_pb2_grpc.JobServiceServicer):
     """The public JobService."""
 
-    def __init__(self, local: LocalJobs, members: Members) -> None:
+    def __init__(self, local: LocalJobs, members: Members, leaders: Leaders) -> None:
         self._local = local
         self._members = members
+        self._leaders = leaders
+        self._asking = Asking(local, members, leaders)
+        self._submitting = Submitting(self._asking, members, leaders)
 
     async def SubmitJobs(
         self, request: jobs_pb2.SubmitJobsRequest, context: Any
@@ -47,73 +53,61 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         home = request.home or self._members.home
         if not self._members.knows(home):
             raise invalid("home", f"no region {home!r} in the roster")
-        if home == self._members.home:
-            return await self._local.SubmitJobs(request, context)
-        response: jobs_pb2.SubmitJobsResponse = await self._members.call(
-            home, lambda stubs: stubs.jobs.SubmitJobs, request, context, limits.RPC_TIMEOUT_S_MAX
-        )
-        return response
+        return await self._submitting.submit(home, request, context)
 
     async def GetJob(self, request: jobs_pb2.GetJobRequest, context: Any) -> jobs_pb2.GetJobResponse:
-        """From the home; while it is out of reach, from this region's own books, if they have the job."""
-        home = self._home(request.job_id)
-        response: jobs_pb2.GetJobResponse
-        try:
-            response = await self._at(home, "GetJob", request, context)
-        except RegionUnreachable as unreachable:
-            response = await self._own_copy("GetJob", request, context, unreachable)
+        """From whoever may speak for it; if none of those can be asked, from a copy, or this region's own books."""
+        job = await self._asking.job(request, context)
         if request.with_timeline:
-            await self._add_owners_part(response.job, request, context)
-        return response
+            await self._add_owners_part(job, request, context)
+        return jobs_pb2.GetJobResponse(job=job)
 
     async def ListJobs(self, request: jobs_pb2.ListJobsRequest, context: Any) -> jobs_pb2.ListJobsResponse:
         """Over every home that the filter leaves."""
         check_filter(request.filter)
 
         async def ask(home: str, page: jobs_pb2.ListJobsRequest) -> jobs_pb2.ListJobsResponse:
-            response: jobs_pb2.ListJobsResponse = await self._at(home, "ListJobs", page, context)
-            return response
+            return await self._list_home(home, page, context)
 
         return await list_league(request, self._members.names, ask)
 
     async def CancelJobs(
         self, request: jobs_pb2.CancelJobsRequest, context: Any
     ) -> jobs_pb2.CancelJobsResponse:
-        """Each job at its home; while that is out of reach, here, if this region owns the job."""
+        """Each job at its home, or at whoever leads its shard; while neither answers, here, if this region owns it."""
         job_ids = tuple(request.job_ids)
         if not 1 <= len(job_ids) <= limits.CANCELS_MAX:
             raise invalid("job_ids", f"{len(job_ids)} ids; 1 to {limits.CANCELS_MAX}")
         answers = await asyncio.gather(
-            *(self._cancel_at(home, of_home, context) for home, of_home in _by_home(job_ids).items())
+            *(self._cancel_of(home, of_home, context) for home, of_home in _by_home(job_ids).items())
         )
-        results = {result.job_id: result for answer in answers for result in answer}
+        results = {job_id: result for answer in answers for job_id, result in answer.items()}
         return jobs_pb2.CancelJobsResponse(results=[results[job_id] for job_id in job_ids])
 
     async def ExplainJob(
         self, request: jobs_pb2.ExplainJobRequest, context: Any
     ) -> jobs_pb2.ExplainJobResponse:
-        """From the region that has the job; else what its home knows; else what this region knows."""
-        home = self._home(request.job_id)
-        response: jobs_pb2.ExplainJobResponse
-        try:
-            job = (await self._at(home, "GetJob", jobs_pb2.GetJobRequest(job_id=request.job_id), context)).job
-        except RegionUnreachable as unreachable:
-            response = await self._own_copy("ExplainJob", request, context, unreachable)
-            return response
-        if job.region != home and self._members.knows(job.region):
+        """From the region that has the job; else what whoever speaks for it knows."""
+        job = await self._asking.job(jobs_pb2.GetJobRequest(job_id=request.job_id), context)
+        # A region of an earlier version does not say that it was it.
+        teller = job.answered_by or job.home
+        if job.region != teller and self._members.knows(job.region):
             try:
-                response = await self._at(job.region, "ExplainJob", request, context)
+                elsewhere: jobs_pb2.ExplainJobResponse = await self._asking.at(
+                    job.region, "ExplainJob", request, context
+                )
             except (RegionUnreachable, ProxiedError, RequestRefused):
-                # It has not got the job yet, has it no more, or does not answer: its home knows the rest.
-                response = await self._at(home, "ExplainJob", request, context)
-        else:
-            response = await self._at(home, "ExplainJob", request, context)
+                # It has not got the job yet, has it no more, or does not answer: who spoke for it knows the rest.
+                pass
+            else:
+                return elsewhere
+        response: jobs_pb2.ExplainJobResponse = await self._asking.at(teller, "ExplainJob", request, context)
         return response
 
     async def WatchJobs(
         self, request: jobs_pb2.WatchJobsRequest, context: Any
     ) -> AsyncGenerator[jobs_pb2.WatchJobsResponse, None]:
-        """One stream to each home that the filter leaves."""
+        """One stream to each home that the filter leaves, and to whoever leads its shard."""
         check_filter(request.filter)
         homes = homes_of(request.filter, self._members.names)
         if not homes:
@@ -126,10 +120,11 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         self, request: jobs_pb2.StreamLogsRequest, context: Any
     ) -> AsyncGenerator[jobs_pb2.StreamLogsResponse, None]:
         """From the region in which the job runs or ran last; with `follow`, once it has started."""
-        job = await self._find(request.job_id, context)
+        asked = jobs_pb2.GetJobRequest(job_id=request.job_id)
+        job = await self._asking.job(asked, context)
         if request.follow and job.state in _NOT_STARTED:
             await self._wait_for_start(request.job_id, context)
-            job = await self._find(request.job_id, context)
+            job = await self._asking.job(asked, context)
         pieces = (
             self._local.StreamLogs(request, context)
             if job.region == self._members.home or not self._members.knows(job.region)
@@ -139,33 +134,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
             async for response in responses:
                 yield response
 
-    # --- who answers ----------------------------------------------------------------------------------------------
-
-    def _home(self, job_id: str) -> str:
-        home = home_of(job_id)
-        if home is None:
-            raise invalid("job_id", f"{job_id[: limits.ECHO_LENGTH_MAX]!r} is no job id")
-        if not self._members.knows(home):
-            raise not_found(f"no region {home!r} in the roster, so no job {job_id!r}")
-        return home
-
-    async def _at(self, region: str, method: str, request: Any, context: Any) -> Any:
-        """The answer of `region` by itself: this one, or another. Raises RegionUnreachable."""
-        if region == self._members.home:
-            return await getattr(self._local, method)(request, context)
-        return await self._members.call(region, lambda stubs: getattr(stubs.jobs, method), request, context)
-
-    async def _own_copy(self, method: str, request: Any, context: Any, unreachable: RegionUnreachable) -> Any:
-        """What this region's books say of a job whose home does not answer."""
-        try:
-            return await getattr(self._local, method)(request, context)
-        except RequestRefused:
-            # Not in these books: the truth is that nobody who knows can be asked.
-            raise unreachable from None
-
-    async def _find(self, job_id: str, context: Any) -> jobs_pb2.Job:
-        response = await self.GetJob(jobs_pb2.GetJobRequest(job_id=job_id), context)
-        return response.job
+    # --- reading --------------------------------------------------------------------------------------------------
 
     async def _add_owners_part(
         self, job: jobs_pb2.Job, request: jobs_pb2.GetJobRequest, context: Any
@@ -176,7 +145,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         if told_by_owner or not self._members.knows(job.region):
             return
         try:
-            theirs: jobs_pb2.Job = (await self._at(job.region, "GetJob", request, context)).job
+            theirs: jobs_pb2.Job = (await self._asking.at(job.region, "GetJob", request, context)).job
         except (RegionUnreachable, RequestRefused, ProxiedError):
             return
         entries = sorted([*job.timeline, *theirs.timeline], key=lambda entry: entry.at.ToMicroseconds())
@@ -184,38 +153,85 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         job.timeline.extend(entries)
         job.nodes[:] = theirs.nodes
 
-    # --- parts ----------------------------------------------------------------------------------------------------
+    async def _list_home(
+        self, home: str, page: jobs_pb2.ListJobsRequest, context: Any
+    ) -> jobs_pb2.ListJobsResponse:
+        """What its home has, and what the region has that leads its shard. Raises RegionUnreachable if neither can be
+        asked; if one of them can't, the answer names the home as unreachable."""
+        leader = await self._leaders.other_than(home)
+        regions = [home, leader] if leader and self._members.knows(leader) else [home]
+        answers = await asyncio.gather(
+            *(self._asking.at(region, "ListJobs", page, context) for region in regions),
+            return_exceptions=True,
+        )
+        pages: list[jobs_pb2.ListJobsResponse] = []
+        faults: list[BaseException] = []
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                faults.append(answer)
+            else:
+                pages.append(answer)
+        for fault in faults:
+            if not isinstance(fault, RegionUnreachable) or not pages:
+                raise fault
+        response = merged(pages) if len(pages) > 1 else pages[0]
+        if faults:
+            response.unreachable.append(home)
+        return response
+
+    # --- cancelling -----------------------------------------------------------------------------------------------
+
+    async def _cancel_of(
+        self, home: str, job_ids: Sequence[str], context: Any
+    ) -> dict[str, jobs_pb2.CancelResult]:
+        """The wishes for jobs of one home, taken by whoever may take them."""
+        if not self._members.knows(home):
+            return _refused(job_ids, Refused("NOT_FOUND", "job_ids", "no region in the roster is its home"))
+        unreachable: RegionUnreachable | None = None
+        try:
+            results = await self._cancel_at(home, job_ids, context)
+        except RegionUnreachable as error:
+            unreachable, results = error, _refused(job_ids, _unreachable(error))
+        leader = await self._leaders.other_than(home)
+        for region in (leader, self._members.home if unreachable else ""):
+            left = [job_id for job_id in job_ids if _not_taken(results[job_id])]
+            if not left or not self._members.knows(region) or region == home:
+                continue
+            try:
+                answers = await self._cancel_at(region, left, context)
+            except RegionUnreachable as error:
+                answers = _refused(left, _unreachable(error))
+            except (ProxiedError, RequestRefused):
+                continue
+            # Who does not know a job does not say that there is none.
+            results.update({job_id: each for job_id, each in answers.items() if not _is_unknown(each)})
+        return results
 
     async def _cancel_at(
-        self, home: str, job_ids: Sequence[str], context: Any
-    ) -> Sequence[jobs_pb2.CancelResult]:
-        if not self._members.knows(home):
-            refusal = encode_refusal(Refused("NOT_FOUND", "job_ids", "no region in the roster is its home"))
-            return [jobs_pb2.CancelResult(job_id=job_id, refusal=refusal) for job_id in job_ids]
+        self, region: str, job_ids: Sequence[str], context: Any
+    ) -> dict[str, jobs_pb2.CancelResult]:
         request = jobs_pb2.CancelJobsRequest(job_ids=job_ids)
-        try:
-            response: jobs_pb2.CancelJobsResponse = await self._at(home, "CancelJobs", request, context)
-        except RegionUnreachable as unreachable:
-            response = await self._local.CancelJobs(request, context)
-            for result in response.results:
-                if result.refusal.code == common_pb2.REFUSAL_CODE_NOT_FOUND:
-                    refused = Refused("UNREACHABLE", "job_ids", str(unreachable), limits.RETRY_AFTER_MS)
-                    result.refusal.CopyFrom(encode_refusal(refused))
-        return response.results
+        response: jobs_pb2.CancelJobsResponse = await self._asking.at(region, "CancelJobs", request, context)
+        return {result.job_id: result for result in response.results}
+
+    # --- watching -------------------------------------------------------------------------------------------------
 
     def _watch(self, homes: Sequence[str], request: jobs_pb2.WatchJobsRequest, context: Any) -> Responses:
-        streams = [HomeStream(home, self._opener(home, context)) for home in homes]
-        return streams[0].open(request) if len(streams) == 1 else LeagueWatch(streams, request).responses()
+        if len(homes) == 1 and not self._leaders.exist:
+            return self._open(homes[0], context)(request)
+        return LeagueWatch(
+            homes, request, lambda region: self._open(region, context), self._leaders
+        ).responses()
 
-    def _opener(self, home: str, context: Any) -> Callable[[jobs_pb2.WatchJobsRequest], Responses]:
-        if home == self._members.home:
+    def _open(self, region: str, context: Any) -> Callable[[jobs_pb2.WatchJobsRequest], Responses]:
+        if region == self._members.home:
             return lambda request: self._local.WatchJobs(request, context)
-        return lambda request: self._members.stream(home, lambda stubs: stubs.jobs.WatchJobs, request)
+        return lambda request: self._members.stream(region, lambda stubs: stubs.jobs.WatchJobs, request)
 
     async def _wait_for_start(self, job_id: str, context: Any) -> None:
         """Return once the job has started, or ended without."""
         request = jobs_pb2.WatchJobsRequest(filter=jobs_pb2.JobFilter(job_ids=[job_id]))
-        async with aclosing(self._watch([self._home(job_id)], request, context)) as responses:
+        async with aclosing(self._watch([self._asking.home(job_id)], request, context)) as responses:
             async for response in responses:
                 if any(change.state not in _NOT_STARTED for change in response.changes):
                     return
@@ -227,3 +243,21 @@ def _by_home(job_ids: Sequence[str]) -> dict[str, list[str]]:
     for job_id in dict.fromkeys(job_ids):
         homes.setdefault(home_of(job_id) or "", []).append(job_id)
     return homes
+
+
+def _refused(job_ids: Sequence[str], refused: Refused) -> dict[str, jobs_pb2.CancelResult]:
+    refusal = encode_refusal(refused)
+    return {job_id: jobs_pb2.CancelResult(job_id=job_id, refusal=refusal) for job_id in job_ids}
+
+
+def _unreachable(error: RegionUnreachable) -> Refused:
+    return Refused("UNREACHABLE", "job_ids", str(error), limits.RETRY_AFTER_MS)
+
+
+def _not_taken(result: jobs_pb2.CancelResult) -> bool:
+    """Whether another region may know more of this job."""
+    return _is_unknown(result) or result.refusal.code == common_pb2.REFUSAL_CODE_UNREACHABLE
+
+
+def _is_unknown(result: jobs_pb2.CancelResult) -> bool:
+    return result.refusal.code == common_pb2.REFUSAL_CODE_NOT_FOUND

@@ -94,7 +94,8 @@ def _add(
     if answer is None:
         response.unreachable.append(home)
         return True
-    response.revisions.extend(answer.revisions)
+    response.unreachable.extend(answer.unreachable)
+    _add_revisions(response, answer)
     room = page_size - len(response.jobs)
     response.jobs.extend(answer.jobs[:room])
     if len(answer.jobs) > room:
@@ -106,11 +107,37 @@ def _add(
     return not response.next_page_token
 
 
+def _add_revisions(response: jobs_pb2.ListJobsResponse, answer: jobs_pb2.ListJobsResponse) -> None:
+    """One for each region, the oldest: it may have been asked for its own jobs and for those of a shard."""
+    known = {revision.region: revision for revision in response.revisions}
+    for revision in answer.revisions:
+        earlier = known.get(revision.region)
+        if earlier is None:
+            response.revisions.append(revision)
+        elif revision.sequence < earlier.sequence:
+            earlier.CopyFrom(revision)
+
+
 def _request_for(
     home: str, request: jobs_pb2.ListJobsRequest, page_size: int, token: PageToken | None
 ) -> jobs_pb2.ListJobsRequest:
     after = token.after_id if token is not None and token.home == home else ""
-    return jobs_pb2.ListJobsRequest(filter=request.filter, page_size=page_size, page_token=after)
+    asked = jobs_pb2.ListJobsRequest(filter=request.filter, page_size=page_size, page_token=after)
+    asked.filter.homes[:] = [home]
+    return asked
+
+
+def merged(pages: Sequence[jobs_pb2.ListJobsResponse]) -> jobs_pb2.ListJobsResponse:
+    """Pages of one home from several regions as one: by id, and only as far as all of them go. A job that is on more
+    than one is taken from the last."""
+    ends = [page.next_page_token for page in pages if page.next_page_token]
+    end = min(ends, default="")
+    jobs = {job.id: job for page in pages for job in page.jobs if not end or job.id <= end}
+    return jobs_pb2.ListJobsResponse(
+        jobs=[jobs[job_id] for job_id in sorted(jobs)],
+        next_page_token=end,
+        revisions=[revision for page in pages for revision in page.revisions],
+    )
 
 
 async def _answer(

@@ -12,14 +12,15 @@ from typing import Any
 from hanse.core.effects import CancelOutcome, Explanation, Refused, SubmitOutcome, Submitted
 from hanse.core.events import Ask, CancelJobs, Question, Submit
 from hanse.core.model import limits
-from hanse.core.model.jobs import Submission
+from hanse.core.model.jobs import RunId, Submission
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.daemon.clock import wall_us
-from hanse.daemon.errors import invalid, not_found, refused_request
+from hanse.daemon.errors import RegionUnreachable, invalid, not_found, refused_request
 from hanse.daemon.ids import JobIds
 from hanse.daemon.runtime import Runtime
 from hanse.daemon.servers import logs
 from hanse.daemon.servers.filters import check_filter, checked_page_size, decode_filter
+from hanse.daemon.servers.leaders import Leaders
 from hanse.daemon.servers.records import (
     encode_job,
     encode_revision,
@@ -30,9 +31,10 @@ from hanse.daemon.servers.records import (
 from hanse.daemon.servers.watching import HomeWatch
 from hanse.daemon.tracing import current_traceparent
 from hanse.ledger import queries
+from hanse.ledger.copies import JobCopy, shard_copy
 from hanse.ledger.queries import JobRecord
 from hanse.wire.gen.hanse.v1 import jobs_pb2, jobs_pb2_grpc
-from hanse.wire.jobs import encode_cancel_results, encode_explanation, encode_submit_result
+from hanse.wire.jobs import encode_cancel_results, encode_explanation, encode_state, encode_submit_result
 from hanse.wire.specs import SpecReader
 from hanse.wire.times import timestamp
 
@@ -43,10 +45,11 @@ _PAGE_BYTES_MAX = limits.RPC_BYTES_MAX // 2
 class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
     """JobService for the jobs of this region."""
 
-    def __init__(self, runtime: Runtime, specs: SpecReader, ids: JobIds) -> None:
+    def __init__(self, runtime: Runtime, specs: SpecReader, ids: JobIds, leaders: Leaders) -> None:
         self._runtime = runtime
         self._specs = specs
         self._ids = ids
+        self._leaders = leaders
         self._region = runtime.name
 
     # --- submit and cancel ----------------------------------------------------------------------------------------
@@ -54,14 +57,16 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
     async def SubmitJobs(
         self, request: jobs_pb2.SubmitJobsRequest, context: Any
     ) -> jobs_pb2.SubmitJobsResponse:
-        """Check every spec, and have the good ones admitted together; the reply means that they are on disk."""
-        if request.home not in ("", self._region):
-            raise invalid("home", f"this is {self._region}, not {request.home!r}")
+        """Check every spec, and have the good ones admitted together; the reply means that they are on disk. For
+        another home it takes adoptable jobs, while it leads that home's shard."""
+        home = request.home or self._region
+        if self._runtime.config.region.member(home) is None:
+            raise invalid("home", f"no region {home!r} in the roster")
         if not 1 <= len(request.jobs) <= limits.SUBMISSIONS_MAX:
             raise invalid("jobs", f"{len(request.jobs)} submissions; 1 to {limits.SUBMISSIONS_MAX}")
-        decoded = self._decoded(request.jobs)
+        decoded = self._decoded(request.jobs, home)
         good = tuple(each for each in decoded if isinstance(each, Submission))
-        outcomes = iter(await self._admitted(good))
+        outcomes = iter(await self._admitted(good, home))
         results = [each if isinstance(each, Refused) else next(outcomes) for each in decoded]
         for result in results:
             if isinstance(result, Refused):
@@ -70,19 +75,27 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
             results=[encode_submit_result(result, index) for index, result in enumerate(results)]
         )
 
-    def _decoded(self, jobs: Sequence[jobs_pb2.JobSubmission]) -> list[Submission | Refused]:
+    def _decoded(self, jobs: Sequence[jobs_pb2.JobSubmission], home: str) -> list[Submission | Refused]:
         traceparent = current_traceparent.get()
         return [
             self._specs.decode_submission(job, job_id, traceparent)
-            for job, job_id in zip(jobs, self._ids.draw(len(jobs)), strict=True)
+            for job, job_id in zip(jobs, self._ids.draw(len(jobs), home), strict=True)
         ]
 
-    async def _admitted(self, submissions: tuple[Submission, ...]) -> tuple[Submitted | Refused, ...]:
+    async def _admitted(
+        self, submissions: tuple[Submission, ...], home: str
+    ) -> tuple[Submitted | Refused, ...]:
         if not submissions:
             return ()
         cause = f"submit:{submissions[0].job_id}"
         outcome = await self._runtime.ask(
-            SubmitOutcome, lambda number: Submit(request_id=number, submissions=submissions, cause=cause)
+            SubmitOutcome,
+            lambda number: Submit(
+                request_id=number,
+                submissions=submissions,
+                cause=cause,
+                home="" if home == self._region else home,
+            ),
         )
         return outcome.results
 
@@ -107,7 +120,7 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
 
     async def _ended_already(self, job_id: str, result: JobState | Refused) -> JobState | Refused:
         """Memory forgets what has ended and is settled; the books know it for longer."""
-        if not (isinstance(result, Refused) and result.code == "NOT_FOUND"):
+        if not (isinstance(result, Refused) and result.code in ("NOT_FOUND", "UNREACHABLE")):
             return result
         detail = await self._runtime.read(queries.get_job, job_id)
         if detail is None or detail.job.observed_state not in TERMINAL_STATES:
@@ -117,27 +130,60 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
     # --- questions ------------------------------------------------------------------------------------------------
 
     async def GetJob(self, request: jobs_pb2.GetJobRequest, context: Any) -> jobs_pb2.GetJobResponse:
-        """Any job in the books; what this region only owns, or only passed on, is marked as its word."""
+        """Any job in the books; what this region only owns, or only passed on, is marked as its word. A job that is
+        only in a copy of a shard's log is shown as old as that."""
         detail = await self._runtime.read(
             queries.get_job, request.job_id, with_timeline=request.with_timeline
         )
         if detail is None:
-            raise not_found(f"{self._region} knows no job {request.job_id!r}")
+            return jobs_pb2.GetJobResponse(job=await self._copy(request))
         job = encode_job(detail.job, self._region)
         if not job.nodes:
             job.nodes.extend(nodes_of(detail.owner))
         job.timeline.extend(encode_timeline(detail.timeline, self._region))
-        if detail.job.home != self._region and not job.observed_by:
+        if not self._answers_for(detail.job) and not job.observed_by:
             job.observed_by = self._region
             job.observed_at.CopyFrom(timestamp(wall_us()))  # type: ignore[arg-type]
         return jobs_pb2.GetJobResponse(job=job)
 
+    def _answers_for(self, record: JobRecord) -> bool:
+        """Whether nobody knows more: the home, or whoever leads its shard."""
+        return record.home == self._region if not record.shard else record.home == record.shard
+
+    async def _copy(self, request: jobs_pb2.GetJobRequest) -> jobs_pb2.Job:
+        """From this region's copy of a log that another region leads. Raises RequestRefused if it is in none."""
+        copy = await self._runtime.read(shard_copy, request.job_id)
+        if copy is None:
+            raise not_found(f"{self._region} knows no job {request.job_id!r}")
+        record = queries.record_of(copy.row)
+        job = encode_job(record, await self._leaders.of(copy.shard) or copy.shard)
+        job.answered_by = self._region
+        job.as_of.CopyFrom(timestamp(self._copied_wall_us(copy)) or job.submitted_at)
+        if request.with_timeline:
+            entries = await self._runtime.read(queries.timeline, request.job_id)
+            job.timeline.extend(encode_timeline(entries, self._region))
+        return job
+
+    def _copied_wall_us(self, copy: JobCopy) -> int:
+        """When this region last wrote into the copy; if that was before its daemon started, the job's own last time."""
+        row = copy.row
+        return self._runtime.copied_wall_us(copy.shard) or max(
+            row.submitted_wall_us, row.started_wall_us, row.ended_wall_us
+        )
+
     async def ListJobs(self, request: jobs_pb2.ListJobsRequest, context: Any) -> jobs_pb2.ListJobsResponse:
-        """A page of this home's jobs. The token between two regions is plain: the last id."""
+        """A page of jobs of one home, for which this region answers; of this one, if none is named. The token between
+        two regions is plain: the last id."""
         check_filter(request.filter)
         page_size = checked_page_size(request)
+        home = request.filter.homes[0] if len(request.filter.homes) == 1 else self._region
+        if home != self._region and await self._leaders.of(home) != self._region:
+            raise RegionUnreachable(home, f"{self._region} does not lead its shard")
         page = await self._runtime.read(
-            queries.list_jobs, decode_filter(request.filter), after=request.page_token, page_size=page_size
+            queries.list_jobs,
+            decode_filter(request.filter, (home,)),
+            after=request.page_token,
+            page_size=page_size,
         )
         jobs, next_after = self._within_bytes(page.jobs, page.next_after)
         return jobs_pb2.ListJobsResponse(
@@ -168,12 +214,20 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
             return encode_explanation(answer)
         assert isinstance(answer, Refused)
         detail = await self._runtime.read(queries.get_job, request.job_id)
-        if detail is None:
-            raise refused_request(answer)
+        if detail is not None:
+            record, region, ending = detail.job, self._region, ""
+        else:
+            copy = await self._runtime.read(shard_copy, request.job_id)
+            if copy is None:
+                raise refused_request(answer)
+            record, region = queries.record_of(copy.row), copy.shard
+            ending = (
+                f"; so says an old copy in {self._region}, and whoever leads the shard of {region} does not"
+            )
         return jobs_pb2.ExplainJobResponse(
             job_id=request.job_id,
-            state=encode_job(detail.job, self._region).state,
-            summary=_epilogue(detail.job, self._region),
+            state=encode_state(record.observed_state),
+            summary=_epilogue(record, region) + ending,
         )
 
     # --- streams --------------------------------------------------------------------------------------------------
@@ -181,7 +235,7 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
     async def WatchJobs(
         self, request: jobs_pb2.WatchJobsRequest, context: Any
     ) -> AsyncGenerator[jobs_pb2.WatchJobsResponse, None]:
-        """Changes of this home's jobs."""
+        """Changes of the jobs that this region answers for."""
         check_filter(request.filter)
         async with aclosing(HomeWatch(self._runtime, request).responses()) as responses:
             async for response in responses:
@@ -192,11 +246,21 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
     ) -> AsyncGenerator[jobs_pb2.StreamLogsResponse, None]:
         """Output of a task that runs here, or ran here."""
         detail = await self._runtime.read(queries.get_job, request.job_id, with_timeline=request.attempt != 0)
-        if detail is None:
-            raise not_found(f"{self._region} knows no job {request.job_id!r}")
-        run = logs.run_of(detail, request.attempt)
+        if detail is not None:
+            run = logs.run_of(detail, request.attempt)
+        else:
+            run = await self._run_of_copy(request)
         async for response in logs.read_here(self._runtime.executor, run, request):
             yield response
+
+    async def _run_of_copy(self, request: jobs_pb2.StreamLogsRequest) -> RunId:
+        """It ran here while this region led its shard, which another one leads now."""
+        copy = await self._runtime.read(shard_copy, request.job_id)
+        if copy is None:
+            raise not_found(f"{self._region} knows no job {request.job_id!r}")
+        record = queries.record_of(copy.row)
+        entries = await self._runtime.read(queries.timeline, request.job_id) if request.attempt else ()
+        return logs.run_among(record, entries, request.attempt)
 
 
 def _epilogue(record: JobRecord, region: str) -> str:

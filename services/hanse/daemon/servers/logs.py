@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import cast
 
+from hanse.core.effects import TimelineRow
 from hanse.core.model.jobs import RunId
 from hanse.daemon.errors import invalid, not_found
 from hanse.executors.port import Executor, LogChunk
-from hanse.ledger.queries import JobDetail
+from hanse.ledger.queries import JobDetail, JobRecord
 from hanse.wire.gen.hanse.v1 import jobs_pb2
 
 _STREAMS = {
@@ -20,11 +21,15 @@ _STREAMS = {
 
 
 def run_of(detail: JobDetail, attempt: int) -> RunId:
-    """The run of this attempt, 0: the newest. Attempts count on while a job comes and goes: they name epochs."""
-    job = detail.owner
+    """The run of this attempt, 0: the newest."""
+    return run_among(detail.owner, detail.timeline, attempt)
+
+
+def run_among(job: JobRecord, timeline: Sequence[TimelineRow], attempt: int) -> RunId:
+    """As `run_of`. Attempts count on while a job comes and goes: they name epochs."""
     if attempt in (0, job.attempt):
         return RunId(job.id, job.epoch, job.attempt)
-    for entry in reversed(detail.timeline):
+    for entry in reversed(timeline):
         if entry.attempt == attempt:
             return RunId(job.id, entry.epoch, attempt)
     raise not_found(f"{job.id} has no attempt {attempt} here", "attempt")

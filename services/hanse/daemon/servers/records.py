@@ -9,7 +9,7 @@ from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.ledger.queries import JobRecord, Revision
 from hanse.ledger.recovery import decoded_reason
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2
-from hanse.wire.jobs import encode_state
+from hanse.wire.jobs import encode_durability, encode_state
 from hanse.wire.shapes import encode_reason
 from hanse.wire.times import timestamp
 
@@ -35,6 +35,8 @@ def encode_job(record: JobRecord, region: str) -> jobs_pb2.Job:
         cancel_requested=bool(record.cancel_id),
         nodes=nodes_of(record),
         client_key=record.client_key,
+        durability=encode_durability(federated=bool(record.shard)),
+        answered_by=region,
     )
     _add_remote_view(job, record)
     return job

@@ -1,16 +1,15 @@
-"""Watches: of this home's jobs, and of the whole league as one stream to each home."""
+"""Watches: of the jobs that this region answers for, and of the whole league as one stream to each region."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 
-import msgspec
-
 from hanse.core.model import limits
 from hanse.daemon.errors import RegionUnreachable
 from hanse.daemon.runtime import Runtime
 from hanse.daemon.servers.filters import decode_filter, watch_filter
+from hanse.daemon.servers.leaders import Leaders
 from hanse.daemon.servers.records import change_of, encode_job, encode_revision
 from hanse.daemon.watch import Told
 from hanse.ledger import queries
@@ -21,7 +20,7 @@ Responses = AsyncGenerator[jobs_pb2.WatchJobsResponse, None]
 
 
 class HomeWatch:
-    """One watch of this home's jobs."""
+    """One watch of the jobs that this region answers for."""
 
     def __init__(self, runtime: Runtime, request: jobs_pb2.WatchJobsRequest) -> None:
         self._runtime = runtime
@@ -69,7 +68,7 @@ class HomeWatch:
         while True:
             page = await self._runtime.read_patiently(
                 queries.list_jobs,
-                decode_filter(self._filter),
+                decode_filter(self._filter, tuple(self._filter.homes)),
                 after=after,
                 page_size=limits.WATCH_RESPONSE_CHANGES_MAX,
             )
@@ -91,55 +90,81 @@ class HomeWatch:
 class LeagueWatch:
     """One watch over several homes: the responses of all as they come.
 
-    A home that cannot be reached is tried again and resumed where it stopped, while the others go on; which one is
-    missing is told by ListJobs. Any other error ends the whole.
+    Each region that may have something to tell has a stream: the homes, and whoever leads the shard of one of them. It
+    gets the caller's filter as it is, and tells of all that it answers for. A region that cannot be reached is tried
+    again and resumed where it stopped, while the others go on; which one is missing is told by ListJobs. Any other
+    error ends the whole, and so does the silence of the only region that could tell.
     """
 
-    def __init__(self, streams: Sequence[HomeStream], request: jobs_pb2.WatchJobsRequest) -> None:
-        self._streams = streams
+    def __init__(
+        self,
+        homes: Sequence[str],
+        request: jobs_pb2.WatchJobsRequest,
+        opener: Callable[[str], Callable[[jobs_pb2.WatchJobsRequest], Responses]],
+        leaders: Leaders,
+    ) -> None:
+        self._homes = homes
         self._request = request
+        self._opener = opener
+        self._leaders = leaders
+        self._pumps: dict[str, asyncio.Task[None]] = {}
         self._responses: asyncio.Queue[jobs_pb2.WatchJobsResponse | Exception] = asyncio.Queue(
             limits.MERGED_RESPONSES_MAX
         )
 
     async def responses(self) -> Responses:
-        """Responses of all homes; each carries the revision of one."""
+        """Responses of all regions; each carries the revision of one."""
         async with asyncio.TaskGroup() as group:
-            pumps = [group.create_task(self._pump(stream)) for stream in self._streams]
+            for home in self._homes:
+                self._begin(group, home)
+            follower = group.create_task(self._follow_leaders(group))
             try:
                 while not isinstance(response := await self._responses.get(), Exception):
                     yield response
             finally:
-                for pump in pumps:
+                follower.cancel()
+                for pump in self._pumps.values():
                     pump.cancel()
         # Not inside of the group, which would wrap it: callers tell errors apart by their types.
         raise response
 
-    async def _pump(self, stream: HomeStream) -> None:
+    def _begin(self, group: asyncio.TaskGroup, region: str) -> None:
+        self._pumps[region] = group.create_task(self._pump(region))
+
+    async def _follow_leaders(self, group: asyncio.TaskGroup) -> None:
+        """Whoever leads the shard of one of the homes has something to tell from then on."""
+        while self._leaders.exist:
+            for home in self._homes:
+                leader = await self._leaders.other_than(home)
+                if leader and leader not in self._pumps:
+                    self._begin(group, leader)
+            await asyncio.sleep(limits.LEADERS_POLL_S)
+
+    async def _pump(self, region: str) -> None:
+        open_stream = self._opener(region)
         request = jobs_pb2.WatchJobsRequest()
         request.CopyFrom(self._request)
         failures = 0
         while True:
             try:
-                async for response in stream.open(request):
+                async for response in open_stream(request):
                     failures = 0
                     if response.HasField("revision"):
                         del request.since[:]
                         request.since.append(response.revision)
                     await self._responses.put(response)
-            except RegionUnreachable:
+            except RegionUnreachable as unreachable:
                 failures += 1
+                if await self._is_only_one(region):
+                    await self._responses.put(unreachable)
+                    return
             except Exception as error:  # noqa: BLE001 - raised where the stream is consumed
                 await self._responses.put(error)
                 return
             await asyncio.sleep(min(0.1 * 2**failures, limits.PROXY_TIMEOUT_S))
 
-
-class HomeStream(msgspec.Struct, frozen=True):
-    """How to watch one home."""
-
-    region: str
-    open: Callable[[jobs_pb2.WatchJobsRequest], Responses]
+    async def _is_only_one(self, region: str) -> bool:
+        return list(self._homes) == [region] and not await self._leaders.other_than(region)
 
 
 def _pieces(changes: Sequence[Told], revision: common_pb2.Revision) -> list[jobs_pb2.WatchJobsResponse]:

@@ -54,7 +54,7 @@ _RECORDS_PER_TURN_MAX = 128
 # How long after the grace a supervisor may take to kill its task and say so before it is killed itself. It needs
 # milliseconds; one that is frozen or wedged would never do it.
 STOP_MARGIN_S = 10.0
-# A forked supervisor speaks up, and a killed worker's descriptors are closed, within milliseconds.
+# A supervisor takes up what it was given, and a killed launcher's descriptors are closed, within milliseconds.
 _UNCLEAR_S = 0.02
 # What the watch missed is found this late. Only a queue that overflowed at the worst moment makes it miss anything.
 _NET_INTERVAL_S = 30.0
@@ -263,8 +263,9 @@ class LocalExecutor:
         for name in answer["existing"]:
             self._note(name, closed=self._unheld(name))
 
-    def _on_in_doubt(self, orders: Sequence[Order]) -> None:
-        """Whoever worked on these is dead. The records tell which of them were never started."""
+    def _on_in_doubt(self, orders: Sequence[Order], suspected: bool) -> None:
+        """The launcher that had these is dead; `suspected`: perhaps because of them. The records tell which of them
+        were never started."""
         again, unclear = [], []
         for order in (order for order in orders if order.name in self._live):
             match self._progress_of(order.name):
@@ -275,8 +276,8 @@ class LocalExecutor:
                 case _Progress.SOME:
                     self._live[order.name].in_flight = False
         if unclear:
-            asyncio.get_running_loop().call_later(_UNCLEAR_S, self._on_in_doubt, unclear)
-        self._launch_again(again)
+            asyncio.get_running_loop().call_later(_UNCLEAR_S, self._on_in_doubt, unclear, suspected)
+        self._launch_again(again, suspected)
 
     def _progress_of(self, name: str) -> _Progress:
         """How far the launch of a task got before its launcher died. NONE: its claim, if there was one, is gone."""
@@ -287,7 +288,7 @@ class LocalExecutor:
         record = self._read(name)
         begun = record.supervised is not None or record.ended is not None
         if lock is None:
-            # A supervisor that has not said so yet, or the dead worker's descriptors are just being closed.
+            # A supervisor that has not said so yet, or the dead launcher's descriptors are just being closed.
             return _Progress.SOME if begun else _Progress.UNCLEAR
         if not begun:
             os.unlink(name, dir_fd=self._records)
@@ -295,11 +296,11 @@ class LocalExecutor:
         self._note(name, closed=True)
         return _Progress.SOME if begun else _Progress.NONE
 
-    def _launch_again(self, orders: Sequence[Order]) -> None:
+    def _launch_again(self, orders: Sequence[Order], suspected: bool) -> None:
         again = []
         for order in orders:
             live = self._live[order.name]
-            live.launches += 1
+            live.launches += suspected
             live.closed_in_flight = False
             if live.launches <= _LAUNCHES_MAX:
                 again.append(order)
@@ -388,7 +389,7 @@ class LocalExecutor:
     def _on_lost(self, live: _Live, record: Record) -> None:
         """The record's last holder is gone, and it has no end."""
         if live.in_flight and record.supervised is None:
-            # It was the launcher's worker. What comes of the launch is known when the launcher answers, or the next.
+            # It was the launcher. What comes of the launch is known when the launcher answers, or the next.
             live.closed_in_flight = True
         else:
             self._undertaker.take(live.name)
@@ -405,6 +406,7 @@ class LocalExecutor:
         if record.ended is not None and closed:
             del self._live[live.name]
             _disarm(live)
+            self._launcher.over(live.name)
             self._logs.wake_all()
             yield ended_report(live.run, live.task, live.cause, record)
 

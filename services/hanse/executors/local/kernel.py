@@ -31,6 +31,8 @@ _KERNEL_SIGNAL_SET_BYTES = 8
 
 # PyDLL keeps the interpreter lock: these calls are short, and clone3 must not return twice into its release.
 _libc = ctypes.PyDLL(None, use_errno=True)
+# Looked up here once: what a task's process did in the way of it, it would do in memory that is copied for it.
+_syscall, _prctl, _mount, _unshare = _libc.syscall, _libc.prctl, _libc.mount, _libc.unshare
 
 
 class _CloneArguments(ctypes.Structure):
@@ -69,7 +71,7 @@ def _checked(result: int) -> int:
 
 def die_with_parent(signal_number: int) -> None:
     """Ask for this signal when the parent's thread ends. The caller checks getppid afterwards: it may have ended."""
-    _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0))
+    _checked(_prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0))
 
 
 def default_thread_signals() -> None:
@@ -81,17 +83,17 @@ def default_thread_signals() -> None:
     # struct kernel_sigaction of handler 0 (SIG_DFL), no flags, no restorer, an empty mask.
     default = ctypes.create_string_buffer(32)
     for signal_number in _THREAD_SIGNALS:
-        _checked(_libc.syscall(number, signal_number, default, None, _KERNEL_SIGNAL_SET_BYTES))
+        _checked(_syscall(number, signal_number, default, None, _KERNEL_SIGNAL_SET_BYTES))
 
 
 def become_subreaper() -> None:
     """Orphans among this process's descendants become its children instead of init's."""
-    _checked(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+    _checked(_prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 
 
 def unshare(flags: int) -> None:
     """Leave the namespaces that `flags` name for new ones; CLONE_NEWPID is for the children to come."""
-    _checked(_libc.unshare(flags))
+    _checked(_unshare(flags))
 
 
 def enter_namespace(descriptor: int, flag: int) -> None:
@@ -101,8 +103,8 @@ def enter_namespace(descriptor: int, flag: int) -> None:
 
 def mount_own_proc() -> None:
     """Give this mount namespace a /proc that matches its PID namespace. The host's later mounts still come in."""
-    _checked(_libc.mount(b"none", b"/", None, _MS_REC | _MS_SLAVE, None))
-    _checked(_libc.mount(b"proc", b"/proc", b"proc", _MS_NOSUID_NODEV_NOEXEC, None))
+    _checked(_mount(b"none", b"/", None, _MS_REC | _MS_SLAVE, None))
+    _checked(_mount(b"proc", b"/proc", b"proc", _MS_NOSUID_NODEV_NOEXEC, None))
 
 
 def fork_with_pid(pid: int, levels: int) -> int:
@@ -112,7 +114,7 @@ def fork_with_pid(pid: int, levels: int) -> int:
     """
     wanted = (ctypes.c_int32 * levels)(*([pid] * levels))
     arguments = _CloneArguments(exit_signal=_SIGCHLD, set_tid=ctypes.addressof(wanted), set_tid_size=levels)
-    return _checked(_libc.syscall(_SYS_CLONE3, ctypes.byref(arguments), ctypes.sizeof(arguments)))
+    return _checked(_syscall(_SYS_CLONE3, ctypes.byref(arguments), ctypes.sizeof(arguments)))
 
 
 def reserve(descriptor: int, size: int) -> None:
@@ -140,6 +142,10 @@ class BoottimeTimer:
         seconds, rest_us = divmod(deadline_us, 1_000_000)
         spec = _TimerSpec(value_s=seconds, value_ns=rest_us * 1000)
         _checked(_libc.timerfd_settime(self._descriptor, _TFD_TIMER_ABSTIME, ctypes.byref(spec), None))
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        os.close(self._descriptor)
 
 
 def inotify_open() -> int:

@@ -25,6 +25,8 @@ _BATCHES_MAX = 8
 _STARTS_MAX = 3
 # A zygote finishes the batch that it works on before it exits: some 50 ms, or longer on a slow disk.
 _CLOSE_TIMEOUT_S = 5.0
+# A start that follows an end takes its supervisor over, if it follows this soon.
+_OVER_S = 0.25
 _RECEIVE_BYTES = 64 * 1024
 
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1])\n" + (
@@ -32,15 +34,16 @@ _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1])\n" + (
 )
 
 Answered = Callable[[Sequence[Order], dict[str, Any]], None]
-InDoubt = Callable[[Sequence[Order]], None]
+InDoubt = Callable[[Sequence[Order], bool], None]
 Failed = Callable[[Sequence[Order], str], None]
 
 
 class Launcher:
     """One zygote after the other.
 
-    `on_answered`: a batch was worked on. `on_in_doubt`: it is unknown how far a batch got; whoever worked on it is
-    dead, and nothing more will start of it. `on_failed`: no zygote can be started for these.
+    `on_answered`: a batch was worked on. `on_in_doubt`: it is unknown how far these got; the zygote that had them is
+    dead, of what it died (True) or only with it (False), and none will be given to a supervisor any more. `on_failed`:
+    no zygote can be started for these.
     """
 
     def __init__(
@@ -61,7 +64,11 @@ class Launcher:
         self._next_batch = 0
         self._waiting: deque[Order] = deque()
         self._sent: dict[int, list[Order]] = {}
+        # Of zygotes that died: the batches that they worked on, and those that they had not come to.
+        self._suspects: list[Order] = []
         self._orphaned: list[Order] = []
+        # Ended tasks that the zygote has not heard of.
+        self._over: list[str] = []
         self._changed = asyncio.Event()
         self._closing = False
         self.containment: Containment | None = None
@@ -84,6 +91,20 @@ class Launcher:
         self._waiting.extend(orders)
         self._ensure_zygote()
         self._send_batches()
+
+    def over(self, name: str) -> None:
+        """The end of this task is known here: its supervisor is free. Told with the next batch, or soon."""
+        if not self._over:
+            self._loop.call_later(_OVER_S, self._tell_over)
+        self._over.append(name)
+
+    def _tell_over(self) -> None:
+        if self._ready and self._zygote and self._over and not self._closing:
+            self._zygote.send({"over": self._take_over()})
+
+    def _take_over(self) -> list[str]:
+        over, self._over = self._over, []
+        return over
 
     async def room(self) -> None:
         """Wait until everything submitted was at least sent."""
@@ -125,10 +146,13 @@ class Launcher:
     def _on_exit(self) -> None:
         """The zygote is gone. What it was given is in doubt until the next one has seen to it that it is alone."""
         self._zygote, self._ready = None, False
-        for batch in self._sent.values():
+        self._over.clear()
+        at_work, *waiting = self._sent.values() or ([],)
+        self._suspects += at_work
+        for batch in waiting:
             self._orphaned += batch
         self._sent.clear()
-        if not self._closing and (self._orphaned or self._waiting or self._starts):
+        if not self._closing and (self._suspects or self._waiting or self._starts):
             if self._starts < _STARTS_MAX:
                 self._ensure_zygote()
             else:
@@ -138,10 +162,10 @@ class Launcher:
     def _give_up(self) -> None:
         """Try again with the next launch. What is in doubt can't have been started by anybody but the dead."""
         self._starts = 0
-        orphaned, self._orphaned = self._orphaned, []
-        waiting = list(self._waiting)
-        self._waiting.clear()
-        self._on_failed(orphaned + waiting, f"the launcher does not start; see {self._directory / LOG}")
+        failed = [*self._suspects, *self._orphaned, *self._waiting]
+        for orders in (self._suspects, self._orphaned, self._waiting):
+            orders.clear()
+        self._on_failed(failed, f"the launcher does not start; see {self._directory / LOG}")
 
     # --- messages ---
 
@@ -149,18 +173,18 @@ class Launcher:
         if "ready" in message:
             self._on_ready(Containment(message["containment"]))
         elif (orders := self._sent.pop(message["batch"], None)) is not None:
-            if "died" in message:
-                self._on_in_doubt(orders)
-            else:
-                self._on_answered(orders, message)
+            self._on_answered(orders, message)
             self._send_batches()
         self._announce()
 
     def _on_ready(self, containment: Containment) -> None:
         self.containment, self._ready, self._starts = containment, True, 0
+        suspects, self._suspects = self._suspects, []
         orphaned, self._orphaned = self._orphaned, []
+        if suspects:
+            self._on_in_doubt(suspects, True)
         if orphaned:
-            self._on_in_doubt(orphaned)
+            self._on_in_doubt(orphaned, False)
         self._send_batches()
 
     def _send_batches(self) -> None:
@@ -169,7 +193,7 @@ class Launcher:
             orders = [self._waiting.popleft() for _ in range(size)]
             self._next_batch += 1
             self._sent[self._next_batch] = orders
-            self._zygote.send({"batch": self._next_batch, "orders": orders})
+            self._zygote.send({"batch": self._next_batch, "orders": orders, "over": self._take_over()})
 
 
 class _Zygote:
@@ -248,7 +272,7 @@ class _Zygote:
 
 
 def _spawn(directory: Path, link: socket.socket, containment: Containment | None) -> subprocess.Popen[bytes]:
-    """A bare interpreter in a session of its own: no site, no environment of the caller's, only our package."""
+    """A bare interpreter in a session of its own: no site, no PYTHON variables of the caller's, only our package."""
     packages = Path(__file__).parents[3]
     arguments = [str(packages), str(link.fileno()), containment or ""]
     log = directory / LOG
@@ -263,4 +287,6 @@ def _spawn(directory: Path, link: socket.socket, containment: Containment | None
             stderr=sink,
             pass_fds=(link.fileno(),),
             start_new_session=True,
+            # What is linked when it is first called would be linked anew in the process of every task.
+            env={**os.environ, "LD_BIND_NOW": "1"},
         )

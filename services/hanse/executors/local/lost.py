@@ -27,6 +27,7 @@ _ROUND_MAX_S = 1.0
 # What names a task in its environment: (job id, epoch, attempt, task).
 _MARKS = ("HANSE_JOB_ID", "HANSE_EPOCH", "HANSE_ATTEMPT", "HANSE_TASK")
 _Mark = tuple[str, ...]
+_UNMARKED: _Mark = ("",) * len(_MARKS)
 
 
 def survivors(lost: Mapping[str, Record]) -> dict[str, list[ProcessId]]:
@@ -35,7 +36,8 @@ def survivors(lost: Mapping[str, Record]) -> dict[str, list[ProcessId]]:
     trees = {}
     for name, record in lost.items():
         if record.claimed is None or record.claimed.boot_id != processes.boot_id():
-            # Pids and start times of another boot may well fit processes of this one, above all early ones.
+            # Pids and start times of another boot, or of the container before it was restarted, may well fit processes
+            # of this one, above all early ones.
             continue
         known = [
             record.supervised and record.supervised.supervisor,
@@ -61,16 +63,24 @@ def _strays(trees: Mapping[str, Record]) -> Iterable[tuple[str, ProcessId]]:
     for stat in everything.values():
         if stat.dead or stat.id.pid == os.getpid():
             continue
+        mark = _mark_in(processes.environment_of(stat.id.pid))
         name, leader = by_session.get(stat.session, ("", None))
-        if leader is not None and _is_session_of(leader, everything.get(leader.pid)):
-            yield name, stat.id
-        elif by_mark and (marked := by_mark.get(_mark_in(processes.environment_of(stat.id.pid)))):
+        if marked := by_mark.get(mark):
             yield marked, stat.id
+        elif leader is not None and _in_session_of(leader, stat, mark, everything.get(leader.pid)):
+            yield name, stat.id
 
 
-def _is_session_of(leader: ProcessId, now: ProcessStat | None) -> bool:
-    """A session keeps its number while it has members; a leader with another start time founded another session."""
-    return now is None or now.id == leader
+def _in_session_of(leader: ProcessId, member: ProcessStat, mark: _Mark, now: ProcessStat | None) -> bool:
+    """Whether this process' session is the one that `leader` founded; `now` has the number that both have.
+
+    Nobody gets that number as a pid while the session has members, but afterwards it may name another session. While
+    there is a leader, its start time tells. When it is gone: no member is older than it was, and who carries the mark
+    of another task belongs to that.
+    """
+    if now is not None:
+        return now.id == leader
+    return mark == _UNMARKED and member.id.start_ticks >= leader.start_ticks
 
 
 def _mark_of(name: str) -> _Mark:
@@ -91,7 +101,7 @@ def _mark_in(environment: Mapping[str, str]) -> _Mark:
 def end_of_lost(record: Record, boot_id: str) -> records.Ended:
     """What is told of a task that is dead, and whose supervisor did not tell it."""
     if record.supervised is None:
-        return records.unlaunched(NEVER_STARTED)
+        return records.lost(NEVER_STARTED, launched=False)
     if record.claimed is not None and record.claimed.boot_id != boot_id:
         return records.lost(MACHINE_RESTARTED)
     return records.lost(SUPERVISOR_LOST)

@@ -60,8 +60,13 @@ def read_small(path: str, directory: int | None = None) -> bytes:
 
 
 def boot_id() -> str:
-    """A name for this boot of the machine."""
-    return read_small(f"{PROC}/sys/kernel/random/boot_id").decode().strip()
+    """A name for this boot of the machine or, in a container, of that: pids and start times are told within it.
+
+    A container that is restarted deals the same pids again under the same boot of its machine; its init is another.
+    """
+    machine = read_small(f"{PROC}/sys/kernel/random/boot_id").decode().strip()
+    init = stat_of(1)
+    return f"{machine}/{init.id.start_ticks}" if init is not None else machine
 
 
 def stat_of(pid: int) -> ProcessStat | None:

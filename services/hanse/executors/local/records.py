@@ -2,13 +2,13 @@
 
 Theory of operation. `records/<job>@<epoch>.<attempt>.<task>` is created with O_EXCL before anything is forked: whoever
 creates it may start the task, everybody after that finds it there, so a launch that is repeated after a crash starts
-nothing. The creator locks it (flock), and the supervisor inherits that very descriptor and keeps it open until it
-exits. So "is the record locked" is "does a supervisor live", whatever became of pids meanwhile; and when the last
-holder is gone, the kernel tells whoever watches the directory (IN_CLOSE_WRITE), however it died.
+nothing. The creator locks it (flock) and gives that very descriptor to a supervisor, which keeps it open until the task
+is over. So "is the record locked" is "has it a supervisor", whatever became of pids meanwhile; and when the last holder
+is gone, the kernel tells whoever watches the directory (IN_CLOSE_WRITE), however it died.
 
 The file is appended to, one JSON object per line, each with one write:
     claimed      by the launcher, in the same breath as the creation
-    supervised   the supervisor's pid and start time; written before it forks the task
+    supervised   the supervisor's pid and start time; written by it before it forks the task
     started      the task's pid and start time; written once exec has succeeded
     ended        exit code, signal, times, usage; written when every process of the task is dead
 After `started` the file's mode is set to what it is, which tells the watch (IN_ATTRIB), without a word at each line.
@@ -75,7 +75,8 @@ class Started(NamedTuple):
 
 class Ended(NamedTuple):
     """How it ended: `exit_code` 0 to 255 or 128 + signal. Usage is of the task and all its children that it waited
-    for: microseconds of CPU, bytes of resident memory at the peak (never less than the fork had before exec: 10 MB)."""
+    for: microseconds of CPU, bytes of resident memory at the peak (never less than the fork had before exec: 10 MB).
+    `lost`: it ended with its supervisor, or for its supervisor's fault."""
 
     exit_code: int
     signal: int
@@ -86,6 +87,7 @@ class Ended(NamedTuple):
     user_us: int = 0
     system_us: int = 0
     memory_max_bytes: int = 0
+    lost: bool = False
 
 
 class Record(NamedTuple):
@@ -226,9 +228,10 @@ def unlaunched(why: str) -> Ended:
     return Ended(1, 0, False, why, time.time_ns() // 1000, boottime_us())
 
 
-def lost(why: str) -> Ended:
+def lost(why: str, launched: bool = True) -> Ended:
     """The end of a task whose supervisor died before it could see it."""
-    return Ended(LOST_EXIT_CODE, signal.SIGKILL, True, why, time.time_ns() // 1000, boottime_us())
+    now = (time.time_ns() // 1000, boottime_us())
+    return Ended(LOST_EXIT_CODE, signal.SIGKILL, launched, why, *now, lost=True)
 
 
 def try_lock(directory: int, name: str) -> int | None:

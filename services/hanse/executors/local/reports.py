@@ -74,6 +74,7 @@ def ended_report(run: RunId, task: int, cause: str, record: Record) -> TaskEnded
         started_wall_us=record.started.wall_us if record.started else 0,
         ended_wall_us=ended.wall_us,
         launched=ended.launched,
+        lost=ended.lost,
         detail=ended.detail,
         cause=cause,
     )

@@ -1,9 +1,8 @@
-"""One task's supervisor: starts it, copies its output, stops it when told or when its lease ends, writes its record.
+"""A supervisor: starts a task, copies its output, stops it when told or when its lease ends, writes its record.
 
-It is forked, never exec'd, by the zygote's worker, which has exited by then: init is its parent, and neither the
-daemon's death nor the zygote's touches it. It knows nothing of the daemon. The daemon reads the record, and speaks
-through two files in `control/` and SIGUSR1 (or, where a full disk holds no such file, SIGUSR2: stop with the grace
-that the launch gave):
+It is forked, never exec'd, by the zygote, and while it has a task it notices neither the zygote's death nor the
+daemon's. It knows nothing of the daemon. The daemon reads the record, and speaks through two files in `control/` and
+SIGUSR1 (or, where a full disk holds no such file, SIGUSR2: stop with the grace that the launch gave):
     <name>.stop    {"grace_us": n}                  SIGTERM now, SIGKILL when the grace is over; the shortest wins
     <name>.lease   {"start_us": n, "lease_us": n}   the task may live until start + lease (CLOCK_BOOTTIME); only later
                                                     ends count
@@ -12,6 +11,9 @@ once; after a stop what it left has the rest of the grace, since it may be what 
 
 The dead-man's switch: SIGTERM min(grace, lease / 3) before the lease ends, SIGKILL at its end, by a timer that goes on
 counting while the machine is suspended.
+
+One task at a time. When every process of it is dead and its end is on disk, the supervisor may get another (pool.py
+says when, and why nothing that was meant for the former task can reach the next).
 """
 
 from __future__ import annotations
@@ -22,15 +24,16 @@ import os
 import resource
 import select
 import signal
-import sys
+import socket
 import time
+from types import FrameType
 from typing import NamedTuple, NoReturn
 
 from hanse.executors.local import kernel, records, task
-from hanse.executors.local.containment import Containment, enter, signal_all
-from hanse.executors.local.orders import Order
-from hanse.executors.local.output import LOGS, CappedOutput
-from hanse.executors.local.processes import parse_stat, read_small
+from hanse.executors.local.containment import Containment, signal_all
+from hanse.executors.local.orders import Order, receive_order
+from hanse.executors.local.output import LOGS, STREAMS, CappedOutput
+from hanse.executors.local.processes import ProcessId, parse_stat, read_small
 
 CONTROL = "control"
 STOPPED = "stopped"
@@ -69,19 +72,22 @@ def prepare_signals() -> None:
     """What supervisors inherit from the zygote. Handlers, not SIG_IGN: exec takes them away from the task again, which
     so starts with every signal at its default (Python had ignored SIGPIPE) and none blocked."""
     for number in (*_WAKING, *_PASSED_BY):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, _note)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     kernel.default_thread_signals()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
+def _note(number: int, frame: FrameType | None) -> None:
+    """That a signal came is all there is to it; see Wakeups."""
+
+
 class Wakeups:
-    """Signals as bytes in a pipe, so that one poll waits for everything."""
+    """This process's signals as bytes in a pipe, so that one poll waits for everything."""
 
     def __init__(self) -> None:
-        self.descriptor, sink = os.pipe()
-        os.set_blocking(self.descriptor, False)
-        os.set_blocking(sink, False)
+        signal.signal(signal.SIGCHLD, _note)
+        self.descriptor, sink = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(sink, warn_on_full_buffer=False)
 
     def taken(self) -> bytes:
@@ -92,17 +98,38 @@ class Wakeups:
             return b""
 
 
-def supervise(order: Order, record: int, containment: Containment, host_proc: int) -> NoReturn:
-    """Run one task from start to end in this process, then exit. `record` is its claimed record."""
-    supervisor = Supervisor(order, record, containment, host_proc)
+class Seat(NamedTuple):
+    """What a supervisor has besides a task. `own` is its name outside of its namespace, where `host_proc` is from."""
+
+    own: ProcessId
+    containment: Containment
+    host_proc: int
+    wakeups: Wakeups
+
+
+def serve(link: socket.socket, containment: Containment, host_proc: int) -> NoReturn:
+    """The whole life of this process: one task after the other, until the launcher hangs up."""
+    os.setsid()
+    own = parse_stat(read_small("self/stat", host_proc)).id
+    seat = Seat(own, containment, host_proc, Wakeups())
+    while (given := receive_order(link)) is not None:
+        order, record = given
+        _supervise(order, record, seat)
+        os.close(record)
+    os._exit(0)
+
+
+def _supervise(order: Order, record: int, seat: Seat) -> None:
+    """Run one task from start to end. `record` is its claimed record. Whatever is wrong with this process, it won't be
+    wrong for another task."""
+    supervisor = Supervisor(order, record, seat)
     try:
         ended = supervisor.run()
-    except Exception as error:  # noqa: BLE001 - whatever it was, the task must be dead and its end told
-        supervisor.kill_and_wait()
-        sys.excepthook(type(error), error, error.__traceback__)
-        ended = supervisor.end(detail=f"supervisor failed: {error!r}", launched=supervisor.launched)
+    except Exception as error:
+        # Whatever it was, the task must be dead and its end told.
+        _write_end(record, supervisor.fail(error))
+        raise
     _write_end(record, ended)
-    os._exit(0)
 
 
 def _write_end(record: int, ended: records.Ended) -> None:
@@ -121,11 +148,10 @@ def _write_end(record: int, ended: records.Ended) -> None:
 class Supervisor:
     """The state of one supervision. All instants are CLOCK_BOOTTIME microseconds; 0: never."""
 
-    def __init__(self, order: Order, record: int, containment: Containment, host_proc: int) -> None:
+    def __init__(self, order: Order, record: int, seat: Seat) -> None:
         self._order = order
         self._record = record
-        self._containment = containment
-        self._host_proc = host_proc
+        self._seat = seat
         self._lease = lease_of(order.lease_start_us, order.lease_us, order.grace_us)
         self._leader = 0
         self._status = 0
@@ -142,31 +168,25 @@ class Supervisor:
 
     def run(self) -> records.Ended:
         """The whole life of the task, in five steps."""
-        # 1. Be somebody: own session, handlers, containment.
-        os.setsid()
-        self._wakeups = Wakeups()
-        enter(self._containment)
-        # 2. Say so, before there is a task: from here on, a record without a holder means "kill what is left".
-        own = parse_stat(read_small("self/stat", self._host_proc)).id
-        records.append(self._record, records.Supervised(own, self._containment))
+        # 1. What came until now was for another.
+        self._seat.wakeups.taken()
+        # 2. Say who has it, before there is a task: from here on, a record without a holder means "kill what is left".
+        records.append(self._record, records.Supervised(self._seat.own, self._seat.containment))
         # 3. Start the task, and say so.
-        self._outputs = self._open_outputs()
+        outputs = self._open_outputs()
         try:
-            self._start()
+            self._start(*outputs)
         except task.CannotStart as refusal:
+            for output in outputs:
+                output.close()
             return self.end(detail=str(refusal), launched=False)
         # 4. Watch it until no process is left.
-        self._watch()
+        self._watch(outputs)
         # 5. Take the last output, and tell the end.
-        for output in self._outputs:
+        for output in outputs:
             output.drain()
             output.close()
         return self.end(detail=self._detail)
-
-    @property
-    def launched(self) -> bool:
-        """Whether there ever was a task."""
-        return self._leader != 0
 
     def end(self, detail: str, launched: bool = True) -> records.Ended:
         """The record's last line, from what is known now."""
@@ -186,38 +206,42 @@ class Supervisor:
             memory_max_bytes=usage.ru_maxrss * _KIBIBYTE if usage else 0,
         )
 
-    def kill_and_wait(self) -> None:
+    def fail(self, error: Exception) -> records.Ended:
         """The way out after a failure of our own: nothing of the task may live on."""
+        lost = not self._leader_ended
         while not self._alone:
             self._kill_all()
             self._collect()
             time.sleep(_SWEEP_FIRST_US / 1e6)
+        detail = f"supervisor failed: {error!r}"
+        return self.end(detail, launched=self._leader != 0)._replace(lost=lost)
 
     # --- starting ---
 
     def _open_outputs(self) -> list[CappedOutput]:
         directory = f"{LOGS}/{self._order.run_name}"
         return [
-            CappedOutput(directory, self._order.task, stream, self._order.log_bytes_max)
-            for stream in ("stdout", "stderr")
+            CappedOutput(directory, self._order.task, stream, self._order.log_bytes_max) for stream in STREAMS
         ]
 
-    def _start(self) -> None:
-        stdout, stderr = self._outputs
-        started = task.start(self._order, self._containment, self._host_proc, stdout.sink, stderr.sink)
+    def _start(self, stdout: CappedOutput, stderr: CappedOutput) -> None:
+        seat = self._seat
+        try:
+            started = task.start(self._order, seat.containment, seat.host_proc, stdout.sink, stderr.sink)
+        finally:
+            os.close(stdout.sink)
+            os.close(stderr.sink)
         self._leader, self._alone = started.pid, False
-        for output in self._outputs:
-            os.close(output.sink)
         now = (time.time_ns() // 1000, kernel.boottime_us())
         records.append(self._record, records.Started(started.process, *now))
         records.announce(self._record)
 
     # --- watching ---
 
-    def _watch(self) -> None:
+    def _watch(self, outputs: list[CappedOutput]) -> None:
         poll = select.poll()
-        poll.register(self._wakeups.descriptor, select.POLLIN)
-        by_descriptor = {output.source: output for output in self._outputs}
+        poll.register(self._seat.wakeups.descriptor, select.POLLIN)
+        by_descriptor = {output.source: output for output in outputs}
         for descriptor in by_descriptor:
             poll.register(descriptor, select.POLLIN)
         self._arm(poll)
@@ -232,9 +256,11 @@ class Supervisor:
                     poll.unregister(descriptor)
                     del by_descriptor[descriptor]
             self._arm(poll)
+        if self._timer is not None:
+            self._timer.close()
 
     def _on_wakeup(self) -> None:
-        taken = self._wakeups.taken()
+        taken = self._seat.wakeups.taken()
         if signal.SIGUSR1 in taken:
             self._read_control()
         if signal.SIGUSR2 in taken:
@@ -275,14 +301,14 @@ class Supervisor:
         if self._terminated or self._killing:
             return
         self._terminated, self._detail = True, why
-        signal_all(self._containment, self._leader, signal.SIGTERM)
+        signal_all(self._seat.containment, self._leader, signal.SIGTERM)
         # A task that is stopped (SIGSTOP) could not hear it.
-        signal_all(self._containment, self._leader, signal.SIGCONT)
+        signal_all(self._seat.containment, self._leader, signal.SIGCONT)
 
     def _kill_all(self) -> None:
         """SIGKILL, and again until nothing is left: what forks at the wrong moment may slip through one round."""
         self._killing = True
-        signal_all(self._containment, self._leader, signal.SIGKILL)
+        signal_all(self._seat.containment, self._leader, signal.SIGKILL)
         self._sweep_us = kernel.boottime_us() + self._sweep_interval_us
         self._sweep_interval_us = min(2 * self._sweep_interval_us, _SWEEP_MAX_US)
 

@@ -1,26 +1,38 @@
-"""Fork and exec of the task itself."""
+"""Fork and exec of the task itself.
+
+The child is a copy of its supervisor until it execs, and every page that either of them touches meanwhile is copied for
+it. So the supervisor prepares all that it can, and the child does little more than the system calls that nobody else
+can do for it.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
-import signal
 from typing import NamedTuple, NoReturn
 
 from hanse.executors.local import kernel
-from hanse.executors.local.containment import Containment
+from hanse.executors.local.containment import Containment, die_with, mount_apart
 from hanse.executors.local.orders import Order
+from hanse.executors.local.pids import PIDS_TRIED
 from hanse.executors.local.processes import ProcessId, parse_stat, read_small
 
 SCRATCH = "scratch"
-# The task's pid is looked for this far above its supervisor's, where the kernel has not got to yet (nearer are other
-# supervisors of the same batch), or, where the numbers end, as far below.
-_PID_OFFSETS = (64, 65, 66, 67, -64, -65, -66, -67)
-_FAILED = b"!"
 
 
 class CannotStart(Exception):  # noqa: N818 - reads as what it says: raise CannotStart
     """The task's program could not be started; the text is for its owner."""
+
+
+class Program(NamedTuple):
+    """What exec needs, in bytes, so that nothing is left to convert. `paths` are tried one after the other; `missing`
+    is what is said if none leads anywhere, unless it is empty: then it is the reason for which the last one failed."""
+
+    paths: tuple[bytes, ...]
+    missing: str
+    arguments: list[bytes]
+    environment: dict[bytes, bytes]
+    directory: str
 
 
 class Started(NamedTuple):
@@ -35,50 +47,74 @@ def start(order: Order, containment: Containment, host_proc: int, stdout: int, s
 
     `host_proc` is a descriptor of the daemon's /proc.
     """
-    supervisor = os.getpid()
-    report, report_end = os.pipe()
+    program = _prepare(order)
+    supervisor, namespaced = os.getpid(), containment is Containment.PID_NAMESPACE
+    refusal, refusal_end = os.pipe()
     try:
-        pid = _fork(containment, host_proc)
+        pid, chosen = _fork(order.pid if namespaced else 0, host_proc)
         if pid == 0:
-            _become(order, supervisor, host_proc, stdout, stderr, report_end)
+            _become(program, 0 if namespaced else supervisor, stdout, stderr, refusal_end)
     except OSError as error:
-        os.close(report)
+        os.close(refusal)
         raise CannotStart(f"cannot fork: {error.strerror}") from error
     finally:
-        os.close(report_end)
-    told = _read_all(report)
-    stat, failed, reason = told.partition(_FAILED)
-    if failed:
+        os.close(refusal_end)
+    told = _read_all(refusal)
+    if told:
         os.waitpid(pid, 0)
-        raise CannotStart(reason.decode(errors="replace"))
-    if not stat:
-        # It was killed before it could say anything; its wait status tells the rest.
-        return Started(pid, ProcessId(pid, 0))
-    return Started(pid, parse_stat(stat).id)
+        raise CannotStart(told.decode(errors="replace"))
+    pid_outside = pid if chosen or not namespaced else _pid_outside(pid, host_proc)
+    # Even if it has ended: nobody else collects it.
+    return Started(pid, parse_stat(read_small(f"{pid_outside}/stat", host_proc)).id)
 
 
-def _read_all(descriptor: int) -> bytes:
-    pieces = []
-    while piece := os.read(descriptor, 4096):
-        pieces.append(piece)
-    os.close(descriptor)
-    return b"".join(pieces)
+def _prepare(order: Order) -> Program:
+    try:
+        environment = {os.fsencode(name): os.fsencode(value) for name, value in order.environment}
+        arguments = [os.fsencode(word) for word in order.command]
+    except UnicodeEncodeError as error:
+        raise CannotStart(f"the command or the environment: {error}") from error
+    name = order.command[0]
+    return Program(
+        paths=_paths(arguments[0], environment),
+        missing="" if "/" in name else f"{name}: not found on PATH",
+        arguments=arguments,
+        environment=environment,
+        directory=order.working_directory or _scratch(order.run_name),
+    )
 
 
-def _fork(containment: Containment, host_proc: int) -> int:
-    """In a namespace, give the task the same pid inside and outside; where that can't be had, any pid will do."""
-    if containment is Containment.PID_NAMESPACE:
-        own = int(os.readlink("self", dir_fd=host_proc))
-        for offset in _PID_OFFSETS:
-            # clone3 finds out that a pid is taken only after it has copied the process.
-            if _exists(own + offset, host_proc):
-                continue
-            try:
-                return kernel.fork_with_pid(own + offset, 2)
-            except OSError as error:
-                if error.errno not in (errno.EEXIST, errno.EINVAL):
-                    break
-    return os.fork()
+def _paths(program: bytes, environment: dict[bytes, bytes]) -> tuple[bytes, ...]:
+    if b"/" in program:
+        return (program,)
+    path = environment.get(b"PATH", os.fsencode(os.defpath))
+    return tuple((directory or b".") + b"/" + program for directory in path.split(b":"))
+
+
+def _scratch(run_name: str) -> str:
+    path = f"{SCRATCH}/{run_name}"
+    try:
+        os.mkdir(path)  # noqa: PTH102 - no pathlib in here
+    except FileExistsError:
+        return path  # an earlier task of this run has made it
+    except OSError as error:
+        raise CannotStart(f"working directory {path!r}: {error.strerror}") from error
+    return path
+
+
+def _fork(wanted: int, host_proc: int) -> tuple[int, bool]:
+    """The child's pid, 0 in the child, and whether it has the same inside and outside of its namespace: one of those
+    from `wanted` on. Where that can't be had, any pid will do; so it will if `wanted` is 0."""
+    for pid in range(wanted, wanted + PIDS_TRIED if wanted else 0):
+        # clone3 finds out that a pid is taken only after it has copied the process.
+        if _exists(pid, host_proc):
+            continue
+        try:
+            return kernel.fork_with_pid(pid, 2), True
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.EINVAL):
+                break
+    return os.fork(), False
 
 
 def _exists(pid: int, proc: int) -> bool:
@@ -89,56 +125,64 @@ def _exists(pid: int, proc: int) -> bool:
     return True
 
 
-def _become(order: Order, supervisor: int, host_proc: int, stdout: int, stderr: int, report: int) -> NoReturn:
-    """The child: become the task or say why not. Never returns into the supervisor's code."""
+def _pid_outside(pid: int, host_proc: int) -> int:
+    """What a child is called where `host_proc` belongs."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        information = read_small(f"self/fdinfo/{descriptor}", host_proc)
+    finally:
+        os.close(descriptor)
+    return next(int(line[4:]) for line in information.splitlines() if line.startswith(b"Pid:"))
+
+
+def _become(program: Program, mortal_with: int, stdout: int, stderr: int, refusal_end: int) -> NoReturn:
+    """The child: become the task or say why not. Never returns into the supervisor's code.
+
+    `mortal_with`: the supervisor, if it must see to it by itself that it does not outlive that.
+    """
     try:
         os.setsid()
-        kernel.die_with_parent(signal.SIGKILL)
-        if os.getppid() != supervisor:
-            os._exit(1)
+        if mortal_with:
+            die_with(mortal_with)
+        else:
+            mount_apart()
         os.dup2(stdout, 1)
         os.dup2(stderr, 2)
-        _change_directory(order)
-        os.write(report, read_small("self/stat", host_proc))
-        _execute(order)
+        _execute(program)
     except CannotStart as refusal:
-        os.write(report, _FAILED + str(refusal).encode(errors="surrogateescape"))
+        os.write(refusal_end, str(refusal).encode(errors="surrogateescape"))
     except BaseException as error:  # noqa: BLE001 - two processes must never run on in one program
-        os.write(report, _FAILED + repr(error).encode(errors="backslashreplace"))
+        os.write(refusal_end, repr(error).encode(errors="backslashreplace"))
     finally:
         os._exit(1)
 
 
-def _change_directory(order: Order) -> None:
+def _execute(program: Program) -> NoReturn:
     try:
-        if not order.working_directory:
-            path = f"{SCRATCH}/{order.run_name}"
-            if not os.path.isdir(path):  # noqa: PTH112 - pathlib is not worth its weight here
-                os.makedirs(path, exist_ok=True)  # noqa: PTH103
-            os.chdir(path)
-        else:
-            os.chdir(order.working_directory)
+        os.chdir(program.directory)
     except OSError as error:
-        raise CannotStart(f"working directory {order.working_directory!r}: {error.strerror}") from error
-
-
-def _execute(order: Order) -> NoReturn:
-    environment = {name: value for name, value in order.environment}  # noqa: C416 - JSON's pairs are lists
-    program = order.command[0]
-    if "/" in program:
-        candidates = [program]
-    else:
-        path = environment.get("PATH", os.defpath)
-        candidates = [f"{directory or '.'}/{program}" for directory in path.split(":")]
-    refusal = f"{program}: not found on PATH" if "/" not in program else ""
-    for candidate in candidates:
+        raise CannotStart(f"working directory {program.directory!r}: {error.strerror}") from error
+    refusal = program.missing
+    for path in program.paths:
         try:
-            os.execve(candidate, order.command, environment)
+            os.execve(path, program.arguments, program.environment)
         except (FileNotFoundError, NotADirectoryError) as error:
-            refusal = refusal or f"{program}: {error.strerror}"
+            refusal = refusal or _refused(path, error)
         except PermissionError as error:
             # As a shell does: go on looking, and complain of this one if nothing better is found.
-            refusal = f"{candidate}: {error.strerror}"
+            refusal = _refused(path, error)
         except OSError as error:
-            raise CannotStart(f"{candidate}: {error.strerror}") from error
+            raise CannotStart(_refused(path, error)) from error
     raise CannotStart(refusal)
+
+
+def _refused(path: bytes, error: OSError) -> str:
+    return f"{os.fsdecode(path)}: {error.strerror}"
+
+
+def _read_all(descriptor: int) -> bytes:
+    pieces = []
+    while piece := os.read(descriptor, 4096):
+        pieces.append(piece)
+    os.close(descriptor)
+    return b"".join(pieces)

@@ -2,17 +2,16 @@
 
 It exists because a fork is cheap only from a small process without threads: the daemon is neither. It is started by
 the daemon (launcher.py) in a session of its own, with the executor's directory as its working directory and one socket,
-and it ends when that socket does. Nothing depends on it: supervisors are init's children, and if it is killed the
-daemon starts another.
+and it ends when that socket does. Nothing depends on it: supervisors that have a task don't notice its end, and if it
+is killed the daemon starts another.
 
-A batch of launches is worked on by a process of its own, so that whatever befalls a launch befalls that process:
-claim the records, fsync their directory once, fork a supervisor each, answer, exit. It dies with the zygote
-(parent-death signal), the supervisors do not.
+A batch of launches: claim the records, fsync their directory once, give each to a supervisor (pool.py), answer.
 
 The gate. At most one zygote may launch in a directory: a batch that a former life of the daemon sent must not start
-tasks after the present one has looked at what is there. So the zygote and its workers hold a lock on the file
-`launching`; a new one kills the former by its pid and start time, which are in that file, waits for the lock, and only
-then says that it is ready. The daemon looks at the records after that.
+tasks after the present one has looked at what is there. So a zygote holds a lock on the file `launching`; a new one
+kills the former by its pid and start time, which are in that file, waits for the lock, and only then says that it is
+ready. The daemon looks at the records after that. (What the former gave to a supervisor that has not taken it up yet is
+a record that somebody holds.)
 """
 
 from __future__ import annotations
@@ -20,32 +19,32 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
+import select
 import signal
 import socket
-import sys
 import time
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
-from hanse.executors.local import kernel, records
-from hanse.executors.local.containment import Containment, best_available
+from hanse.executors.local import records
+from hanse.executors.local.containment import Containment, best_available, open_own_namespace
 from hanse.executors.local.orders import FrameReader, Order, encode_frame
+from hanse.executors.local.pids import PidDealer
+from hanse.executors.local.pool import IDLE_S_MAX, Pool
 from hanse.executors.local.processes import PROC, ProcessId, boot_id, parse_stat, read_small, send_signal
-from hanse.executors.local.supervisor import prepare_signals, supervise
+from hanse.executors.local.supervisor import prepare_signals
 
 GATE = "launching"
 _RECEIVE_BYTES = 256 * 1024
 
 
 class Seat(NamedTuple):
-    """What every worker and supervisor inherits."""
+    """What a zygote has to work with."""
 
     link: socket.socket
-    gate: int
-    containment: Containment
-    host_proc: int
-    own_namespace: int
     records: int
     boot_id: str
+    pids: PidDealer
+    pool: Pool
 
 
 def main(link_descriptor: int, containment: str) -> None:
@@ -53,20 +52,21 @@ def main(link_descriptor: int, containment: str) -> None:
     os.set_inheritable(link_descriptor, False)
     prepare_signals()
     link = socket.socket(fileno=link_descriptor)
+    _pass_gate()
+    held = Containment(containment) if containment else best_available()
     seat = Seat(
         link=link,
-        gate=_pass_gate(),
-        containment=Containment(containment) if containment else best_available(),
-        host_proc=os.open(PROC, os.O_RDONLY | os.O_DIRECTORY),
-        own_namespace=os.open(f"{PROC}/self/ns/pid", os.O_RDONLY),
         records=os.open(records.RECORDS, os.O_RDONLY | os.O_DIRECTORY),
         boot_id=boot_id(),
+        pids=PidDealer(),
+        pool=Pool(held, os.open(PROC, os.O_RDONLY | os.O_DIRECTORY), open_own_namespace()),
     )
-    _say(link, {"ready": os.getpid(), "containment": seat.containment})
+    # Supervisors that have ended are nobody's concern.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    _say(link, {"ready": os.getpid(), "containment": held})
     # What is here now is shared with every fork; a collection would touch, and so copy, all of it.
     gc.collect()
     gc.freeze()
-    gc.disable()
     _serve(seat)
 
 
@@ -75,8 +75,8 @@ def _say(link: socket.socket, message: dict[str, Any]) -> None:
     link.sendall(encode_frame(message), socket.MSG_NOSIGNAL)
 
 
-def _pass_gate() -> int:
-    """Wait until no former zygote of this directory nor a worker of one lives, and lock out the next."""
+def _pass_gate() -> None:
+    """Wait until no former zygote of this directory lives, and lock out the next for as long as this process lives."""
     gate = os.open(GATE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,7 +86,6 @@ def _pass_gate() -> int:
     own = parse_stat(read_small(f"{PROC}/self/stat")).id
     os.ftruncate(gate, 0)
     os.pwrite(gate, f"{own.pid} {own.start_ticks}\n".encode(), 0)
-    return gate
 
 
 def _end_former(text: bytes) -> None:
@@ -97,43 +96,30 @@ def _end_former(text: bytes) -> None:
 
 def _serve(seat: Seat) -> None:
     frames = FrameReader()
+    poll = select.poll()
+    poll.register(seat.link, select.POLLIN)
     try:
-        while data := seat.link.recv(_RECEIVE_BYTES):
-            for message in frames.feed(data):
-                _delegate(message, seat)
+        while True:
+            if poll.poll(IDLE_S_MAX * 1000 if seat.pool.idle else None):
+                data = seat.link.recv(_RECEIVE_BYTES)
+                if not data:
+                    return
+                for message in frames.feed(data):
+                    _heed(message, seat)
+            seat.pool.dismiss_idle()
     except (BrokenPipeError, ConnectionResetError):
         return  # the daemon is gone, in the middle of an answer; what was launched is on record
 
 
-def _delegate(message: dict[str, Any], seat: Seat) -> None:
-    """Have a worker see to one batch, and answer for it if it can't."""
-    zygote = os.getpid()
-    worker = os.fork()
-    if worker == 0:
-        _work(message, seat, zygote)
-    _, status = os.waitpid(worker, 0)
-    if status != 0:
-        _say(seat.link, {"batch": message["batch"], "died": status})
-
-
-def _work(message: dict[str, Any], seat: Seat, zygote: int) -> NoReturn:
-    """The worker: claim all, make the claims durable, fork all, answer."""
-    status = 1
-    try:
-        kernel.die_with_parent(signal.SIGKILL)
-        if os.getppid() == zygote:
-            answer = _launch([Order(*order) for order in message["orders"]], seat)
-            _say(seat.link, {"batch": message["batch"], **answer})
-            status = 0
-    except BrokenPipeError:
-        status = 0  # nobody is left to hear the answer
-    except BaseException:  # noqa: BLE001 - a worker must never run on as a second zygote
-        sys.excepthook(*sys.exc_info())
-    finally:
-        os._exit(status)
+def _heed(message: dict[str, Any], seat: Seat) -> None:
+    seat.pool.take_back(message["over"])
+    if "batch" in message:
+        answer = _launch([Order(*order) for order in message["orders"]], seat)
+        _say(seat.link, {"batch": message["batch"], **answer})
 
 
 def _launch(orders: list[Order], seat: Seat) -> dict[str, Any]:
+    """Claim all, make the claims durable, have all started."""
     claims: list[tuple[Order, int]] = []
     existing, refused = [], {}
     for order in orders:
@@ -145,12 +131,11 @@ def _launch(orders: list[Order], seat: Seat) -> dict[str, Any]:
             refused[order.name] = f"cannot create its record: {error.strerror}"
     if claims:
         os.fsync(seat.records)
-    while claims:
-        order, record = claims.pop(0)
+    for order, record in claims:
         try:
-            _fork_supervisor(order, record, seat, others=[descriptor for _, descriptor in claims])
+            seat.pool.give(order._replace(pid=seat.pids.deal()), record)
         except OSError as error:
-            records.append_end(record, records.unlaunched(f"cannot fork a supervisor: {error.strerror}"))
+            records.append_end(record, records.unlaunched(f"cannot have a supervisor: {error.strerror}"))
         os.close(record)
     return {"existing": existing, "refused": refused}
 
@@ -161,29 +146,3 @@ def _claim(order: Order, seat: Seat) -> int:
     who = (order.job_id, order.epoch, order.attempt, order.task)
     records.append(record, records.Claimed(*who, seat.boot_id, order.cause, now_us))
     return record
-
-
-def _fork_supervisor(order: Order, record: int, seat: Seat, others: list[int]) -> None:
-    """Fork it into a PID namespace of its own, if there are any, and come back out of it."""
-    namespaced = seat.containment is Containment.PID_NAMESPACE
-    if namespaced:
-        kernel.unshare(kernel.CLONE_NEWPID)
-    try:
-        supervisor = os.fork()
-        if supervisor == 0:
-            _become_supervisor(order, record, seat, others)
-    finally:
-        if namespaced:
-            kernel.enter_namespace(seat.own_namespace, kernel.CLONE_NEWPID)
-
-
-def _become_supervisor(order: Order, record: int, seat: Seat, others: list[int]) -> NoReturn:
-    try:
-        # Held open, these would say that the launcher or other tasks' supervisors live.
-        for descriptor in (seat.link.detach(), seat.gate, seat.own_namespace, seat.records, *others):
-            os.close(descriptor)
-        supervise(order, record, seat.containment, seat.host_proc)
-    except BaseException:  # noqa: BLE001 - a supervisor must never run on as a second worker
-        sys.excepthook(*sys.exc_info())
-    finally:
-        os._exit(1)

@@ -76,7 +76,7 @@ CREATE TABLE shard_states (
   log_sequence INTEGER NOT NULL,
   committed_sequence INTEGER NOT NULL,
   "group" BLOB NOT NULL,
-  blank INTEGER NOT NULL CHECK (blank IN (0, 1))
+  blank INTEGER NOT NULL CHECK (blank IN (0, 1, 2))
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE shard_rows (

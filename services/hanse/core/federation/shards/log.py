@@ -135,6 +135,11 @@ class ShardLog:
 
     # --- what the ledger is owed ---
 
+    @property
+    def owes_rows(self) -> bool:
+        """Whether records changed since the last `collect`."""
+        return bool(self._owed)
+
     def collect(self) -> tuple[list[ShardRow], list[tuple[str, str]]]:
         """Rows to write and (shard, key) to delete since the last call."""
         rows: list[ShardRow] = []

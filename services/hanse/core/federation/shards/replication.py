@@ -73,17 +73,18 @@ class Replication:
             return self._log.end.sequence
         return self._followers[member].acked if member in self._followers else -1
 
-    def on_ack(self, now: Now, member: str, ack: AppendAck) -> None:
-        """A member told how far it is."""
+    def on_ack(self, now: Now, member: str, ack: AppendAck) -> bool:
+        """A member told how far it is. False: further than this log has come, so this disk is an old one."""
         follower = self._followers.get(member)
         if follower is None:
-            return
-        assert ack.sequence <= self._log.end.sequence, "a member can't be ahead of its leader"
+            return True
+        if ack.sequence > self._log.end.sequence:
+            return False
         follower.attempts = 0
         if ack.diverged:
             follower.repair = (ack.committed, ack.keys)
             self._deadlines.set(member, now.mono_us)
-            return
+            return True
         if follower.acked < 0:
             follower.sent = max(follower.sent, ack.sequence)
         follower.repair = None
@@ -94,6 +95,7 @@ class Replication:
             self._deadlines.cancel(member)
         self._log.note_committed(reached_by_majority(self.group, self.acked))
         self._log.note_everywhere(min(self.acked(each) for each in participants(self.group)))
+        return True
 
     def flush(self, now: Now, out: Effects) -> None:
         """At the end of a step: what the log gained goes to everybody who can take it."""

@@ -147,6 +147,11 @@ class Shard:
         """Whether it has jobs that have not ended: only then is a lease worth renewing, or a lost leader missed."""
         return self.log.open_jobs > 0
 
+    @property
+    def owes_rows(self) -> bool:
+        """Whether what it has promised or holds has changed in this step."""
+        return self.log.owes_rows or self._written is None or self._written.promised_term != self.promised
+
     def demand(self, now: Now) -> None:
         """Somebody needs a leader: a caller, or a peer with a transfer."""
         self._wanted = True
@@ -272,7 +277,9 @@ class Shard:
         elif renew.term == self.promised and self.role is Role.MEMBER and not self.blank:
             self._granted_until_us = now.mono_us + member_wait_us(self._timings)
             self._elect_us = None
-            self.log.note_committed(renew.committed)
+            if self.log.end.term == renew.term:
+                # Else this copy may still have records in those places that the leader never had.
+                self.log.note_committed(renew.committed)
             out.sends.append(Send(peer, RenewAck(self.name, renew.term, renew.boot, renew.number)))
 
     def _on_prepare(self, now: Now, peer: str, prepare: Prepare, out: Effects) -> None:
@@ -330,14 +337,13 @@ class Shard:
 
     def _on_fetch(self, peer: str, fetch: Fetch, out: Effects) -> None:
         """The candidate that has this member's promise asks for its copy; or a member that lost its own."""
-        if (
-            fetch.term != self.promised
-            or self.group.owner(fetch.term) != peer
-            or self.role is not Role.MEMBER
-        ):
+        promised = fetch.term == self.promised and self.group.owner(max(1, fetch.term)) == peer
+        candidate = promised and self.role is Role.MEMBER
+        if self.blank or not (candidate or fetch.term == 0):
             return
         records = self.log.repair(fetch.committed, fetch.keys)
-        previous = Where(0, fetch.committed)
+        # Whoever lost its disk asks with term 0, and learns where this copy ends.
+        previous = Where(0 if fetch.term else self.log.end.term, fetch.committed)
         parts = in_parts(self.log, fetch.term, self.group.version, previous, records, cut=True)
         out.sends.extend(Send(peer, part) for part in parts)
 
@@ -363,6 +369,9 @@ class Shard:
 
     # --- a blank disk ---
 
+    def _may_learn(self) -> bool:
+        return self._is_founding() or not any(each.blank for each in self._recalled.values())
+
     def _is_founding(self) -> bool:
         """Whether nothing was ever committed: the shard is new, and whoever is blank has forgotten nothing."""
         return all(
@@ -387,10 +396,9 @@ class Shard:
             if self.name == self._region:
                 self._found(now)
                 return
-        elif len(known) == len(others) and not self._living():
-            if self._is_founding() or not any(each.blank for each in known):
-                self._fetch_longest(out)
-                return
+        elif len(known) == len(others) and not self._living() and self._may_learn():
+            self._fetch_longest(out)
+            return
         out.sends.extend(
             Send(member, Prepare(self.name, 0, self.group.version, trial=True)) for member in others
         )
@@ -559,8 +567,9 @@ class Shard:
     def _on_append_ack(self, now: Now, peer: str, ack: AppendAck) -> None:
         if self.replication is None or ack.term != self.promised:
             return
-        self.replication.on_ack(now, peer, ack)
-        if self.role is Role.STARTING and self.log.committed >= self._start_sequence:
+        if not self.replication.on_ack(now, peer, ack):
+            self.forget(now)
+        elif self.role is Role.STARTING and self.log.committed >= self._start_sequence:
             self.role = Role.LEADER
 
     def _on_renew_ack(self, peer: str, ack: RenewAck, out: Effects) -> None:

@@ -59,10 +59,14 @@ class Shards:
         # (shard, job id) of rows that callers could read, and that retention picked in this step.
         self._forgotten: list[tuple[str, str]] = []
         self.leading: dict[str, Leading] = {}
+        # Shards whose rows callers may not read any more: at the start, all that are not led on.
+        self._hidden: list[str] = []
         self.shards = self._load(snapshot, boot, randomness, now)
         for shard in self.shards.values():
             if shard.role is Role.STARTING:
                 self._open(shard, now, resumed=True)
+            else:
+                self._hidden.append(shard.name)
 
     def _load(self, snapshot: Snapshot, boot: int, randomness: Randomness, now: Now) -> dict[str, Shard]:
         states = {state.shard: state for state in snapshot.shard_states}
@@ -104,6 +108,13 @@ class Shards:
     def has_group(self, name: str) -> bool:
         """Whether anybody keeps this region's adoptable jobs."""
         return name in self._groups
+
+    @property
+    def owes_rows(self) -> bool:
+        """Whether this step has changed what any shard or desk holds: then whoever caused it is remembered with it."""
+        return any(shard.owes_rows for shard in self.shards.values()) or any(
+            leading.books.owes_rows for leading in self.leading.values()
+        )
 
     @property
     def looping(self) -> bool:
@@ -164,7 +175,7 @@ class Shards:
             )
 
     def on_records(self, now: Now) -> None:
-        """Gossip brought records: shards may have new leaders, who are told at once what the old ones did not answer."""
+        """Gossip brought records: a shard's new leader is told at once what the old one did not answer."""
         for name in self._groups:
             leader = self.leader_of(name)
             if self._routes.get(name) == leader:
@@ -218,7 +229,8 @@ class Shards:
                 self._open(shard, now, resumed=False)
         for leading in self.leading.values():
             shard = leading.shard
-            startable = shard.leads and shard.renewals.holds(now.mono_us) and not self._returns(now, leading)
+            returns = self._returns(now, leading)
+            startable = shard.leads and not returns and shard.renewals.holds(now.mono_us)
             if startable:
                 self._library.leases[shard.name] = Lease(shard.name, shard.renewals.until_us)
             else:
@@ -272,6 +284,9 @@ class Shards:
                 if state is not None:
                     writes.shard_states.append(state)
 
+        if self._hidden:
+            _writable(out).shards_delete.extend(self._hidden)
+            self._hidden = []
         if self._forgotten:
             _writable(out).shard_jobs_delete.extend(self._forgotten)
             self._forgotten = []
@@ -310,7 +325,7 @@ class Shards:
         leading.set_startable(now, False)
         self._local.abandon(leading.books, out)
         self._library.remove(name)
-        _writable(out).shards_delete.append(name)
+        self._hidden.append(name)
 
 
 def _is_led(leading: Leading) -> bool:

@@ -1,0 +1,52 @@
+"""What several checkers read out of a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from hanse.core.effects import DecisionRow, JobRow, JobStateRow, ShardRow
+from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.sim.record import Committed
+
+Row = JobRow | JobStateRow
+
+FINAL = frozenset(int(state) for state in TERMINAL_STATES)
+HELD = frozenset(int(state) for state in (JobState.QUEUED, JobState.RUNNING, JobState.STOPPING))
+
+
+def job_rows(entry: Committed) -> Iterator[Row]:
+    """The rows of `wait` jobs of a transaction in the order in which they were applied."""
+    return (row for row in _all_rows(entry) if not row.shard)
+
+
+def shard_rows(entry: Committed) -> Iterator[Row]:
+    """Those of adoptable jobs: what callers may read of them, by their shard."""
+    return (row for row in _all_rows(entry) if row.shard)
+
+
+def _all_rows(entry: Committed) -> Iterator[Row]:
+    for writes in entry.writes:
+        yield from writes.jobs
+        yield from writes.job_states
+
+
+def decoded(record: ShardRow) -> Row | None:
+    """The job's row in a record of a shard's log; None: the record is of something else."""
+    if not record.value or record.key[:2] not in ("j/", "s/"):
+        return None
+    kind = JobRow if record.key.startswith("j/") else JobStateRow
+    return msgspec.msgpack.decode(record.value, type=kind)
+
+
+def decision_rows(entry: Committed) -> Iterator[DecisionRow]:
+    """The decisions of a transaction."""
+    for writes in entry.writes:
+        yield from writes.decisions
+
+
+def ended_here(row: Row) -> bool:
+    """Whether this final row says that the job ended in this region, rather than that its home learnt of it: an owner's
+    epoch is at least that of its newest transfer, whereas a giver's transfer is one ahead."""
+    return row.state in FINAL and row.epoch >= row.transfer_epoch

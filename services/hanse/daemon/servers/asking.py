@@ -1,0 +1,118 @@
+"""Whom to ask about a job: its home; where that does not answer, or does not lead its shard, whoever does; and as the
+last resort those who have a copy of the shard's log, who say how old it is.
+
+A job's home is part of its id. An adoptable job is in its home's shard, which another region leads after the home was
+lost, and for a while after it came back; which one, the records of gossip say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from hanse.core.model import limits
+from hanse.daemon.errors import RegionUnreachable, RequestRefused, invalid, not_found
+from hanse.daemon.ids import home_of
+from hanse.daemon.servers.leaders import Leaders
+from hanse.daemon.servers.local import LocalJobs
+from hanse.daemon.servers.members import Members, ProxiedError
+from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2
+
+Refusal = RequestRefused | ProxiedError
+
+
+class Asking:
+    """Calls of a region by itself, and the way to an answer about one job."""
+
+    def __init__(self, local: LocalJobs, members: Members, leaders: Leaders) -> None:
+        self._local = local
+        self._members = members
+        self._leaders = leaders
+
+    def home(self, job_id: str) -> str:
+        """The job's home. Raises RequestRefused if this is no job id, or the home is not in the roster."""
+        home = home_of(job_id)
+        if home is None:
+            raise invalid("job_id", f"{job_id[: limits.ECHO_LENGTH_MAX]!r} is no job id")
+        if not self._members.knows(home):
+            raise not_found(f"no region {home!r} in the roster, so no job {job_id!r}")
+        return home
+
+    async def at(
+        self, region: str, method: str, request: Any, context: Any, timeout_s: float = limits.PROXY_TIMEOUT_S
+    ) -> Any:
+        """The answer of `region` by itself: this one, or another. Raises RegionUnreachable, ProxiedError."""
+        if region == self._members.home:
+            return await getattr(self._local, method)(request, context)
+        return await self._members.call(
+            region, lambda stubs: getattr(stubs.jobs, method), request, context, timeout_s
+        )
+
+    async def job(self, request: jobs_pb2.GetJobRequest, context: Any) -> jobs_pb2.Job:
+        """The job, as the first region says that may speak for it; else as the newest copy has it.
+
+        Raises RequestRefused, ProxiedError; RegionUnreachable if one of those who would know can't be asked.
+        """
+        home = self.home(request.job_id)
+        copy: jobs_pb2.Job | None = None
+        fault: Exception | None = None
+        async for region in self._tellers(home):
+            try:
+                job: jobs_pb2.Job = (await self.at(region, "GetJob", request, context)).job
+            except RegionUnreachable as unreachable:
+                fault = fault if isinstance(fault, RegionUnreachable) else unreachable
+            except (RequestRefused, ProxiedError) as refusal:
+                if not is_not_found(refusal):
+                    raise
+                fault = fault or refusal
+                if region == home and not await self._leaders.other_than(home):
+                    # It leads whatever it is the home of, so nobody else can know more.
+                    raise
+            else:
+                if not await self._is_copy(job, home, region):
+                    return job
+                if not job.HasField("as_of"):
+                    job.as_of.CopyFrom(newest_moment(job))
+                copy = job if copy is None or is_newer(job, copy) else copy
+        if copy is not None:
+            return copy
+        assert fault is not None
+        raise fault
+
+    async def _tellers(self, home: str) -> AsyncIterator[str]:
+        """Regions in the order in which they are asked. Nobody looks for the later ones if an earlier one can tell."""
+        yield home
+        asked = {home}
+        leader = await self._leaders.other_than(home)
+        for region in (leader, self._members.home, *self._leaders.guardians(home)):
+            if region and region not in asked and self._members.knows(region):
+                asked.add(region)
+                yield region
+
+    async def _is_copy(self, job: jobs_pb2.Job, home: str, region: str) -> bool:
+        """Whether this is not the word of whoever leads. A home that was cut off may take itself for it still."""
+        if job.HasField("as_of"):
+            return True
+        in_shard = job.durability == common_pb2.DURABILITY_FEDERATED
+        return in_shard and region == home and bool(await self._leaders.other_than(home))
+
+
+def is_not_found(refusal: Refusal) -> bool:
+    """Whether the region that was asked does not know the job."""
+    status = refusal.status if isinstance(refusal, RequestRefused) else refusal.code
+    return status is grpc.StatusCode.NOT_FOUND
+
+
+def is_newer(copy: jobs_pb2.Job, than: jobs_pb2.Job) -> bool:
+    """Whether the one copy says that it is newer than the other."""
+    return copy.as_of.ToMicroseconds() > than.as_of.ToMicroseconds()
+
+
+def newest_moment(job: jobs_pb2.Job) -> Timestamp:
+    """The last of which this job tells: it is at least as new as that."""
+    return max(
+        (job.submitted_at, job.started_at, job.ended_at, job.observed_at), key=Timestamp.ToMicroseconds
+    )
