@@ -11,6 +11,7 @@ import msgspec
 from hanse.core.model.regions import Timings
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from hanse.sim.faults import Faults
+from hanse.sim.operators import GUARDED_SHARE
 from hanse.sim.world import Plan
 
 # Short, so that the rows of the tables that wait for something are met within seconds.
@@ -34,6 +35,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     duration_us: int = 20 * SECOND_US
     jobs: int = 80
     runtime_max_us: int = 20 * SECOND_US
+    guarded_share: float = GUARDED_SHARE
 
     def plan(self, seed: int) -> Plan:
         """The run of this seed. The core's own invariants are not looked at: the checkers must do without."""
@@ -46,6 +48,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
             runtime_max_us=self.runtime_max_us,
             timings=self.timings,
             check_every=0,
+            guarded_share=self.guarded_share,
         )
 
 
@@ -118,16 +121,17 @@ ROSTERS = Profile(
         roster_every_us=3 * SECOND_US,
         loss=0.1,
         duplicate=0.1,
-        late=0.3,
+        late=0.4,
         late_max_us=6 * SECOND_US,
-        crash_every_us=5 * SECOND_US,
+        crash_every_us=4 * SECOND_US,
         downtime_max_us=SECOND_US // 2,
         partition_every_us=8 * SECOND_US,
         partition_max_us=6 * SECOND_US,
     ),
     regions=5,
-    duration_us=60 * SECOND_US,
+    duration_us=120 * SECOND_US,
     jobs=10,
+    guarded_share=0.0,
 )
 """Operators change the roster all the time, and often two of them at once; the league is in parts, and what somebody
 said may arrive after he has started anew."""

@@ -13,8 +13,8 @@ import msgspec
 
 from hanse.core.events import ProposeRoster
 from hanse.core.federation.roster import drafts
-from hanse.core.model.regions import RegionConfig
-from hanse.core.model.roster import Roster, RosterMember, SignedRoster, sha256_of
+from hanse.core.model.regions import Group, RegionConfig
+from hanse.core.model.roster import GuardianSet, Roster, RosterMember, SignedRoster, sha256_of
 from hanse.core.model.time import SECOND_US
 from hanse.sim.host import Host
 from hanse.sim.keys import public_key_of, signed_by
@@ -22,9 +22,11 @@ from hanse.sim.timeline import Timeline
 
 _OPERATOR = "operator"
 # Regions that leave with one change; the smallest league that they leave behind; and how often two operators meet.
-_LEAVE_MAX = 2
+_LEAVE_MAX = 3
 _MEMBERS_MIN = 2
-_RIVALS_SHARE = 0.4
+_RIVALS_SHARE = 0.5
+# Leagues with guardians, of those whose roster changes.
+GUARDED_SHARE = 0.7
 _LOOK_EVERY_US = SECOND_US
 # A vote that is still open after this, with every region up and every link whole, is split for ever.
 _SPLIT_AFTER_US = 120 * SECOND_US
@@ -32,15 +34,22 @@ _SPLIT_AFTER_US = 120 * SECOND_US
 _EPOCHS_SKIPPED = 10
 
 
-def with_rosters(configs: Sequence[RegionConfig]) -> tuple[RegionConfig, ...]:
-    """The same regions, in a league whose roster is signed. Without guardians: homes leave and come back here, and a
-    group must move before its home does."""
-    members = [_member(each.name) for each in configs]
-    first = drafts.founding(
-        configs[0].cluster_id, members, public_key_of(_OPERATOR), guardians=0, issued_wall_us=0
+def with_rosters(configs: Sequence[RegionConfig], *, guarded: bool) -> tuple[RegionConfig, ...]:
+    """The same regions, in a league whose roster is signed. Where they have no guardians, regions may leave and come
+    back. (A group must move before its home may leave.)"""
+    groups = configs[0].groups if guarded else ()
+    chain = (signed_by(_OPERATOR, _founding(configs[0].cluster_id, [each.name for each in configs], groups)),)
+    return tuple(msgspec.structs.replace(each, roster=chain, groups=groups) for each in configs)
+
+
+def _founding(cluster_id: str, names: Sequence[str], groups: Sequence[Group], epoch: int = 1) -> Roster:
+    members = [_member(name) for name in names]
+    key = public_key_of(_OPERATOR)
+    roster = drafts.founding(
+        cluster_id, members, key, guardians=0, issued_wall_us=0, domains="spread", epoch=epoch
     )
-    chain = (signed_by(_OPERATOR, first),)
-    return tuple(msgspec.structs.replace(each, roster=chain, groups=()) for each in configs)
+    sets = tuple(GuardianSet(home=each.shard, members=each.members, version=each.version) for each in groups)
+    return msgspec.structs.replace(roster, guardian_sets=sets)
 
 
 def _member(name: str) -> RosterMember:
@@ -70,7 +79,8 @@ class Operators:
         self._random = randomness
         self._hosts = hosts
         self._count = count
-        self._may_remove = may_remove
+        self._groups = hosts[0].config.groups
+        self._may_remove = may_remove and not self._groups
         self._issued = 0
         self._healed_us = 0
 
@@ -124,7 +134,8 @@ class Operators:
 
     def _successor(self, head: Roster, members: list[RosterMember]) -> Roster:
         self._issued += 1
-        return drafts.successor(head, issued_wall_us=self._issued, members=members)
+        sets = [each.members for each in head.guardian_sets]
+        return drafts.successor(head, issued_wall_us=self._issued, members=members, sets=sets)
 
     def _hand_in(self, host: Host, roster: Roster | SignedRoster) -> None:
         document = roster if isinstance(roster, SignedRoster) else signed_by(_OPERATOR, roster)
@@ -160,15 +171,8 @@ class Operators:
     def _found_anew(self, head: Roster) -> None:
         self._count("founded_anew")
         self._healed_us = self._timeline.now_us
-        members = [_member(host.name) for host in self._hosts]
-        anew = drafts.founding(
-            head.cluster_id,
-            members,
-            public_key_of(_OPERATOR),
-            guardians=0,
-            issued_wall_us=0,
-            epoch=head.epoch + _EPOCHS_SKIPPED,
-        )
+        names = [host.name for host in self._hosts]
+        anew = _founding(head.cluster_id, names, self._groups, head.epoch + _EPOCHS_SKIPPED)
         for host in self._hosts:
             host.found_anew((signed_by(_OPERATOR, anew),))
 

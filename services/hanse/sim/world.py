@@ -24,7 +24,7 @@ from hanse.sim.host import Host, Surroundings
 from hanse.sim.injector import Injector
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Codec, Network
-from hanse.sim.operators import Operators, with_rosters
+from hanse.sim.operators import GUARDED_SHARE, Operators, with_rosters
 from hanse.sim.progress import Progress
 from hanse.sim.record import Committed, Finished, Healed, Record, RegionJoined
 from hanse.sim.timeline import Timeline
@@ -60,6 +60,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     check_every: int = 64
     codec_share: float = 0.0
     watch_convergence: bool = False
+    # Of a league whose roster changes, how likely it has guardians; in one that has, no region leaves.
+    guarded_share: float = GUARDED_SHARE
 
 
 class World:
@@ -129,7 +131,10 @@ class World:
 
     def _draw_configs(self, draw: random.Random, timings: Timings) -> tuple[RegionConfig, ...]:
         configs = draw_configs(self.plan.regions, draw, timings)
-        return with_rosters(configs) if self.plan.faults.roster_every_us else configs
+        if not self.plan.faults.roster_every_us:
+            return configs
+        guarded = self._randomness("roster").random() < self.plan.guarded_share
+        return with_rosters(configs, guarded=guarded)
 
     def _randomness(self, purpose: str) -> random.Random:
         return random.Random(f"{self._seed}/{purpose}")

@@ -268,7 +268,7 @@ def test_a_region_that_has_just_started_hesitates() -> None:
     answer = propose(league, "north", following(FIRST))
 
     assert isinstance(answer, Refused)
-    assert "it has just started" in answer.message
+    assert "its disk may be an old one" in answer.message
 
 
 # --- who is behind ---------------------------------------------------------------------------------------------------
