@@ -27,7 +27,7 @@ async def test_a_fourth_region_joins_and_another_leaves_while_jobs_run(tmp_path:
         south = league.member("south", free_addresses(1)[0])
         second = following(first, members=[*first.members, south])
         progress = await league.propose("north", league.signed(second))
-        assert list(progress.proposal.countersigned) == ["north"]
+        assert progress.proposal.is_trial
         await league.at_epoch(2, *NAMES)
 
         chain = [decode_signed(each) for each in (await league.roster("east", 0)).following]

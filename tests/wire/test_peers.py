@@ -143,9 +143,15 @@ MESSAGES: dict[type, st.SearchStrategy[m.Message]] = {
     m.RosterAnnounce: st.builds(m.RosterAnnounce, COUNT_63, WORD),
     m.RosterRequest: st.builds(m.RosterRequest, COUNT_63),
     m.RosterDocument: st.builds(m.RosterDocument, SIGNED_ROSTER),
-    m.RosterProposal: st.builds(m.RosterProposal, SIGNED_ROSTER),
+    m.RosterProposal: st.builds(m.RosterProposal, SIGNED_ROSTER, st.booleans()),
     m.RosterVote: st.builds(
-        m.RosterVote, epoch=COUNT_63, sha256=WORD, countersignatures=COUNTERSIGNATURES, refusal=WORD
+        m.RosterVote,
+        epoch=COUNT_63,
+        sha256=WORD,
+        countersignatures=COUNTERSIGNATURES,
+        refusal=WORD,
+        is_final=st.booleans(),
+        is_trial=st.booleans(),
     ),
     m.Hello: st.builds(m.Hello, COUNT_64),
     m.HelloAck: st.builds(m.HelloAck, COUNT_64, COUNT_64),

@@ -271,7 +271,7 @@ def show(
 
     JSON keys: region, static, removed, epoch, sha256, operator_key_id, countersigned[], unable, roster (as in the
     file; null: static), known[].{region, epoch}, conflicts[].{region, reason}, pending (null: none).{epoch, sha256,
-    countersigned[], missing[], refusals[].{region, reason}, roster}.
+    is_trial, has_failed, countersigned[], missing[], refusals[].{region, reason}, roster}.
     """
     from hanse.cli.roster_work import save_chain
 

@@ -74,6 +74,8 @@ def _pending(proposal: RosterProgress) -> dict[str, Any]:
         "sha256": proposal.sha256,
         "countersigned": list(proposal.countersigned),
         "missing": list(proposal.missing),
+        "is_trial": proposal.is_trial,
+        "has_failed": proposal.has_failed,
         "refusals": [{"region": each.region, "reason": each.reason} for each in proposal.refusals],
         "roster": msgspec.to_builtins(decode_signed(proposal.document).roster),
     }
@@ -140,9 +142,14 @@ def _members(status: RosterStatus, roster: Roster, width: int) -> RenderableType
 
 def _progress(proposal: RosterProgress) -> list[RenderableType]:
     roster = decode_signed(proposal.document).roster
+    what = "under way"
+    how = f"countersigned by {', '.join(proposal.countersigned)}; not yet by {', '.join(proposal.missing)}"
+    if proposal.is_trial:
+        what = "failed on trial" if proposal.has_failed else "on trial"
+        how = f"not said by {', '.join(proposal.missing)} that they would countersign it"
     lines = [
-        f"under way: epoch {proposal.epoch} ({proposal.sha256[:16]}), {', '.join(roster.names)}",
-        f"  countersigned by {', '.join(proposal.countersigned)}; not yet by {', '.join(proposal.missing)}",
+        f"{what}: epoch {proposal.epoch} ({proposal.sha256[:16]}), {', '.join(roster.names)}",
+        f"  {how}",
         *(f"  {each.region}: {each.reason}" for each in proposal.refusals),
     ]
     return [Text(line) for line in lines]

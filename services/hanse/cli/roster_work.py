@@ -60,19 +60,20 @@ async def hand_in(
     time is up."""
     deadline_s = time.monotonic() + timeout_s
     status = await _proposed(client, signed, min(timeout_s, _SETTLE_S))
-    told_of: tuple[str, ...] = ()
+    told_of = ""
     while not _is_in_force(status, signed.roster):
         _insist_not_lost(status, signed.roster)
         if time.monotonic() > deadline_s:
-            raise CommandError(_too_late(status), hint=_LATE_HINT, exit_code=ExitCode.TIMEOUT)
-        if status.HasField("proposal") and (have := tuple(status.proposal.countersigned)) != told_of:
-            told_of = have
-            missing = ", ".join(status.proposal.missing)
-            tell(f"countersigned by {', '.join(have)}; not yet by {missing}")
+            hint = _NOTHING_HINT if status.proposal.is_trial else _LATE_HINT
+            raise CommandError(_standing(status), hint=hint, exit_code=ExitCode.TIMEOUT)
+        if status.HasField("proposal") and (standing := _standing(status)) != told_of:
+            told_of = standing
+            tell(standing)
         await asyncio.sleep(_POLL_S)
         status = await client.roster(after_epoch=signed.roster.epoch - 1)
-        if not status.HasField("proposal") and status.epoch < signed.roster.epoch:
-            # Another region answers, or this one lost it before it was written down.
+        if status.epoch < signed.roster.epoch and not _is_under_way(status, signed.roster):
+            # Another region answers now, or the trial is over.
+            _insist_not_refused(status)
             status = await _proposed(client, signed, _SETTLE_S)
     return status
 
@@ -95,6 +96,25 @@ _LATE_HINT = (
 )
 
 
+_NOTHING_HINT = (
+    "nothing has changed: nobody has countersigned it. Make the change again when the others can be reached"
+)
+
+
+def _is_under_way(status: RosterStatus, roster: Roster) -> bool:
+    proposal = status.proposal
+    return status.HasField("proposal") and proposal.sha256 == sha256_of(roster) and not proposal.has_failed
+
+
+def _insist_not_refused(status: RosterStatus) -> None:
+    """Of another roster that a majority has countersigned, or may."""
+    if status.HasField("proposal") and not status.proposal.is_trial:
+        raise CommandError(
+            f"{status.region} has countersigned another roster of epoch {status.proposal.epoch}",
+            hint="let that one come into force first: hanse federation apply",
+        )
+
+
 def _is_in_force(status: RosterStatus, roster: Roster) -> bool:
     wanted = sha256_of(roster)
     if status.epoch == roster.epoch:
@@ -110,11 +130,14 @@ def _insist_not_lost(status: RosterStatus, roster: Roster) -> None:
         )
 
 
-def _too_late(status: RosterStatus) -> str:
+def _standing(status: RosterStatus) -> str:
+    """How far it is, and why no further."""
     proposal = status.proposal
-    why = "; ".join(f"{each.region}: {each.reason}" for each in proposal.refusals)
-    return (
-        f"epoch {proposal.epoch} is not in force yet: countersigned by "
-        f"{', '.join(proposal.countersigned) or 'nobody'}, not by {', '.join(proposal.missing)}"
-        + (f" ({why})" if why else "")
-    )
+    missing = ", ".join(proposal.missing)
+    why = "; ".join(each.reason for each in proposal.refusals)
+    if proposal.is_trial:
+        text = f"epoch {proposal.epoch} is on trial; these have not said that they would countersign it: {missing}"
+    else:
+        have = ", ".join(proposal.countersigned)
+        text = f"epoch {proposal.epoch} is countersigned by {have}, not yet by {missing}"
+    return f"{text} ({why})" if why else text

@@ -421,9 +421,12 @@ class MemberView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProposalView(msgspec.Struct, frozen=True, kw_only=True):
-    """A roster that this region has countersigned and that is not in force yet. `refusals` are (member, why)."""
+    """A roster that this region has countersigned and that is not in force yet. `refusals` are (member, why). On trial
+    nobody has countersigned it yet: `missing` are those that have not said that they would."""
 
     signed: SignedRoster
+    is_trial: bool = False
+    has_failed: bool = False
     countersigned: tuple[str, ...]
     missing: tuple[str, ...]
     refusals: tuple[tuple[str, str], ...] = ()

@@ -165,12 +165,13 @@ class TrustDisk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProposeRoster(msgspec.Struct, frozen=True, kw_only=True):
-    """An operator's signed roster. Answered by a RosterView once this region's countersignature is durable (or the
-    roster is in force already), or Refused."""
+    """An operator's signed roster. Answered by a RosterView that says how far it is, or Refused. `asks_first`: a trial
+    comes before the first countersignature."""
 
     request_id: int
     signed: SignedRoster
     cause: str
+    asks_first: bool = True
 
 
 class AskRoster(msgspec.Struct, frozen=True, kw_only=True):

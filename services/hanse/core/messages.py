@@ -319,18 +319,22 @@ class RosterDocument(msgspec.Struct, frozen=True):
 
 
 class RosterProposal(msgspec.Struct, frozen=True):
-    """Would you countersign this one? With all countersignatures that the sender knows, its own among them."""
+    """Countersign this one. With all countersignatures that the sender knows, its own among them. On trial: would you?"""
 
     signed: SignedRoster
+    is_trial: bool = False
 
 
 class RosterVote(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer: all countersignatures of this roster that the sender knows, or why it does not countersign it."""
+    """The answer: all countersignatures of this roster that the sender knows, or why it does not countersign it. It may
+    do so later, unless that `is_final`. On trial there are none: it would, if it does not refuse."""
 
     epoch: int
     sha256: str
     countersignatures: tuple[Countersignature, ...] = ()
     refusal: str = ""
+    is_final: bool = False
+    is_trial: bool = False
 
 
 RosterMessage = RosterAnnounce | RosterRequest | RosterDocument | RosterProposal | RosterVote

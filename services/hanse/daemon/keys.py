@@ -119,6 +119,10 @@ class Keyring:
         key = self._keys.get(public_key)
         return key.sign(message) if key is not None else ""
 
+    def has(self, public_key: str) -> bool:
+        """Whether that key is here."""
+        return public_key in self._keys
+
     def verify(self, public_key: str, message: bytes, signature: str) -> bool:
         """See the module's function."""
         return verify(public_key, message, signature)

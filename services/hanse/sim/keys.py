@@ -23,6 +23,10 @@ class SimKeys:
         """Empty: not one of these owners' keys."""
         return _signature(public_key, message) if public_key in self._own else ""
 
+    def has(self, public_key: str) -> bool:
+        """Whether it is one of these owners' keys."""
+        return public_key in self._own
+
     def verify(self, public_key: str, message: bytes, signature: str) -> bool:
         """Whether that key made this signature of this message."""
         return signature == _signature(public_key, message)

@@ -25,6 +25,7 @@ _OPERATOR = "operator"
 _LEAVE_MAX = 3
 _MEMBERS_MIN = 2
 _RIVALS_SHARE = 0.5
+_TRIAL_SHARE = 0.5
 # Leagues with guardians, of those whose roster changes.
 GUARDED_SHARE = 0.7
 _LOOK_EVERY_US = SECOND_US
@@ -115,7 +116,8 @@ class Operators:
     def _propose(self, host: Host) -> None:
         head = self._head(host)
         if head is not None:
-            self._hand_in(host, self._draw(head))
+            # Trials keep rivals from splitting the votes; what must be right does not rest on them.
+            self._hand_in(host, self._draw(head), asks_first=self._random.random() < _TRIAL_SHARE)
 
     def _draw(self, head: Roster) -> Roster:
         absent = self._absent(head)
@@ -137,10 +139,11 @@ class Operators:
         sets = [each.members for each in head.guardian_sets]
         return drafts.successor(head, issued_wall_us=self._issued, members=members, sets=sets)
 
-    def _hand_in(self, host: Host, roster: Roster | SignedRoster) -> None:
+    def _hand_in(self, host: Host, roster: Roster | SignedRoster, *, asks_first: bool = True) -> None:
         document = roster if isinstance(roster, SignedRoster) else signed_by(_OPERATOR, roster)
         # Nobody waits for the answer: what becomes of it shows in the regions.
-        host.post(ProposeRoster(request_id=-1, signed=document, cause="operator"))
+        event = ProposeRoster(request_id=-1, signed=document, cause="operator", asks_first=asks_first)
+        host.post(event)
 
     # --- everything back to what it was -----------------------------------------------------------------------------
 

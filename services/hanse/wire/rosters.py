@@ -63,6 +63,8 @@ def _encode_vote(message: m.RosterVote) -> peers_pb2.RosterVote:
             for each in message.countersignatures
         ],
         refusal=message.refusal[: limits.REASON_DETAIL_LENGTH_MAX],
+        is_final=message.is_final,
+        is_trial=message.is_trial,
     )
 
 
@@ -75,6 +77,8 @@ def _decode_vote(_: Readers, message: peers_pb2.RosterVote) -> m.RosterVote:
             Countersignature(region_name(each.member), word(each.signature)) for each in found
         ),
         refusal=word(message.refusal, limits.REASON_DETAIL_LENGTH_MAX),
+        is_final=message.is_final,
+        is_trial=message.is_trial,
     )
 
 
@@ -101,8 +105,8 @@ ROSTER_KINDS: tuple[Kind, ...] = (
     Kind(
         m.RosterProposal,
         "roster_proposals",
-        lambda x: peers_pb2.RosterProposal(document=encode_signed(x.signed)),
-        lambda _, x: m.RosterProposal(decode_document(x.document)),
+        lambda x: peers_pb2.RosterProposal(document=encode_signed(x.signed), is_trial=x.is_trial),
+        lambda _, x: m.RosterProposal(decode_document(x.document), x.is_trial),
     ),
     Kind(m.RosterVote, "roster_votes", _encode_vote, _decode_vote),
 )
@@ -115,6 +119,8 @@ def _progress(view: ProposalView) -> regions_pb2.RosterProgress:
         sha256=sha256_of(view.signed.roster),
         countersigned=view.countersigned,
         missing=view.missing,
+        is_trial=view.is_trial,
+        has_failed=view.has_failed,
         refusals=[
             regions_pb2.RosterRefusal(region=region, reason=reason) for region, reason in view.refusals
         ],

@@ -18,7 +18,7 @@ from hanse.core.messages import (
     RosterVote,
 )
 from hanse.core.model.jobs import ReasonCode
-from hanse.core.model.limits import GATHER_ALONE_US
+from hanse.core.model.limits import GATHER_ALONE_US, TRIAL_US
 from hanse.core.model.roster import Roster, SignedRoster
 from hanse.core.model.time import SECOND_US
 from tests.core.protocol.league import League
@@ -42,9 +42,15 @@ def ask(league: League, region: str, make: Callable[[int], ProposeRoster | AskRo
     return league.stations[region].answers[league._requests]
 
 
-def propose(league: League, region: str, roster: Roster | SignedRoster) -> RosterView | Refused:
+def propose(
+    league: League, region: str, roster: Roster | SignedRoster, *, asks_first: bool = True
+) -> RosterView | Refused:
     document = roster if isinstance(roster, SignedRoster) else signed(roster)
-    answer = ask(league, region, lambda n: ProposeRoster(request_id=n, signed=document, cause="operator"))
+    answer = ask(
+        league,
+        region,
+        lambda n: ProposeRoster(request_id=n, signed=document, cause="operator", asks_first=asks_first),
+    )
     assert isinstance(answer, RosterView | Refused)
     return answer
 
@@ -90,7 +96,7 @@ def test_a_proposal_is_countersigned_by_all_that_hear_it_and_comes_into_force_ev
 
     assert isinstance(answer, RosterView)
     assert answer.proposal is not None
-    assert answer.proposal.countersigned == ("north",)
+    assert (answer.proposal.is_trial, answer.proposal.missing) == (True, ("east", "south", "west"))
     run_until_at(league, 2, *NAMES)
     found = view(league, "south")
     assert found.head is not None
@@ -120,7 +126,7 @@ def test_a_vote_is_on_disk_before_it_leaves() -> None:
     league.crash_before_write("south", RosterVote)
     league.hold(RosterProposal, to="east")
     league.hold(RosterProposal, to="west")
-    propose(league, "north", following(FIRST))
+    propose(league, "north", following(FIRST), asks_first=False)
     league.run_until(lambda: league.stations["south"].core is None)
 
     assert stored(league, "south").keys() == {1}
@@ -130,7 +136,7 @@ def test_a_vote_is_on_disk_before_it_leaves() -> None:
 def test_a_member_countersigns_one_successor_also_after_a_restart() -> None:
     league = league_of(*NAMES)
     isolate(league, "north")
-    propose(league, "north", following(FIRST, issued_wall_us=3))
+    propose(league, "north", following(FIRST, issued_wall_us=3), asks_first=False)
     league.crash("north")
     league.restart("north")
     league.advance(3 * SECOND_US)
@@ -145,8 +151,8 @@ def test_of_two_proposals_one_comes_into_force_and_the_other_never() -> None:
     league = league_of("east", "north", "south", "west", "up")
     first = founded("east", "north", "south", "west", "up")
     rivals = [following(first, issued_wall_us=at) for at in (3, 4)]
-    propose(league, "north", rivals[0])
-    propose(league, "west", rivals[1])
+    propose(league, "north", rivals[0], asks_first=False)
+    propose(league, "west", rivals[1], asks_first=False)
     run_until_at(league, 2, "east", "north", "south", "west", "up")
 
     assert len({stored(league, name)[2] for name in epochs(league)}) == 1
@@ -156,7 +162,7 @@ def test_without_a_majority_nothing_changes_and_it_is_said_who_is_missing() -> N
     league = league_of(*NAMES)
     isolate(league, "south")
     league.crash("east")
-    propose(league, "north", following(FIRST))
+    propose(league, "north", following(FIRST), asks_first=False)
     league.advance(60 * SECOND_US)
 
     assert epochs(league) == {"north": 1, "south": 1, "west": 1}
@@ -174,7 +180,7 @@ def test_another_voter_gathers_if_the_region_that_proposed_is_gone() -> None:
     league = league_of(*NAMES)
     league.hold(RosterProposal, sender="north", to="east")
     league.hold(RosterProposal, sender="north", to="west")
-    propose(league, "north", following(FIRST))
+    propose(league, "north", following(FIRST), asks_first=False)
     league.run_until(lambda: 2 in stored(league, "south"))
     league.crash("north")
     assert epochs(league) == {"east": 1, "south": 1, "west": 1}
@@ -269,6 +275,61 @@ def test_a_region_that_has_just_started_hesitates() -> None:
 
     assert isinstance(answer, Refused)
     assert "its disk may be an old one" in answer.message
+
+
+# --- trials ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_no_majority_would_countersign_leaves_no_trace() -> None:
+    league = league_of(*NAMES)
+    isolate(league, "north")
+    propose(league, "north", following(FIRST))
+    league.advance(TRIAL_US + SECOND_US)
+
+    found = view(league, "north").proposal
+    assert found is not None
+    assert (found.is_trial, found.has_failed) == (True, True)
+    assert stored(league, "north").keys() == {1}
+    league.heal()
+    league.run_until(lambda: all(league["north"].sessions.established(name) for name in NAMES[:1]))
+    propose(league, "north", following(FIRST, issued_wall_us=4))
+    run_until_at(league, 2, *NAMES)
+
+
+def test_of_two_operators_at_the_same_time_none_splits_the_votes() -> None:
+    """In a league of two, any second countersignature would make the first one worthless for ever."""
+    league = league_of("north", "south")
+    first = founded("north", "south")
+    rivals = {name: following(first, issued_wall_us=at) for at, name in enumerate(("north", "south"), 3)}
+    for name, roster in rivals.items():
+        propose(league, name, roster)
+    league.advance(TRIAL_US + 3 * SECOND_US)
+    if epochs(league) == {"north": 1, "south": 1}:
+        assert all(stored(league, name).keys() == {1} for name in rivals)
+        propose(league, "south", rivals["south"])
+    run_until_at(league, 2, "north", "south")
+
+
+def test_a_roster_that_others_have_countersigned_is_finished_first() -> None:
+    league = league_of(*NAMES)
+    isolate(league, "east")
+    league.crash("west")
+    propose(league, "north", following(FIRST, issued_wall_us=3), asks_first=False)
+    league.run_until(lambda: 2 in stored(league, "south"))
+    league.heal()
+    league.restart("west")
+    league.hold(RosterProposal, sender="north")
+    league.hold(RosterProposal, sender="south")
+    league.run_until(lambda: not league["east"].in_doubt and not league["west"].in_doubt)
+    propose(league, "east", following(FIRST, issued_wall_us=4))
+    league.run_until(lambda: getattr(view(league, "east").proposal, "has_failed", False))
+
+    found = view(league, "east").proposal
+    assert found is not None
+    assert all("has countersigned another roster of epoch 2 already" in why for _, why in found.refusals)
+    assert stored(league, "east").keys() == {1}
+    league.let_go()
+    run_until_at(league, 2, *NAMES)
 
 
 # --- who is behind ---------------------------------------------------------------------------------------------------

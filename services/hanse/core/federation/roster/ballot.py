@@ -40,6 +40,9 @@ class Authority(Verifier, Protocol):
     def sign(self, public_key: str, message: bytes) -> str:
         """The signature by this key of the region's own; empty: it does not have that key."""
 
+    def has(self, public_key: str) -> bool:
+        """Whether it has that key."""
+
 
 class Ballot:
     """`signed` is what this member has countersigned, with all countersignatures that are known; None: nothing yet."""
@@ -58,20 +61,24 @@ class Ballot:
 
     # --- voting -----------------------------------------------------------------------------------------------------
 
-    def cast(self, now: Now, signed: SignedRoster, *, leads: bool) -> bool:
-        """Countersign it; False: this region lacks the key that the roster in force names. `leads`: gather at once."""
+    @property
+    def has_key(self) -> bool:
+        """Whether this region has the key that the roster in force names for it."""
+        own = self._previous.member(self._region)
+        return own is not None and self._authority.has(own.public_key)
+
+    def cast(self, now: Now, signed: SignedRoster, *, leads: bool) -> None:
+        """Countersign it; the key must be there. `leads`: gather at once."""
         assert self.signed is None, "a member countersigns one successor"
         own = self._previous.member(self._region)
         assert own is not None
         signature = self._authority.sign(own.public_key, countersign_message(signed.roster))
-        if not signature:
-            return False
+        assert signature, "asked for the key before"
         mine = Countersignature(self._region, signature)
         self.resume(now, msgspec.structs.replace(signed, countersignatures=()), leads=leads)
         self._found[self._region] = mine
         self._keep()
         self.take(signed.countersignatures)
-        return True
 
     def resume(self, now: Now, signed: SignedRoster, *, leads: bool = False) -> None:
         """What this member had countersigned before a restart."""

@@ -6,7 +6,7 @@
     RosterRequest                               RosterDocument for each that followed, as many as one answer holds
     RosterDocument, the next epoch, in force    written; then the Region is rebuilt with it
     RosterDocument, anything else               nothing
-    RosterProposal                              RosterVote (ballot.py)
+    RosterProposal                              RosterVote (ballot.py; on trial, trial.py)
     RosterVote with a majority                  written; RosterAnnounce to all; then the Region is rebuilt with it
 
 None of these messages needs a session: rosters prove themselves, and requests cost a bounded answer.
@@ -28,6 +28,7 @@ from hanse.core.federation.roster.ballot import Authority, Ballot
 from hanse.core.federation.roster.chain import Chain, config_in_force, open_chain, row_of
 from hanse.core.federation.roster.checks import force_faults, proposal_faults
 from hanse.core.federation.roster.faults import FaultKind, RosterFault, refused
+from hanse.core.federation.roster.trial import Trial
 from hanse.core.messages import (
     Envelope,
     Message,
@@ -91,6 +92,7 @@ class Rosters:
         self._known = {member.name for member in (*self.config.members, *self.config.former)}
         self._known.discard(config.name)
         self._ballot = self._open_ballot(now, snapshot)
+        self._trial = Trial(config.name, self._chain.head, config.timings)
 
     def _open_ballot(self, now: Now, snapshot: Snapshot | None = None) -> Ballot:
         assert self._chain is not None
@@ -133,11 +135,17 @@ class Rosters:
 
     def next_deadline(self) -> int | None:
         """When somebody is to be asked for a countersignature."""
-        return None if self._chain is None or self.restart else self._ballot.next_deadline()
+        if self._chain is None or self.restart:
+            return None
+        due_us = [
+            each for each in (self._trial.next_deadline(), self._ballot.next_deadline()) if each is not None
+        ]
+        return min(due_us, default=None)
 
     def on_deadline(self, now: Now, out: Effects) -> None:
         """Ask whoever is due."""
         if self._chain is not None and not self.restart:
+            self._trial.on_deadline(now, out)
             self._ballot.on_deadline(now, out)
 
     def on_session(self, peer: str, out: Effects) -> None:
@@ -193,7 +201,7 @@ class Rosters:
             case RosterDocument():
                 self._on_document(now, peer, message.signed, out)
             case RosterProposal():
-                self._on_proposal(now, peer, message.signed, out)
+                self._on_proposal(now, peer, message, out)
             case RosterVote():
                 self._on_vote(now, peer, message, out)
             case _:
@@ -271,66 +279,99 @@ class Rosters:
     # --- votes ------------------------------------------------------------------------------------------------------
 
     def propose(self, now: Now, event: ProposeRoster, out: Effects) -> RosterView | Refused:
-        """An operator hands in a successor: countersign it, and gather."""
+        """An operator hands in a successor: ask whether a majority would countersign it, then gather."""
         if self._chain is None:
             return refused(_STATIC)
         signed = event.signed
-        if sha256_of(signed.roster) == self._chain.sha256:
-            return self._view(signed.roster.epoch)
-        fault = self._vote(now, signed, leads=True)
-        if fault is not None:
-            return refused(fault)
-        self._ballot.lead(now)
-        self._conclude(now, out)
+        if sha256_of(signed.roster) != self._chain.sha256:
+            fault = self._try(now, signed) if event.asks_first else self._vote(now, signed, leads=True)
+            if fault is not None:
+                return refused(fault)
+            self._conclude_trial(now)
+            self._conclude(now, out)
         return self._view(signed.roster.epoch)
 
-    def _on_proposal(self, now: Now, peer: str, signed: SignedRoster, out: Effects) -> None:
+    def _try(self, now: Now, signed: SignedRoster) -> RosterFault | None:
+        """Put it on trial here, unless it was countersigned already; or say why not."""
+        fault = self._reason_not_to_try(now, signed)
+        if fault is None and self._ballot.is_for(signed.roster):
+            self._ballot.lead(now)
+        elif fault is None:
+            self._trial.begin(now, signed)
+        return fault
+
+    def _reason_not_to_try(self, now: Now, signed: SignedRoster) -> RosterFault | None:
+        """Why this member would not countersign it; from now on it would not another one, for a moment."""
+        fault = self._reason_not_to_vote(signed)
+        if fault is None and not self._trial.lock(now, sha256_of(signed.roster)):
+            why = f"{self.config.name} is about to countersign another roster of epoch {signed.roster.epoch}"
+            fault = RosterFault(FaultKind.EARLY, "", why)
+        return fault
+
+    def _conclude_trial(self, now: Now) -> None:
+        """Enough would countersign it: begin."""
+        signed = self._trial.signed
+        if signed is not None and self._trial.has_majority and not self.restart:
+            self._trial.end()
+            if self._vote(now, signed, leads=True) is None:
+                self._ballot.lead(now)
+
+    def _on_proposal(self, now: Now, peer: str, proposal: RosterProposal, out: Effects) -> None:
         assert self._chain is not None
-        head = self._chain.head
-        if signed.roster.epoch <= head.epoch:
+        signed, is_trial = proposal.signed, proposal.is_trial
+        if signed.roster.epoch <= self._chain.head.epoch:
             self._tell(now, peer, out)
             return
-        fault = self._vote(now, signed, leads=False)
-        if fault is not None:
-            vote = RosterVote(epoch=signed.roster.epoch, sha256=sha256_of(signed.roster), refusal=str(fault))
-            out.sends.append(Send(peer, vote))
-            return
-        out.sends.append(Send(peer, self._ballot.answer()))
+        fault = self._reason_not_to_try(now, signed) if is_trial else self._vote(now, signed, leads=False)
+        if fault is None and not is_trial:
+            answer = self._ballot.answer()
+        else:
+            answer = RosterVote(
+                epoch=signed.roster.epoch,
+                sha256=sha256_of(signed.roster),
+                refusal="" if fault is None else str(fault),
+                is_final=fault is not None and fault.kind not in (FaultKind.EARLY, FaultKind.GAP),
+                is_trial=is_trial,
+            )
+        out.sends.append(Send(peer, answer))
         self._conclude(now, out)
 
     def _on_vote(self, now: Now, peer: str, vote: RosterVote, out: Effects) -> None:
-        if self._ballot.signed is None or vote.sha256 != self._ballot.sha256:
-            return
-        if vote.refusal:
-            self._ballot.on_refusal(peer, vote.refusal)
-        self._ballot.take(vote.countersignatures)
+        if vote.is_trial:
+            self._trial.on_answer(peer, vote)
+            self._conclude_trial(now)
+        elif self._ballot.signed is not None and vote.sha256 == self._ballot.sha256:
+            if vote.refusal:
+                self._ballot.on_refusal(peer, vote.refusal)
+            self._ballot.take(vote.countersignatures)
         self._conclude(now, out)
 
     def _vote(self, now: Now, signed: SignedRoster, *, leads: bool) -> RosterFault | None:
         """Countersign this roster, durably, unless it was done before; or say why not."""
+        fault = self._reason_not_to_vote(signed)
+        if fault is not None:
+            return fault
+        if self._ballot.is_for(signed.roster):
+            self._ballot.take(signed.countersignatures)
+        else:
+            self._ballot.cast(now, signed, leads=leads)
+            assert self._ballot.signed is not None
+            self._books.remember_roster(row_of(self._ballot.signed, in_force=False))
+        return None
+
+    def _reason_not_to_vote(self, signed: SignedRoster) -> RosterFault | None:
         assert self._chain is not None
         faults = proposal_faults(self._chain.head, signed, self._authority)
         if faults:
             self.refused += 1
             return faults[0]
         if self._ballot.is_for(signed.roster):
-            self._ballot.take(signed.countersignatures)
             return None
-        fault = self._reason_not_to_vote(signed.roster)
-        if fault is None and not self._ballot.cast(now, signed, leads=leads):
-            why = f"{self.config.name} lacks the private key to the public one that the roster names for it"
-            fault = RosterFault(FaultKind.UNABLE, "", why)
-        if fault is None:
-            assert self._ballot.signed is not None
-            self._books.remember_roster(row_of(self._ballot.signed, in_force=False))
-        return fault
-
-    def _reason_not_to_vote(self, roster: Roster) -> RosterFault | None:
         if self._ballot.signed is not None:
             return RosterFault(
                 FaultKind.FORK,
                 "epoch",
-                f"{self.config.name} has countersigned another roster of epoch {roster.epoch} already "
+                f"{self.config.name} has countersigned another roster of epoch {signed.roster.epoch} already "
                 f"({self._ballot.sha256[:16]}); a member countersigns one: see hanse federation show",
             )
         return self._inability()
@@ -353,6 +394,8 @@ class Rosters:
             return "it is not a member"
         if self._chain.is_full:
             return f"{limits.ROSTER_CHAIN_MAX} rosters have followed each other: found the league anew"
+        if not self._ballot.has_key:
+            return "it lacks the private key to the public one that the roster names for it"
         if self._abstains >= self._chain.head.epoch:
             return f"its disk was an old one, so it abstains until epoch {self._abstains + 1} is in force"
         return ""
@@ -367,6 +410,7 @@ class Rosters:
         self._chain.append(signed)
         self._books.remember_roster(row_of(signed, in_force=True))
         self._ballot = self._open_ballot(now)
+        self._trial.end()
         self.restart = True
         out.sends.extend(Send(peer, self._announcement()) for peer in sorted(self._known))
 
@@ -386,7 +430,7 @@ class Rosters:
             removed=self.config.removed,
             following=self._following(after_epoch),
             known=tuple(sorted(self._heard.items())),
-            proposal=self._ballot.view(),
+            proposal=self._ballot.view() or self._trial.view(),
             conflicts=tuple(self._conflicts.items()),
             unable="" if inability is None else inability.message,
         )

@@ -707,22 +707,28 @@ class RosterDocument(_message.Message):
     def __init__(self, document: _Optional[bytes] = ...) -> None: ...
 
 class RosterProposal(_message.Message):
-    __slots__ = ("document",)
+    __slots__ = ("document", "is_trial")
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    IS_TRIAL_FIELD_NUMBER: _ClassVar[int]
     document: bytes
-    def __init__(self, document: _Optional[bytes] = ...) -> None: ...
+    is_trial: bool
+    def __init__(self, document: _Optional[bytes] = ..., is_trial: _Optional[bool] = ...) -> None: ...
 
 class RosterVote(_message.Message):
-    __slots__ = ("epoch", "sha256", "countersignatures", "refusal")
+    __slots__ = ("epoch", "sha256", "countersignatures", "refusal", "is_final", "is_trial")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
     COUNTERSIGNATURES_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    IS_FINAL_FIELD_NUMBER: _ClassVar[int]
+    IS_TRIAL_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     sha256: str
     countersignatures: _containers.RepeatedCompositeFieldContainer[Countersignature]
     refusal: str
-    def __init__(self, epoch: _Optional[int] = ..., sha256: _Optional[str] = ..., countersignatures: _Optional[_Iterable[_Union[Countersignature, _Mapping]]] = ..., refusal: _Optional[str] = ...) -> None: ...
+    is_final: bool
+    is_trial: bool
+    def __init__(self, epoch: _Optional[int] = ..., sha256: _Optional[str] = ..., countersignatures: _Optional[_Iterable[_Union[Countersignature, _Mapping]]] = ..., refusal: _Optional[str] = ..., is_final: _Optional[bool] = ..., is_trial: _Optional[bool] = ...) -> None: ...
 
 class Countersignature(_message.Message):
     __slots__ = ("member", "signature")

@@ -386,20 +386,24 @@ class RosterConflict(_message.Message):
     def __init__(self, region: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class RosterProgress(_message.Message):
-    __slots__ = ("document", "epoch", "sha256", "countersigned", "missing", "refusals")
+    __slots__ = ("document", "epoch", "sha256", "countersigned", "missing", "refusals", "is_trial", "has_failed")
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
     COUNTERSIGNED_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
     REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    IS_TRIAL_FIELD_NUMBER: _ClassVar[int]
+    HAS_FAILED_FIELD_NUMBER: _ClassVar[int]
     document: bytes
     epoch: int
     sha256: str
     countersigned: _containers.RepeatedScalarFieldContainer[str]
     missing: _containers.RepeatedScalarFieldContainer[str]
     refusals: _containers.RepeatedCompositeFieldContainer[RosterRefusal]
-    def __init__(self, document: _Optional[bytes] = ..., epoch: _Optional[int] = ..., sha256: _Optional[str] = ..., countersigned: _Optional[_Iterable[str]] = ..., missing: _Optional[_Iterable[str]] = ..., refusals: _Optional[_Iterable[_Union[RosterRefusal, _Mapping]]] = ...) -> None: ...
+    is_trial: bool
+    has_failed: bool
+    def __init__(self, document: _Optional[bytes] = ..., epoch: _Optional[int] = ..., sha256: _Optional[str] = ..., countersigned: _Optional[_Iterable[str]] = ..., missing: _Optional[_Iterable[str]] = ..., refusals: _Optional[_Iterable[_Union[RosterRefusal, _Mapping]]] = ..., is_trial: _Optional[bool] = ..., has_failed: _Optional[bool] = ...) -> None: ...
 
 class RosterRefusal(_message.Message):
     __slots__ = ("region", "reason")
