@@ -11,7 +11,7 @@ import msgspec
 from hanse.core.model.regions import Timings
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from hanse.sim.faults import Faults
-from hanse.sim.operators import GUARDED_SHARE
+from hanse.sim.operators import GUARDED_SHARE, TRIAL_SHARE
 from hanse.sim.world import Plan
 
 # Short, so that the rows of the tables that wait for something are met within seconds.
@@ -36,6 +36,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int = 80
     runtime_max_us: int = 20 * SECOND_US
     guarded_share: float = GUARDED_SHARE
+    trial_share: float = TRIAL_SHARE
 
     def plan(self, seed: int) -> Plan:
         """The run of this seed. The core's own invariants are not looked at: the checkers must do without."""
@@ -49,6 +50,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
             timings=self.timings,
             check_every=0,
             guarded_share=self.guarded_share,
+            trial_share=self.trial_share,
         )
 
 
@@ -132,8 +134,9 @@ ROSTERS = Profile(
     duration_us=120 * SECOND_US,
     jobs=10,
     guarded_share=0.0,
+    trial_share=0.0,
 )
 """Operators change the roster all the time, and often two of them at once; the league is in parts, and what somebody
-said may arrive after he has started anew."""
+said may arrive after he has started anew. Nobody asks before he countersigns."""
 
 PROFILES = (CRASHES, LOST_ANSWERS, LATE_COPIES, LOST_TRANSFERS, LOST_OUTCOMES, BAD_DISKS, STUBBORN, ROSTERS)

@@ -25,7 +25,8 @@ _OPERATOR = "operator"
 _LEAVE_MAX = 3
 _MEMBERS_MIN = 2
 _RIVALS_SHARE = 0.5
-_TRIAL_SHARE = 0.5
+# Trials keep rivals from splitting the votes; what must be right does not rest on them.
+TRIAL_SHARE = 0.5
 # Leagues with guardians, of those whose roster changes.
 GUARDED_SHARE = 0.7
 _LOOK_EVERY_US = SECOND_US
@@ -75,6 +76,7 @@ class Operators:
         count: Callable[[str], None],
         *,
         may_remove: bool,
+        trial_share: float,
     ) -> None:
         self._timeline = timeline
         self._random = randomness
@@ -82,6 +84,7 @@ class Operators:
         self._count = count
         self._groups = hosts[0].config.groups
         self._may_remove = may_remove and not self._groups
+        self._trial_share = trial_share
         self._issued = 0
         self._healed_us = 0
 
@@ -116,8 +119,7 @@ class Operators:
     def _propose(self, host: Host) -> None:
         head = self._head(host)
         if head is not None:
-            # Trials keep rivals from splitting the votes; what must be right does not rest on them.
-            self._hand_in(host, self._draw(head), asks_first=self._random.random() < _TRIAL_SHARE)
+            self._hand_in(host, self._draw(head), asks_first=self._random.random() < self._trial_share)
 
     def _draw(self, head: Roster) -> Roster:
         absent = self._absent(head)

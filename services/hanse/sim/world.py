@@ -24,7 +24,7 @@ from hanse.sim.host import Host, Surroundings
 from hanse.sim.injector import Injector
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Codec, Network
-from hanse.sim.operators import GUARDED_SHARE, Operators, with_rosters
+from hanse.sim.operators import GUARDED_SHARE, TRIAL_SHARE, Operators, with_rosters
 from hanse.sim.progress import Progress
 from hanse.sim.record import Committed, Finished, Healed, Record, RegionJoined
 from hanse.sim.timeline import Timeline
@@ -62,6 +62,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     watch_convergence: bool = False
     # Of a league whose roster changes, how likely it has guardians; in one that has, no region leaves.
     guarded_share: float = GUARDED_SHARE
+    # How many of its rosters go on trial before the first countersignature.
+    trial_share: float = TRIAL_SHARE
 
 
 class World:
@@ -116,6 +118,7 @@ class World:
             self.count,
             # What a region that is no member knows of a disk that is an old one, nobody asks it for.
             may_remove=not plan.faults.old_disk_every_us,
+            trial_share=plan.trial_share,
         )
         self.convergence = Convergence(self.timeline, self.hosts)
         self.injector = Injector(

@@ -140,7 +140,7 @@ GUARDIANS_MAX = 5
 # Regions that were members and are still told so; each costs a connection that is idle.
 FORMER_MEMBERS_MAX = 64
 # A trial ends without a majority after this; callers begin it anew while they wait.
-TRIAL_US = 10_000_000
+TRIAL_US = 5_000_000
 # For so long a member that would countersign one roster would not another: some round trips between distant regions.
 TRIAL_LOCK_US = 2_000_000
 # A member that has countersigned waits this much longer for the region that proposed before it gathers by itself.
