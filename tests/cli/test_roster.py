@@ -185,6 +185,7 @@ def test_a_league_from_its_founding_to_its_last_key(
     shown = run("show")
     check(golden, "federation show", [shown])
     assert (shown["pending"]["is_trial"], shown["pending"]["missing"]) == (True, ["east", "west"])
+    until(lambda: bool(run("show")["pending"]["has_failed"]))
     machines.start("east")
     changed = run("change", "west", "--public-address", "w:2", "--operator-key", "heir.key")
     assert (changed["epoch"], run("apply", code=2)["message"]) == (7, "no roster is under way at north")

@@ -97,7 +97,8 @@ _LATE_HINT = (
 
 
 _NOTHING_HINT = (
-    "nothing has changed: nobody has countersigned it. Make the change again when the others can be reached"
+    "nobody has countersigned it, and nobody will once `hanse federation show` says that it has failed; "
+    "make the change again when the others can be reached"
 )
 
 
