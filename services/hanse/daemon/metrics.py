@@ -35,6 +35,7 @@ class Metrics:
         self.rebuilds = self._counter("rebuilds_total", "Times that the region was rebuilt from its disk")
         self.disk_free = self._gauge("disk_free_bytes", "Free space on the ledger's filesystem")
         self._jobs = self._gauge("jobs", "Jobs in memory by state", "state")
+        self._roster_epoch = self._gauge("roster_epoch", "Epoch of the roster in force")
         self._capacity = self._gauge("capacity", "Capacity by resource kind", "kind")
         self._free = self._gauge("free", "Free capacity by resource kind", "kind")
 
@@ -69,6 +70,7 @@ class Metrics:
 
     def set_status(self, status: StatusView) -> None:
         """What only the core knows."""
+        self._roster_epoch.set(status.roster_epoch)
         self._jobs.clear()
         for state, count in status.jobs_by_state:
             self._jobs.labels(state).set(count)

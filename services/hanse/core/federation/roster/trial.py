@@ -10,7 +10,7 @@ rests on this: what a trial was told may be forgotten, late or wrong.
     a lock      a trial of another roster           RosterVote: no, another one is being tried
     a trial     timer                               RosterProposal (trial) to who has not said yes
     a trial     yes of a majority                   what ballot.py does
-    a trial     final noes of too many, or time     nothing: it is over
+    a trial     final refusals, or time             nothing: it is over
 """
 
 from __future__ import annotations
