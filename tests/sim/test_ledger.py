@@ -207,7 +207,14 @@ def replay(record: list[Entry], directory: Path) -> dict[str, Both]:
 def test_real_runs_leave_the_same_rows_in_sqlite(seed: int, tmp_path: Path) -> None:
     faults = msgspec.structs.replace(Faults.swarm(seed), crash_at_commit=0.03, commit_failure=0.01)
     world = World(
-        Plan(seed=seed, faults=faults, duration_us=MINUTE_US // 2, jobs=40, runtime_max_us=10_000_000)
+        Plan(
+            seed=seed,
+            faults=faults,
+            duration_us=MINUTE_US // 2,
+            jobs=40,
+            runtime_max_us=10_000_000,
+            guarded_share=1.0,
+        )
     )
     world.run()
     ledgers = replay(world.record, tmp_path)
