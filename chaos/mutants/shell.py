@@ -33,7 +33,7 @@ def _sends(leaks: Callable[[Send], bool]) -> Callable[[Host, Effects], None]:
         effects.sends = [send for send in effects.sends if not leaks(send)]
         for send in early:
             assert host.core is not None
-            host._send(send.to, host.core.envelope(send.to), [send.message])
+            host._send(send.to, host.core.envelope(send.to), (send.message,))
 
     return leave
 

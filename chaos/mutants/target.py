@@ -78,7 +78,7 @@ def _unaccept_on_withdraw(patches: ExitStack) -> None:
 def _forget_decision(books: Books, ledger_id: str, sequence: int) -> None:
     del books.decisions[(ledger_id, sequence)]
     del books._decided_by_ledger[ledger_id][sequence]
-    books._writes.decisions_delete_below.append((ledger_id, sequence + 1))
+    books._rows.decisions_delete_below.append((ledger_id, sequence + 1))
 
 
 def _forget_decisions_of(books: Books, job: Job) -> None:

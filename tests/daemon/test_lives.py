@@ -17,6 +17,8 @@ import pytest
 
 from hanse.core.effects import Effects
 from hanse.core.model import limits
+from hanse.daemon.runtime import TASKS_DIRECTORY
+from hanse.executors.local.records import RECORDS, parse_record
 from hanse.ledger.errors import FailedKind, LedgerFailed
 from hanse.ledger.ledger import Ledger
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2
@@ -84,6 +86,25 @@ async def test_running_tasks_outlive_a_life_of_the_region(
         job = await north.state(result.job.job_id, SUCCEEDED)
         assert job.attempt == 1
         assert len(begun.read_text().splitlines()) == 1
+
+
+async def test_a_job_whose_supervisor_is_killed_runs_again_and_keeps_its_retries(tmp_path: Path) -> None:
+    async with league(tmp_path, "north", executor="local") as regions:
+        north = regions["north"]
+        go, begun = tmp_path / "go", tmp_path / "begun"
+        (result,) = await north.submit(shell("slow", f"echo $$ >> {begun}; {until_exists(go)}"))
+        await eventually(lambda: asyncio.to_thread(begun.exists))
+        (record,) = (tmp_path / "data-north" / TASKS_DIRECTORY / RECORDS).iterdir()
+        supervised = parse_record(record.read_bytes()).supervised
+        assert supervised is not None
+        os.kill(supervised.supervisor.pid, signal.SIGKILL)
+
+        await eventually(lambda: asyncio.to_thread(lambda: begun.read_text().count("\n") == 2))
+        go.touch()
+        await north.state(result.job.job_id, SUCCEEDED)
+        job = await north.get(result.job.job_id, with_timeline=True)
+        assert job.attempt == 2
+        assert [entry.reason.code for entry in job.timeline if entry.what == "QUEUED"][1:] == ["LOST_TASK"]
 
 
 async def test_a_region_that_fails_again_and_again_gives_up(

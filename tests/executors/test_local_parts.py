@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,11 +17,19 @@ from hypothesis import strategies as st
 
 import hanse
 from hanse.core.model.jobs import RunId
-from hanse.executors.local import records
+from hanse.executors.local import records, task
 from hanse.executors.local.control import Control, delete_tree
 from hanse.executors.local.names import parse_record_name, record_name
-from hanse.executors.local.orders import FRAME_BYTES_MAX, FrameReader, encode_frame
+from hanse.executors.local.orders import (
+    FRAME_BYTES_MAX,
+    FrameReader,
+    Order,
+    encode_frame,
+    receive_order,
+    send_order,
+)
 from hanse.executors.local.output import CappedOutput, read_output
+from hanse.executors.local.pids import PIDS_TRIED, PidDealer
 from hanse.executors.local.processes import ProcessId, is_alive, parse_stat, send_signal
 
 PIECES = st.lists(st.binary(min_size=1, max_size=700), max_size=40)
@@ -143,6 +153,70 @@ def test_output_is_dropped_and_counted_when_it_can_not_be_stored(tmp_path: Path)
     assert read_output(str(directory), 0, "stdout", 0, 1000) == (b"y" * 100, 2148, 2048)
 
 
+def order(**changes: Any) -> Order:
+    fields = Order("a@1.1.0", "a@1.1", "a", 1, 1, 0, ["true"], [["X", "y"]], "", 1, 2, 3, 4, "c1")
+    return fields._replace(**changes)
+
+
+@pytest.mark.parametrize("command", [["true"], ["echo", "x" * 2_000_000]], ids=["small", "huge"])
+def test_an_order_and_its_record_come_through_though_nobody_reads_yet(
+    tmp_path: Path, command: list[str]
+) -> None:
+    directory = os.open(tmp_path, os.O_RDONLY)
+    record = records.claim(directory, "a@1.1.0")
+    launcher, supervisor = socket.socketpair()
+    sent = order(command=command, pid=77)
+    send_order(launcher, sent, record)
+    launcher.close()
+    os.close(record)
+    # On its way it has a holder.
+    assert records.try_lock(directory, "a@1.1.0") is None
+    received = receive_order(supervisor)
+    assert received is not None
+    assert received[0] == sent
+    assert not os.get_inheritable(received[1])
+    assert records.try_lock(directory, "a@1.1.0") is None
+    os.close(received[1])
+    lock = records.try_lock(directory, "a@1.1.0")
+    assert lock is not None
+    assert receive_order(supervisor) is None
+    for descriptor in (lock, directory):
+        os.close(descriptor)
+    supervisor.close()
+
+
+def test_an_order_for_nobody_is_refused(tmp_path: Path) -> None:
+    launcher, supervisor = socket.socketpair()
+    supervisor.close()
+    with (tmp_path / "record").open("w") as record, pytest.raises(BrokenPipeError):
+        send_order(launcher, order(), record.fileno())
+    launcher.close()
+
+
+@given(start=st.integers(0, 31_743), kernel=st.integers(300, 32_767), forks=st.integers(0, 300))
+def test_pids_are_dealt_in_turn_and_never_behind_the_kernel(start: int, kernel: int, forks: int) -> None:
+    dealer = PidDealer(pid_max=32_768, place=start)
+    dealt = []
+    for _ in range(200):
+        pid = dealer.deal_after(kernel)
+        assert 1024 <= pid <= 32_768 - PIDS_TRIED
+        assert (kernel - pid) % (32_768 - 1024 - PIDS_TRIED) >= 4096
+        dealt.append(pid)
+        kernel = kernel + forks if kernel + forks < 32_768 else 300
+    if forks == 0:
+        tried = [pid + each for pid in dealt for each in range(PIDS_TRIED)]
+        assert len(set(tried)) == len(tried), "two tasks might try the same"
+
+
+def test_a_child_is_found_under_its_pid_outside() -> None:
+    child = subprocess.Popen(["sleep", "600"])
+    proc = os.open("/proc", os.O_RDONLY)
+    assert task.pid_outside(child.pid, proc) == child.pid
+    os.close(proc)
+    child.kill()
+    child.wait()
+
+
 def test_a_process_is_its_pid_and_its_start() -> None:
     own = parse_stat(Path("/proc/self/stat").read_bytes()).id
     assert own.pid == os.getpid()
@@ -198,6 +272,8 @@ def test_supervisors_carry_little() -> None:
                 ".kernel",
                 ".orders",
                 ".output",
+                ".pids",
+                ".pool",
                 ".processes",
                 ".records",
                 ".supervisor",

@@ -95,9 +95,15 @@ class _TaskInjector(Injector):
         named = parse_record_name(name)
         assert named is not None, "only such are looked for"
         assert record.started is not None, "only such are looked for"
-        # Before the deed, and for good: a run that ends in between has written its own end, which counts more.
-        if not send_signal(self.victim(record), signal.SIGKILL):
+        # A supervisor may have another task by now. Stopped, it has the one that its record says, or is let go.
+        victim = self.victim(record)
+        if not send_signal(victim, signal.SIGSTOP):
             return False
+        if not is_alive(record.started.process):
+            send_signal(victim, signal.SIGCONT)
+            return False
+        # A run that ends in between has written its own end, which counts more.
+        send_signal(victim, signal.SIGKILL)
         await processes.wait_until_ended(record.started.process)
         self.stage.forced_ends[named] = wall_us()
         self.stage.say(f"kill -9 in {self.fault.region}: {type(self.fault).__name__} of {name}")

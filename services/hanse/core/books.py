@@ -82,10 +82,10 @@ class Books:
         self._decided_by_ledger: dict[str, dict[int, None]] = {}
         for ledger_id, sequence in self.decisions:
             self._decided_by_ledger.setdefault(ledger_id, {})[sequence] = None
-        self._writes = Writes()
+        self._writes = NO_WRITES
         self._changes: list[JobChange] = []
-        # Job id -> whether its whole row is owed (True) or only the columns that change (False).
-        self._owed: dict[str, bool] = {}
+        # Jobs that changed in this step: whether the whole row is owed (True) or only the columns that change (False).
+        self.owed: dict[str, bool] = {}
         self.touched: list[Job] = []
         self.now = _NOT_STARTED
         self.cause = ""
@@ -95,28 +95,37 @@ class Books:
     def begin(self, now: Now) -> None:
         """A step starts; nothing is owed."""
         self.now = now
-        self.touched = []
+        if self.touched:
+            self.touched = []
 
     def collect(self) -> tuple[Writes, list[JobChange]]:
         """All rows owed since `begin`, and what watchers are to see."""
-        for job_id, whole in self._owed.items():
+        if self.owed:
+            self._collect_jobs()
+        writes, self._writes = self._writes, NO_WRITES
+        changes, self._changes = self._changes, []
+        return writes, changes
+
+    def _collect_jobs(self) -> None:
+        for job_id, whole in self.owed.items():
             job = self.jobs.get(job_id)
             if job is None:
                 continue
             self.touched.append(job)
             if whole:
-                self._writes.jobs.append(job_row(job))
+                self._rows.jobs.append(job_row(job))
             else:
-                self._writes.job_states.append(job_state_row(job))
+                self._rows.job_states.append(job_state_row(job))
             if job.settled:
                 self._drop(job)
-        self._owed = {}
-        writes, changes = self._writes, self._changes
-        self._changes = []
-        if not writes:
-            return NO_WRITES, changes
-        self._writes = Writes()
-        return writes, changes
+        self.owed = {}
+
+    @property
+    def _rows(self) -> Writes:
+        """The transaction of this step; only made when a row is owed, because most steps owe none."""
+        if self._writes is NO_WRITES:
+            self._writes = Writes()
+        return self._writes
 
     # --- a job enters -----------------------------------------------------------------------------------------------
 
@@ -222,7 +231,7 @@ class Books:
         """XFER to a peer that accepted; returns the transfer's sequence in the channel to it."""
         sequence = self.outbound.get(to, 1)
         self.outbound[to] = sequence + 1
-        self._writes.outbound.append(OutboundRow(to, sequence + 1))
+        self._rows.outbound.append(OutboundRow(to, sequence + 1))
         job.transfer_epoch = job.epoch + 1
         job.transfer_to = to
         job.transfer_sequence = sequence
@@ -290,7 +299,7 @@ class Books:
         """Transfer sequences that the peer has seen are never used again."""
         if next_sequence > self.outbound.get(peer, 1):
             self.outbound[peer] = next_sequence
-            self._writes.outbound.append(OutboundRow(peer, next_sequence))
+            self._rows.outbound.append(OutboundRow(peer, next_sequence))
 
     # --- what the home learns ----------------------------------------------------------------------------------------
 
@@ -326,7 +335,7 @@ class Books:
         job.settled = True
         if job.state is JobState.MOVED and not keep_spec:
             job.spec = b""
-            self._writes.specs_delete.append(job.id)
+            self._rows.specs_delete.append(job.id)
         self._owe(job)
 
     def want_cancel(self, job: Job, cancel_id: str) -> None:
@@ -345,7 +354,7 @@ class Books:
         """A cancel arrived before its job."""
         row = IntentRow(job_id, cancel_id, self.now.wall_us)
         self.intents[job_id] = row
-        self._writes.intents.append(row)
+        self._rows.intents.append(row)
 
     def forget_intents(self, until_wall_us: int) -> None:
         """Cancels that have waited for their job since before this instant."""
@@ -357,18 +366,18 @@ class Books:
         if sequence <= self.channels.get(ledger_id, 0):
             return
         self.channels[ledger_id] = sequence
-        self._writes.channels.append(ChannelRow(ledger_id, giver, sequence))
+        self._rows.channels.append(ChannelRow(ledger_id, giver, sequence))
         decided = self._decided_by_ledger.get(ledger_id, {})
         forgotten = [each for each in decided if each < sequence]
         for each in forgotten:
             del decided[each]
             del self.decisions[(ledger_id, each)]
         if forgotten:
-            self._writes.decisions_delete_below.append((ledger_id, sequence))
+            self._rows.decisions_delete_below.append((ledger_id, sequence))
 
     def remember_peer(self, row: PeerSeenRow) -> None:
         """The newest position that was seen of a peer."""
-        self._writes.peers_seen.append(row)
+        self._rows.peers_seen.append(row)
 
     def remember_roster(self, row: RosterRow) -> None:
         """A roster that is in force, or that this region countersigns."""
@@ -376,22 +385,17 @@ class Books:
 
     def set_meta(self, name: str, value: str) -> None:
         """A small durable fact."""
-        self._writes.meta.append((name, value))
-
-    @property
-    def changed(self) -> bool:
-        """Whether any job changed in this step so far."""
-        return bool(self._owed)
+        self._rows.meta.append((name, value))
 
     @property
     def owes_rows(self) -> bool:
         """Whether this step has changed a job, a transfer or what is remembered of them so far."""
-        writes = self._writes
-        return bool(self._owed or writes.decisions or writes.channels or writes.intents)
+        rows = self._writes
+        return bool(self.owed or rows.decisions or rows.channels or rows.intents)
 
-    def owed(self) -> list[Job]:
+    def changed(self) -> list[Job]:
         """Jobs that changed in this step so far."""
-        return [self.jobs[job_id] for job_id in self._owed if job_id in self.jobs]
+        return [self.jobs[job_id] for job_id in self.owed if job_id in self.jobs]
 
     def forget(self, job_ids: tuple[str, ...], client_keys: tuple[tuple[str, str], ...]) -> None:
         """Retention picked these final jobs."""
@@ -400,7 +404,8 @@ class Books:
             assert job is None or job.settled, "only settled jobs are forgotten"
         for key in client_keys:
             self.keys.pop(key, None)
-        self._writes.jobs_delete.extend(job_ids)
+        if job_ids:
+            self._rows.jobs_delete.extend(job_ids)
 
     # --- shared parts of the changes ----------------------------------------------------------------------------------
 
@@ -409,7 +414,7 @@ class Books:
         row = self.intents.pop(job_id, None)
         if row is None:
             return ""
-        self._writes.intents_delete.append(job_id)
+        self._rows.intents_delete.append(job_id)
         return row.cancel_id
 
     def _job_of(self, commit: Commit, reason: Reason) -> Job:
@@ -470,10 +475,10 @@ class Books:
             self.shard,
         )
         job.timeline_length += 1
-        self._writes.timeline.append(row)
+        self._rows.timeline.append(row)
 
     def _owe(self, job: Job, *, whole: bool = False) -> None:
-        self._owed[job.id] = self._owed.get(job.id, False) or whole
+        self.owed[job.id] = self.owed.get(job.id, False) or whole
 
     def _publish(
         self, job: Job, state: JobState, where: str, epoch: int, attempt: int, reason: Reason
@@ -512,7 +517,7 @@ class Books:
         row = DecisionRow(ledger_id, sequence, giver, job_id, epoch, int(verdict), reason.code, reason.detail)
         self.decisions[key] = row
         self._decided_by_ledger.setdefault(ledger_id, {})[sequence] = None
-        self._writes.decisions.append(row)
+        self._rows.decisions.append(row)
         return row
 
     def _intern(self, shape: Shape) -> Shape:
@@ -524,7 +529,7 @@ class Books:
         if len(self._shapes) > max(SHAPES_KEPT_MIN, 2 * len(self.jobs)):
             self._shapes = {job.shape.key: job.shape for job in self.jobs.values()}
         self._shapes[shape.key] = shape
-        self._writes.shapes.append(ShapeRow(shape.key, msgspec.msgpack.encode(shape.body)))
+        self._rows.shapes.append(ShapeRow(shape.key, msgspec.msgpack.encode(shape.body)))
         return shape
 
     def _adoptable(self, shape: Shape) -> Shape:

@@ -100,6 +100,7 @@ from hanse.core.messages import (
     Solicit,
     ToShard,
 )
+from hanse.core.model.deadlines import NEVER_US, Alarm, Alarms
 from hanse.core.model.jobs import OnLoss, Reason, ReasonCode, Submission
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import RECORD_SHAPES_MAX
@@ -110,6 +111,8 @@ from hanse.core.scheduling.local import LocalSide
 
 # When a caller may ask again about a job that the region may have forgotten.
 DOUBT_RETRY_MS = 1_000
+_GREETINGS = (Hello, HelloAck)
+_FOR_MEMBERSHIP = (GossipDigest, GossipDelta, Probe, ProbeAck, ProbeRequest)
 _DRAINING = Reason(ReasonCode.DRAINING, "the region is being drained")
 _DISK_FULL = Reason(ReasonCode.BURNED_NO_ROOM, "the region's disk is nearly full")
 _OLD_DISK = Reason(ReasonCode.OLD_DISK, "the region's disk is an old one; it asks the others first")
@@ -170,9 +173,11 @@ class Region:
         self.disk_nearly_full = False
         self.peers = tuple(member.name for member in config.members if member.name != config.name)
         # Until then the disk is in doubt, unless all peers have been heard: one of them may know that it is old.
-        has_grace = bool(self.peers) and not self.old_disk.active
-        self._grace_until_us: int | None = now.mono_us + timings.boot_grace_us if has_grace else None
+        self._in_grace = bool(self.peers) and not self.old_disk.active
+        self._grace_is_over = False
+        self._grace = Alarm(now.mono_us + timings.boot_grace_us if self._in_grace else NEVER_US)
         self.local.in_doubt = self.in_doubt
+        self._alarms = self._all_alarms()
         self._open_or_close()
 
     def _build_handoff(self, now: Now) -> None:
@@ -180,8 +185,23 @@ class Region:
         self.desk = Desk(self.config, self.books, self.ledger_id, self.local, self.intake, self.router, now)
         self.offers = Offers(self.config, self.local, Transferring(self.desk, self.shards), self.router)
         self.soliciting = Soliciting(
-            self.config, self.local, self.inventory, self.intake.held, self._randomness, now
+            self.config,
+            self.local,
+            self.inventory,
+            self.intake.held,
+            self.local.capacity.free_total,
+            self._freed,
+            self._randomness,
+            now,
         )
+        self._handoff_alarms = Alarms(self.desk.alarm, self.intake.alarm, *self.offers.alarms)
+
+    def _all_alarms(self) -> Alarms:
+        """Those of the parts that are at work. The handoff's are a group of their own, because they seldom move."""
+        work = Alarms(self.old_disk.alarm, self._grace) if self.in_doubt else self._handoff_alarms
+        shards = Alarm() if self.in_doubt else self.shards.alarm
+        rare = Alarms(self.sessions.alarm, self.rosters.alarm, shards, work)
+        return Alarms(self.membership.alarm, self.publisher.alarm, rare)
 
     @property
     def incarnation(self) -> int:
@@ -192,7 +212,7 @@ class Region:
     def in_doubt(self) -> bool:
         """Whether the disk may be an old one: nothing is launched then, and nothing that rests on what the disk says
         is sent, read or decided."""
-        return self.old_disk.active or self._grace_until_us is not None
+        return self.old_disk.active or self._in_grace
 
     @property
     def waits_for(self) -> str:
@@ -212,8 +232,8 @@ class Region:
         for event in events:
             self.library.set_cause(event.cause)
             self._on_event(now, event, out)
-        self.library.set_cause("timer")
         if self.in_doubt:
+            self.library.set_cause("timer")
             self._try_to_end_doubt(now, out)
         self._on_deadlines(now, out)
         self.shards.reconcile(now, out)
@@ -224,28 +244,11 @@ class Region:
         self._publish(now)
         return self._collect(now, out)
 
-    def next_deadline(self) -> int | None:
+    def next_deadline(self) -> int:
         """Mono microseconds at which step must be called even if nothing happens."""
         if self.local.more:
             return 0
-        earliest_us = min(self.membership.next_deadline(), self.publisher.next_deadline())
-        deadlines_us = (self.sessions.next_deadline(), self.rosters.next_deadline())
-        for deadline_us in (*deadlines_us, *self._handoff_deadlines()):
-            if deadline_us is not None and deadline_us < earliest_us:
-                earliest_us = deadline_us
-        return earliest_us
-
-    def _handoff_deadlines(self) -> tuple[int | None, ...]:
-        if self.in_doubt:
-            grace_us = self._grace_until_us if self.local.runs.recovered else None
-            return (self.old_disk.next_deadline(), grace_us)
-        return (
-            self.shards.next_deadline(),
-            self.desk.next_deadline(),
-            self.offers.next_deadline(),
-            self.intake.next_deadline(),
-            self.soliciting.next_deadline() if self._may_solicit() else None,
-        )
+        return self._alarms.next_us
 
     def envelope(self, to: str) -> Envelope:
         """The envelope for what the newest step sends to this peer. To be made right after the step: it says how far
@@ -308,13 +311,17 @@ class Region:
         if greeting_back:
             out.sends.extend(greeting_back)
             self._on_session(now, peer, out)
-        greetings = [each for each in messages if isinstance(each, Hello | HelloAck)]
+        greetings = [each for each in messages if isinstance(each, _GREETINGS)]
         for greeting in greetings:
             self._on_greeting(now, peer, greeting, out)
         if len(greetings) == len(messages) or not self.sessions.accepts(now, envelope):
             return
         for message in messages:
-            if self._may_read(message):
+            if isinstance(message, _FOR_MEMBERSHIP):
+                out.sends += self.membership.on_message(now, peer, message)
+                if isinstance(message, GossipDelta):
+                    self.shards.on_records(now)
+            elif self._may_read(message):
                 self._on_message(now, peer, envelope.sender_ledger_id, message, out)
         if self.books.owes_rows or self.shards.owes_rows:
             self.books.remember_peer(self.sessions.seen(peer))
@@ -330,12 +337,6 @@ class Region:
 
     def _on_message(self, now: Now, peer: str, ledger_id: str, message: Message, out: Effects) -> None:
         match message:
-            # First, because they are most of what arrives.
-            case GossipDigest() | GossipDelta() | Probe() | ProbeAck() | ProbeRequest():
-                out.sends.extend(self.membership.on_message(now, peer, message))
-                if isinstance(message, GossipDelta):
-                    self.router.inventory_changed()
-                    self.shards.on_records(now)
             case Offer():
                 self.soliciting.answered(peer)
                 if self.intake.on_offer(now, peer, message, out):
@@ -360,6 +361,8 @@ class Region:
                 pass  # Taken in before the session was checked.
             case RosterAnnounce() | RosterRequest() | RosterDocument() | RosterProposal() | RosterVote():
                 pass  # These need no session either.
+            case GossipDigest() | GossipDelta() | Probe() | ProbeAck() | ProbeRequest():
+                pass  # Membership's, and not for quarantine to stop.
             case _:
                 self.desk.on_message(now, peer, ledger_id, message, out)
 
@@ -453,9 +456,11 @@ class Region:
     def _quarantine(self, now: Now, why: str, out: Effects) -> None:
         """Stop whatever this life began; what earlier lives left running is the newest that there is."""
         self.old_disk.enter(now, why)
-        self._grace_until_us = None
+        self._in_grace = False
+        self._grace.ring_at(NEVER_US)
         self.local.in_doubt = self.desk.in_doubt = True
         self.shards.forget_disk(now)
+        self._alarms = self._all_alarms()
         self.local.suspend(Reason(ReasonCode.OLD_DISK, why), out)
         self._open_or_close()
 
@@ -487,6 +492,9 @@ class Region:
         return Done()
 
     def _try_to_end_doubt(self, now: Now, out: Effects) -> None:
+        if now.mono_us >= self._grace.next_us:
+            self._grace.ring_at(NEVER_US)
+            self._grace_is_over = True
         if not self.local.runs.recovered:
             return
         if self.old_disk.active:
@@ -494,7 +502,7 @@ class Region:
         elif not self._unheard():
             self.old_disk.trust()
             self._end_doubt(now, out)
-        elif self._grace_until_us is not None and now.mono_us >= self._grace_until_us:
+        elif self._grace_is_over:
             self._end_doubt(now, out)
 
     def _unheard(self) -> list[str]:
@@ -523,11 +531,13 @@ class Region:
 
     def _end_doubt(self, now: Now, out: Effects) -> None:
         """From here on the disk is taken at its word."""
-        self._grace_until_us = None
+        self._in_grace = False
+        self._grace.ring_at(NEVER_US)
         self.local.in_doubt = False
         counts = self.desk.giver.counts
         self._build_handoff(now)
         self.desk.giver.counts = counts
+        self._alarms = self._all_alarms()
         wished = [job for job in self.books.jobs.values() if job.cancel_id]
         for job in wished:
             if job.state in (JobState.QUEUED, JobState.RUNNING):
@@ -540,6 +550,9 @@ class Region:
     # --- the rest of the step ---------------------------------------------------------------------------------------
 
     def _on_deadlines(self, now: Now, out: Effects) -> None:
+        if now.mono_us < self._alarms.next_us:
+            return
+        self.library.set_cause("timer")
         out.sends.extend(self.sessions.on_deadline(now))
         out.sends.extend(self.membership.on_deadline(now))
         self.rosters.on_deadline(now, out)
@@ -547,6 +560,8 @@ class Region:
             self.old_disk.on_deadline(now, out)
             return
         self.shards.on_deadline(now, out)
+        if now.mono_us < self._handoff_alarms.next_us:
+            return
         self.desk.on_deadline(now, out)
         self.offers.on_deadline(now)
         self.intake.on_deadline(now)
@@ -554,10 +569,11 @@ class Region:
     def _look_abroad(self, now: Now, out: Effects) -> None:
         if self.in_doubt:
             return
-        if self.local.queue and not self.local.more:
+        if not self.local.queue:
+            if self.intake.closed is None:
+                self.soliciting.on_capacity(now, out)
+        elif not self.local.more:
             self.offers.look_abroad(now, out)
-        elif self._may_solicit():
-            self.soliciting.on_capacity(now, self.local.capacity.free_total(), out)
 
     def _report(self, now: Now, out: Effects) -> None:
         self.shards.report(now)
@@ -568,7 +584,7 @@ class Region:
         leads = self.shards.leads()
         if leads != self._published_leads:
             self._published_leads, self._standing_changed = leads, True
-        if self.publisher.wants_body(now, self.books.changed or self._standing_changed):
+        if self.publisher.wants_body(now, bool(self.books.owed) or self._standing_changed):
             self._standing_changed = False
             record = self.publisher.maybe_publish(now, self._record(now))
             if record is not None:
@@ -605,7 +621,7 @@ class Region:
             self.sessions.note_step(self.sequence)
         out.sequence = self.sequence
         out.restart = self.rosters.restart
-        if out.sends:
+        if out.sends and not self.sessions.complete:
             out.sends = [each for each in out.sends if self.sessions.may_send(each.to, each.message)]
         return out
 
@@ -637,6 +653,10 @@ class Region:
     def _hesitates_to_vote(self) -> str:
         """Whether this disk may be an old one that has forgotten a countersignature, as far as is known."""
         return f"its disk may be an old one; it waits for {self.waits_for}" if self.in_doubt else ""
+
+    def _freed(self) -> int:
+        """Grows whenever something may have room here that had none."""
+        return self.local.capacity.version + self.local.queue.version + self.intake.ended_holds
 
     def _may_solicit(self) -> bool:
         return not self.local.queue and self.intake.closed is None

@@ -134,6 +134,11 @@ class Callers:
         self._drain_wishes: dict[str, bool] = {}
 
     @property
+    def has_adoptable(self) -> bool:
+        """Whether any of the jobs are adoptable."""
+        return self._adoptable_share > 0
+
+    @property
     def idle(self) -> bool:
         """Nobody waits, and nobody has yet to ask."""
         return self.open_requests == 0 and self.planned_batches == 0

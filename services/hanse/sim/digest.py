@@ -6,7 +6,7 @@ import hashlib
 
 import msgspec
 
-from hanse.core.effects import NO_WRITES, Effects, Send
+from hanse.core.effects import Effects, Send
 from hanse.core.messages import GossipDelta, GossipDigest
 
 _FLUSH_BYTES = 1 << 16
@@ -21,10 +21,16 @@ class Digest:
         self._encoder = msgspec.msgpack.Encoder()
         self._buffer = bytearray()
 
-    def add(self, index: int, at_us: int, effects: Effects) -> None:
-        """One step's effects."""
+    def add(self, index: int, at_us: int, effects: Effects, *, only_sends: bool) -> None:
+        """One step's effects; `only_sends`: there is nothing else in them."""
         buffer = self._buffer
-        self._encoder.encode_into(_told(index, at_us, effects), buffer, -1)
+        told: list[object] = [index, at_us]
+        for send in effects.sends:
+            _say(send, told)
+        if not only_sends:
+            told += (effects.sequence, effects.writes, effects.launches, effects.stops, effects.reaps)
+            told += (effects.replies, effects.changes)
+        self._encoder.encode_into(told, buffer, -1)
         if len(buffer) > _FLUSH_BYTES:
             self._hash.update(buffer)
             buffer.clear()
@@ -36,31 +42,13 @@ class Digest:
         return self._hash.hexdigest()
 
 
-def _told(index: int, at_us: int, effects: Effects) -> tuple[object, ...]:
-    sends = [_said(send) for send in effects.sends]
-    wrote = effects.writes is not NO_WRITES
-    does = wrote or effects.launches or effects.stops or effects.reaps or effects.replies
-    if not does and not effects.changes:
-        return (index, at_us, sends)
-    return (
-        index,
-        at_us,
-        sends,
-        effects.sequence,
-        effects.writes,
-        effects.launches,
-        effects.stops,
-        effects.reaps,
-        effects.replies,
-        effects.changes,
-    )
-
-
-def _said(send: Send) -> tuple[object, ...]:
-    match send.message:
-        case GossipDigest(entries, wants_reply):
-            return (send.to, len(entries), wants_reply)
-        case GossipDelta(records):
-            return (send.to, [(record.region, record.version) for record in records])
-        case message:
-            return (send.to, type(message).__name__, message)
+def _say(send: Send, told: list[object]) -> None:
+    message = send.message
+    match message:
+        case GossipDigest():
+            told += (send.to, len(message.entries), message.wants_reply)
+        case GossipDelta():
+            told.append(send.to)
+            told += [record.entry for record in message.records]
+        case _:
+            told += (send.to, type(message).__name__, message)

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from hanse.core import invariants
-from hanse.core.effects import META_QUARANTINE, Answer, Effects, Lookup, Send
+from hanse.core.effects import META_QUARANTINE, NO_WRITES, Answer, Effects, Lookup, Send
 from hanse.core.events import (
     Event,
     ExecutorRecovered,
@@ -63,6 +63,8 @@ _ANCHOR_PERIOD_US = 5 * SECOND_US
 _IDLE_WAKES_MAX = 200
 # Steps that may wait for a commit before the driver waits, too.
 _PIPELINE_MAX = 256
+# More steps than any run has.
+_NEVER = 1 << 62
 # Where a daemon dies around a commit: before it, or after so many of the effects that it lets go.
 _BEFORE_COMMIT = -1
 _CRASH_POINTS = (_BEFORE_COMMIT, _BEFORE_COMMIT, 0, 0, 1, 2, 4, 8)
@@ -149,6 +151,9 @@ class Host:
         self.steps = 0
         self._around = around
         self._timeline = around.timeline
+        self._network = around.network
+        self._digest = around.digest
+        self._check_every = around.check_every or _NEVER
         self._record = around.record
         self._observer = around.observer
         self._random = random.Random(f"{around.seed}/{config.name}/host")
@@ -165,6 +170,8 @@ class Host:
         self._wake_planned = False
         self._stalled = False
         self._timer_us: int | None = None
+        # The deadline of the core that the timer stands for.
+        self._armed_us: int | None = None
         self._idle_wakes = 0
         # A step has put a new roster in force: the last one of this life.
         self._renewing = False
@@ -176,6 +183,16 @@ class Host:
     def up(self) -> bool:
         """Whether the daemon runs (frozen counts)."""
         return self.core is not None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the daemon runs, trusts its disk, and has its part of every shard."""
+        core = self.core
+        return (
+            core is not None
+            and not core.in_doubt
+            and not any(shard.blank for shard in core.shards.shards.values())
+        )
 
     def leads(self, shard: str) -> bool:
         """Whether the daemon leads this shard, as far as it knows."""
@@ -295,26 +312,30 @@ class Host:
         self._frozen_until_us = 0
         self._wake_planned = False
         self._stalled = False
-        self._timer_us = None
+        self._timer_us = self._armed_us = None
         self._idle_wakes = 0
         self._renewing = False
 
     # --- what comes in ----------------------------------------------------------------------------------------------
 
     def post(self, event: Event) -> bool:
-        """Into the inbox; False: nobody there, or it is full."""
+        """Into the inbox; False: nobody there."""
         if self.core is None:
-            return False
-        if len(self._inbox) >= _INBOX_MAX and isinstance(event, PeerMessages):
-            self._observer.count("inbox_full")
             return False
         self._inbox.append(event)
         self._step_or_wait()
         return True
 
     def receive(self, event: PeerMessages) -> bool:
-        """An envelope from the network."""
-        return self.post(event)
+        """An envelope from the network; False: nobody there, or the inbox is full."""
+        if self.core is None:
+            return False
+        if len(self._inbox) >= _INBOX_MAX:
+            self._observer.count("inbox_full")
+            return False
+        self._inbox.append(event)
+        self._step_or_wait()
+        return True
 
     def hint_unreachable(self, peer: str) -> None:
         """The network's hint."""
@@ -355,13 +376,24 @@ class Host:
         if life != self.life:
             return
         self._wake_planned = False
-        self._step_or_wait()
+        if self._inbox or self._is_due():
+            self._step_or_wait()
 
     def _on_timer(self, life: int, at_us: int) -> None:
         if life != self.life or at_us != self._timer_us:
             return
-        self._timer_us = None
-        self._step_or_wait()
+        self._timer_us = self._armed_us = None
+        if self._is_due():
+            self._step_or_wait()
+
+    def _is_due(self) -> bool:
+        """Whether the core wants to be called; if not, the timer is set to when it will."""
+        assert self.core is not None
+        deadline_us = self.core.next_deadline()
+        due = deadline_us <= self.clock.now(self._timeline.now_us).mono_us
+        if not due:
+            self._arm(deadline_us)
+        return due
 
     # --- one step ---------------------------------------------------------------------------------------------------
 
@@ -373,22 +405,29 @@ class Host:
         try:
             effects = core.step(now, events)
             self.steps += 1
-            every = self._around.check_every
-            if every and self.steps % every == 0:
-                invariants.check(core, full=True)
-                assert bool(effects.writes) == (effects.sequence > self._sequence), (
-                    "a write moves the sequence"
-                )
+            if self.steps % self._check_every == 0:
+                self._check_step(core, effects)
             deadline_us = core.next_deadline()
         except Exception as error:
             raise self._crash_of(error) from error
         self._busy_until_us = now_us + _STEP_US
-        self._around.digest.add(self.index, now_us, effects)
         self._renewing = effects.restart
-        self._watch_idle(events, effects, deadline_us, now.mono_us)
-        self._queue(effects)
-        if deadline_us is not None and self.core is core:
+        only_sends = _only_sends(effects)
+        self._digest.add(self.index, now_us, effects, only_sends=only_sends)
+        if deadline_us > now.mono_us or events or effects.sends:
+            self._idle_wakes = 0
+        else:
+            self._watch_idle(deadline_us)
+        if only_sends and not self._pending:
+            self._send_all(effects.sends)
+        else:
+            self._queue(effects)
+        if deadline_us != self._armed_us and self.core is core:
             self._arm(deadline_us)
+
+    def _check_step(self, core: Region, effects: Effects) -> None:
+        invariants.check(core, full=True)
+        assert bool(effects.writes) == (effects.sequence > self._sequence), "a write moves the sequence"
 
     def check(self) -> None:
         """Full invariants, now."""
@@ -401,12 +440,8 @@ class Host:
     def _crash_of(self, error: Exception) -> Crash:
         return Crash(f"{self.name}: {type(error).__name__}: {error}", at_us=self._timeline.now_us)
 
-    def _watch_idle(
-        self, events: list[Event], effects: Effects, deadline_us: int | None, mono_us: int
-    ) -> None:
-        if events or deadline_us is None or deadline_us > mono_us or effects.sends:
-            self._idle_wakes = 0
-            return
+    def _watch_idle(self, deadline_us: int) -> None:
+        """The core wants to be called again at once, although this step had nothing to do."""
         self._idle_wakes += 1
         if self._idle_wakes > _IDLE_WAKES_MAX:
             raise Crash(
@@ -415,6 +450,8 @@ class Host:
             )
 
     def _arm(self, deadline_us: int) -> None:
+        """One timer; it only ever moves up, and finds out when it rings whether it still had to."""
+        self._armed_us = deadline_us
         at_us = max(self.clock.world_us(deadline_us), self._busy_until_us)
         if self._timer_us is None or at_us < self._timer_us:
             self._timer_us = at_us
@@ -534,20 +571,8 @@ class Host:
 
     def _release(self, step: Step) -> None:
         """Let one step's effects go, in order."""
-        effects = step.effects
-        if (
-            effects.leases
-            or effects.launches
-            or effects.stops
-            or effects.reaps
-            or effects.lookups
-            or effects.replies
-        ):
-            for part in self._parts(step):
-                part()
-        elif effects.sends:
-            for peer, messages in _by_peer(effects.sends).items():
-                self._send(peer, step.envelopes[peer], messages)
+        for part in self._parts(step):
+            part()
 
     def _parts(self, step: Step) -> list[Callable[[], None]]:
         effects = step.effects
@@ -561,7 +586,7 @@ class Host:
         for lookup in effects.lookups:
             parts.append(partial(self._look_up, lookup))
         for peer, messages in _by_peer(effects.sends).items():
-            parts.append(partial(self._send, peer, step.envelopes[peer], messages))
+            parts.append(partial(self._send, peer, step.envelopes[peer], tuple(messages)))
         for reply in effects.replies:
             parts.append(partial(self._observer.answered, self, reply.request_id, reply.answer))
         return parts
@@ -569,11 +594,33 @@ class Host:
     def _look_up(self, lookup: Lookup) -> None:
         self.post(looked_up(self.ledger, lookup))
 
-    def _send(self, peer: str, envelope: Envelope, messages: list[Message]) -> None:
+    def _send_all(self, sends: list[Send]) -> None:
+        assert self.core is not None
+        if len(sends) == 1:
+            to = sends[0].to
+            self._send(to, self.core.envelope(to), (sends[0].message,))
+        elif sends:
+            for peer, messages in _by_peer(sends).items():
+                self._send(peer, self.core.envelope(peer), tuple(messages))
+
+    def _send(self, peer: str, envelope: Envelope, messages: tuple[Message, ...]) -> None:
         for message in messages:
             if type(message) in RECORDED:
                 self._record.append(Sent(self._timeline.now_us, self.name, peer, message))
-        self._around.network.send(self.name, peer, envelope, tuple(messages))
+        self._network.send(self.name, peer, envelope, messages)
+
+
+def _only_sends(effects: Effects) -> bool:
+    """Whether the step wants nothing but messages sent, as nearly all do."""
+    return effects.writes is NO_WRITES and not (
+        effects.leases
+        or effects.launches
+        or effects.stops
+        or effects.reaps
+        or effects.lookups
+        or effects.replies
+        or effects.changes
+    )
 
 
 def _by_peer(sends: list[Send]) -> dict[str, list[Message]]:

@@ -228,7 +228,13 @@ class Injector:
         self._images[host.name] = Image(self._images_taken, now_us, host.ledger.copy())
         self._record.append(ImageTaken(now_us, host.name, self._images_taken))
 
+    def _may_lose_a_disk(self) -> bool:
+        """Adoptable jobs survive the loss of one disk at a time: the next one only when all are whole again."""
+        return not self._callers.has_adoptable or all(host.is_whole for host in self._hosts)
+
     def _put_back(self, host: Host, image: Image) -> None:
+        if not self._may_lose_a_disk():
+            return
         if self.faults.anchor_elsewhere and host.anchor <= image.ledger.position:
             return
         reboot = self._random.random() < self.faults.old_disk_reboot

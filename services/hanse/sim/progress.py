@@ -25,8 +25,8 @@ class Progress:
         self.unfinished: dict[str, None] = {}
         self._final_at_home: dict[str, None] = {}
         self._home: dict[str, str] = {}
-        # (region, shard, job id) of rows that nobody needs any more, since when; oldest first.
-        self.settled: dict[tuple[str, str, str], int] = {}
+        # By region: (shard, job id) of rows that nobody needs any more, since when; oldest first.
+        self._settled: dict[str, dict[tuple[str, str], int]] = {}
         # Adoptable jobs.
         self._of_shards: dict[str, None] = {}
         # (shard, job id) of jobs that have ended -> regions whose copy says so.
@@ -64,7 +64,7 @@ class Progress:
                 if self._home.get(row.id) == place:
                     self._lost.pop(row.id, None)
                 if row.settled:
-                    self.settled.setdefault((region, row.shard, row.id), entry.at_us)
+                    self._settled.setdefault(region, {}).setdefault((row.shard, row.id), entry.at_us)
                 if row.state == JobState.MOVED and self._handed.get(key) != row.transfer_epoch:
                     self._handed[key] = row.transfer_epoch
                     self.handoffs += 1
@@ -72,27 +72,26 @@ class Progress:
                 self._on_record(region, record)
             for job_id in writes.jobs_delete:
                 self.open.pop((region, job_id), None)
-                self.settled.pop((region, "", job_id), None)
+                self._settled.get(region, {}).pop(("", job_id), None)
             for shard, job_id in writes.shard_jobs_delete:
                 self.open.pop((shard, job_id), None)
-                self.settled.pop((region, shard, job_id), None)
+                self._settled.get(region, {}).pop((shard, job_id), None)
             for shard in writes.shards_delete:
                 # Its next leader has the same jobs.
-                for row_key in [each for each in self.settled if each[:2] == (region, shard)]:
-                    del self.settled[row_key]
+                settled = self._settled.get(region, {})
+                self._settled[region] = {key: at for key, at in settled.items() if key[0] != shard}
 
     def disk_replaced(self, region: str, ledger: SimLedger) -> None:
         """This is all that the region's disk holds now. What shards hold is not that region's alone."""
         for key in [key for key in self.open if key[0] == region and key[1] not in self._of_shards]:
             del self.open[key]
-        for place in [place for place in self.settled if place[0] == region]:
-            del self.settled[place]
+        settled = self._settled[region] = {}
         for job_id in ledger.jobs:
             row = ledger.row(job_id)
             if row is not None and _is_open(row):
                 self.open[(region, job_id)] = None
             if row is not None and row.settled:
-                self.settled[(region, "", job_id)] = 0
+                settled[("", job_id)] = 0
         for job_id in [job_id for job_id, home in self._home.items() if home == region]:
             if job_id not in self._of_shards:
                 self._acknowledged_again(job_id, ledger)
@@ -116,11 +115,8 @@ class Progress:
 
     def settled_before(self, region: str, at_us: int) -> tuple[tuple[str, str], ...]:
         """(shard, job id) of what this region's retention may pick."""
-        return tuple(
-            (shard, job_id)
-            for (where, shard, job_id), since_us in self.settled.items()
-            if where == region and since_us < at_us
-        )
+        settled = self._settled.get(region, {})
+        return tuple(key for key, since_us in settled.items() if since_us < at_us)
 
     def _on_record(self, region: str, record: ShardRow) -> None:
         """A job that has ended may never be shown so: its leader was lost, and the next one has nothing to do."""

@@ -14,7 +14,6 @@ class Timeline:
 
     def __init__(self) -> None:
         self.now_us = 0
-        self.stopped = False
         self._heap: list[tuple[int, int, Callable[..., None], tuple[object, ...]]] = []
         self._made = 0
 
@@ -25,8 +24,8 @@ class Timeline:
 
     def at(self, at_us: int, callback: Callable[[Unpack[Arguments]], None], *arguments: *Arguments) -> None:
         """Call `callback(*arguments)` at this instant, which must not be past."""
-        self._made += 1
-        heapq.heappush(self._heap, (at_us, self._made, callback, arguments))
+        self._made = made = self._made + 1
+        heapq.heappush(self._heap, (at_us, made, callback, arguments))
 
     def after(
         self, delay_us: int, callback: Callable[[Unpack[Arguments]], None], *arguments: *Arguments
@@ -36,12 +35,9 @@ class Timeline:
         heapq.heappush(self._heap, (self.now_us + delay_us, self._made, callback, arguments))
 
     def run(self, until_us: int) -> None:
-        """Let time pass up to this instant, or until somebody sets `stopped`."""
-        heap = self._heap
-        pop = heapq.heappop
-        while heap and heap[0][0] <= until_us and not self.stopped:
-            at_us, _, callback, arguments = pop(heap)
-            self.now_us = at_us
+        """Let time pass up to this instant."""
+        heap, pop = self._heap, heapq.heappop
+        while heap and heap[0][0] <= until_us:
+            self.now_us, _, callback, arguments = pop(heap)
             callback(*arguments)
-        if not self.stopped:
-            self.now_us = until_us
+        self.now_us = until_us

@@ -41,6 +41,12 @@ def record_of(name: str, *, incarnation: int = 1, version: int = 0, **changes: A
     return RegionRecord(region=name, incarnation=incarnation, version=version, **fields)
 
 
+def receive(membership: Membership, now: Now, sender: str, message: Message) -> list[Send]:
+    """What a region does with a message of an envelope."""
+    membership.heard(now, sender)
+    return membership.on_message(now, sender, message)
+
+
 class Node:
     """One region. While `frozen` it neither serves timers nor reads messages: both wait for it.
 
@@ -175,7 +181,7 @@ class World:
 
     def _deliver(self, node: Node, sender: str, message: Message) -> None:
         begin = time.perf_counter()
-        sends = node.membership.on_message(self._now(), sender, message)
+        sends = receive(node.membership, self._now(), sender, message)
         self.core_seconds += time.perf_counter() - begin
         self.steps += 1
         self._settle(node, sends)
@@ -184,17 +190,17 @@ class World:
         """What a step does after its events: what is due, then arm the timer."""
         now = self._now()
         begin = time.perf_counter()
-        if now.mono_us >= node.membership.next_deadline():
+        if now.mono_us >= node.membership.alarm.next_us:
             sends = sends + node.membership.on_deadline(now)
         self.core_seconds += time.perf_counter() - begin
-        if now.mono_us >= node.publisher.next_deadline():
+        if now.mono_us >= node.publisher.alarm.next_us:
             self.publish(node)
         for change in node.membership.take_changes():
             if change.after is not change.before:
                 node.accusations.append((change.mono_us, change.peer, change.after))
         for send in sends:
             self._transmit(node.name, send)
-        deadline_us = min(node.membership.next_deadline(), node.publisher.next_deadline())
+        deadline_us = min(node.membership.alarm.next_us, node.publisher.alarm.next_us)
         if deadline_us != node.armed_us:
             node.armed_us = deadline_us
             self._push(max(deadline_us, self.now_us), node.name, "", None)

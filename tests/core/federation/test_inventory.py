@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanse.core.federation.inventory import Difference, Inventory, record_bytes_estimate
+from hanse.core.federation.inventory import Difference, Inventory
 from hanse.core.model import limits
 from hanse.core.model.regions import QueuedShape, RegionRecord
 from hanse.core.model.time import Now
@@ -168,7 +168,7 @@ class TestBounds:
         inventory = Inventory("north")
         for index in range(10):
             inventory.merge([record_of(f"r{index}", version=1)], at(index))
-        one = record_bytes_estimate(record_of("r0", version=1))
+        one = record_of("r0", version=1).bytes_estimate
         packed = inventory.delta_for((), bytes_max=3 * one)
         assert [record.region for record in packed] == ["r9", "r8", "r7"]
 

@@ -70,7 +70,7 @@ def test_news_through_others_refutes_a_suspicion_but_not_a_broken_link() -> None
     peers.on_heard(peer, 10, 10)
     fail(peers, peer, 50)
     assert judged(peers, peer, 200) is Liveness.SUSPECT
-    peers.on_news(peer, 210, 210)
+    peers.on_news([peer.name], 210, 210)
     assert peer.liveness is Liveness.ALIVE
     assert (peers.alive(), peers.reachable(), list(peers.lost)) == (("east",), (), ["east"])
     peers.on_heard(peer, 220, 220)
@@ -79,7 +79,7 @@ def test_news_through_others_refutes_a_suspicion_but_not_a_broken_link() -> None
 
 def test_a_peer_known_through_others_only_counts_as_reachable_until_a_probe_says_otherwise() -> None:
     peers, peer = one()
-    peers.on_news(peer, 10, 10)
+    peers.on_news([peer.name], 10, 10)
     assert peers.reachable() == ("east",)
     peers.on_unreached(peer, 20)
     assert (peers.alive(), peers.reachable()) == (("east",), ())

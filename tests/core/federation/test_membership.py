@@ -20,7 +20,7 @@ from hanse.core.messages import (
 from hanse.core.model.limits import PROBE_HELPERS_MAX, PROBE_RELAYS_MAX
 from hanse.core.model.regions import Liveness, Timings
 from hanse.core.model.time import MILLISECOND_US, SECOND_US, Now
-from tests.core.federation.gossip_world import START_US, config_of, record_of
+from tests.core.federation.gossip_world import START_US, config_of, receive, record_of
 
 NAMES = ["north", "a", "b", "c", "d", "e"]
 TIMEOUT_US = Timings().probe_timeout_us
@@ -39,8 +39,8 @@ def membership(names: list[str] | None = None) -> Membership:
 def advance(m: Membership, until_us: int) -> list[Send]:
     """Serve every deadline in time until then."""
     sends: list[Send] = []
-    while m.next_deadline() <= START_US + until_us:
-        sends += m.on_deadline(Now(mono_us=m.next_deadline(), wall_us=0))
+    while m.alarm.next_us <= START_US + until_us:
+        sends += m.on_deadline(Now(mono_us=m.alarm.next_us, wall_us=0))
     return sends
 
 
@@ -62,13 +62,13 @@ class TestRounds:
 
     def test_nothing_happens_before_the_deadline(self) -> None:
         m = membership()
-        assert m.on_deadline(Now(mono_us=m.next_deadline() - 1, wall_us=0)) == []
+        assert m.on_deadline(Now(mono_us=m.alarm.next_us - 1, wall_us=0)) == []
 
     def test_rounds_are_an_interval_apart_give_or_take_the_jitter(self) -> None:
         m = membership(["north"])
         instants: list[int] = []
         for _ in range(200):
-            now_us = m.next_deadline()
+            now_us = m.alarm.next_us
             m.on_deadline(Now(mono_us=now_us, wall_us=0))
             if m.counters()["gossip_rounds"] > len(instants):
                 instants.append(now_us)
@@ -79,19 +79,19 @@ class TestRounds:
         m = membership()
         probed: list[str] = []
         while len(probed) < 10:
-            now = Now(mono_us=m.next_deadline(), wall_us=0)
+            now = Now(mono_us=m.alarm.next_us, wall_us=0)
             for name in NAMES[1:]:
                 m.heard(now, name)  # none of them gives reason to be probed out of turn
             for send in of_kind(m.on_deadline(now), Probe):
                 probed.append(send.to)
-                m.on_message(now, send.to, ProbeAck(probe_id(send)))
+                receive(m, now, send.to, ProbeAck(probe_id(send)))
         assert sorted(probed[:5]) == sorted(probed[5:]) == NAMES[1:]
 
     def test_hearing_a_peer_without_a_record_hastens_the_next_round(self) -> None:
         m = membership()
         m.on_deadline(at(SECOND_US))  # the first round is over, the next is most of a second away
         m.heard(at(SECOND_US), "a")
-        assert m.next_deadline() <= START_US + SECOND_US + 100 * MILLISECOND_US
+        assert m.alarm.next_us <= START_US + SECOND_US + 100 * MILLISECOND_US
         sends = advance(m, SECOND_US + 100 * MILLISECOND_US)
         assert len(of_kind(sends, GossipDigest)) == 2
 
@@ -99,9 +99,9 @@ class TestRounds:
         m = membership()
         m.on_deadline(at(SECOND_US))
         m.inventory.merge([record_of("a", version=1)], at(SECOND_US))
-        before_us = m.next_deadline()
+        before_us = m.alarm.next_us
         m.heard(at(SECOND_US), "a")
-        assert m.next_deadline() == before_us
+        assert m.alarm.next_us == before_us
 
     def test_a_region_alone_has_nobody_to_talk_to(self) -> None:
         m = membership(["north"])
@@ -113,7 +113,7 @@ class TestExchange:
     def test_a_digest_is_answered_with_what_it_lacks_and_what_we_lack(self) -> None:
         m = membership()
         m.inventory.merge([record_of("b", version=3)], at(0))
-        sends = m.on_message(at(1), "a", GossipDigest((("b", 1, 2), ("c", 1, 1), ("north", 1, 1)), True))
+        sends = receive(m, at(1), "a", GossipDigest((("b", 1, 2), ("c", 1, 1), ("north", 1, 1)), True))
         assert sends == [
             Send("a", GossipDelta((record_of("b", version=3),))),
             Send("a", GossipDigest((("c", 0, 0),), False)),
@@ -122,16 +122,16 @@ class TestExchange:
     def test_the_answering_digest_is_answered_with_those_records_only(self) -> None:
         m = membership()
         m.inventory.merge([record_of("b", version=3), record_of("c", version=1)], at(0))
-        sends = m.on_message(at(1), "a", GossipDigest((("b", 1, 2), ("c", 1, 1)), False))
+        sends = receive(m, at(1), "a", GossipDigest((("b", 1, 2), ("c", 1, 1)), False))
         assert sends == [Send("a", GossipDelta((record_of("b", version=3),)))]
 
     def test_equal_inventories_have_nothing_to_say(self) -> None:
         m = membership()
-        assert m.on_message(at(1), "a", GossipDigest((("north", 1, 1),), True)) == []
+        assert receive(m, at(1), "a", GossipDigest((("north", 1, 1),), True)) == []
 
     def test_a_delta_is_merged_and_a_sign_of_life_of_those_in_it(self) -> None:
         m = membership()
-        assert m.on_message(at(1), "a", GossipDelta((record_of("c", version=1),))) == []
+        assert receive(m, at(1), "a", GossipDelta((record_of("c", version=1),))) == []
         assert m.inventory.get("c") is not None
         assert (m.liveness("a"), m.liveness("c"), m.liveness("b")) == (
             Liveness.ALIVE,
@@ -141,49 +141,49 @@ class TestExchange:
 
     def test_strangers_to_the_roster_are_neither_kept_nor_asked_for_nor_answered(self) -> None:
         m = membership()
-        m.on_message(at(1), "a", GossipDelta((record_of("mars", version=1),)))
+        receive(m, at(1), "a", GossipDelta((record_of("mars", version=1),)))
         assert m.inventory.get("mars") is None
         assert m.counters()["gossip_records_of_strangers"] == 1
-        assert m.on_message(at(1), "a", GossipDigest((("mars", 1, 1), ("north", 1, 1)), True)) == []
-        assert m.on_message(at(1), "mars", Probe(1)) == []
+        assert receive(m, at(1), "a", GossipDigest((("mars", 1, 1), ("north", 1, 1)), True)) == []
+        assert receive(m, at(1), "mars", Probe(1)) == []
         assert m.liveness("mars") is Liveness.UNKNOWN
 
     def test_a_record_of_ours_from_the_future_is_noticed_in_a_delta(self) -> None:
         m = membership()
-        m.on_message(at(1), "a", GossipDelta((record_of("north", incarnation=7, version=1),)))
+        receive(m, at(1), "a", GossipDelta((record_of("north", incarnation=7, version=1),)))
         assert m.inventory.own_record_from_the_future == (7, 1)
 
 
 class TestProbes:
     def test_a_probe_is_acknowledged(self) -> None:
-        assert membership().on_message(at(1), "a", Probe(42)) == [Send("a", ProbeAck(42))]
+        assert receive(membership(), at(1), "a", Probe(42)) == [Send("a", ProbeAck(42))]
 
     def test_a_request_about_ourselves_is_answered_at_once(self) -> None:
-        assert membership().on_message(at(1), "a", ProbeRequest(9, "north")) == [Send("a", ProbeAck(9))]
+        assert receive(membership(), at(1), "a", ProbeRequest(9, "north")) == [Send("a", ProbeAck(9))]
 
     def test_a_request_is_relayed_and_the_ack_passed_on_once(self) -> None:
         m = membership()
-        [send] = m.on_message(at(1), "a", ProbeRequest(9, "b"))
+        [send] = receive(m, at(1), "a", ProbeRequest(9, "b"))
         assert send.to == "b"
         ack = ProbeAck(probe_id(send))
-        assert m.on_message(at(2), "c", ack) == []
-        assert m.on_message(at(2), "b", ack) == [Send("a", ProbeAck(9))]
-        assert m.on_message(at(3), "b", ack) == []
+        assert receive(m, at(2), "c", ack) == []
+        assert receive(m, at(2), "b", ack) == [Send("a", ProbeAck(9))]
+        assert receive(m, at(3), "b", ack) == []
 
     def test_relays_are_bounded_and_forgotten_in_time(self) -> None:
         m = membership()
         for id in range(PROBE_RELAYS_MAX):
-            assert m.on_message(at(1), "a", ProbeRequest(id, "b"))
-        assert m.on_message(at(1), "a", ProbeRequest(999, "b")) == []
+            assert receive(m, at(1), "a", ProbeRequest(id, "b"))
+        assert receive(m, at(1), "a", ProbeRequest(999, "b")) == []
         assert m.counters()["probe_relays_refused"] == 1
         later = at(100)
         m.heard(later, "a")
         advance(m, 8 * TIMEOUT_US + 1)
-        assert m.on_message(at(8 * TIMEOUT_US + 1), "a", ProbeRequest(1_000, "b"))
+        assert receive(m, at(8 * TIMEOUT_US + 1), "a", ProbeRequest(1_000, "b"))
 
     def test_a_request_about_a_stranger_is_refused(self) -> None:
         m = membership()
-        assert m.on_message(at(1), "a", ProbeRequest(9, "mars")) == []
+        assert receive(m, at(1), "a", ProbeRequest(9, "mars")) == []
         assert m.counters()["probe_relays_refused"] == 1
 
     def test_a_missed_probe_is_repeated_and_others_are_asked_to_help(self) -> None:
@@ -205,7 +205,7 @@ class TestProbes:
         m.link_failed(at(1), "c")
         [probe] = of_kind(m.on_deadline(at(1)), Probe)
         advance(m, 1 + TIMEOUT_US)
-        m.on_message(at(2 + TIMEOUT_US), "a", ProbeAck(probe_id(probe)))
+        receive(m, at(2 + TIMEOUT_US), "a", ProbeAck(probe_id(probe)))
         advance(m, 2 + 5 * TIMEOUT_US)
         assert m.liveness("c") is Liveness.ALIVE
         assert not m.reachable("c")
@@ -217,7 +217,7 @@ class TestHints:
     def test_a_failed_link_is_probed_at_once(self) -> None:
         m = membership()
         m.link_failed(at(0), "d")
-        assert m.next_deadline() <= START_US
+        assert m.alarm.next_us <= START_US
         assert [s.to for s in of_kind(m.on_deadline(at(0)), Probe)][:1] == ["d"]
 
     def test_hints_about_one_peer_cost_one_probe_a_round(self) -> None:
@@ -231,22 +231,22 @@ class TestHints:
 
     def test_a_hint_about_a_stranger_or_oneself_is_nothing(self) -> None:
         m = membership()
-        before = m.next_deadline()
+        before = m.alarm.next_us
         m.link_failed(at(0), "mars")
         m.link_failed(at(0), "north")
-        assert m.next_deadline() == before
+        assert m.alarm.next_us == before
 
 
 def test_any_message_counts_as_heard() -> None:
     m = membership()
-    assert m.on_message(at(1), "a", Stable(1)) == []
+    assert receive(m, at(1), "a", Stable(1)) == []
     assert m.reachable_peers() == ("a",)
 
 
 def test_the_view_lists_the_roster_with_what_is_known() -> None:
     m = membership()
     m.heard(at(SECOND_US // 10), "b")
-    m.on_message(at(SECOND_US // 5), "b", GossipDelta((record_of("a", incarnation=4, draining=True),)))
+    receive(m, at(SECOND_US // 5), "b", GossipDelta((record_of("a", incarnation=4, draining=True),)))
     view = {v.member.name: v for v in m.view(at(SECOND_US))}
     assert list(view) == NAMES
     assert (view["a"].incarnation, view["a"].draining, view["a"].protocol_max) == (4, True, 1)
@@ -271,7 +271,7 @@ def test_a_region_that_slept_does_not_blame_the_others(late_us: int) -> None:
         m.heard(at(0), name)
     m.take_changes()
     advance(m, 2 * SECOND_US)
-    wake_us = m.next_deadline() + late_us
+    wake_us = m.alarm.next_us + late_us
     m.on_deadline(Now(mono_us=wake_us, wall_us=0))
     assert m.counters()["local_health_multiplier"] > 1
     assert Liveness.SUSPECT not in [c.after for c in m.take_changes()]

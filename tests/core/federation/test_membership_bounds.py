@@ -23,7 +23,7 @@ from hanse.core.model.limits import (
 )
 from hanse.core.model.regions import Liveness, Timings
 from hanse.core.model.time import SECOND_US, Now
-from tests.core.federation.gossip_world import START_US, config_of, record_of
+from tests.core.federation.gossip_world import START_US, config_of, receive, record_of
 
 NAMES = ["north", "a", "b", "c", "d"]
 
@@ -75,8 +75,8 @@ def test_whatever_arrives(story: list[tuple[str, object, Message | None]], seed:
         elif kind == "link failed":
             m.link_failed(now, str(subject))
         elif message is not None:
-            sends = m.on_message(now, str(subject), message)
+            sends = receive(m, now, str(subject), message)
             assert all(send.to in NAMES[1:] for send in sends)
         assert all(send.to in NAMES[1:] for send in m.on_deadline(now))
-        assert m.next_deadline() > now.mono_us
+        assert m.alarm.next_us > now.mono_us
         check(m)

@@ -137,13 +137,13 @@ def test_versions_count_from_one_and_the_body_is_kept() -> None:
 
 def test_the_first_record_is_due_at_once() -> None:
     publisher = Publisher(TIMINGS)
-    assert publisher.next_deadline() <= START_US
+    assert publisher.alarm.next_us <= START_US
     assert publisher.wants_body(at(0))
 
 
 def test_an_unchanged_record_is_renewed_at_the_refresh() -> None:
     publisher = published()
-    assert publisher.next_deadline() == START_US + TIMINGS.record_refresh_us
+    assert publisher.alarm.next_us == START_US + TIMINGS.record_refresh_us
     assert publisher.maybe_publish(at(TIMINGS.record_refresh_us - 1), body()) is None
     assert publisher.maybe_publish(at(TIMINGS.record_refresh_us), body()) is not None
 
@@ -151,7 +151,7 @@ def test_an_unchanged_record_is_renewed_at_the_refresh() -> None:
 def test_an_ordinary_change_waits_for_a_gossip_round_and_is_not_forgotten() -> None:
     publisher = published()
     assert publisher.maybe_publish(at(400 * MILLISECOND_US), body(12_000)) is None
-    assert publisher.next_deadline() == START_US + TIMINGS.gossip_interval_us
+    assert publisher.alarm.next_us == START_US + TIMINGS.gossip_interval_us
     assert publisher.maybe_publish(at(TIMINGS.gossip_interval_us), body(12_000)) is not None
 
 
@@ -160,7 +160,7 @@ def test_a_prompt_change_goes_out_at_once_but_not_faster_than_peers_meet() -> No
     assert publisher.maybe_publish(at(SECOND_US), body(gpu=0)) is not None
     assert not publisher.wants_body(at(SECOND_US + 1))
     assert publisher.maybe_publish(at(SECOND_US + 1), body()) is None
-    assert publisher.next_deadline() == START_US + 1_250 * MILLISECOND_US
+    assert publisher.alarm.next_us == START_US + 1_250 * MILLISECOND_US
     assert publisher.maybe_publish(at(1_250 * MILLISECOND_US), body()) is not None
 
 
@@ -168,7 +168,7 @@ def test_a_change_that_was_taken_back_before_its_time_is_not_published() -> None
     publisher = published()
     publisher.maybe_publish(at(400 * MILLISECOND_US), body(12_000))
     assert publisher.maybe_publish(at(TIMINGS.gossip_interval_us), body()) is None
-    assert publisher.next_deadline() == START_US + TIMINGS.record_refresh_us
+    assert publisher.alarm.next_us == START_US + TIMINGS.record_refresh_us
 
 
 def test_many_steps_make_few_bodies() -> None:
@@ -185,14 +185,14 @@ def test_steps_that_change_nothing_make_no_bodies_before_the_refresh() -> None:
     publisher = published()
     for millisecond in range(5_000):
         assert not publisher.wants_body(at(millisecond * MILLISECOND_US), changed=False)
-    assert publisher.next_deadline() == START_US + TIMINGS.record_refresh_us
+    assert publisher.alarm.next_us == START_US + TIMINGS.record_refresh_us
     assert publisher.wants_body(at(TIMINGS.record_refresh_us), changed=False)
 
 
 def test_a_change_that_came_too_early_is_looked_at_when_its_time_has_come() -> None:
     publisher = published()
     assert not publisher.wants_body(at(1))
-    due_us = publisher.next_deadline()
+    due_us = publisher.alarm.next_us
     assert due_us == START_US + 250 * MILLISECOND_US
     assert publisher.wants_body(Now(mono_us=due_us, wall_us=0), changed=False)
 
@@ -201,5 +201,5 @@ def test_a_change_between_two_looks_is_looked_at_by_the_next_deadline() -> None:
     publisher = published()
     publisher.maybe_publish(at(300 * MILLISECOND_US), body())
     assert not publisher.wants_body(at(310 * MILLISECOND_US))
-    assert publisher.next_deadline() == START_US + 325 * MILLISECOND_US
+    assert publisher.alarm.next_us == START_US + 325 * MILLISECOND_US
     assert publisher.maybe_publish(at(325 * MILLISECOND_US), body(gpu=0)) is not None

@@ -194,7 +194,6 @@ def with_waits(league: League, **waits_us: int) -> None:
             classes=tuple(msgspec.structs.replace(each, free=(), free_max=()) for each in record.classes),
         )
         inventory.merge([newer], league.now)
-    league["north"].router.inventory_changed()
 
 
 @row("chains", "peers", "power of two choices")

@@ -36,6 +36,7 @@ from hanse.core.messages import (
     Verdict,
     Withdraw,
 )
+from hanse.core.model.deadlines import Alarm, Alarms
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.regions import RegionConfig
@@ -68,6 +69,8 @@ class Desk:
         self.target = Target(books, local, self.giver, intake)
         self.reports = Reports(books, timings, now)
         self.tracking = Tracking(books.party, books, self.giver, timings, now)
+        # When something is to be sent again.
+        self.alarm: Alarm = Alarms(self.giver.alarm, *self.reports.alarms, *self.tracking.alarms)
 
     # --- messages ---
 
@@ -170,13 +173,8 @@ class Desk:
         self.reports.on_deadline(now, out)
         self.tracking.on_deadline(now, out)
 
-    def next_deadline(self) -> int | None:
-        """When something is to be sent again."""
-        deadlines = (self.giver.next_deadline(), self.reports.next_deadline(), self.tracking.next_deadline())
-        return min((each for each in deadlines if each is not None), default=None)
-
     def report(self, now: Now, out: Effects) -> None:
         """At the end of a step: homes hear of what changed, and targets how far they may forget."""
-        for job in self.books.owed():
+        for job in self.books.changed():
             self.reports.on_change(now, job, out)
         self.giver.flush(out)

@@ -16,7 +16,7 @@ import msgspec
 
 from hanse.core.effects import Send
 from hanse.core.federation.inventory import Inventory
-from hanse.core.federation.liveness import Peer, Peers, fanout
+from hanse.core.federation.liveness import Link, Peer, Peers, fanout
 from hanse.core.messages import GossipDelta, GossipDigest
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import RegionRecord
@@ -29,8 +29,7 @@ class GossipCounters(msgspec.Struct):
     rounds: int = 0
     records_sent: int = 0
     records_advanced: int = 0
-    records_known: int = 0
-    records_of_strangers: int = 0
+    records_received: int = 0
 
 
 class Gossip:
@@ -43,10 +42,13 @@ class Gossip:
         self._fanout = fanout(1 + len(peers.by_name))
         self.counters = GossipCounters()
 
-    def start_round(self) -> list[Send]:
-        """A digest to a few peers, drawn anew in each round."""
+    def start_round(self, probed: Peer | None) -> list[Send]:
+        """A digest to a few peers: to the one that is probed, unless it is lost, and to others, drawn in each round."""
         partners = self._peers.partners()
         drawn = self._randomness.sample(partners, min(self._fanout, len(partners)))
+        if probed is not None and probed.link is not Link.DOWN:
+            others = [name for name in drawn if name != probed.name]
+            drawn = [probed.name, *others[: self._fanout - 1]]
         digest = GossipDigest(self._inventory.digest(), True)
         self.counters.rounds += 1
         return [Send(name, digest) for name in drawn]
@@ -66,24 +68,18 @@ class Gossip:
             return self._delta(sender, self._inventory.newer_than(digest.entries))
         difference = self._inventory.compare(digest.entries)
         sends = self._delta(sender, self._inventory.pack(difference.ahead))
-        wanted = tuple(entry for entry in difference.behind if entry[0] in self._peers.by_name)
+        members = self._peers.by_name
+        wanted = [entry for entry in difference.behind if entry[0] in members]
         if wanted:
-            sends.append(Send(sender, GossipDigest(wanted, False)))
+            sends.append(Send(sender, GossipDigest(tuple(wanted), False)))
         return sends
 
     def on_delta(self, now: Now, delta: GossipDelta) -> list[str]:
         """Take in what is newer; records of strangers to the roster are dropped. Returns the regions that advanced."""
-        members = self._peers.by_name
-        records = [record for record in delta.records if record.region in members or self._is_ours(record)]
-        advanced = self._inventory.merge(records, now)
-        self.counters.records_of_strangers += len(delta.records) - len(records)
-        self.counters.records_known += len(records) - len(advanced)
+        advanced = self._inventory.merge(delta.records, now)
+        self.counters.records_received += len(delta.records)
         self.counters.records_advanced += len(advanced)
         return advanced
-
-    def _is_ours(self, record: RegionRecord) -> bool:
-        """Never merged, but the inventory wants to see whether it is one that this life can't have published."""
-        return record.region == self._inventory.own_region
 
     def _delta(self, to: str, records: tuple[RegionRecord, ...]) -> list[Send]:
         if not records:

@@ -7,26 +7,18 @@ and send each other only what is newer. Records are hints: they say whom to ask,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Container, Iterable
 from itertools import compress
-from operator import ne
+from operator import is_not
 
 import msgspec
 
 from hanse.core.model.limits import DELTA_BYTES_MAX, INVENTORY_RECORDS_MAX, RECORDS_MAX
-from hanse.core.model.regions import RegionRecord
+from hanse.core.model.regions import DigestEntry, RegionRecord
 from hanse.core.model.time import Now
 
-# (region, incarnation, version)
-DigestEntry = tuple[str, int, int]
 Digest = tuple[DigestEntry, ...]
-
-# Bytes on the wire, as `make proto` encodes a typical record; estimates, because exact ones would cost an encoding.
-RECORD_BYTES = 160
-CLASS_BYTES = 48
-SHAPE_BYTES = 120
-PAIR_BYTES = 24
-DATASET_BYTES = 40
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -38,48 +30,57 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Inventory:
-    """The records that `own_region` holds: its own, which only publish() writes, and those of others."""
+    """The records that `own_region` holds: its own, which only publish() writes, and those of other `members` (None: of
+    anybody)."""
 
-    def __init__(self, own_region: str) -> None:
+    def __init__(self, own_region: str, members: Container[str] | None = None) -> None:
         self.own_region = own_region
-        self._records: dict[str, RegionRecord] = {}
-        # In order of name, as digests are: two digests of the same regions compare position by position.
-        self._stamps: dict[str, DigestEntry] = {}
-        self._in_order = True
-        self._heard_us: dict[str, int] = {}
+        self._members = members
+        # Columns in order of name, as digests are: two digests of the same regions compare position by position.
+        self._positions: dict[str, int] = {}
+        self._entries: list[DigestEntry] = []
+        self._records: list[RegionRecord] = []
+        self._heard_us: list[int] = []
         self._digest: Digest | None = ()
-        # The records in the order of the digest; None: to be made anew.
-        self._in_digest_order: tuple[RegionRecord, ...] | None = None
         self._own_seen = (0, 0)
+        # Records of other regions in which something is queued.
+        self.waiting: dict[str, RegionRecord] = {}
+        # Grows whenever a region's standing is another one, or a region is new.
+        self.standings = 0
+        # Records that were not taken: of strangers, and for want of room.
+        self.strangers = 0
         self.refused = 0
 
     def get(self, region: str) -> RegionRecord | None:
         """The newest record of this region that is known here."""
-        return self._records.get(region)
+        position = self._positions.get(region)
+        return None if position is None else self._records[position]
 
     def records(self) -> tuple[RegionRecord, ...]:
         """All records, in order of name."""
-        if self._in_digest_order is None:
-            self._in_digest_order = tuple([self._records[stamp[0]] for stamp in self.digest()])
-        return self._in_digest_order
+        return tuple(self._records)
 
     def heard_mono_us(self, region: str) -> int | None:
         """When this region's record last advanced here; None: there is none."""
-        return self._heard_us.get(region)
+        position = self._positions.get(region)
+        return None if position is None else self._heard_us[position]
 
     @property
     def own_record_from_the_future(self) -> tuple[int, int] | None:
         """The stamp of a record of this region that others hold and this life cannot have published: the disk that
         it woke up from is an old one, or another daemon speaks in its name. None: no such sign."""
-        own = self._records.get(self.own_region)
+        own = self.get(self.own_region)
         return self._own_seen if own is not None and self._own_seen > own.stamp else None
 
     def publish(self, record: RegionRecord, now: Now) -> None:
         """This region's own next record; its stamp must be larger than that of the last one."""
         assert record.region == self.own_region
-        current = self._records.get(self.own_region)
-        assert current is None or record.stamp > current.stamp
-        self._store(record, now)
+        position = self._positions.get(record.region)
+        if position is None:
+            self._insert(record, now)
+        else:
+            assert record.entry > self._entries[position]
+            self._replace(position, record, now)
 
     def merge(self, records: Iterable[RegionRecord], now: Now) -> list[str]:
         """Take in what is newer than what is held. Returns the regions whose record advanced.
@@ -87,37 +88,39 @@ class Inventory:
         A foreign record of this region itself is never taken, only noted (own_record_from_the_future).
         """
         advanced = []
-        stamps = self._stamps
+        positions, entries = self._positions, self._entries
         for record in records:
-            held = stamps.get(record.region)
-            if held is not None and not is_newer(record, held):
+            region, entry = record.region, record.entry
+            position = positions.get(region)
+            if position is not None and entries[position] >= entry:
                 continue
-            if record.region == self.own_region:
+            if region == self.own_region:
                 self._own_seen = max(self._own_seen, record.stamp)
-            elif held is None and len(stamps) >= INVENTORY_RECORDS_MAX:
-                self.refused += 1
-            else:
-                self._store(record, now)
-                advanced.append(record.region)
+            elif position is not None:
+                self._replace(position, record, now)
+                advanced.append(region)
+            elif self._may_insert(region):
+                self._insert(record, now)
+                advanced.append(region)
         return advanced
 
     def digest(self) -> Digest:
         """The stamps of all records, in order of name; the same object until a record advances."""
         if self._digest is None:
-            if not self._in_order:
-                self._stamps = dict(sorted(self._stamps.items()))
-                self._in_order = True
-            self._digest = tuple(self._stamps.values())
+            self._digest = tuple(self._entries)
         return self._digest
 
     def compare(self, digest: Digest) -> Difference:
         """Where this inventory and one with that digest differ."""
-        mine = self.digest()
-        if len(mine) == len(digest):
-            pairs = list(compress(zip(mine, digest, strict=True), map(ne, mine, digest)))
-            if not [True for held, theirs in pairs if held[0] != theirs[0]]:
-                return self._difference(pairs)
-        return self._difference(_joined(mine, digest))
+        difference = None
+        if len(self._entries) == len(digest):
+            # Where messages pass by reference, as in simulations, most entries are the very same.
+            others = map(is_not, self._entries, digest)
+            difference = self._difference(compress(zip(self._entries, digest, strict=True), others))
+        if difference is None:
+            difference = self._difference(_joined(self.digest(), digest))
+            assert difference is not None
+        return difference
 
     def delta_for(self, digest: Digest, bytes_max: int = DELTA_BYTES_MAX) -> tuple[RegionRecord, ...]:
         """What is newer here than in that digest: latest news first, as much as fits into `bytes_max`."""
@@ -125,52 +128,75 @@ class Inventory:
 
     def newer_than(self, stamps: Digest, bytes_max: int = DELTA_BYTES_MAX) -> tuple[RegionRecord, ...]:
         """Like delta_for, but of the regions in `stamps` only: the answer to another's Difference.behind."""
-        known = self._stamps
-        ahead = [stamp[0] for stamp in stamps if stamp[0] in known and known[stamp[0]][1:] > stamp[1:]]
+        entries, positions = self._entries, self._positions
+        ahead = [
+            stamp[0] for stamp in stamps if stamp[0] in positions and entries[positions[stamp[0]]] > stamp
+        ]
         return self.pack(ahead, bytes_max)
 
     def pack(self, regions: list[str], bytes_max: int = DELTA_BYTES_MAX) -> tuple[RegionRecord, ...]:
         """The records of these regions, latest news first, at least one and as many as fit into `bytes_max`."""
-        latest_first = sorted(regions, key=self._heard_us.__getitem__, reverse=True)
-        packed: list[RegionRecord] = []
-        room = bytes_max
-        for region in latest_first[:RECORDS_MAX]:
-            record = self._records[region]
-            room -= record_bytes_estimate(record)
-            if room < 0 and packed:
-                break
-            packed.append(record)
+        latest_first = [self._positions[region] for region in regions]
+        latest_first.sort(key=self._heard_us.__getitem__, reverse=True)
+        packed = [self._records[position] for position in latest_first[:RECORDS_MAX]]
+        room = bytes_max - sum([record.bytes_estimate for record in packed])
+        while room < 0 and len(packed) > 1:
+            room += packed.pop().bytes_estimate
         return tuple(packed)
 
-    def _store(self, record: RegionRecord, now: Now) -> None:
-        region = record.region
-        if region not in self._stamps:
-            self._in_order = False
-        self._records[region] = record
-        self._stamps[region] = (region, record.incarnation, record.version)
-        self._heard_us[region] = now.mono_us
+    def _replace(self, position: int, record: RegionRecord, now: Now) -> None:
+        before = self._records[position]
+        if before.classes is not record.classes and before.standing != record.standing:
+            self.standings += 1
+        self._entries[position] = record.entry
+        self._records[position] = record
+        self._heard_us[position] = now.mono_us
         self._digest = None
-        self._in_digest_order = None
+        if record.queued_shapes or before.queued_shapes:
+            self._note_waiting(record)
 
-    def _difference(self, pairs: list[tuple[DigestEntry, DigestEntry]]) -> Difference:
+    def _may_insert(self, region: str) -> bool:
+        if self._members is not None and region not in self._members:
+            self.strangers += 1
+            return False
+        if len(self._entries) >= INVENTORY_RECORDS_MAX:
+            self.refused += 1
+            return False
+        return True
+
+    def _insert(self, record: RegionRecord, now: Now) -> None:
+        first = bisect_left(self._entries, record.entry)
+        self._entries.insert(first, record.entry)
+        self._records.insert(first, record)
+        self._heard_us.insert(first, now.mono_us)
+        for position in range(first, len(self._entries)):
+            self._positions[self._entries[position][0]] = position
+        self.standings += 1
+        self._digest = None
+        if record.queued_shapes:
+            self._note_waiting(record)
+
+    def _note_waiting(self, record: RegionRecord) -> None:
+        if not record.queued_shapes:
+            self.waiting.pop(record.region, None)
+        elif record.region != self.own_region:
+            self.waiting[record.region] = record
+
+    def _difference(self, pairs: Iterable[tuple[DigestEntry, DigestEntry]]) -> Difference | None:
+        """From entries side by side. None: they are not of the same regions."""
         ahead, behind = [], []
         for held, theirs in pairs:
-            if held[1:] > theirs[1:]:
+            if held[0] != theirs[0]:
+                return None
+            if held > theirs:
                 ahead.append(held[0])
-            elif theirs[1:] > held[1:]:
-                if held[0] == self.own_region:
-                    self._own_seen = max(self._own_seen, theirs[1:])
-                else:
-                    behind.append(held)
+            elif held == theirs:
+                continue
+            elif held[0] != self.own_region:
+                behind.append(held)
+            else:
+                self._own_seen = max(self._own_seen, theirs[1:])
         return Difference(ahead, behind)
-
-
-def is_newer(record: RegionRecord, held: DigestEntry) -> bool:
-    """Whether the record's stamp is larger than the one held. (Spelt out: this is asked more often than anything.)"""
-    incarnation = held[1]
-    return record.incarnation > incarnation or (
-        record.incarnation == incarnation and record.version > held[2]
-    )
 
 
 def _joined(mine: Digest, theirs: Digest) -> list[tuple[DigestEntry, DigestEntry]]:
@@ -181,12 +207,3 @@ def _joined(mine: Digest, theirs: Digest) -> list[tuple[DigestEntry, DigestEntry
         (held_by_region.get(region) or (region, 0, 0), their_by_region.get(region) or (region, 0, 0))
         for region in sorted(held_by_region.keys() | their_by_region.keys())
     ]
-
-
-def record_bytes_estimate(record: RegionRecord) -> int:
-    """About how many bytes this record takes on the wire. Quick rather than exact: it's asked for each one sent."""
-    size = RECORD_BYTES + SHAPE_BYTES * len(record.queued_shapes) + DATASET_BYTES * len(record.datasets)
-    for capacity in record.classes:
-        pairs = len(capacity.labels) + 2 * len(capacity.node_capacity) + len(capacity.free)
-        size += CLASS_BYTES + PAIR_BYTES * pairs
-    return size

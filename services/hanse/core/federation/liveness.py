@@ -100,6 +100,8 @@ class Peers:
 
     def __init__(self, names: Iterable[str], attentive_us: int) -> None:
         self.by_name = {name: Peer(name, attentive_us) for name in names}
+        # The same, those of which there was no sign of life for longest come first.
+        self.by_silence = dict(self.by_name)
         # Those whose link is DOWN; SUSPECT and DEAD peers are always among them.
         self.lost: dict[str, Peer] = {}
         # When any of them was heard last, in mono microseconds.
@@ -130,7 +132,7 @@ class Peers:
     def on_heard(self, peer: Peer, mono_us: int, attentive_us: int) -> bool:
         """A message of this peer itself arrived: it lives, and we can reach it. Returns whether the link came up."""
         peer.heard_us = self.last_heard_us = mono_us
-        peer.sign_us = attentive_us
+        self._note_sign(peer, attentive_us)
         came_up = peer.link is not Link.UP
         if came_up:
             if self.lost.pop(peer.name, None) is not None:
@@ -140,12 +142,14 @@ class Peers:
             self._change(peer, TRANSITIONS[peer.liveness, Evidence.SIGN], mono_us)
         return came_up
 
-    def on_news(self, peer: Peer, mono_us: int, attentive_us: int) -> None:
-        """A sign of life came through others: it lives, which says nothing about our link to it."""
-        peer.sign_us = attentive_us
-        peer.failed = False
-        if peer.liveness is not Liveness.ALIVE:
-            self._change(peer, TRANSITIONS[peer.liveness, Evidence.SIGN], mono_us)
+    def on_news(self, names: Iterable[str], mono_us: int, attentive_us: int) -> None:
+        """Signs of life came through others: these peers live, which says nothing about our links to them."""
+        for name in names:
+            peer = self.by_name[name]
+            self._note_sign(peer, attentive_us)
+            peer.failed = False
+            if peer.liveness is not Liveness.ALIVE:
+                self._change(peer, TRANSITIONS[peer.liveness, Evidence.SIGN], mono_us)
 
     def on_unreached(self, peer: Peer, mono_us: int) -> None:
         """It did not answer us, twice."""
@@ -174,6 +178,19 @@ class Peers:
                     self._change(peer, TRANSITIONS[peer.liveness, Evidence.EXPIRED], mono_us)
             case Liveness.DEAD:
                 pass
+
+    def _note_sign(self, peer: Peer, attentive_us: int) -> None:
+        peer.sign_us = attentive_us
+        self.by_silence[peer.name] = self.by_silence.pop(peer.name)
+
+    def silent_since(self, attentive_us: int) -> list[Peer]:
+        """Peers of which there was no sign of life since then."""
+        silent = []
+        for peer in self.by_silence.values():
+            if peer.sign_us > attentive_us:
+                break
+            silent.append(peer)
+        return silent
 
     def _change(self, peer: Peer, after: Liveness, mono_us: int) -> None:
         change = LivenessChange(

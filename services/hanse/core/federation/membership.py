@@ -3,7 +3,8 @@
 This is the door of gossip.py (records), liveness.py (how peers look), probing.py (asking them) and local_health.py
 (doubting ourselves first). It owns their timers:
 
-- a round every `gossip_interval_us`, with jitter: probes, judgement, gossip with a few peers;
+- a round every `gossip_interval_us`, with jitter: probes, judgement, gossip with a few peers (the one that is probed in
+  turn is among them: question and digest go in one envelope, and so do the answers);
 - a try of one lost peer every `dead_gossip_interval_us`, so that healed partitions meet again;
 - the timeouts of probes.
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 from hanse.core.effects import MemberView, Send
 from hanse.core.federation.gossip import Gossip
 from hanse.core.federation.inventory import Inventory
-from hanse.core.federation.liveness import Link, LivenessChange, Peers, is_reachable, silence_limit_us
+from hanse.core.federation.liveness import LivenessChange, Peers, is_reachable, silence_limit_us
 from hanse.core.federation.local_health import LocalHealth
 from hanse.core.federation.probing import Prober
 from hanse.core.messages import (
@@ -26,6 +27,7 @@ from hanse.core.messages import (
     ProbeAck,
     ProbeRequest,
 )
+from hanse.core.model.deadlines import Alarm
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Liveness, Member, RegionConfig
 from hanse.core.model.time import Now
@@ -37,8 +39,8 @@ HASTE = 10
 class Membership:
     """How this region sees the members of its roster, and what it says to keep that view fresh.
 
-    Every instant comes in as `now`; on_deadline must be called once next_deadline() has come. `inventory` holds the
-    records; this region's own goes in through inventory.publish().
+    Every instant comes in as `now`; on_deadline must be called once `alarm` is due. `inventory` holds the records; this
+    region's own goes in through inventory.publish().
     """
 
     def __init__(self, config: RegionConfig, now: Now, randomness: Randomness) -> None:
@@ -51,25 +53,21 @@ class Membership:
         self._health = LocalHealth(timings.probe_timeout_us)
         self._peers = Peers(peers, now.mono_us)
         self._prober = Prober(timings, self._peers, self._health, randomness)
-        self.inventory = Inventory(config.name)
+        self.inventory = Inventory(config.name, self._peers.by_name)
         self._gossip = Gossip(self.inventory, self._peers, randomness)
         self._silence_limit_us = silence_limit_us(timings, len(config.members))
         # Regions that start together spread out at once.
         self._round_us = now.mono_us + randomness.randrange(timings.gossip_interval_us)
         self._reunion_us = now.mono_us + randomness.randrange(timings.dead_gossip_interval_us)
         self._hints: dict[str, None] = {}
-        self._deadline_us = 0
-        # From when on this region counts as late; unlike the deadline, a hint doesn't move it.
+        self.alarm = Alarm()
+        # From when on this region counts as late; unlike the alarm, a hint doesn't move it.
         self._due_us = 0
         self._arm()
 
-    def next_deadline(self) -> int:
-        """When to call on_deadline, in mono microseconds."""
-        return self._deadline_us
-
     def on_deadline(self, now: Now) -> list[Send]:
         """Do what is due."""
-        if now.mono_us < self._deadline_us:
+        if now.mono_us < self.alarm.next_us:
             return []
         self._notice_lateness(now)
         sends = self._prober.on_deadline(now)
@@ -84,9 +82,9 @@ class Membership:
     def heard(self, now: Now, peer: str) -> None:
         """Anything arrived from this peer itself: it is alive, and we can reach it."""
         state = self._peers.by_name.get(peer)
-        # Several messages arrive in one step; the first says it all.
-        if state is not None and (state.heard_us != now.mono_us or state.link is not Link.UP):
-            self._notice_lateness(now)
+        if state is not None:
+            if now.mono_us > self._due_us:
+                self._notice_lateness(now)
             attentive_us = self._health.attentive_us(now.mono_us)
             came_up = self._peers.on_heard(state, now.mono_us, attentive_us)
             if came_up and self.inventory.get(peer) is None:
@@ -99,19 +97,18 @@ class Membership:
             return
         if state.probed_us is None or now.mono_us - state.probed_us >= self._timings.gossip_interval_us:
             self._hints[peer] = None
-            self._deadline_us = min(self._deadline_us, now.mono_us)
+            self.alarm.ring_by(now.mono_us)
 
     def on_message(self, now: Now, sender: str, message: Message) -> list[Send]:
-        """Answer a message of gossip or probing; heard() is implied. Messages of other kinds only count as heard."""
-        self.heard(now, sender)
+        """Answer a message of gossip or probing of a sender that was heard()."""
         if sender not in self._peers.by_name:
             return []
         match message:
-            case GossipDigest():
-                return self._gossip.on_digest(sender, message)
             case GossipDelta():
                 self._on_delta(now, message)
                 return []
+            case GossipDigest():
+                return self._gossip.on_digest(sender, message)
             case Probe():
                 return self._prober.on_probe(sender, message)
             case ProbeAck():
@@ -160,8 +157,8 @@ class Membership:
             "gossip_rounds": gossip.rounds,
             "gossip_records_sent": gossip.records_sent,
             "gossip_records_advanced": gossip.records_advanced,
-            "gossip_records_known": gossip.records_known,
-            "gossip_records_of_strangers": gossip.records_of_strangers,
+            "gossip_records_received": gossip.records_received,
+            "gossip_records_of_strangers": self.inventory.strangers,
             "probes_started": probes.started,
             "probes_acked": probes.acked,
             "probes_missed": probes.missed,
@@ -178,13 +175,14 @@ class Membership:
         for peer in self._peers.lost.values():
             self._peers.judge(peer, now.mono_us, attentive_us, silence_us, dead_after_us)
         self._round_us = now.mono_us + self._jittered(self._timings.gossip_interval_us)
-        return self._prober.start_round(now, silence_us) + self._gossip.start_round()
+        sends, probed = self._prober.start_round(now, silence_us)
+        return sends + self._gossip.start_round(probed)
 
     def _hasten_round(self, now: Now) -> None:
         """Somebody is there of whom we know nothing: at a start, rounds follow each other quickly until we do."""
         soon_us = now.mono_us + self._timings.gossip_interval_us // HASTE
         self._round_us = min(self._round_us, soon_us)
-        self._deadline_us = min(self._deadline_us, soon_us)
+        self.alarm.ring_by(soon_us)
 
     def _try_reunion(self, now: Now) -> list[Send]:
         """The probe comes with it because a digest that differs in nothing has no answer."""
@@ -203,10 +201,8 @@ class Membership:
 
     def _on_delta(self, now: Now, delta: GossipDelta) -> None:
         """A record that advances here was published by a living region, through whomever it came."""
-        attentive_us = self._health.attentive_us(now.mono_us)
-        by_name = self._peers.by_name
-        for region in self._gossip.on_delta(now, delta):
-            self._peers.on_news(by_name[region], now.mono_us, attentive_us)
+        advanced = self._gossip.on_delta(now, delta)
+        self._peers.on_news(advanced, now.mono_us, self._health.attentive_us(now.mono_us))
 
     def _on_request(self, now: Now, sender: str, request: ProbeRequest) -> list[Send]:
         if request.target == self._config.name:
@@ -222,11 +218,8 @@ class Membership:
             self._due_us = now.mono_us
 
     def _arm(self) -> None:
-        probe_us = self._prober.next_deadline()
-        self._deadline_us = min(self._round_us, self._reunion_us)
-        if probe_us is not None:
-            self._deadline_us = min(self._deadline_us, probe_us)
-        self._due_us = self._deadline_us
+        self._due_us = min(self._round_us, self._reunion_us, self._prober.next_deadline())
+        self.alarm.ring_at(self._due_us)
 
     def _jittered(self, interval_us: int) -> int:
         spread_us = interval_us * self._timings.gossip_jitter_permille // 1000

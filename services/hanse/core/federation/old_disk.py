@@ -33,7 +33,7 @@ from hanse.core.events import LookedUp
 from hanse.core.federation.history import History
 from hanse.core.federation.rulings import Ruling, Said, rule
 from hanse.core.messages import Envelope, Inquest, InquestAnswer
-from hanse.core.model.deadlines import Deadlines, backoff_us
+from hanse.core.model.deadlines import Alarm, Deadlines, backoff_us
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import INQUEST_JOBS_MAX, SEQUENCES_SKIPPED
 from hanse.core.model.regions import RegionConfig
@@ -96,6 +96,7 @@ class OldDisk:
         # How often each member was asked since it last had something to answer.
         self._asked: dict[str, int] = {}
         self._deadlines: Deadlines[str] = Deadlines()
+        self.alarm: Alarm = self._deadlines
         if self.active:
             self._open(now)
         elif snapshot.disk_is_old:
@@ -246,10 +247,6 @@ class OldDisk:
             self._asked[member] = asked + 1
             delay_us = backoff_us(timings.report_retry_us * 5, asked, timings.report_retry_max_us)
             self._deadlines.set(member, now.mono_us + delay_us)
-
-    def next_deadline(self) -> int | None:
-        """When somebody is to be asked again."""
-        return self._deadlines.next() if self.active else None
 
     def _open(self, now: Now) -> None:
         self._forget_inquest()

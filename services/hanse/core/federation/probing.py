@@ -25,6 +25,7 @@ from hanse.core.effects import Send
 from hanse.core.federation.liveness import Link, Peer, Peers
 from hanse.core.federation.local_health import LocalHealth
 from hanse.core.messages import Probe, ProbeAck, ProbeRequest
+from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.limits import (
     LOCAL_HEALTH_MULTIPLIER_MAX,
     PROBE_HELPERS_MAX,
@@ -92,9 +93,9 @@ class Prober:
         self._turn: list[str] = []
         self.counters = ProbeCounters()
 
-    def next_deadline(self) -> int | None:
-        """When the next stage of a probe ends, in mono microseconds."""
-        return min((probe.until_us for probe in self._outstanding.values()), default=None)
+    def next_deadline(self) -> int:
+        """When the next stage of a probe ends, in mono microseconds; NEVER_US if none is under way."""
+        return min([probe.until_us for probe in self._outstanding.values()], default=NEVER_US)
 
     def start(self, now: Now, peer: Peer) -> list[Send]:
         """Probe this peer, unless a probe of it is under way or too many are."""
@@ -108,15 +109,15 @@ class Prober:
         self.counters.started += 1
         return [Send(peer.name, Probe(id))]
 
-    def start_round(self, now: Now, silence_us: int) -> list[Send]:
-        """One peer in turn, and those that give reason to be probed out of turn."""
+    def start_round(self, now: Now, silence_us: int) -> tuple[list[Send], Peer | None]:
+        """One peer in turn, which is returned too, and those that give reason to be probed out of turn."""
         sends: list[Send] = []
         for peer in islice(self._suspicious(now, silence_us), PROBES_URGENT_PER_ROUND_MAX):
             sends += self.start(now, peer)
         peer_in_turn = self._next_in_turn()
         if peer_in_turn is not None:
             sends += self.start(now, peer_in_turn)
-        return sends
+        return sends, peer_in_turn
 
     def on_probe(self, sender: str, probe: Probe) -> list[Send]:
         """We are here."""
@@ -173,7 +174,7 @@ class Prober:
             if probe.stage is _Stage.ASKED:
                 self._health.on_timely_ack()
         elif probe.stage is _Stage.HELPED:
-            self._peers.on_news(probe.peer, now.mono_us, self._health.attentive_us(now.mono_us))
+            self._peers.on_news((probe.peer.name,), now.mono_us, self._health.attentive_us(now.mono_us))
 
     def _doubt_ourselves(self, probe: _Outstanding) -> None:
         """The peer lives, and its ack was missed: counted once a probe."""
@@ -233,9 +234,7 @@ class Prober:
         silent_since_us = self._health.attentive_us(now.mono_us) - silence_us
         again_us = now.mono_us - self._timings.suspect_after_us
         silent = [
-            p
-            for p in self._peers.by_name.values()
-            if p.sign_us <= silent_since_us and p.link is not Link.DOWN and not p.probe_id
+            p for p in self._peers.silent_since(silent_since_us) if p.link is not Link.DOWN and not p.probe_id
         ]
         lost = [
             p

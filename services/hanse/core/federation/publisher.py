@@ -20,8 +20,8 @@ import enum
 
 import msgspec
 
-from hanse.core.federation.inventory import record_bytes_estimate
 from hanse.core.federation.liveness import fanout
+from hanse.core.model.deadlines import Alarm
 from hanse.core.model.limits import DELTA_BYTES_MAX
 from hanse.core.model.regions import CapacityClass, RegionRecord, Timings
 from hanse.core.model.resources import Resources
@@ -65,24 +65,21 @@ class Publisher:
         self._share_us = 0
         # Until when the records published so far use up our share.
         self._used_until_us = 0
-        self._deadline_us = 0
+        # When to call maybe_publish at the latest.
+        self.alarm = Alarm(0)
         self._look_us = 0
-
-    def next_deadline(self) -> int:
-        """When to call maybe_publish at the latest, in mono microseconds."""
-        return self._deadline_us
 
     def wants_body(self, now: Now, changed: bool = True) -> bool:
         """To be asked after every step: whether to make a body for maybe_publish.
 
-        `changed` is whether the record may differ from the last body. If it's too early to look, next_deadline() moves
-        up, so that the change is not missed.
+        `changed` is whether the record may differ from the last body. If it's too early to look, the alarm moves up, so
+        that the change is not missed.
         """
         if now.mono_us >= self._look_us:
-            return changed or now.mono_us >= self._deadline_us
+            return changed or now.mono_us >= self.alarm.next_us
         if not changed:
             return False
-        self._deadline_us = min(self._deadline_us, self._look_us)
+        self.alarm.ring_by(self._look_us)
         return False
 
     def maybe_publish(self, now: Now, body: RegionRecord) -> RegionRecord | None:
@@ -93,7 +90,7 @@ class Publisher:
             due_us = self._due_us(urgency(self._published, body))
             if now.mono_us < due_us:
                 self._look_us = min(now.mono_us + self._look_gap_us, due_us)
-                self._deadline_us = due_us
+                self.alarm.ring_at(due_us)
                 return None
         self._version += 1
         self._published = msgspec.structs.replace(body, version=self._version)
@@ -101,7 +98,7 @@ class Publisher:
         self._share_us = share_us(self._timings, self._members, self._published)
         self._used_until_us = max(self._used_until_us, now.mono_us) + self._share_us
         self._look_us = now.mono_us + self._prompt_gap_us
-        self._deadline_us = now.mono_us + self._timings.record_refresh_us
+        self.alarm.ring_at(now.mono_us + self._timings.record_refresh_us)
         return self._published
 
     def _due_us(self, change: Urgency) -> int:
@@ -123,7 +120,7 @@ def share_us(timings: Timings, members: int, record: RegionRecord) -> int:
     it, are left for repetitions.
     """
     bytes_per_round = fanout(members) * DELTA_BYTES_MAX
-    needed_us = timings.gossip_interval_us * members * record_bytes_estimate(record) // bytes_per_round
+    needed_us = timings.gossip_interval_us * members * record.bytes_estimate // bytes_per_round
     return min(needed_us, timings.record_refresh_us)
 
 
@@ -137,7 +134,7 @@ def urgency(published: RegionRecord, body: RegionRecord) -> Urgency:
     ):
         return Urgency.PROMPT
     if (
-        _standing(published) != _standing(body)
+        published.standing != body.standing
         or queue_moved(published, body)
         or any(map(free_moved, published.classes, body.classes))
     ):
@@ -188,14 +185,3 @@ def _moved(before: Resources, after: Resources, node_capacity: Resources, nodes:
 
 def _shapes(record: RegionRecord) -> set[bytes]:
     return {shape.shape_key for shape in record.queued_shapes}
-
-
-def _standing(record: RegionRecord) -> tuple[object, ...]:
-    """What changes only when an operator, a node or a data set does."""
-    return (
-        [(c.node_class, c.nodes, c.node_capacity, c.labels) for c in record.classes],
-        record.datasets,
-        (record.protocol_min, record.protocol_max),
-        (record.peer_address, record.public_address),
-        (record.price, record.power),
-    )

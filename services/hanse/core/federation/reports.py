@@ -11,7 +11,7 @@ from __future__ import annotations
 from hanse.core.books import Books
 from hanse.core.effects import Effects, Send
 from hanse.core.messages import Status, Terminal, TerminalAck
-from hanse.core.model.deadlines import Deadlines, backoff_us
+from hanse.core.model.deadlines import NEVER_US, Alarm, Deadlines, backoff_us
 from hanse.core.model.jobs import Job
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.limits import REPORTS_PER_STEP_MAX
@@ -31,8 +31,9 @@ class Reports:
         self._books = books
         self._timings = timings
         self._changed: dict[str, None] = {}
-        self._flush_us: int | None = None
+        self._flush = Alarm()
         self._terminals: Deadlines[str] = Deadlines()
+        self.alarms: tuple[Alarm, ...] = (self._terminals, self._flush)
         self._sent: dict[str, int] = {}
         for job in books.jobs.values():
             if job.home != self._party and not job.settled:
@@ -76,27 +77,22 @@ class Reports:
                 self._terminals.set(job_id, now.mono_us + self._timings.report_retry_us)
             else:
                 self._send_terminal(now, self._books.jobs[job_id], out)
-        if self._flush_us is not None and self._flush_us <= now.mono_us:
-            self._flush(now, out)
-
-    def next_deadline(self) -> int | None:
-        """When something is due."""
-        deadlines = [each for each in (self._terminals.next(), self._flush_us) if each is not None]
-        return min(deadlines, default=None)
+        if self._flush.next_us <= now.mono_us:
+            self._send_changed(now, out)
 
     def _note(self, job: Job, now: Now) -> None:
         self._changed[job.id] = None
-        if self._flush_us is None:
-            self._flush_us = now.mono_us + self._timings.status_flush_us
+        if self._flush.next_us == NEVER_US:
+            self._flush.ring_at(now.mono_us + self._timings.status_flush_us)
 
-    def _flush(self, now: Now, out: Effects) -> None:
+    def _send_changed(self, now: Now, out: Effects) -> None:
         changed = list(self._changed)
         for job_id in changed[:REPORTS_PER_STEP_MAX]:
             del self._changed[job_id]
             job = self._books.jobs.get(job_id)
             if job is not None and job.state in _REPORTED:
                 out.sends.append(Send(job.home, self._status(job, settled=False)))
-        self._flush_us = now.mono_us + self._timings.status_flush_us if self._changed else None
+        self._flush.ring_at(now.mono_us + self._timings.status_flush_us if self._changed else NEVER_US)
 
     def _status(self, job: Job, *, settled: bool) -> Status:
         return Status(

@@ -7,7 +7,7 @@ its record promised minus what this region itself has in flight to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -21,6 +21,8 @@ from hanse.core.model.resources import Resources, fits, times_fitting
 from hanse.core.model.selectors import parse_selector
 from hanse.core.model.time import Now
 
+# Of how many acceptable peers the best is taken.
+CHOICES = 2
 # A peer without a record yet may have anything: it is worth asking, but after those that are known to have room.
 _UNKNOWN_WAIT_US = 1_000_000
 
@@ -44,6 +46,14 @@ class Candidate(msgspec.Struct, frozen=True, order=True):
     name: str
 
 
+class _Abroad(msgspec.Struct, frozen=True):
+    """What the records say of a shape while no region's standing changes: which peers could run it if they were idle
+    (or may, for all that is known), and why none can."""
+
+    able: tuple[str, ...]
+    never: str | None
+
+
 class Router:
     """Chooses peers from records, refusals and what is in flight. `connected` says whether a message would arrive;
     `in_flight` how many jobs this region has under way to a peer."""
@@ -63,22 +73,35 @@ class Router:
         self._in_flight = in_flight
         self._peers = tuple(member.name for member in config.members if member.name != config.name)
         self._refusals: dict[tuple[str, bytes], Refusal] = {}
-        self._never: dict[bytes, str | None] = {}
+        self._abroad: dict[bytes, _Abroad] = {}
+        # Which standings these verdicts rest on.
+        self._judged_at = -1
 
     def choose(
         self, now: Now, shape: Shape, path: tuple[str, ...], own_wait_us: int, exclude: list[str]
     ) -> str | None:
         """One peer that promises a real gain over waiting here; None: nobody does."""
-        candidates = [
-            candidate
-            for candidate in (
-                self._candidate(now, name, shape, path) for name in self._peers if name not in exclude
-            )
-            if candidate is not None and candidate.wait_us + self._config.timings.hop_cost_us < own_wait_us
-        ]
-        if len(candidates) > 2:
-            candidates = self._randomness.sample(candidates, k=2)
-        return min(candidates).name if candidates else None
+        worthwhile_us = own_wait_us - self._config.timings.hop_cost_us
+        if worthwhile_us <= 0 or len(path) >= HOPS_MAX:
+            return None
+        found: list[Candidate] = []
+        for name in self._in_random_order(self._judge(shape).able):
+            if name in exclude or name in path:
+                continue
+            candidate = self._candidate(now, name, shape)
+            if candidate is not None and candidate.wait_us < worthwhile_us:
+                found.append(candidate)
+                if len(found) == CHOICES:
+                    break
+        return min(found).name if found else None
+
+    def _in_random_order(self, names: tuple[str, ...]) -> Iterator[str]:
+        """Drawn one by one (Fisher and Yates), because the first few usually do."""
+        left = list(names)
+        while left:
+            drawn = self._randomness.randrange(len(left))
+            left[drawn], left[-1] = left[-1], left[drawn]
+            yield left.pop()
 
     def refused(self, now: Now, peer: str, shape: Shape, reason: Reason, retry_after_us: int) -> None:
         """The peer declined, burned or did not answer: leave it alone for a while, about this shape."""
@@ -95,17 +118,9 @@ class Router:
         if refusal is not None:
             self._refusals[(peer, shape_key)] = Refusal(refusal.reason, refusal.at_us, 0)
 
-    def inventory_changed(self) -> None:
-        """Records moved: verdicts that rest on them are worked out again."""
-        self._never = {}
-
     def never_fits_abroad(self, shape: Shape) -> str | None:
         """Why no other region can ever run it, if every region's record is known; None: one can, or may."""
-        if shape.key not in self._never:
-            if len(self._never) >= NEVER_FITS_MEMO_MAX:
-                self._never = {}
-            self._never[shape.key] = self._never_fits_abroad(shape)
-        return self._never[shape.key]
+        return self._judge(shape).never
 
     def explain(self, now: Now, job: Job) -> list[RegionExplanation]:
         """What stands in the way in every other region, as far as is known here."""
@@ -113,16 +128,16 @@ class Router:
 
     # --- candidates -----------------------------------------------------------------------------------------------
 
-    def _candidate(self, now: Now, name: str, shape: Shape, path: tuple[str, ...]) -> Candidate | None:
-        if not self._connected(name) or not allowed(shape, name) or name in path or len(path) >= HOPS_MAX:
-            return None
+    def _candidate(self, now: Now, name: str, shape: Shape) -> Candidate | None:
         refusal = self._refusals.get((name, shape.key))
         if refusal is not None and refusal.until_us > now.mono_us:
+            return None
+        if not self._connected(name):
             return None
         record = self._inventory.get(name)
         if record is None:
             return Candidate(_UNKNOWN_WAIT_US, 0, 0, 0, 0, name)
-        if record.draining or could_ever_fit(record, shape) is not None:
+        if record.draining:
             return None
         return Candidate(
             wait_us=self._wait_us(record, shape),
@@ -140,19 +155,29 @@ class Router:
             return 0
         return max(record.predicted_wait_us, self._config.timings.hop_cost_us)
 
-    def _never_fits_abroad(self, shape: Shape) -> str | None:
-        reasons = []
+    def _judge(self, shape: Shape) -> _Abroad:
+        if self._judged_at != self._inventory.standings:
+            self._judged_at = self._inventory.standings
+            self._abroad = {}
+        abroad = self._abroad.get(shape.key)
+        if abroad is None:
+            if len(self._abroad) >= NEVER_FITS_MEMO_MAX:
+                self._abroad = {}
+            abroad = self._abroad[shape.key] = self._judge_anew(shape)
+        return abroad
+
+    def _judge_anew(self, shape: Shape) -> _Abroad:
+        able, reasons = [], []
         for name in self._peers:
             if not allowed(shape, name):
                 continue
             record = self._inventory.get(name)
-            if record is None:
-                return None
-            reason = could_ever_fit(record, shape)
+            reason = could_ever_fit(record, shape) if record is not None else None
             if reason is None:
-                return None
-            reasons.append(f"{name}: {reason}")
-        return "; ".join(reasons) or "no other region is allowed"
+                able.append(name)
+            else:
+                reasons.append(f"{name}: {reason}")
+        return _Abroad(tuple(able), None if able else "; ".join(reasons) or "no other region is allowed")
 
     # --- explanations ---------------------------------------------------------------------------------------------
 
@@ -205,7 +230,9 @@ def _preference(shape: Shape, region: str) -> int:
     return prefer.index(region) if region in prefer else len(prefer)
 
 
-def _matching(record: RegionRecord, group: GroupShape) -> list[CapacityClass]:
+def _matching(record: RegionRecord, group: GroupShape) -> Sequence[CapacityClass]:
+    if not group.constraints:
+        return record.classes
     selectors = [parse_selector(text) for text in group.constraints]
     return [
         each for each in record.classes if all(selector.matches(dict(each.labels)) for selector in selectors)

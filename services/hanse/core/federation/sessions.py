@@ -16,7 +16,7 @@ import msgspec
 
 from hanse.core.effects import PeerSeenRow, Send
 from hanse.core.messages import Envelope, Hello, HelloAck, Message, RosterMessage
-from hanse.core.model.deadlines import Deadlines, backoff_us
+from hanse.core.model.deadlines import Alarm, Deadlines, backoff_us
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Position, RegionConfig
 from hanse.core.model.time import Now
@@ -56,6 +56,7 @@ class Sessions:
         self._randomness = randomness
         self._links = {member.name: _Link() for member in config.members if member.name != config.name}
         self._deadlines: Deadlines[str] = Deadlines()
+        self.alarm: Alarm = self._deadlines
         for row in peers_seen:
             if row.peer in self._links:
                 link = self._links[row.peer]
@@ -63,6 +64,10 @@ class Sessions:
                 link.seen = Position(row.incarnation, row.write_sequence, row.life)
         for peer in self._links:
             self._deadlines.set(peer, now.mono_us)
+        # With a signed roster something may be owed to a region that has left.
+        self._missing = len(self._links) + (1 if config.roster else 0)
+        # Whether there is a session with everybody to whom anything is sent.
+        self.complete = not self._missing
         self.dropped = 0
 
     def established(self, peer: str) -> bool:
@@ -178,10 +183,6 @@ class Sessions:
             self._deadlines.set(peer, now.mono_us + delay + self._randomness.randrange(delay // 4 + 1))
         return sends
 
-    def next_deadline(self) -> int | None:
-        """When a proposal is due."""
-        return self._deadlines.next()
-
     def may_send(self, to: str, message: Message) -> bool:
         """Hellos and rosters always; anything else only within a session (what is dropped here is sent again by its
         timer)."""
@@ -189,6 +190,9 @@ class Sessions:
 
     def _begin(self, peer: str, pair: tuple[int, int], *, is_mutual: bool) -> None:
         link = self._links[peer]
+        if link.current is None:
+            self._missing -= 1
+            self.complete = not self._missing
         if link.current != pair:
             link.previous = link.current
             link.is_mutual = is_mutual
@@ -198,8 +202,8 @@ class Sessions:
     def _observe(self, link: _Link, envelope: Envelope) -> None:
         if link.seen_ledger_id != envelope.sender_ledger_id:
             link.seen_ledger_id, link.seen = envelope.sender_ledger_id, envelope.sender_position
-        else:
-            link.seen = max(link.seen, envelope.sender_position)
+        elif envelope.sender_position > link.seen:
+            link.seen = envelope.sender_position
 
     def _nonce(self) -> int:
         """Never 0, which stands for none."""

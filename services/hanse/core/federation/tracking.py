@@ -16,7 +16,7 @@ from hanse.core.books import Books
 from hanse.core.effects import Effects, Send
 from hanse.core.federation.handoff.giver import Giver
 from hanse.core.messages import Cancel, CancelAck, Locate, Located, Status, Terminal, TerminalAck
-from hanse.core.model.deadlines import Deadlines, backoff_us
+from hanse.core.model.deadlines import Alarm, Deadlines, backoff_us
 from hanse.core.model.jobs import Job, RemoteView
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.limits import INTENT_AGE_US_MAX, INTENTS_MAX, LOCATE_SWEEP_US, LOCATES_PER_SWEEP_MAX
@@ -36,7 +36,8 @@ class Tracking:
         self._timings = timings
         self._cancels: Deadlines[str] = Deadlines()
         self._cancels_sent: dict[str, int] = {}
-        self._next_sweep_us = now.mono_us + LOCATE_SWEEP_US
+        self._sweep_alarm = Alarm(now.mono_us + LOCATE_SWEEP_US)
+        self.alarms: tuple[Alarm, ...] = (self._cancels, self._sweep_alarm)
         self._sweep_from = ""
         self.conflicts = 0
         for job in books.jobs.values():
@@ -136,17 +137,12 @@ class Tracking:
             job = self._books.jobs.get(job_id)
             if job is not None and job.state is JobState.MOVED:
                 self.relay_cancel(now, job, out)
-        if self._next_sweep_us <= now.mono_us:
+        if self._sweep_alarm.next_us <= now.mono_us:
             self._sweep(now, out)
-
-    def next_deadline(self) -> int | None:
-        """When something is due."""
-        due = self._cancels.next()
-        return self._next_sweep_us if due is None else min(due, self._next_sweep_us)
 
     def _sweep(self, now: Now, out: Effects) -> None:
         """Ask the homes of jobs that only passed through here, a batch in each sweep, in turn; drop old intents."""
-        self._next_sweep_us = now.mono_us + LOCATE_SWEEP_US
+        self._sweep_alarm.ring_at(now.mono_us + LOCATE_SWEEP_US)
         self._books.forget_intents(now.wall_us - INTENT_AGE_US_MAX)
         passed = sorted(
             job.id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from functools import cached_property
 
 import msgspec
 
@@ -165,9 +166,23 @@ class QueuedShape(msgspec.Struct, frozen=True, kw_only=True):
     oldest_wait_us: int = 0
 
 
-class RegionRecord(msgspec.Struct, frozen=True, kw_only=True):
+# Bytes on the wire, as `make proto` encodes a typical record; estimates, because exact ones would cost an encoding.
+RECORD_BYTES = 160
+CLASS_BYTES = 48
+SHAPE_BYTES = 120
+PAIR_BYTES = 24
+DATASET_BYTES = 40
+
+# (region, incarnation, version): of two entries of one region the larger is the newer.
+DigestEntry = tuple[str, int, int]
+
+
+class RegionRecord(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What a region publishes of itself. It is its only writer, and the larger (incarnation, version) wins, so that
-    merging is a join: records may arrive in any order, any number of times, by any way."""
+    merging is a join: records may arrive in any order, any number of times, by any way.
+
+    What follows from it is worked out once: a record is compared and passed on far more often than it is made.
+    """
 
     region: str
     incarnation: int
@@ -192,3 +207,28 @@ class RegionRecord(msgspec.Struct, frozen=True, kw_only=True):
     def stamp(self) -> tuple[int, int]:
         """What decides which of two records of a region is newer."""
         return (self.incarnation, self.version)
+
+    @cached_property
+    def entry(self) -> DigestEntry:
+        """What stands for it in digests."""
+        return (self.region, self.incarnation, self.version)
+
+    @cached_property
+    def standing(self) -> tuple[object, ...]:
+        """What changes only when an operator, a node or a data set does."""
+        return (
+            tuple((c.node_class, c.nodes, c.node_capacity, c.labels) for c in self.classes),
+            self.datasets,
+            (self.protocol_min, self.protocol_max),
+            (self.peer_address, self.public_address),
+            (self.price, self.power),
+        )
+
+    @cached_property
+    def bytes_estimate(self) -> int:
+        """About how many bytes it takes on the wire."""
+        size = RECORD_BYTES + SHAPE_BYTES * len(self.queued_shapes) + DATASET_BYTES * len(self.datasets)
+        for capacity in self.classes:
+            pairs = len(capacity.labels) + 2 * len(capacity.node_capacity) + len(capacity.free)
+            size += CLASS_BYTES + PAIR_BYTES * pairs
+        return size

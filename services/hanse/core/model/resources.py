@@ -50,7 +50,7 @@ def fits(wanted: Resources, available: Resources) -> bool:
 def times_fitting(wanted: Resources, available: Resources) -> int:
     """How many times `wanted` fits into `available`, kind by kind; `wanted` must not be empty."""
     have = dict(available)
-    return min(max(0, have.get(kind, 0)) // quantity for kind, quantity in wanted)
+    return min([max(0, have.get(kind, 0)) // quantity for kind, quantity in wanted])
 
 
 def is_known_kind(kind: str, declared: frozenset[str]) -> bool:

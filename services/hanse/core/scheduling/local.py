@@ -81,7 +81,7 @@ class LocalSide:
     def cycle(self, now: Now, out: Effects) -> None:
         """Start what can be started, at most so much in one step."""
         self.more = False
-        if self._is_closed():
+        if not self.queue or self._is_closed():
             return
         started = self.scheduler.run(now, STARTS_PER_STEP_MAX)
         for job, allocation in started:

@@ -61,20 +61,36 @@ def open_own_namespace() -> int:
 
 
 def fork_supervisor(containment: Containment, own_namespace: int) -> int:
-    """As os.fork. `own_namespace`: a descriptor of this process's PID namespace, in which it remains."""
+    """As os.fork. `own_namespace`: a descriptor of this process's PID namespace, in which it remains.
+
+    Whatever this raises, it raises in the parent: OSError if nothing can be forked now, RuntimeError if this process
+    can't fork any more.
+    """
     if containment is Containment.PROCESS_TREE:
-        child = os.fork()
-        if child == 0:
-            kernel.become_subreaper()
-        return child
+        return os.fork()
     kernel.unshare(kernel.CLONE_NEWPID)
     child = -1
     try:
         child = os.fork()
     finally:
         if child != 0:
-            kernel.enter_namespace(own_namespace, kernel.CLONE_NEWPID)
+            _come_back(own_namespace)
     return child
+
+
+def _come_back(own_namespace: int) -> None:
+    try:
+        kernel.enter_namespace(own_namespace, kernel.CLONE_NEWPID)
+    except OSError as error:
+        raise RuntimeError(
+            "this process's next children belong to a namespace that is not its own"
+        ) from error
+
+
+def hold(containment: Containment) -> None:
+    """What the supervisor does first of all. (Into its PID namespace it was forked.)"""
+    if containment is Containment.PROCESS_TREE:
+        kernel.become_subreaper()
 
 
 def mount_apart() -> None:

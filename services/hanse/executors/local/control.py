@@ -16,9 +16,15 @@ class Control:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._told: set[str] = set()
+
+    def recall(self) -> None:
+        """Learn what earlier lives told. OSError without the directory."""
+        self._told.update(path.stem for path in self._directory.iterdir())
 
     def tell_stop(self, name: str, grace_us: int) -> signal.Signals:
         """Write down a stop; returns the signal that makes the supervisor heed it."""
+        self._told.add(name)
         try:
             told = self._read(f"{name}.stop")
             self._write(f"{name}.stop", {"grace_us": min(grace_us, told.get("grace_us", grace_us))})
@@ -29,15 +35,18 @@ class Control:
 
     def tell_lease(self, name: str, start_us: int, lease_us: int) -> signal.Signals:
         """Write down a lease; returns the signal that makes the supervisor heed it."""
+        self._told.add(name)
         told = self._read(f"{name}.lease")
         if told.get("start_us", 0) + told.get("lease_us", 0) < start_us + lease_us:
             self._write(f"{name}.lease", {"start_us": start_us, "lease_us": lease_us})
         return signal.SIGUSR1
 
     def delete(self, name: str) -> None:
-        """Forget what this task was told."""
-        for suffix in (".stop", ".lease"):
-            (self._directory / f"{name}{suffix}").unlink(missing_ok=True)
+        """Forget what this task was told. Most are never told anything."""
+        if name in self._told:
+            for suffix in (".stop", ".lease"):
+                (self._directory / f"{name}{suffix}").unlink(missing_ok=True)
+            self._told.discard(name)
 
     def _read(self, name: str) -> dict[str, int]:
         try:
@@ -61,7 +70,12 @@ def delete_tree(directory: Path) -> int:
         nonlocal undeleted
         undeleted += not _delete_locked(Path(path))
 
-    if directory.exists():
+    try:
+        directory.rmdir()
+    except FileNotFoundError:
+        return 0
+    except OSError:
+        # Not empty, as most are not that were used; or not that easily deleted.
         shutil.rmtree(directory, onerror=on_error)
     return undeleted
 

@@ -168,6 +168,7 @@ class LocalExecutor:
 
     def _look(self) -> dict[str, Record]:
         """Read every record, and write the ends of those of which nothing lives. Runs in a thread."""
+        self._control.recall()
         names = [path.name for path in (self._directory / RECORDS).iterdir() if parse_record_name(path.name)]
         found = {name: self._read(name) for name in names}
         lost = {name: record for name, record in found.items() if not record.ended and self._unheld(name)}

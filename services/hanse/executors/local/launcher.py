@@ -69,6 +69,7 @@ class Launcher:
         self._orphaned: list[Order] = []
         # Ended tasks that the zygote has not heard of.
         self._over: list[str] = []
+        self._over_timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
         self._closing = False
         self.containment: Containment | None = None
@@ -94,15 +95,19 @@ class Launcher:
 
     def over(self, name: str) -> None:
         """The end of this task is known here: its supervisor is free. Told with the next batch, or soon."""
-        if not self._over:
-            self._loop.call_later(_OVER_S, self._tell_over)
         self._over.append(name)
+        if self._over_timer is None:
+            self._over_timer = self._loop.call_later(_OVER_S, self._tell_over)
 
     def _tell_over(self) -> None:
-        if self._ready and self._zygote and self._over and not self._closing:
-            self._zygote.send({"over": self._take_over()})
+        over = self._take_over()
+        if over and self._ready and self._zygote and not self._closing:
+            self._zygote.send({"over": over})
 
     def _take_over(self) -> list[str]:
+        if self._over_timer is not None:
+            self._over_timer.cancel()
+            self._over_timer = None
         over, self._over = self._over, []
         return over
 
@@ -146,7 +151,7 @@ class Launcher:
     def _on_exit(self) -> None:
         """The zygote is gone. What it was given is in doubt until the next one has seen to it that it is alone."""
         self._zygote, self._ready = None, False
-        self._over.clear()
+        self._take_over()
         at_work, *waiting = self._sent.values() or ([],)
         self._suspects += at_work
         for batch in waiting:

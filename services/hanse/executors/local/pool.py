@@ -25,10 +25,13 @@ from hanse.executors.local.orders import Order, send_order
 from hanse.executors.local.processes import PROC
 from hanse.executors.local.supervisor import serve
 
-# Where ends are followed by starts it is milliseconds; an idle supervisor keeps about 5 MB.
+# Where ends are followed by starts it is milliseconds; an idle supervisor keeps about 2 MB.
 IDLE_S_MAX = 1.0
 # However slowly something grows in a supervisor, it does not grow for ever.
 _TASKS_MAX = 1_000
+# Each costs the launcher a descriptor, of which it may have 1,024. More tasks than this at once are no short ones: the
+# supervisors beyond have one task each.
+_KEPT_MAX = 256
 
 
 class _Supervisor(NamedTuple):
@@ -86,7 +89,10 @@ class Pool:
         except (BrokenPipeError, ConnectionResetError):
             supervisor.link.close()
             return False
-        self._busy[order.name] = supervisor._replace(tasks=supervisor.tasks + 1)
+        if len(self._busy) + len(self._free) < _KEPT_MAX:
+            self._busy[order.name] = supervisor._replace(tasks=supervisor.tasks + 1)
+        else:
+            supervisor.link.close()
         return True
 
     def _fork(self) -> _Supervisor:

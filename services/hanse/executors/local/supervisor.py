@@ -30,7 +30,7 @@ from types import FrameType
 from typing import NamedTuple, NoReturn
 
 from hanse.executors.local import kernel, records, task
-from hanse.executors.local.containment import Containment, signal_all
+from hanse.executors.local.containment import Containment, hold, signal_all
 from hanse.executors.local.orders import Order, receive_order
 from hanse.executors.local.output import LOGS, STREAMS, CappedOutput
 from hanse.executors.local.processes import ProcessId, parse_stat, read_small
@@ -110,6 +110,7 @@ class Seat(NamedTuple):
 def serve(link: socket.socket, containment: Containment, host_proc: int) -> NoReturn:
     """The whole life of this process: one task after the other, until the launcher hangs up."""
     os.setsid()
+    hold(containment)
     own = parse_stat(read_small("self/stat", host_proc)).id
     seat = Seat(own, containment, host_proc, Wakeups())
     while (given := receive_order(link)) is not None:

@@ -63,9 +63,9 @@ def start(order: Order, containment: Containment, host_proc: int, stdout: int, s
     if told:
         os.waitpid(pid, 0)
         raise CannotStart(told.decode(errors="replace"))
-    pid_outside = pid if chosen or not namespaced else _pid_outside(pid, host_proc)
-    # Even if it has ended: nobody else collects it.
-    return Started(pid, parse_stat(read_small(f"{pid_outside}/stat", host_proc)).id)
+    outside = pid if chosen or not namespaced else pid_outside(pid, host_proc)
+    # It is there even if it has ended: nobody else collects it.
+    return Started(pid, parse_stat(read_small(f"{outside}/stat", host_proc)).id)
 
 
 def _prepare(order: Order) -> Program:
@@ -125,7 +125,7 @@ def _exists(pid: int, proc: int) -> bool:
     return True
 
 
-def _pid_outside(pid: int, host_proc: int) -> int:
+def pid_outside(pid: int, host_proc: int) -> int:
     """What a child is called where `host_proc` belongs."""
     descriptor = os.pidfd_open(pid)
     try:

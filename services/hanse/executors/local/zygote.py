@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 from hanse.executors.local import records
 from hanse.executors.local.containment import Containment, best_available, open_own_namespace
 from hanse.executors.local.orders import FrameReader, Order, encode_frame
-from hanse.executors.local.pids import PidDealer
+from hanse.executors.local.pids import Pids
 from hanse.executors.local.pool import IDLE_S_MAX, Pool
 from hanse.executors.local.processes import PROC, ProcessId, boot_id, parse_stat, read_small, send_signal
 from hanse.executors.local.supervisor import prepare_signals
@@ -43,7 +43,7 @@ class Seat(NamedTuple):
     link: socket.socket
     records: int
     boot_id: str
-    pids: PidDealer
+    pids: Pids
     pool: Pool
 
 
@@ -58,7 +58,7 @@ def main(link_descriptor: int, containment: str) -> None:
         link=link,
         records=os.open(records.RECORDS, os.O_RDONLY | os.O_DIRECTORY),
         boot_id=boot_id(),
-        pids=PidDealer(),
+        pids=Pids(),
         pool=Pool(held, os.open(PROC, os.O_RDONLY | os.O_DIRECTORY), open_own_namespace()),
     )
     # Supervisors that have ended are nobody's concern.

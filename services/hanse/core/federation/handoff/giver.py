@@ -20,7 +20,7 @@ from hanse.core.books import Books
 from hanse.core.effects import Effects, Send
 from hanse.core.federation.ports import LocalWork
 from hanse.core.messages import Commit, Decision, Stable, Verdict, Withdraw
-from hanse.core.model.deadlines import Deadlines, backoff_us
+from hanse.core.model.deadlines import Alarm, Deadlines, backoff_us
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import COMMIT_RESEND_BYTES_MAX, TRANSFERS_UNDECIDED_MAX
@@ -61,6 +61,7 @@ class Giver:
         # Peer -> sequence -> job id, in the order of the sequences.
         self._undecided: dict[str, dict[int, str]] = {}
         self._deadlines: Deadlines[str] = Deadlines()
+        self.alarm: Alarm = self._deadlines
         self._stable_owed: dict[str, None] = {}
         self.counts: dict[str, PeerCounts] = {}
         in_transfer = [job for job in books.jobs.values() if job.state is JobState.XFER]
@@ -142,15 +143,12 @@ class Giver:
             budget -= len(job.spec)
             self._send_again(now, job, out)
 
-    def next_deadline(self) -> int | None:
-        """When something must be sent again."""
-        return self._deadlines.next()
-
     def flush(self, out: Effects) -> None:
         """At the end of a step: one STABLE for each peer with a transfer resolved in it."""
-        for peer in self._stable_owed:
-            out.sends.append(Send(peer, Stable(self._stable_below(peer))))
-        self._stable_owed = {}
+        if self._stable_owed:
+            for peer in self._stable_owed:
+                out.sends.append(Send(peer, Stable(self._stable_below(peer))))
+            self._stable_owed = {}
 
     def _stable_below(self, peer: str) -> int:
         undecided = self._undecided.get(peer)

@@ -17,7 +17,7 @@ import msgspec
 from hanse.core.effects import Effects, Send
 from hanse.core.federation.ports import LocalWork
 from hanse.core.messages import Offer, OfferAnswer, Release
-from hanse.core.model.deadlines import Deadlines
+from hanse.core.model.deadlines import Alarm, Deadlines
 from hanse.core.model.jobs import Reason, ReasonCode, Shape
 from hanse.core.model.limits import HOLDS_MAX, HOPS_MAX, OFFER_COUNT_MAX
 from hanse.core.model.regions import RegionConfig
@@ -48,7 +48,10 @@ class Intake:
         self._adopts = adopts
         self._holds: dict[tuple[str, int], _Hold] = {}
         self._deadlines: Deadlines[tuple[str, int]] = Deadlines()
+        self.alarm: Alarm = self._deadlines
         self._held: dict[bytes, int] = {}
+        # Grows with every hold that ends.
+        self.ended_holds = 0
         self.closed: Reason | None = None
 
     @property
@@ -91,10 +94,6 @@ class Intake:
         for key in self._deadlines.pop_due(now.mono_us):
             self._drop_hold(key)
 
-    def next_deadline(self) -> int | None:
-        """When a hold expires."""
-        return self._deadlines.next()
-
     def refusal(self, shape: Shape, path: tuple[str, ...]) -> Reason | None:
         """Why nothing of this shape is taken, whoever asks."""
         body = shape.body
@@ -131,6 +130,7 @@ class Intake:
         if hold is None:
             return
         self._deadlines.cancel(key)
+        self.ended_holds += 1
         left = self._held[hold.shape.key] - hold.slots
         if left:
             self._held[hold.shape.key] = left

@@ -17,7 +17,7 @@ from hanse.core.effects import Effects, Send
 from hanse.core.federation.ports import LocalWork, Transfers
 from hanse.core.federation.routing import Router, allowed
 from hanse.core.messages import Offer, OfferAnswer, Release, Solicit
-from hanse.core.model.deadlines import Deadlines
+from hanse.core.model.deadlines import Alarm, Deadlines
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
 from hanse.core.model.limits import (
     HOPS_MAX,
@@ -51,9 +51,12 @@ class Offers:
         self._router = router
         self._outstanding: dict[int, _Outstanding] = {}
         self._by_shape: dict[bytes, dict[str, int]] = {}
+        # Jobs on offer, by peer.
+        self._counts: dict[str, int] = {}
         self._deadlines: Deadlines[int] = Deadlines()
         # Shapes that found no taker, until when they are not looked for again.
         self._resting: Deadlines[bytes] = Deadlines()
+        self.alarms: tuple[Alarm, ...] = (self._deadlines, self._resting)
         self._last_id = 0
 
     @property
@@ -63,7 +66,7 @@ class Offers:
 
     def count_to(self, peer: str) -> int:
         """Jobs on offer to this peer now."""
-        return sum(each.count for each in self._outstanding.values() if each.peer == peer)
+        return self._counts.get(peer, 0)
 
     def look_abroad(self, now: Now, out: Effects) -> None:
         """Offer what is blocked here, shape by shape in the order in which it would be served."""
@@ -112,28 +115,21 @@ class Offers:
             pause_us = self._config.timings.decline_memory_us
             self._router.refused(now, offer.peer, offer.shape, _NO_ANSWER, pause_us)
 
-    def next_deadline(self) -> int | None:
-        """When an offer runs out, or a shape may be looked for again."""
-        deadlines = [each for each in (self._deadlines.next(), self._resting.next()) if each is not None]
-        return min(deadlines, default=None)
-
     def _offer_shape(self, now: Now, shape: Shape, out: Effects) -> bool:
-        """Offer one shape to as many peers as it may be on offer to. Returns whether it is on offer to any."""
+        """Offer one shape to as many peers as it may be on offer to. Returns whether there were as many."""
         on_offer = self._by_shape.get(shape.key, {})
-        own_wait_us = self._local.predicted_wait_us(shape)
         while len(on_offer) < OFFER_PEERS_MAX and len(self._outstanding) < OFFERS_OUTSTANDING_MAX:
-            found = self._find_taker(now, shape, own_wait_us, list(on_offer))
+            found = self._find_taker(now, shape, list(on_offer))
             if found is None:
-                break
+                return False
             peer, jobs = found
             self._send_offer(now, peer, jobs, OFFER_COUNT_MAX, 0, out)
             on_offer = self._by_shape[shape.key]
-        return bool(on_offer)
+        return True
 
-    def _find_taker(
-        self, now: Now, shape: Shape, own_wait_us: int, exclude: list[str]
-    ) -> tuple[str, list[Job]] | None:
+    def _find_taker(self, now: Now, shape: Shape, exclude: list[str]) -> tuple[str, list[Job]] | None:
         """A peer for the first jobs that any may take: one that has been everywhere does not keep the others here."""
+        own_wait_us = self._local.predicted_wait_us(shape)
         waiting = self._local.waiting(shape.key, OFFER_COUNT_MAX)
         for path in dict.fromkeys(job.path for job in waiting):
             peer = self._router.choose(now, shape, path, own_wait_us, exclude)
@@ -155,6 +151,7 @@ class Offers:
         count = min(limit, sum(1 for job in jobs if job.path == path))
         self._last_id += 1
         self._outstanding[self._last_id] = _Outstanding(peer, shape, path, count)
+        self._counts[peer] = self._counts.get(peer, 0) + count
         self._by_shape.setdefault(shape.key, {})[peer] = self._last_id
         self._deadlines.set(self._last_id, now.mono_us + self._config.timings.offer_deadline_us)
         offer = Offer(
@@ -169,6 +166,7 @@ class Offers:
 
     def _remove(self, offer_id: int) -> None:
         offer = self._outstanding.pop(offer_id)
+        self._counts[offer.peer] -= offer.count
         self._deadlines.cancel(offer_id)
         peers = self._by_shape[offer.shape.key]
         if peers.get(offer.peer) == offer_id:

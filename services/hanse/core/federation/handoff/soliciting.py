@@ -37,7 +37,8 @@ class _Interest(msgspec.Struct, frozen=True):
 
 class Soliciting:
     """Which peer is asked for which work, and when again. `held` tells, by shape, how many slots are promised to offers
-    already: asking for work on those would be answered by an offer that must be declined again, without end."""
+    already: asking for work on those would be answered by an offer that must be declined again, without end. `free` is
+    what is free here, and `freed` grows whenever some may have come free."""
 
     def __init__(
         self,
@@ -45,6 +46,8 @@ class Soliciting:
         local: LocalWork,
         inventory: Inventory,
         held: Callable[[bytes], int],
+        free: Callable[[], Resources],
+        freed: Callable[[], int],
         randomness: Randomness,
         now: Now,
     ) -> None:
@@ -52,11 +55,15 @@ class Soliciting:
         self._local = local
         self._inventory = inventory
         self._held = held
+        self._free = free
+        self._freed = freed
         self._randomness = randomness
         self._interests: dict[tuple[str, bytes], _Interest] = {}
         # Peers that were asked a moment ago; an OFFER from them ends the pause.
         self._asked: Deadlines[str] = Deadlines()
-        self._next_sweep_us = now.mono_us
+        self._rested_us = now.mono_us
+        # Nothing that was declined would be accepted now, unless more has come free than when this was tried.
+        self._freed_seen = -1
         self._last_id = 0
 
     def declined(self, now: Now, peer: str, shape: Shape, count: int) -> None:
@@ -69,10 +76,24 @@ class Soliciting:
     def answered(self, peer: str) -> None:
         """The peer offered something: it may be asked again at once."""
         self._asked.cancel(peer)
+        self._freed_seen = -1
 
-    def on_capacity(self, now: Now, free: Resources, out: Effects) -> None:
-        """Capacity is free that nothing here can use: ask those whose offers were declined, then what records say."""
-        self._asked.pop_due(now.mono_us)
+    def on_capacity(self, now: Now, out: Effects) -> None:
+        """Capacity is free that nothing here can use: ask those whose offers were declined, then what records say.
+
+        To be called in every step. There is no alarm: gossip makes several steps a round, and a round is the pace.
+        """
+        if self._asked.next_us <= now.mono_us:
+            self._asked.pop_due(now.mono_us)
+            self._freed_seen = -1
+        if self._interests and self._freed_seen != self._freed():
+            self._freed_seen = self._freed()
+            self._come_back(now, out)
+        if self._inventory.waiting and now.mono_us >= self._rested_us:
+            self._sweep(now, self._free(), out)
+
+    def _come_back(self, now: Now, out: Effects) -> None:
+        """To those whose offers had to be declined."""
         for (peer, key), interest in list(self._interests.items()):
             if interest.until_us <= now.mono_us:
                 del self._interests[(peer, key)]
@@ -84,25 +105,17 @@ class Soliciting:
                     del self._interests[(peer, key)]
                     wanted = QueuedShape(shape_key=key, count=slots, resources=interest.shape.total)
                     self._ask(now, peer, (wanted,), out)
-        if now.mono_us >= self._next_sweep_us:
-            self._sweep(now, free, out)
-
-    def next_deadline(self) -> int | None:
-        """When records are to be looked through again."""
-        return self._next_sweep_us
 
     def _sweep(self, now: Now, free: Resources, out: Effects) -> None:
         """Ask one peer, drawn by power-of-two choices on the age of what waits there."""
         interval_us = self._config.timings.solicit_interval_us
-        self._next_sweep_us = now.mono_us + interval_us + self._randomness.randrange(interval_us // 4 + 1)
+        self._rested_us = now.mono_us + interval_us + self._randomness.randrange(interval_us // 4 + 1)
         candidates = []
-        for record in self._inventory.records():
-            if not record.queued_shapes or record.region == self._config.name or record.region in self._asked:
-                continue
-            wanted = _startable(record.queued_shapes, free)
+        for peer, record in self._inventory.waiting.items():
+            wanted = _startable(record.queued_shapes, free) if peer not in self._asked else ()
             if wanted:
                 oldest_us = max(each.oldest_wait_us for each in wanted)
-                candidates.append((-oldest_us, record.region, wanted))
+                candidates.append((-oldest_us, peer, wanted))
         if len(candidates) > 2:
             candidates = self._randomness.sample(candidates, k=2)
         if candidates:

@@ -140,9 +140,10 @@ class Ballot:
             delay_us = backoff_us(timings.report_retry_us, asked, timings.report_retry_max_us)
             self._deadlines.set(peer, now.mono_us + delay_us)
 
-    def next_deadline(self) -> int | None:
+    @property
+    def next_us(self) -> int:
         """When somebody is to be asked."""
-        return self._deadlines.next()
+        return self._deadlines.next_us
 
     def answer(self) -> RosterVote:
         """What this member says of the roster that it has countersigned."""

@@ -40,6 +40,7 @@ from hanse.core.messages import (
     RosterVote,
 )
 from hanse.core.model import limits
+from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.jobs import Reason, ReasonCode
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.roster import Roster, SignedRoster, decode_signed, encode_signed, sha256_of
@@ -71,6 +72,7 @@ class Rosters:
         self.config = config
         self.restart = False
         self.refused = 0
+        self.alarm = Alarm()
         self._books = books
         self._hesitates = hesitates
         self._chain: Chain | None = None
@@ -93,6 +95,7 @@ class Rosters:
         self._known.discard(config.name)
         self._ballot = self._open_ballot(now, snapshot)
         self._trial = Trial(config.name, self._chain.head, config.timings)
+        self._arm()
 
     def _open_ballot(self, now: Now, snapshot: Snapshot | None = None) -> Ballot:
         assert self._chain is not None
@@ -133,20 +136,17 @@ class Rosters:
             found.append(Reason(ReasonCode.ROSTER_CONFLICT, f"{peer}: {why}"))
         return found
 
-    def next_deadline(self) -> int | None:
-        """When somebody is to be asked for a countersignature."""
-        if self._chain is None or self.restart:
-            return None
-        due_us = [
-            each for each in (self._trial.next_deadline(), self._ballot.next_deadline()) if each is not None
-        ]
-        return min(due_us, default=None)
-
     def on_deadline(self, now: Now, out: Effects) -> None:
         """Ask whoever is due."""
         if self._chain is not None and not self.restart:
             self._trial.on_deadline(now, out)
             self._ballot.on_deadline(now, out)
+            self._arm()
+
+    def _arm(self) -> None:
+        at_us = NEVER_US if self.restart else min(self._trial.next_us, self._ballot.next_us)
+        if at_us != self.alarm.next_us:
+            self.alarm.ring_at(at_us)
 
     def on_session(self, peer: str, out: Effects) -> None:
         """A session began: say what is in force here."""
@@ -206,6 +206,7 @@ class Rosters:
                 self._on_vote(now, peer, message, out)
             case _:
                 assert_never(message)
+        self._arm()
 
     # --- who has which ----------------------------------------------------------------------------------------------
 
@@ -289,6 +290,7 @@ class Rosters:
                 return refused(fault)
             self._conclude_trial(now)
             self._conclude(now, out)
+            self._arm()
         return self._view(signed.roster.epoch)
 
     def _try(self, now: Now, signed: SignedRoster) -> RosterFault | None:

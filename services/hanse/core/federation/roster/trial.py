@@ -19,7 +19,7 @@ import msgspec
 
 from hanse.core.effects import Effects, ProposalView, Send
 from hanse.core.messages import RosterProposal, RosterVote
-from hanse.core.model.deadlines import Deadlines, backoff_us
+from hanse.core.model.deadlines import NEVER_US, Deadlines, backoff_us
 from hanse.core.model.limits import TRIAL_LOCK_US, TRIAL_US
 from hanse.core.model.regions import Timings
 from hanse.core.model.roster import Roster, SignedRoster, sha256_of
@@ -90,7 +90,7 @@ class Trial:
         view = self.view() if failed else None
         self._over = None if view is None else msgspec.structs.replace(view, has_failed=True)
         self.signed = None
-        self._deadlines = Deadlines()
+        self._deadlines.clear()
         self._lock = ("", 0)
 
     def on_deadline(self, now: Now, out: Effects) -> None:
@@ -108,12 +108,10 @@ class Trial:
             delay_us = backoff_us(self._timings.report_retry_us, asked, TRIAL_LOCK_US // 2)
             self._deadlines.set(peer, now.mono_us + delay_us)
 
-    def next_deadline(self) -> int | None:
+    @property
+    def next_us(self) -> int:
         """When somebody is to be asked, or the time is up."""
-        if self.signed is None:
-            return None
-        due_us = self._deadlines.next()
-        return self._until_us if due_us is None else min(due_us, self._until_us)
+        return NEVER_US if self.signed is None else min(self._deadlines.next_us, self._until_us)
 
     def view(self) -> ProposalView | None:
         """How far it is, or how the last one failed."""

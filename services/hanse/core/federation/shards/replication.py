@@ -113,9 +113,10 @@ class Replication:
                 follower.attempts += 1
                 self._send(now, member, follower, follower.acked, out)
 
-    def next_deadline(self) -> int | None:
-        """When a member is due to be told again."""
-        return self._deadlines.next()
+    @property
+    def due_us(self) -> int:
+        """When a member is to be told again."""
+        return self._deadlines.next_us
 
     def _send(self, now: Now, member: str, follower: _Follower, since: int, out: Effects) -> None:
         end = self._log.end.sequence

@@ -38,6 +38,7 @@ from hanse.core.messages import (
     Renew,
     RenewAck,
 )
+from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Group, RegionConfig
 from hanse.core.model.time import Now
@@ -613,7 +614,7 @@ class Shard:
         else:
             self._consider(now, out)
 
-    def next_deadline(self) -> int | None:
+    def next_deadline(self) -> int:
         """When `on_deadline` has something to do."""
         due: list[int] = []
         if self._candidacy is not None:
@@ -623,13 +624,11 @@ class Shard:
         if self.replication is not None:
             if self.busy:
                 due.append(self.renewals.due_us)
-            resend_us = self.replication.next_deadline()
-            if resend_us is not None:
-                due.append(resend_us)
+            due.append(self.replication.due_us)
         election_us = self._election_due_us()
         if election_us is not None:
             due.append(election_us)
-        return min(due, default=None)
+        return min(due, default=NEVER_US)
 
     def _renew(self, now: Now, out: Effects) -> None:
         if not self.busy or self.renewals.due_us > now.mono_us:
@@ -653,6 +652,8 @@ class Shard:
         if self.replication is not None:
             self._renew(now, out)  # again: the first job of a quiet shard needs a lease at once
             self.replication.flush(now, out)
+        else:
+            self._consider(now, out)  # this step may have brought what needs a leader
 
     def collect(self) -> tuple[ShardStateRow | None, list[ShardRow], list[tuple[str, str]]]:
         """What this step owes the ledger: the standing if it changed, records, and keys of records to delete."""

@@ -20,6 +20,7 @@ from hanse.core.federation.shards.quorum import participants
 from hanse.core.federation.shards.shard import GroupMessage, Role, Shard
 from hanse.core.library import Library
 from hanse.core.messages import ShardMessage, ToShard
+from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Group, RegionConfig
@@ -67,6 +68,8 @@ class Shards:
                 self._open(shard, now, resumed=True)
             else:
                 self._hidden.append(shard.name)
+        # When `on_deadline` has something to do.
+        self.alarm = Alarm(self._due_us())
 
     def _load(self, snapshot: Snapshot, boot: int, randomness: Randomness, now: Now) -> dict[str, Shard]:
         states = {state.shard: state for state in snapshot.shard_states}
@@ -207,17 +210,18 @@ class Shards:
         for leading in self.leading.values():
             leading.desk.on_deadline(now, leading.out)
 
-    def next_deadline(self) -> int | None:
-        """When `on_deadline` has something to do."""
+    def _due_us(self) -> int:
         if self._loopback:
             return 0
-        deadlines = [shard.next_deadline() for shard in self.shards.values()]
+        due = [shard.next_deadline() for shard in self.shards.values()]
         for leading in self.leading.values():
-            deadlines.append(leading.desk.next_deadline())
+            due.append(leading.desk.alarm.next_us)
             if leading.startable:
-                deadlines.append(leading.shard.renewals.lapses_us())
-            deadlines.append(leading.looks_back_us(self._config.timings.lease_us))
-        return min((each for each in deadlines if each is not None), default=None)
+                due.append(leading.shard.renewals.lapses_us())
+            looks_us = leading.looks_back_us(self._config.timings.lease_us)
+            if looks_us is not None:
+                due.append(looks_us)
+        return min(due, default=NEVER_US)
 
     def reconcile(self, now: Now, out: Effects) -> None:
         """Open a desk for what this region began to lead, close those of shards that it does not lead any more, and
@@ -290,6 +294,8 @@ class Shards:
         if self._forgotten:
             _writable(out).shard_jobs_delete.extend(self._forgotten)
             self._forgotten = []
+
+        self.alarm.ring_at(self._due_us())
 
     def _release(self, leading: Leading, out: Effects) -> None:
         sends, replies, changes, rows = leading.release()
