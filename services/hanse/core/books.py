@@ -381,7 +381,7 @@ class Books:
 
     def remember_roster(self, row: RosterRow) -> None:
         """A roster that is in force, or that this region countersigns."""
-        self._writes.rosters.append(row)
+        self._rows.rosters.append(row)
 
     def set_meta(self, name: str, value: str) -> None:
         """A small durable fact."""
