@@ -650,7 +650,9 @@ class Shard:
     def flush(self, now: Now, out: Effects) -> None:
         """Send what the log gained, and write what changed."""
         if self.replication is not None:
-            self._renew(now, out)  # again: the first job of a quiet shard needs a lease at once
+            # Again: this step may have brought the first job of a quiet shard, or begun the term.
+            self._renew(now, out)
+            self.replication.on_deadline(now, out)
             self.replication.flush(now, out)
         else:
             self._consider(now, out)  # this step may have brought what needs a leader

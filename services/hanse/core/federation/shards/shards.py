@@ -149,7 +149,7 @@ class Shards:
         group = self._groups.get(name)
         members = participants(group) if group is not None else (name,)
         alive = [member for member in members if member != self._config.name and self._reachable(member)]
-        return next(iter((*alive, best[1], *members)))
+        return next(name for name in (*alive, best[1], *members) if name)
 
     def why_not_adopting(self) -> Reason | None:
         """Why no adoptable job is taken from peers; None: they are."""
