@@ -22,7 +22,7 @@ from chaos.live.workload import submit_waves
 from hanse.cli.devnet import processes
 from hanse.client import HanseError, NotFoundError, WaitTimeoutError
 from hanse.client.messages import Job, JobFilter
-from hanse.daemon.runtime import LEDGER_FILE
+from hanse.daemon.ledger_ids import LEDGER_FILE
 from hanse.demo.records import read_runs
 from hanse.demo.workload import TENANT
 

@@ -134,9 +134,8 @@ ROSTERS = Profile(
     duration_us=120 * SECOND_US,
     jobs=10,
     guarded_share=0.0,
-    trial_share=0.0,
 )
 """Operators change the roster all the time, and often two of them at once; the league is in parts, and what somebody
-said may arrive after he has started anew. Nobody asks before he countersigns."""
+said may arrive after he has started anew."""
 
 PROFILES = (CRASHES, LOST_ANSWERS, LATE_COPIES, LOST_TRANSFERS, LOST_OUTCOMES, BAD_DISKS, STUBBORN, ROSTERS)

@@ -21,6 +21,7 @@ from hanse.core.model.roster import (
     operator_message,
 )
 from hanse.daemon.keys import NEXT_KEY_FILE, REGION_KEY_FILE, PrivateKey, generate
+from hanse.daemon.ledger_ids import prepared_id
 from hanse.daemon.rosters import write_roster_file
 from hanse.wire.gen.hanse.v1 import regions_pb2
 from tests.daemon.league import DEADLINE_S, QUICK, League, Place, eventually, free_addresses
@@ -76,6 +77,7 @@ class SignedLeague:
             name=name,
             peer_address=address,
             public_key=key.public_key,
+            ledger_id=prepared_id(data),
             protocol_min=1,
             protocol_max=1,
             labels={"zone": name},

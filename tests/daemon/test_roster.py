@@ -27,7 +27,7 @@ async def test_a_fourth_region_joins_and_another_leaves_while_jobs_run(tmp_path:
         south = league.member("south", free_addresses(1)[0])
         second = following(first, members=[*first.members, south])
         progress = await league.propose("north", league.signed(second))
-        assert progress.proposal.is_trial
+        assert progress.proposal.is_asking
         await league.at_epoch(2, *NAMES)
 
         chain = [decode_signed(each) for each in (await league.roster("east", 0)).following]
@@ -124,7 +124,9 @@ WRONG: dict[str, tuple[Callable[[SignedLeague, Roster], object], grpc.StatusCode
                 first,
                 members=[
                     *first.members,
-                    msgspec.structs.replace(first.members[0], peer_address="x:1", public_key="ab" * 32),
+                    msgspec.structs.replace(
+                        first.members[0], peer_address="x:1", public_key="ab" * 32, ledger_id="x"
+                    ),
                 ],
             )
         ),

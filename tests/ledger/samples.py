@@ -201,7 +201,7 @@ def one_of_each() -> Writes:
         intents=[IntentRow("south-9", "cancel-1", T0_US)],
         peers_seen=[PeerSeenRow("south", "ledger-s", 4, 99, 5)],
         meta=[("draining", "1")],
-        rosters=[RosterRow(1, "0a", b"{}", 1), RosterRow(2, "0b", b"{}", 0)],
+        rosters=[RosterRow(1, "0a", b"{}", 1), RosterRow(2, "0b", b"{}", 0, 3)],
         shard_states=[shard_state_row()],
         shard_rows=[shard_row("j/south-1")],
     )

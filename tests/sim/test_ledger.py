@@ -113,7 +113,7 @@ def test_an_image_of_a_disk_is_changed_apart_from_it() -> None:
         Writes(job_states=[state_row(JobState.RUNNING, shard="b")]),
         Writes(decisions=[decided(Verdict.BURNED)]),
         Writes(jobs=[job_row(id="a-2", client_key="key-1")]),
-        Writes(rosters=[RosterRow(2, "another", b"", 0)]),
+        Writes(rosters=[RosterRow(2, "another", b"", 0, 2)]),
         Writes(rosters=[RosterRow(1, "another", b"", 1)]),
         Writes(rosters=[RosterRow(1, "first", b"", 0)]),
     ],
@@ -122,14 +122,14 @@ def test_an_image_of_a_disk_is_changed_apart_from_it() -> None:
         "a change in another shard",
         "a second decision",
         "a key that is taken",
-        "a second vote",
+        "a vote of an earlier round",
         "a fork",
         "a roster that is in force no more",
     ],
 )
 def test_what_sqlite_refuses_is_refused(second: Writes) -> None:
     disk = ledger()
-    rosters = [RosterRow(1, "first", b"", 1), RosterRow(2, "second", b"", 0)]
+    rosters = [RosterRow(1, "first", b"", 1), RosterRow(2, "second", b"", 0, 3)]
     disk.append(
         1,
         Writes(jobs=[job_row(client_key="key-1")], decisions=[decided(Verdict.COMMITTED)], rosters=rosters),

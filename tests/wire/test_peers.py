@@ -15,7 +15,7 @@ from hanse.core.model.jobs import GroupShape, Reason, ReasonCode, ShapeBody, mak
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.regions import CapacityClass, Position, QueuedShape, RegionRecord
 from hanse.core.model.resources import resources
-from hanse.core.model.roster import Countersignature, GuardianSet, Roster, RosterMember, SignedRoster
+from hanse.core.model.roster import Countersignature, GuardianSet, Roster, RosterMember, Round, SignedRoster
 from hanse.wire.gen.hanse.v1 import jobs_pb2, peers_pb2, regions_pb2
 from hanse.wire.peers import PeerCodec, encode_exchange, size_hint
 from hanse.wire.shapes import MalformedMessage
@@ -116,6 +116,7 @@ ROSTER_MEMBER = st.builds(
     name=WORD,
     peer_address=WORD,
     public_key=WORD,
+    ledger_id=WORD,
     protocol_min=st.integers(0, 2**31 - 1),
     protocol_max=st.integers(0, 2**31 - 1),
     public_address=WORD,
@@ -136,22 +137,26 @@ ROSTER = st.builds(
     domains=st.sampled_from(["strict", "spread"]),
     guardians=EPOCH,
 )
+ROUND = st.builds(Round, EPOCH, REGION)
 SIGNED_ROSTER = st.builds(
-    SignedRoster, roster=ROSTER, operator_signature=WORD, countersignatures=COUNTERSIGNATURES
+    SignedRoster, roster=ROSTER, operator_signature=WORD, round=ROUND, countersignatures=COUNTERSIGNATURES
 )
 MESSAGES: dict[type, st.SearchStrategy[m.Message]] = {
     m.RosterAnnounce: st.builds(m.RosterAnnounce, COUNT_63, WORD),
     m.RosterRequest: st.builds(m.RosterRequest, COUNT_63),
     m.RosterDocument: st.builds(m.RosterDocument, SIGNED_ROSTER),
-    m.RosterProposal: st.builds(m.RosterProposal, SIGNED_ROSTER, st.booleans()),
+    m.RosterProposal: st.builds(m.RosterProposal, SIGNED_ROSTER, ROUND, st.booleans()),
     m.RosterVote: st.builds(
         m.RosterVote,
         epoch=COUNT_63,
         sha256=WORD,
-        countersignatures=COUNTERSIGNATURES,
+        round=ROUND,
+        answered=ROUND,
+        asks=st.booleans(),
+        signature=WORD,
+        has=st.none() | SIGNED_ROSTER,
         refusal=WORD,
         is_final=st.booleans(),
-        is_trial=st.booleans(),
     ),
     m.Hello: st.builds(m.Hello, COUNT_64),
     m.HelloAck: st.builds(m.HelloAck, COUNT_64, COUNT_64),

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Change = Callable[[Roster], Roster]
 
 _TIMEOUT_S = 60.0
+# Operators who change the roster at the same time: each that comes first costs the others an attempt.
+_ATTEMPTS_MAX = 4
 
 NameArgument = Annotated[str, typer.Argument(metavar="REGION", help="The region's name.")]
 PeerOption = Annotated[str, typer.Option(help="Where the other regions reach it.", metavar="HOST:PORT")]
@@ -29,6 +31,13 @@ PublicOption = Annotated[str, typer.Option(help="Where callers reach it.", metav
 RegionKeyOption = Annotated[
     str,
     typer.Option(help="Its public key, as `hanse federation keygen --data-dir` prints it.", metavar="HEX"),
+]
+LedgerOption = Annotated[
+    str,
+    typer.Option(
+        help="The id of its ledger, as `hanse federation keygen --data-dir` or `show REGION` prints it.",
+        metavar="ID",
+    ),
 ]
 LabelOption = Annotated[
     list[str] | None,
@@ -49,6 +58,7 @@ def add(
     name: NameArgument,
     peer_address: PeerOption,
     public_key: RegionKeyOption,
+    ledger_id: LedgerOption,
     public_address: PublicOption = "",
     label: LabelOption = None,
     operator_key: KeyOption = None,
@@ -73,6 +83,7 @@ def add(
             peer_address=peer_address,
             public_address=public_address,
             public_key=public_key,
+            ledger_id=ledger_id,
             labels=parse_labels(label or []),
         )
         return _successor(roster, [*roster.members, roster_member(settings)])
@@ -156,6 +167,7 @@ def rotate(
         typer.Argument(metavar="[REGION]", help="The region; without it: the operator.", show_default=False),
     ] = "",
     public_key: RegionKeyOption = "",
+    ledger_id: LedgerOption = "",
     new_operator_key: Annotated[
         Path | None,
         typer.Option(help="The operator's next private key (`keygen --operator --out`).", metavar="FILE"),
@@ -165,21 +177,30 @@ def rotate(
     save: SaveOption = None,
     timeout: TimeoutOption = _TIMEOUT_S,
 ) -> None:
-    """Exchange the key of a region, or the operator's own.
+    """Exchange the key of a region, or the operator's own; or name the ledger of a region whose disk was lost.
 
     A region's: `hanse federation keygen --data-dir DIR` on its machine makes the next one; it counts as soon as the
-    roster names it. The operator's: the old key signs this roster for the last time.
+    roster names it. The operator's: the old key signs this roster for the last time. A region whose ledger is another
+    one than the roster names does not countersign, since it may have forgotten what it countersigned.
 
     JSON keys: epoch, sha256, in_force, countersigned[], missing[], refusals[].{region, reason}, members[].
     """
-    if bool(name) == (new_operator_key is not None) or bool(name) != bool(public_key):
-        raise UsageOrConfigError("whose key?", hint="REGION --public-key HEX, or --new-operator-key FILE")
+    if bool(name) == (new_operator_key is not None) or bool(name) != bool(public_key or ledger_id):
+        raise UsageOrConfigError(
+            "whose key?", hint="REGION --public-key HEX, REGION --ledger-id ID, or --new-operator-key FILE"
+        )
 
     def changed(roster: Roster) -> Roster:
         from hanse.cli.roster_files import operator_key as loaded
 
         if name:
-            return _replaced(roster, _insist_member(roster, name), public_key=public_key)
+            member = _insist_member(roster, name)
+            return _replaced(
+                roster,
+                member,
+                public_key=public_key or member.public_key,
+                ledger_id=ledger_id or member.ledger_id,
+            )
         return _successor(roster, operator_key=loaded(new_operator_key).public_key)
 
     _make(ctx, changed, operator_key, draft, save, timeout)
@@ -269,9 +290,9 @@ def show(
 ) -> None:
     """Show the roster that is in force, who has which epoch, and how far the next one is.
 
-    JSON keys: region, static, removed, epoch, sha256, operator_key_id, countersigned[], unable, roster (as in the
-    file; null: static), known[].{region, epoch}, conflicts[].{region, reason}, pending (null: none).{epoch, sha256,
-    is_trial, has_failed, countersigned[], missing[], refusals[].{region, reason}, roster}.
+    JSON keys: region, ledger_id, static, removed, epoch, sha256, operator_key_id, countersigned[], unable, roster (as
+    in the file; null: static), known[].{region, epoch}, conflicts[].{region, reason}, pending (null: none).{epoch,
+    sha256, is_asking, has_failed, countersigned[], missing[], refusals[].{region, reason}, roster}.
     """
     from hanse.cli.roster_work import save_chain
 
@@ -304,21 +325,29 @@ def _make(
     timeout_s: float,
     check: Callable[[AsyncClient], Awaitable[None]] | None = None,
 ) -> None:
-    """Fetch, change, judge, sign, hand in, wait; or stop before the signature."""
+    """Fetch, change, judge, sign, hand in, wait; or stop before the signature. Made again on top of what came first."""
     from hanse.cli import roster_files as files
-    from hanse.cli.roster_work import fetch_head
+    from hanse.cli.roster_work import OvertakenError, fetch_head
+
+    async def attempt(client: AsyncClient) -> RosterStatus | Roster:
+        head = (await fetch_head(client)).roster
+        roster = change(head)
+        _judge(head, roster)
+        if check is not None:
+            await check(client)
+        if draft_file is not None:
+            return roster
+        signed = files.signed(roster, files.operator_key(key_file))
+        return await _handed_in(ctx, client, signed, save, timeout_s)
 
     async def made() -> RosterStatus | Roster:
         async with client_of(ctx, retry=WRITE_RETRY) as client:
-            head = (await fetch_head(client)).roster
-            roster = change(head)
-            _judge(head, roster)
-            if check is not None:
-                await check(client)
-            if draft_file is not None:
-                return roster
-            signed = files.signed(roster, files.operator_key(key_file))
-            return await _handed_in(ctx, client, signed, save, timeout_s)
+            for _ in range(_ATTEMPTS_MAX - 1):
+                try:
+                    return await attempt(client)
+                except OvertakenError as overtaken:
+                    note(f"{overtaken.message}; making the change again on top of it")
+            return await attempt(client)
 
     found = run(made())
     from hanse.core.model.roster import Roster

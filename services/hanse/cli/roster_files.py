@@ -28,6 +28,7 @@ class MemberSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     name: str
     peer_address: str
     public_key: str
+    ledger_id: str
     public_address: str = ""
     labels: dict[str, str] = {}
     protocol_min: Annotated[int, msgspec.Meta(ge=1)] = PROTOCOL_MIN
@@ -69,7 +70,7 @@ def read_league(path: Path) -> LeagueSettings:
 
 
 def parse_member(text: str) -> MemberSettings:
-    """NAME,peer=HOST:PORT,key=HEX[,public=HOST:PORT][,label:NAME=VALUE]... Raises UsageOrConfigError."""
+    """NAME,peer=HOST:PORT,key=HEX,ledger=ID[,public=HOST:PORT][,label:NAME=VALUE]... Raises UsageOrConfigError."""
     name, *parts = [part.strip() for part in text.split(",")]
     fields: dict[str, str] = {}
     labels: dict[str, str] = {}
@@ -79,20 +80,23 @@ def parse_member(text: str) -> MemberSettings:
             raise UsageOrConfigError(f"--member {name}: {part!r} is not KEY=VALUE")
         if key.startswith("label:"):
             labels[key.removeprefix("label:")] = value
-        elif key in ("peer", "public", "key"):
+        elif key in ("peer", "public", "key", "ledger"):
             fields[key] = value
         else:
-            raise UsageOrConfigError(f"--member {name}: no {key!r}; there are peer, public, key, label:NAME")
-    for key in ("peer", "key"):
+            raise UsageOrConfigError(
+                f"--member {name}: no {key!r}; there are peer, public, key, ledger, label:NAME"
+            )
+    for key in ("peer", "key", "ledger"):
         if key not in fields:
             raise UsageOrConfigError(
                 f"--member {name}: {key} is missing",
-                hint=f"{name},peer=HOST:PORT,key=HEX; `hanse federation keygen` prints a region's key",
+                hint=f"{name},peer=HOST:PORT,key=HEX,ledger=ID; `hanse federation keygen` prints key and ledger",
             )
     return MemberSettings(
         name=name,
         peer_address=fields["peer"],
         public_key=fields["key"],
+        ledger_id=fields["ledger"],
         public_address=fields.get("public", ""),
         labels=labels,
     )

@@ -30,16 +30,18 @@ def keygen(
         typer.Option(help="Where the operator's key goes. Default: ~/.hanse/operator.key.", metavar="FILE"),
     ] = None,
 ) -> None:
-    """Make a key for a region or for the operator, and print its public half.
+    """Make a key for a region or for the operator, and print its public half; of a region, the id of its ledger too.
 
     A region that has a key gets a second one beside it, which counts as soon as a roster names it
-    (`hanse federation rotate REGION --public-key`). No key is ever overwritten.
+    (`hanse federation rotate REGION --public-key`). No key is ever overwritten. A ledger that is not there yet gets its
+    id now, and takes it at the region's first start.
 
-    JSON keys: file, public_key, key_id.
+    JSON keys: file, public_key, key_id, ledger_id (empty: the operator's).
     """
     from hanse.cli.roster_files import told
     from hanse.core.model.roster import key_id
     from hanse.daemon.keys import NEXT_KEY_FILE, OPERATOR_KEY_FILE, REGION_KEY_FILE, generate
+    from hanse.daemon.ledger_ids import prepared_id
 
     if operator == (data_dir is not None):
         raise UsageOrConfigError("whose key?", hint="--data-dir DIR for a region, or --operator")
@@ -50,10 +52,18 @@ def keygen(
         file = data_dir / (NEXT_KEY_FILE if has_one else REGION_KEY_FILE)
     with told():
         key = generate(file)
+        ledger_id = "" if data_dir is None else prepared_id(data_dir)
     printer = Printer.of(ctx)
-    document = {"file": str(file), "public_key": key.public_key, "key_id": key_id(key.public_key)}
+    document = {
+        "file": str(file),
+        "public_key": key.public_key,
+        "key_id": key_id(key.public_key),
+        "ledger_id": ledger_id,
+    }
     if printer.is_table:
         print(f"{file}\npublic key  {document['public_key']}\nkey id      {document['key_id']}")
+        if ledger_id:
+            print(f"ledger id   {ledger_id}")
     else:
         printer.document(document)
 
@@ -64,7 +74,7 @@ def init(
         Path | None,
         typer.Argument(
             help="TOML: cluster_id, guardians, domains, [[members]] with name, peer_address, public_address, "
-            "public_key, labels.",
+            "public_key, ledger_id, labels.",
             metavar="[LEAGUE.toml]",
         ),
     ] = None,
@@ -72,7 +82,8 @@ def init(
     member: Annotated[
         list[str] | None,
         typer.Option(
-            help="A region, if there is no file: NAME,peer=HOST:PORT,key=HEX[,public=HOST:PORT][,label:NAME=VALUE]",
+            help="A region, if there is no file: "
+            "NAME,peer=HOST:PORT,key=HEX,ledger=ID[,public=HOST:PORT][,label:NAME=VALUE]",
             metavar="MEMBER",
         ),
     ] = None,

@@ -54,6 +54,7 @@ def roster_document(status: RosterStatus) -> dict[str, Any]:
     head = decode_signed(status.document) if status.document else None
     return {
         "region": status.region,
+        "ledger_id": status.ledger_id,
         "static": head is None,
         "removed": status.removed,
         "epoch": status.epoch,
@@ -74,7 +75,7 @@ def _pending(proposal: RosterProgress) -> dict[str, Any]:
         "sha256": proposal.sha256,
         "countersigned": list(proposal.countersigned),
         "missing": list(proposal.missing),
-        "is_trial": proposal.is_trial,
+        "is_asking": proposal.is_asking,
         "has_failed": proposal.has_failed,
         "refusals": [{"region": each.region, "reason": each.reason} for each in proposal.refusals],
         "roster": msgspec.to_builtins(decode_signed(proposal.document).roster),
@@ -144,9 +145,9 @@ def _progress(proposal: RosterProgress) -> list[RenderableType]:
     roster = decode_signed(proposal.document).roster
     what = "under way"
     how = f"countersigned by {', '.join(proposal.countersigned)}; not yet by {', '.join(proposal.missing)}"
-    if proposal.is_trial:
-        what = "failed on trial" if proposal.has_failed else "on trial"
-        how = f"not said by {', '.join(proposal.missing)} that they would countersign it"
+    if proposal.is_asking:
+        what = "failed" if proposal.has_failed else "under way, nobody is asked to countersign yet"
+        how = f"not said by {', '.join(proposal.missing)} what they have countersigned before"
     lines = [
         f"{what}: epoch {proposal.epoch} ({proposal.sha256[:16]}), {', '.join(roster.names)}",
         f"  {how}",

@@ -53,27 +53,31 @@ async def save_chain(client: AsyncClient, path: Path) -> None:
         write_roster_file(path, chain)
 
 
+class OvertakenError(CommandError):
+    """Another roster of that epoch came into force first."""
+
+
 async def hand_in(
     client: AsyncClient, signed: SignedRoster, timeout_s: float, tell: Callable[[str], None]
 ) -> RosterStatus:
-    """Propose it, and wait until it is in force, with news to `tell`. Raises CommandError if another one is, or the
-    time is up."""
+    """Propose it, and wait until it is in force, with news to `tell`. Raises OvertakenError if another one is, and
+    CommandError if the time is up."""
     deadline_s = time.monotonic() + timeout_s
     status = await _proposed(client, signed, min(timeout_s, _SETTLE_S))
     told_of = ""
     while not _is_in_force(status, signed.roster):
-        _insist_not_lost(status, signed.roster)
+        _insist_not_overtaken(status, signed.roster)
         if time.monotonic() > deadline_s:
-            hint = _NOTHING_HINT if status.proposal.is_trial else _LATE_HINT
+            asking = not status.HasField("proposal") or status.proposal.is_asking
+            hint = _NOTHING_HINT if asking else _LATE_HINT
             raise CommandError(_standing(status), hint=hint, exit_code=ExitCode.TIMEOUT)
         if status.HasField("proposal") and (standing := _standing(status)) != told_of:
             told_of = standing
             tell(standing)
         await asyncio.sleep(_POLL_S)
         status = await client.roster(after_epoch=signed.roster.epoch - 1)
-        if status.epoch < signed.roster.epoch and not _is_under_way(status, signed.roster):
-            # Another region answers now, or the trial is over.
-            _insist_not_refused(status)
+        if status.epoch < signed.roster.epoch and not _is_under_way(status):
+            # Another region answers now, or too few have answered so far.
             status = await _proposed(client, signed, _SETTLE_S)
     return status
 
@@ -94,26 +98,15 @@ _LATE_HINT = (
     "the members that have countersigned go on asking; see `hanse federation show`. "
     "`hanse federation apply` waits again"
 )
-
-
 _NOTHING_HINT = (
-    "nobody has countersigned it, and nobody will once `hanse federation show` says that it has failed; "
-    "make the change again when the others can be reached"
+    "this attempt has had nothing countersigned, and has none once `hanse federation show` says that it has failed; "
+    "make the change again when a majority can be reached"
 )
 
 
-def _is_under_way(status: RosterStatus, roster: Roster) -> bool:
-    proposal = status.proposal
-    return status.HasField("proposal") and proposal.sha256 == sha256_of(roster) and not proposal.has_failed
-
-
-def _insist_not_refused(status: RosterStatus) -> None:
-    """Of another roster that a majority has countersigned, or may."""
-    if status.HasField("proposal") and not status.proposal.is_trial:
-        raise CommandError(
-            f"{status.region} has countersigned another roster of epoch {status.proposal.epoch}",
-            hint="let that one come into force first: hanse federation apply",
-        )
+def _is_under_way(status: RosterStatus) -> bool:
+    """Also if it is another one: that was countersigned before, and comes first."""
+    return status.HasField("proposal") and not status.proposal.has_failed
 
 
 def _is_in_force(status: RosterStatus, roster: Roster) -> bool:
@@ -123,9 +116,9 @@ def _is_in_force(status: RosterStatus, roster: Roster) -> bool:
     return any(sha256_of(decode_signed(each).roster) == wanted for each in status.following)
 
 
-def _insist_not_lost(status: RosterStatus, roster: Roster) -> None:
+def _insist_not_overtaken(status: RosterStatus, roster: Roster) -> None:
     if status.epoch >= roster.epoch:
-        raise CommandError(
+        raise OvertakenError(
             f"another roster of epoch {roster.epoch} came into force first",
             hint="look at it (`hanse federation show`), and make the change again on top of it",
         )
@@ -133,11 +126,13 @@ def _insist_not_lost(status: RosterStatus, roster: Roster) -> None:
 
 def _standing(status: RosterStatus) -> str:
     """How far it is, and why no further."""
+    if not status.HasField("proposal"):
+        return f"{status.region} is at epoch {status.epoch}, and no roster is under way there"
     proposal = status.proposal
     missing = ", ".join(proposal.missing)
     why = "; ".join(each.reason for each in proposal.refusals)
-    if proposal.is_trial:
-        text = f"epoch {proposal.epoch} is on trial; these have not said that they would countersign it: {missing}"
+    if proposal.is_asking:
+        text = f"members are asked what they have countersigned of epoch {proposal.epoch}; no answer yet of {missing}"
     else:
         have = ", ".join(proposal.countersigned)
         text = f"epoch {proposal.epoch} is countersigned by {have}, not yet by {missing}"

@@ -155,13 +155,15 @@ class PeerSeenRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RosterRow(msgspec.Struct, frozen=True, array_like=True):
-    """A roster of this epoch: in force, or the one that this member has countersigned. A countersigned one is never
-    replaced by another that is not in force, and one in force by none. `document` is a signed roster's JSON."""
+    """A roster of this epoch: in force, or the one that this member has countersigned last, in the round of this
+    number. One of a later round may take its place, or one in force; what is in force is never replaced. `document` is
+    a signed roster's JSON."""
 
     epoch: int
     sha256: str
     document: bytes
     in_force: int
+    round_number: int = 0
 
 
 class ShardStateRow(msgspec.Struct, frozen=True, array_like=True):
@@ -421,11 +423,11 @@ class MemberView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProposalView(msgspec.Struct, frozen=True, kw_only=True):
-    """A roster that this region has countersigned and that is not in force yet. `refusals` are (member, why). On trial
-    nobody has countersigned it yet: `missing` are those that have not said that they would."""
+    """A roster for which this region gathers countersignatures. `refusals` are (member, why). While it `is_asking`,
+    `missing` are the members that have not said what they have countersigned before; nobody countersigns yet."""
 
     signed: SignedRoster
-    is_trial: bool = False
+    is_asking: bool = False
     has_failed: bool = False
     countersigned: tuple[str, ...]
     missing: tuple[str, ...]
@@ -448,6 +450,8 @@ class RosterView(msgspec.Struct, frozen=True, kw_only=True):
     conflicts: tuple[tuple[str, str], ...] = ()
     # Why it could not countersign now; empty: it could.
     unable: str = ""
+    # What a roster must name for this region, so that it may countersign.
+    ledger_id: str = ""
 
 
 class ChannelView(msgspec.Struct, frozen=True, kw_only=True):

@@ -165,13 +165,11 @@ class TrustDisk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProposeRoster(msgspec.Struct, frozen=True, kw_only=True):
-    """An operator's signed roster. Answered by a RosterView that says how far it is, or Refused. `asks_first`: a trial
-    comes before the first countersignature."""
+    """An operator's signed roster. Answered by a RosterView that says how far it is, or Refused."""
 
     request_id: int
     signed: SignedRoster
     cause: str
-    asks_first: bool = True
 
 
 class AskRoster(msgspec.Struct, frozen=True, kw_only=True):

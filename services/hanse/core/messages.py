@@ -12,7 +12,7 @@ import msgspec
 from hanse.core.model.jobs import Reason, Shape
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Position, QueuedShape, RegionRecord
-from hanse.core.model.roster import Countersignature, SignedRoster
+from hanse.core.model.roster import Round, SignedRoster
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -319,22 +319,28 @@ class RosterDocument(msgspec.Struct, frozen=True):
 
 
 class RosterProposal(msgspec.Struct, frozen=True):
-    """Countersign this one. With all countersignatures that the sender knows, its own among them. On trial: would you?"""
+    """Countersign this one in this round; the sender gathers in it. With `asks` only: sign nothing in earlier rounds,
+    and tell what you have signed. Would you sign this one?"""
 
     signed: SignedRoster
-    is_trial: bool = False
+    round: Round
+    asks: bool = False
 
 
 class RosterVote(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer: all countersignatures of this roster that the sender knows, or why it does not countersign it. It may
-    do so later, unless that `is_final`. On trial there are none: it would, if it does not refuse."""
+    """The answer in this round: a countersignature of this roster; if that was asked, what the sender has countersigned
+    last (None: nothing); or why not. It may do so later, unless that `is_final`. `answered` is the newest round in
+    which it said anything."""
 
     epoch: int
     sha256: str
-    countersignatures: tuple[Countersignature, ...] = ()
+    round: Round
+    answered: Round
+    asks: bool = False
+    signature: str = ""
+    has: SignedRoster | None = None
     refusal: str = ""
     is_final: bool = False
-    is_trial: bool = False
 
 
 RosterMessage = RosterAnnounce | RosterRequest | RosterDocument | RosterProposal | RosterVote

@@ -525,7 +525,7 @@ class Region:
         for ruling in rulings:
             carry_out(ruling, self.books, self.local)
         self.old_disk.leave()
-        self.rosters.on_quarantine_left()
+        self.rosters.on_quarantine_left(self.incarnation)
         self.sessions.begin_incarnation(self.incarnation)
         self._end_doubt(now, out)
 

@@ -30,6 +30,7 @@ from hanse.daemon.errors import DriverInterrupted, DriverOverloaded
 from hanse.daemon.housekeeping import Housekeeping
 from hanse.daemon.inbox import Inbox
 from hanse.daemon.keys import region_keys, take_next
+from hanse.daemon.ledger_ids import LEDGER_FILE, read_prepared, use_up
 from hanse.daemon.lookups import Lookups
 from hanse.daemon.metrics import Metrics
 from hanse.daemon.orders import Orders
@@ -50,7 +51,6 @@ A = TypeVar("A")
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LEDGER_FILE = "ledger.db"
 ANCHOR_FILE = "anchor"
 TASKS_DIRECTORY = "tasks"
 
@@ -233,9 +233,13 @@ class Runtime:
             log.warning("data_dir.created", path=str(data))
             data.mkdir(parents=True, mode=0o700)
         ledger = await Ledger.open(
-            data / LEDGER_FILE, region=self.name, anchor_path=self.config.anchor_dir / ANCHOR_FILE
+            data / LEDGER_FILE,
+            region=self.name,
+            anchor_path=self.config.anchor_dir / ANCHOR_FILE,
+            new_ledger_id=read_prepared(data),
         )
         resources.push_async_callback(self._close_ledger, ledger)
+        use_up(data)
         return ledger
 
     async def _close_ledger(self, ledger: Ledger) -> None:

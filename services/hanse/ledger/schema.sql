@@ -156,21 +156,23 @@ CREATE TABLE meta (
   value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Rosters by epoch: those that are in force, and the successor of the newest that this member has countersigned.
+-- Rosters by epoch: those that are in force, and the successor of the newest that this member has countersigned last.
 CREATE TABLE rosters (
   epoch INTEGER NOT NULL PRIMARY KEY,
   -- Of the document without signatures, in hexadecimal.
   sha256 TEXT NOT NULL,
   -- JSON of core/model/roster.py: SignedRoster.
   document BLOB NOT NULL,
-  in_force INTEGER NOT NULL CHECK (in_force IN (0, 1))
+  in_force INTEGER NOT NULL CHECK (in_force IN (0, 1)),
+  -- Of the round in which its countersignatures were given.
+  round_number INTEGER NOT NULL
 ) STRICT;
 
--- No code path may make a fork: one countersignature for each epoch, and what is in force stays.
-CREATE TRIGGER rosters_are_countersigned_once BEFORE UPDATE ON rosters
-WHEN old.sha256 <> new.sha256 AND (old.in_force = 1 OR new.in_force = 0)
+-- No code path may make a fork: what is in force stays, and rounds only go on.
+CREATE TRIGGER rosters_follow_rounds BEFORE UPDATE ON rosters
+WHEN old.sha256 <> new.sha256 AND (old.in_force = 1 OR (new.in_force = 0 AND new.round_number < old.round_number))
 BEGIN
-  SELECT RAISE(ABORT, 'a roster in force is never replaced, and a member countersigns one of each epoch');
+  SELECT RAISE(ABORT, 'a roster in force is never replaced, and one that was countersigned by none of an earlier round');
 END;
 
 CREATE TRIGGER rosters_stay_in_force BEFORE UPDATE ON rosters

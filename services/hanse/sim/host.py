@@ -131,6 +131,11 @@ class Surroundings:
         self.check_every = check_every
 
 
+def ledger_id_of(region: str, seed: str) -> str:
+    """Of the disk that a region begins with."""
+    return f"ledger-{region}-{seed}"
+
+
 class Host:
     """A region's daemon, disk, engine and clock. `life` grows with every death: what an earlier life had planned is
     void."""
@@ -140,7 +145,7 @@ class Host:
         self.name = config.name
         self.config = config
         self.clock = clock
-        self.ledger = SimLedger(config.name, f"ledger-{config.name}-{around.seed}")
+        self.ledger = SimLedger(config.name, ledger_id_of(config.name, around.seed))
         # What the anchor file says, on a disk of its own.
         self.anchor = Position()
         self._has_anchor = around.faults.anchor_elsewhere

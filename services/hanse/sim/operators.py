@@ -1,20 +1,21 @@
 """Operators of the roster: people with the league's key, who look at what a region has, and hand in what follows on it.
 
-Now and then two of them do so at the same time and do not know of each other. When everything has healed they bring
-every region back; if members' votes are split for ever, they found the league anew, as the handbook says.
+Now and then two of them do so at the same time and do not know of each other. With every change they name the ledgers
+that regions have by then. When everything has healed they bring every region back; if a majority of members may not
+vote any more, because their disks were lost, they found the league anew, as the handbook says.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from hanse.core.events import ProposeRoster
 from hanse.core.federation.roster import drafts
 from hanse.core.model.regions import Group, RegionConfig
-from hanse.core.model.roster import GuardianSet, Roster, RosterMember, SignedRoster, sha256_of
+from hanse.core.model.roster import GuardianSet, Roster, RosterMember, sha256_of
 from hanse.core.model.time import SECOND_US
 from hanse.sim.host import Host
 from hanse.sim.keys import public_key_of, signed_by
@@ -25,27 +26,29 @@ _OPERATOR = "operator"
 _LEAVE_MAX = 3
 _MEMBERS_MIN = 2
 _RIVALS_SHARE = 0.5
-# Trials keep rivals from splitting the votes; what must be right does not rest on them.
-TRIAL_SHARE = 0.5
 # Leagues with guardians, of those whose roster changes.
 GUARDED_SHARE = 0.7
 _LOOK_EVERY_US = SECOND_US
-# A vote that is still open after this, with every region up and every link whole, is split for ever.
-_SPLIT_AFTER_US = 120 * SECOND_US
+# With every region up and every link whole, whoever may not vote by then has lost its disk.
+_LOST_AFTER_US = 120 * SECOND_US
 # Above whatever could still come into force.
 _EPOCHS_SKIPPED = 10
 
 
-def with_rosters(configs: Sequence[RegionConfig], *, guarded: bool) -> tuple[RegionConfig, ...]:
+def with_rosters(
+    configs: Sequence[RegionConfig], ledger_ids: Mapping[str, str], *, guarded: bool
+) -> tuple[RegionConfig, ...]:
     """The same regions, in a league whose roster is signed. Where they have no guardians, regions may leave and come
     back. (A group must move before its home may leave.)"""
     groups = configs[0].groups if guarded else ()
-    chain = (signed_by(_OPERATOR, _founding(configs[0].cluster_id, [each.name for each in configs], groups)),)
+    members = [_member(each.name, ledger_ids[each.name]) for each in configs]
+    chain = (signed_by(_OPERATOR, _founding(configs[0].cluster_id, members, groups)),)
     return tuple(msgspec.structs.replace(each, roster=chain, groups=groups) for each in configs)
 
 
-def _founding(cluster_id: str, names: Sequence[str], groups: Sequence[Group], epoch: int = 1) -> Roster:
-    members = [_member(name) for name in names]
+def _founding(
+    cluster_id: str, members: Sequence[RosterMember], groups: Sequence[Group], epoch: int = 1
+) -> Roster:
     key = public_key_of(_OPERATOR)
     roster = drafts.founding(
         cluster_id, members, key, guardians=0, issued_wall_us=0, domains="spread", epoch=epoch
@@ -54,12 +57,13 @@ def _founding(cluster_id: str, names: Sequence[str], groups: Sequence[Group], ep
     return msgspec.structs.replace(roster, guardian_sets=sets)
 
 
-def _member(name: str) -> RosterMember:
+def _member(name: str, ledger_id: str) -> RosterMember:
     return RosterMember(
         name=name,
         peer_address=f"{name}:1",
         public_address=f"{name}:2",
         public_key=public_key_of(name),
+        ledger_id=ledger_id,
         protocol_min=1,
         protocol_max=1,
     )
@@ -76,7 +80,6 @@ class Operators:
         count: Callable[[str], None],
         *,
         may_remove: bool,
-        trial_share: float,
     ) -> None:
         self._timeline = timeline
         self._random = randomness
@@ -84,13 +87,12 @@ class Operators:
         self._count = count
         self._groups = hosts[0].config.groups
         self._may_remove = may_remove and not self._groups
-        self._trial_share = trial_share
         self._issued = 0
         self._healed_us = 0
 
     @property
     def idle(self) -> bool:
-        """Every region is a member, all have the same roster, and nobody has countersigned another one."""
+        """Every region is a member and may vote, all have the same roster, and nobody has countersigned another one."""
         if not any(host.config.roster for host in self._hosts):
             return True
         rosters = [host.core.rosters for host in self._hosts if host.core is not None]
@@ -99,7 +101,8 @@ class Operators:
             len(heads) == len(self._hosts)
             and len({sha256_of(head) for head in heads}) == 1
             and not self._absent(heads[0])
-            and all(each.voted is None for each in rosters)
+            and all(each.voting is not None and each.voting.idle for each in rosters)
+            and not self._renamed(heads[0])
         )
 
     def change(self) -> None:
@@ -119,13 +122,13 @@ class Operators:
     def _propose(self, host: Host) -> None:
         head = self._head(host)
         if head is not None:
-            self._hand_in(host, self._draw(head), asks_first=self._random.random() < self._trial_share)
+            self._hand_in(host, self._draw(head))
 
     def _draw(self, head: Roster) -> Roster:
         absent = self._absent(head)
         draw = self._random.random()
         if absent and draw < 0.5:
-            return self._successor(head, [*head.members, *map(_member, absent)])
+            return self._successor(head, [*head.members, *map(self._present, absent)])
         leaving = min(self._random.randint(1, _LEAVE_MAX), len(head.members) - _MEMBERS_MIN)
         if self._may_remove and leaving > 0 and draw < 0.9:
             gone = self._random.sample(head.names, leaving)
@@ -139,13 +142,28 @@ class Operators:
     def _successor(self, head: Roster, members: list[RosterMember]) -> Roster:
         self._issued += 1
         sets = [each.members for each in head.guardian_sets]
-        return drafts.successor(head, issued_wall_us=self._issued, members=members, sets=sets)
+        named = [msgspec.structs.replace(each, ledger_id=self._ledger_id(each)) for each in members]
+        return drafts.successor(head, issued_wall_us=self._issued, members=named, sets=sets)
 
-    def _hand_in(self, host: Host, roster: Roster | SignedRoster, *, asks_first: bool = True) -> None:
-        document = roster if isinstance(roster, SignedRoster) else signed_by(_OPERATOR, roster)
+    def _present(self, name: str) -> RosterMember:
+        """A region as it is by now."""
+        fresh = _member(name, "")
+        return msgspec.structs.replace(fresh, ledger_id=self._ledger_id(fresh))
+
+    def _ledger_id(self, member: RosterMember) -> str:
+        """Of this region's ledger by now, as far as it can be asked."""
+        host = next(each for each in self._hosts if each.name == member.name)
+        voting = host.core.rosters.voting if host.core is not None else None
+        return voting.ledger_id if voting is not None else member.ledger_id or host.ledger.ledger_id
+
+    def _renamed(self, head: Roster) -> list[str]:
+        """Members whose ledger is not the one that the roster names."""
+        return [each.name for each in head.members if each.ledger_id != self._ledger_id(each)]
+
+    def _hand_in(self, host: Host, roster: Roster) -> None:
         # Nobody waits for the answer: what becomes of it shows in the regions.
-        event = ProposeRoster(request_id=-1, signed=document, cause="operator", asks_first=asks_first)
-        host.post(event)
+        signed = signed_by(_OPERATOR, roster)
+        host.post(ProposeRoster(request_id=-1, signed=signed, cause="operator"))
 
     # --- everything back to what it was -----------------------------------------------------------------------------
 
@@ -159,25 +177,20 @@ class Operators:
         self._timeline.after(_LOOK_EVERY_US, self._restore)
 
     def _go_on(self, newest: Host, head: Roster) -> None:
-        voted = [host.core.rosters.voted for host in self._hosts if host.core is not None]
-        open_ = [each for each in voted if each is not None and each.roster.epoch == head.epoch + 1]
+        absent, renamed = self._absent(head), self._renamed(head)
         members = [host for host in self._hosts if head.member(host.name) is not None]
-        if open_:
-            if self._timeline.now_us - self._healed_us > _SPLIT_AFTER_US:
-                self._found_anew(head)
-            else:
-                self._hand_in(self._random.choice(members), open_[0])
-        elif absent := self._absent(head):
-            self._hand_in(
-                newest if newest in members else members[0],
-                self._successor(head, [*head.members, *map(_member, absent)]),
-            )
+        voters = len(head.members) - len(renamed)
+        if voters < head.majority and self._timeline.now_us - self._healed_us > _LOST_AFTER_US:
+            self._found_anew(head)
+        elif absent or renamed:
+            at = newest if newest in members and newest.name not in renamed else self._random.choice(members)
+            self._hand_in(at, self._successor(head, [*head.members, *map(self._present, absent)]))
 
     def _found_anew(self, head: Roster) -> None:
         self._count("founded_anew")
         self._healed_us = self._timeline.now_us
-        names = [host.name for host in self._hosts]
-        anew = _founding(head.cluster_id, names, self._groups, head.epoch + _EPOCHS_SKIPPED)
+        members = [self._present(host.name) for host in self._hosts]
+        anew = _founding(head.cluster_id, members, self._groups, head.epoch + _EPOCHS_SKIPPED)
         for host in self._hosts:
             host.found_anew((signed_by(_OPERATOR, anew),))
 

@@ -20,11 +20,11 @@ from hanse.sim.convergence import Convergence
 from hanse.sim.digest import Digest
 from hanse.sim.executor import Behaviour, SimExecutor
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
-from hanse.sim.host import Host, Surroundings
+from hanse.sim.host import Host, Surroundings, ledger_id_of
 from hanse.sim.injector import Injector
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Codec, Network
-from hanse.sim.operators import GUARDED_SHARE, TRIAL_SHARE, Operators, with_rosters
+from hanse.sim.operators import GUARDED_SHARE, Operators, with_rosters
 from hanse.sim.progress import Progress
 from hanse.sim.record import Committed, Finished, Healed, Record, RegionJoined
 from hanse.sim.timeline import Timeline
@@ -62,8 +62,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     watch_convergence: bool = False
     # Of a league whose roster changes, how likely it has guardians; in one that has, no region leaves.
     guarded_share: float = GUARDED_SHARE
-    # How many of its rosters go on trial before the first countersignature.
-    trial_share: float = TRIAL_SHARE
 
 
 class World:
@@ -118,7 +116,6 @@ class World:
             self.count,
             # What a region that is no member knows of a disk that is an old one, nobody asks it for.
             may_remove=not plan.faults.old_disk_every_us,
-            trial_share=plan.trial_share,
         )
         self.convergence = Convergence(self.timeline, self.hosts)
         self.injector = Injector(
@@ -137,7 +134,8 @@ class World:
         if not self.plan.faults.roster_every_us:
             return configs
         guarded = self._randomness("roster").random() < self.plan.guarded_share
-        return with_rosters(configs, guarded=guarded)
+        ledger_ids = {config.name: ledger_id_of(config.name, self._seed) for config in configs}
+        return with_rosters(configs, ledger_ids, guarded=guarded)
 
     def _randomness(self, purpose: str) -> random.Random:
         return random.Random(f"{self._seed}/{purpose}")

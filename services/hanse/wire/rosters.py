@@ -7,10 +7,10 @@ import msgspec
 from hanse.core import messages as m
 from hanse.core.effects import ProposalView, RosterView
 from hanse.core.model import limits
-from hanse.core.model.roster import Countersignature, SignedRoster, decode_signed, encode_signed, sha256_of
+from hanse.core.model.roster import Round, SignedRoster, decode_signed, encode_signed, sha256_of
 from hanse.wire.checks import FieldRefused
 from hanse.wire.gen.hanse.v1 import peers_pb2, regions_pb2
-from hanse.wire.kinds import Kind, Readers, bounded, region_name, stored
+from hanse.wire.kinds import Kind, Readers, region_name, stored
 from hanse.wire.shapes import MalformedMessage, word
 
 
@@ -51,34 +51,45 @@ def encode_roster(view: RosterView) -> regions_pb2.RosterStatus:
             regions_pb2.RosterConflict(region=region, reason=reason) for region, reason in view.conflicts
         ],
         unable=view.unable,
+        ledger_id=view.ledger_id,
     )
+
+
+def _encode_round(each: Round) -> peers_pb2.RosterRound:
+    return peers_pb2.RosterRound(number=each.number, region=each.region)
+
+
+def _decode_round(each: peers_pb2.RosterRound) -> Round:
+    if each.number > limits.ROSTER_EPOCH_MAX:
+        raise MalformedMessage(f"round {each.number}: at most {limits.ROSTER_EPOCH_MAX}")
+    return Round(each.number, region_name(each.region))
 
 
 def _encode_vote(message: m.RosterVote) -> peers_pb2.RosterVote:
     return peers_pb2.RosterVote(
         epoch=message.epoch,
         sha256=message.sha256,
-        countersignatures=[
-            peers_pb2.Countersignature(member=each.member, signature=each.signature)
-            for each in message.countersignatures
-        ],
+        round=_encode_round(message.round),
+        answered=_encode_round(message.answered),
+        asks=message.asks,
+        signature=message.signature,
+        has=b"" if message.has is None else encode_signed(message.has),
         refusal=message.refusal[: limits.REASON_DETAIL_LENGTH_MAX],
         is_final=message.is_final,
-        is_trial=message.is_trial,
     )
 
 
 def _decode_vote(_: Readers, message: peers_pb2.RosterVote) -> m.RosterVote:
-    found = bounded(message.countersignatures, limits.ROSTER_MEMBERS_MAX)
     return m.RosterVote(
         epoch=stored(message.epoch),
         sha256=word(message.sha256),
-        countersignatures=tuple(
-            Countersignature(region_name(each.member), word(each.signature)) for each in found
-        ),
+        round=_decode_round(message.round),
+        answered=_decode_round(message.answered),
+        asks=message.asks,
+        signature=word(message.signature),
+        has=decode_document(message.has) if message.has else None,
         refusal=word(message.refusal, limits.REASON_DETAIL_LENGTH_MAX),
         is_final=message.is_final,
-        is_trial=message.is_trial,
     )
 
 
@@ -105,8 +116,10 @@ ROSTER_KINDS: tuple[Kind, ...] = (
     Kind(
         m.RosterProposal,
         "roster_proposals",
-        lambda x: peers_pb2.RosterProposal(document=encode_signed(x.signed), is_trial=x.is_trial),
-        lambda _, x: m.RosterProposal(decode_document(x.document), x.is_trial),
+        lambda x: peers_pb2.RosterProposal(
+            document=encode_signed(x.signed), round=_encode_round(x.round), asks=x.asks
+        ),
+        lambda _, x: m.RosterProposal(decode_document(x.document), _decode_round(x.round), x.asks),
     ),
     Kind(m.RosterVote, "roster_votes", _encode_vote, _decode_vote),
 )
@@ -119,7 +132,7 @@ def _progress(view: ProposalView) -> regions_pb2.RosterProgress:
         sha256=sha256_of(view.signed.roster),
         countersigned=view.countersigned,
         missing=view.missing,
-        is_trial=view.is_trial,
+        is_asking=view.is_asking,
         has_failed=view.has_failed,
         refusals=[
             regions_pb2.RosterRefusal(region=region, reason=reason) for region, reason in view.refusals

@@ -12,12 +12,14 @@ from hanse.core.model.roster import (
     Countersignature,
     Roster,
     RosterMember,
+    Round,
     SignedRoster,
     countersign_message,
 )
 from hanse.sim.keys import SimKeys, public_key_of, signed_by
 
 OPERATOR = "operator"
+FIRST_ROUND = Round(1, "north")
 
 
 def member(name: str, **changes: Any) -> RosterMember:
@@ -27,6 +29,7 @@ def member(name: str, **changes: Any) -> RosterMember:
         "peer_address": f"{name}:1",
         "public_address": f"{name}:2",
         "public_key": public_key_of(name),
+        "ledger_id": f"ledger-{name}",
         "protocol_min": 1,
         "protocol_max": 1,
         "labels": {"zone": name},
@@ -58,11 +61,15 @@ def signed(roster: Roster, owner: str = OPERATOR) -> SignedRoster:
     return signed_by(owner, roster)
 
 
-def countersigned(document: SignedRoster, names: Sequence[str]) -> SignedRoster:
-    """With the countersignatures of these regions."""
-    message = countersign_message(document.roster)
+def countersigned(
+    document: SignedRoster, names: Sequence[str], in_round: Round = FIRST_ROUND
+) -> SignedRoster:
+    """With the countersignatures of these regions, all of one round."""
+    message = countersign_message(document.roster, in_round)
     made = [Countersignature(name, SimKeys(name).sign(public_key_of(name), message)) for name in names]
-    return msgspec.structs.replace(document, countersignatures=(*document.countersignatures, *made))
+    return msgspec.structs.replace(
+        document, round=in_round, countersignatures=(*document.countersignatures, *made)
+    )
 
 
 def in_force(previous: Roster, roster: Roster) -> SignedRoster:

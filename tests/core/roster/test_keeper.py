@@ -18,8 +18,8 @@ from hanse.core.messages import (
     RosterVote,
 )
 from hanse.core.model.jobs import ReasonCode
-from hanse.core.model.limits import GATHER_ALONE_US, TRIAL_US
-from hanse.core.model.roster import Roster, SignedRoster
+from hanse.core.model.limits import GATHER_ALONE_US, ROSTER_ASKING_US
+from hanse.core.model.roster import Roster, Round, SignedRoster
 from hanse.core.model.time import SECOND_US
 from tests.core.protocol.league import League
 from tests.core.roster.league import chain, following, founded, member, members, signed
@@ -42,14 +42,12 @@ def ask(league: League, region: str, make: Callable[[int], ProposeRoster | AskRo
     return league.stations[region].answers[league._requests]
 
 
-def propose(
-    league: League, region: str, roster: Roster | SignedRoster, *, asks_first: bool = True
-) -> RosterView | Refused:
+def propose(league: League, region: str, roster: Roster | SignedRoster) -> RosterView | Refused:
     document = roster if isinstance(roster, SignedRoster) else signed(roster)
     answer = ask(
         league,
         region,
-        lambda n: ProposeRoster(request_id=n, signed=document, cause="operator", asks_first=asks_first),
+        lambda n: ProposeRoster(request_id=n, signed=document, cause="operator"),
     )
     assert isinstance(answer, RosterView | Refused)
     return answer
@@ -75,6 +73,33 @@ def reconfigure(league: League, name: str, line: tuple[SignedRoster, ...]) -> No
     league.restart(name)
 
 
+def votes(league: League) -> list[RosterVote]:
+    return [each for each in league.messages(RosterVote) if isinstance(each, RosterVote)]
+
+
+def answered(league: League, region: str) -> str | None:
+    """The newest round in which this region said anything, as its disk has it."""
+    return league.stations[region].ledger.meta.get("roster_round")
+
+
+def only_south_signs(league: League, region: str, roster: Roster) -> None:
+    """It is handed in here, and only south is asked to countersign it as well; nobody hears of that."""
+    league.hold_if(
+        lambda parcel: (
+            isinstance(parcel.message, RosterProposal)
+            and not parcel.message.asks
+            and (parcel.to != "south" or parcel.sender != region)
+        )
+    )
+    league.hold_if(
+        lambda parcel: (
+            isinstance(parcel.message, RosterVote) and not parcel.message.asks and parcel.sender == "south"
+        )
+    )
+    propose(league, region, roster)
+    league.run_until(lambda: 2 in stored(league, "south"))
+
+
 def epochs(league: League) -> dict[str, int]:
     return {station.name: station.region.config.roster_epoch for station in league.up()}
 
@@ -96,7 +121,7 @@ def test_a_proposal_is_countersigned_by_all_that_hear_it_and_comes_into_force_ev
 
     assert isinstance(answer, RosterView)
     assert answer.proposal is not None
-    assert (answer.proposal.is_trial, answer.proposal.missing) == (True, ("east", "south", "west"))
+    assert (answer.proposal.is_asking, answer.proposal.missing) == (True, ("east", "south", "west"))
     run_until_at(league, 2, *NAMES)
     found = view(league, "south")
     assert found.head is not None
@@ -123,66 +148,126 @@ def test_jobs_live_through_a_change_of_the_roster() -> None:
 
 def test_a_vote_is_on_disk_before_it_leaves() -> None:
     league = league_of(*NAMES)
-    league.crash_before_write("south", RosterVote)
     league.hold(RosterProposal, to="east")
     league.hold(RosterProposal, to="west")
-    propose(league, "north", following(FIRST), asks_first=False)
+    propose(league, "north", following(FIRST))
+    league.crash_before_write("south", RosterVote)
     league.run_until(lambda: league.stations["south"].core is None)
 
     assert stored(league, "south").keys() == {1}
+    assert answered(league, "south") is None
     assert not league.messages(RosterVote, sender="south")
 
 
-def test_a_member_countersigns_one_successor_also_after_a_restart() -> None:
+def test_nobody_countersigns_before_a_majority_was_asked() -> None:
     league = league_of(*NAMES)
-    isolate(league, "north")
-    propose(league, "north", following(FIRST, issued_wall_us=3), asks_first=False)
-    league.crash("north")
-    league.restart("north")
-    league.advance(3 * SECOND_US)
-    answer = propose(league, "north", following(FIRST, issued_wall_us=4))
+    league.hold(RosterProposal, to="east")
+    league.hold(RosterProposal, to="west")
+    propose(league, "north", following(FIRST))
+    league.run_until(lambda: answered(league, "south") is not None)
+    league.advance(SECOND_US)
 
-    assert isinstance(answer, Refused)
-    assert (answer.code, answer.field) == ("CONFLICT", "epoch")
-    assert "north has countersigned another roster of epoch 2 already" in answer.message
+    assert [stored(league, name).keys() for name in NAMES] == [{1}] * 4
+    assert not any(each.signature for each in votes(league))
+
+
+def test_what_a_member_countersigned_is_finished_before_anything_else_also_after_a_restart() -> None:
+    league = league_of(*NAMES)
+    only_south_signs(league, "north", following(FIRST, issued_wall_us=3))
+    league.crash("south")
+    league.restart("south")
+    league.let_go()
+    isolate(league, "north")
+    league.run_until(lambda: not league["south"].in_doubt and league["east"].sessions.is_mutual("south"))
+    propose(league, "east", following(FIRST, issued_wall_us=4))
+    run_until_at(league, 2, "east", "south", "west")
+
+    found = view(league, "east").head
+    assert found is not None
+    assert found.roster.issued_wall_us == 3
+    league.heal()
+    run_until_at(league, 2, "north")
+
+
+def test_what_nobody_of_a_majority_had_countersigned_gives_way() -> None:
+    """North has countersigned its roster alone, and may never come back: the others need not wait for it."""
+    league = league_of(*NAMES)
+    league.hold_if(lambda parcel: isinstance(parcel.message, RosterProposal) and not parcel.message.asks)
+    propose(league, "north", following(FIRST, issued_wall_us=3))
+    league.run_until(lambda: 2 in stored(league, "north"))
+    isolate(league, "north")
+    league.wire.clear()
+    league.let_go()
+    propose(league, "west", following(FIRST, issued_wall_us=4))
+    run_until_at(league, 2, "east", "south", "west")
+    league.heal()
+    run_until_at(league, 2, "north")
+    assert len({stored(league, name)[2] for name in NAMES}) == 1
+    assert view(league, "north").head.roster.issued_wall_us == 4  # type: ignore[union-attr]
 
 
 def test_of_two_proposals_one_comes_into_force_and_the_other_never() -> None:
     league = league_of("east", "north", "south", "west", "up")
     first = founded("east", "north", "south", "west", "up")
     rivals = [following(first, issued_wall_us=at) for at in (3, 4)]
-    propose(league, "north", rivals[0], asks_first=False)
-    propose(league, "west", rivals[1], asks_first=False)
+    propose(league, "north", rivals[0])
+    propose(league, "west", rivals[1])
     run_until_at(league, 2, "east", "north", "south", "west", "up")
 
     assert len({stored(league, name)[2] for name in epochs(league)}) == 1
 
 
-def test_without_a_majority_nothing_changes_and_it_is_said_who_is_missing() -> None:
+@pytest.mark.parametrize("names", [("north", "south"), NAMES])
+def test_operators_at_the_same_time_are_never_stuck(names: tuple[str, ...]) -> None:
+    """In a league of two, each would need the other's countersignature."""
+    league = league_of(*names)
+    for at, name in enumerate(names, 3):
+        propose(league, name, following(founded(*names), issued_wall_us=at))
+    run_until_at(league, 2, *names)
+
+
+def test_a_member_that_two_operators_ask_answers_the_later_round_only() -> None:
+    league = league_of(*NAMES)
+    isolate(league, "north")
+    propose(league, "north", following(FIRST, issued_wall_us=3))
+    propose(league, "west", following(FIRST, issued_wall_us=4))
+    league.heal()
+    run_until_at(league, 2, *NAMES)
+
+    rounds = {each.round for each in votes(league) if each.signature}
+    assert rounds == {Round(1, "west")}
+
+
+def test_without_a_majority_nothing_is_countersigned_and_it_is_said_who_is_missing() -> None:
     league = league_of(*NAMES)
     isolate(league, "south")
     league.crash("east")
-    propose(league, "north", following(FIRST), asks_first=False)
-    league.advance(60 * SECOND_US)
-
-    assert epochs(league) == {"north": 1, "south": 1, "west": 1}
+    propose(league, "north", following(FIRST))
+    league.advance(2 * SECOND_US)
     found = view(league, "north").proposal
     assert found is not None
-    assert (found.countersigned, found.missing) == (("north", "west"), ("east", "south"))
+    assert (found.is_asking, found.has_failed, found.missing) == (True, False, ("east", "south"))
+    league.advance(ROSTER_ASKING_US)
+
+    found = view(league, "north").proposal
+    assert found is not None
+    assert (found.is_asking, found.has_failed, found.missing) == (True, True, ("east", "south"))
+    assert epochs(league) == {"north": 1, "south": 1, "west": 1}
+    assert stored(league, "north").keys() == {1}
     league.restart("east")
+    league.run_until(lambda: not league["east"].in_doubt and league["north"].sessions.is_mutual("east"))
+    propose(league, "north", following(FIRST))
     run_until_at(league, 2, "east", "north", "west")
     assert epochs(league)["south"] == 1
     league.heal()
     run_until_at(league, 2, "south")
 
 
-def test_another_voter_gathers_if_the_region_that_proposed_is_gone() -> None:
+def test_another_member_gathers_if_the_region_that_began_is_gone() -> None:
     league = league_of(*NAMES)
-    league.hold(RosterProposal, sender="north", to="east")
-    league.hold(RosterProposal, sender="north", to="west")
-    propose(league, "north", following(FIRST), asks_first=False)
-    league.run_until(lambda: 2 in stored(league, "south"))
+    only_south_signs(league, "north", following(FIRST))
     league.crash("north")
+    league.let_go()
     assert epochs(league) == {"east": 1, "south": 1, "west": 1}
     run_until_at(league, 2, "east", "south", "west")
     assert league.now_us > GATHER_ALONE_US
@@ -275,61 +360,6 @@ def test_a_region_that_has_just_started_hesitates() -> None:
 
     assert isinstance(answer, Refused)
     assert "its disk may be an old one" in answer.message
-
-
-# --- trials ----------------------------------------------------------------------------------------------------------
-
-
-def test_what_no_majority_would_countersign_leaves_no_trace() -> None:
-    league = league_of(*NAMES)
-    isolate(league, "north")
-    propose(league, "north", following(FIRST))
-    league.advance(TRIAL_US + SECOND_US)
-
-    found = view(league, "north").proposal
-    assert found is not None
-    assert (found.is_trial, found.has_failed) == (True, True)
-    assert stored(league, "north").keys() == {1}
-    league.heal()
-    league.run_until(lambda: all(league["north"].sessions.established(name) for name in NAMES[:1]))
-    propose(league, "north", following(FIRST, issued_wall_us=4))
-    run_until_at(league, 2, *NAMES)
-
-
-def test_of_two_operators_at_the_same_time_none_splits_the_votes() -> None:
-    """In a league of two, any second countersignature would make the first one worthless for ever."""
-    league = league_of("north", "south")
-    first = founded("north", "south")
-    rivals = {name: following(first, issued_wall_us=at) for at, name in enumerate(("north", "south"), 3)}
-    for name, roster in rivals.items():
-        propose(league, name, roster)
-    league.advance(TRIAL_US + 3 * SECOND_US)
-    if epochs(league) == {"north": 1, "south": 1}:
-        assert all(stored(league, name).keys() == {1} for name in rivals)
-        propose(league, "south", rivals["south"])
-    run_until_at(league, 2, "north", "south")
-
-
-def test_a_roster_that_others_have_countersigned_is_finished_first() -> None:
-    league = league_of(*NAMES)
-    isolate(league, "east")
-    league.crash("west")
-    propose(league, "north", following(FIRST, issued_wall_us=3), asks_first=False)
-    league.run_until(lambda: 2 in stored(league, "south"))
-    league.heal()
-    league.restart("west")
-    league.hold(RosterProposal, sender="north")
-    league.hold(RosterProposal, sender="south")
-    league.run_until(lambda: not league["east"].in_doubt and not league["west"].in_doubt)
-    propose(league, "east", following(FIRST, issued_wall_us=4))
-    league.run_until(lambda: getattr(view(league, "east").proposal, "has_failed", False))
-
-    found = view(league, "east").proposal
-    assert found is not None
-    assert all("has countersigned another roster of epoch 2 already" in why for _, why in found.refusals)
-    assert stored(league, "east").keys() == {1}
-    league.let_go()
-    run_until_at(league, 2, *NAMES)
 
 
 # --- who is behind ---------------------------------------------------------------------------------------------------

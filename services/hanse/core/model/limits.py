@@ -139,10 +139,11 @@ GUARDIANS_MIN = 3
 GUARDIANS_MAX = 5
 # Regions that were members and are still told so; each costs a connection that is idle.
 FORMER_MEMBERS_MAX = 64
-# A trial ends without a majority after this; callers begin it anew while they wait.
-TRIAL_US = 5_000_000
-# For so long a member that would countersign one roster would not another: some round trips between distant regions.
-TRIAL_LOCK_US = 2_000_000
+# Asking ends without a majority after this; callers begin anew while they wait.
+ROSTER_ASKING_US = 5_000_000
+# Regions that gather at the same time and wait for different times before they try again. More than two or three are
+# at it only if as many operators are.
+GATHERERS_MAX = 16
 # A member that has countersigned waits this much longer for the region that proposed before it gathers by itself.
 GATHER_ALONE_US = 5_000_000
 

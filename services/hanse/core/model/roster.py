@@ -28,11 +28,13 @@ Number = Annotated[int, msgspec.Meta(ge=0, le=ROSTER_EPOCH_MAX)]
 
 class RosterMember(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A region of the league. Addresses are "host:port", as the others reach it; `public_key` is its Ed25519 key.
+    `ledger_id` names the life of its disk: only with that ledger it may countersign what follows.
     `labels` name its failure domains: regions with an equal one may be lost together."""
 
     name: str
     peer_address: str
     public_key: str
+    ledger_id: str
     protocol_min: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
     protocol_max: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
     public_address: str = ""
@@ -94,19 +96,28 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return next((each for each in self.guardian_sets if each.home == home), None)
 
 
+class Round(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
+    """One attempt to have a successor countersigned. Of two the later one has the larger number, or else the larger
+    name of the region that gathers. `number` 0: none yet."""
+
+    number: Number = 0
+    region: str = ""
+
+
 class Countersignature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A member of the epoch before agrees, and will agree to no other roster of this epoch."""
+    """A member of the epoch before agrees, in one round, and will agree to no other roster in that round."""
 
     member: str
     signature: str
 
 
 class SignedRoster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A roster with its operator's signature and what countersignatures are known. Those are not hashed: any majority
-    of them puts the same roster in force."""
+    """A roster with its operator's signature and the countersignatures of one round that are known. Those are not
+    hashed: a majority of them, whichever and of whichever round, puts the same roster in force."""
 
     roster: Roster
     operator_signature: str = ""
+    round: Round = Round()
     countersignatures: tuple[Countersignature, ...] = ()
 
 
@@ -134,9 +145,10 @@ def operator_message(roster: Roster) -> bytes:
     return _OPERATOR_SIGNS + canonical(roster)
 
 
-def countersign_message(roster: Roster) -> bytes:
+def countersign_message(roster: Roster, in_round: Round) -> bytes:
     """What a member of the epoch before signs."""
-    return _MEMBER_COUNTERSIGNS + canonical(roster)
+    heading = f"{in_round.number} {in_round.region}\n".encode()
+    return _MEMBER_COUNTERSIGNS + heading + canonical(roster)
 
 
 def encode_signed(signed: SignedRoster) -> bytes:

@@ -81,7 +81,13 @@ class Chain:
 
 def row_of(signed: SignedRoster, *, in_force: bool) -> RosterRow:
     """As the ledger keeps it."""
-    return RosterRow(signed.roster.epoch, sha256_of(signed.roster), encode_signed(signed), int(in_force))
+    return RosterRow(
+        epoch=signed.roster.epoch,
+        sha256=sha256_of(signed.roster),
+        document=encode_signed(signed),
+        in_force=int(in_force),
+        round_number=signed.round.number,
+    )
 
 
 def open_chain(

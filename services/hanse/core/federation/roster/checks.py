@@ -89,6 +89,9 @@ def _member_faults(at: str, member: RosterMember) -> Iterator[RosterFault]:
             yield from _address_faults(f"{at}.{field}", address)
     if _KEY.fullmatch(member.public_key) is None:
         yield _invalid(f"{at}.public_key", "must be an Ed25519 public key, 64 hexadecimal digits")
+    yield from _word_faults(
+        f"{at}.ledger_id", member.ledger_id, _WORD, "letters, digits, dots, dashes: a ledger's id"
+    )
     if not 1 <= member.protocol_min <= member.protocol_max:
         yield _invalid(f"{at}.protocol_min", f"no range: {member.protocol_min} to {member.protocol_max}")
     if len(member.labels) > limits.LABELS_MAX:
@@ -112,6 +115,9 @@ def _double_faults(roster: Roster) -> Iterator[RosterFault]:
     yield from _doubled("members.name", "two regions have the name", (each.name for each in members))
     addresses = [each for member in members for each in (member.peer_address, member.public_address) if each]
     yield from _doubled("members.peer_address", "two members, or two doors, have the address", addresses)
+    yield from _doubled(
+        "members.ledger_id", "two regions have the ledger", (each.ledger_id for each in members)
+    )
     keys = [each.public_key for each in members]
     yield from _doubled("members.public_key", "two regions have the key", keys)
     if roster.operator_key in keys:
@@ -285,8 +291,8 @@ def operator_fault(operator_key: str, signed: SignedRoster, verifier: Verifier) 
 
 
 def countersigners(previous: Roster, signed: SignedRoster, verifier: Verifier) -> tuple[str, ...]:
-    """The members of `previous` whose countersignatures fit, each once."""
-    message = countersign_message(signed.roster)
+    """The members of `previous` whose countersignatures of the document's round fit, each once."""
+    message = countersign_message(signed.roster, signed.round)
     found: dict[str, None] = {}
     for each in signed.countersignatures:
         member = previous.member(each.member)

@@ -6,14 +6,10 @@
     RosterRequest                               RosterDocument for each that followed, as many as one answer holds
     RosterDocument, the next epoch, in force    written; then the Region is rebuilt with it
     RosterDocument, anything else               nothing
-    RosterProposal                              RosterVote (ballot.py; on trial, trial.py)
-    RosterVote with a majority                  written; RosterAnnounce to all; then the Region is rebuilt with it
+    RosterProposal, RosterVote                  voting.py
+    countersigned by a majority of a round      written; RosterAnnounce to all; then the Region is rebuilt with it
 
 None of these messages needs a session: rosters prove themselves, and requests cost a bounded answer.
-
-A region that has just started, or whose disk is an old one, may have countersigned what it does not remember. So it
-countersigns nothing until its boot's grace is over (as it launches nothing), nor in quarantine, nor any successor of
-the epoch at which it left quarantine.
 """
 
 from __future__ import annotations
@@ -24,11 +20,11 @@ from typing import assert_never
 from hanse.core.books import Books
 from hanse.core.effects import Effects, Refused, RosterView, Send, Snapshot
 from hanse.core.events import AskRoster, PeerMessages, ProposeRoster
-from hanse.core.federation.roster.ballot import Authority, Ballot
+from hanse.core.federation.roster.ballot import Authority
 from hanse.core.federation.roster.chain import Chain, config_in_force, open_chain, row_of
-from hanse.core.federation.roster.checks import force_faults, proposal_faults
+from hanse.core.federation.roster.checks import force_faults
 from hanse.core.federation.roster.faults import FaultKind, RosterFault, refused
-from hanse.core.federation.roster.trial import Trial
+from hanse.core.federation.roster.voting import Voting
 from hanse.core.messages import (
     Envelope,
     Message,
@@ -43,15 +39,15 @@ from hanse.core.model import limits
 from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.jobs import Reason, ReasonCode
 from hanse.core.model.regions import RegionConfig
-from hanse.core.model.roster import Roster, SignedRoster, decode_signed, encode_signed, sha256_of
+from hanse.core.model.roster import Roster, SignedRoster, encode_signed, sha256_of
 from hanse.core.model.time import Now
 
-_ABSTAINS = "roster_abstains"
 _STATIC = RosterFault(
     FaultKind.UNABLE,
     "",
     "this region's roster is static (its [[members]]): found a league with hanse federation init",
 )
+_RESTARTING = RosterFault(FaultKind.EARLY, "", "a new roster has just come into force")
 
 
 class Rosters:
@@ -84,7 +80,6 @@ class Rosters:
         for row in lacking:
             books.remember_roster(row)
         self.config = config_in_force(config, self._chain)
-        self._abstains = int(snapshot.meta.get(_ABSTAINS, "0"))
         # What each region last said that its epoch is, and the largest that anybody said.
         self._heard: dict[str, int] = {}
         self._newest_heard = self._chain.head.epoch
@@ -93,18 +88,8 @@ class Rosters:
         self._quiet_until_us: dict[tuple[str, type], int] = {}
         self._known = {member.name for member in (*self.config.members, *self.config.former)}
         self._known.discard(config.name)
-        self._ballot = self._open_ballot(now, snapshot)
-        self._trial = Trial(config.name, self._chain.head, config.timings)
+        self._voting = Voting(self.config, self._chain, snapshot, authority, books, now, hesitates)
         self._arm()
-
-    def _open_ballot(self, now: Now, snapshot: Snapshot | None = None) -> Ballot:
-        assert self._chain is not None
-        head = self._chain.head
-        ballot = Ballot(self.config.name, head, self._authority, self.config.timings)
-        for row in snapshot.rosters if snapshot is not None else ():
-            if row.epoch == head.epoch + 1 and not row.in_force and not self.config.removed:
-                ballot.resume(now, decode_signed(row.document))
-        return ballot
 
     # --- what the Region and its observers ask ---------------------------------------------------------------------
 
@@ -114,9 +99,9 @@ class Rosters:
         return None if self._chain is None else self._chain.head
 
     @property
-    def voted(self) -> SignedRoster | None:
-        """The successor that this member has countersigned."""
-        return None if self._chain is None else self._ballot.signed
+    def voting(self) -> Voting | None:
+        """This member's part in the next roster; None: it is static."""
+        return None if self._chain is None else self._voting
 
     @property
     def is_newest(self) -> bool:
@@ -139,12 +124,12 @@ class Rosters:
     def on_deadline(self, now: Now, out: Effects) -> None:
         """Ask whoever is due."""
         if self._chain is not None and not self.restart:
-            self._trial.on_deadline(now, out)
-            self._ballot.on_deadline(now, out)
+            self._voting.on_deadline(now, out)
+            self._conclude(now, out)
             self._arm()
 
     def _arm(self) -> None:
-        at_us = NEVER_US if self.restart else min(self._trial.next_us, self._ballot.next_us)
+        at_us = NEVER_US if self.restart else self._voting.next_us
         if at_us != self.alarm.next_us:
             self.alarm.ring_at(at_us)
 
@@ -153,11 +138,10 @@ class Rosters:
         if self._chain is not None:
             out.sends.append(Send(peer, self._announcement()))
 
-    def on_quarantine_left(self) -> None:
-        """The votes that the old disk had forgotten were for successors of this epoch, or of earlier ones."""
+    def on_quarantine_left(self, incarnation: int) -> None:
+        """What the old disk had forgotten to have countersigned is not known."""
         if self._chain is not None:
-            self._abstains = self._chain.head.epoch
-            self._books.set_meta(_ABSTAINS, str(self._abstains))
+            self._voting.on_quarantine_left(incarnation)
 
     # --- envelopes --------------------------------------------------------------------------------------------------
 
@@ -277,144 +261,49 @@ class Rosters:
         assert self._chain is not None
         return RosterAnnounce(self._chain.head.epoch, self._chain.sha256)
 
-    # --- votes ------------------------------------------------------------------------------------------------------
+    # --- the next one -----------------------------------------------------------------------------------------------
 
     def propose(self, now: Now, event: ProposeRoster, out: Effects) -> RosterView | Refused:
-        """An operator hands in a successor: ask whether a majority would countersign it, then gather."""
+        """An operator hands in a successor: gather a majority for it."""
         if self._chain is None:
             return refused(_STATIC)
         signed = event.signed
         if sha256_of(signed.roster) != self._chain.sha256:
-            fault = self._try(now, signed) if event.asks_first else self._vote(now, signed, leads=True)
+            fault = _RESTARTING if self.restart else self._voting.propose(now, signed)
             if fault is not None:
                 return refused(fault)
-            self._conclude_trial(now)
             self._conclude(now, out)
             self._arm()
         return self._view(signed.roster.epoch)
 
-    def _try(self, now: Now, signed: SignedRoster) -> RosterFault | None:
-        """Put it on trial here, unless it was countersigned already; or say why not."""
-        fault = self._reason_not_to_try(now, signed)
-        if fault is None and self._ballot.is_for(signed.roster):
-            self._ballot.lead(now)
-        elif fault is None:
-            self._trial.begin(now, signed)
-        return fault
-
-    def _reason_not_to_try(self, now: Now, signed: SignedRoster) -> RosterFault | None:
-        """Why this member would not countersign it; from now on it would not another one, for a moment."""
-        fault = self._reason_not_to_vote(signed)
-        if fault is None and not self._trial.lock(now, sha256_of(signed.roster)):
-            why = f"{self.config.name} is about to countersign another roster of epoch {signed.roster.epoch}"
-            fault = RosterFault(FaultKind.EARLY, "", why)
-        return fault
-
-    def _conclude_trial(self, now: Now) -> None:
-        """Enough would countersign it: begin."""
-        signed = self._trial.signed
-        if signed is not None and self._trial.has_majority and not self.restart:
-            self._trial.end()
-            if self._vote(now, signed, leads=True) is None:
-                self._ballot.lead(now)
-
     def _on_proposal(self, now: Now, peer: str, proposal: RosterProposal, out: Effects) -> None:
         assert self._chain is not None
-        signed, is_trial = proposal.signed, proposal.is_trial
-        if signed.roster.epoch <= self._chain.head.epoch:
+        if proposal.signed.roster.epoch <= self._chain.head.epoch:
             self._tell(now, peer, out)
-            return
-        fault = self._reason_not_to_try(now, signed) if is_trial else self._vote(now, signed, leads=False)
-        if fault is None and not is_trial:
-            answer = self._ballot.answer()
-        else:
-            answer = RosterVote(
-                epoch=signed.roster.epoch,
-                sha256=sha256_of(signed.roster),
-                refusal="" if fault is None else str(fault),
-                is_final=fault is not None and fault.kind not in (FaultKind.EARLY, FaultKind.GAP),
-                is_trial=is_trial,
-            )
-        out.sends.append(Send(peer, answer))
-        self._conclude(now, out)
+        elif not self.restart:
+            self._voting.on_proposal(now, peer, proposal, out)
+            self._conclude(now, out)
 
     def _on_vote(self, now: Now, peer: str, vote: RosterVote, out: Effects) -> None:
-        if vote.is_trial:
-            self._trial.on_answer(peer, vote)
-            self._conclude_trial(now)
-        elif self._ballot.signed is not None and vote.sha256 == self._ballot.sha256:
-            if vote.refusal:
-                self._ballot.on_refusal(peer, vote.refusal)
-            self._ballot.take(vote.countersignatures)
-        self._conclude(now, out)
-
-    def _vote(self, now: Now, signed: SignedRoster, *, leads: bool) -> RosterFault | None:
-        """Countersign this roster, durably, unless it was done before; or say why not."""
-        fault = self._reason_not_to_vote(signed)
-        if fault is not None:
-            return fault
-        if self._ballot.is_for(signed.roster):
-            self._ballot.take(signed.countersignatures)
-        else:
-            self._ballot.cast(now, signed, leads=leads)
-            assert self._ballot.signed is not None
-            self._books.remember_roster(row_of(self._ballot.signed, in_force=False))
-        return None
-
-    def _reason_not_to_vote(self, signed: SignedRoster) -> RosterFault | None:
-        assert self._chain is not None
-        faults = proposal_faults(self._chain.head, signed, self._authority)
-        if faults:
-            self.refused += 1
-            return faults[0]
-        if self._ballot.is_for(signed.roster):
-            return None
-        if self._ballot.signed is not None:
-            return RosterFault(
-                FaultKind.FORK,
-                "epoch",
-                f"{self.config.name} has countersigned another roster of epoch {signed.roster.epoch} already "
-                f"({self._ballot.sha256[:16]}); a member countersigns one: see hanse federation show",
-            )
-        return self._inability()
-
-    def _inability(self) -> RosterFault | None:
-        """Why this region may not countersign anything; None: it may."""
-        why = self._unable()
-        if why:
-            return RosterFault(FaultKind.UNABLE, "", f"{self.config.name} may not countersign: {why}")
-        why = "a new roster has just come into force" if self.restart else self._hesitates()
-        return (
-            RosterFault(FaultKind.EARLY, "", f"{self.config.name} may not countersign yet: {why}")
-            if why
-            else None
-        )
-
-    def _unable(self) -> str:
-        assert self._chain is not None
-        if self.config.removed:
-            return "it is not a member"
-        if self._chain.is_full:
-            return f"{limits.ROSTER_CHAIN_MAX} rosters have followed each other: found the league anew"
-        if not self._ballot.has_key:
-            return "it lacks the private key to the public one that the roster names for it"
-        if self._abstains >= self._chain.head.epoch:
-            return f"its disk was an old one, so it abstains until epoch {self._abstains + 1} is in force"
-        return ""
+        if not self.restart:
+            self._voting.on_vote(now, peer, vote)
+            self._conclude(now, out)
 
     def _conclude(self, now: Now, out: Effects) -> None:
-        if not self.restart and self._ballot.signed is not None and self._ballot.has_majority:
-            self._put_in_force(now, self._ballot.signed, out)
+        decided = self._voting.decided
+        if decided is not None and not self.restart:
+            self._put_in_force(now, decided, out)
 
     def _put_in_force(self, now: Now, signed: SignedRoster, out: Effects) -> None:
-        """Written in this step; whoever is linked hears of it, and the rest from the Region that is built of it."""
+        """Written in this step; whoever is linked hears of it, and the rest from the Region that is built of it. Who has
+        another address by it gets it at once: from now on nobody answers at the present one."""
         assert self._chain is not None
+        moved = _moved(self._chain.head, signed.roster)
         self._chain.append(signed)
         self._books.remember_roster(row_of(signed, in_force=True))
-        self._ballot = self._open_ballot(now)
-        self._trial.end()
         self.restart = True
-        out.sends.extend(Send(peer, self._announcement()) for peer in sorted(self._known))
+        for peer in sorted(self._known):
+            out.sends.append(Send(peer, RosterDocument(signed) if peer in moved else self._announcement()))
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
@@ -425,14 +314,21 @@ class Rosters:
     def _view(self, after_epoch: int) -> RosterView:
         if self._chain is None:
             return RosterView(region=self.config.name, head=None)
-        inability = self._inability()
+        inability = _RESTARTING if self.restart else self._voting.unable()
         return RosterView(
             region=self.config.name,
             head=self._chain.signed,
             removed=self.config.removed,
             following=self._following(after_epoch),
             known=tuple(sorted(self._heard.items())),
-            proposal=self._ballot.view() or self._trial.view(),
+            proposal=None if self.restart else self._voting.view(),
             conflicts=tuple(self._conflicts.items()),
             unable="" if inability is None else inability.message,
+            ledger_id=self._voting.ledger_id,
         )
+
+
+def _moved(before: Roster, after: Roster) -> list[str]:
+    """Members that are to be reached at another address."""
+    known = {member.name: member.peer_address for member in before.members}
+    return [each.name for each in after.members if known.get(each.name, each.peer_address) != each.peer_address]

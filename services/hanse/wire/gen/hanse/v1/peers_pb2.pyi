@@ -706,29 +706,45 @@ class RosterDocument(_message.Message):
     document: bytes
     def __init__(self, document: _Optional[bytes] = ...) -> None: ...
 
+class RosterRound(_message.Message):
+    __slots__ = ("number", "region")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    region: str
+    def __init__(self, number: _Optional[int] = ..., region: _Optional[str] = ...) -> None: ...
+
 class RosterProposal(_message.Message):
-    __slots__ = ("document", "is_trial")
+    __slots__ = ("document", "round", "asks")
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
-    IS_TRIAL_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    ASKS_FIELD_NUMBER: _ClassVar[int]
     document: bytes
-    is_trial: bool
-    def __init__(self, document: _Optional[bytes] = ..., is_trial: _Optional[bool] = ...) -> None: ...
+    round: RosterRound
+    asks: bool
+    def __init__(self, document: _Optional[bytes] = ..., round: _Optional[_Union[RosterRound, _Mapping]] = ..., asks: _Optional[bool] = ...) -> None: ...
 
 class RosterVote(_message.Message):
-    __slots__ = ("epoch", "sha256", "countersignatures", "refusal", "is_final", "is_trial")
+    __slots__ = ("epoch", "sha256", "round", "answered", "asks", "signature", "has", "refusal", "is_final")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
-    COUNTERSIGNATURES_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_FIELD_NUMBER: _ClassVar[int]
+    ASKS_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    HAS_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
     IS_FINAL_FIELD_NUMBER: _ClassVar[int]
-    IS_TRIAL_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     sha256: str
-    countersignatures: _containers.RepeatedCompositeFieldContainer[Countersignature]
+    round: RosterRound
+    answered: RosterRound
+    asks: bool
+    signature: str
+    has: bytes
     refusal: str
     is_final: bool
-    is_trial: bool
-    def __init__(self, epoch: _Optional[int] = ..., sha256: _Optional[str] = ..., countersignatures: _Optional[_Iterable[_Union[Countersignature, _Mapping]]] = ..., refusal: _Optional[str] = ..., is_final: _Optional[bool] = ..., is_trial: _Optional[bool] = ...) -> None: ...
+    def __init__(self, epoch: _Optional[int] = ..., sha256: _Optional[str] = ..., round: _Optional[_Union[RosterRound, _Mapping]] = ..., answered: _Optional[_Union[RosterRound, _Mapping]] = ..., asks: _Optional[bool] = ..., signature: _Optional[str] = ..., has: _Optional[bytes] = ..., refusal: _Optional[str] = ..., is_final: _Optional[bool] = ...) -> None: ...
 
 class Countersignature(_message.Message):
     __slots__ = ("member", "signature")

@@ -346,7 +346,7 @@ class GetRosterResponse(_message.Message):
     def __init__(self, roster: _Optional[_Union[RosterStatus, _Mapping]] = ...) -> None: ...
 
 class RosterStatus(_message.Message):
-    __slots__ = ("region", "document", "epoch", "sha256", "removed", "following", "known", "proposal", "conflicts", "unable")
+    __slots__ = ("region", "document", "epoch", "sha256", "removed", "following", "known", "proposal", "conflicts", "unable", "ledger_id")
     REGION_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -357,6 +357,7 @@ class RosterStatus(_message.Message):
     PROPOSAL_FIELD_NUMBER: _ClassVar[int]
     CONFLICTS_FIELD_NUMBER: _ClassVar[int]
     UNABLE_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_ID_FIELD_NUMBER: _ClassVar[int]
     region: str
     document: bytes
     epoch: int
@@ -367,7 +368,8 @@ class RosterStatus(_message.Message):
     proposal: RosterProgress
     conflicts: _containers.RepeatedCompositeFieldContainer[RosterConflict]
     unable: str
-    def __init__(self, region: _Optional[str] = ..., document: _Optional[bytes] = ..., epoch: _Optional[int] = ..., sha256: _Optional[str] = ..., removed: _Optional[bool] = ..., following: _Optional[_Iterable[bytes]] = ..., known: _Optional[_Iterable[_Union[KnownRoster, _Mapping]]] = ..., proposal: _Optional[_Union[RosterProgress, _Mapping]] = ..., conflicts: _Optional[_Iterable[_Union[RosterConflict, _Mapping]]] = ..., unable: _Optional[str] = ...) -> None: ...
+    ledger_id: str
+    def __init__(self, region: _Optional[str] = ..., document: _Optional[bytes] = ..., epoch: _Optional[int] = ..., sha256: _Optional[str] = ..., removed: _Optional[bool] = ..., following: _Optional[_Iterable[bytes]] = ..., known: _Optional[_Iterable[_Union[KnownRoster, _Mapping]]] = ..., proposal: _Optional[_Union[RosterProgress, _Mapping]] = ..., conflicts: _Optional[_Iterable[_Union[RosterConflict, _Mapping]]] = ..., unable: _Optional[str] = ..., ledger_id: _Optional[str] = ...) -> None: ...
 
 class KnownRoster(_message.Message):
     __slots__ = ("region", "epoch")
@@ -386,14 +388,14 @@ class RosterConflict(_message.Message):
     def __init__(self, region: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class RosterProgress(_message.Message):
-    __slots__ = ("document", "epoch", "sha256", "countersigned", "missing", "refusals", "is_trial", "has_failed")
+    __slots__ = ("document", "epoch", "sha256", "countersigned", "missing", "refusals", "is_asking", "has_failed")
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
     COUNTERSIGNED_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
     REFUSALS_FIELD_NUMBER: _ClassVar[int]
-    IS_TRIAL_FIELD_NUMBER: _ClassVar[int]
+    IS_ASKING_FIELD_NUMBER: _ClassVar[int]
     HAS_FAILED_FIELD_NUMBER: _ClassVar[int]
     document: bytes
     epoch: int
@@ -401,9 +403,9 @@ class RosterProgress(_message.Message):
     countersigned: _containers.RepeatedScalarFieldContainer[str]
     missing: _containers.RepeatedScalarFieldContainer[str]
     refusals: _containers.RepeatedCompositeFieldContainer[RosterRefusal]
-    is_trial: bool
+    is_asking: bool
     has_failed: bool
-    def __init__(self, document: _Optional[bytes] = ..., epoch: _Optional[int] = ..., sha256: _Optional[str] = ..., countersigned: _Optional[_Iterable[str]] = ..., missing: _Optional[_Iterable[str]] = ..., refusals: _Optional[_Iterable[_Union[RosterRefusal, _Mapping]]] = ..., is_trial: _Optional[bool] = ..., has_failed: _Optional[bool] = ...) -> None: ...
+    def __init__(self, document: _Optional[bytes] = ..., epoch: _Optional[int] = ..., sha256: _Optional[str] = ..., countersigned: _Optional[_Iterable[str]] = ..., missing: _Optional[_Iterable[str]] = ..., refusals: _Optional[_Iterable[_Union[RosterRefusal, _Mapping]]] = ..., is_asking: _Optional[bool] = ..., has_failed: _Optional[bool] = ...) -> None: ...
 
 class RosterRefusal(_message.Message):
     __slots__ = ("region", "reason")

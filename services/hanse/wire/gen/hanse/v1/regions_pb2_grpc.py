@@ -126,8 +126,8 @@ class RegionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ProposeRoster(self, request, context):
-        """ProposeRoster hands in the next roster, signed by the operator. The answer says that the region has countersigned it;
-        it gathers the others by itself, and GetRoster tells how far it is.
+        """ProposeRoster hands in the next roster, signed by the operator. The region gathers the
+        countersignatures by itself, and GetRoster tells how far it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
