@@ -5,19 +5,20 @@ from __future__ import annotations
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
 from hanse.core.effects import RosterRow
-from hanse.core.messages import RosterProposal, RosterVote
-from hanse.core.model.roster import sha256_of
+from hanse.core.messages import RosterVote
+from hanse.core.model.roster import Round, decode_signed
 from hanse.sim.record import Committed, Sent
 
 
 class Rosters(Checker):
-    """What is in force, in all regions together, and what each has countersigned. (That a region countersigns one
-    roster of each epoch is for its ledger to see to.)"""
+    """What is in force, in all regions together, and what each has countersigned. (That rounds only go
+    on is for its ledger to see to.)"""
 
     def __init__(self, disks: Disks) -> None:
         super().__init__(disks)
         self._in_force: dict[int, tuple[str, str]] = {}
-        self._votes: dict[tuple[str, int], str] = {}
+        # Region and epoch -> what it has countersigned last, and in which round.
+        self._votes: dict[tuple[str, int], tuple[str, Round]] = {}
 
     def handlers(self) -> Handlers:
         return {Committed: self._on_committed, Sent: self._on_sent}
@@ -28,7 +29,8 @@ class Rosters(Checker):
                 if row.in_force:
                     self._on_in_force(entry, row)
                 else:
-                    self._votes[(entry.region, row.epoch)] = row.sha256
+                    signed = decode_signed(row.document)
+                    self._votes[(entry.region, row.epoch)] = (row.sha256, signed.round)
 
     def _on_in_force(self, entry: Committed, row: RosterRow) -> None:
         sha256, region = self._in_force.setdefault(row.epoch, (row.sha256, entry.region))
@@ -40,16 +42,13 @@ class Rosters(Checker):
             )
 
     def _on_sent(self, entry: Sent) -> None:
-        match entry.message:
-            case RosterVote(epoch=epoch, sha256=sha256, countersignatures=countersignatures):
-                pass
-            case RosterProposal(signed=signed):
-                epoch, sha256 = signed.roster.epoch, sha256_of(signed.roster)
-                countersignatures = signed.countersignatures
-            case _:
-                return
-        own = any(each.member == entry.region for each in countersignatures)
-        if own and self._votes.get((entry.region, epoch)) != sha256:
+        """A countersignature is said as it is on the disk, unless one of a later round is there by now."""
+        vote = entry.message
+        if not isinstance(vote, RosterVote) or not vote.signature:
+            return
+        sha256, in_round = self._votes.get((entry.region, vote.epoch), ("", Round()))
+        if in_round < vote.round or (in_round == vote.round and sha256 != vote.sha256):
             raise violated(
-                f"{entry.region}'s countersignature of epoch {epoch} left before it was durable", entry.at_us
+                f"{entry.region}'s countersignature of epoch {vote.epoch} left before it was durable",
+                entry.at_us,
             )

@@ -7,14 +7,15 @@ from contextlib import ExitStack
 from unittest import mock
 
 from chaos.mutants.mutant import Mutant, replace
-from chaos.mutants.profiles import ROSTERS
-from hanse.core.effects import RosterRow
+from chaos.mutants.profiles import ROSTER_DISKS, ROSTERS, ROSTERS_OF_FIVE
+from hanse.core.effects import Effects, RosterRow, Snapshot
 from hanse.core.federation.roster import checks
-from hanse.core.federation.roster.ballot import Ballot
 from hanse.core.federation.roster.checks import Verifier
 from hanse.core.federation.roster.faults import FaultKind, RosterFault
-from hanse.core.federation.roster.keeper import Rosters
-from hanse.core.model.roster import Roster, SignedRoster
+from hanse.core.federation.roster.gathering import Gathering, Stage
+from hanse.core.federation.roster.voting import Voting
+from hanse.core.messages import RosterProposal
+from hanse.core.model.roster import Roster, Round, SignedRoster
 from hanse.core.model.time import Now
 from hanse.sim.ledger import SimLedger
 
@@ -29,58 +30,73 @@ def _take_any(patches: ExitStack) -> None:
 
 
 def _countersign_all(patches: ExitStack) -> None:
-    vote = Rosters._vote
+    on_proposal = Voting.on_proposal
 
-    def shortcut(self: Rosters, now: Now, signed: SignedRoster, *, leads: bool) -> RosterFault | None:
-        if self._ballot.signed is not None and not self._ballot.is_for(signed.roster):
-            self._ballot = self._open_ballot(now)
-        return vote(self, now, signed, leads=leads)
+    def shortcut(self: Voting, now: Now, peer: str, proposal: RosterProposal, out: Effects) -> None:
+        self.ballot.answered, self.ballot.signed = Round(), None
+        on_proposal(self, now, peer, proposal, out)
 
-    replace(patches, Rosters, "_vote", shortcut)
+    replace(patches, Voting, "on_proposal", shortcut)
     _take_any(patches)
 
 
-def _forget_votes(patches: ExitStack) -> None:
-    open_ballot = Rosters._open_ballot
+def _forget(patches: ExitStack) -> None:
+    def shortcut(self: Voting, now: Now, snapshot: Snapshot) -> None:
+        pass
 
-    def shortcut(self: Rosters, now: Now, snapshot: object = None) -> Ballot:
-        return open_ballot(self, now)
-
-    replace(patches, Rosters, "_open_ballot", shortcut)
+    replace(patches, Voting, "_resume", shortcut)
     _take_any(patches)
 
 
 def _count_the_new(patches: ExitStack) -> None:
-    def has_majority(self: Ballot) -> bool:
-        assert self.signed is not None
+    def has_majority(self: Gathering) -> bool:
+        if self.stage is not Stage.SIGNING or self.signed is None:
+            return False
         return len(self._found) >= self.signed.roster.majority
+
+    def may_choose(self: Gathering) -> bool:
+        if self.stage is not Stage.ASKING or self.signed is None:
+            return False
+        return len(self._answers) >= self.signed.roster.majority
 
     def support_faults(previous: Roster, signed: SignedRoster, verifier: Verifier) -> Iterator[RosterFault]:
         if len(checks.countersigners(previous, signed, verifier)) < signed.roster.majority:
             yield RosterFault(FaultKind.UNSUPPORTED, "countersignatures", "too few")
 
-    patches.enter_context(mock.patch.object(Ballot, "has_majority", property(has_majority)))
+    patches.enter_context(mock.patch.object(Gathering, "has_majority", property(has_majority)))
+    patches.enter_context(mock.patch.object(Gathering, "may_choose", property(may_choose)))
     patches.enter_context(mock.patch.object(checks, "_support_faults", support_faults))
 
 
-def _count_who_is_there(patches: ExitStack) -> None:
-    def has_majority(self: Ballot) -> bool:
-        refused = [name for name, why in self._refusals.items() if "another roster" in why]
-        there = len(self._found) + len(refused)
-        return there > 1 and len(self._found) >= there // 2 + 1
+def _do_not_ask(patches: ExitStack) -> None:
+    def may_choose(self: Gathering) -> bool:
+        return self.stage is Stage.ASKING
 
-    def support_faults(previous: Roster, signed: SignedRoster, verifier: Verifier) -> Iterator[RosterFault]:
-        if len(checks.countersigners(previous, signed, verifier)) < min(2, len(previous.members)):
-            yield RosterFault(FaultKind.UNSUPPORTED, "countersignatures", "too few")
+    patches.enter_context(mock.patch.object(Gathering, "may_choose", property(may_choose)))
 
-    patches.enter_context(mock.patch.object(Ballot, "has_majority", property(has_majority)))
-    patches.enter_context(mock.patch.object(checks, "_support_faults", support_faults))
+
+def _insist_on_its_own(patches: ExitStack) -> None:
+    def choose(self: Gathering) -> SignedRoster:
+        assert self.signed is not None
+        return self.signed
+
+    replace(patches, Gathering, "choose", choose)
+
+
+def _vote_with_any_ledger(patches: ExitStack) -> None:
+    obstacle = Voting._obstacle
+
+    def shortcut(self: Voting) -> str:
+        why = obstacle(self)
+        return "" if "its disk was lost" in why else why
+
+    replace(patches, Voting, "_obstacle", shortcut)
 
 
 MUTANTS = (
     Mutant(
         name="forked roster",
-        shortcut="a member countersigns every successor of an epoch that an operator has signed",
+        shortcut="a member countersigns every successor that it is asked to, and does not tell of any other",
         profile=ROSTERS,
         install=_countersign_all,
     ),
@@ -88,18 +104,30 @@ MUTANTS = (
         name="countersignatures are not read back",
         shortcut="a member that starts again does not know which successor it has countersigned",
         profile=ROSTERS,
-        install=_forget_votes,
+        install=_forget,
     ),
     Mutant(
         name="majority of the new",
         shortcut="a roster is in force with as many countersignatures as are a majority of its own members",
-        profile=ROSTERS,
+        profile=ROSTERS_OF_FIVE,
         install=_count_the_new,
     ),
     Mutant(
-        name="majority of those who answer",
-        shortcut="a roster is in force if most of the members that could be asked have countersigned it",
+        name="a round without asking",
+        shortcut="whoever gathers proposes at once, and does not ask a majority what it has countersigned",
         profile=ROSTERS,
-        install=_count_who_is_there,
+        install=_do_not_ask,
+    ),
+    Mutant(
+        name="own roster all the same",
+        shortcut="whoever gathers asks, and proposes its own roster whatever the answers say",
+        profile=ROSTERS,
+        install=_insist_on_its_own,
+    ),
+    Mutant(
+        name="votes after a lost disk",
+        shortcut="a region whose disk was an old one countersigns although no roster names its new ledger",
+        profile=ROSTER_DISKS,
+        install=_vote_with_any_ledger,
     ),
 )

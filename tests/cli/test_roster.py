@@ -103,9 +103,12 @@ def test_a_league_from_its_founding_to_its_last_key(
         assert ran.code == code, ran.err
         return ran.document if code == 0 else ran.error
 
+    ledgers: dict[str, str] = {}
+
     def key_of(name: str) -> str:
         made = run("keygen", "--data-dir", f"data-{name}")
         check(golden, "federation keygen", [made])
+        ledgers[name] = made["ledger_id"]
         key: str = made["public_key"]
         return key
 
@@ -117,7 +120,8 @@ def test_a_league_from_its_founding_to_its_last_key(
     members = []
     for name in names:
         peers, public = machines.place(name)
-        members += ["--member", f"{name},peer={peers},public={public},key={key_of(name)},label:zone={name}"]
+        named = f"key={key_of(name)},ledger={ledgers[name]}"
+        members += ["--member", f"{name},peer={peers},public={public},{named},label:zone={name}"]
     founded = run("init", "--cluster-id", "hansa", *members, "--out", "roster.json", *operator)
     check(golden, "federation init", [founded])
     machines.operator = founded["operator_key_id"]
@@ -130,7 +134,7 @@ def test_a_league_from_its_founding_to_its_last_key(
     peers, public = machines.place("south")
     joined = run(
         "add", "south", "--peer-address", peers, "--public-address", public, "--label", "zone=south",
-        "--public-key", key_of("south"), "--save", "roster.json", *operator,
+        "--public-key", key_of("south"), "--ledger-id", ledgers["south"], "--save", "roster.json", *operator,
     )  # fmt: skip
     check(golden, "federation add", [joined])
     assert (joined["epoch"], joined["members"]) == (2, [*names, "south"])
@@ -138,7 +142,8 @@ def test_a_league_from_its_founding_to_its_last_key(
     until(lambda: any(each["region"] == "south" for each in run("show")["known"]))
 
     # 3. What cannot be is refused, and says why; nothing changes.
-    refused = run("add", "south", "--peer-address", "x:1", "--public-key", "ab" * 32, *operator, code=2)
+    again = ("--peer-address", "x:1", "--public-key", "ab" * 32, "--ledger-id", "x")
+    refused = run("add", "south", *again, *operator, code=2)
     assert "south is a member already" in refused["message"]
     refused = run("change", "west", "--label", "zone=east", *operator, code=2)
     assert "are in one failure domain: zone = east" in refused["message"]
@@ -181,10 +186,10 @@ def test_a_league_from_its_founding_to_its_last_key(
     late = run(
         "change", "west", "--public-address", "w:2", "--operator-key", "heir.key", "--timeout", "1", code=124
     )
-    assert "is on trial; these have not said that they would countersign it: east, west" in late["message"]
+    assert "no answer yet of east, west" in late["message"]
     shown = run("show")
     check(golden, "federation show", [shown])
-    assert (shown["pending"]["is_trial"], shown["pending"]["missing"]) == (True, ["east", "west"])
+    assert (shown["pending"]["is_asking"], shown["pending"]["missing"]) == (True, ["east", "west"])
     until(lambda: bool(run("show")["pending"]["has_failed"]))
     machines.start("east")
     changed = run("change", "west", "--public-address", "w:2", "--operator-key", "heir.key")
@@ -203,6 +208,7 @@ def test_a_league_from_its_founding_to_its_last_key(
         (("init",), 2, "no league to found"),
         (("init", "--cluster-id", "c", "--member", "north,peer=n:1"), 2, "key is missing"),
         (("init", "--cluster-id", "c", "--member", "north,pier=n:1"), 2, "no 'pier'"),
+        (("init", "--cluster-id", "c", "--member", "north,peer=n:1,key=k"), 2, "ledger is missing"),
         (("init", "league.toml", "--cluster-id", "c"), 2, "said twice"),
         (("init", "missing.toml", "--operator-key", "operator.key"), 2, "No such file"),
         (("init", "broken.toml", "--operator-key", "operator.key"), 2, "members[0].peer_address: required"),
@@ -228,7 +234,9 @@ def test_mistakes_are_told_and_nothing_is_written(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert hanse("federation", "keygen", "--operator", "--out", "operator.key").code == 0
-    twice = '[[members]]\nname = "a"\npeer_address = "a:1"\npublic_key = "' + "ab" * 32 + '"\n'
+    twice = (
+        '[[members]]\nname = "a"\npeer_address = "a:1"\npublic_key = "' + "ab" * 32 + '"\nledger_id = "x"\n'
+    )
     (tmp_path / "league.toml").write_text('cluster_id = "c"\nguardians = 0\n' + twice + twice)
     (tmp_path / "broken.toml").write_text('cluster_id = "c"\n[[members]]\nname = "a"\npublic_key = "x"\n')
     (tmp_path / "nothing.json").write_text('{"rosters": []}')
@@ -249,6 +257,7 @@ def test_a_league_is_founded_by_a_file_and_signed_elsewhere(
             f'name = "{name}"',
             f'peer_address = "{name}:1"',
             f'public_key = "{name * 2 * 32}"',
+            f'ledger_id = "ledger-{name}"',
         ]
     (tmp_path / "league.toml").write_text("\n".join(lines))
     drafted = hanse(

@@ -19,7 +19,7 @@ from hanse.core.messages import (
 )
 from hanse.core.model.jobs import ReasonCode
 from hanse.core.model.limits import GATHER_ALONE_US, ROSTER_ASKING_US
-from hanse.core.model.roster import Roster, Round, SignedRoster
+from hanse.core.model.roster import Roster, Round, SignedRoster, sha256_of
 from hanse.core.model.time import SECOND_US
 from tests.core.protocol.league import League
 from tests.core.roster.league import chain, following, founded, member, members, signed
@@ -349,6 +349,25 @@ def test_a_region_without_its_key_does_not_countersign() -> None:
 
     assert "lacks the private key" in refusal
     run_until_at(league, 2, *NAMES)
+
+
+def test_a_region_whose_ledger_is_not_the_one_that_the_roster_names_says_nothing() -> None:
+    named = tuple(member(name, ledger_id="lost" if name == "south" else f"ledger-{name}") for name in NAMES)
+    first = following(FIRST, members=named, epoch=1, previous_sha256="")
+    league = league_of(*NAMES, line=(signed(first),))
+    league.hold(RosterVote, sender="west")
+    league.hold(RosterVote, sender="east")
+    propose(league, "north", following(first))
+    league.run_until(lambda: any(each.refusal for each in votes(league)))
+
+    assert "hanse federation rotate south --ledger-id ledger-south" in view(league, "south").unable
+    assert answered(league, "south") is None
+    league.let_go()
+    run_until_at(league, 2, *NAMES)
+    renamed = following(first, members=members(*NAMES), epoch=3, previous_sha256=sha256_of(following(first)))
+    propose(league, "north", renamed)
+    run_until_at(league, 3, *NAMES)
+    league.run_until(lambda: not view(league, "south").unable)
 
 
 def test_a_region_that_has_just_started_hesitates() -> None:

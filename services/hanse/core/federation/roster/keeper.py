@@ -295,8 +295,8 @@ class Rosters:
             self._put_in_force(now, decided, out)
 
     def _put_in_force(self, now: Now, signed: SignedRoster, out: Effects) -> None:
-        """Written in this step; whoever is linked hears of it, and the rest from the Region that is built of it. Who has
-        another address by it gets it at once: from now on nobody answers at the present one."""
+        """Written in this step; whoever is linked hears of it, and the rest from the Region that is built of it. Who
+        has another address by it gets it at once: from now on nobody answers at the present one."""
         assert self._chain is not None
         moved = _moved(self._chain.head, signed.roster)
         self._chain.append(signed)
@@ -331,4 +331,6 @@ class Rosters:
 def _moved(before: Roster, after: Roster) -> list[str]:
     """Members that are to be reached at another address."""
     known = {member.name: member.peer_address for member in before.members}
-    return [each.name for each in after.members if known.get(each.name, each.peer_address) != each.peer_address]
+    return [
+        each.name for each in after.members if known.get(each.name, each.peer_address) != each.peer_address
+    ]
