@@ -263,7 +263,7 @@ class OldDisk:
         self._own, self._named, self._ended = {}, {}, {}
         self._looking_up, self._parts = [], []
         self._answers, self._asked = {}, {}
-        self._deadlines = Deadlines()
+        self._deadlines.clear()
 
     def _ask(self, now: Now, part: _Part) -> None:
         self._parts.append(part)
