@@ -87,6 +87,16 @@ def golden() -> dict[str, list[str]]:
     return found
 
 
+def beside(name: str, address: str, server: str) -> subprocess.Popen[bytes]:
+    """Another operator gives this region another public address, through this server."""
+    words = ["change", name, "--public-address", address, "--operator-key", "heir.key", "--server", server]
+    return subprocess.Popen(
+        [sys.executable, "-m", "hanse.cli", "federation", *words],
+        env={"PYTHONPATH": f"{REPOSITORY / 'services'}:{REPOSITORY}"},
+        stdout=subprocess.DEVNULL,
+    )
+
+
 def until(look: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + DEADLINE_S
     while not look():
@@ -195,9 +205,17 @@ def test_a_league_from_its_founding_to_its_last_key(
     changed = run("change", "west", "--public-address", "w:2", "--operator-key", "heir.key")
     assert (changed["epoch"], run("apply", code=2)["message"]) == (7, "no roster is under way at north")
 
-    # 7. What people read.
+    # 7. Two operators at the same time: one comes first, and the other makes its change again on top of it.
+    with beside("east", "e:3", server=machines.place("east")[1]) as other:
+        changed = run("change", "west", "--public-address", "w:3", "--operator-key", "heir.key")
+        assert other.wait(DEADLINE_S) == 0
+    until(lambda: run("show")["epoch"] == 9)
+    addresses = {each["name"]: each["public_address"] for each in run("show")["roster"]["members"]}
+    assert (addresses["west"], addresses["east"]) == ("w:3", "e:3")
+
+    # 8. What people read.
     table = hanse("federation", "show", "--server", machines.place("north")[1]).out
-    assert "hansa, epoch 7" in table
+    assert "hansa, epoch 9" in table
     assert "zone=west" in table
 
 

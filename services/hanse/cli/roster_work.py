@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hanse.cli.errors import CommandError, UsageOrConfigError
 from hanse.cli.exits import ExitCode
 from hanse.cli.roster_files import told
-from hanse.client.errors import UnreachableError
+from hanse.client.errors import RequestError, UnreachableError
 from hanse.core.model.roster import Roster, SignedRoster, decode_signed, encode_signed, sha256_of
 
 if TYPE_CHECKING:
@@ -78,8 +78,19 @@ async def hand_in(
         status = await client.roster(after_epoch=signed.roster.epoch - 1)
         if status.epoch < signed.roster.epoch and not _is_under_way(status):
             # Another region answers now, or too few have answered so far.
-            status = await _proposed(client, signed, _SETTLE_S)
+            status = await _proposed_again(client, signed)
     return status
+
+
+async def _proposed_again(client: AsyncClient, signed: SignedRoster) -> RosterStatus:
+    """It may have been overtaken in this moment."""
+    try:
+        return await _proposed(client, signed, _SETTLE_S)
+    except RequestError:
+        status = await client.roster(after_epoch=signed.roster.epoch - 1)
+        if status.epoch < signed.roster.epoch:
+            raise
+        return status
 
 
 async def _proposed(client: AsyncClient, signed: SignedRoster, patience_s: float) -> RosterStatus:

@@ -8,11 +8,11 @@
     keeper      what members tell each other of rosters, and when a new one comes into force: what the Region asks
 
 Theory of operation. A roster of epoch n + 1 is in force if the operator's key of epoch n has signed it and a majority
-of the members of epoch n has countersigned it in one round. Whoever gathers in a round first asks a majority what it has
-countersigned, and goes on with the latest of that; who answers says nothing in earlier rounds any more. Two majorities
-share a member, so that an epoch has one successor at most, however many operators propose at the same time, and in
-whatever parts the network lies; and no attempt that was given up hinders the next (single-decree Paxos, L. Lamport,
-"The Part-Time Parliament", 1998).
+of the members of epoch n has countersigned it in one round. Whoever gathers in a round first asks a majority what it
+has countersigned, and goes on with the latest of that; who answers says nothing in earlier rounds any more. Two
+majorities share a member, so that an epoch has one successor at most, however many operators propose at the same time,
+and in whatever parts the network lies; and no attempt that was given up hinders the next (single-decree Paxos,
+L. Lamport, "The Part-Time Parliament", 1998).
 
 A roster proves itself: it may come by any way, late, doubled, from a region that is no member. So its messages need no
 session. A region whose newest roster is older than the one that is told is told so, and otherwise not heard, until it
