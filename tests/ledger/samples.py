@@ -170,6 +170,7 @@ def shard_state_row(shard: str = "south", **changes: object) -> ShardStateRow:
         committed_sequence=8,
         group=b"group",
         blank=0,
+        promised_to="south",
     )
     return msgspec.structs.replace(row, **changes)
 

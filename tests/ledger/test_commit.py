@@ -130,7 +130,7 @@ def test_newer_rows_replace_older_ones_except_shapes() -> None:
         assert rows["intents"] == [("south-9", "cancel-2", 1)]
         assert rows["peers_seen"] == [("south", "ledger-s", 5, 1, 2)]
         assert rows["meta"] == [("draining", "0")]
-        assert rows["shard_states"] == [("south", 5, 2, 9, 8, b"group", 1)]
+        assert rows["shard_states"] == [("south", 5, 2, 9, 8, b"group", 1, "south")]
         assert rows["shard_rows"] == [("south", "j/south-1", 2, 8, b"v")]
 
 

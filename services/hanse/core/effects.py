@@ -169,9 +169,9 @@ class RosterRow(msgspec.Struct, frozen=True, array_like=True):
 class ShardStateRow(msgspec.Struct, frozen=True, array_like=True):
     """This member's standing in one shard; replaces an older row. A position is (the last record's term, its sequence).
 
-    `promised_term` is the largest term that this member has joined or promised: it refuses everything older.
-    `group` is msgpack of the group (model/regions.py: Group) that it knows. `blank`: this disk holds nothing that
-    counts, because the shard was never begun or the disk was lost; it may not promise or lead.
+    `promised_term` is the largest term that this member has joined or promised, to `promised_to` (empty: to nobody any
+    more): it refuses everything older. `group` is msgpack of the group (model/regions.py: Group) that it knows. `blank`
+    is a Standing (federation/shards/shard.py): what this disk is worth for the shard.
     """
 
     shard: str
@@ -181,6 +181,7 @@ class ShardStateRow(msgspec.Struct, frozen=True, array_like=True):
     committed_sequence: int
     group: bytes
     blank: int
+    promised_to: str = ""
 
 
 class ShardRow(msgspec.Struct, frozen=True, array_like=True):

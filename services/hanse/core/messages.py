@@ -370,7 +370,8 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
     They follow on the position (`previous_term`, `previous_sequence`) of the member's copy. With `cut` they follow on
     the committed prefix up to `previous_sequence` instead: whatever the copy has beyond it goes first. Large batches
     come in parts and take effect when all of `parts` have come. `committed` is known to be held by a majority, and
-    everything up to `everywhere` by all members.
+    everything up to `everywhere` by all members. `begins`: the receiver is no member yet, and its copy is to begin from
+    nothing in this term.
     """
 
     shard: str
@@ -383,6 +384,7 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
     committed: int
     everywhere: int
     cut: bool = False
+    begins: bool = False
     part: int = 0
     parts: int = 1
 
@@ -423,17 +425,20 @@ class RenewAck(msgspec.Struct, frozen=True):
 
 class Prepare(msgspec.Struct, frozen=True):
     """May I lead in `term`? With `trial` nothing is promised: would you, and do you miss the leader too? Term 0 with
-    `trial` only asks how far the receiver has come: my own disk is blank."""
+    `trial` only asks how far the receiver has come: my own disk is blank. `life` tells the candidate's lives apart:
+    what was promised to an earlier one does not count, since that one may have had another disk."""
 
     shard: str
     term: int
     version: int
     trial: bool
+    life: int = 0
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
     """Yes. The member has promised `term`, durably (unless it was a trial), and its copy goes to this position.
-    `promised_term`, `committed` and `blank` answer a Prepare of term 0."""
+    `promised_term`, `committed`, `blank` and `group` (msgpack; empty: not known) answer a Prepare of term 0. `life` is
+    the Prepare's."""
 
     shard: str
     term: int
@@ -443,6 +448,8 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     promised_term: int = 0
     committed: int = 0
     blank: bool = False
+    life: int = 0
+    group: bytes = b""
 
 
 class Refuse(msgspec.Struct, frozen=True, kw_only=True):

@@ -194,7 +194,9 @@ CREATE TABLE shard_states (
   -- msgpack of core/model/regions.py: Group.
   "group" BLOB NOT NULL,
   -- What its disk is worth. core/federation/shards/shard.py: Standing.
-  blank INTEGER NOT NULL CHECK (blank IN (0, 1, 2))
+  blank INTEGER NOT NULL CHECK (blank IN (0, 1, 2, 3)),
+  -- Whom that term was promised; empty: nobody any more.
+  promised_to TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- This member's copy of each shard's log, and what a region that leads it recovers from: the newest record of each key.

@@ -46,9 +46,28 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     joining: tuple[str, ...] = ()
 
+    @property
+    def ranks(self) -> tuple[str, ...]:
+        """Who may lead, in rank order: while the group changes, those of the new one."""
+        return self.joining or self.members
+
     def owner(self, term: int) -> str:
-        """The only region that may lead in this term: terms go round in rank order, term 1 is the home's."""
-        return self.members[(term - 1) % len(self.members)]
+        """Who stands for this term: terms go round in rank order, term 1 is the home's. So votes seldom split; who
+        leads in it is for the members' promises to say."""
+        return self.ranks[(term - 1) % len(self.ranks)]
+
+
+_GROUP = msgspec.msgpack.Decoder(Group)
+
+
+def pack_group(group: Group) -> bytes:
+    """For the log, the ledger and the wire."""
+    return msgspec.msgpack.encode(group)
+
+
+def unpack_group(packed: bytes) -> Group:
+    """Raises msgspec.DecodeError if these bytes are no group."""
+    return _GROUP.decode(packed)
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +131,8 @@ class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[Group, ...] = ()
     # With a signed roster: what it says that the groups are to become. `groups` never changes with a roster alone.
     groups_wanted: tuple[Group, ...] = ()
+    # Shards whose logs this region may begin to keep, as a newcomer that has never kept them.
+    begins: tuple[str, ...] = ()
     roster: tuple[SignedRoster, ...] = ()
     # Of the league once, and not in its newest roster: they are told so, and nothing else of theirs is heard.
     former: tuple[Member, ...] = ()

@@ -17,11 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
+import msgspec
+
 from hanse.core.books import Books
 from hanse.core.effects import Effects, Refused, RosterView, Send, Snapshot
 from hanse.core.events import AskRoster, PeerMessages, ProposeRoster
 from hanse.core.federation.roster.ballot import Authority
-from hanse.core.federation.roster.chain import Chain, config_in_force, open_chain, row_of
+from hanse.core.federation.roster.chain import Chain, begun_by, config_in_force, open_chain, row_of
 from hanse.core.federation.roster.checks import force_faults
 from hanse.core.federation.roster.faults import FaultKind, RosterFault, refused
 from hanse.core.federation.roster.voting import Voting
@@ -89,6 +91,8 @@ class Rosters:
         self._known = {member.name for member in (*self.config.members, *self.config.former)}
         self._known.discard(config.name)
         self._voting = Voting(self.config, self._chain, snapshot, authority, books, now, hesitates)
+        begins = begun_by(self._chain, config.name, self._voting.ledger_id)
+        self.config = msgspec.structs.replace(self.config, begins=begins)
         self._arm()
 
     # --- what the Region and its observers ask ---------------------------------------------------------------------

@@ -22,6 +22,8 @@ from hanse.core.messages import LogRecord
 GONE = b""
 # Keys of jobs that have not ended begin so.
 OPEN_JOB = "j/"
+# Which regions keep this log: msgpack of a Group. The newest record in a copy is what counts for its holder.
+GROUP_KEY = "group"
 
 
 class Where(msgspec.Struct, frozen=True, order=True):
@@ -66,6 +68,11 @@ class ShardLog:
         record = self._records.get(key)
         return GONE if record is None else record.value
 
+    def sequence_of(self, key: str) -> int:
+        """Where the newest record of this key is; 0: there is none."""
+        record = self._records.get(key)
+        return 0 if record is None else record.sequence
+
     # --- the leader writes ---
 
     def append(self, term: int, key: str, value: bytes) -> None:
@@ -94,6 +101,12 @@ class ShardLog:
             else:
                 self._remove(record.key)
         self.end = end
+
+    def clear(self) -> None:
+        """This copy is not needed any more, or begins from nothing."""
+        for key in list(self._records):
+            self._remove(key)
+        self.end, self.committed, self.everywhere = Where(), 0, 0
 
     def note_committed(self, sequence: int) -> None:
         """A majority holds everything up to this sequence; what is beyond this copy does not count yet."""

@@ -1,10 +1,11 @@
 """One shard as one of its members sees it: who may lead it, whom this member has promised what, and its copy.
 
-Theory of operation. Every region's adoptable jobs are a log, kept by a group: the region (home), and guardians. Term t
-has one possible leader, so that a term never has two. A member that acknowledges a renewal lets the leader's tasks live
-for a lease and waits it out before it promises a larger term to anybody; a leader acts (tells callers and peers what it
-wrote) only when a majority holds the records. Adoption is the next term of the same log. docs/protocol.md has the
-tables; chaos/models/guardian.pml and glease.pml check them.
+Theory of operation. Every region's adoptable jobs are a log, kept by a group: the region (home), and guardians. A
+member promises a term once, to one region and its present life, so that a term never has two leaders. A member that
+acknowledges a renewal lets the leader's tasks live for a lease, and waits it out before it promises a larger term to
+anybody else; a leader acts (tells callers and peers what it wrote) only when a majority holds the records. Adoption is
+the next term of the same log. The group itself is a record of the log (regroup.py). docs/protocol.md has the tables;
+chaos/models/guardian.pml, glease.pml and regroup.pml check them.
 
 A member whose disk was lost has forgotten what it promised (an old disk is treated as an empty one). It promises,
 grants and leads nothing until all others have told how far they have come; then it takes the largest term and the
@@ -25,8 +26,9 @@ import msgspec
 from hanse.core.effects import Effects, Lease, Send, ShardRow, ShardStateRow
 from hanse.core.federation.shards.candidacy import Candidacy, Stage
 from hanse.core.federation.shards.lease import Renewals, member_wait_us
-from hanse.core.federation.shards.log import ShardLog, Where
+from hanse.core.federation.shards.log import GROUP_KEY, ShardLog, Where
 from hanse.core.federation.shards.quorum import next_own_term, participants
+from hanse.core.federation.shards.regroup import Change, Final, HandOver, Listen, Situation, next_step
 from hanse.core.federation.shards.replication import Batches, Replication, in_parts
 from hanse.core.messages import (
     Append,
@@ -40,7 +42,7 @@ from hanse.core.messages import (
 )
 from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.randomness import Randomness
-from hanse.core.model.regions import Group, RegionConfig
+from hanse.core.model.regions import Group, RegionConfig, pack_group, unpack_group
 from hanse.core.model.time import Now
 
 START_KEY = "start"
@@ -61,6 +63,8 @@ class Standing(enum.IntEnum):
     BLANK = 1
     # It has learnt again what others hold; what it had promised in the term that it learnt is not known.
     REJOINED = 2
+    # It was a member, and is none any more: it holds no copy. What it has promised stays promised.
+    LEFT = 3
 
 
 class Role(enum.Enum):
@@ -75,7 +79,7 @@ class Role(enum.Enum):
 
 class Shard:
     """See the module's docstring. `living` tells whether tasks of this shard live in this region (True also while that
-    is not known)."""
+    is not known). `group` is that with which the log began: it counts as long as the log has no record of another."""
 
     def __init__(
         self,
@@ -95,10 +99,15 @@ class Shard:
         self._randomness = randomness
         self._boot = boot
         self.name = group.shard
-        self.group = group
+        self.group = unpack_group(state.group) if state else group
+        self._packed_group = state.group if state else pack_group(group)
+        self._wanted_group = _wanted_by(config, group.shard)
         end = Where(state.log_term, state.log_sequence) if state else Where()
         self.log = ShardLog(group.shard, rows, end, state.committed_sequence if state else 0)
         self.promised = state.promised_term if state else 0
+        self.promised_to = state.promised_to if state else ""
+        # The life of that candidate; 0: not known any more, so that the promise is not repeated.
+        self._promised_life = 0
         self.standing = Standing(state.blank) if state else Standing.BLANK
         self._written = state
         self.role = Role.MEMBER
@@ -118,7 +127,13 @@ class Shard:
         self._recall_us = now.mono_us
         self._learning_from = ""
         self._learnt_term = 0
-        if self.standing is Standing.WHOLE and self.promised and group.owner(self.promised) == config.name:
+        # A leader of a joint group: until then tasks may live by grants that counted in the old group alone.
+        self._changing_until_us = NEVER_US
+        self._is_waited_out = False
+        # Who was in the group before, and may not know that it is not any more.
+        self._left: tuple[str, ...] = ()
+        self._take_group(now)
+        if self.standing is Standing.WHOLE and self.promised and self.promised_to == config.name:
             self._resume(now)
 
     # --- how it stands ---
@@ -127,6 +142,11 @@ class Shard:
     def blank(self) -> bool:
         """Whether this disk holds nothing that counts."""
         return self.standing is Standing.BLANK
+
+    @property
+    def keeps(self) -> bool:
+        """Whether this region is a member of the group, as far as it knows."""
+        return self._region in participants(self.group)
 
     @property
     def leads(self) -> bool:
@@ -141,6 +161,8 @@ class Shard:
     @property
     def leader_hint(self) -> str:
         """Who leads, as far as this member knows."""
+        if self.promised_to and self._seen_term == self.promised:
+            return self.promised_to
         return self.group.owner(max(1, self._seen_term))
 
     @property
@@ -151,7 +173,12 @@ class Shard:
     @property
     def owes_rows(self) -> bool:
         """Whether what it has promised or holds has changed in this step."""
-        return self.log.owes_rows or self._written is None or self._written.promised_term != self.promised
+        written = self._written
+        return (
+            self.log.owes_rows
+            or written is None
+            or (written.promised_term, written.promised_to) != (self.promised, self.promised_to)
+        )
 
     def demand(self, now: Now) -> None:
         """Somebody needs a leader: a caller, or a peer with a transfer."""
@@ -165,9 +192,7 @@ class Shard:
     # --- messages ---
 
     def on_message(self, now: Now, peer: str, message: GroupMessage, out: Effects) -> None:
-        """One message of a participant of the group."""
-        if peer not in participants(self.group) or self._region not in participants(self.group):
-            return
+        """One message of another region. Either may know a newer group than the other: promises are what counts."""
         match message:
             case Append():
                 self._on_append(now, peer, message, out)
@@ -182,7 +207,7 @@ class Shard:
             case Promise():
                 self._on_promise(now, peer, message, out)
             case Refuse():
-                self._on_refuse(now, message)
+                self._on_refuse(now, peer, message)
             case Fetch():
                 self._on_fetch(peer, message, out)
             case _:
@@ -191,24 +216,31 @@ class Shard:
     # --- a member ---
 
     def _on_append(self, now: Now, peer: str, append: Append, out: Effects) -> None:
-        if self.blank:
+        if self.blank and not (append.begins and self.name in self._config.begins):
             if peer == self._learning_from and append.cut and not append.previous_sequence:
                 self._learn(append)
+                self._take_group(now)
             return
         candidacy = self._candidacy
         if candidacy is not None and candidacy.stage is Stage.FETCH and peer == candidacy.source:
-            self._on_fetched(now, candidacy, append)
-            return
-        if self.group.owner(append.term) != peer:
+            self._on_fetched(now, candidacy, append, out)
             return
         self._see(now, append.term)
         self._yield_to(append.term)
-        if append.term < self.promised:
+        if self._is_over(peer, append.term):
             out.sends.append(
                 Send(peer, Refuse(shard=self.name, term=append.term, promised_term=self.promised))
             )
-        elif self._may_follow(now, peer, append.term):
-            self._follow(peer, append, out)
+        elif self._may_follow(now, peer, append.term) or (self.blank and self._waited(now, peer)):
+            if append.begins and self.log.end.term != append.term:
+                self._begin(peer, append, out)
+            elif self.standing is not Standing.LEFT:
+                self._follow(peer, append, out)
+            else:
+                left = Refuse(shard=self.name, term=append.term, promised_term=self.promised, blank=True)
+                out.sends.append(Send(peer, left))
+            self._take_group(now)
+            self._leave_if_told(append)
 
     def _may_follow(self, now: Now, peer: str, term: int) -> bool:
         """Whether records and renewals of this term may be taken: for a larger one than promised, no grant to another
@@ -218,6 +250,38 @@ class Shard:
         if term == self.promised:
             return self.role is Role.MEMBER
         return self._waited(now, peer) and not self._living()
+
+    def _is_over(self, peer: str, term: int) -> bool:
+        """Whether this term is older than what was promised, or was promised to another region."""
+        return term < self.promised or (term == self.promised and self.promised_to not in ("", peer))
+
+    def _begin(self, peer: str, append: Append, out: Effects) -> None:
+        """A newcomer's copy begins from nothing, whatever it has: the others may have forgotten keys that went."""
+        if not append.cut or append.previous_sequence:
+            diverged = AppendAck(shard=self.name, term=append.term, sequence=0, diverged=True)
+            out.sends.append(Send(peer, diverged))
+            return
+        records = self._batches.add(append)
+        if records is None:
+            return
+        self.log.clear()
+        self.log.extend(records, Where(append.term, append.sequence))
+        self.log.note_committed(append.committed)
+        self._join(append.term, peer)
+        self.standing = Standing.WHOLE
+        out.sends.append(
+            Send(peer, AppendAck(shard=self.name, term=append.term, sequence=self.log.end.sequence))
+        )
+
+    def _leave_if_told(self, append: Append) -> None:
+        """A majority of the new group holds the record that says so: the copy goes, what was promised stays. It is not
+        promised to anybody any more, since the promise would come without the log."""
+        told = self.log.sequence_of(GROUP_KEY) <= append.committed and not self.group.joining
+        is_member = self.keeps or append.begins or self.standing is not Standing.WHOLE
+        if is_member or not told or self.log.end.term != append.term or self._living():
+            return
+        self.log.clear()
+        self.standing, self.promised_to, self._promised_life = Standing.LEFT, "", 0
 
     def _follow(self, peer: str, append: Append, out: Effects) -> None:
         """Extend or repair the copy, or tell where it stands."""
@@ -243,7 +307,7 @@ class Shard:
             self.log.cut_to(append.previous_sequence, records, end)
         elif self.log.end.sequence < append.sequence:
             self.log.extend(records, end)
-        self._join(append.term)
+        self._join(append.term, peer)
         self.log.note_committed(append.committed)
         self.log.note_everywhere(append.everywhere)
         out.sends.append(
@@ -267,15 +331,13 @@ class Shard:
         )
 
     def _on_renew(self, now: Now, peer: str, renew: Renew, out: Effects) -> None:
-        if self.group.owner(renew.term) != peer:
-            return
         self._see(now, renew.term)
         self._yield_to(renew.term)
-        if renew.term < self.promised:
+        if self._is_over(peer, renew.term):
             out.sends.append(
                 Send(peer, Refuse(shard=self.name, term=renew.term, promised_term=self.promised))
             )
-        elif renew.term == self.promised and self.role is Role.MEMBER and not self.blank:
+        elif renew.term == self.promised and self.role is Role.MEMBER and self._holds_copy:
             self._granted_until_us = now.mono_us + member_wait_us(self._timings)
             self._elect_us = None
             if self.log.end.term == renew.term:
@@ -287,44 +349,58 @@ class Shard:
         if prepare.term == 0:
             out.sends.append(Send(peer, self._promise(0, trial=True)))
             return
-        if self.group.owner(prepare.term) != peer:
-            return
+        if self.replication is not None and peer not in participants(self.group):
+            self.replication.tell(peer, now)
         wait_us = self._wait_before_promise(now, peer, prepare)
-        too_late = prepare.term < self.promised
-        if prepare.term == self.promised and (prepare.trial or self.standing is not Standing.WHOLE):
-            too_late = True
-        if self.blank or too_late or wait_us:
+        too_late = prepare.term <= self.promised and not self._is_repeated(peer, prepare)
+        if not self._holds_copy or too_late or wait_us:
             refuse = Refuse(
                 shard=self.name,
                 term=prepare.term,
                 promised_term=self.promised,
                 wait_us=wait_us,
-                blank=self.blank,
+                blank=not self._holds_copy,
             )
             out.sends.append(Send(peer, refuse))
             return
         if not prepare.trial and prepare.term > self.promised:
             self._step_down(now)
-            self._join(prepare.term)
+            self._join(prepare.term, peer)
+            self._promised_life = prepare.life
             # The candidate may be about to grant itself tasks: let it try before the next one does.
             self._elect_us = None
             self._granted_until_us = max(
                 self._granted_until_us, now.mono_us + self._timings.election_spread_us
             )
-        out.sends.append(Send(peer, self._promise(prepare.term, trial=prepare.trial)))
+        out.sends.append(Send(peer, self._promise(prepare.term, trial=prepare.trial, life=prepare.life)))
+
+    @property
+    def _holds_copy(self) -> bool:
+        return self.standing in (Standing.WHOLE, Standing.REJOINED)
+
+    def _is_repeated(self, peer: str, prepare: Prepare) -> bool:
+        """Whether this life of this candidate has this promise already."""
+        return (
+            prepare.term == self.promised
+            and not prepare.trial
+            and self.standing is Standing.WHOLE
+            and self.promised_to == peer
+            and self._promised_life == prepare.life != 0
+        )
 
     def _wait_before_promise(self, now: Now, peer: str, prepare: Prepare) -> int:
         """Microseconds until the promise may be made; 0: now."""
-        if prepare.term == self.promised and not prepare.trial and self.standing is Standing.WHOLE:
-            return 0  # promised before, and asked again
+        if self._is_repeated(peer, prepare):
+            return 0
         leading = self.role in (Role.LEADER, Role.STARTING)
-        if leading and prepare.trial and (self.busy or self.name == self._region):
+        is_needed = self.busy or self.name == self._region or peer not in participants(self.group)
+        if leading and prepare.trial and is_needed:
             return self._timings.lease_us
         if self._living():
             return self._timings.kill_us
         return 0 if self._waited(now, peer) else self._granted_until_us - now.mono_us
 
-    def _promise(self, term: int, *, trial: bool) -> Promise:
+    def _promise(self, term: int, *, trial: bool, life: int = 0) -> Promise:
         return Promise(
             shard=self.name,
             term=term,
@@ -333,14 +409,16 @@ class Shard:
             log_sequence=self.log.end.sequence,
             promised_term=self.promised,
             committed=self.log.committed,
-            blank=self.blank,
+            blank=not self._holds_copy,
+            life=life,
+            group=b"" if term else self._packed_group,
         )
 
     def _on_fetch(self, peer: str, fetch: Fetch, out: Effects) -> None:
         """The candidate that has this member's promise asks for its copy; or a member that lost its own."""
-        promised = fetch.term == self.promised and self.group.owner(max(1, fetch.term)) == peer
+        promised = fetch.term == self.promised and self.promised_to == peer
         candidate = promised and self.role is Role.MEMBER
-        if self.blank or not (candidate or fetch.term == 0):
+        if not self._holds_copy or not (candidate or fetch.term == 0):
             return
         records = self.log.repair(fetch.committed, fetch.keys)
         # Whoever lost its disk asks with term 0, and learns where this copy ends.
@@ -352,14 +430,15 @@ class Shard:
         """Whether no grant is out to another region than this one. What a lost disk granted is not known."""
         if now.mono_us >= self._granted_until_us:
             return True
-        return self.standing is Standing.WHOLE and self.group.owner(max(1, self.promised)) == candidate
+        return self.standing is Standing.WHOLE and self.promised_to == candidate
 
-    def _join(self, term: int) -> None:
-        """Promise this term: from now on everything older is refused."""
+    def _join(self, term: int, leader: str) -> None:
+        """Promise this term to this region: from now on everything older is refused, and everybody else."""
         assert term >= self.promised, "a promise is never taken back"
         if term > self.promised:
-            self.standing = Standing.WHOLE
-        self.promised = term
+            self.standing, self._promised_life = Standing.WHOLE, 0
+        assert term > self.promised or self.promised_to in ("", leader), "a term is promised once"
+        self.promised, self.promised_to = term, leader
         self._seen_term = max(self._seen_term, term)
 
     def _see(self, now: Now, term: int) -> None:
@@ -383,15 +462,31 @@ class Shard:
         """The home of a shard of which nobody has heard begins it."""
         self.standing = Standing.WHOLE
         self.promised = self._seen_term = 1
+        self.promised_to = self._region
         self._start(now, Where())
 
     def _others(self) -> list[str]:
-        return [member for member in participants(self.group) if member != self._region]
+        """Other participants that are in the league at all."""
+        return [each for each in participants(self.group) if each != self._region and self._is_known(each)]
+
+    def _is_known(self, region: str) -> bool:
+        return self._config.member(region) is not None
+
+    def _newest_told(self) -> Group:
+        """The group of the longest copy that others have told of: all of its members must have told."""
+        told = [each for each in self._recalled.values() if each.group and not each.blank]
+        best = max(told, key=lambda each: Where(each.log_term, each.log_sequence), default=None)
+        return self.group if best is None else unpack_group(best.group)
 
     def _recall(self, now: Now, out: Effects) -> None:
         """Ask all others how far they are; once all have told, take the longest copy of theirs."""
-        others = self._others()
+        group = self._newest_told()
         self._recall_us = now.mono_us + self._timings.append_retry_us * _RECALL_RETRIES
+        if self._region not in participants(group):
+            self._recalled = {}
+            return
+        others = [member for member in participants(group) if member != self._region]
+        self._recalled = {name: each for name, each in self._recalled.items() if name in others}
         known = [self._recalled[member] for member in others if member in self._recalled]
         if len(known) == len(others) and all(each.blank for each in known):
             if self.name == self._region:
@@ -401,7 +496,9 @@ class Shard:
             self._fetch_longest(out)
             return
         out.sends.extend(
-            Send(member, Prepare(self.name, 0, self.group.version, trial=True)) for member in others
+            Send(member, Prepare(self.name, 0, self.group.version, trial=True))
+            for member in others
+            if self._is_known(member)
         )
 
     def _fetch_longest(self, out: Effects) -> None:
@@ -426,6 +523,7 @@ class Shard:
             return
         self.log.cut_to(0, records, Where(append.previous_term, append.sequence))
         self.log.note_committed(append.committed)
+        self.promised_to, self._promised_life = "", 0
         self.promised = max(self._learnt_term, append.term, append.previous_term)
         self._seen_term = max(self._seen_term, self.promised)
         self.standing = Standing.REJOINED if self.promised > 1 or self.log.committed else Standing.WHOLE
@@ -444,7 +542,12 @@ class Shard:
     def _election_due_us(self) -> int | None:
         """When this member is to stand for a term, or to begin its patience; None: somebody leads, or nobody need."""
         wanted = self.busy or self._wanted or self.name == self._region
-        if not wanted or self.blank or self.role is not Role.MEMBER or self._region not in self.group.members:
+        if (
+            not wanted
+            or not self._holds_copy
+            or self.role is not Role.MEMBER
+            or self._region not in self.group.ranks
+        ):
             return None
         return max(self._granted_until_us, self._elect_us or 0)
 
@@ -467,14 +570,14 @@ class Shard:
         self._candidacy = Candidacy(self._region, self.group, term, now.mono_us + candidacy_us)
         self.role = Role.CANDIDATE
         out.sends.extend(
-            Send(member, Prepare(self.name, term, self.group.version, trial=True))
+            Send(member, Prepare(self.name, term, self.group.version, trial=True, life=self._boot))
             for member in self._others()
         )
 
     def _patience_us(self) -> int:
         """Rank only sets the timeout, randomised: home tries first, then its guardians in their order."""
         spread_us = self._timings.election_spread_us
-        rank = self.group.members.index(self._region)
+        rank = self.group.ranks.index(self._region)
         return rank * spread_us + self._randomness.randrange(spread_us)
 
     def _on_promise(self, now: Now, peer: str, promise: Promise, out: Effects) -> None:
@@ -483,7 +586,7 @@ class Shard:
                 self._recalled[peer] = promise
             return
         candidacy = self._candidacy
-        if candidacy is None or not candidacy.on_promise(peer, promise, self.log.end):
+        if candidacy is None or promise.life != self._boot or not candidacy.on_promise(peer, promise):
             return
         if candidacy.stage is Stage.TRIAL:
             self._prepare(now, candidacy, out)
@@ -494,18 +597,26 @@ class Shard:
         if candidacy.term <= self.promised or self._living() or now.mono_us < self._granted_until_us:
             self._give_up()
             return
-        self._join(candidacy.term)
+        self._join(candidacy.term, self._region)
         candidacy.begin_prepare()
+        self._ask_for_promises(candidacy, out)
+
+    def _ask_for_promises(self, candidacy: Candidacy, out: Effects) -> None:
         out.sends.extend(
-            Send(member, Prepare(self.name, candidacy.term, self.group.version, trial=False))
+            Send(
+                member,
+                Prepare(self.name, candidacy.term, self.group.version, trial=False, life=self._boot),
+            )
             for member in self._others()
+            if member not in candidacy.copies
         )
 
     def _take_best_copy(self, now: Now, candidacy: Candidacy, out: Effects) -> None:
         source = candidacy.choose_copy(self.log.end)
         if source == self._region:
             self._give_up()
-            self._start(now, self.log.end)
+            if self._region in self.group.ranks:
+                self._start(now, self.log.end)
             return
         committed = self.log.committed
         keys = tuple(self.log.beyond(committed))
@@ -513,7 +624,8 @@ class Shard:
             Send(source, Fetch(shard=self.name, term=candidacy.term, committed=committed, keys=keys))
         )
 
-    def _on_fetched(self, now: Now, candidacy: Candidacy, append: Append) -> None:
+    def _on_fetched(self, now: Now, candidacy: Candidacy, append: Append, out: Effects) -> None:
+        """The better copy is taken, and with it its group: that one has to agree as well."""
         if append.term != candidacy.term or append.previous_sequence != self.log.committed or not append.cut:
             return
         records = self._batches.add(append)
@@ -522,8 +634,12 @@ class Shard:
         end = candidacy.copies[candidacy.source]
         self.log.cut_to(append.previous_sequence, records, end)
         self.log.note_committed(append.committed)
-        self._give_up()
-        self._start(now, end)
+        self._take_group(now)
+        candidacy.group, candidacy.stage = self.group, Stage.PREPARE
+        if candidacy.has_majority:
+            self._take_best_copy(now, candidacy, out)
+        else:
+            self._ask_for_promises(candidacy, out)
 
     def _yield_to(self, term: int) -> None:
         """The leader is heard after all: nothing is promised yet, so nothing is lost."""
@@ -534,7 +650,9 @@ class Shard:
         self._candidacy = None
         self.role = Role.MEMBER
 
-    def _on_refuse(self, now: Now, refuse: Refuse) -> None:
+    def _on_refuse(self, now: Now, peer: str, refuse: Refuse) -> None:
+        if refuse.blank and self.replication is not None:
+            self.replication.forget(peer, now)
         if refuse.promised_term > self.promised:
             self._seen_term = max(self._seen_term, refuse.promised_term)
             self._step_down(now)
@@ -547,6 +665,8 @@ class Shard:
         """The term begins with a record of its own: what a majority holds then includes all before it."""
         self.role = Role.STARTING
         self.renewals = Renewals(self._region, self._timings)
+        if not self.log.value(GROUP_KEY):
+            self.log.append(self.promised, GROUP_KEY, self._packed_group)
         self.log.append(self.promised, START_KEY, msgspec.msgpack.encode((self.promised, self._region)))
         self._start_sequence = self.log.end.sequence
         self._replicate_from(now, inherited)
@@ -561,9 +681,17 @@ class Shard:
 
     def _replicate_from(self, now: Now, inherited: Where) -> None:
         self.replication = Replication(
-            self._region, self.log, self.group, self.promised, inherited, self._timings, now
+            self._region,
+            self.log,
+            self.group,
+            self.promised,
+            inherited,
+            self._timings,
+            now,
+            self._is_known,
         )
         self.renewals.due_us = now.mono_us
+        self._begin_wait(now)
 
     def _on_append_ack(self, now: Now, peer: str, ack: AppendAck) -> None:
         if self.replication is None or ack.term != self.promised:
@@ -588,6 +716,69 @@ class Shard:
         self._candidacy = None
         self._elect_us = None
 
+    # --- the group ---
+
+    def _take_group(self, now: Now) -> None:
+        """The newest group record of this copy counts, whether a majority holds it or not."""
+        packed = self.log.value(GROUP_KEY)
+        if not packed or packed == self._packed_group:
+            return
+        self._packed_group, self.group = packed, unpack_group(packed)
+        if self.replication is not None:
+            self.replication.set_group(self.group, now)
+
+    def _regroup(self, now: Now) -> None:
+        """The leader: one step towards the group that the roster wants."""
+        if self.replication is None or self.role is not Role.LEADER or self._is_settled_as_wanted():
+            return
+        situation = self._situation()
+        if situation.settled and not self.group.joining:
+            for member in self._left:
+                self.replication.tell(member, now)
+            self._left = ()
+        step = next_step(situation)
+        match step:
+            case Listen():
+                self.replication.listen(step.newcomers, now)
+            case Change():
+                self._begin_wait(now)
+                self._write_group(now, step.group)
+            case Final():
+                self._write_group(now, step.group)
+                self.replication.count()
+                self._left = step.left
+            case HandOver():
+                if not self._living():
+                    self.hand_back(now)
+            case None:
+                pass
+            case _:
+                assert_never(step)
+
+    def _is_settled_as_wanted(self) -> bool:
+        """Nearly always: nobody is to be replaced."""
+        group = self.group
+        wanted = self._wanted_group or group.members
+        return not (group.joining or self._left) and sorted(group.members) == sorted(wanted)
+
+    def _begin_wait(self, now: Now) -> None:
+        self._changing_until_us, self._is_waited_out = now.mono_us + self._timings.lease_us, False
+
+    def _situation(self) -> Situation:
+        assert self.replication is not None
+        return Situation(
+            region=self._region,
+            group=self.group,
+            wanted=self._wanted_group,
+            settled=self.log.sequence_of(GROUP_KEY) <= self.log.committed,
+            holds=self.replication.holds(),
+            waited=self._is_waited_out or not self._living(),
+        )
+
+    def _write_group(self, now: Now, group: Group) -> None:
+        self.log.append(self.promised, GROUP_KEY, pack_group(group))
+        self._take_group(now)
+
     def home_is_ready(self) -> bool:
         """Whether the shard's home has all of the log, and could lead."""
         return self.replication is not None and self.replication.acked(self.name) >= self.log.end.sequence
@@ -606,6 +797,8 @@ class Shard:
         self._wanted = self._wanted and now.mono_us < self._wanted_until_us
         if self._candidacy is not None and self._candidacy.until_us <= now.mono_us:
             self._give_up()
+        if self._changing_until_us <= now.mono_us:
+            self._changing_until_us, self._is_waited_out = NEVER_US, True
         if self.blank and self._recall_us <= now.mono_us:
             self._recall(now, out)
         if self.replication is not None:
@@ -625,6 +818,8 @@ class Shard:
             if self.busy:
                 due.append(self.renewals.due_us)
             due.append(self.replication.due_us)
+            if self.group.joining:
+                due.append(self._changing_until_us)
         election_us = self._election_due_us()
         if election_us is not None:
             due.append(election_us)
@@ -651,6 +846,8 @@ class Shard:
         """Send what the log gained, and write what changed."""
         if self.replication is not None:
             # Again: this step may have brought the first job of a quiet shard, or begun the term.
+            self._regroup(now)
+        if self.replication is not None:
             self._renew(now, out)
             self.replication.on_deadline(now, out)
             self.replication.flush(now, out)
@@ -666,8 +863,9 @@ class Shard:
             self.log.end.term,
             self.log.end.sequence,
             self.log.committed,
-            msgspec.msgpack.encode(self.group),
+            self._packed_group,
             int(self.standing),
+            self.promised_to,
         )
         if state == self._written or (not rows and not gone and self._differs_in_hints(state)):
             return None, rows, gone
@@ -681,3 +879,8 @@ class Shard:
             written is not None
             and msgspec.structs.replace(state, committed_sequence=written.committed_sequence) == written
         )
+
+
+def _wanted_by(config: RegionConfig, shard: str) -> tuple[str, ...]:
+    """Who is to keep this shard's log, as the roster has it; empty: it does not say."""
+    return next((group.members for group in config.groups_wanted if group.shard == shard), ())

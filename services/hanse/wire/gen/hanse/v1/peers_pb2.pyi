@@ -555,7 +555,7 @@ class LogRecord(_message.Message):
     def __init__(self, key: _Optional[str] = ..., term: _Optional[int] = ..., sequence: _Optional[int] = ..., value: _Optional[bytes] = ...) -> None: ...
 
 class Append(_message.Message):
-    __slots__ = ("shard", "term", "version", "previous_term", "previous_sequence", "sequence", "records", "committed", "everywhere", "cut", "part", "parts")
+    __slots__ = ("shard", "term", "version", "previous_term", "previous_sequence", "sequence", "records", "committed", "everywhere", "cut", "part", "parts", "begins")
     SHARD_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -568,6 +568,7 @@ class Append(_message.Message):
     CUT_FIELD_NUMBER: _ClassVar[int]
     PART_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
+    BEGINS_FIELD_NUMBER: _ClassVar[int]
     shard: str
     term: int
     version: int
@@ -580,7 +581,8 @@ class Append(_message.Message):
     cut: bool
     part: int
     parts: int
-    def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., version: _Optional[int] = ..., previous_term: _Optional[int] = ..., previous_sequence: _Optional[int] = ..., sequence: _Optional[int] = ..., records: _Optional[_Iterable[_Union[LogRecord, _Mapping]]] = ..., committed: _Optional[int] = ..., everywhere: _Optional[int] = ..., cut: _Optional[bool] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ...) -> None: ...
+    begins: bool
+    def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., version: _Optional[int] = ..., previous_term: _Optional[int] = ..., previous_sequence: _Optional[int] = ..., sequence: _Optional[int] = ..., records: _Optional[_Iterable[_Union[LogRecord, _Mapping]]] = ..., committed: _Optional[int] = ..., everywhere: _Optional[int] = ..., cut: _Optional[bool] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., begins: _Optional[bool] = ...) -> None: ...
 
 class AppendAck(_message.Message):
     __slots__ = ("shard", "term", "sequence", "diverged", "committed", "keys")
@@ -629,19 +631,21 @@ class RenewAck(_message.Message):
     def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., boot: _Optional[int] = ..., number: _Optional[int] = ...) -> None: ...
 
 class Prepare(_message.Message):
-    __slots__ = ("shard", "term", "version", "trial")
+    __slots__ = ("shard", "term", "version", "trial", "life")
     SHARD_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     TRIAL_FIELD_NUMBER: _ClassVar[int]
+    LIFE_FIELD_NUMBER: _ClassVar[int]
     shard: str
     term: int
     version: int
     trial: bool
-    def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., version: _Optional[int] = ..., trial: _Optional[bool] = ...) -> None: ...
+    life: int
+    def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., version: _Optional[int] = ..., trial: _Optional[bool] = ..., life: _Optional[int] = ...) -> None: ...
 
 class Promise(_message.Message):
-    __slots__ = ("shard", "term", "trial", "log_term", "log_sequence", "promised_term", "committed", "blank")
+    __slots__ = ("shard", "term", "trial", "log_term", "log_sequence", "promised_term", "committed", "blank", "life", "group")
     SHARD_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     TRIAL_FIELD_NUMBER: _ClassVar[int]
@@ -650,6 +654,8 @@ class Promise(_message.Message):
     PROMISED_TERM_FIELD_NUMBER: _ClassVar[int]
     COMMITTED_FIELD_NUMBER: _ClassVar[int]
     BLANK_FIELD_NUMBER: _ClassVar[int]
+    LIFE_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
     shard: str
     term: int
     trial: bool
@@ -658,7 +664,9 @@ class Promise(_message.Message):
     promised_term: int
     committed: int
     blank: bool
-    def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., trial: _Optional[bool] = ..., log_term: _Optional[int] = ..., log_sequence: _Optional[int] = ..., promised_term: _Optional[int] = ..., committed: _Optional[int] = ..., blank: _Optional[bool] = ...) -> None: ...
+    life: int
+    group: bytes
+    def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., trial: _Optional[bool] = ..., log_term: _Optional[int] = ..., log_sequence: _Optional[int] = ..., promised_term: _Optional[int] = ..., committed: _Optional[int] = ..., blank: _Optional[bool] = ..., life: _Optional[int] = ..., group: _Optional[bytes] = ...) -> None: ...
 
 class Refuse(_message.Message):
     __slots__ = ("shard", "term", "promised_term", "wait_us", "blank")
