@@ -67,6 +67,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "drain": ("drain_every_us", "drain_max_us"),
     "old_disk": ("old_disk_every_us", "old_disk_reboot", "anchor_elsewhere"),
     "roster_change": ("roster_every_us",),
+    "region_lost": ("lost_every_us", "lost_max_us"),
 }
 
 
@@ -143,8 +144,13 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     # The anchor files are on other disks, which stay. (A disk is then put back only if its anchor shows it.) If they
     # are not, only peers can tell: then regions wait at every start until they have heard all of them.
     anchor_elsewhere: bool = False
-    # Operators remove regions, add them again and give them other addresses, sometimes two operators at the same time.
+    # Operators remove regions, add them again, give them other addresses and exchange guardians, sometimes two
+    # operators at the same time.
     roster_every_us: int = 0
+    # A region is gone, so that an operator has its guardianships taken over by others; it comes back when nobody
+    # expects it any more.
+    lost_every_us: int = 0
+    lost_max_us: int = 0
 
     @staticmethod
     def none() -> Faults:
@@ -255,6 +261,8 @@ class _Swarm:
             old_disk_reboot=self._random.random(),
             anchor_elsewhere=self._random.random() < _ANCHOR_ELSEWHERE_SHARE,
             roster_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
+            lost_every_us=self._every(MINUTE_US, 3 * MINUTE_US),
+            lost_max_us=MINUTE_US + self._up_to(4 * MINUTE_US),
         )
 
 

@@ -29,6 +29,9 @@ _RIVALS_SHARE = 0.5
 # Leagues with guardians, of those whose roster changes.
 GUARDED_SHARE = 0.7
 _LOOK_EVERY_US = SECOND_US
+# Of the changes in a league with guardians: how many exchange one.
+_EXCHANGED_SHARE = 0.7
+_TRY_AGAIN_US = 10 * SECOND_US
 # With every region up and every link whole, whoever may not vote by then has lost its disk.
 _LOST_AFTER_US = 120 * SECOND_US
 # Above whatever could still come into force.
@@ -103,6 +106,15 @@ class Operators:
             and not self._absent(heads[0])
             and all(each.voting is not None and each.voting.idle for each in rosters)
             and not self._renamed(heads[0])
+            and all(self._is_guarded(each) for each in heads[0].guardian_sets)
+        )
+
+    def _is_guarded(self, wanted: GuardianSet) -> bool:
+        """Whether the shard's log has the group that the roster wants, as far as whoever leads it knows."""
+        cores = [host.core for host in self._hosts if host.core is not None]
+        led = [core.shards.shards[wanted.home] for core in cores if core.shards.desk_for(wanted.home)]
+        return any(
+            not shard.group.joining and sorted(shard.group.members) == sorted(wanted.members) for shard in led
         )
 
     def change(self) -> None:
@@ -111,6 +123,18 @@ class Operators:
         if self._random.random() < _RIVALS_SHARE:
             self._count("rival_rosters")
             self._propose(self._random.choice(self._hosts))
+
+    def replace(self, lost: str, until_us: int) -> None:
+        """Somebody has others guard what this region guarded; he tries until it is so, or it is back."""
+        host = self._random.choice([each for each in self._hosts if each.name != lost])
+        head = self._head(host)
+        if head is not None:
+            sets = self._sets_without(head, lost)
+            if sets == [each.members for each in head.guardian_sets]:
+                return
+            self._hand_in(host, self._successor(head, list(head.members), sets))
+        if self._timeline.now_us < until_us:
+            self._timeline.after(_TRY_AGAIN_US, self.replace, lost, until_us)
 
     def heal(self) -> None:
         """From now on every region is brought back."""
@@ -133,15 +157,40 @@ class Operators:
         if self._may_remove and leaving > 0 and draw < 0.9:
             gone = self._random.sample(head.names, leaving)
             return self._successor(head, [each for each in head.members if each.name not in gone])
+        if self._groups and draw < _EXCHANGED_SHARE:
+            return self._successor(head, list(head.members), self._exchanged(head))
         moved = self._random.choice(head.members)
         elsewhere = msgspec.structs.replace(
             moved, public_address=f"{moved.name}:{self._random.randint(3, 99)}"
         )
         return self._successor(head, [elsewhere if each is moved else each for each in head.members])
 
-    def _successor(self, head: Roster, members: list[RosterMember]) -> Roster:
-        self._issued += 1
+    def _exchanged(self, head: Roster) -> list[tuple[str, ...]]:
+        """One guardian of one region gives way to another, though nothing is wrong with it."""
         sets = [each.members for each in head.guardian_sets]
+        chosen = self._random.randrange(len(sets))
+        leaving = self._random.choice(sets[chosen][1:])
+        sets[chosen] = self._instead_of(leaving, sets[chosen], head)
+        return sets
+
+    def _sets_without(self, head: Roster, lost: str) -> list[tuple[str, ...]]:
+        return [
+            self._instead_of(lost, each.members, head) if lost in each.members[1:] else each.members
+            for each in head.guardian_sets
+        ]
+
+    def _instead_of(self, leaving: str, members: tuple[str, ...], head: Roster) -> tuple[str, ...]:
+        others = [name for name in head.names if name not in members]
+        if not others:
+            return members
+        newcomer = self._random.choice(others)
+        return tuple(newcomer if each == leaving else each for each in members)
+
+    def _successor(
+        self, head: Roster, members: list[RosterMember], sets: list[tuple[str, ...]] | None = None
+    ) -> Roster:
+        self._issued += 1
+        sets = [each.members for each in head.guardian_sets] if sets is None else sets
         named = [msgspec.structs.replace(each, ledger_id=self._ledger_id(each)) for each in members]
         return drafts.successor(head, issued_wall_us=self._issued, members=named, sets=sets)
 

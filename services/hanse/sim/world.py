@@ -131,9 +131,10 @@ class World:
 
     def _draw_configs(self, draw: random.Random, timings: Timings) -> tuple[RegionConfig, ...]:
         configs = draw_configs(self.plan.regions, draw, timings)
-        if not self.plan.faults.roster_every_us:
+        faults = self.plan.faults
+        if not (faults.roster_every_us or faults.lost_every_us):
             return configs
-        guarded = self._randomness("roster").random() < self.plan.guarded_share
+        guarded = self._randomness("roster").random() < self.plan.guarded_share or bool(faults.lost_every_us)
         ledger_ids = {config.name: ledger_id_of(config.name, self._seed) for config in configs}
         return with_rosters(configs, ledger_ids, guarded=guarded)
 
