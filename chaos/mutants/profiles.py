@@ -159,6 +159,35 @@ ROSTER_DISKS = Profile(
 """Operators change the roster all the time, and disks are replaced by older ones that do not know who was
 countersigned."""
 
+EXCHANGED_GUARDIANS = Profile(
+    name="exchanged guardians",
+    timings=msgspec.structs.replace(
+        _HASTY,
+        lease_us=2 * SECOND_US,
+        kill_us=SECOND_US // 2,
+        election_spread_us=300 * MILLISECOND_US,
+        append_retry_max_us=SECOND_US,
+    ),
+    faults=Faults(
+        roster_every_us=2 * SECOND_US,
+        lost_every_us=8 * SECOND_US,
+        lost_max_us=10 * SECOND_US,
+        loss=0.1,
+        late=0.2,
+        late_max_us=3 * SECOND_US,
+        crash_every_us=6 * SECOND_US,
+        downtime_max_us=4 * SECOND_US,
+        partition_every_us=6 * SECOND_US,
+        partition_max_us=5 * SECOND_US,
+    ),
+    regions=5,
+    duration_us=60 * SECOND_US,
+    jobs=80,
+    guarded_share=1.0,
+)
+"""Guardians give way to others all the time, while regions are killed, cut off, and gone for as long as it takes to
+replace them."""
+
 PROFILES = (
     CRASHES,
     LOST_ANSWERS,
@@ -170,4 +199,5 @@ PROFILES = (
     ROSTERS,
     ROSTERS_OF_FIVE,
     ROSTER_DISKS,
+    EXCHANGED_GUARDIANS,
 )

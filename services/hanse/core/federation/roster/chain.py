@@ -159,18 +159,22 @@ def config_in_force(config: RegionConfig, chain: Chain) -> RegionConfig:
 
 
 def begun_by(chain: Chain, region: str, ledger_id: str) -> tuple[str, ...]:
-    """Shards whose logs this region may begin to keep from nothing: the roster made it a guardian while it had this
-    ledger, so that it can't have forgotten a promise. Who was one before, or lost its disk since, is none of these."""
-    found = []
-    for guardians in chain.head.guardian_sets:
-        made, before = chain.at(guardians.version), chain.at(guardians.version - 1)
-        if made is None or before is None or region not in guardians.members:
-            continue
-        own, earlier = made.roster.member(region), before.roster.guardians_of(guardians.home)
-        was_one = earlier is not None and region in earlier.members
-        if own is not None and own.ledger_id == ledger_id and earlier is not None and not was_one:
-            found.append(guardians.home)
-    return tuple(found)
+    """Shards whose logs this region may begin to keep from nothing: a roster made it a guardian while it had this
+    ledger, so that it can't have forgotten a promise. Who was one from the beginning, or lost its disk since, is not."""
+    homes = (each.home for each in chain.head.guardian_sets if region in each.members)
+    return tuple(home for home in homes if _is_newcomer(chain, home, region, ledger_id))
+
+
+def _is_newcomer(chain: Chain, home: str, region: str, ledger_id: str) -> bool:
+    for signed in reversed(chain.after(0)):
+        guardians, own = signed.roster.guardians_of(home), signed.roster.member(region)
+        if guardians is None:
+            return False
+        if region not in guardians.members:
+            return True
+        if own is None or own.ledger_id != ledger_id:
+            return False
+    return False
 
 
 def member_of(member: RosterMember) -> Member:

@@ -278,7 +278,8 @@ class Shard:
         promised to anybody any more, since the promise would come without the log."""
         told = self.log.sequence_of(GROUP_KEY) <= append.committed and not self.group.joining
         is_member = self.keeps or append.begins or self.standing is not Standing.WHOLE
-        if is_member or not told or self.log.end.term != append.term or self._living():
+        whole = self.log.end == Where(append.term, append.sequence)
+        if is_member or not (told and whole) or self._living():
             return
         self.log.clear()
         self.standing, self.promised_to, self._promised_life = Standing.LEFT, "", 0
@@ -449,6 +450,10 @@ class Shard:
 
     # --- a blank disk ---
 
+    @property
+    def _asks_for_its_part(self) -> bool:
+        return self.blank and (self.keeps or self._region in self._wanted_group)
+
     def _may_learn(self) -> bool:
         return self._is_founding() or not any(each.blank for each in self._recalled.values())
 
@@ -480,25 +485,30 @@ class Shard:
 
     def _recall(self, now: Now, out: Effects) -> None:
         """Ask all others how far they are; once all have told, take the longest copy of theirs."""
-        group = self._newest_told()
         self._recall_us = now.mono_us + self._timings.append_retry_us * _RECALL_RETRIES
-        if self._region not in participants(group):
-            self._recalled = {}
-            return
+        group = self._newest_told()
+        is_member = self._region in participants(group)
         others = [member for member in participants(group) if member != self._region]
-        self._recalled = {name: each for name, each in self._recalled.items() if name in others}
+        if is_member:
+            self._recalled = {name: each for name, each in self._recalled.items() if name in others}
         known = [self._recalled[member] for member in others if member in self._recalled]
-        if len(known) == len(others) and all(each.blank for each in known):
-            if self.name == self._region:
-                self._found(now)
-                return
-        elif len(known) == len(others) and not self._living() and self._may_learn():
+        have_all_told = is_member and len(known) == len(others)
+        if have_all_told and all(each.blank for each in known) and self.name == self._region:
+            self._found(now)
+            return
+        if (
+            have_all_told
+            and not all(each.blank for each in known)
+            and not self._living()
+            and self._may_learn()
+        ):
             self._fetch_longest(out)
             return
+        # Whoever is in the roster's group may know of a newer one.
         out.sends.extend(
             Send(member, Prepare(self.name, 0, self.group.version, trial=True))
-            for member in others
-            if self._is_known(member)
+            for member in dict.fromkeys((*others, *self._wanted_group))
+            if member != self._region and self._is_known(member)
         )
 
     def _fetch_longest(self, out: Effects) -> None:
@@ -799,7 +809,7 @@ class Shard:
             self._give_up()
         if self._changing_until_us <= now.mono_us:
             self._changing_until_us, self._is_waited_out = NEVER_US, True
-        if self.blank and self._recall_us <= now.mono_us:
+        if self._asks_for_its_part and self._recall_us <= now.mono_us:
             self._recall(now, out)
         if self.replication is not None:
             self._renew(now, out)
@@ -812,7 +822,7 @@ class Shard:
         due: list[int] = []
         if self._candidacy is not None:
             due.append(self._candidacy.until_us)
-        if self.blank:
+        if self._asks_for_its_part:
             due.append(self._recall_us)
         if self.replication is not None:
             if self.busy:
