@@ -5,13 +5,14 @@
     shell    lets go before the write, goes on after a failed one
     owner    processes, capacity, outcomes
     roster   forks: two rosters of one epoch
+    old_disk what a region with a disk from the past may do before and after it has asked the others
 
 `python -m chaos.mutants` hunts them all and writes found.json, from which docs/mutants.md is made.
 """
 
 from __future__ import annotations
 
-from chaos.mutants import giver, owner, roster, shell, target
+from chaos.mutants import giver, old_disk, owner, roster, shell, target
 from chaos.mutants.mutant import Mutant, applied
 
 ALL: tuple[Mutant, ...] = (
@@ -20,6 +21,7 @@ ALL: tuple[Mutant, ...] = (
     *shell.MUTANTS,
     *owner.MUTANTS,
     *roster.MUTANTS,
+    *old_disk.MUTANTS,
 )
 
 __all__ = ["ALL", "Mutant", "applied"]
