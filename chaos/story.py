@@ -18,6 +18,7 @@ from hanse.sim.record import (
     Entry,
     Explained,
     FaultInjected,
+    FederatedAck,
     Finished,
     Healed,
     ImageTaken,
@@ -85,6 +86,9 @@ def _region_lines(entry: Entry, region: str) -> Iterator[str]:
                 yield f"fault {entry.kind}: {entry.detail}"
         case Healed() | Finished():
             yield from _lines(entry, "")
+        case FederatedAck():
+            if entry.home == region:
+                yield from (f"{line} of {entry.job_id}" for line in _lines(entry, entry.job_id))
         case Sent() if entry.to == region:
             yield from (f"{line} of {job_id}" for job_id in _jobs_of(entry) for line in _lines(entry, job_id))
         case _ if entry.region == region:

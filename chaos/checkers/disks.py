@@ -79,6 +79,7 @@ class Disks:
         # How often a region's disk was replaced, and the rows that this took from it.
         self._replaced: dict[str, int] = {}
         self._dropped: dict[str, dict[str, Row]] = {}
+        self._forgotten: set[str] = set()
 
     def take(self, entry: Entry) -> None:
         """The record goes on."""
@@ -86,7 +87,7 @@ class Disks:
             case Committed():
                 self.deleted = self.by_region.setdefault(entry.region, Disk()).write(entry)
                 if is_trusted_by(entry):
-                    self.doubtful.pop(entry.region, None)
+                    self._trust(entry.region)
             case ImageTaken():
                 self._images[entry.image] = self.by_region.setdefault(entry.region, Disk()).copy()
             case DiskReplaced():
@@ -135,7 +136,11 @@ class Disks:
 
     def is_forgotten(self, job_id: str) -> bool:
         """Whether the job was on a disk that was replaced, and no disk tells what it was or how it ended: what is left
-        of it at most are hops that are over, without its spec."""
+        of it at most are hops that are over, without its spec. Once its home has asked everybody, and has found no more
+        than that, it stays forgotten, whatever older image still comes up."""
+        return job_id in self._forgotten or self._has_no_trace(job_id)
+
+    def _has_no_trace(self, job_id: str) -> bool:
         was_lost = any(self.has_lost(region, job_id) for region in self._dropped)
         return was_lost and all(
             row.state == JobState.MOVED and bool(row.settled) for row in self.rows_of(job_id).values()
@@ -174,6 +179,12 @@ class Disks:
                 yield region, view.region, view.epoch, view.attempt
 
     # --- what happens to them ---------------------------------------------------------------------------------------
+
+    def _trust(self, region: str) -> None:
+        self.doubtful.pop(region, None)
+        for job_id in self._dropped.get(region, ()):
+            if self.row(region, job_id) is None and self._has_no_trace(job_id):
+                self._forgotten.add(job_id)
 
     def _replace(self, entry: DiskReplaced) -> None:
         before = self.by_region.setdefault(entry.region, Disk())

@@ -69,11 +69,21 @@ class Epochs(Checker):
             kept = image.given.get(job_id, {})
             for epoch in by_epoch.keys() - kept.keys():
                 self._forgotten_transfers.setdefault((job_id, epoch), []).append(by_epoch[epoch])
+                self._forget_resolved((job_id, epoch))
         for key in before.decided.keys() - image.decided.keys():
             decision = before.decided[key]
             place = (decision.job_id, decision.epoch)
             if place in self._by_epoch:
                 self._forgotten[place] = self._by_epoch.pop(place)
+
+    def _forget_resolved(self, place: tuple[str, int]) -> None:
+        """Once STABLE had let go of a refusal, only its giver's disk knew of that epoch."""
+        if place not in self._by_epoch:
+            return
+        region, decision = self._by_epoch[place]
+        is_kept = self.disks.decided(region, decision.giver_ledger_id, decision.sequence) is not None
+        if not is_kept and decision.verdict == Verdict.BURNED:
+            self._forgotten[place] = self._by_epoch.pop(place)
 
     # --- rows -------------------------------------------------------------------------------------------------------
 

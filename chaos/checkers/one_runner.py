@@ -14,8 +14,9 @@ _Place = tuple[str, RunId]
 class OneRunner(Checker):
     """Also: a task of a run begins at most once, is ordered at most once, and what has succeeded never runs again. A
     run that only a replaced disk knew may be ordered anew, and a success that no disk knows any more does not count;
-    that of an adoptable job counts once a majority of its guardians holds it. But no two processes live at once, whatever
-    was forgotten, and the runs of an adoptable job begin in the order of their fencing tokens (epoch, attempt)."""
+    that of an adoptable job counts once a majority of its guardians holds it. But no two processes live at once,
+    whatever was forgotten, and the runs of an adoptable job begin in the order of their fencing tokens (epoch,
+    attempt)."""
 
     def __init__(self, disks: Disks) -> None:
         super().__init__(disks)

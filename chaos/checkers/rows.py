@@ -36,8 +36,9 @@ def decoded(record: ShardRow) -> Row | None:
     """The job's row in a record of a shard's log; None: the record is of something else."""
     if not record.value or record.key[:2] not in ("j/", "s/"):
         return None
-    kind = JobRow if record.key.startswith("j/") else JobStateRow
-    return msgspec.msgpack.decode(record.value, type=kind)
+    if record.key.startswith("j/"):
+        return msgspec.msgpack.decode(record.value, type=JobRow)
+    return msgspec.msgpack.decode(record.value, type=JobStateRow)
 
 
 def decision_rows(entry: Committed) -> Iterator[DecisionRow]:

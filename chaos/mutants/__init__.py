@@ -6,13 +6,14 @@
     owner    processes, capacity, outcomes
     roster   forks: two rosters of one epoch
     regroup  a guardian is replaced without the old group, the log or the wait
+    old_disk what a region with a disk from the past may do before and after it has asked the others
 
 `python -m chaos.mutants` hunts them all and writes found.json, from which docs/mutants.md is made.
 """
 
 from __future__ import annotations
 
-from chaos.mutants import giver, owner, regroup, roster, shell, target
+from chaos.mutants import giver, old_disk, owner, regroup, roster, shell, target
 from chaos.mutants.mutant import Mutant, applied
 
 ALL: tuple[Mutant, ...] = (
@@ -22,6 +23,7 @@ ALL: tuple[Mutant, ...] = (
     *owner.MUTANTS,
     *roster.MUTANTS,
     *regroup.MUTANTS,
+    *old_disk.MUTANTS,
 )
 
 __all__ = ["ALL", "Mutant", "applied"]

@@ -16,7 +16,7 @@ from hanse.sim.errors import Crash, SimulationFailure
 from hanse.sim.run import run_plan
 
 # A shortcut that needs more runs than this is one that its profile does not look for.
-SEEDS_MAX = 20
+SEEDS_MAX = 40
 # What is left when no rule is judged by itself: only what has become of jobs.
 HARM = tuple(kind for kind in ALL if kind is not WriteAhead)
 Kinds = Iterable[Kind]

@@ -77,6 +77,8 @@ class Answers:
                 code="QUARANTINE" if region.old_disk.active else "STARTING",
                 message=f"{region.config.name} launches nothing yet; it waits for {region.waits_for}",
             )
+        if region.draining:
+            return Blocker(code="DRAINING", message=f"{region.config.name} is being drained")
         if region.local.runs.has_orphans:
             return Blocker(code="STARTING", message="processes of a forgotten life are being ended")
         return None
@@ -97,8 +99,6 @@ class Answers:
             )
         blockers = here.region.blockers
         summary = blockers[0].message if blockers else "it can start now"
-        if region.local.draining:
-            summary = f"{region.config.name} is being drained; {summary}"
         return Explanation(
             job_id=job.id,
             state=job.state,

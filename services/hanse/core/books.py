@@ -25,7 +25,7 @@ from hanse.core.effects import (
     TimelineRow,
     Writes,
 )
-from hanse.core.messages import Commit, Terminal, Verdict
+from hanse.core.messages import Commit, Terminal, Verdict, Withdraw
 from hanse.core.model.jobs import (
     Allocation,
     Job,
@@ -181,11 +181,11 @@ class Books:
         """This epoch will never be accepted here."""
         return self._decide(job_id, epoch, sequence, giver, ledger_id, Verdict.BURNED, reason)
 
-    def supersede(self, commit: Commit, giver: str, ledger_id: str) -> DecisionRow:
+    def supersede(self, transfer: Commit | Withdraw, giver: str, ledger_id: str) -> DecisionRow:
         """The job has passed this epoch, so it was accepted once, in a life that this disk has forgotten."""
         reason = Reason(ReasonCode.OLD_DISK, "superseded")
         return self._decide(
-            commit.job_id, commit.epoch, commit.sequence, giver, ledger_id, Verdict.COMMITTED, reason
+            transfer.job_id, transfer.epoch, transfer.sequence, giver, ledger_id, Verdict.COMMITTED, reason
         )
 
     # --- it runs ----------------------------------------------------------------------------------------------------

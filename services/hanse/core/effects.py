@@ -202,10 +202,12 @@ class ShardRow(msgspec.Struct, frozen=True, array_like=True):
 # is believed to be answered for once quarantine is over.
 META_QUARANTINE = "quarantine"
 META_INCARNATION_FLOOR = "incarnation_floor"
-# Of the core alone: since when (wall-clock microseconds) and why it is in quarantine; which lives its history is made
+# Of the core alone: since when (wall-clock microseconds) and why it is in quarantine, and which members (with commas
+# between) an operator lets it go on without; which lives its history is made
 # of, and from which incarnation on (federation/history.py).
 META_QUARANTINE_SINCE = "quarantine_since"
 META_QUARANTINE_WHY = "quarantine_why"
+META_QUARANTINE_WITHOUT = "quarantine_without"
 META_LIVES = "lives"
 META_TRUSTED_FROM = "trusted_from"
 
@@ -331,7 +333,7 @@ class Lookup(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 0
 
 
-class Send(msgspec.Struct, frozen=True):
+class Send(msgspec.Struct, frozen=True, gc=False):
     """One message to one peer; the shell packs what is waiting for a peer into envelopes."""
 
     to: str
@@ -372,6 +374,12 @@ class CancelOutcome(msgspec.Struct, frozen=True):
 
 class Done(msgspec.Struct, frozen=True):
     """The request took effect and is durable."""
+
+
+class Trusted(msgspec.Struct, frozen=True):
+    """A region goes on without some members; for these others it still waits."""
+
+    missing: tuple[str, ...]
 
 
 class Blocker(msgspec.Struct, frozen=True, kw_only=True):
@@ -498,6 +506,7 @@ Answer = (
     SubmitOutcome
     | CancelOutcome
     | Done
+    | Trusted
     | Refused
     | Explanation
     | StatusView

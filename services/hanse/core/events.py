@@ -59,7 +59,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     cause: str = ""
 
 
-class PeerMessages(msgspec.Struct, frozen=True, kw_only=True):
+class PeerMessages(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One envelope from a peer, in the order in which its messages are to be read."""
 
     envelope: Envelope
@@ -157,7 +157,7 @@ class LookedUp(msgspec.Struct, frozen=True, kw_only=True):
 
 class TrustDisk(msgspec.Struct, frozen=True, kw_only=True):
     """An operator lets a region that waits for its peers go on without these members, at the risk that a job that they
-    know of runs twice. Answered by Done, or Refused if the region does not wait or a name is unknown."""
+    know of runs twice. Answered by Trusted once durable; Refused if the region does not wait, or a name is unknown."""
 
     request_id: int
     without: tuple[str, ...]

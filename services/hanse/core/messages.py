@@ -15,7 +15,7 @@ from hanse.core.model.regions import Position, QueuedShape, RegionRecord
 from hanse.core.model.roster import Round, SignedRoster
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who speaks, and in which session. `receiver_seen` is the newest position of the receiver that the sender has
     ever seen, on the ledger `receiver_seen_ledger_id`: it shows a receiver that its disk is old."""
 
@@ -46,7 +46,7 @@ class HelloAck(msgspec.Struct, frozen=True):
     ack_nonce: int
 
 
-class GossipDigest(msgspec.Struct, frozen=True):
+class GossipDigest(msgspec.Struct, frozen=True, gc=False):
     """(region, incarnation, version) of every record that the sender has. Without `wants_reply` it is an answer, and
     names only the records that the sender lacks, at the stamps that it has: (region, 0, 0) for none."""
 
@@ -54,25 +54,25 @@ class GossipDigest(msgspec.Struct, frozen=True):
     wants_reply: bool
 
 
-class GossipDelta(msgspec.Struct, frozen=True):
+class GossipDelta(msgspec.Struct, frozen=True, gc=False):
     """Records that the digest lacked, newest first."""
 
     records: tuple[RegionRecord, ...]
 
 
-class Probe(msgspec.Struct, frozen=True):
+class Probe(msgspec.Struct, frozen=True, gc=False):
     """Are you there? `id` comes back in the ack."""
 
     id: int
 
 
-class ProbeAck(msgspec.Struct, frozen=True):
+class ProbeAck(msgspec.Struct, frozen=True, gc=False):
     """I am (or: the one that you had me ask is)."""
 
     id: int
 
 
-class ProbeRequest(msgspec.Struct, frozen=True):
+class ProbeRequest(msgspec.Struct, frozen=True, gc=False):
     """Probe `target` for me."""
 
     id: int
@@ -249,14 +249,17 @@ class Standing(enum.IntEnum):
     IN_TRANSFER = 4
     # It is the job's home, and the job has ended.
     CLOSED = 5
-    # It passed the job on to a third region, or was told once that a third region has it.
+    # It passed the job on to a third region; or is its home, and was told by that region (`to`) that it has the job.
     PASSED = 6
+    # It passed the job on, and the job's home has told it since that the job has ended; how, it does not know.
+    OVER = 7
 
 
 class Testimony(msgspec.Struct, frozen=True, kw_only=True):
-    """What a member says of one job. `attempt` is the newest that it knows of the one that asks, at this epoch;
-    `cancel_id` the caller's wish to end the job. `commit` is the transfer, or stands for the job's spec, where it still
-    has that; `terminal` the outcome, where it knows it and the one that asks is the home."""
+    """What a member says of one job. `attempt` is the newest at this epoch, of whoever has the job: the member itself
+    (HELD, and then in this `state`), or the one that asks (GAVE). `cancel_id` is the caller's wish to end it. `commit`
+    is the transfer, or stands for the job's spec, where the member still has that; `terminal` the outcome, where it
+    knows it and the one that asks is the home."""
 
     job_id: str
     epoch: int
@@ -264,8 +267,10 @@ class Testimony(msgspec.Struct, frozen=True, kw_only=True):
     commit: Commit | None = None
     terminal: Terminal | None = None
     giver: str = ""
+    to: str = ""
     attempt: int = 0
     cancel_id: str = ""
+    state: JobState | None = None
 
 
 class Inquest(msgspec.Struct, frozen=True):
@@ -287,7 +292,8 @@ class Inquest(msgspec.Struct, frozen=True):
 class InquestAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Piece `part` of `parts` of the answer to part `of_part`. `seen_sequence` is the largest transfer sequence that
     was ever seen of the asking region's ledger, `stable_sequence` its STABLE mark. `more_after` not empty: there are
-    more jobs that ended, after this one."""
+    more jobs that ended, after this one. `is_old`: the member's own disk is an old one, and what it does not speak of
+    it may have forgotten."""
 
     id: int
     of_part: int
@@ -297,6 +303,7 @@ class InquestAnswer(msgspec.Struct, frozen=True, kw_only=True):
     seen_sequence: int
     stable_sequence: int
     more_after: str = ""
+    is_old: bool = False
 
 
 class RosterAnnounce(msgspec.Struct, frozen=True):

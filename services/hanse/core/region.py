@@ -33,6 +33,7 @@ from hanse.core.effects import (
     Snapshot,
     SubmitOutcome,
     Submitted,
+    Trusted,
 )
 from hanse.core.events import (
     Ask,
@@ -59,7 +60,12 @@ from hanse.core.federation.handoff.soliciting import Soliciting
 from hanse.core.federation.inquest import Witness
 from hanse.core.federation.membership import Membership
 from hanse.core.federation.old_disk import OldDisk
-from hanse.core.federation.overtaking import UNREAD_IN_DOUBT, carry_out, stop_what_runs_on
+from hanse.core.federation.overtaking import (
+    UNREAD_IN_DOUBT,
+    carry_out,
+    decide_what_is_passed,
+    stop_what_runs_on,
+)
 from hanse.core.federation.publisher import Publisher
 from hanse.core.federation.roster.ballot import Authority
 from hanse.core.federation.roster.keeper import Rosters
@@ -109,10 +115,10 @@ from hanse.core.model.regions import Position, RegionConfig, RegionRecord
 from hanse.core.model.time import Now
 from hanse.core.scheduling.local import LocalSide
 
-# When a caller may ask again about a job that the region may have forgotten.
-DOUBT_RETRY_MS = 1_000
 _GREETINGS = (Hello, HelloAck)
 _FOR_MEMBERSHIP = (GossipDigest, GossipDelta, Probe, ProbeAck, ProbeRequest)
+# When a caller may ask again about a job that the region may have forgotten.
+DOUBT_RETRY_MS = 1_000
 _DRAINING = Reason(ReasonCode.DRAINING, "the region is being drained")
 _DISK_FULL = Reason(ReasonCode.BURNED_NO_ROOM, "the region's disk is nearly full")
 _OLD_DISK = Reason(ReasonCode.OLD_DISK, "the region's disk is an old one; it asks the others first")
@@ -149,7 +155,7 @@ class Region:
         self.router = Router(config, self.inventory, randomness, self._connected, self._in_flight)
         self.witness = Witness(config.name, self.books)
         self._randomness = randomness
-        self.intake = Intake(config, self.local, self._queued, lambda: self.shards.why_not_adopting())
+        self.intake = Intake(config, self.local, self._queued, self._why_not_adopting)
         self.shards = Shards(
             config,
             snapshot,
@@ -162,6 +168,7 @@ class Region:
             self.old_disk.life,
             randomness,
             now,
+            disk_is_old=self.old_disk.active,
         )
         self._build_handoff(now)
         self.admission = Admission(config, self.local, self.router, self._queued)
@@ -176,7 +183,7 @@ class Region:
         self._in_grace = bool(self.peers) and not self.old_disk.active
         self._grace_is_over = False
         self._grace = Alarm(now.mono_us + timings.boot_grace_us if self._in_grace else NEVER_US)
-        self.local.in_doubt = self.in_doubt
+        self.local.in_doubt = self.desk.in_doubt = self.shards.in_doubt = self.in_doubt
         self._alarms = self._all_alarms()
         self._open_or_close()
 
@@ -219,8 +226,11 @@ class Region:
         """Who or what ends the doubt, in words."""
         if not self.local.runs.recovered:
             return "the executor, to tell what still runs"
-        silent = self.old_disk.missing() if self.old_disk.active else self._unheard()
-        return ", ".join(silent) or "what runs on to be stopped"
+        return ", ".join(self._silent()) or "what runs on to be stopped"
+
+    def _silent(self) -> list[str]:
+        """Members that it waits for."""
+        return self.old_disk.missing() if self.old_disk.active else self._unheard()
 
     # --- the step -------------------------------------------------------------------------------------------------
 
@@ -235,10 +245,13 @@ class Region:
         if self.in_doubt:
             self.library.set_cause("timer")
             self._try_to_end_doubt(now, out)
-        self._on_deadlines(now, out)
+        self.shards.wind()
+        if now.mono_us >= self._alarms.next_us:
+            self._on_deadlines(now, out)
         self.shards.reconcile(now, out)
         self.library.set_cause("schedule")
-        self.local.cycle(now, out)
+        if self.local.queue.depth or self.local.more:
+            self.local.cycle(now, out)
         self._look_abroad(now, out)
         self._report(now, out)
         self._publish(now)
@@ -317,11 +330,13 @@ class Region:
         if len(greetings) == len(messages) or not self.sessions.accepts(now, envelope):
             return
         for message in messages:
+            if not self._may_read(message):
+                continue
             if isinstance(message, _FOR_MEMBERSHIP):
                 out.sends += self.membership.on_message(now, peer, message)
                 if isinstance(message, GossipDelta):
                     self.shards.on_records(now)
-            elif self._may_read(message):
+            else:
                 self._on_message(now, peer, envelope.sender_ledger_id, message, out)
         if self.books.owes_rows or self.shards.owes_rows:
             self.books.remember_peer(self.sessions.seen(peer))
@@ -458,7 +473,7 @@ class Region:
         self.old_disk.enter(now, why)
         self._in_grace = False
         self._grace.ring_at(NEVER_US)
-        self.local.in_doubt = self.desk.in_doubt = True
+        self.local.in_doubt = self.desk.in_doubt = self.shards.in_doubt = True
         self.shards.forget_disk(now)
         self._alarms = self._all_alarms()
         self.local.suspend(Reason(ReasonCode.OLD_DISK, why), out)
@@ -471,9 +486,11 @@ class Region:
         return not (self.in_doubt and isinstance(message, UNREAD_IN_DOUBT))
 
     def _may_testify(self) -> bool:
+        """In quarantine only once its lost life is over: no process of it lives, and nobody heeds its messages."""
         if not self.in_doubt:
             return True
-        return self.old_disk.active and self.local.runs.recovered and not self.local.runs.has_orphans
+        is_alone = self.local.runs.recovered and not self.local.runs.has_orphans and not self._unheard()
+        return self.old_disk.active and is_alone
 
     def _on_looked_up(self, now: Now, event: LookedUp, out: Effects) -> None:
         if event.peer == self.config.name:
@@ -489,7 +506,7 @@ class Region:
         if not self.in_doubt:
             return Refused("INVALID", "region", f"{self.config.name} does not wait for anybody")
         self.old_disk.excuse(event.without)
-        return Done()
+        return Trusted(tuple(self._silent()))
 
     def _try_to_end_doubt(self, now: Now, out: Effects) -> None:
         if now.mono_us >= self._grace.next_us:
@@ -522,8 +539,11 @@ class Region:
             return
         for peer in self.peers:
             self.books.skip_sequences(peer, self.old_disk.first_free_sequence(peer))
+            # What is written now rests on what they said.
+            self.books.remember_peer(self.sessions.seen(peer))
         for ruling in rulings:
             carry_out(ruling, self.books, self.local)
+            decide_what_is_passed(ruling, self.books, lambda peer: self.sessions.seen(peer).ledger_id)
         self.old_disk.leave()
         self.rosters.on_quarantine_left(self.incarnation)
         self.sessions.begin_incarnation(self.incarnation)
@@ -533,7 +553,7 @@ class Region:
         """From here on the disk is taken at its word."""
         self._in_grace = False
         self._grace.ring_at(NEVER_US)
-        self.local.in_doubt = False
+        self.local.in_doubt = self.shards.in_doubt = False
         counts = self.desk.giver.counts
         self._build_handoff(now)
         self.desk.giver.counts = counts
@@ -550,8 +570,6 @@ class Region:
     # --- the rest of the step ---------------------------------------------------------------------------------------
 
     def _on_deadlines(self, now: Now, out: Effects) -> None:
-        if now.mono_us < self._alarms.next_us:
-            return
         self.library.set_cause("timer")
         out.sends.extend(self.sessions.on_deadline(now))
         out.sends.extend(self.membership.on_deadline(now))
@@ -569,7 +587,7 @@ class Region:
     def _look_abroad(self, now: Now, out: Effects) -> None:
         if self.in_doubt:
             return
-        if not self.local.queue:
+        if not self.local.queue.depth:
             if self.intake.closed is None:
                 self.soliciting.on_capacity(now, out)
         elif not self.local.more:
@@ -626,6 +644,9 @@ class Region:
         return out
 
     # --- shared -----------------------------------------------------------------------------------------------------
+
+    def _why_not_adopting(self) -> Reason | None:
+        return self.shards.why_not_adopting()
 
     def _set_drain(self, event: SetDrain, out: Effects) -> None:
         if event.draining != self.draining:

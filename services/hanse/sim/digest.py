@@ -14,7 +14,7 @@ _FLUSH_BYTES = 1 << 16
 
 class Digest:
     """Two runs with equal digests took the same steps at the same instants, with the same effects. Of gossip, which is
-    most of what a large league says, the stamps of what is passed on count: they name the records."""
+    most of what a large league says, the size and the latest news count: the rest follows from earlier messages."""
 
     def __init__(self) -> None:
         self._hash = hashlib.blake2b(digest_size=16)
@@ -46,9 +46,8 @@ def _say(send: Send, told: list[object]) -> None:
     message = send.message
     match message:
         case GossipDigest():
-            told += (send.to, len(message.entries), message.wants_reply)
+            told += (send.to, len(message.entries))
         case GossipDelta():
-            told.append(send.to)
-            told += [record.entry for record in message.records]
+            told += (send.to, len(message.records), message.records[0].entry)
         case _:
             told += (send.to, type(message).__name__, message)

@@ -55,6 +55,8 @@ from hanse.sim.timeline import Timeline
 
 # What a step costs: events that come meanwhile wait and are taken together.
 _STEP_US = 100
+# A query of the ledger, which sees what is durable when it is done.
+_LOOKUP_US = 1_000
 # The real inbox is bounded, too; peers are told to wait, callers are refused.
 _INBOX_MAX = 4096
 # As the ledger's ANCHOR_PERIOD_S.
@@ -597,7 +599,11 @@ class Host:
         return parts
 
     def _look_up(self, lookup: Lookup) -> None:
-        self.post(looked_up(self.ledger, lookup))
+        self._timeline.after(_LOOKUP_US, self._on_looked_up, self.life, lookup)
+
+    def _on_looked_up(self, life: int, lookup: Lookup) -> None:
+        if life == self.life:
+            self.post(looked_up(self.ledger, lookup))
 
     def _send_all(self, sends: list[Send]) -> None:
         assert self.core is not None

@@ -152,6 +152,9 @@ class SimLedger:
         for job in writes.jobs:
             self._take_key(job)
             tables = self._tables(job.shard)
+            before = tables.newest(job.id)
+            if before is not None and before.settled and not job.settled:
+                tables.timeline.pop(job.id, None)
             tables.rows[job.id] = job
             tables.states.pop(job.id, None)
         for state in writes.job_states:

@@ -19,7 +19,6 @@ from hanse.sim.timeline import Timeline
 # A failed call says so at most once a second: gRPC backs off its connection attempts.
 _HINT_INTERVAL_US = SECOND_US
 _HINT_DELAY_MAX_US = SECOND_US // 5
-_ONCE = range(1)
 
 
 class Endpoint(Protocol):
@@ -98,7 +97,9 @@ class Network:
     def _take(self, faults: Faults) -> None:
         self._faults = faults
         # Asked of every message, so worked out once.
-        self._is_lossy = bool(faults.loss or faults.victim_loss or faults.duplicate)
+        self._is_rough = bool(
+            self._codec_share or faults.split or faults.loss or faults.victim_loss or faults.duplicate
+        )
         self._delay_spread_us = faults.delay_spread_us
         self._late = faults.late
 
@@ -117,20 +118,26 @@ class Network:
         link = self._links[source][target]
         if link.cuts:
             self._hint(link)
-            return
+        elif self._is_rough:
+            self._send_roughly(link, envelope, messages)
+        else:
+            self._post(link, envelope, messages)
+
+    def _send_roughly(self, link: _Link, envelope: Envelope, messages: tuple[Message, ...]) -> None:
         if self._codec is not None and self._random.random() < self._codec_share:
             envelope, messages = self._codec(envelope, messages)
         split = self._faults.split
         if split and len(messages) > 1 and self._random.random() < split:
             self._count("split")
             for message in messages:
-                self._post(link, envelope, (message,))
+                self._post(link, envelope, (message,), self._draw_copies((message,)))
         else:
-            self._post(link, envelope, messages)
+            self._post(link, envelope, messages, self._draw_copies(messages))
 
-    def _post(self, link: _Link, envelope: Envelope, messages: tuple[Message, ...]) -> None:
+    def _post(self, link: _Link, envelope: Envelope, messages: tuple[Message, ...], copies: int = 1) -> None:
         event = PeerMessages(envelope=envelope, messages=messages, cause=f"{link.source}.{self.envelopes}")
-        for _ in range(self._draw_copies(messages)) if self._is_lossy else _ONCE:
+        while copies:
+            copies -= 1
             self._timeline.at(self._arrival_us(link), self._arrive, link, event)
 
     def _draw_copies(self, messages: tuple[Message, ...]) -> int:

@@ -257,8 +257,10 @@ def _encode_testimony(testimony: m.Testimony) -> pb.Testimony:
         commit=None if testimony.commit is None else _encode_commit(testimony.commit),
         terminal=None if testimony.terminal is None else _encode_terminal(testimony.terminal),
         giver=testimony.giver,
+        to=testimony.to,
         attempt=testimony.attempt,
         cancel_id=testimony.cancel_id,
+        state=0 if testimony.state is None else testimony.state.value,  # type: ignore[arg-type]
     )
 
 
@@ -272,8 +274,10 @@ def _decode_testimony(readers: Readers, message: pb.Testimony) -> m.Testimony:
         commit=_decode_commit(readers, message.commit) if message.HasField("commit") else None,
         terminal=_decode_terminal(readers, message.terminal) if message.HasField("terminal") else None,
         giver=region_name(message.giver),
+        to=region_name(message.to),
         attempt=message.attempt,
         cancel_id=word(message.cancel_id),
+        state=_state(message.state) if message.state else None,
     )
 
 
@@ -310,6 +314,7 @@ def _encode_inquest_answer(message: m.InquestAnswer) -> pb.InquestAnswer:
         seen_sequence=message.seen_sequence,
         stable_sequence=message.stable_sequence,
         more_after=message.more_after,
+        is_old=message.is_old,
     )
 
 
@@ -324,6 +329,7 @@ def _decode_inquest_answer(readers: Readers, message: pb.InquestAnswer) -> m.Inq
         seen_sequence=stored(message.seen_sequence),
         stable_sequence=stored(message.stable_sequence),
         more_after=job_id_of(message.more_after),
+        is_old=message.is_old,
     )
 
 

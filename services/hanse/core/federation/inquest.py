@@ -4,10 +4,11 @@
     the job, or its end unacknowledged      INQUEST   HELD at its epoch
     XFER to the one that asks               INQUEST   IN_TRANSFER, with the COMMIT
     MOVED to the one that asks              INQUEST   GAVE, with the spec
-    heard from the one that asks: RUNNING   INQUEST   GAVE at the epoch and attempt that it told (home only)
     XFER or MOVED to a third region         INQUEST   PASSED at that epoch
+    heard who has it (home only)            INQUEST   GAVE or PASSED, at the epoch and attempt that it was told
     "burned e", and knows nothing newer     INQUEST   BURNED, and whose transfer that was
-    a settled end; home is the asker        INQUEST   HELD, with the outcome and the spec
+    a settled end                           INQUEST   HELD, with outcome and spec if home is the asker
+    a settled hop                           INQUEST   OVER at the epoch that it passed on
     nothing open; home is here              INQUEST   CLOSED: an open job is never forgotten at home
 
 What memory let go of is looked up in the ledger (Lookup): the jobs that the inquest names, and those that ended after
@@ -80,7 +81,7 @@ class Witness:
         if inquest.wants_unnamed:
             testimonies += self._unnamed(peer, inquest, event.beyond, burned)
             more_after = event.beyond[-1].id if len(event.beyond) >= INQUEST_ENDED_JOBS_MAX else ""
-        self._answer(peer, ledger_id, inquest, testimonies, more_after, out)
+        self._answer(peer, ledger_id, inquest, testimonies, more_after, out, is_old=is_old)
 
     def _testify(
         self,
@@ -96,7 +97,9 @@ class Witness:
         if job is not None:
             said = self._of_open(peer, job)
         elif job_id.rsplit("-", 1)[0] == self._region:
-            if job_id in settled or not is_old:
+            if job_id in settled:
+                return self._closed(settled[job_id])
+            if not is_old:
                 return Testimony(job_id=job_id, epoch=0, standing=Standing.CLOSED)
         elif job_id in settled:
             said = self._of_settled(peer, settled[job_id])
@@ -104,40 +107,58 @@ class Witness:
 
     def _of_open(self, peer: str, job: Job) -> Testimony:
         elsewhere = job.state in _ELSEWHERE
-        said = Testimony(
-            job_id=job.id,
-            epoch=job.transfer_epoch if elsewhere else job.epoch,
-            standing=Standing.PASSED if elsewhere else Standing.HELD,
-            commit=self._spec_of(job, peer),
-            terminal=_terminal(job, self._region) if job.state in TERMINAL_STATES else None,
-            cancel_id=job.cancel_id,
-        )
-        view = job.remote
-        if view is not None and view.region == peer and view.epoch >= said.epoch:
-            self._books.hear_anew(job)
-            standing, epoch, attempt = Standing.GAVE, view.epoch, view.attempt
-        elif elsewhere and job.transfer_to == peer:
-            standing = Standing.GAVE if job.state is JobState.MOVED else Standing.IN_TRANSFER
-            epoch, attempt = said.epoch, 0
+        view, to = job.remote, ""
+        epoch = job.transfer_epoch if elsewhere else job.epoch
+        attempt = 0 if elsewhere else job.attempt
+        if not elsewhere:
+            standing = Standing.HELD
+        elif job.transfer_to != peer:
+            standing = Standing.PASSED
         else:
-            return said
-        commit = commit_of(job, self._region, 0) if job.spec else None
-        return msgspec.structs.replace(said, standing=standing, epoch=epoch, attempt=attempt, commit=commit)
+            standing = Standing.GAVE if job.state is JobState.MOVED else Standing.IN_TRANSFER
+        if elsewhere and view is not None and view.epoch >= epoch:
+            # The home has heard from whoever has the job.
+            epoch, attempt = view.epoch, view.attempt
+            to = view.region if view.region != peer else ""
+            standing = Standing.PASSED if to else Standing.GAVE
+        if standing is Standing.GAVE and view is not None:
+            self._books.hear_anew(job)
+        needs_spec = peer in (job.home, job.transfer_to) or standing is Standing.GAVE
+        return Testimony(
+            job_id=job.id,
+            epoch=epoch,
+            standing=standing,
+            commit=self._commit_of(job, peer) if needs_spec else None,
+            terminal=_terminal(job, self._region) if job.state in TERMINAL_STATES else None,
+            to=to,
+            attempt=attempt if standing is not Standing.PASSED else 0,
+            cancel_id=job.cancel_id,
+            state=None if elsewhere else job.state,
+        )
+
+    @staticmethod
+    def _closed(job: Job) -> Testimony:
+        told = job.remote.epoch if job.remote is not None else 0
+        epoch = max(job.epoch, job.transfer_epoch, told)
+        return Testimony(job_id=job.id, epoch=epoch, standing=Standing.CLOSED)
 
     def _of_settled(self, peer: str, job: Job) -> Testimony:
-        """Where it has ended, or a hop that is over: that one only knows who had it next."""
-        commit = self._spec_of(job, peer)
+        """Where it has ended, or a hop that is over: the home has told that one that the job has ended."""
+        # The home needs the spec of a job that its old disk does not know.
+        commit = self._commit_of(job, peer) if job.home == peer else None
         if job.state is JobState.MOVED:
-            standing = Standing.GAVE if job.transfer_to == peer else Standing.PASSED
-            return Testimony(job_id=job.id, epoch=job.transfer_epoch, standing=standing, commit=commit)
+            return Testimony(job_id=job.id, epoch=job.transfer_epoch, standing=Standing.OVER, commit=commit)
         terminal = _terminal(job, self._region) if job.home == peer else None
         return Testimony(
             job_id=job.id, epoch=job.epoch, standing=Standing.HELD, commit=commit, terminal=terminal
         )
 
-    def _spec_of(self, job: Job, peer: str) -> Commit | None:
-        """The home needs the spec of a job that its old disk does not know."""
-        return commit_of(job, self._region, 0) if job.home == peer and job.spec else None
+    def _commit_of(self, job: Job, peer: str) -> Commit | None:
+        """The COMMIT that this peer was sent; else one that only brings the spec, and has no sequence."""
+        if not job.spec:
+            return None
+        commit = commit_of(job, self._region, 0)
+        return commit if job.transfer_to == peer else msgspec.structs.replace(commit, sequence=0)
 
     def _unnamed(
         self, peer: str, inquest: Inquest, ended: tuple[Job, ...], burned: dict[str, tuple[int, str]]
@@ -168,6 +189,8 @@ class Witness:
         testimonies: list[Testimony],
         more_after: str,
         out: Effects,
+        *,
+        is_old: bool,
     ) -> None:
         seen = [row.sequence for row in self._books.decisions.values() if row.giver_ledger_id == ledger_id]
         stable = self._books.channels.get(ledger_id, 0)
@@ -182,12 +205,14 @@ class Witness:
                 seen_sequence=max([*seen, stable - 1, 0]),
                 stable_sequence=stable,
                 more_after=more_after,
+                is_old=is_old,
             )
             out.sends.append(Send(peer, answer))
 
 
 def _concerns(job: Job, peer: str) -> bool:
-    return peer in (job.home, job.transfer_to) or peer in job.path
+    heard_of = job.remote.region if job.remote is not None else ""
+    return peer in (job.home, job.transfer_to, heard_of) or peer in job.path
 
 
 def _or_burned(said: Testimony | None, job_id: str, burned: dict[str, tuple[int, str]]) -> Testimony | None:
@@ -197,7 +222,9 @@ def _or_burned(said: Testimony | None, job_id: str, burned: dict[str, tuple[int,
         return Testimony(job_id=job_id, epoch=epoch, standing=Standing.BURNED, giver=giver) if epoch else None
     if epoch <= said.epoch:
         return said
-    return msgspec.structs.replace(said, epoch=epoch, standing=Standing.BURNED, giver=giver, attempt=0)
+    return msgspec.structs.replace(
+        said, epoch=epoch, standing=Standing.BURNED, giver=giver, attempt=0, state=None
+    )
 
 
 def _split(testimonies: list[Testimony]) -> list[list[Testimony]]:

@@ -132,7 +132,8 @@ class Peers:
     def on_heard(self, peer: Peer, mono_us: int, attentive_us: int) -> bool:
         """A message of this peer itself arrived: it lives, and we can reach it. Returns whether the link came up."""
         peer.heard_us = self.last_heard_us = mono_us
-        self._note_sign(peer, attentive_us)
+        peer.sign_us = attentive_us
+        self.by_silence[peer.name] = self.by_silence.pop(peer.name)
         came_up = peer.link is not Link.UP
         if came_up:
             if self.lost.pop(peer.name, None) is not None:
@@ -144,9 +145,10 @@ class Peers:
 
     def on_news(self, names: Iterable[str], mono_us: int, attentive_us: int) -> None:
         """Signs of life came through others: these peers live, which says nothing about our links to them."""
+        by_silence = self.by_silence
         for name in names:
-            peer = self.by_name[name]
-            self._note_sign(peer, attentive_us)
+            peer = by_silence[name] = by_silence.pop(name)
+            peer.sign_us = attentive_us
             peer.failed = False
             if peer.liveness is not Liveness.ALIVE:
                 self._change(peer, TRANSITIONS[peer.liveness, Evidence.SIGN], mono_us)
@@ -178,10 +180,6 @@ class Peers:
                     self._change(peer, TRANSITIONS[peer.liveness, Evidence.EXPIRED], mono_us)
             case Liveness.DEAD:
                 pass
-
-    def _note_sign(self, peer: Peer, attentive_us: int) -> None:
-        peer.sign_us = attentive_us
-        self.by_silence[peer.name] = self.by_silence.pop(peer.name)
 
     def silent_since(self, attentive_us: int) -> list[Peer]:
         """Peers of which there was no sign of life since then."""

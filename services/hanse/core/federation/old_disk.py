@@ -2,7 +2,8 @@
 
 Theory of operation. A disk that was restored, or lost its newest writes, makes a region forget jobs that it gave away
 and promises that it made. It shows in three ways: a peer has seen a position of this region that its history does not
-hold (history.py), the anchor file is ahead of the ledger, or the engine knows a run that the ledger does not.
+hold (history.py); the ledger was restored from a copy, or its anchor file is ahead; or the engine knows a run that the
+ledger does not.
 
 Then the region is in quarantine, durably: nothing is launched, what was launched in this life is stopped, and no
 message of the handoff is sent or taken, until every member of the roster has answered an INQUEST in a new session that
@@ -24,6 +25,7 @@ from hanse.core.effects import (
     META_QUARANTINE,
     META_QUARANTINE_SINCE,
     META_QUARANTINE_WHY,
+    META_QUARANTINE_WITHOUT,
     Effects,
     Lookup,
     Send,
@@ -31,9 +33,10 @@ from hanse.core.effects import (
 )
 from hanse.core.events import LookedUp
 from hanse.core.federation.history import History
-from hanse.core.federation.rulings import Ruling, Said, rule
+from hanse.core.federation.rulings import Ruling, Said, Target, holder_of, rule
 from hanse.core.messages import Envelope, Inquest, InquestAnswer
 from hanse.core.model.deadlines import Alarm, Deadlines, backoff_us
+from hanse.core.model.jobs import Job
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import INQUEST_JOBS_MAX, SEQUENCES_SKIPPED
 from hanse.core.model.regions import RegionConfig
@@ -41,6 +44,9 @@ from hanse.core.model.time import Now
 
 # States in which a job waits here for what the others know.
 _SUSPECT = (JobState.QUEUED, JobState.XFER)
+_ELSEWHERE = (JobState.XFER, JobState.MOVED)
+# Ids of inquests grow with the rounds of one, and with the incarnations that hold one.
+_ROUNDS_MAX = 1 << 20
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -81,7 +87,8 @@ class OldDisk:
         self.was_in_quarantine = META_QUARANTINE in snapshot.meta
         self.why = snapshot.meta.get(META_QUARANTINE_WHY, "") if self.active else ""
         self.since_wall_us = int(snapshot.meta.get(META_QUARANTINE_SINCE, "0")) if self.active else 0
-        self._excused: dict[str, None] = {}
+        without = snapshot.meta.get(META_QUARANTINE_WITHOUT, "") if self.active else ""
+        self._excused: dict[str, None] = dict.fromkeys(filter(None, without.split(",")))
         # The newest incarnation of this region that anybody has seen, whatever its life.
         self._seen_incarnation = 0
         # The inquest under way, by its id.
@@ -93,6 +100,8 @@ class OldDisk:
         self._looking_up: list[str] = []
         self._parts: list[_Part] = []
         self._answers: dict[str, _Answers] = {}
+        # Members that have said, in their present sessions and an earlier round, that their own disks are old ones.
+        self._known_old: dict[str, None] = {}
         # How often each member was asked since it last had something to answer.
         self._asked: dict[str, int] = {}
         self._deadlines: Deadlines[str] = Deadlines()
@@ -100,7 +109,7 @@ class OldDisk:
         if self.active:
             self._open(now)
         elif snapshot.disk_is_old:
-            self.enter(now, "the anchor file is ahead of the ledger")
+            self.enter(now, "the ledger was restored from a copy, or its anchor file is ahead")
 
     # --- detection --------------------------------------------------------------------------------------------------
 
@@ -123,6 +132,7 @@ class OldDisk:
         self._books.set_meta(META_QUARANTINE, "1")
         self._books.set_meta(META_QUARANTINE_WHY, why)
         self._books.set_meta(META_QUARANTINE_SINCE, str(now.wall_us))
+        self._books.set_meta(META_QUARANTINE_WITHOUT, ",".join(self._excused))
         self._open(now)
 
     def leave(self) -> None:
@@ -143,8 +153,9 @@ class OldDisk:
         return [member for member in self._members if not self._answered(member)]
 
     def excuse(self, members: tuple[str, ...]) -> None:
-        """An operator decides to go on without these members."""
+        """An operator decides to go on without these members, durably."""
         self._excused.update(dict.fromkeys(members))
+        self._books.set_meta(META_QUARANTINE_WITHOUT, ",".join(self._excused))
 
     @property
     def excused(self) -> tuple[str, ...]:
@@ -174,10 +185,12 @@ class OldDisk:
     # --- the inquest ------------------------------------------------------------------------------------------------
 
     def on_session(self, now: Now, peer: str) -> None:
-        """A session began: ask at once."""
-        if self.active and not self._answered(peer):
-            self._asked[peer] = 0
-            self._deadlines.set(peer, now.mono_us)
+        """A session began: ask at once, and anew. The member may have come back with an old disk of its own, and what
+        it said before counts for nothing then."""
+        self._known_old.pop(peer, None)
+        if self.active:
+            self._answers.pop(peer, None)
+            self._ask_at_once(now, peer)
 
     def on_answer(self, peer: str, answer: InquestAnswer) -> None:
         """One piece of one member's answer; repeated pieces change nothing."""
@@ -225,8 +238,28 @@ class OldDisk:
             for job_id in came_up
             if job_id not in self._own and job_id not in self._named and job_id not in self._ended
         ]
-        self._look_up(now, out)
-        return not self._looking_up
+        if self._looking_up:
+            self._look_up(now, out)
+            return False
+        return self._is_confirmed(now)
+
+    def _is_confirmed(self, now: Now) -> bool:
+        """Whether no member has an old disk of its own, but for those of which that was known when this round began.
+        When such a one says so, its lost life is cut off from everybody; but others may have spoken before that, and
+        have taken something from that life since. So all are asked once more."""
+        found_old = [
+            member
+            for member, answers in self._answers.items()
+            if member not in self._known_old and any(piece.is_old for piece in answers.pieces.values())
+        ]
+        if not found_old:
+            return True
+        self._known_old.update(dict.fromkeys(found_old))
+        self._answers = {}
+        self._id += 1
+        for member in self._members:
+            self._ask_at_once(now, member)
+        return False
 
     def on_deadline(self, now: Now, out: Effects) -> None:
         """Ask again whoever has not answered in full."""
@@ -250,7 +283,7 @@ class OldDisk:
 
     def _open(self, now: Now) -> None:
         self._forget_inquest()
-        self._id = self.incarnation
+        self._id = self.incarnation * _ROUNDS_MAX
         self._own = dict.fromkeys(sorted(self._books.jobs))
         job_ids = list(self._own)
         for start in range(0, len(job_ids), INQUEST_JOBS_MAX):
@@ -262,14 +295,17 @@ class OldDisk:
         self._id = 0
         self._own, self._named, self._ended = {}, {}, {}
         self._looking_up, self._parts = [], []
-        self._answers, self._asked = {}, {}
+        self._answers, self._asked, self._known_old = {}, {}, {}
         self._deadlines.clear()
 
     def _ask(self, now: Now, part: _Part) -> None:
         self._parts.append(part)
         for member in self._members:
-            self._asked[member] = 0
-            self._deadlines.set(member, now.mono_us)
+            self._ask_at_once(now, member)
+
+    def _ask_at_once(self, now: Now, member: str) -> None:
+        self._asked[member] = 0
+        self._deadlines.set(member, now.mono_us)
 
     def _inquest(self, number: int, part: _Part) -> Inquest:
         return Inquest(
@@ -320,14 +356,16 @@ class OldDisk:
 
     def _rule(self, job_id: str, said: list[Said]) -> Ruling:
         job = self._books.jobs.get(job_id)
-        is_resolved = (
-            job is not None
-            and job.state is JobState.XFER
-            and job.transfer_sequence < self._stable_mark(job.transfer_to)
-        )
-        return rule(self._config.name, job_id, job, said, is_resolved=is_resolved)
+        return rule(self._config.name, job_id, job, said, self._target_of(job))
 
-    def _stable_mark(self, member: str) -> int:
-        answers = self._answers.get(member)
-        pieces = answers.pieces.values() if answers is not None else ()
-        return max((piece.stable_sequence for piece in pieces), default=0)
+    def _target_of(self, job: Job | None) -> Target:
+        if job is None or job.state not in _ELSEWHERE:
+            return Target.UNCERTAIN
+        in_transfer = job.state is JobState.XFER
+        member = job.transfer_to if in_transfer else holder_of(job)[0]
+        if not self._has_told_all(member):
+            return Target.UNCERTAIN
+        pieces = self._answers[member].pieces.values()
+        if in_transfer and any(piece.stable_sequence > job.transfer_sequence for piece in pieces):
+            return Target.RESOLVED
+        return Target.UNCERTAIN if any(piece.is_old for piece in pieces) else Target.SOUND

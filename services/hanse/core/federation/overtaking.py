@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from hanse.core.books import Books
@@ -25,7 +26,7 @@ from hanse.core.messages import (
     TerminalAck,
     Withdraw,
 )
-from hanse.core.model.jobs import Job, Reason, ReasonCode
+from hanse.core.model.jobs import Job, Reason, ReasonCode, RemoteView
 from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobState
 
 _ELSEWHERE = (JobState.XFER, JobState.MOVED)
@@ -95,8 +96,38 @@ def carry_out(ruling: Ruling, books: Books, local: LocalRuns) -> None:
         return
     if ruling.terminal is not None and job.home == books.region and job.state in _ELSEWHERE:
         books.close(job, ruling.terminal)
-    elif ruling.cancel_id and not job.cancel_id:
+        return
+    if ruling.cancel_id and not job.cancel_id:
         books.want_cancel(job, ruling.cancel_id)
+    if ruling.state is not None and job.home == books.region and job.state is JobState.MOVED:
+        books.observe(job, _view(ruling, ruling.state, books))
+
+
+def decide_what_is_passed(ruling: Ruling, books: Books, ledger_id_of: Callable[[str], str]) -> None:
+    """The epoch floor: transfers that their givers still ask about, and that the job has passed, were accepted once.
+    Written now: by the time they ask again, the job may have ended and be gone from memory."""
+    job = books.jobs.get(ruling.job_id)
+    if job is None:
+        return
+    for giver, commit in ruling.undecided:
+        ledger_id = ledger_id_of(giver)
+        is_decided = (ledger_id, commit.sequence) in books.decisions
+        is_over = commit.sequence < books.channels.get(ledger_id, 0)
+        if commit.epoch <= max(job.epoch, job.transfer_epoch) and not is_decided and not is_over:
+            books.supersede(commit, giver, ledger_id)
+
+
+def _view(ruling: Ruling, state: JobState, books: Books) -> RemoteView:
+    """What a home learns of a job that goes on elsewhere; the next STATUS is newer, whatever it says."""
+    return RemoteView(
+        region=ruling.to,
+        state=state,
+        epoch=ruling.epoch,
+        attempt=ruling.attempt,
+        reason=Reason(ReasonCode.OLD_DISK, "as it was when this region asked"),
+        sequence=0,
+        at_wall_us=books.now.wall_us,
+    )
 
 
 def _keep(ruling: Ruling, books: Books, local: LocalRuns) -> None:

@@ -118,12 +118,13 @@ class Sessions:
 
     def addressed_to_us(self, envelope: Envelope) -> bool:
         """Whether this envelope comes from a member, is meant for us, and speaks a protocol that we speak."""
+        config = self._config
         return (
-            envelope.cluster_id == self._config.cluster_id
-            and envelope.receiver == self._config.name
+            envelope.cluster_id == config.cluster_id
+            and envelope.receiver == config.name
             and envelope.sender in self._links
-            and envelope.protocol_min <= self._config.protocol_max
-            and envelope.protocol_max >= self._config.protocol_min
+            and envelope.protocol_min <= config.protocol_max
+            and envelope.protocol_max >= config.protocol_min
         )
 
     def confirm(self, now: Now, envelope: Envelope) -> list[Send]:

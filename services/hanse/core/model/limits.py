@@ -230,6 +230,9 @@ RETRY_AFTER_MS = 1_000
 # How often a region may be rebuilt from its disk within REBUILD_WINDOW_US before the daemon gives up.
 REBUILDS_MAX = 3
 REBUILD_WINDOW_US = 60_000_000
+# Between two tries to open a ledger that cannot be opened: at once, REBUILDS_MAX of them would pass within
+# milliseconds, and nobody can make room on a full disk meanwhile.
+REOPEN_PAUSE_US = 2_000_000
 # Orders that wait for the executor: twice the tasks of the largest region.
 ORDERS_MAX = 200_000
 # Tasks handed to the executor in one call: a launch of more would delay a stop behind it.

@@ -8,7 +8,7 @@ MILLISECOND_US = 1_000
 SECOND_US = 1_000_000
 
 
-class Now(msgspec.Struct, frozen=True, kw_only=True):
+class Now(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The instant at which a step happens.
 
     `mono_us` is CLOCK_BOOTTIME in microseconds: never decreasing within a boot, and what every deadline is counted in.

@@ -45,7 +45,7 @@ class LocalSide:
             if job.state is JobState.QUEUED:
                 self.queue.add(job)
 
-    # --- books of shards ------------------------------------------------------------------------------------------------
+    # --- books of shards ---------------------------------------------------------------------------------------------
 
     def open_books(self, books: Books) -> None:
         """This region leads a shard: what it was running under the same term goes on."""
@@ -81,7 +81,7 @@ class LocalSide:
     def cycle(self, now: Now, out: Effects) -> None:
         """Start what can be started, at most so much in one step."""
         self.more = False
-        if not self.queue or self._is_closed():
+        if self._is_closed():
             return
         started = self.scheduler.run(now, STARTS_PER_STEP_MAX)
         for job, allocation in started:

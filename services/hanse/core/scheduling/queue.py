@@ -117,9 +117,11 @@ class JobQueue:
         self._heap: list[_Entry] = []
         self._parked: dict[_ClassKey, None] = {}
         self.version = 0
+        # As many as len(); every step asks.
+        self.depth = 0
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return self.depth
 
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._jobs
@@ -128,6 +130,7 @@ class JobQueue:
         """Queue a job. Its shape, `order_us` and id must not change until it leaves."""
         assert job.id not in self._jobs, f"{job.id} is queued already"
         self._jobs[job.id] = job
+        self.depth += 1
         self.version += 1
         queue = self._shapes.get(job.shape.key)
         if queue is None:
@@ -142,6 +145,7 @@ class JobQueue:
         job = self._jobs.pop(job_id, None)
         if job is None:
             return
+        self.depth -= 1
         self.version += 1
         queue = self._shapes[job.shape.key]
         was_first = queue.jobs.first is job

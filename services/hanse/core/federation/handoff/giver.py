@@ -62,7 +62,8 @@ class Giver:
         self._undecided: dict[str, dict[int, str]] = {}
         self._deadlines: Deadlines[str] = Deadlines()
         self.alarm: Alarm = self._deadlines
-        self._stable_owed: dict[str, None] = {}
+        # Peers with a transfer that was resolved in this step.
+        self.owes_stable: dict[str, None] = {}
         self.counts: dict[str, PeerCounts] = {}
         in_transfer = [job for job in books.jobs.values() if job.state is JobState.XFER]
         for job in sorted(in_transfer, key=lambda each: each.transfer_sequence):
@@ -96,7 +97,7 @@ class Giver:
             return None
         if self._undecided.get(peer, {}).get(decision.sequence) != decision.job_id:
             # Resolved before: the target's mark may have missed it.
-            self._stable_owed[peer] = None
+            self.owes_stable[peer] = None
             return None
         job = self._books.jobs[decision.job_id]
         if decision.verdict is Verdict.COMMITTED:
@@ -129,7 +130,7 @@ class Giver:
             self._transfers[job_id].sent = 0
             self._deadlines.set(job_id, now.mono_us)
         if peer in self._books.outbound:
-            self._stable_owed[peer] = None
+            self.owes_stable[peer] = None
         self.on_deadline(now, out)
 
     def on_deadline(self, now: Now, out: Effects) -> None:
@@ -145,10 +146,9 @@ class Giver:
 
     def flush(self, out: Effects) -> None:
         """At the end of a step: one STABLE for each peer with a transfer resolved in it."""
-        if self._stable_owed:
-            for peer in self._stable_owed:
-                out.sends.append(Send(peer, Stable(self._stable_below(peer))))
-            self._stable_owed = {}
+        for peer in self.owes_stable:
+            out.sends.append(Send(peer, Stable(self._stable_below(peer))))
+        self.owes_stable = {}
 
     def _stable_below(self, peer: str) -> int:
         undecided = self._undecided.get(peer)
@@ -169,7 +169,7 @@ class Giver:
         transfer = self._transfers.pop(job.id)
         self._deadlines.cancel(job.id)
         del self._undecided[transfer.peer][transfer.sequence]
-        self._stable_owed[transfer.peer] = None
+        self.owes_stable[transfer.peer] = None
 
     def _send_again(self, now: Now, job: Job, out: Effects) -> None:
         transfer = self._transfers[job.id]
@@ -198,7 +198,7 @@ def commit_of(job: Job, region: str, offer_id: int) -> Commit:
         tenant=job.tenant,
         spec=job.spec,
         spec_sha256=job.spec_sha256,
-        path=(*job.path, region),
+        path=tuple(dict.fromkeys((*job.path, region))),
         submitted_wall_us=job.submitted_wall_us,
         cancel_id=job.cancel_id,
         offer_id=offer_id,

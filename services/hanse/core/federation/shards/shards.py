@@ -46,6 +46,8 @@ class Shards:
         boot: int,
         randomness: Randomness,
         now: Now,
+        *,
+        disk_is_old: bool,
     ) -> None:
         self._config = config
         self._library = library
@@ -62,7 +64,12 @@ class Shards:
         self.leading: dict[str, Leading] = {}
         # Shards whose rows callers may not read any more: at the start, all that are not led on.
         self._hidden: list[str] = []
+        # While the disk may be an old one nothing is written or sent: what it would add to a log might stand where the
+        # others hold other records of the same term.
+        self.in_doubt = False
         self.shards = self._load(snapshot, boot, randomness, now)
+        if disk_is_old:
+            self.forget_disk(now)
         for shard in self.shards.values():
             if shard.role is Role.STARTING:
                 self._open(shard, now, resumed=True)
@@ -198,6 +205,8 @@ class Shards:
 
     def on_records(self, now: Now) -> None:
         """Gossip brought records: a shard's new leader is told at once what the old one did not answer."""
+        if self.in_doubt:
+            return
         for name in self._groups:
             leader = self.leader_of(name)
             if self._routes.get(name) == leader:
@@ -207,7 +216,9 @@ class Shards:
                 leading.desk.on_session(now, name, leading.out)
 
     def forget(self, event: JobsForgotten) -> None:
-        """Retention picked these final jobs of shards."""
+        """Retention picked these final jobs of shards. In doubt they stay, and are picked again."""
+        if self.in_doubt:
+            return
         for shard, job_id, key in event.shard_jobs:
             leading = self.leading.get(shard)
             if leading is not None:
@@ -221,6 +232,10 @@ class Shards:
         looped, self._loopback = self._loopback, []
         for message in looped:
             self.on_to_shard(now, self._config.name, message)
+
+    def wind(self) -> None:
+        """Set the alarm anew: the events of a step, and what it wrote, may be due at once."""
+        self.alarm.ring_at(self._due_us())
 
     def on_deadline(self, now: Now, out: Effects) -> None:
         """Renewals, elections, replication; then the desks' own timers."""
@@ -262,7 +277,7 @@ class Shards:
 
     def _returns(self, now: Now, leading: Leading) -> bool:
         """Whether a shard of another home is on its way back to it: then nothing is started any more, and when the
-        last task has ended the home may lead. What runs for long is left to run: after a while all goes on as before."""
+        last task has ended the home may lead. What runs for long goes on: after a while all is as before."""
         shard = leading.shard
         if shard.name == self._config.name:
             return False
@@ -290,6 +305,29 @@ class Shards:
 
     def collect(self, now: Now, out: Effects) -> None:
         """The end of a step: logs grow, members are told, and what a majority holds is let go."""
+        if self.in_doubt:
+            self._hold_reaps(out)
+        else:
+            self._collect_leading(out)
+            self._collect_shards(now, out)
+        if self._hidden:
+            _writable(out).shards_delete.extend(self._hidden)
+            self._hidden = []
+        if self._forgotten:
+            _writable(out).shard_jobs_delete.extend(self._forgotten)
+            self._forgotten = []
+        self.wind()
+
+    def _hold_reaps(self, out: Effects) -> None:
+        """What the engine knows of a task goes only when the log has how it ended."""
+        reaps, out.reaps = out.reaps, []
+        for reap in reaps:
+            leading = next(
+                (each for each in self.leading.values() if reap.run.job_id in each.books.jobs), None
+            )
+            (out if leading is None else leading.out).reaps.append(reap)
+
+    def _collect_leading(self, out: Effects) -> None:
         for leading in self.leading.values():
             # What is done to tasks waits for nobody: a task without its record ends with the lease.
             out.launches.extend(leading.out.launches)
@@ -297,6 +335,8 @@ class Shards:
             out.reaps.extend(leading.out.reaps)
             leading.collect()
             self._release(leading, out)
+
+    def _collect_shards(self, now: Now, out: Effects) -> None:
         for shard in self.shards.values():
             shard.flush(now, out)
             state, rows, gone = shard.collect()
@@ -306,15 +346,6 @@ class Shards:
                 writes.shard_rows_delete.extend(gone)
                 if state is not None:
                     writes.shard_states.append(state)
-
-        if self._hidden:
-            _writable(out).shards_delete.extend(self._hidden)
-            self._hidden = []
-        if self._forgotten:
-            _writable(out).shard_jobs_delete.extend(self._forgotten)
-            self._forgotten = []
-
-        self.alarm.ring_at(self._due_us())
 
     def _release(self, leading: Leading, out: Effects) -> None:
         sends, replies, changes, rows = leading.release()
@@ -342,12 +373,16 @@ class Shards:
         self.leading[shard.name] = leading
         self._library.add(leading.books)
         self._local.open_books(leading.books)
+        # The deadlines of this step are over, and what it inherits is due at once.
+        leading.desk.on_deadline(now, leading.out)
 
     def _close(self, now: Now, name: str, out: Effects) -> None:
         """Another region leads, or will: what runs here under the old term has to end, and is nobody's any more."""
         leading = self.leading.pop(name)
         self._library.leases.pop(name, None)
         leading.set_startable(now, False)
+        # What has ended and was not written: the next leader starts it again.
+        out.reaps.extend(leading.out.reaps)
         self._local.abandon(leading.books, out)
         self._library.remove(name)
         self._hidden.append(name)

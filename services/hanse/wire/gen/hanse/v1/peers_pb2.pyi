@@ -24,6 +24,7 @@ class Standing(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STANDING_IN_TRANSFER: _ClassVar[Standing]
     STANDING_CLOSED: _ClassVar[Standing]
     STANDING_PASSED: _ClassVar[Standing]
+    STANDING_OVER: _ClassVar[Standing]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_COMMITTED: Verdict
 VERDICT_BURNED: Verdict
@@ -34,6 +35,7 @@ STANDING_GAVE: Standing
 STANDING_IN_TRANSFER: Standing
 STANDING_CLOSED: Standing
 STANDING_PASSED: Standing
+STANDING_OVER: Standing
 
 class Position(_message.Message):
     __slots__ = ("incarnation", "write_sequence", "life")
@@ -473,7 +475,7 @@ class Inquest(_message.Message):
     def __init__(self, id: _Optional[int] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., job_ids: _Optional[_Iterable[str]] = ..., wants_unnamed: _Optional[bool] = ..., after: _Optional[str] = ...) -> None: ...
 
 class InquestAnswer(_message.Message):
-    __slots__ = ("id", "of_part", "part", "parts", "testimonies", "seen_sequence", "stable_sequence", "more_after")
+    __slots__ = ("id", "of_part", "part", "parts", "testimonies", "seen_sequence", "stable_sequence", "more_after", "is_old")
     ID_FIELD_NUMBER: _ClassVar[int]
     OF_PART_FIELD_NUMBER: _ClassVar[int]
     PART_FIELD_NUMBER: _ClassVar[int]
@@ -482,6 +484,7 @@ class InquestAnswer(_message.Message):
     SEEN_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     STABLE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     MORE_AFTER_FIELD_NUMBER: _ClassVar[int]
+    IS_OLD_FIELD_NUMBER: _ClassVar[int]
     id: int
     of_part: int
     part: int
@@ -490,10 +493,11 @@ class InquestAnswer(_message.Message):
     seen_sequence: int
     stable_sequence: int
     more_after: str
-    def __init__(self, id: _Optional[int] = ..., of_part: _Optional[int] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., testimonies: _Optional[_Iterable[_Union[Testimony, _Mapping]]] = ..., seen_sequence: _Optional[int] = ..., stable_sequence: _Optional[int] = ..., more_after: _Optional[str] = ...) -> None: ...
+    is_old: bool
+    def __init__(self, id: _Optional[int] = ..., of_part: _Optional[int] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., testimonies: _Optional[_Iterable[_Union[Testimony, _Mapping]]] = ..., seen_sequence: _Optional[int] = ..., stable_sequence: _Optional[int] = ..., more_after: _Optional[str] = ..., is_old: _Optional[bool] = ...) -> None: ...
 
 class Testimony(_message.Message):
-    __slots__ = ("job_id", "epoch", "standing", "commit", "terminal", "giver", "attempt", "cancel_id")
+    __slots__ = ("job_id", "epoch", "standing", "commit", "terminal", "giver", "attempt", "cancel_id", "state", "to")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     STANDING_FIELD_NUMBER: _ClassVar[int]
@@ -502,6 +506,8 @@ class Testimony(_message.Message):
     GIVER_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     CANCEL_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     epoch: int
     standing: Standing
@@ -510,7 +516,9 @@ class Testimony(_message.Message):
     giver: str
     attempt: int
     cancel_id: str
-    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., standing: _Optional[_Union[Standing, str]] = ..., commit: _Optional[_Union[Commit, _Mapping]] = ..., terminal: _Optional[_Union[Terminal, _Mapping]] = ..., giver: _Optional[str] = ..., attempt: _Optional[int] = ..., cancel_id: _Optional[str] = ...) -> None: ...
+    state: _common_pb2.JobState
+    to: str
+    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., standing: _Optional[_Union[Standing, str]] = ..., commit: _Optional[_Union[Commit, _Mapping]] = ..., terminal: _Optional[_Union[Terminal, _Mapping]] = ..., giver: _Optional[str] = ..., attempt: _Optional[int] = ..., cancel_id: _Optional[str] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., to: _Optional[str] = ...) -> None: ...
 
 class ShardBatch(_message.Message):
     __slots__ = ("source", "shard", "commits", "withdraws", "decisions", "stables", "statuses", "cancels", "cancel_acks", "terminals", "terminal_acks", "locates", "located")

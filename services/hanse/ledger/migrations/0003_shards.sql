@@ -69,6 +69,11 @@ CREATE TABLE timeline (
 INSERT INTO timeline SELECT '', * FROM timeline_before ORDER BY job_id, sequence;
 DROP TABLE timeline_before;
 
+CREATE TRIGGER jobs_begin_anew AFTER UPDATE OF spec ON jobs WHEN OLD.settled = 1 AND NEW.settled = 0
+BEGIN
+  DELETE FROM timeline WHERE shard = NEW.shard AND job_id = NEW.id;
+END;
+
 CREATE TABLE shard_states (
   shard TEXT NOT NULL PRIMARY KEY,
   promised_term INTEGER NOT NULL,
