@@ -130,6 +130,8 @@ class Shard:
         # A leader of a joint group: until then tasks may live by grants that counted in the old group alone.
         self._changing_until_us = NEVER_US
         self._is_waited_out = False
+        # The term in which this copy was begun from nothing, in this life.
+        self._begun_term = 0
         # Who was in the group before, and may not know that it is not any more.
         self._left: tuple[str, ...] = ()
         self._take_group(now)
@@ -232,7 +234,7 @@ class Shard:
                 Send(peer, Refuse(shard=self.name, term=append.term, promised_term=self.promised))
             )
         elif self._may_follow(now, peer, append.term) or (self.blank and self._waited(now, peer)):
-            if append.begins and self.log.end.term != append.term:
+            if append.begins and self._begun_term != append.term:
                 self._begin(peer, append, out)
             elif self.standing is not Standing.LEFT:
                 self._follow(peer, append, out)
@@ -256,8 +258,10 @@ class Shard:
         return term < self.promised or (term == self.promised and self.promised_to not in ("", peer))
 
     def _begin(self, peer: str, append: Append, out: Effects) -> None:
-        """A newcomer's copy begins from nothing, whatever it has: the others may have forgotten keys that went."""
-        if not append.cut or append.previous_sequence:
+        """A newcomer's copy begins from nothing, whatever it has: the others may have forgotten keys that went since it
+        was a member. What was sent before such a copy ended is not for it."""
+        is_late = self.log.end > Where(append.term, append.sequence)
+        if not append.cut or append.previous_sequence or is_late:
             diverged = AppendAck(shard=self.name, term=append.term, sequence=0, diverged=True)
             out.sends.append(Send(peer, diverged))
             return
@@ -268,7 +272,7 @@ class Shard:
         self.log.extend(records, Where(append.term, append.sequence))
         self.log.note_committed(append.committed)
         self._join(append.term, peer)
-        self.standing = Standing.WHOLE
+        self.standing, self._begun_term = Standing.WHOLE, append.term
         out.sends.append(
             Send(peer, AppendAck(shard=self.name, term=append.term, sequence=self.log.end.sequence))
         )
@@ -283,6 +287,7 @@ class Shard:
             return
         self.log.clear()
         self.standing, self.promised_to, self._promised_life = Standing.LEFT, "", 0
+        self._begun_term = 0
 
     def _follow(self, peer: str, append: Append, out: Effects) -> None:
         """Extend or repair the copy, or tell where it stands."""
