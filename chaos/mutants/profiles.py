@@ -163,30 +163,27 @@ EXCHANGED_GUARDIANS = Profile(
     name="exchanged guardians",
     timings=msgspec.structs.replace(
         _HASTY,
-        lease_us=2 * SECOND_US,
-        kill_us=SECOND_US // 2,
-        election_spread_us=300 * MILLISECOND_US,
-        append_retry_max_us=SECOND_US,
+        lease_us=SECOND_US,
+        kill_us=SECOND_US // 4,
+        election_spread_us=200 * MILLISECOND_US,
+        append_retry_max_us=SECOND_US // 2,
     ),
     faults=Faults(
-        roster_every_us=2 * SECOND_US,
-        lost_every_us=8 * SECOND_US,
-        lost_max_us=10 * SECOND_US,
-        loss=0.1,
-        late=0.2,
-        late_max_us=3 * SECOND_US,
-        crash_every_us=6 * SECOND_US,
-        downtime_max_us=4 * SECOND_US,
+        roster_every_us=SECOND_US,
+        victim="Append",
+        victim_loss=0.5,
+        crash_every_us=1_500 * MILLISECOND_US,
+        downtime_max_us=6 * SECOND_US,
         partition_every_us=6 * SECOND_US,
-        partition_max_us=5 * SECOND_US,
+        partition_max_us=4 * SECOND_US,
     ),
     regions=5,
     duration_us=60 * SECOND_US,
-    jobs=80,
+    jobs=240,
+    runtime_max_us=5 * SECOND_US,
     guarded_share=1.0,
 )
-"""Guardians give way to others all the time, while regions are killed, cut off, and gone for as long as it takes to
-replace them."""
+"""Guardians give way to others all the time, while regions are killed, frozen and cut off for longer than a lease."""
 
 OLD_DISKS = Profile(
     name="old disks",
