@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import grpc
 import msgspec
 import pytest
 
+from hanse.core.model.regions import Group, unpack_group
 from hanse.core.model.roster import Roster, decode_signed
 from hanse.daemon.errors import ConfigError
 from hanse.daemon.keys import REGION_KEY_FILE, KeyFault, Keyring, generate, load, region_keys, verify
+from hanse.daemon.ledger_ids import LEDGER_FILE
 from hanse.daemon.rosters import read_roster_file, write_roster_file
 from hanse.wire.gen.hanse.v1 import common_pb2, regions_pb2
 from tests.daemon.league import eventually, free_addresses, submission
@@ -180,6 +184,33 @@ async def test_a_static_roster_says_how_to_get_a_signed_one(tmp_path: Path) -> N
             await other.propose("south", signed.signed(following(first)))
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
         assert "hanse federation init" in (refused.value.details() or "")
+
+
+def group_on_disk(directory: Path, region: str, shard: str) -> Group | None:
+    """Who keeps the log of a shard, as this region's ledger has it."""
+    path = directory / f"data-{region}" / LEDGER_FILE
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        row = connection.execute('SELECT "group" FROM shard_states WHERE shard = ?', (shard,)).fetchone()
+    return None if row is None else unpack_group(row[0])
+
+
+async def test_a_guardian_gives_way_to_another_while_regions_run(tmp_path: Path) -> None:
+    names = ("north", "east", "west", "south")
+    async with signed_league(tmp_path, *names, guardians=3) as (league, first):
+        sets = {each.home: each.members for each in first.guardian_sets}
+        (stranger,) = set(names) - set(sets["north"])
+        _, leaving, staying = sets["north"]
+        wanted = ("north", stranger, staying)
+        sets["north"] = wanted
+        await league.propose("north", league.signed(following(first, sets=list(sets.values()))))
+        await league.at_epoch(2, *names)
+
+        async def is_replaced() -> bool:
+            groups = [group_on_disk(tmp_path, name, "north") for name in wanted]
+            return all(each is not None and (each.members, each.joining) == (wanted, ()) for each in groups)
+
+        await eventually(is_replaced)
+        assert group_on_disk(tmp_path, leaving, "north") is not None
 
 
 async def test_a_rebuild_for_a_roster_is_no_failure(tmp_path: Path) -> None:

@@ -160,7 +160,8 @@ def config_in_force(config: RegionConfig, chain: Chain) -> RegionConfig:
 
 def begun_by(chain: Chain, region: str, ledger_id: str) -> tuple[str, ...]:
     """Shards whose logs this region may begin to keep from nothing: a roster made it a guardian while it had this
-    ledger, so that it can't have forgotten a promise. Who was one from the beginning, or lost its disk since, is not."""
+    ledger, so that it can't have forgotten a promise. Who was one from the beginning, or lost its disk since, is no
+    newcomer."""
     homes = (each.home for each in chain.head.guardian_sets if region in each.members)
     return tuple(home for home in homes if _is_newcomer(chain, home, region, ledger_id))
 

@@ -233,7 +233,7 @@ class Shard:
             out.sends.append(
                 Send(peer, Refuse(shard=self.name, term=append.term, promised_term=self.promised))
             )
-        elif self._may_follow(now, peer, append.term) or (self.blank and self._waited(now, peer)):
+        elif self._may_follow(now, peer, append.term) or self._may_begin(now, peer):
             if append.begins and self._begun_term != append.term:
                 self._begin(peer, append, out)
             elif self.standing is not Standing.LEFT:
@@ -252,6 +252,10 @@ class Shard:
         if term == self.promised:
             return self.role is Role.MEMBER
         return self._waited(now, peer) and not self._living()
+
+    def _may_begin(self, now: Now, peer: str) -> bool:
+        """Whether a newcomer may join at once: one that has never promised anything has granted nothing either."""
+        return self.blank and not self._living() and (not self.promised or self._waited(now, peer))
 
     def _is_over(self, peer: str, term: int) -> bool:
         """Whether this term is older than what was promised, or was promised to another region."""
