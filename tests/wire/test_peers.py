@@ -13,7 +13,7 @@ from hanse.core import messages as m
 from hanse.core.model import limits
 from hanse.core.model.jobs import GroupShape, Reason, ReasonCode, ShapeBody, make_shape
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
-from hanse.core.model.regions import CapacityClass, Position, QueuedShape, RegionRecord
+from hanse.core.model.regions import CapacityClass, Group, Position, QueuedShape, RegionRecord, pack_group
 from hanse.core.model.resources import resources
 from hanse.core.model.roster import Countersignature, GuardianSet, Roster, RosterMember, Round, SignedRoster
 from hanse.wire.gen.hanse.v1 import jobs_pb2, peers_pb2, regions_pb2
@@ -264,6 +264,7 @@ MESSAGES[m.Append] = st.integers(1, limits.APPEND_PARTS_MAX).flatmap(
         committed=COUNT_63,
         everywhere=COUNT_63,
         cut=st.booleans(),
+        begins=st.booleans(),
         part=st.integers(0, parts - 1),
         parts=st.just(parts),
     )
@@ -279,7 +280,7 @@ MESSAGES[m.AppendAck] = st.builds(
 )
 MESSAGES[m.Renew] = st.builds(m.Renew, REGION, COUNT_63, COUNT_63, COUNT_64, COUNT_64, COUNT_63, COUNT_63)
 MESSAGES[m.RenewAck] = st.builds(m.RenewAck, REGION, COUNT_63, COUNT_64, COUNT_64)
-MESSAGES[m.Prepare] = st.builds(m.Prepare, REGION, COUNT_63, COUNT_63, st.booleans())
+MESSAGES[m.Prepare] = st.builds(m.Prepare, REGION, COUNT_63, COUNT_63, st.booleans(), COUNT_63)
 MESSAGES[m.Promise] = st.builds(
     m.Promise,
     shard=REGION,
@@ -290,6 +291,8 @@ MESSAGES[m.Promise] = st.builds(
     promised_term=COUNT_63,
     committed=COUNT_63,
     blank=st.booleans(),
+    life=COUNT_63,
+    group=st.sampled_from([b"", pack_group(Group(shard="a", members=("a", "b"), joining=("a", "c")))]),
 )
 MESSAGES[m.Refuse] = st.builds(
     m.Refuse, shard=REGION, term=COUNT_63, promised_term=COUNT_63, wait_us=COUNT_63, blank=st.booleans()

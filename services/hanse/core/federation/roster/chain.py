@@ -63,6 +63,10 @@ class Chain:
         """What followed on this epoch, oldest first."""
         return tuple(self._rosters[max(0, epoch + 1 - self._rosters[0].roster.epoch) :])
 
+    def ever(self) -> tuple[SignedRoster, ...]:
+        """All of them, oldest first, also those of the league before it was founded anew."""
+        return (*self._past, *self._rosters)
+
     def append(self, signed: SignedRoster) -> None:
         """A roster comes into force; whether it may is for checks.py."""
         assert signed.roster.epoch == self.head.epoch + 1, "epochs follow each other"
@@ -72,7 +76,7 @@ class Chain:
     def members_ever(self) -> dict[str, RosterMember]:
         """Every member of any of them by name, as the newest that has it says."""
         found: dict[str, RosterMember] = {}
-        for signed in (*self._past, *self._rosters):
+        for signed in self.ever():
             for member in signed.roster.members:
                 found.pop(member.name, None)
                 found[member.name] = member
@@ -167,7 +171,7 @@ def begun_by(chain: Chain, region: str, ledger_id: str) -> tuple[str, ...]:
 
 
 def _is_newcomer(chain: Chain, home: str, region: str, ledger_id: str) -> bool:
-    for signed in reversed(chain.after(0)):
+    for signed in reversed(chain.ever()):
         guardians, own = signed.roster.guardians_of(home), signed.roster.member(region)
         if guardians is None:
             return False

@@ -596,7 +596,8 @@ class Shard:
     def _patience_us(self) -> int:
         """Rank only sets the timeout, randomised: home tries first, then its guardians in their order."""
         spread_us = self._timings.election_spread_us
-        rank = self.group.ranks.index(self._region)
+        ranks = self.group.ranks
+        rank = ranks.index(self._region) if self._region in ranks else len(ranks)
         return rank * spread_us + self._randomness.randrange(spread_us)
 
     def _on_promise(self, now: Now, peer: str, promise: Promise, out: Effects) -> None:
@@ -655,7 +656,9 @@ class Shard:
         self.log.note_committed(append.committed)
         self._take_group(now)
         candidacy.group, candidacy.stage = self.group, Stage.PREPARE
-        if candidacy.has_majority:
+        if self._region not in self.group.ranks:
+            self._give_up()  # it has left, and did not know
+        elif candidacy.has_majority:
             self._take_best_copy(now, candidacy, out)
         else:
             self._ask_for_promises(candidacy, out)
