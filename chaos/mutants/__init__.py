@@ -5,6 +5,8 @@
     shell    lets go before the write, goes on after a failed one
     owner    processes, capacity, outcomes
     guardians who leads a shard, what a majority is, leases, lost disks
+    roster   forks: two rosters of one epoch
+    regroup  a guardian is replaced without the old group, the log or the wait
     old_disk what a region with a disk from the past may do before and after it has asked the others
 
 `python -m chaos.mutants` hunts them all and writes found.json, from which docs/mutants.md is made.
@@ -12,7 +14,7 @@
 
 from __future__ import annotations
 
-from chaos.mutants import giver, guardians, old_disk, owner, shell, target
+from chaos.mutants import giver, guardians, old_disk, owner, regroup, roster, shell, target
 from chaos.mutants.mutant import Mutant, applied
 
 ALL: tuple[Mutant, ...] = (
@@ -20,6 +22,8 @@ ALL: tuple[Mutant, ...] = (
     *target.MUTANTS,
     *shell.MUTANTS,
     *owner.MUTANTS,
+    *roster.MUTANTS,
+    *regroup.MUTANTS,
     *old_disk.MUTANTS,
     *guardians.MUTANTS,
 )

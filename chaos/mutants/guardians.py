@@ -226,7 +226,7 @@ def _vote_for_oneself_alone(patches: ExitStack) -> None:
         consider(self, now, out)
         candidacy = self._candidacy
         if candidacy is not None and candidacy.term > self.promised:
-            self._join(candidacy.term)
+            self._join(candidacy.term, self._region)
             self._give_up()
             self._start(now, self.log.end)
 
@@ -261,7 +261,7 @@ def _follow_the_fenced(patches: ExitStack) -> None:
     on_append = Shard._on_append
 
     def shortcut(self: Shard, now: Now, peer: str, append: Append, out: Effects) -> None:
-        fenced = append.term < self.promised and self.group.owner(append.term) == peer
+        fenced = append.term < self.promised
         if not fenced or self.role is not Role.MEMBER or self.blank:
             on_append(self, now, peer, append, out)
             return
@@ -276,7 +276,7 @@ def _grant_to_the_fenced(patches: ExitStack) -> None:
     on_renew = Shard._on_renew
 
     def shortcut(self: Shard, now: Now, peer: str, renew: Renew, out: Effects) -> None:
-        if renew.term < self.promised and self.group.owner(renew.term) == peer and not self.blank:
+        if renew.term < self.promised and not self.blank:
             out.sends.append(Send(peer, RenewAck(self.name, renew.term, renew.boot, renew.number)))
         else:
             on_renew(self, now, peer, renew, out)

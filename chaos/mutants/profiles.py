@@ -11,6 +11,7 @@ import msgspec
 from hanse.core.model.regions import Timings
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from hanse.sim.faults import Faults
+from hanse.sim.operators import GUARDED_SHARE
 from hanse.sim.world import Plan
 
 # Short, so that the rows of the tables that wait for something are met within seconds.
@@ -36,6 +37,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     runtime_max_us: int = 20 * SECOND_US
     # Of the batches of jobs; None: drawn.
     adoptable_share: float | None = None
+    guarded_share: float = GUARDED_SHARE
 
     def plan(self, seed: int) -> Plan:
         """The run of this seed. The core's own invariants are not looked at: the checkers must do without."""
@@ -49,6 +51,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
             timings=self.timings,
             adoptable_share=self.adoptable_share,
             check_every=0,
+            guarded_share=self.guarded_share,
         )
 
 
@@ -114,6 +117,76 @@ STUBBORN = Profile(
     jobs=120,
 )
 """Tasks that do not heed SIGTERM, on machines that are full."""
+
+ROSTERS = Profile(
+    name="rosters",
+    faults=Faults(
+        roster_every_us=2 * SECOND_US,
+        loss=0.1,
+        duplicate=0.1,
+        late=0.4,
+        late_max_us=6 * SECOND_US,
+        crash_every_us=4 * SECOND_US,
+        downtime_max_us=SECOND_US // 2,
+        partition_every_us=5 * SECOND_US,
+        partition_max_us=4 * SECOND_US,
+    ),
+    regions=3,
+    duration_us=120 * SECOND_US,
+    jobs=10,
+    guarded_share=0.0,
+)
+"""Operators change the roster all the time, and often two of them at once; the league is in parts, and what somebody
+said may arrive after he has started anew."""
+
+ROSTERS_OF_FIVE = msgspec.structs.replace(ROSTERS, name="rosters of five", regions=5)
+"""The same, where so many regions may leave that the rest is a majority of nothing."""
+
+ROSTER_DISKS = Profile(
+    name="rosters and disks",
+    faults=Faults(
+        roster_every_us=3 * SECOND_US,
+        loss=0.2,
+        late=0.4,
+        late_max_us=6 * SECOND_US,
+        old_disk_every_us=8 * SECOND_US,
+        anchor_elsewhere=True,
+        partition_every_us=6 * SECOND_US,
+        partition_max_us=4 * SECOND_US,
+    ),
+    regions=3,
+    duration_us=120 * SECOND_US,
+    jobs=10,
+    guarded_share=0.0,
+)
+"""Operators change the roster all the time, and disks are replaced by older ones that do not know who was
+countersigned."""
+
+EXCHANGED_GUARDIANS = Profile(
+    name="exchanged guardians",
+    timings=msgspec.structs.replace(
+        _HASTY,
+        lease_us=SECOND_US,
+        kill_us=SECOND_US // 4,
+        election_spread_us=200 * MILLISECOND_US,
+        append_retry_max_us=SECOND_US // 2,
+    ),
+    faults=Faults(
+        roster_every_us=SECOND_US,
+        victim="Append",
+        victim_loss=0.5,
+        crash_every_us=1_500 * MILLISECOND_US,
+        downtime_max_us=6 * SECOND_US,
+        partition_every_us=6 * SECOND_US,
+        partition_max_us=4 * SECOND_US,
+    ),
+    regions=5,
+    duration_us=60 * SECOND_US,
+    jobs=240,
+    runtime_max_us=5 * SECOND_US,
+    guarded_share=1.0,
+)
+"""Guardians give way to others all the time, while regions are killed, frozen and cut off for longer than a lease."""
 
 OLD_DISKS = Profile(
     name="old disks",
@@ -285,6 +358,10 @@ PROFILES = (
     LOST_OUTCOMES,
     BAD_DISKS,
     STUBBORN,
+    ROSTERS,
+    ROSTERS_OF_FIVE,
+    ROSTER_DISKS,
+    EXCHANGED_GUARDIANS,
     OLD_DISKS,
     FORGOTTEN_ANSWERS,
     ANCHORED,

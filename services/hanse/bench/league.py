@@ -23,7 +23,8 @@ from hanse.cli.devnet.tasks import end_tasks
 from hanse.cli.errors import CommandError, UsageOrConfigError
 from hanse.client import AsyncClient, RetryPolicy
 from hanse.client.messages import Liveness
-from hanse.daemon.runtime import LEDGER_FILE, TASKS_DIRECTORY
+from hanse.daemon.ledger_ids import LEDGER_FILE
+from hanse.daemon.runtime import TASKS_DIRECTORY
 from hanse.executors.local.processes import ProcessId
 
 TENANT = "bench"

@@ -44,6 +44,8 @@ from hanse.wire.gen.hanse.v1.regions_pb2 import (
     Node,
     Quarantine,
     RegionRecord,
+    RosterProgress,
+    RosterStatus,
     ShardStatus,
 )
 
@@ -81,6 +83,8 @@ __all__ = [
     "Requirements",
     "RetryPolicy",
     "Revision",
+    "RosterProgress",
+    "RosterStatus",
     "ShardStatus",
     "StreamLogsResponse",
     "TaskGroup",

@@ -140,6 +140,7 @@ class Answers:
             capacity=region.local.capacity.capacity_total(),
             free=region.local.capacity.free_total(),
             channels=tuple(self._channel(peer) for peer in region.peers),
+            roster_epoch=region.config.roster_epoch,
             quarantine=self._quarantine(),
             shards=tuple(shard.view(now) for shard in region.shards.shards.values()),
             orphans=region.local.runs.orphans,
@@ -183,6 +184,7 @@ class Answers:
         elif region.in_doubt:
             detail = f"it has just started; nothing runs yet, it waits for {region.waits_for}"
             found.append(Reason(ReasonCode.OLD_DISK, detail))
+        found.extend(region.rosters.impairments())
         if region.disk_nearly_full:
             found.append(Reason(ReasonCode.NO_CAPACITY, "the disk of the ledger is nearly full"))
         if not region.local.runs.recovered:

@@ -19,6 +19,7 @@ from hanse.core.effects import (
     JobStateRow,
     OutboundRow,
     PeerSeenRow,
+    RosterRow,
     ShapeRow,
     Snapshot,
     TimelineRow,
@@ -383,6 +384,10 @@ class Books:
     def remember_peer(self, row: PeerSeenRow) -> None:
         """The newest position that was seen of a peer."""
         self._rows.peers_seen.append(row)
+
+    def remember_roster(self, row: RosterRow) -> None:
+        """A roster that is in force, or that this region countersigns."""
+        self._rows.rosters.append(row)
 
     def set_meta(self, name: str, value: str) -> None:
         """A small durable fact."""

@@ -11,6 +11,7 @@ import msgspec
 
 from hanse.core.messages import Envelope, Inquest, Message
 from hanse.core.model.jobs import Job, RunId, Submission
+from hanse.core.model.roster import SignedRoster
 
 
 class Submit(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +172,22 @@ class ShowRows(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
 
 
+class ProposeRoster(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's signed roster. Answered by a RosterView that says how far it is, or Refused."""
+
+    request_id: int
+    signed: SignedRoster
+    cause: str
+
+
+class AskRoster(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest roster, and what followed on `after_epoch`. Answered by a RosterView, without a write."""
+
+    request_id: int
+    after_epoch: int
+    cause: str = ""
+
+
 Event = (
     Submit
     | CancelJobs
@@ -186,4 +203,6 @@ Event = (
     | LookedUp
     | TrustDisk
     | ShowRows
+    | ProposeRoster
+    | AskRoster
 )

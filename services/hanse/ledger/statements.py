@@ -24,6 +24,7 @@ from hanse.core.effects import (
     JobStateRow,
     OutboundRow,
     PeerSeenRow,
+    RosterRow,
     ShapeRow,
     ShardRow,
     ShardStateRow,
@@ -135,6 +136,7 @@ UPSERT_OUTBOUND = _upsert("outbound", columns_of(OutboundRow))
 UPSERT_INTENTS = _upsert("intents", columns_of(IntentRow))
 UPSERT_PEERS_SEEN = _upsert("peers_seen", columns_of(PeerSeenRow))
 UPSERT_META = _upsert("meta", ("name", "value"))
+UPSERT_ROSTERS = _upsert("rosters", columns_of(RosterRow))
 UPSERT_SHARD_STATES = _upsert("shard_states", columns_of(ShardStateRow))
 UPSERT_SHARD_ROWS = _upsert("shard_rows", columns_of(ShardRow), ('"shard"', '"key"'))
 CLEAR_SPECS = Bulk(

@@ -78,6 +78,7 @@ ROWS: frozenset[tuple[str, str, str]] = frozenset(
         ("envelope", "sender", "a stranger is dropped"),
         ("envelope", "session", "a wrong one is dropped"),
         ("envelope", "protocol", "an incompatible one is dropped"),
+        ("envelope", "roster epoch", "an older one is told, not heard"),
     }
 )
 

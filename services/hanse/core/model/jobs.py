@@ -41,6 +41,8 @@ class ReasonCode(enum.StrEnum):
     ENDED_ELSEWHERE = "ENDED_ELSEWHERE"
     DRAINING = "DRAINING"
     OLD_DISK = "OLD_DISK"
+    REMOVED = "REMOVED"
+    ROSTER_CONFLICT = "ROSTER_CONFLICT"
     # A peer of another version gave a code that this one lacks; the detail repeats it.
     UNKNOWN = "UNKNOWN"
 

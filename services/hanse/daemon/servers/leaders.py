@@ -34,7 +34,7 @@ class Leaders:
     @property
     def exist(self) -> bool:
         """Whether there are shards at all in this federation."""
-        return bool(self._runtime.config.region.groups)
+        return bool(self._runtime.region.groups)
 
     async def of(self, home: str) -> str:
         """The region that leads the shard of this home; empty: none is known."""
@@ -56,7 +56,7 @@ class Leaders:
 
     def guardians(self, home: str) -> tuple[str, ...]:
         """Who has copies of the shard of this home, besides the home, in rank order."""
-        groups = self._runtime.config.region.groups
+        groups = self._runtime.region.groups
         group = next((group for group in groups if group.shard == home), None)
         return group.members[1:] if group is not None else ()
 

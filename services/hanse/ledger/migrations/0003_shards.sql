@@ -81,7 +81,8 @@ CREATE TABLE shard_states (
   log_sequence INTEGER NOT NULL,
   committed_sequence INTEGER NOT NULL,
   "group" BLOB NOT NULL,
-  blank INTEGER NOT NULL CHECK (blank IN (0, 1, 2))
+  blank INTEGER NOT NULL CHECK (blank IN (0, 1, 2, 3)),
+  promised_to TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE shard_rows (

@@ -127,17 +127,12 @@ class Leading:
         """What ran in an older term has ended with its lease."""
         for job in list(self.books.jobs.values()):
             if job.state in ALLOCATED_STATES:
-                self.books.recall_run(job, self._wrote(job))
+                self.books.recall_run(job, self.shard.leader_before)
                 if job.cancel_id:
                     reason = Reason(ReasonCode.CANCELLED, "its region was lost while it ran")
                     self.books.finish(job, JobInput.STOPPED_CANCEL, reason, job.exit_code)
                 else:
                     self.books.requeue(job, Reason(ReasonCode.ADOPTED, f"in term {self.term}"))
-
-    def _wrote(self, job: Job) -> str:
-        """The region that led when this job's row was last written."""
-        term = self.shard.log.term_of(f"s/{job.id}") or self.shard.log.term_of(f"j/{job.id}")
-        return self.shard.group.owner(max(1, term))
 
     def set_startable(self, now: Now, startable: bool) -> None:
         """Put the queued jobs into the region's queue, or take them out."""

@@ -22,6 +22,8 @@ from hanse.core.messages import LogRecord
 GONE = b""
 # Keys of jobs that have not ended begin so.
 OPEN_JOB = "j/"
+# Which regions keep this log: msgpack of a Group. The newest record in a copy is what counts for its holder.
+GROUP_KEY = "group"
 
 
 class Where(msgspec.Struct, frozen=True, order=True):
@@ -66,10 +68,10 @@ class ShardLog:
         record = self._records.get(key)
         return GONE if record is None else record.value
 
-    def term_of(self, key: str) -> int:
-        """The term in which a key was last written; 0: never."""
+    def sequence_of(self, key: str) -> int:
+        """Where the newest record of this key is; 0: there is none."""
         record = self._records.get(key)
-        return 0 if record is None else record.term
+        return 0 if record is None else record.sequence
 
     # --- the leader writes ---
 

@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast, get_args
 
-from hanse.core.effects import NO_WRITES, Effects, JobChange, Lease, Send, Snapshot, Writes
+from hanse.core.effects import (
+    NO_WRITES,
+    Effects,
+    JobChange,
+    Lease,
+    Send,
+    ShardStateRow,
+    Snapshot,
+    Writes,
+)
 from hanse.core.events import JobsForgotten
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.inventory import Inventory
@@ -25,7 +34,7 @@ from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.limits import ROWS_DELAY_US
 from hanse.core.model.randomness import Randomness
-from hanse.core.model.regions import Group, RegionConfig
+from hanse.core.model.regions import Group, RegionConfig, unpack_group
 from hanse.core.model.time import Now
 
 _AT_ONCE_US = -1
@@ -102,9 +111,21 @@ class Shards:
                 randomness,
                 now,
             )
-            for group in self._config.groups
-            if self._config.name in participants(group)
+            for group in self._kept(states)
         }
+
+    def _kept(self, states: dict[str, ShardStateRow]) -> list[Group]:
+        """Shards whose logs this region keeps, is to keep, or has kept: what is on the disk has been promised. Each
+        with the group that its log began with, as far as that is known."""
+        config, name = self._config, self._config.name
+        begun = {group.shard: group for group in config.groups}
+        wanted = [group.shard for group in config.groups_wanted if name in group.members]
+        kept = [group.shard for group in config.groups if name in participants(group)]
+        stored = [] if config.removed else sorted(states)
+        return [
+            begun[shard] if shard in begun else unpack_group(states[shard].group)
+            for shard in dict.fromkeys((*kept, *wanted, *stored))
+        ]
 
     def _living_in(self, shard: str) -> Callable[[], bool]:
         return lambda: self._local.living(shard)
@@ -170,11 +191,17 @@ class Shards:
                     best = max(best, (term, record.region))
         if best[1] and self._reachable(best[1]):
             return best[1], best[0]
-        group = self._groups.get(name)
-        members = participants(group) if group is not None else (name,)
-        others = [member for member in members if member != own]
+        others = [member for member in self._may_lead(name) if member != own]
         alive = [member for member in others if self._reachable(member)]
         return next((name for name in (*alive, best[1], *others) if name), ""), 0
+
+    def _may_lead(self, name: str) -> tuple[str, ...]:
+        """Whom to ask for the leader of a shard, if nobody has said so."""
+        group = self.shards[name].group if name in self.shards else self._groups.get(name)
+        known = participants(group) if group is not None else (name,)
+        wanted = [each.members for each in self._config.groups_wanted if each.shard == name]
+        members = dict.fromkeys((*known, *(wanted[0] if wanted else ())))
+        return tuple(each for each in members if self._config.member(each) is not None) or (name,)
 
     def why_not_adopting(self) -> Reason | None:
         """Why no adoptable job is taken from peers; None: they are."""
