@@ -19,7 +19,8 @@ from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
 from chaos.checkers.rows import FINAL, Row, shard_rows
 from hanse.core.effects import DecisionRow, IntentRow, JobRow, JobStateRow, ShardRow, ShardStateRow
-from hanse.core.federation.shards.shard import START_KEY, Standing
+from hanse.core.federation.shards.log import START_KEY
+from hanse.core.federation.shards.seat import Standing
 from hanse.core.messages import (
     CancelAck,
     Commit,

@@ -13,10 +13,13 @@ import msgspec
 from chaos.mutants.mutant import Mutant, replace
 from chaos.mutants.profiles import EXCHANGED_GUARDIANS
 from hanse.core.effects import Effects
-from hanse.core.federation.shards import shard as shards
-from hanse.core.federation.shards.candidacy import Candidacy
+from hanse.core.federation.shards import leadership as leadership_module
+from hanse.core.federation.shards.elections import Elections
+from hanse.core.federation.shards.following import Following
+from hanse.core.federation.shards.leadership import Leadership
 from hanse.core.federation.shards.regroup import Change, Final, Situation, Step, next_step
-from hanse.core.federation.shards.shard import Shard
+from hanse.core.federation.shards.replication import Replication
+from hanse.core.federation.shards.seat import Seat
 from hanse.core.messages import Append
 from hanse.core.model.time import Now
 
@@ -29,38 +32,37 @@ def _switch_at_once(patches: ExitStack) -> None:
         group = msgspec.structs.replace(step.group, members=step.group.joining, joining=())
         return Final(group, tuple(each for each in step.group.members if each not in group.members))
 
-    patches.enter_context(mock.patch.object(shards, "next_step", shortcut))
+    patches.enter_context(mock.patch.object(leadership_module, "next_step", shortcut))
 
 
 def _keep_own_group(patches: ExitStack) -> None:
-    on_fetched = Shard._on_fetched
+    on_fetched = Elections.on_fetched
 
-    def shortcut(self: Shard, now: Now, candidacy: Candidacy, append: Append, out: Effects) -> None:
-        take, self._take_group = self._take_group, lambda now: None  # type: ignore[method-assign]
-        on_fetched(self, now, candidacy, append, out)
-        self._take_group = take  # type: ignore[method-assign]
+    def shortcut(self: Elections, now: Now, append: Append, out: Effects) -> None:
+        with mock.patch.object(Seat, "take_group", return_value=False):
+            on_fetched(self, now, append, out)
 
-    replace(patches, Shard, "_on_fetched", shortcut)
+    replace(patches, Elections, "on_fetched", shortcut)
 
 
 def _begin_without_the_log(patches: ExitStack) -> None:
-    begin = Shard._begin
+    begin = Following._begin
 
-    def shortcut(self: Shard, peer: str, append: Append, out: Effects) -> None:
+    def shortcut(self: Following, peer: str, append: Append, out: Effects) -> None:
         if append.parts == 1 and not append.cut:
             append = msgspec.structs.replace(append, cut=True, previous_sequence=0)
         begin(self, peer, append, out)
 
-    replace(patches, Shard, "_begin", shortcut)
+    replace(patches, Following, "_begin", shortcut)
 
 
 def _final_at_once(patches: ExitStack) -> None:
-    situation = Shard._situation
+    situation = Leadership._situation
 
-    def shortcut(self: Shard) -> Situation:
-        return situation(self)._replace(waited=True)
+    def shortcut(self: Leadership, replication: Replication) -> Situation:
+        return situation(self, replication)._replace(waited=True)
 
-    replace(patches, Shard, "_situation", shortcut)
+    replace(patches, Leadership, "_situation", shortcut)
 
 
 MUTANTS = (

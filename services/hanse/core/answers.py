@@ -91,7 +91,7 @@ class Answers:
         if leading.is_unheld(job.id):
             return Blocker(code="UNHELD", message=f"no majority of the guardians of {job.shard} holds it yet")
         if not (leading.startable and leading.shard.leads):
-            if leading.home_back_us is not None:
+            if leading.heir_since_us is not None:
                 return Blocker(code="RETURNING", message=f"{job.shard} is back and is to lead its jobs again")
             return Blocker(
                 code="NO_LEASE", message=f"no majority of the guardians of {job.shard} has answered of late"

@@ -444,8 +444,8 @@ class Prepare(msgspec.Struct, frozen=True):
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
     """Yes. The member has promised `term`, durably (unless it was a trial), and its copy goes to this position.
-    `promised_term`, `committed`, `blank` and `group` (msgpack; empty: not known) answer a Prepare of term 0. `life` is
-    the Prepare's."""
+    `promised_term`, `committed`, `blank` and `group` (msgpack; empty: not known) answer a Prepare of term 0; `left`: it
+    kept a copy, and others do so in its place. `life` is the Prepare's."""
 
     shard: str
     term: int
@@ -457,6 +457,7 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     blank: bool = False
     life: int = 0
     group: bytes = b""
+    left: bool = False
 
 
 class Refuse(msgspec.Struct, frozen=True, kw_only=True):

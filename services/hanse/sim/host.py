@@ -203,7 +203,7 @@ class Host:
         return (
             core is not None
             and not core.in_doubt
-            and not any(shard.blank for shard in core.shards.shards.values())
+            and not any(shard.is_missing for shard in core.shards.shards.values())
         )
 
     def leads(self, shard: str) -> bool:

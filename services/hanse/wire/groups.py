@@ -140,6 +140,7 @@ def _encode_promise(message: m.Promise) -> pb.Promise:
         blank=message.blank,
         life=message.life,
         group=message.group,
+        left=message.left,
     )
 
 
@@ -155,6 +156,7 @@ def _decode_promise(_: Readers, message: pb.Promise) -> m.Promise:
         blank=message.blank,
         life=message.life,
         group=_group(message.group) if message.group else b"",
+        left=message.left,
     )
 
 

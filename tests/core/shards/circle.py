@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from hanse.core.effects import NO_WRITES, Effects, ShardRow, ShardStateRow
-from hanse.core.federation.shards.shard import GroupMessage, Role, Shard
+from hanse.core.federation.shards.seat import Role
+from hanse.core.federation.shards.shard import GroupMessage, Shard
 from hanse.core.model.regions import Group, Member, RegionConfig, Timings
 from hanse.core.model.time import MILLISECOND_US, SECOND_US, Now
 
@@ -143,7 +144,7 @@ class Circle:
         leading = [
             place.shard for place in self.places.values() if place.shard is not None and place.shard.leads
         ]
-        return max(leading, key=lambda shard: shard.term)._region if leading else ""
+        return max(leading, key=lambda shard: shard.term).seat.region if leading else ""
 
     def groups(self, names: Iterable[str]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
         """The group as each of these knows it."""
@@ -154,6 +155,8 @@ class Circle:
         shard = self[name]
         if shard.next_deadline() <= self.now_us:
             shard.on_deadline(self.now, out)
+        if shard.heirs and name not in self.wanted and not self.places[name].living:
+            shard.hand_back(self.now)
         self._leave(name, out)
 
     def _leave(self, name: str, out: Effects) -> None:

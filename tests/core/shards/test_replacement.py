@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hanse.core.federation.shards.log import GROUP_KEY
-from hanse.core.federation.shards.shard import Role, Standing
+from hanse.core.federation.shards.seat import Role, Standing
 from hanse.core.messages import Append, AppendAck, Prepare, Promise, Refuse, Renew
 from hanse.core.model.regions import unpack_group
 from tests.core.shards.circle import SHARD, TIMINGS, Circle, led
@@ -133,7 +133,7 @@ def test_a_leader_that_is_to_leave_lets_another_one_lead() -> None:
     made = circle()
     made.want("n", "b", "c")
     made.run_until(lambda: led(made) and sorted(made[made.leader()].group.members) == ["b", "c", "n"])
-    made.run_until(lambda: made["a"].standing is Standing.LEFT)
+    made.run_until(lambda: made["a"].seat.standing is Standing.LEFT)
     assert made.leader() != "a"
 
 
@@ -165,7 +165,7 @@ def test_a_change_that_nobody_else_has_seen_may_vanish() -> None:
     made.lost = lambda sender, to, message: False
     made.run_until(lambda: made.leader() in ("b", "c"))
     made.boot("a")
-    made.run_until(lambda: position(made, "a")[0] == made[made.leader()].term)
+    made.run_until(lambda: led(made) and position(made, "a")[0] == made[made.leader()].term)
     assert made["a"].group.members in (("a", "b", "c"), NEW)
     made.run_until(lambda: made.groups("ac") == [(NEW, ())] * 2)
 
@@ -192,14 +192,14 @@ def test_a_term_is_promised_to_one_candidate() -> None:
     made = circle()
     made.stop("a")
     made.run(5)
-    term = made["b"].promised + 5
+    term = made["b"].seat.promised + 5
     first = made.tell("c", "b", Prepare(SHARD, term, 1, trial=False, life=7))
     other = made.tell("n", "b", Prepare(SHARD, term, 1, trial=False, life=8))
 
     assert isinstance(first[-1], Promise)
     assert isinstance(other[-1], Refuse)
     assert other[-1].promised_term == term
-    assert (made["b"].promised_to, made["b"].role) == ("c", Role.MEMBER)
+    assert (made["b"].seat.promised_to, made["b"].seat.role) == ("c", Role.MEMBER)
 
 
 @pytest.mark.parametrize(("life", "kind"), [(7, Promise), (8, Refuse)], ids=["the same life", "another life"])
@@ -207,7 +207,7 @@ def test_a_promise_is_repeated_to_the_same_life_only(life: int, kind: type) -> N
     made = circle()
     made.stop("a")
     made.run(5)
-    term = made["b"].promised + 5
+    term = made["b"].seat.promised + 5
     made.tell("c", "b", Prepare(SHARD, term, 1, trial=False, life=7))
     answers = made.tell("c", "b", Prepare(SHARD, term, 1, trial=False, life=life))
     assert isinstance(answers[-1], kind)
@@ -216,14 +216,14 @@ def test_a_promise_is_repeated_to_the_same_life_only(life: int, kind: type) -> N
 def test_a_promise_to_an_earlier_life_does_not_count() -> None:
     made = circle()
     made.stop("a", "c")
-    made.run_until(lambda: made["b"].role is Role.CANDIDATE)
-    term = made["b"]._candidacy.term  # type: ignore[union-attr]
+    made.run_until(lambda: made["b"].seat.role is Role.CANDIDATE)
+    term = made["b"].elections.candidacy.term  # type: ignore[union-attr]
     late = Promise(
         shard=SHARD, term=term, trial=True, log_term=1, log_sequence=9, life=made.places["b"].life - 1
     )
     made.tell("c", "b", late)
-    assert made["b"]._candidacy is not None
-    assert made["b"]._candidacy.copies == {}
+    assert made["b"].elections.candidacy is not None
+    assert made["b"].elections.candidacy.copies == {}
 
 
 def test_records_of_a_term_come_from_whom_it_was_promised_to() -> None:
@@ -244,11 +244,11 @@ def test_records_of_a_term_come_from_whom_it_was_promised_to() -> None:
 
 def test_who_has_left_drops_its_copy_and_keeps_its_promise() -> None:
     made = changed(circle())
-    made.run_until(lambda: made["b"].standing is Standing.LEFT)
+    made.run_until(lambda: made["b"].seat.standing is Standing.LEFT)
     former = made["b"]
-    assert (len(former.log), former.promised, former.promised_to) == (0, made["a"].term, "")
+    assert (len(former.log), former.seat.promised, former.seat.promised_to) == (0, made["a"].term, "")
     made.boot("b")
-    assert made["b"].promised == made["a"].term
+    assert made["b"].seat.promised == made["a"].term
     answers = made.tell("c", "b", Prepare(SHARD, made["a"].term + 3, 1, trial=False, life=7))
     assert isinstance(answers[-1], Refuse)
 
@@ -258,13 +258,13 @@ def test_who_was_away_learns_that_it_has_left() -> None:
     made.stop("b")
     changed(made)
     made.boot("b")
-    made.run_until(lambda: made["b"].standing is Standing.LEFT)
+    made.run_until(lambda: made["b"].seat.standing is Standing.LEFT)
     assert made.leader() == "a"
 
 
 def test_who_has_left_may_be_a_newcomer_again_and_begins_from_nothing() -> None:
     made = changed(circle())
-    made.run_until(lambda: made["b"].standing is Standing.LEFT)
+    made.run_until(lambda: made["b"].seat.standing is Standing.LEFT)
     made.append("a", OPEN, b"")
     made.run(1)
     made.want("a", "b", "c")
@@ -302,7 +302,7 @@ def test_a_region_whose_disk_was_lost_is_no_newcomer() -> None:
     )  # fmt: skip
     assert made.tell("a", "b", begins) == []
     assert made["b"].blank
-    made.run_until(lambda: made["b"].standing is Standing.REJOINED)
+    made.run_until(lambda: made["b"].seat.standing is Standing.REJOINED)
 
 
 def test_a_lost_disk_rejoins_the_group_that_the_others_tell_of() -> None:
@@ -311,7 +311,7 @@ def test_a_lost_disk_rejoins_the_group_that_the_others_tell_of() -> None:
     made.begins.clear()
     made.lose_disk("n")
     made.run_until(lambda: not made["n"].blank)
-    assert made["n"].standing is Standing.REJOINED
+    assert made["n"].seat.standing is Standing.REJOINED
     assert OPEN in made["n"].log
 
 
@@ -320,4 +320,4 @@ def test_an_acknowledgement_of_who_left_changes_nothing() -> None:
     committed = made["a"].log.committed
     made.tell("b", "a", AppendAck(shard=SHARD, term=made["a"].term, sequence=made["a"].log.end.sequence))
     assert made["a"].log.committed == committed
-    assert "b" not in made["a"].replication._followers  # type: ignore[union-attr]
+    assert "b" not in made["a"].leadership.replication._followers  # type: ignore[union-attr]

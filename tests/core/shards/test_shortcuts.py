@@ -101,7 +101,7 @@ def old_grants_stand() -> None:
     made.run_until(lambda: bool(made["a"].group.joining) or made["a"].group.members == NEW)
     made.run(0.2)
     made.lost = lambda sender, to, message: "a" in (sender, to) or "b" in (sender, to)
-    until_us = made["a"].lease_until_us()
+    until_us = made["a"].renewals.until_us
     made.run_until(lambda: made.now_us >= until_us or made.leader() in ("n", "c"))
     if made.now_us < until_us:
         raise HarmError(f"{made.leader()} leads while tasks of a live by its lease")

@@ -131,6 +131,8 @@ class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[Group, ...] = ()
     # With a signed roster: what it says that the groups are to become. `groups` never changes with a roster alone.
     groups_wanted: tuple[Group, ...] = ()
+    # Who may ever have kept the log of this region's own shard: asked before it is begun from nothing.
+    keepers: tuple[str, ...] = ()
     # Shards whose logs this region may begin to keep, as a newcomer that has never kept them.
     begins: tuple[str, ...] = ()
     roster: tuple[SignedRoster, ...] = ()

@@ -157,6 +157,7 @@ def config_in_force(config: RegionConfig, chain: Chain) -> RegionConfig:
         members=tuple(map(member_of, head.members)) if belongs else (_alone(config.name, ever),),
         groups=tuple(_group_begun(chain, each) for each in head.guardian_sets) if belongs else (),
         groups_wanted=tuple(map(_group_of, head.guardian_sets)) if belongs else (),
+        keepers=_keepers(config.name, chain) if belongs else (),
         former=_former(config.name, head, ever, belongs=belongs),
         removed=not belongs,
     )
@@ -206,6 +207,15 @@ def _group_begun(chain: Chain, guardians: GuardianSet) -> Group:
             break
         begun = before
     return _group_of(begun)
+
+
+def _keepers(home: str, chain: Chain) -> tuple[str, ...]:
+    """Every guardian that this home ever had. Of a league that was founded anew anybody may be one: what was before is
+    not in the new roster's file."""
+    if chain.ever()[0].roster.epoch > 1:
+        return chain.head.names
+    sets = [signed.roster.guardians_of(home) for signed in chain.ever()]
+    return tuple(dict.fromkeys(name for each in sets if each is not None for name in each.members))
 
 
 def _alone(region: str, ever: dict[str, RosterMember]) -> Member:

@@ -74,9 +74,9 @@ class Leading:
         self.startable = False
         # Since when nothing may start although there is something to start.
         self._without_lease_us: int | None = None
-        # Since when the shard's home, which is another region, could lead again.
-        self.home_back_us: int | None = None
-        self.waited_for_home = False
+        # Since when another region that should lead could: the shard's home, or whoever takes this one's place.
+        self.heir_since_us: int | None = None
+        self.waited_for_heir = False
         self._patience_us = config.timings.lease_us
         # What callers of this region may read of the shard, once a majority holds what the term begins with; after a
         # restart these rows may lag.
@@ -100,10 +100,10 @@ class Leading:
         return not self.runs_here() and not self.books.owes_rows and not len(self._gate)
 
     def looks_back_us(self, lease_us: int) -> int | None:
-        """When a home that is back may be trusted to stay."""
-        if self.home_back_us is None or self.waited_for_home:
+        """When an heir may be trusted to stay."""
+        if self.heir_since_us is None or self.waited_for_heir:
             return None
-        return self.home_back_us + lease_us
+        return self.heir_since_us + lease_us
 
     def admits(self, now: Now) -> bool:
         """Whether a new job may be taken: the region leads, and a majority has answered of late."""

@@ -22,6 +22,8 @@ from hanse.core.messages import LogRecord
 GONE = b""
 # Keys of jobs that have not ended begin so.
 OPEN_JOB = "j/"
+# Begins each term: msgpack of the term, its leader, and the position at which the log ended before.
+START_KEY = "start"
 # Which regions keep this log: msgpack of a Group. The newest record in a copy is what counts for its holder.
 GROUP_KEY = "group"
 

@@ -27,9 +27,9 @@ from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
 from hanse.core.federation.shards.leading import Leading, channel_of
 from hanse.core.federation.shards.quorum import participants
-from hanse.core.federation.shards.shard import GroupMessage, Role, Shard
+from hanse.core.federation.shards.shard import GroupMessage, Shard
 from hanse.core.library import Library
-from hanse.core.messages import ShardMessage, ToShard
+from hanse.core.messages import Prepare, Promise, ShardMessage, ToShard
 from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.limits import ROWS_DELAY_US
@@ -87,7 +87,7 @@ class Shards:
         if disk_is_old:
             self.forget_disk(now)
         for shard in self.shards.values():
-            if shard.role is Role.STARTING:
+            if shard.starting:
                 self._open(shard, now, resumed=True)
             else:
                 self._hidden.append(shard.name)
@@ -218,6 +218,8 @@ class Shards:
         shard = self.shards.get(message.shard)
         if shard is not None:
             shard.on_message(now, peer, message, out)
+        elif isinstance(message, Prepare) and not message.term and not self.in_doubt:
+            out.sends.append(Send(peer, _knows_nothing(message)))
 
     def on_to_shard(self, now: Now, via: str, message: ToShard) -> None:
         """A message of another shard's leader."""
@@ -291,7 +293,7 @@ class Shards:
         for name in [name for name, leading in self.leading.items() if not _is_led(leading)]:
             self._close(now, name, out)
         for shard in self.shards.values():
-            if shard.role in (Role.STARTING, Role.LEADER) and shard.name not in self.leading:
+            if shard.starting and shard.name not in self.leading:
                 self._open(shard, now, resumed=False)
         if self._led != (led := self.leads()):
             self._led = led
@@ -310,22 +312,21 @@ class Shards:
             leading.enqueue_held()
 
     def _returns(self, now: Now, leading: Leading) -> bool:
-        """Whether a shard of another home is on its way back to it: then nothing is started any more, and when the
-        last task has ended the home may lead. What runs for long goes on: after a while all is as before."""
+        """Whether a shard is on its way to another region (its home that is back, or whoever stays when this one is
+        replaced): then nothing is started any more, and when the last task has ended the other may lead. What runs for
+        long goes on: after a while all is as before."""
         shard = leading.shard
-        if shard.name == self._config.name:
+        if not any(self._reachable(heir) for heir in shard.heirs):
+            leading.heir_since_us, leading.waited_for_heir = None, False
             return False
-        if not (self._reachable(shard.name) and shard.home_is_ready()):
-            leading.home_back_us, leading.waited_for_home = None, False
-            return False
-        if leading.home_back_us is None:
-            leading.home_back_us = now.mono_us
-        here_us = now.mono_us - leading.home_back_us
-        leading.waited_for_home = here_us >= self._config.timings.lease_us
-        if leading.waited_for_home and leading.is_at_rest:
+        if leading.heir_since_us is None:
+            leading.heir_since_us = now.mono_us
+        here_us = now.mono_us - leading.heir_since_us
+        leading.waited_for_heir = here_us >= self._config.timings.lease_us
+        if leading.waited_for_heir and leading.is_at_rest:
             shard.hand_back(now)
             return True
-        return leading.waited_for_home and here_us < self._config.timings.return_patience_us
+        return leading.waited_for_heir and here_us < self._config.timings.return_patience_us
 
     def forget_disk(self, now: Now) -> None:
         """The disk is an old one."""
@@ -445,7 +446,14 @@ class Shards:
 
 def _is_led(leading: Leading) -> bool:
     shard = leading.shard
-    return shard.role in (Role.STARTING, Role.LEADER) and shard.term == leading.term
+    return shard.starting and shard.term == leading.term
+
+
+def _knows_nothing(asked: Prepare) -> Promise:
+    """Of somebody who has never kept this shard's log."""
+    return Promise(
+        shard=asked.shard, term=0, trial=True, log_term=0, log_sequence=0, blank=True, life=asked.life
+    )
 
 
 def _writable(out: Effects) -> Writes:

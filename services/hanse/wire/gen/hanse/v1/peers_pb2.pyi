@@ -653,7 +653,7 @@ class Prepare(_message.Message):
     def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., version: _Optional[int] = ..., trial: _Optional[bool] = ..., life: _Optional[int] = ...) -> None: ...
 
 class Promise(_message.Message):
-    __slots__ = ("shard", "term", "trial", "log_term", "log_sequence", "promised_term", "committed", "blank", "life", "group")
+    __slots__ = ("shard", "term", "trial", "log_term", "log_sequence", "promised_term", "committed", "blank", "life", "group", "left")
     SHARD_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     TRIAL_FIELD_NUMBER: _ClassVar[int]
@@ -664,6 +664,7 @@ class Promise(_message.Message):
     BLANK_FIELD_NUMBER: _ClassVar[int]
     LIFE_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
     shard: str
     term: int
     trial: bool
@@ -674,7 +675,8 @@ class Promise(_message.Message):
     blank: bool
     life: int
     group: bytes
-    def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., trial: _Optional[bool] = ..., log_term: _Optional[int] = ..., log_sequence: _Optional[int] = ..., promised_term: _Optional[int] = ..., committed: _Optional[int] = ..., blank: _Optional[bool] = ..., life: _Optional[int] = ..., group: _Optional[bytes] = ...) -> None: ...
+    left: bool
+    def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., trial: _Optional[bool] = ..., log_term: _Optional[int] = ..., log_sequence: _Optional[int] = ..., promised_term: _Optional[int] = ..., committed: _Optional[int] = ..., blank: _Optional[bool] = ..., life: _Optional[int] = ..., group: _Optional[bytes] = ..., left: _Optional[bool] = ...) -> None: ...
 
 class Refuse(_message.Message):
     __slots__ = ("shard", "term", "promised_term", "wait_us", "blank")
