@@ -190,7 +190,16 @@ class Region:
 
     def _build_handoff(self, now: Now) -> None:
         """The parts whose memory follows from the books: at boot, and after an inquest has changed the books."""
-        self.desk = Desk(self.config, self.books, self.ledger_id, self.local, self.intake, self.router, now)
+        self.desk = Desk(
+            self.config,
+            self.books,
+            self.ledger_id,
+            self.local,
+            self.intake,
+            self.router,
+            now,
+            self.local.enqueue,
+        )
         self.offers = Offers(self.config, self.local, Transferring(self.desk, self.shards), self.router)
         self.soliciting = Soliciting(
             self.config,

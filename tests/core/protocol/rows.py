@@ -65,7 +65,7 @@ ROWS: frozenset[tuple[str, str, str]] = frozenset(
         ("recovery", "CANCELLED", "TERMINAL again"),
         ("recovery", "MOVED", "STABLE again"),
         ("chains", "hops", "at most 4"),
-        ("chains", "path", "no return"),
+        ("chains", "path", "may return"),
         ("chains", "gain", "a hop must promise one"),
         ("chains", "LOCATE", "follows MOVED"),
         ("chains", "home", "is told"),

@@ -7,6 +7,7 @@ from collections import Counter
 import msgspec
 
 from hanse.core.events import SetDrain
+from hanse.core.federation.routing import may_go_on
 from hanse.core.messages import (
     Commit,
     Decision,
@@ -20,9 +21,9 @@ from hanse.core.messages import (
 )
 from hanse.core.model.jobs import ReasonCode
 from hanse.core.model.lifecycle import JobState
-from hanse.core.model.limits import HOPS_MAX, LOCATE_SWEEP_US
+from hanse.core.model.limits import HOPS_MAX, LOCATE_SWEEP_US, PATH_MAX
 from hanse.core.model.regions import QueuedShape, RegionRecord, Timings
-from hanse.core.model.time import MILLISECOND_US, SECOND_US
+from hanse.core.model.time import FOR_EVER_US, MILLISECOND_US, SECOND_US
 from tests.core.protocol.league import League, pass_through_south
 from tests.core.protocol.rows import row
 from tests.core.protocol.station import shape_of
@@ -32,24 +33,25 @@ FAR = ("west", "p1", "p2", "p3", "p4")
 
 
 @row("chains", "hops", "at most 4")
-def test_a_fifth_hop_is_burned() -> None:
+def test_a_job_that_was_handed_on_too_often_is_burned() -> None:
     league = target()
-    commit = commit_of(path=FAR[: HOPS_MAX + 1])
+    commit = commit_of(path=tuple(f"p{number}" for number in range(PATH_MAX + 1)))
     assert refusal(league, commit) is ReasonCode.BURNED_HOPS
 
 
 @row("chains", "hops", "at most 4")
-def test_an_offer_of_a_fifth_hop_is_declined() -> None:
+def test_an_offer_of_a_job_that_was_handed_on_too_often_is_declined() -> None:
     league = target()
-    league.say("west", "south", Offer(1, shape_of(), 1, ("p1", "p2", "p3"), "team"))
-    league.say("west", "south", Offer(2, shape_of(), 1, ("p1", "p2", "p3", "p4"), "team"))
+    path = tuple(f"p{number}" for number in range(PATH_MAX))
+    league.say("west", "south", Offer(1, shape_of(), 1, path[:-1], "team"))
+    league.say("west", "south", Offer(2, shape_of(), 1, path, "team"))
     league.settle()
-    fourth, fifth = league.puppets["west"].heard(OfferAnswer)
-    assert isinstance(fourth, OfferAnswer)
-    assert isinstance(fifth, OfferAnswer)
-    assert fourth.slots == 1
-    assert fifth.reason is not None
-    assert fifth.reason.code is ReasonCode.BURNED_HOPS
+    last, beyond = league.puppets["west"].heard(OfferAnswer)
+    assert isinstance(last, OfferAnswer)
+    assert isinstance(beyond, OfferAnswer)
+    assert last.slots == 1
+    assert beyond.reason is not None
+    assert beyond.reason.code is ReasonCode.BURNED_HOPS
 
 
 @row("chains", "hops", "at most 4")
@@ -68,8 +70,8 @@ def test_after_four_hops_a_job_stays_even_if_others_ask_for_it() -> None:
     assert league.running("job-1") == ["south"]
 
 
-@row("chains", "path", "no return")
-def test_no_return_to_a_region_on_the_path_even_if_it_asks() -> None:
+@row("chains", "path", "may return")
+def test_a_job_may_return_to_a_region_where_it_waited_before() -> None:
     league = League(north=1, south=1)
     league.submit("south", "filler")
     league.submit("north", "other")
@@ -77,10 +79,18 @@ def test_no_return_to_a_region_on_the_path_even_if_it_asks() -> None:
     league.hand_over("north", "job-1", "south")
     league.run_until(lambda: league.states("job-1") == {"north": "MOVED", "south": "QUEUED"})
     league.end("north", "other")
-    league.advance(5 * SECOND_US)
-    assert league.messages(Solicit, sender="north"), "north has a GPU to spare and says so"
-    assert league.messages(Offer, sender="south") == []
-    assert league.states("job-1") == {"north": "MOVED", "south": "QUEUED"}
+    league.run_until(lambda: league.running("job-1") == ["north"])
+    assert league["north"].books.jobs["job-1"].path == ("north", "south")
+    league.check_tokens()
+
+
+@row("chains", "hops", "at most 4")
+def test_beyond_four_hops_a_job_goes_on_only_if_it_can_not_run_where_it_is() -> None:
+    path = tuple(f"p{number}" for number in range(HOPS_MAX))
+    assert may_go_on(path[:-1], SECOND_US)
+    assert not may_go_on(path, SECOND_US)
+    assert may_go_on(path, FOR_EVER_US)
+    assert not may_go_on(tuple(f"p{number}" for number in range(PATH_MAX)), FOR_EVER_US)
 
 
 @row("chains", "gain", "a hop must promise one")

@@ -11,6 +11,7 @@ What it sends is addressed to parties: regions for a region's own desk, shards f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import assert_never
 
 from hanse.core.books import Books
@@ -45,7 +46,8 @@ from hanse.core.model.time import Now
 
 
 class Desk:
-    """See the module's docstring. Built from the books; built again when something else has changed them."""
+    """See the module's docstring. Built from the books; built again when something else has changed them. `enqueue`
+    takes in the jobs that were accepted, to be started when they may be."""
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class Desk:
         intake: Intake,
         router: Router,
         now: Now,
+        enqueue: Callable[[Job], None],
     ) -> None:
         timings = config.timings
         self._timings = timings
@@ -66,7 +69,7 @@ class Desk:
         self.books = books
         self.ledger_id = ledger_id
         self.giver = Giver(books.party, ledger_id, books, local, timings, now)
-        self.target = Target(books, local, self.giver, intake)
+        self.target = Target(books, local, self.giver, intake, enqueue)
         self.reports = Reports(books, timings, now)
         self.tracking = Tracking(books.party, books, self.giver, timings, now)
         # When something is to be sent again.

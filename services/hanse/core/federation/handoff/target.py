@@ -15,6 +15,8 @@ STABLE says that it will not ask again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hanse.core.books import Books
 from hanse.core.effects import DecisionRow, Effects, Send
 from hanse.core.federation.handoff.giver import WITHDRAWN, Giver, PeerCounts
@@ -35,13 +37,16 @@ KNOWN_FEATURES: frozenset[str] = frozenset()
 
 
 class Target:
-    """Decisions on transfers into one set of books."""
+    """Decisions on transfers into one set of books. What is accepted goes to `enqueue`, to start when it may."""
 
-    def __init__(self, books: Books, local: LocalWork, giver: Giver, intake: Intake) -> None:
+    def __init__(
+        self, books: Books, local: LocalWork, giver: Giver, intake: Intake, enqueue: Callable[[Job], None]
+    ) -> None:
         self._books = books
         self._local = local
         self._giver = giver
         self._intake = intake
+        self._enqueue = enqueue
 
     def on_commit(
         self, peer: str, ledger_id: str, commit: Commit, out: Effects, offered_to: str = ""
@@ -101,7 +106,7 @@ class Target:
         if job.cancel_id:
             self._books.cancel_queued(job)
         else:
-            self._local.enqueue(job)
+            self._enqueue(job)
         return job
 
     def _commit_refusal(self, commit: Commit) -> Reason | None:

@@ -5,7 +5,8 @@ becomes records of the log, durable here in the same transaction; what it would 
 watchers, and the rows that callers read) waits at a gate until a majority holds those records. Tasks are launched under
 a lease without waiting for the record of their start: were it lost, the next leader would start the job again, after
 this region's tasks have ended with their lease. A new job is launched once a majority holds it: until then nobody was
-told of it, its caller may submit it again elsewhere, and a run of it would be nobody's.
+told of it. Its caller, or whoever gives it, may turn to another leader that knows nothing of it, and a run of it here
+would be nobody's.
 
 When another region leads, the desk is closed: its tasks are stopped, and what waited at the gate was never said.
 """
@@ -62,14 +63,16 @@ class Leading:
         self._gate = Gate()
         # What a majority holds and callers can't read yet.
         self.rows = OwedRows()
-        # Jobs of callers that no majority holds yet: those of this step, and for the others from which sequence on.
+        # New jobs that no majority holds yet: those of this step, and for the others from which sequence on.
         self._new: list[Job] = []
         self._unheld: dict[str, tuple[int, Job]] = {}
         self._local = local
         self.out = Effects(writes=NO_WRITES)
         if not resumed:
             self._requeue_what_ran()
-        self.desk = Desk(config, self.books, channel_of(shard.name), local, intake, router, now)
+        self.desk = Desk(
+            config, self.books, channel_of(shard.name), local, intake, router, now, self.enqueue_when_held
+        )
         # Queued jobs are in the region's queue only while they may be launched.
         self.startable = False
         # Since when nothing may start although there is something to start.
@@ -151,7 +154,7 @@ class Leading:
                     self._local.dequeue(job)
 
     def enqueue_when_held(self, job: Job) -> None:
-        """A caller's new job. Its record is written at the end of the step."""
+        """A job that is new here, of a caller or of another party. Its record is written at the end of the step."""
         self._new.append(job)
         self._unheld[job.id] = (_NOT_WRITTEN, job)
 
