@@ -11,9 +11,11 @@
  * with their promised term and their log, and until its own processes of the shard are dead. It then writes, in one
  * transaction: the largest of their terms, the longer of their logs, and that it leads nothing up to that term. From here on
  * it is a member like any that has restarted: the wait before a promise is in full (it may have granted a lease).
+ * A promise names the life (the ledger id) of the candidate that asked, and counts for no other life of it: after two losses,
+ * the candidate's and then the promising member's, nobody else would know of it (M_OLDLIFE).
  *
  * Messages that outlive the disk of their sender or receiver, each deliverable for ever:
- *   prep   the PREPARE of a candidate                gp_*   a PROMISE, with its log, whose giver has lost its disk since
+ *   prep   the PREPARE of a candidate, old: of its earlier life   gp_*   a PROMISE, with its log, whose giver has lost its disk since
  *   gh_*   the newest record of a leader that lost its disk        a_*   answers to the one that asks
  * (A promise whose giver still has its disk is read there: while it stands, nothing of an older term is added to that log.)
  * Acknowledgements: qk as in guardian.pml. Grants: gr[v]-1 is the region whose lease may still run on v's grant; it ends when
@@ -52,9 +54,9 @@ byte deaths=DEATHS; byte crashes=CRASHES; byte losses=LOSSES;
 byte lapses=LAPSES; byte elects=ELECTS;
 #endif
 /* messages */
-byte prep[3];
-byte gp_t; byte gp_v; byte gp_l; byte gp_s; mtype gp_c;
-byte gh_t; byte gh_s; mtype gh_c; byte gh_x;
+byte prep[3]; byte old[3];          /* old: the PREPARE of a life that is over */
+byte gp_t[3]; byte gp_l[3]; byte gp_s[3]; mtype gp_c[3];
+byte gh_t[3]; byte gh_s[3]; mtype gh_c[3];
 bit an[3]; byte a_tm[3]; byte a_lt[3]; byte a_sq[3]; mtype a_st[3];
 #ifdef OLD
 bit snapped; byte s_r; byte s_tm; byte s_lt; byte s_sq; mtype s_st; byte s_nl;
@@ -103,15 +105,22 @@ bit forgot[3];
 #define PROCESSES_DEAD (!ex[r])
 #endif
 
+#ifdef M_OLDLIFE                 /* a promise counts even if it was given to an earlier life of the candidate */
+#define NEWLIFE(v) skip
+#else
+#define NEWLIFE(v) if :: prep[v]>0 -> old[v]=prep[v]; prep[v]=0 :: else fi; VOID(0,v); VOID(1,v); VOID(2,v)
+#define VOID(g,v) if :: gp_t[g]>0 && OWNER(gp_t[g])==v -> gp_t[g]=0; gp_l[g]=0; gp_s[g]=0; gp_c[g]=0 :: else fi; \
+  if :: tm[g]>nl[g] && lt[g]<tm[g] && OWNER(tm[g])==v && g!=v -> nl[g]=tm[g] :: else fi
+#endif
 inline wr() { sq[r]++; qk[r]=0 }
-inline forget(v) { vfin[v]=0; qk[v]=0;
+inline forget(v) { vfin[v]=0; qk[v]=0; NEWLIFE(v);
   if
-  :: LEAD(v) -> gh_x=v+1; gh_t=lt[v]; gh_s=sq[v]; gh_c=st[v]      /* its newest record may still be on its way */
+  :: LEAD(v) -> gh_t[v]=lt[v]; gh_s[v]=sq[v]; gh_c[v]=st[v]      /* its newest record may still be on its way */
   :: else
   fi;
   if
   :: tm[v]>nl[v] && lt[v]<tm[v] && OWNER(tm[v])!=v && prep[OWNER(tm[v])]==tm[v] ->    /* its promise may still be on its way */
-       gp_t=tm[v]; gp_v=v; gp_l=lt[v]; gp_s=sq[v]; gp_c=st[v]
+       gp_t[v]=tm[v]; gp_l[v]=lt[v]; gp_s[v]=sq[v]; gp_c[v]=st[v]
   :: else
   fi;
 #ifdef OLD
@@ -144,6 +153,10 @@ inline answer(x) {
   an[x]=0; a_tm[x]=0; a_lt[x]=0; a_sq[x]=0; a_st[x]=0 }
 
 #define VOTE(c) :: atomic { HERE(r) && prep[c]>tm[r] && (WAITED(r) || gr[r]==(c)+1) && !ex[r] -> tm[r]=prep[c]; vfin[r]=0 }
+#define LATE(c) :: atomic { HERE(r) && old[c]>tm[r] && (WAITED(r) || gr[r]==(c)+1) && !ex[r] -> tm[r]=old[c]; nl[r]=tm[r]; vfin[r]=0 }
+#define LOSTVOTE(v) :: atomic { CAND(r) && gp_t[v]==tm[r] -> merge(gp_l[v],gp_s[v],gp_c[v]); gp_t[v]=0; gp_l[v]=0; gp_s[v]=0; gp_c[v]=0 }
+#define LOSTCOPY(x) :: atomic { HERE(r) && gh_t[x]>0 && tm[r]<=gh_t[x] && (lt[r]<gh_t[x] || (lt[r]==gh_t[x] && sq[r]<gh_s[x])) && \
+         (tm[r]==gh_t[x] || (WAITED(r) && !ex[r])) -> tm[r]=gh_t[x]; lt[r]=gh_t[x]; sq[r]=gh_s[x]; st[r]=gh_c[x]; qk[r]=0; vfin[r]=0 }
 #define TAKE(v) :: atomic { CAND(r) && HERE(v) && tm[v]==tm[r] && tm[v]>nl[v] -> merge(lt[v],sq[v],st[v]) }
 #define COPY(x) :: atomic { HERE(r) && LEAD(x) && !(lt[r]==lt[x] && sq[r]==sq[x]) && \
        (tm[r]<tm[x] && (WAITED(r) || gr[r]==(x)+1) && !ex[r] || tm[r]==tm[x]) -> \
@@ -186,8 +199,8 @@ end:
   /* ---------- member ---------- */
   COPY(Y)
   COPY(Z)
-  :: atomic { HERE(r) && gh_x>0 && gh_x!=r+1 && tm[r]<=gh_t && (lt[r]<gh_t || (lt[r]==gh_t && sq[r]<gh_s)) &&
-         (tm[r]==gh_t || (WAITED(r) && !ex[r])) -> tm[r]=gh_t; lt[r]=gh_t; sq[r]=gh_s; st[r]=gh_c; qk[r]=0; vfin[r]=0 }
+  LOSTCOPY(Y)
+  LOSTCOPY(Z)
   :: atomic { HERE(r) && gr[r]==0 && tm[r]>0 && OWNER(tm[r])!=r && LEAD(OWNER(tm[r])) && tm[OWNER(tm[r])]==tm[r] && st[OWNER(tm[r])]==RUN -> gr[r]=OWNER(tm[r])+1 }
   :: atomic { gr[r]>0 && MAYLAPSE -> USELAPSE; l=gr[r]-1; gr[r]=0; KILL(l); l=0 }
   /* ---------- next term ---------- */
@@ -196,7 +209,10 @@ end:
   VOTE(Z)
   TAKE(Y)
   TAKE(Z)
-  :: atomic { CAND(r) && gp_t==tm[r] && gp_v!=r -> merge(gp_l,gp_s,gp_c); gp_t=0; gp_v=0; gp_l=0; gp_s=0; gp_c=0 }
+  LATE(Y)
+  LATE(Z)
+  LOSTVOTE(Y)
+  LOSTVOTE(Z)
   /* ---------- a disk is lost; asking; back in ---------- */
 #ifdef OLD
   :: atomic { !snapped && HERE(r) -> snapped=1; s_r=r; s_tm=tm[r]; s_lt=lt[r]; s_sq=sq[r]; s_st=st[r]; s_nl=nl[r] }
