@@ -105,7 +105,7 @@ inline kill(l) { if :: !LEASE(l) && ob[l]==0 -> ex[l]=0 :: else fi }
 
 /* the leader replaces member d by the region n that is outside */
 #define CHANGE(d) :: atomic { changes>0 && LEAD(r) && SETTLED && d!=r && IN(d,ng[r]) && LEARNT(OUT) -> \
-     changes--; n=OUT; ob[r]=(ex[r] -> GRANTS(r) : 0); og[r]=OLDGROUP; ng[r]=(ng[r]&(ALL-Bt(d)))|Bt(n); n=0; NOJOINT; wr() }
+     changes--; n=OUT; ob[r]=(ex[r] -> GRANTS(r)&ng[r] : 0); og[r]=OLDGROUP; ng[r]=(ng[r]&(ALL-Bt(d)))|Bt(n); n=0; NOJOINT; wr() }
 #define OUT (!IN(0,ng[r]) -> 0 : (!IN(1,ng[r]) -> 1 : (!IN(2,ng[r]) -> 2 : 3)))
 #define OLDGROUP ng[r]
 #ifdef M_NOJOINT              /* the new group counts alone at once */
@@ -122,13 +122,19 @@ inline kill(l) { if :: !LEASE(l) && ob[l]==0 -> ex[l]=0 :: else fi }
 #else
 #define APPLY(x) follow(x)
 #endif
-/* -DLEAVE: a former member that learns from leader x that FINAL is Q drops its copy. It keeps what it promised */
+/* -DLEAVE: a former member that learns from leader x that FINAL is Q drops its copy. It keeps the number that it promised, and
+ * does not repeat that promise, since it would come without the log (M_REPEATS). A promise still on its way has the log: the
+ * candidate might as well have got it before */
 #define LEFT(x) :: atomic { r!=x && !dead[r] && lt[r]>0 && LEAD(x) && og[x]==ng[x] && QK(x) && !IN(r,ng[x]) && lt[r]<=lt[x] && !ex[r] -> \
      lt[r]=0; sq[r]=0; st[r]=NONE; og[r]=0; ng[r]=0; pv[r]=0; ak[r]=0; vfin[r]=0; FORGET }
 #ifdef M_FORGETS              /* it forgets its promise too, and may be a newcomer again */
 #define FORGET tm[r]=0; pt[r]=0
 #else
+#ifdef M_REPEATS
 #define FORGET skip
+#else
+#define FORGET pt[r]=0
+#endif
 #endif
 #ifdef M_VERSION              /* promises come without the group: the candidate counts by the group that it knew */
 #define TAKE(x) st[r]=st[x]; lt[r]=lt[x]; sq[r]=sq[x]
