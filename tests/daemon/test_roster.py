@@ -18,9 +18,11 @@ from hanse.daemon.keys import REGION_KEY_FILE, KeyFault, Keyring, generate, load
 from hanse.daemon.ledger_ids import LEDGER_FILE
 from hanse.daemon.rosters import read_roster_file, write_roster_file
 from hanse.wire.gen.hanse.v1 import common_pb2, regions_pb2
-from tests.daemon.league import eventually, free_addresses, submission
+from tests.daemon.league import eventually, free_addresses, led_by_their_homes, submission
 from tests.daemon.league import league as static_league
 from tests.daemon.signed import SignedLeague, following, signed_league
+from tests.daemon.test_shards_together import FEDERATION, adoptable
+from tests.daemon.test_shards_together import TIMINGS as GUARDED
 
 NAMES = ("north", "east", "west")
 
@@ -211,6 +213,42 @@ async def test_a_guardian_gives_way_to_another_while_regions_run(tmp_path: Path)
 
         await eventually(is_replaced)
         assert group_on_disk(tmp_path, leaving, "north") is not None
+
+
+async def test_adoptable_jobs_of_a_home_that_was_lost_and_removed_end_elsewhere(tmp_path: Path) -> None:
+    names = ("north", "east", "west", "south")
+    async with signed_league(tmp_path, *names, guardians=3, start=False) as (league, first):
+        for name in names:
+            league.league.configs[name]["federation"] |= FEDERATION
+            league.league.configs[name]["timings"] |= GUARDED
+            league.league.configs[name]["executor"]["duration_us"] = 4_000_000
+            await league.league.start(name)
+        await league.ready(*names)
+        await eventually(lambda: led_by_their_homes(league.league))
+        (submitted,) = await league["north"].submit(adoptable("runs"))
+        job_id = submitted.job.job_id
+        await league["north"].state(job_id, common_pb2.JOB_STATE_RUNNING)
+        await league.league.stop("north")
+        rest = [each for each in first.members if each.name != "north"]
+        await league.propose("east", league.signed(following(first, members=rest)))
+        await league.at_epoch(2, *names[1:])
+
+        for name in names[1:]:
+            job = await league[name].state(job_id, common_pb2.JOB_STATE_SUCCEEDED)
+            assert (job.home, job.attempt > 1) == ("north", True)
+        listed = await league["west"].list()
+        assert job_id in [each.id for each in listed.jobs]
+        assert list(listed.unreachable) == []
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await league["west"].submit(adoptable("late"), home="north")
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        # It comes back, learns that it is out, and leaves the job to those who have it.
+        await league.league.start("north")
+        await league.at_epoch(2, "north")
+        assert (await league.roster("north")).removed
+        status = await league["north"].status()
+        assert not status.shards
+        assert not any(status.jobs_by_state[state] for state in status.jobs_by_state)
 
 
 async def test_a_rebuild_for_a_roster_is_no_failure(tmp_path: Path) -> None:

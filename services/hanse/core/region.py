@@ -432,10 +432,11 @@ class Region:
             message = f"{home} may have taken it as a `wait` job already: only it can tell"
             return Refused("NOT_LEADER", "spec.on_region_loss", message, NOT_LEADER_RETRY_MS, home)
         leading = self.shards.leading.get(home)
-        if leading is not None and leading.admits(now):
+        known = leading is not None and key in leading.books.keys
+        if leading is not None and leading.admits(now) and (known or self.shards.takes(home)):
             return self.admission.submit(submission, leading.books, leading.enqueue_when_held)
         self.shards.demand(now, home)
-        taken = leading is None or key in leading.books.keys
+        taken = leading is None or known
         may_wait = submission.on_loss is OnLoss.ADOPT_OR_WAIT and own
         if may_wait and not (taken and self.shards.has_group(home)):
             return self._admit(submission)
@@ -445,7 +446,7 @@ class Region:
         return self.admission.submit(submission, self.books, self.local.enqueue)
 
     def _not_leading(self, home: str) -> Refused:
-        if not self.shards.has_group(home):
+        if not self.shards.takes(home):
             message = f"nobody guards the jobs of {home} in this federation; use WAIT or ADOPT_OR_WAIT"
             return Refused("INVALID", "spec.on_region_loss", message)
         leader = self.shards.leader_of(home)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanse.core.effects import RosterRow
-from hanse.core.federation.roster.chain import Chain, config_in_force, open_chain, row_of
+from hanse.core.federation.roster.chain import Chain, begun_by, config_in_force, open_chain, row_of
 from hanse.core.federation.roster.checks import chain_faults, force_faults, proposal_faults
 from hanse.core.federation.roster.drafts import successor
 from hanse.core.federation.roster.faults import FaultKind, RosterConflict
@@ -100,11 +100,36 @@ def test_a_roster_alone_never_moves_a_group() -> None:
     told = config_in_force(config("north"), Chain(LINE))
     begun = {group.shard: group.members for group in told.groups}
 
-    for home in THIRD.names:
+    for home in (*THIRD.names, "west"):
         earliest = FIRST.guardians_of(home) or SECOND.guardians_of(home)
         assert earliest is not None
         assert begun[home] == earliest.members
-    assert set(begun) == set(THIRD.names)
+
+
+def test_the_log_of_a_home_that_left_is_still_kept_and_nobody_takes_its_place_in_it() -> None:
+    told = config_in_force(config("north"), Chain(LINE))
+
+    assert "west" in {group.shard for group in told.groups}
+    assert "west" not in {group.shard for group in told.groups_wanted}
+
+
+def test_a_guardian_is_a_newcomer_to_the_log_of_a_home_that_was_away() -> None:
+    """It never kept it: not before the home left, and not since. Who did may have promised something."""
+    back = following(THIRD, "north", "south", "east", "west")
+    line = Chain(chain(FIRST, SECOND, THIRD, back))
+    guardians = back.guardians_of("west")
+
+    assert guardians is not None
+    assert guardians.members == ("west", "south", "east")
+    assert "west" in begun_by(line, "east", "ledger-east")
+    assert "west" not in begun_by(line, "east", "ledger-east-2")
+    assert "west" not in begun_by(line, "south", "ledger-south")
+
+
+def test_before_a_home_begins_a_log_it_asks_everybody_who_may_have_kept_one() -> None:
+    assert config_in_force(config("north"), Chain(LINE)).keepers == ("north", "west", "south", "east")
+    anew = founded("north", "south", "east", epoch=7)
+    assert config_in_force(config("north"), Chain((signed(anew),))).keepers == anew.names
 
 
 def test_a_region_that_was_removed_is_alone_and_knows_whom_to_hear() -> None:

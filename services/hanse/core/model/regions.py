@@ -127,7 +127,8 @@ class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
     power: int = 1000
     queue_depth_max: int = 1_000_000
     timings: Timings = Timings()
-    # Of all shards, so that their leaders can be found; empty: nothing is adoptable in this federation.
+    # Of all shards, so that their leaders can be found, also of homes that have left; empty: nothing is adoptable in
+    # this federation.
     groups: tuple[Group, ...] = ()
     # With a signed roster: what it says that the groups are to become. `groups` never changes with a roster alone.
     groups_wanted: tuple[Group, ...] = ()

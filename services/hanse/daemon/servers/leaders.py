@@ -44,6 +44,17 @@ class Leaders:
         claim = self._claims.get(home)
         return claim.region if claim is not None else ""
 
+    def keep(self, home: str) -> bool:
+        """Whether anybody keeps this home's adoptable jobs; perhaps it is not in the roster any more."""
+        return any(group.shard == home for group in self._runtime.region.groups)
+
+    async def homes(self) -> tuple[str, ...]:
+        """Those whose shards are led."""
+        if not self.exist:
+            return ()
+        await self._read()
+        return tuple(self._claims)
+
     async def other_than(self, home: str) -> str:
         """As `of`, but empty while the home leads its own shard."""
         leader = await self.of(home)

@@ -155,7 +155,7 @@ def config_in_force(config: RegionConfig, chain: Chain) -> RegionConfig:
         config,
         roster_epoch=head.epoch,
         members=tuple(map(member_of, head.members)) if belongs else (_alone(config.name, ever),),
-        groups=tuple(_group_begun(chain, each) for each in head.guardian_sets) if belongs else (),
+        groups=_groups(chain) if belongs else (),
         groups_wanted=tuple(map(_group_of, head.guardian_sets)) if belongs else (),
         keepers=_keepers(config.name, chain) if belongs else (),
         former=_former(config.name, head, ever, belongs=belongs),
@@ -175,7 +175,7 @@ def _is_newcomer(chain: Chain, home: str, region: str, ledger_id: str) -> bool:
     for signed in reversed(chain.ever()):
         guardians, own = signed.roster.guardians_of(home), signed.roster.member(region)
         if guardians is None:
-            return False
+            continue  # the home was not in the league then
         if region not in guardians.members:
             return True
         if own is None or own.ledger_id != ledger_id:
@@ -198,15 +198,17 @@ def _group_of(guardians: GuardianSet) -> Group:
     return Group(shard=guardians.home, members=guardians.members, version=guardians.version)
 
 
-def _group_begun(chain: Chain, guardians: GuardianSet) -> Group:
-    """The group with which this home's log began: a roster alone never moves a log, only the group's own agreement."""
-    begun = guardians
-    for signed in reversed(chain.after(0)):
-        before = signed.roster.guardians_of(guardians.home)
-        if before is None:
-            break
-        begun = before
-    return _group_of(begun)
+def _groups(chain: Chain) -> tuple[Group, ...]:
+    """The groups with which the logs of all homes began: a roster alone never moves a log, only the group's own
+    agreement. Also of homes that have left: what was accepted there is still run and answered for."""
+    found: dict[str, GuardianSet] = {}
+    before: dict[str, GuardianSet] = {}
+    for signed in chain.after(0):
+        now = {each.home: each for each in signed.roster.guardian_sets}
+        # Who has come back begins anew, unless its log says otherwise.
+        found |= {home: each for home, each in now.items() if home not in before}
+        before = now
+    return tuple(_group_of(each) for _, each in sorted(found.items()))
 
 
 def _keepers(home: str, chain: Chain) -> tuple[str, ...]:

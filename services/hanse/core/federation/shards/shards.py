@@ -148,8 +148,13 @@ class Shards:
         return self.leading.get(job.shard)
 
     def has_group(self, name: str) -> bool:
-        """Whether anybody keeps this region's adoptable jobs."""
+        """Whether anybody keeps, or has kept, this region's adoptable jobs."""
         return name in self._groups
+
+    def takes(self, name: str) -> bool:
+        """Whether this region may have new adoptable jobs: it has guardians, and they are to stay."""
+        wanted = any(group.shard == name for group in self._config.groups_wanted)
+        return name in self._groups and (wanted or not self._config.roster)
 
     @property
     def owes_rows(self) -> bool:
@@ -236,7 +241,7 @@ class Shards:
         the old one did not answer, or whoever was taken for it."""
         if self.in_doubt:
             return
-        for name in self._groups:
+        for name in dict.fromkeys((*self._groups, *self.shards)):
             route = self._route_to(name)
             if self._routes.get(name) == route:
                 continue
