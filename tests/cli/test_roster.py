@@ -25,6 +25,13 @@ QUICK = {
     "boot_grace_us": 300_000,
 }
 
+ADOPTABLE = """
+name: stays
+tenant: test
+on_region_loss: adopt
+groups: [{requirements: {resources: {cpu: 1000}}, program: {command: ["true"]}}]
+"""
+
 
 class Machines:
     """Where regions run: real daemons in a process of their own (hosting.py)."""
@@ -49,7 +56,7 @@ class Machines:
             "listen": {"public": public, "peers": peers},
             "federation": {"roster": "roster.json", "operator": self.operator},
             "nodes": [{"name": name, "class": "a", "resources": {"cpu": 4000}}],
-            "executor": {"kind": "simulated"},
+            "executor": {"kind": "simulated", "duration_us": 3_600_000_000},
             "timings": QUICK,
         }
         (self.directory / f"{name}.toml").write_text(toml_text(document))
@@ -107,6 +114,10 @@ def until(look: Callable[[], bool]) -> None:
 def test_a_league_from_its_founding_to_its_last_key(
     hanse: Callable[..., Ran], machines: Machines, golden: dict[str, list[str]]
 ) -> None:
+    def jobs(state: str) -> list[str]:
+        listed = hanse("job", "list", "--state", state, "-o", "json", "--server", machines.place("south")[1])
+        return [each["id"] for each in listed.document["jobs"]]
+
     def run(*arguments: str, code: int = 0, server: str = "north") -> Any:
         at = machines.place(server)[1]
         ran = hanse("federation", *arguments, "-o", "json", "--server", at)
@@ -166,8 +177,17 @@ def test_a_league_from_its_founding_to_its_last_key(
     assert "moon is no member" in refused["message"]
     assert run("show")["epoch"] == 2
 
-    # 4. A region leaves.
+    # 4. A region leaves, but not with its jobs.
+    at_south = ("--server", machines.place("south")[1])
+    (machines.directory / "job.yaml").write_text(ADOPTABLE)
+    until(lambda: hanse("job", "submit", "job.yaml", "--client-key", "stays", *at_south).code == 0)
+    until(lambda: bool(jobs("RUNNING")))
     assert hanse("region", "drain", "south", "--server", machines.place("north")[1]).code == 0
+    refused = run("remove", "south", *operator, code=1)
+    assert "south has open jobs (1 RUNNING)" in refused["message"]
+    assert run("show")["epoch"] == 2
+    assert hanse("job", "cancel", *jobs("RUNNING"), *at_south).code == 0
+    until(lambda: bool(jobs("CANCELLED")))
     left = run("remove", "south", *operator)
     assert left["members"] == [*names]
     until(lambda: bool(run("show", server="south")["removed"]))
