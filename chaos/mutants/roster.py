@@ -1,8 +1,11 @@
-"""Shortcuts of the roster: each ends in a fork, where two parts of a league go by different rosters of one epoch."""
+"""Shortcuts of the roster: each ends in a fork, where two parts of a league go by different rosters of one epoch.
+
+The simulated operators make no document that only a member which does not look at the order of epochs would take:
+SCHEDULED are those that tests/core/roster/test_shortcuts.py builds by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from unittest import mock
 
@@ -93,6 +96,22 @@ def _vote_with_any_ledger(patches: ExitStack) -> None:
     replace(patches, Voting, "_obstacle", shortcut)
 
 
+def _overlook(*kinds: str) -> Callable[[ExitStack], None]:
+    """Faults in the order of rosters, by the fields that they are about, are none."""
+
+    def install(patches: ExitStack) -> None:
+        order_fault = checks._order_fault
+
+        def shortcut(previous: Roster, roster: Roster) -> RosterFault | None:
+            fault = order_fault(previous, roster)
+            told = "" if fault is None else f"{fault.kind.name} {fault.field}"
+            return None if told in kinds else fault
+
+        patches.enter_context(mock.patch.object(checks, "_order_fault", shortcut))
+
+    return install
+
+
 MUTANTS = (
     Mutant(
         name="forked roster",
@@ -129,5 +148,26 @@ MUTANTS = (
         shortcut="a region whose disk was an old one countersigns although no roster names its new ledger",
         profile=ROSTER_DISKS,
         install=_vote_with_any_ledger,
+    ),
+)
+
+SCHEDULED = (
+    Mutant(
+        name="no predecessor's hash",
+        shortcut="a roster says which epoch it is, and not what it follows on",
+        profile=ROSTERS,
+        install=_overlook("FORK previous_sha256"),
+    ),
+    Mutant(
+        name="jumps over an epoch",
+        shortcut="a member takes a later roster that a majority of its own roster's members has countersigned",
+        profile=ROSTERS,
+        install=_overlook("GAP epoch", "FORK previous_sha256"),
+    ),
+    Mutant(
+        name="goes back",
+        shortcut="a member takes any roster that is right in itself, also an older one",
+        profile=ROSTERS,
+        install=_overlook("OLDER epoch", "FORK epoch", "FORK previous_sha256"),
     ),
 )

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from chaos.mutants import applied, regroup
-from hanse.core.messages import Append, Renew
+from hanse.core.federation.shards.log import GROUP_KEY
+from hanse.core.federation.shards.seat import Standing
+from hanse.core.messages import Append, AppendAck, Renew
+from hanse.core.model.regions import unpack_group
+from hanse.core.model.time import SECOND_US
 from tests.core.shards.circle import Circle, led
 from tests.core.shards.test_replacement import NEW, OPEN, circle
 
@@ -107,11 +112,70 @@ def old_grants_stand() -> None:
         raise HarmError(f"{made.leader()} leads while tasks of a live by its lease")
 
 
+def both_sides_agree_again() -> None:
+    """The same, with the next exchange begun before the first one has ended."""
+    made = circle()
+    apart = cut_between(made, "anm", "bc")
+    made.want("a", "n", "m")
+    made.run_until(lambda: bool(made["a"].group.joining))
+    made.lost = apart
+    made.wire.clear()
+    made.run(3)
+    sequence = made.append("a", LATER)
+    made.run(1)
+    acknowledged = made["a"].log.committed >= sequence
+    made.run_until(lambda: made.leader() in ("b", "c"))
+    insist_kept(made, LATER, acknowledged)
+
+
+def two_stand_for_one_term() -> None:
+    """Only a and n have the joint group, and a leads no more: n and b stand for term 2, each by the group it knows, and
+    c is asked by both."""
+    made = circle()
+    made.want(*NEW)
+    made.lost = lambda sender, to, message: (
+        to in "bc"
+        and isinstance(message, Append)
+        and any(each.key == GROUP_KEY and unpack_group(each.value).joining for each in message.records)
+    )
+    made.run_until(lambda: bool(made["n"].group.joining))
+    made.lost = lambda sender, to, message: {sender, to} in ({"a", "b"}, {"n", "b"}, {"a", "c"})
+    made.wire.clear()
+    made["a"].hand_back(made.now)
+    until_us = made.now_us + 30 * SECOND_US
+    while made.now_us < until_us:
+        made.run(0.02)
+        terms = [place.shard.term for place in made.places.values() if place.shard and place.shard.starting]
+        if len(terms) != len(set(terms)):
+            raise HarmError(f"two lead in one term: {terms}")
+
+
+def a_former_member_is_asked() -> None:
+    """b has left; a message of the first term comes late."""
+    made = circle()
+    late = next(
+        message for _, to, message in reversed(made.sent) if to == "b" and isinstance(message, Append)
+    )
+    made.stop("a")
+    made.run_until(lambda: made.leader() in ("b", "c"))
+    made.boot("a")
+    held = made["b"].term
+    made.want(*NEW)
+    made.run_until(lambda: made["b"].seat.standing is Standing.LEFT)
+    made.run(10)
+    answers = made.tell("a", "b", msgspec.structs.replace(late, cut=True, previous_sequence=0, begins=True))
+    if any(isinstance(each, AppendAck) and not each.diverged for each in answers):
+        raise HarmError(f"b has acknowledged term {late.term} after term {held}")
+
+
 SCHEDULES: dict[str, Callable[[], None]] = {
     "switch without joint": both_sides_agree,
     "the candidate's own group": the_copy_knows_more,
     "newcomer without the log": the_newcomer_is_asked,
     "old grants are not waited out": old_grants_stand,
+    "a change during a change": both_sides_agree_again,
+    "a term promised to two": two_stand_for_one_term,
+    "a former member forgets its promise": a_former_member_is_asked,
 }
 MUTANTS = {each.name: each for each in (*regroup.MUTANTS, *regroup.SCHEDULED)}
 
