@@ -185,7 +185,7 @@ class World:
         """Whether callers can read of every adoptable job how it ended."""
         if not self.callers.has_adoptable:
             return True
-        led = {shard for host in self.hosts if host.core is not None for shard, _ in host.core.shards.leads()}
+        led = {shard for host in self.hosts if host.core is not None for shard, _ in host.core.shards.led}
         gone = {host.name for host in self.hosts if host.gone}
         groups = [group for host in self.hosts for group in host.config.groups]
         return all(group.shard in led or group.shard in gone for group in groups)

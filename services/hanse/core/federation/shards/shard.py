@@ -120,6 +120,10 @@ class Shard:
         self._recall_us = now.mono_us
         self._learning_from = ""
         self._learnt_term = 0
+        # Whether anything happened to it since it was last collected: most steps are not about it.
+        self.stirred = True
+        # When `on_deadline` has something to do, as of the last time that this was looked at.
+        self.due_us = NEVER_US
         if self.standing is Standing.WHOLE and self.promised and group.owner(self.promised) == config.name:
             self._resume(now)
 
@@ -157,6 +161,7 @@ class Shard:
 
     def demand(self, now: Now) -> None:
         """Somebody needs a leader: a caller, or a peer with a transfer."""
+        self.stirred = True
         self._wanted = True
         self._wanted_until_us = now.mono_us + _DEMAND_LEASES * self._timings.lease_us
 
@@ -184,6 +189,7 @@ class Shard:
         """One message of a participant of the group."""
         if peer not in participants(self.group) or self._region not in participants(self.group):
             return
+        self.stirred = True
         match message:
             case Append():
                 self._on_append(now, peer, message, out)
@@ -451,6 +457,7 @@ class Shard:
 
     def forget(self, now: Now) -> None:
         """This disk turned out to be an old one: for its shards that is as bad as an empty one."""
+        self.stirred = True
         self._step_down(now)
         self.standing = Standing.BLANK
         self._recalled = {}
@@ -615,6 +622,7 @@ class Shard:
     def hand_back(self, now: Now) -> None:
         """Nothing of the shard runs here any more, and its home is back: let it lead, once what it has granted has run
         out. This region has granted nobody anything, and follows at once; it stands again only if nobody does."""
+        self.stirred = True
         self._step_down(now)
         patience_us = _CANDIDACY_SPREADS * self._timings.election_spread_us
         self._stand_from_us = now.mono_us + member_wait_us(self._timings) + 2 * patience_us
@@ -623,6 +631,7 @@ class Shard:
 
     def on_deadline(self, now: Now, out: Effects) -> None:
         """Renew, replicate again, stand for a term, or ask how far the others are."""
+        self.stirred = True
         self._wanted = self._wanted and now.mono_us < self._wanted_until_us
         if self._candidacy is not None and self._candidacy.until_us <= now.mono_us:
             self._give_up()
@@ -634,8 +643,8 @@ class Shard:
         else:
             self._consider(now, out)
 
-    def next_deadline(self) -> int:
-        """When `on_deadline` has something to do."""
+    def wind(self) -> None:
+        """Look at when `on_deadline` has something to do."""
         due: list[int] = []
         if self._candidacy is not None:
             due.append(self._candidacy.until_us)
@@ -648,7 +657,7 @@ class Shard:
         election_us = self._election_due_us()
         if election_us is not None:
             due.append(election_us)
-        return min(due, default=NEVER_US)
+        self.due_us = min(due, default=NEVER_US)
 
     def _renew(self, now: Now, out: Effects) -> None:
         if not self.busy or self.renewals.due_us > now.mono_us:
@@ -679,6 +688,7 @@ class Shard:
 
     def collect(self) -> tuple[ShardStateRow | None, list[ShardRow], list[tuple[str, str]]]:
         """What this step owes the ledger: the standing if it changed, records, and keys of records to delete."""
+        self.stirred = False
         rows, gone = self.log.collect()
         state = ShardStateRow(
             self.name,
