@@ -173,11 +173,12 @@ class World:
 
     @property
     def is_quiet(self) -> bool:
-        """Nothing is open in any ledger, no caller waits, every daemon runs."""
+        """Nothing is open in any ledger, no caller waits, every daemon runs and trusts its disk: one in quarantine may
+        still learn of jobs that it has forgotten."""
         return (
             self.callers.idle
             and self.progress.is_over
-            and all(host.up or host.gone for host in self.hosts)
+            and all(host.is_whole or host.gone for host in self.hosts)
             and self._shards_are_led()
         )
 
