@@ -618,7 +618,7 @@ class Region:
             self.desk.report(now, out)
 
     def _publish(self, now: Now) -> None:
-        leads = self.shards.leads()
+        leads = self.shards.led
         if leads != self._published_leads:
             self._published_leads, self._standing_changed = leads, True
         if self.publisher.wants_body(now, bool(self.books.owed) or self._standing_changed):
@@ -647,7 +647,7 @@ class Region:
             queued_shapes=self.local.queue.waiting_shapes(RECORD_SHAPES_MAX, now.wall_us),
             price=self.config.price,
             power=self.config.power,
-            leads=self.shards.leads(),
+            leads=self.shards.led,
         )
 
     def _collect(self, now: Now, out: Effects) -> Effects:

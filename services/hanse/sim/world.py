@@ -192,12 +192,13 @@ class World:
 
     @property
     def is_quiet(self) -> bool:
-        """Nothing is open in any ledger, no caller waits, every daemon runs."""
+        """Nothing is open in any ledger, no caller waits, every daemon runs and trusts its disk: one in quarantine may
+        still learn of jobs that it has forgotten."""
         return (
             self.callers.idle
             and self.progress.is_over
             and self.operators.idle
-            and all(host.up or host.gone for host in self.hosts)
+            and all(host.is_whole or host.gone for host in self.hosts)
             and self._shards_are_led()
         )
 
@@ -205,7 +206,7 @@ class World:
         """Whether callers can read of every adoptable job how it ended."""
         if not self.callers.has_adoptable:
             return True
-        led = {shard for host in self.hosts if host.core is not None for shard, _ in host.core.shards.leads()}
+        led = {shard for host in self.hosts if host.core is not None for shard, _ in host.core.shards.led}
         gone = {host.name for host in self.hosts if host.gone}
         groups = [group for host in self.hosts for group in host.config.groups]
         return all(group.shard in led or group.shard in gone for group in groups)

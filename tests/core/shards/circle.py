@@ -153,7 +153,8 @@ class Circle:
     def _settle(self, name: str) -> None:
         out = Effects(writes=NO_WRITES)
         shard = self[name]
-        if shard.next_deadline() <= self.now_us:
+        shard.wind()
+        if shard.due_us <= self.now_us:
             shard.on_deadline(self.now, out)
         if shard.heirs and name not in self.wanted and not self.places[name].living:
             shard.hand_back(self.now)

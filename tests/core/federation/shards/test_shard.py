@@ -59,7 +59,9 @@ class Members:
 
     def step(self, until_us: int = 1 << 62) -> None:
         """To the next deadline, and everything that follows from it."""
-        due = [shard.next_deadline() for name, shard in self.shards.items() if name not in self.cut]
+        for shard in self.shards.values():
+            shard.wind()
+        due = [shard.due_us for name, shard in self.shards.items() if name not in self.cut]
         at_us = min(max(self.now.mono_us + 1, min(due)), until_us)
         self.now = Now(mono_us=at_us, wall_us=0)
         for name in NAMES:

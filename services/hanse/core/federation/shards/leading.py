@@ -102,11 +102,15 @@ class Leading:
         """Whether another region may lead at once: nothing runs, and all that was decided is written and said."""
         return not self.runs_here() and not self.books.owes_rows and not len(self._gate)
 
-    def looks_back_us(self, lease_us: int) -> int | None:
-        """When an heir may be trusted to stay."""
-        if self.heir_since_us is None or self.waited_for_heir:
-            return None
-        return self.heir_since_us + lease_us
+    def due_us(self, lease_us: int) -> int:
+        """When the desk has something to do, what has a lease may not start any more, or an heir may be trusted to
+        stay (after a lease)."""
+        due_us = self.desk.alarm.next_us
+        if self.startable:
+            due_us = min(due_us, self.shard.renewals.lapses_us())
+        if self.heir_since_us is not None and not self.waited_for_heir:
+            due_us = min(due_us, self.heir_since_us + lease_us)
+        return due_us
 
     def admits(self, now: Now) -> bool:
         """Whether a new job may be taken: the region leads, and a majority has answered of late."""
@@ -180,12 +184,14 @@ class Leading:
         if client_key is not None:
             self.books.keys.pop(client_key, None)
         self._journal.forget(self.term, job_id)
+        self.shard.stirred = True
 
     def collect(self) -> None:
         """The end of a step: what changed goes into the log, what is to be said to the gate."""
         rows, changes = self.books.collect()
         if rows is not NO_WRITES:
             self._journal.add(self.term, rows, self.books)
+            self.shard.stirred = True
         end = self.shard.log.end.sequence
         self._unheld.update((job.id, (end, job)) for job in self._new)
         self._new = []

@@ -39,6 +39,7 @@ from hanse.core.messages import (
     Renew,
     RenewAck,
 )
+from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Group, RegionConfig
 from hanse.core.model.time import Now
@@ -66,6 +67,10 @@ class Shard:
         self.elections = Elections(seat, self.leadership, now)
         self._rejoining = Rejoining(seat, self.leadership, now)
         self._following = Following(seat, self.leadership, self.elections, self._rejoining)
+        # Whether anything happened to it since it was last collected: most steps are not about it.
+        self.stirred = True
+        # When `on_deadline` has something to do, as of the last time that this was looked at.
+        self.due_us = NEVER_US
         if seat.standing is Standing.WHOLE and seat.promised and seat.promised_to == seat.region:
             self.leadership.resume(now)
 
@@ -157,19 +162,23 @@ class Shard:
 
     def demand(self, now: Now) -> None:
         """Somebody needs a leader: a caller, or a peer with a transfer."""
+        self.stirred = True
         self.elections.demand(now)
 
     def hand_back(self, now: Now) -> None:
         """Nothing of the shard runs here any more, and another one should lead."""
+        self.stirred = True
         self.elections.hand_back(now)
 
     def forget(self, now: Now) -> None:
         """This disk turned out to be an old one: for its shards that is as bad as an empty one."""
+        self.stirred = True
         self.seat.forget(now)
         self._rejoining.begin(now)
 
     def on_message(self, now: Now, peer: str, message: GroupMessage, out: Effects) -> None:
         """One message of another region. Either may know a newer group than the other: promises are what counts."""
+        self.stirred = True
         match message:
             case Append():
                 self._following.on_append(now, peer, message, out)
@@ -206,13 +215,14 @@ class Shard:
 
     def on_deadline(self, now: Now, out: Effects) -> None:
         """Renew, replicate again, stand for a term, or ask how far the others are."""
+        self.stirred = True
         self._rejoining.on_deadline(now, out)
         self.leadership.on_deadline(now, out)
         self.elections.on_deadline(now, out)
 
-    def next_deadline(self) -> int:
-        """When `on_deadline` has something to do."""
-        return min(self._rejoining.due_us, self.leadership.due_us, self.elections.due_us)
+    def wind(self) -> None:
+        """Look at when `on_deadline` has something to do."""
+        self.due_us = min(self._rejoining.due_us, self.leadership.due_us, self.elections.due_us)
 
     def flush(self, now: Now, out: Effects) -> None:
         """Send what the log gained; this step may have brought what needs a leader."""
@@ -222,4 +232,5 @@ class Shard:
 
     def collect(self) -> tuple[ShardStateRow | None, list[ShardRow], list[tuple[str, str]]]:
         """What this step owes the ledger."""
+        self.stirred = False
         return self.seat.collect()

@@ -70,7 +70,10 @@ class Shards:
         self._groups: dict[str, Group] = {group.shard: group for group in config.groups}
         # Where messages to a shard went last, and who had said in which term that it leads it (0: nobody, a guess).
         self._routes: dict[str, tuple[str, int]] = {}
-        self._led: tuple[tuple[str, int], ...] = ()
+        # Shards that this region leads, with their terms.
+        self.led: tuple[tuple[str, int], ...] = ()
+        # Whether a shard was handed back since the desks were last looked through.
+        self._handed_back = False
         self._loopback: list[ToShard] = []
         # (shard, job id) of rows that callers could read, and that retention picked in this step.
         self._forgotten: list[tuple[str, str]] = []
@@ -96,7 +99,8 @@ class Shards:
         # When rows that callers read are to be written, if nothing else is written before.
         self._rows_due_us = NEVER_US
         # When `on_deadline` has something to do.
-        self.alarm = Alarm(self._due_us())
+        self.alarm = Alarm()
+        self.wind()
 
     def _load(self, snapshot: Snapshot, boot: int, randomness: Randomness, now: Now) -> dict[str, Shard]:
         states = {state.shard: state for state in snapshot.shard_states}
@@ -159,7 +163,7 @@ class Shards:
     @property
     def owes_rows(self) -> bool:
         """Whether this step has changed what any shard or desk holds: then whoever caused it is remembered with it."""
-        return any(shard.owes_rows for shard in self.shards.values()) or any(
+        return any(shard.stirred and shard.owes_rows for shard in self.shards.values()) or any(
             leading.books.owes_rows for leading in self.leading.values()
         )
 
@@ -167,12 +171,6 @@ class Shards:
     def looping(self) -> bool:
         """Whether this region's desks have something to say to each other."""
         return bool(self._loopback)
-
-    def leads(self) -> tuple[tuple[str, int], ...]:
-        """Shards that this region leads, with their terms."""
-        return tuple(
-            (name, leading.term) for name, leading in sorted(self.leading.items()) if leading.shard.leads
-        )
 
     def demand(self, now: Now, shard: str) -> None:
         """Somebody needs a leader of this shard."""
@@ -269,42 +267,30 @@ class Shards:
 
     def wind(self) -> None:
         """Set the alarm anew: the events of a step, and what it wrote, may be due at once."""
-        self.alarm.ring_at(self._due_us())
+        due_us = _AT_ONCE_US if self._loopback else self._rows_due_us
+        for shard in self.shards.values():
+            if shard.stirred:
+                shard.wind()
+            due_us = min(due_us, shard.due_us)
+        for leading in self.leading.values():
+            due_us = min(due_us, leading.due_us(self._config.timings.lease_us))
+        if due_us != self.alarm.next_us:
+            self.alarm.ring_at(due_us)
 
     def on_deadline(self, now: Now, out: Effects) -> None:
         """Renewals, elections, replication; then the desks' own timers."""
         for shard in self.shards.values():
-            shard.on_deadline(now, out)
+            if shard.due_us <= now.mono_us:
+                shard.on_deadline(now, out)
         for leading in self.leading.values():
             leading.desk.on_deadline(now, leading.out)
-
-    def _due_us(self) -> int:
-        if self._loopback:
-            return 0
-        due = [shard.next_deadline() for shard in self.shards.values()]
-        due.append(self._rows_due_us)
-        for leading in self.leading.values():
-            due.append(leading.desk.alarm.next_us)
-            if leading.startable:
-                due.append(leading.shard.renewals.lapses_us())
-            looks_us = leading.looks_back_us(self._config.timings.lease_us)
-            if looks_us is not None:
-                due.append(looks_us)
-        return min(due, default=NEVER_US)
 
     def reconcile(self, now: Now, out: Effects) -> None:
         """Open a desk for what this region began to lead, close those of shards that it does not lead any more, and
         let start what has a lease."""
-        for name in [name for name, leading in self.leading.items() if not _is_led(leading)]:
-            self._close(now, name, out)
-        for shard in self.shards.values():
-            if shard.starting and shard.name not in self.leading:
-                self._open(shard, now, resumed=False)
-        if self._led != (led := self.leads()):
-            self._led = led
-            self.on_records(now)
-            for leading in self.leading.values():
-                leading.desk.on_deadline(now, leading.out)
+        if self._handed_back or any(shard.stirred for shard in self.shards.values()):
+            self._handed_back = False
+            self._open_and_close(now, out)
         for leading in self.leading.values():
             shard = leading.shard
             returns = self._returns(now, leading)
@@ -315,6 +301,21 @@ class Shards:
                 self._library.leases.pop(shard.name, None)
             leading.set_startable(now, startable)
             leading.enqueue_held()
+
+    def _open_and_close(self, now: Now, out: Effects) -> None:
+        for name in [name for name, leading in self.leading.items() if not _is_led(leading)]:
+            self._close(now, name, out)
+        for shard in self.shards.values():
+            if shard.starting and shard.name not in self.leading:
+                self._open(shard, now, resumed=False)
+        led = tuple(
+            (name, leading.term) for name, leading in sorted(self.leading.items()) if leading.shard.leads
+        )
+        if self.led != led:
+            self.led = led
+            self.on_records(now)
+            for leading in self.leading.values():
+                leading.desk.on_deadline(now, leading.out)
 
     def _returns(self, now: Now, leading: Leading) -> bool:
         """Whether a shard is on its way to another region (its home that is back, or whoever stays when this one is
@@ -330,6 +331,7 @@ class Shards:
         leading.waited_for_heir = here_us >= self._config.timings.lease_us
         if leading.waited_for_heir and leading.is_at_rest:
             shard.hand_back(now)
+            self._handed_back = True
             return True
         return leading.waited_for_heir and here_us < self._config.timings.return_patience_us
 
@@ -381,7 +383,10 @@ class Shards:
 
     def _collect_shards(self, now: Now, out: Effects) -> None:
         for shard in self.shards.values():
+            if not shard.stirred:
+                continue
             shard.flush(now, out)
+            shard.wind()
             state, rows, gone = shard.collect()
             if state is not None or rows or gone:
                 writes = _writable(out)
