@@ -47,6 +47,7 @@ class Circle:
         self.now_us = 1_000 * SECOND_US
         self.wanted = wanted
         self.begins: dict[str, tuple[str, ...]] = {}
+        self.keepers: tuple[str, ...] = ()
         self.places = {name: Place(name) for name in names or ("a", "b", "c", "n", "m")}
         self.wire: list[tuple[str, str, GroupMessage]] = []
         self.sent: list[tuple[str, str, GroupMessage]] = []
@@ -85,6 +86,7 @@ class Circle:
             groups=(FIRST,),
             groups_wanted=(msgspec.structs.replace(FIRST, members=self.wanted),),
             begins=self.begins.get(name, ()),
+            keepers=self.keepers,
         )
         rows = sorted(place.rows.values(), key=lambda row: row.sequence)
         place.shard = Shard(
