@@ -1,6 +1,6 @@
 """The protocol's tables as one literal list: every row that concerns jobs that wait, and who tests it.
 
-Left out are old disks (epoch floor, quarantine, INQUEST) and guardians: not built yet.
+Old disks, guardians and rosters have tables and tests of their own (docs/guardians.py ties these together).
 """
 
 from __future__ import annotations
