@@ -14,6 +14,8 @@ import msgspec
 
 from hanse.core.events import ProposeRoster
 from hanse.core.federation.roster import drafts
+from hanse.core.federation.shards.quorum import participants
+from hanse.core.federation.shards.shard import Shard
 from hanse.core.model.regions import Group, RegionConfig
 from hanse.core.model.roster import GuardianSet, Roster, RosterMember, sha256_of
 from hanse.core.model.time import SECOND_US
@@ -114,11 +116,15 @@ class Operators:
 
     def _is_guarded(self, wanted: GuardianSet) -> bool:
         """Whether the shard's log has the group that the roster wants, as far as whoever leads it knows."""
-        cores = [host.core for host in self._hosts if host.core is not None]
-        led = [core.shards.shards[wanted.home] for core in cores if core.shards.desk_for(wanted.home)]
         return any(
-            not shard.group.joining and sorted(shard.group.members) == sorted(wanted.members) for shard in led
+            not shard.group.joining and sorted(shard.group.members) == sorted(wanted.members)
+            for shard in self._led(wanted.home)
         )
+
+    def _led(self, home: str) -> list[Shard]:
+        """This home's shard, where somebody takes himself for its leader."""
+        cores = [host.core for host in self._hosts if host.core is not None]
+        return [core.shards.shards[home] for core in cores if core.shards.desk_for(home)]
 
     def change(self) -> None:
         """Somebody changes the roster; somebody else perhaps does, too."""
@@ -243,6 +249,14 @@ class Operators:
             rest = [each for each in head.members if each.name not in dead]
             named = [*rest, *map(self._present, absent)]
             self._hand_in(at, self._successor(head, named, self._sets_of(head, dead)))
+        elif stuck := self._never_begun(head):
+            self._count("guardian_never_began")
+            home, name = stuck
+            sets = [
+                self._instead_of(name, each.members, head) if each.home == home else each.members
+                for each in head.guardian_sets
+            ]
+            self._hand_in(newest, self._successor(head, list(head.members), sets))
 
     def _found_anew(self, head: Roster) -> None:
         self._count("founded_anew")
@@ -252,6 +266,19 @@ class Operators:
         anew = _founding(head.cluster_id, members, groups, head.epoch + _EPOCHS_SKIPPED)
         for host in self._present_hosts:
             host.found_anew((signed_by(_OPERATOR, anew),))
+
+    def _never_begun(self, head: Roster) -> tuple[str, str] | None:
+        """A home, and a guardian of it that lost its disk before it kept that log: it is no newcomer, since it may have
+        promised something, and no member, so that nobody waits for it. The handbook says to take another one."""
+        for wanted in head.guardian_sets:
+            for core in (host.core for host in self._present_hosts if host.name in wanted.members):
+                shard = core.shards.shards.get(wanted.home) if core is not None else None
+                if core is None or shard is None or not shard.blank or wanted.home in core.config.begins:
+                    continue
+                groups = [each.group for each in self._led(wanted.home)]
+                if groups and all(core.config.name not in participants(group) for group in groups):
+                    return wanted.home, core.config.name
+        return None
 
     @property
     def _present_hosts(self) -> list[Host]:
