@@ -240,7 +240,7 @@ MESSAGES[m.Promise] = st.builds(
     log_term=COUNT_63,
     log_sequence=COUNT_63,
     promised_term=COUNT_63,
-    committed=COUNT_63,
+    founded=st.booleans(),
     blank=st.booleans(),
 )
 MESSAGES[m.Refuse] = st.builds(

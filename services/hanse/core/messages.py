@@ -392,7 +392,7 @@ class Prepare(msgspec.Struct, frozen=True):
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
     """Yes. The member has promised `term`, durably (unless it was a trial), and its copy goes to this position.
-    `promised_term`, `committed` and `blank` answer a Prepare of term 0."""
+    `promised_term`, `founded` (all have once kept this log) and `blank` answer a Prepare of term 0."""
 
     shard: str
     term: int
@@ -400,7 +400,7 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     log_term: int
     log_sequence: int
     promised_term: int = 0
-    committed: int = 0
+    founded: bool = False
     blank: bool = False
 
 

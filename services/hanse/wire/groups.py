@@ -114,7 +114,7 @@ def _encode_promise(message: m.Promise) -> pb.Promise:
         log_term=message.log_term,
         log_sequence=message.log_sequence,
         promised_term=message.promised_term,
-        committed=message.committed,
+        founded=message.founded,
         blank=message.blank,
     )
 
@@ -127,7 +127,7 @@ def _decode_promise(_: Readers, message: pb.Promise) -> m.Promise:
         log_term=stored(message.log_term),
         log_sequence=stored(message.log_sequence),
         promised_term=stored(message.promised_term),
-        committed=stored(message.committed),
+        founded=message.founded,
         blank=message.blank,
     )
 

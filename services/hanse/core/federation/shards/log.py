@@ -22,6 +22,10 @@ from hanse.core.messages import LogRecord
 GONE = b""
 # Keys of jobs that have not ended begin so.
 OPEN_JOB = "j/"
+# The leader of a new shard writes it when all members keep the log. Nothing is committed before: from then on a blank
+# disk is one that was lost.
+_FOUNDED_KEY = "founded"
+_FOUNDED = b"\1"
 
 
 class Where(msgspec.Struct, frozen=True, order=True):
@@ -71,7 +75,16 @@ class ShardLog:
         record = self._records.get(key)
         return 0 if record is None else record.term
 
+    @property
+    def founded(self) -> bool:
+        """Whether all members have once kept this log: before that, a majority of it decides nothing."""
+        return _FOUNDED_KEY in self._records
+
     # --- the leader writes ---
+
+    def found(self, term: int) -> None:
+        """All members keep this log."""
+        self.append(term, _FOUNDED_KEY, _FOUNDED)
 
     def append(self, term: int, key: str, value: bytes) -> None:
         """The leader of `term` adds one record."""

@@ -93,9 +93,15 @@ class Replication:
         if follower.acked >= follower.sent:
             follower.in_flight = 0
             self._deadlines.cancel(member)
-        self._log.note_committed(reached_by_majority(self.group, self.acked))
-        self._log.note_everywhere(min(self.acked(each) for each in participants(self.group)))
+        if self._log.founded:
+            self._log.note_committed(reached_by_majority(self.group, self.acked))
+        self._log.note_everywhere(self.everywhere)
         return True
+
+    @property
+    def everywhere(self) -> int:
+        """Up to where all members hold the log."""
+        return min(self.acked(each) for each in participants(self.group))
 
     def flush(self, now: Now, out: Effects) -> None:
         """At the end of a step: what the log gained goes to everybody who can take it."""

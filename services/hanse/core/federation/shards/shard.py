@@ -215,7 +215,7 @@ class Shard:
     def _on_append(self, now: Now, peer: str, append: Append, out: Effects) -> None:
         if self.blank:
             if peer == self._learning_from and append.cut and not append.previous_sequence:
-                self._learn(append)
+                self._learn(append, out)
             return
         candidacy = self._candidacy
         if candidacy is not None and candidacy.stage is Stage.FETCH and peer == candidacy.source:
@@ -354,7 +354,7 @@ class Shard:
             log_term=self.log.end.term,
             log_sequence=self.log.end.sequence,
             promised_term=self.promised,
-            committed=self.log.committed,
+            founded=self.log.founded,
             blank=self.blank,
         )
 
@@ -397,9 +397,7 @@ class Shard:
 
     def _is_founding(self) -> bool:
         """Whether nothing was ever committed: the shard is new, and whoever is blank has forgotten nothing."""
-        return all(
-            each.blank or (each.promised_term <= 1 and not each.committed) for each in self._recalled.values()
-        )
+        return not any(each.founded for each in self._recalled.values())
 
     def _found(self, now: Now) -> None:
         """The home of a shard of which nobody has heard begins it."""
@@ -443,8 +441,8 @@ class Shard:
         promise = self._recalled[member]
         return Where(promise.log_term, promise.log_sequence)
 
-    def _learn(self, append: Append) -> None:
-        """The whole copy of another member replaces whatever this disk held."""
+    def _learn(self, append: Append, out: Effects) -> None:
+        """The whole copy of another member replaces whatever this disk held. The leader may be waiting for that."""
         records = self._batches.add(append)
         if records is None:
             return
@@ -452,8 +450,13 @@ class Shard:
         self.log.note_committed(append.committed)
         self.promised = max(self._learnt_term, append.term, append.previous_term)
         self._seen_term = max(self._seen_term, self.promised)
-        self.standing = Standing.REJOINED if self.promised > 1 or self.log.committed else Standing.WHOLE
+        fresh = self.promised <= 1 and not self.log.founded
+        self.standing = Standing.WHOLE if fresh else Standing.REJOINED
         self._learning_from = ""
+        leader = self.leader_hint
+        if leader != self._region and self.log.end.term == self.promised:
+            ack = AppendAck(shard=self.name, term=self.promised, sequence=self.log.end.sequence)
+            out.sends.append(Send(leader, ack))
 
     def forget(self, now: Now) -> None:
         """This disk turned out to be an old one: for its shards that is as bad as an empty one."""
@@ -597,7 +600,11 @@ class Shard:
             return
         if not self.replication.on_ack(now, peer, ack):
             self.forget(now)
-        elif self.role is Role.STARTING and self.log.committed >= self._start_sequence:
+        elif self.role is not Role.STARTING:
+            return
+        elif not self.log.founded and self.replication.everywhere >= self._start_sequence:
+            self.log.found(self.promised)
+        elif self.log.committed >= self._start_sequence:
             self.role = Role.LEADER
 
     def _on_renew_ack(self, peer: str, ack: RenewAck, out: Effects) -> None:
