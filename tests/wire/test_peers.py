@@ -290,7 +290,7 @@ MESSAGES[m.Promise] = st.builds(
     log_term=COUNT_63,
     log_sequence=COUNT_63,
     promised_term=COUNT_63,
-    committed=COUNT_63,
+    founded=st.booleans(),
     blank=st.booleans(),
     life=COUNT_63,
     group=st.sampled_from([b"", pack_group(Group(shard="a", members=("a", "b"), joining=("a", "c")))]),

@@ -399,6 +399,11 @@ class Books:
         rows = self._writes
         return bool(self.owed or rows.decisions or rows.channels or rows.intents)
 
+    @property
+    def owes_nothing(self) -> bool:
+        """Whether this step has written nothing so far."""
+        return not self.owed and self._writes is NO_WRITES and not self._changes
+
     def changed(self) -> list[Job]:
         """Jobs that changed in this step so far."""
         return [self.jobs[job_id] for job_id in self.owed if job_id in self.jobs]

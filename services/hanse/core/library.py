@@ -17,11 +17,11 @@ class Library:
     def __init__(self, own: Books) -> None:
         self.own = own
         self._shards: dict[str, Books] = {}
+        self._all: list[Books] = [own]
         self.leases: dict[str, Lease] = {}
 
     def __iter__(self) -> Iterator[Books]:
-        yield self.own
-        yield from self._shards.values()
+        return iter(self._all)
 
     @property
     def cause(self) -> str:
@@ -35,23 +35,25 @@ class Library:
 
     def begin(self, now: Now) -> None:
         """A step starts."""
-        for books in self:
+        for books in self._all:
             books.begin(now)
 
     def set_cause(self, cause: str) -> None:
         """What follows is due to this."""
-        for books in self:
+        for books in self._all:
             books.cause = cause
 
     def add(self, books: Books) -> None:
         """This region leads a shard from now on."""
         self._shards[books.shard] = books
+        self._all = [self.own, *self._shards.values()]
         books.begin(self.own.now)
         books.cause = self.own.cause
 
     def remove(self, shard: str) -> None:
         """It does not any more."""
         del self._shards[shard]
+        self._all = [self.own, *self._shards.values()]
         self.leases.pop(shard, None)
 
     def of(self, job: Job) -> Books:

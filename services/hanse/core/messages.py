@@ -444,8 +444,8 @@ class Prepare(msgspec.Struct, frozen=True):
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
     """Yes. The member has promised `term`, durably (unless it was a trial), and its copy goes to this position.
-    `promised_term`, `committed`, `blank` and `group` (msgpack; empty: not known) answer a Prepare of term 0; `left`: it
-    kept a copy, and others do so in its place. `life` is the Prepare's."""
+    `promised_term`, `founded` (all have once kept this log), `blank` and `group` (msgpack; empty: not known) answer a
+    Prepare of term 0; `left`: it kept a copy, and others do so in its place. `life` is the Prepare's."""
 
     shard: str
     term: int
@@ -453,7 +453,7 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     log_term: int
     log_sequence: int
     promised_term: int = 0
-    committed: int = 0
+    founded: bool = False
     blank: bool = False
     life: int = 0
     group: bytes = b""

@@ -255,7 +255,7 @@ class Region:
         if self.in_doubt:
             self.library.set_cause("timer")
             self._try_to_end_doubt(now, out)
-        self.shards.wind()
+        self.shards.wind(now)
         if now.mono_us >= self._alarms.next_us:
             self._on_deadlines(now, out)
         self.shards.reconcile(now, out)

@@ -197,12 +197,17 @@ class Host:
         return self.core is not None
 
     @property
+    def trusts_its_disk(self) -> bool:
+        """Whether the daemon runs, and is not in quarantine."""
+        return self.core is not None and not self.core.in_doubt
+
+    @property
     def is_whole(self) -> bool:
         """Whether the daemon runs, trusts its disk, and has its part of every shard."""
         core = self.core
         return (
             core is not None
-            and not core.in_doubt
+            and self.trusts_its_disk
             and not any(shard.is_missing for shard in core.shards.shards.values())
         )
 

@@ -198,14 +198,17 @@ class World:
             self.callers.idle
             and self.progress.is_over
             and self.operators.idle
-            and all(host.is_whole or host.gone for host in self.hosts)
+            and all(host.trusts_its_disk or host.gone for host in self.hosts)
             and self._shards_are_led()
         )
 
     def _shards_are_led(self) -> bool:
-        """Whether callers can read of every adoptable job how it ended."""
+        """Whether callers can read of every adoptable job how it ended, and every lost disk has learnt again what it
+        kept. (It has to hear all others for that.)"""
         if not self.callers.has_adoptable:
             return True
+        if not any(host.gone for host in self.hosts) and not all(host.is_whole for host in self.hosts):
+            return False
         led = {shard for host in self.hosts if host.core is not None for shard, _ in host.core.shards.led}
         gone = {host.name for host in self.hosts if host.gone}
         groups = [group for host in self.hosts for group in host.config.groups]

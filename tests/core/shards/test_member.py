@@ -178,7 +178,7 @@ def test_nothing_is_taken_of_an_answer_to_an_earlier_life() -> None:
     made.stop("a", "c")
     made.lose_disk("b")
     told = Promise(
-        shard=SHARD, term=0, trial=True, log_term=1, log_sequence=4, promised_term=1, committed=4,
+        shard=SHARD, term=0, trial=True, log_term=1, log_sequence=4, promised_term=1, founded=True,
         life=made.places["b"].life - 1,
     )  # fmt: skip
     made.sent.clear()

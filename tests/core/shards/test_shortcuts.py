@@ -75,7 +75,7 @@ def the_copy_knows_more() -> None:
 
 
 def the_newcomer_is_asked() -> None:
-    """Only a and b hold the job; n takes b's place, and a dies."""
+    """Only a and b hold the job; n takes b's place, and a is destroyed."""
     made = Circle()
     made.run_until(lambda: led(made))
     made.stop("c")
@@ -89,6 +89,8 @@ def the_newcomer_is_asked() -> None:
     made.boot("c")
     made["n"].demand(made.now)
     made.run(20)
+    made.lose_disk("a")
+    made.run_until(lambda: led(made))
     insist_kept(made, OPEN, acknowledged=True)
 
 

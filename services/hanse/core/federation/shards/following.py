@@ -38,7 +38,7 @@ class Following:
         """Records of the leader; or a copy that was asked for."""
         seat = self._seat
         if seat.blank and not (append.begins and seat.name in seat.config.begins):
-            self._rejoining.on_append(peer, append)
+            self._rejoining.on_append(peer, append, out)
             return
         if self._elections.is_fetched(peer):
             self._elections.on_fetched(now, append, out)
@@ -222,7 +222,7 @@ class Following:
             log_term=seat.log.end.term,
             log_sequence=seat.log.end.sequence,
             promised_term=seat.promised,
-            committed=seat.log.committed,
+            founded=seat.log.founded,
             blank=not seat.holds_copy,
             left=seat.standing is Standing.LEFT,
             life=prepare.life,

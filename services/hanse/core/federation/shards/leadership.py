@@ -26,9 +26,6 @@ from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.regions import Group, pack_group
 from hanse.core.model.time import Now
 
-# The term, its leader, and the position at which the log ended before.
-_START = msgspec.msgpack.Decoder(tuple[int, str, int, int])
-
 
 class Leadership:
     """What this member does while it leads. Whether it does is for the seat's role to say."""
@@ -59,7 +56,7 @@ class Leadership:
         seat = self._seat
         seat.role = Role.STARTING
         self.renewals = Renewals(seat.region, seat.timings)
-        self.leader_before = _leader_of(seat.log.value(START_KEY))
+        self.leader_before = seat.started_by
         start = (seat.promised, seat.region, inherited.term, inherited.sequence)
         seat.log.append(seat.promised, START_KEY, msgspec.msgpack.encode(start))
         if not seat.log.value(GROUP_KEY):
@@ -93,9 +90,20 @@ class Leadership:
             return True
         if not replication.on_ack(now, peer, ack):
             return False
-        if seat.role is Role.STARTING and seat.log.committed >= self._start_sequence:
-            seat.role = Role.LEADER
+        if seat.role is Role.STARTING:
+            self._go_on(replication)
         return True
+
+    def _go_on(self, replication: Replication) -> None:
+        """START is to be committed. In a new shard all members have to keep the log before a majority decides anything:
+        from then on a blank disk is one that was lost. (Not those that the roster gives up.)"""
+        seat = self._seat
+        founders = [each for each in seat.others() if each in (seat.wanted or seat.group.members)]
+        if not seat.log.founded:
+            if all(replication.acked(each) >= self._start_sequence for each in founders):
+                seat.log.found(seat.promised)
+        elif seat.log.committed >= self._start_sequence:
+            seat.role = Role.LEADER
 
     def on_renew_ack(self, peer: str, ack: RenewAck, out: Effects) -> None:
         """A member has begun its wait anew: the lease may be longer."""
@@ -234,8 +242,3 @@ class Leadership:
         seat = self._seat
         replaced = bool(seat.wanted) and seat.region not in seat.wanted and seat.role is Role.LEADER
         return replaced and isinstance(next_step(self._situation(replication)), HandOver)
-
-
-def _leader_of(start: bytes) -> str:
-    """The region that this START names; empty: none."""
-    return _START.decode(start)[1] if start else ""

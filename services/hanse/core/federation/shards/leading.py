@@ -22,6 +22,7 @@ from hanse.core.federation.routing import Router
 from hanse.core.federation.shards.gate import Gate, Held, OwedRows
 from hanse.core.federation.shards.journal import Journal, unpack
 from hanse.core.federation.shards.shard import Shard
+from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobInput, JobState
 from hanse.core.model.limits import GATE_STEPS_MAX
@@ -73,6 +74,8 @@ class Leading:
         self.desk = Desk(
             config, self.books, channel_of(shard.name), local, intake, router, now, self.enqueue_when_held
         )
+        # When the desk was to be called, as of the last time that this was looked at.
+        self._wound_us = NEVER_US
         # Queued jobs are in the region's queue only while they may be launched.
         self.startable = False
         # Since when nothing may start although there is something to start.
@@ -102,10 +105,22 @@ class Leading:
         """Whether another region may lead at once: nothing runs, and all that was decided is written and said."""
         return not self.runs_here() and not self.books.owes_rows and not len(self._gate)
 
-    def due_us(self, lease_us: int) -> int:
+    @property
+    def idle(self) -> bool:
+        """Whether nothing happened to its desk in this step: neither jobs nor timers, and nothing is to be said."""
+        out = self.out
+        return (
+            self.books.owes_nothing
+            and self.desk.alarm.next_us == self._wound_us
+            and self._inherited is NO_WRITES
+            and not self.desk.giver.owes_stable
+            and not (out.sends or out.replies or out.launches or out.stops or out.reaps)
+        )
+
+    def wind(self, lease_us: int) -> int:
         """When the desk has something to do, what has a lease may not start any more, or an heir may be trusted to
         stay (after a lease)."""
-        due_us = self.desk.alarm.next_us
+        due_us = self._wound_us = self.desk.alarm.next_us
         if self.startable:
             due_us = min(due_us, self.shard.renewals.lapses_us())
         if self.heir_since_us is not None and not self.waited_for_heir:

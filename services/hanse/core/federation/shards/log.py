@@ -26,6 +26,10 @@ OPEN_JOB = "j/"
 START_KEY = "start"
 # Which regions keep this log: msgpack of a Group. The newest record in a copy is what counts for its holder.
 GROUP_KEY = "group"
+# The leader of a new shard writes it when all members keep the log. Nothing is committed before: from then on a blank
+# disk is one that was lost.
+_FOUNDED_KEY = "founded"
+_FOUNDED = b"\1"
 
 
 class Where(msgspec.Struct, frozen=True, order=True):
@@ -75,7 +79,16 @@ class ShardLog:
         record = self._records.get(key)
         return 0 if record is None else record.sequence
 
+    @property
+    def founded(self) -> bool:
+        """Whether all members have once kept this log: before that, a majority of it decides nothing."""
+        return _FOUNDED_KEY in self._records
+
     # --- the leader writes ---
+
+    def found(self, term: int) -> None:
+        """All members keep this log."""
+        self.append(term, _FOUNDED_KEY, _FOUNDED)
 
     def append(self, term: int, key: str, value: bytes) -> None:
         """The leader of `term` adds one record."""

@@ -12,6 +12,8 @@ from hanse.core.model.regions import Group
 
 def participants(group: Group) -> tuple[str, ...]:
     """Everybody who keeps a copy: the present members, then those that are joining."""
+    if not group.joining:
+        return group.members
     return group.members + tuple(each for each in group.joining if each not in group.members)
 
 

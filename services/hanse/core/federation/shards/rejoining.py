@@ -20,7 +20,7 @@ from hanse.core.federation.shards.leadership import Leadership
 from hanse.core.federation.shards.log import Where
 from hanse.core.federation.shards.quorum import participants
 from hanse.core.federation.shards.seat import Seat, Standing
-from hanse.core.messages import Append, Fetch, Prepare, Promise
+from hanse.core.messages import Append, AppendAck, Fetch, Prepare, Promise
 from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.regions import Group, unpack_group
 from hanse.core.model.time import Now
@@ -131,7 +131,7 @@ class Rejoining:
         self._told = {}
         out.sends.append(Send(best, Fetch(shard=self._seat.name, term=0, committed=0, keys=())))
 
-    def on_append(self, peer: str, append: Append) -> None:
+    def on_append(self, peer: str, append: Append, out: Effects) -> None:
         """The whole copy of another member replaces whatever this disk held."""
         if peer != self._learning_from or not append.cut or append.previous_sequence:
             return
@@ -144,15 +144,21 @@ class Rejoining:
         seat.promised_to, seat.promised_life = "", 0
         seat.promised = max(self._learnt_term, append.term, append.previous_term)
         seat.seen_term = max(seat.seen_term, seat.promised)
-        seat.standing = Standing.REJOINED if seat.promised > 1 or seat.log.committed else Standing.WHOLE
+        fresh = seat.promised <= 1 and not seat.log.founded
+        seat.standing = Standing.WHOLE if fresh else Standing.REJOINED
         seat.take_group()
         self._learning_from = ""
+        leader = seat.started_by
+        if leader != seat.region and seat.log.end.term == seat.promised:
+            # The leader of a new shard waits for that.
+            ack = AppendAck(shard=seat.name, term=seat.promised, sequence=seat.log.end.sequence)
+            out.sends.append(Send(leader, ack))
 
 
 def _may_learn(known: Mapping[str, Promise]) -> bool:
     """Whether all of them hold a copy; or nothing was ever committed: the shard is new, and whoever is blank has
     forgotten nothing."""
-    is_new = all(each.blank or (each.promised_term <= 1 and not each.committed) for each in known.values())
+    is_new = not any(each.founded for each in known.values())
     return is_new or not any(each.blank for each in known.values())
 
 

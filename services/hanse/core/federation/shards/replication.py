@@ -141,8 +141,9 @@ class Replication:
         return True
 
     def count(self) -> None:
-        """What a majority holds, and what all do."""
-        self._log.note_committed(reached_by_majority(self.group, self.acked))
+        """What a majority holds, and what all do. Before all have once kept the log, a majority decides nothing."""
+        if self._log.founded:
+            self._log.note_committed(reached_by_majority(self.group, self.acked))
         keep = dict.fromkeys((*participants(self.group), *self._newcomers))
         self._log.note_everywhere(min(self.acked(each) for each in keep))
 

@@ -12,12 +12,14 @@ import msgspec
 
 from hanse.core.effects import ShardRow, ShardStateRow
 from hanse.core.federation.shards.lease import member_wait_us
-from hanse.core.federation.shards.log import GROUP_KEY, ShardLog, Where
+from hanse.core.federation.shards.log import GROUP_KEY, START_KEY, ShardLog, Where
 from hanse.core.federation.shards.quorum import participants
 from hanse.core.federation.shards.replication import Batches
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Group, RegionConfig, pack_group, unpack_group
 from hanse.core.model.time import Now
+
+_START = msgspec.msgpack.Decoder(tuple[int, str, int, int])
 
 
 class Standing(enum.IntEnum):
@@ -103,6 +105,12 @@ class Seat:
     def keeps(self) -> bool:
         """Whether this region is a member of the group, as far as it knows."""
         return self.region in participants(self.group)
+
+    @property
+    def started_by(self) -> str:
+        """The leader that began the newest term of this copy; empty: it has none."""
+        start = self.log.value(START_KEY)
+        return _START.decode(start)[1] if start else ""
 
     @property
     def leading(self) -> bool:

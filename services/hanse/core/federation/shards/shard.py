@@ -97,6 +97,11 @@ class Shard:
         return self.seat.blank
 
     @property
+    def role(self) -> Role:
+        """What this member is at present."""
+        return self.seat.role
+
+    @property
     def is_missing(self) -> bool:
         """Whether this region is to keep a copy and does not."""
         return self._rejoining.asks

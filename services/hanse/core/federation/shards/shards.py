@@ -27,6 +27,7 @@ from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
 from hanse.core.federation.shards.leading import Leading, channel_of
 from hanse.core.federation.shards.quorum import participants
+from hanse.core.federation.shards.seat import Role
 from hanse.core.federation.shards.shard import GroupMessage, Shard
 from hanse.core.library import Library
 from hanse.core.messages import Prepare, Promise, ShardMessage, ToShard
@@ -72,8 +73,10 @@ class Shards:
         self._routes: dict[str, tuple[str, int]] = {}
         # Shards that this region leads, with their terms.
         self.led: tuple[tuple[str, int], ...] = ()
-        # Whether a shard was handed back since the desks were last looked through.
-        self._handed_back = False
+        # How the shards stood when the desks were last looked through.
+        self._roles: list[tuple[Role, int]] = []
+        # Whether this step's events were about none of them.
+        self._calm = False
         self._loopback: list[ToShard] = []
         # (shard, job id) of rows that callers could read, and that retention picked in this step.
         self._forgotten: list[tuple[str, str]] = []
@@ -100,7 +103,7 @@ class Shards:
         self._rows_due_us = NEVER_US
         # When `on_deadline` has something to do.
         self.alarm = Alarm()
-        self.wind()
+        self._wind()
 
     def _load(self, snapshot: Snapshot, boot: int, randomness: Randomness, now: Now) -> dict[str, Shard]:
         states = {state.shard: state for state in snapshot.shard_states}
@@ -163,9 +166,13 @@ class Shards:
     @property
     def owes_rows(self) -> bool:
         """Whether this step has changed what any shard or desk holds: then whoever caused it is remembered with it."""
-        return any(shard.stirred and shard.owes_rows for shard in self.shards.values()) or any(
-            leading.books.owes_rows for leading in self.leading.values()
-        )
+        for shard in self.shards.values():
+            if shard.stirred and shard.owes_rows:
+                return True
+        for leading in self.leading.values():  # noqa: SIM110 - asked for every message
+            if leading.books.owes_rows:
+                return True
+        return False
 
     @property
     def looping(self) -> bool:
@@ -265,15 +272,32 @@ class Shards:
         for message in looped:
             self.on_to_shard(now, self._config.name, message)
 
-    def wind(self) -> None:
+    def _is_calm(self, now: Now) -> bool:
+        """Whether this step has been about none of the shards so far. Most are not, and cost them next to nothing."""
+        if now.mono_us >= self.alarm.next_us or self._rows_due_us < self.alarm.next_us:
+            return False
+        for shard in self.shards.values():
+            if shard.stirred:
+                return False
+        for leading in self.leading.values():  # noqa: SIM110 - asked in every step, and spelt out is twice as fast
+            if not leading.idle:
+                return False
+        return True
+
+    def wind(self, now: Now) -> None:
         """Set the alarm anew: the events of a step, and what it wrote, may be due at once."""
+        self._calm = self._is_calm(now)
+        if not self._calm:
+            self._wind()
+
+    def _wind(self) -> None:
         due_us = _AT_ONCE_US if self._loopback else self._rows_due_us
         for shard in self.shards.values():
             if shard.stirred:
                 shard.wind()
             due_us = min(due_us, shard.due_us)
         for leading in self.leading.values():
-            due_us = min(due_us, leading.due_us(self._config.timings.lease_us))
+            due_us = min(due_us, leading.wind(self._config.timings.lease_us))
         if due_us != self.alarm.next_us:
             self.alarm.ring_at(due_us)
 
@@ -283,24 +307,33 @@ class Shards:
             if shard.due_us <= now.mono_us:
                 shard.on_deadline(now, out)
         for leading in self.leading.values():
-            leading.desk.on_deadline(now, leading.out)
+            if leading.desk.alarm.next_us <= now.mono_us:
+                leading.desk.on_deadline(now, leading.out)
 
     def reconcile(self, now: Now, out: Effects) -> None:
         """Open a desk for what this region began to lead, close those of shards that it does not lead any more, and
         let start what has a lease."""
-        if self._handed_back or any(shard.stirred for shard in self.shards.values()):
-            self._handed_back = False
+        if self._calm and not self._has_guests:
+            return
+        roles = [(shard.role, shard.term) for shard in self.shards.values()]
+        if roles != self._roles:
+            self._roles = roles
             self._open_and_close(now, out)
         for leading in self.leading.values():
             shard = leading.shard
             returns = self._returns(now, leading)
             startable = shard.leads and not returns and shard.renewals.holds(now.mono_us)
             if startable:
-                self._library.leases[shard.name] = Lease(shard.name, shard.renewals.until_us)
+                self._lease(shard)
             else:
                 self._library.leases.pop(shard.name, None)
             leading.set_startable(now, startable)
             leading.enqueue_held()
+
+    def _lease(self, shard: Shard) -> None:
+        lease = self._library.leases.get(shard.name)
+        if lease is None or lease.until_mono_us != shard.renewals.until_us:
+            self._library.leases[shard.name] = Lease(shard.name, shard.renewals.until_us)
 
     def _open_and_close(self, now: Now, out: Effects) -> None:
         for name in [name for name, leading in self.leading.items() if not _is_led(leading)]:
@@ -331,7 +364,6 @@ class Shards:
         leading.waited_for_heir = here_us >= self._config.timings.lease_us
         if leading.waited_for_heir and leading.is_at_rest:
             shard.hand_back(now)
-            self._handed_back = True
             return True
         return leading.waited_for_heir and here_us < self._config.timings.return_patience_us
 
@@ -343,15 +375,19 @@ class Shards:
     def report(self, now: Now) -> None:
         """Homes hear of what changed."""
         for leading in self.leading.values():
-            leading.desk.report(now, leading.out)
+            if not leading.idle:
+                leading.desk.report(now, leading.out)
 
     def collect(self, now: Now, out: Effects) -> None:
         """The end of a step: logs grow, members are told, and what a majority holds is let go."""
+        calm = self._is_calm(now)
         if self.in_doubt:
             self._hold_reaps(out)
-        else:
+        elif not calm:
             self._collect_leading(out)
             self._collect_shards(now, out)
+        if calm and not self._owes_callers:
+            return
         out.changes.extend(self._parting_changes)
         self._parting_changes = []
         self._show_rows(now, out)
@@ -361,7 +397,22 @@ class Shards:
         if self._forgotten:
             _writable(out).shard_jobs_delete.extend(self._forgotten)
             self._forgotten = []
-        self.wind()
+        self._wind()
+
+    @property
+    def _has_guests(self) -> bool:
+        """Whether this region leads for others, whose return it looks out for."""
+        return len(self.leading) > (self._config.name in self.leading)
+
+    @property
+    def _owes_callers(self) -> bool:
+        """Whether rows that callers read, or news for watchers, are to go with the next writes."""
+        return bool(
+            self._hidden
+            or self._forgotten
+            or self._parting_changes
+            or any(leading.rows for leading in self.leading.values())
+        )
 
     def _hold_reaps(self, out: Effects) -> None:
         """What the engine knows of a task goes only when the log has how it ended."""

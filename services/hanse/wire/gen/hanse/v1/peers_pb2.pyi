@@ -653,14 +653,14 @@ class Prepare(_message.Message):
     def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., version: _Optional[int] = ..., trial: _Optional[bool] = ..., life: _Optional[int] = ...) -> None: ...
 
 class Promise(_message.Message):
-    __slots__ = ("shard", "term", "trial", "log_term", "log_sequence", "promised_term", "committed", "blank", "life", "group", "left")
+    __slots__ = ("shard", "term", "trial", "log_term", "log_sequence", "promised_term", "founded", "blank", "life", "group", "left")
     SHARD_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     TRIAL_FIELD_NUMBER: _ClassVar[int]
     LOG_TERM_FIELD_NUMBER: _ClassVar[int]
     LOG_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     PROMISED_TERM_FIELD_NUMBER: _ClassVar[int]
-    COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    FOUNDED_FIELD_NUMBER: _ClassVar[int]
     BLANK_FIELD_NUMBER: _ClassVar[int]
     LIFE_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
@@ -671,12 +671,12 @@ class Promise(_message.Message):
     log_term: int
     log_sequence: int
     promised_term: int
-    committed: int
+    founded: bool
     blank: bool
     life: int
     group: bytes
     left: bool
-    def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., trial: _Optional[bool] = ..., log_term: _Optional[int] = ..., log_sequence: _Optional[int] = ..., promised_term: _Optional[int] = ..., committed: _Optional[int] = ..., blank: _Optional[bool] = ..., life: _Optional[int] = ..., group: _Optional[bytes] = ..., left: _Optional[bool] = ...) -> None: ...
+    def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., trial: _Optional[bool] = ..., log_term: _Optional[int] = ..., log_sequence: _Optional[int] = ..., promised_term: _Optional[int] = ..., founded: _Optional[bool] = ..., blank: _Optional[bool] = ..., life: _Optional[int] = ..., group: _Optional[bytes] = ..., left: _Optional[bool] = ...) -> None: ...
 
 class Refuse(_message.Message):
     __slots__ = ("shard", "term", "promised_term", "wait_us", "blank")
