@@ -4,5 +4,5 @@
 it answers, `elections.py` (`candidacy.py`, `quorum.py`) how it comes to lead, `leadership.py` (`lease.py`,
 `replication.py`, `regroup.py`) what it does then, `rejoining.py` what it does after a lost disk. `leading.py` is what a
 leader does with the jobs, behind a `gate.py`; `journal.py` turns them into records and back; `shards.py` holds all
-shards of a region and knows the way to those of others.
+shards of a region (`kept.py` says which), and `routes.py` knows the way to those that others lead.
 """

@@ -16,7 +16,6 @@ from hanse.core.effects import (
     JobChange,
     Lease,
     Send,
-    ShardStateRow,
     Snapshot,
     Writes,
 )
@@ -25,8 +24,9 @@ from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.inventory import Inventory
 from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
+from hanse.core.federation.shards.kept import open_shards
 from hanse.core.federation.shards.leading import Leading, channel_of
-from hanse.core.federation.shards.quorum import participants
+from hanse.core.federation.shards.routes import Route, Routes
 from hanse.core.federation.shards.seat import Role
 from hanse.core.federation.shards.shard import GroupMessage, Shard
 from hanse.core.library import Library
@@ -35,7 +35,7 @@ from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.limits import ROWS_DELAY_US
 from hanse.core.model.randomness import Randomness
-from hanse.core.model.regions import Group, RegionConfig, unpack_group
+from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
 
 _AT_ONCE_US = -1
@@ -66,11 +66,7 @@ class Shards:
         self._local = local
         self._intake = intake
         self._router = router
-        self._inventory = inventory
         self._reachable = reachable
-        self._groups: dict[str, Group] = {group.shard: group for group in config.groups}
-        # Where messages to a shard went last, and who had said in which term that it leads it (0: nobody, a guess).
-        self._routes: dict[str, tuple[str, int]] = {}
         # Shards that this region leads, with their terms.
         self.led: tuple[tuple[str, int], ...] = ()
         # How the shards stood when the desks were last looked through.
@@ -89,7 +85,8 @@ class Shards:
         # While the disk may be an old one nothing is written or sent: what it would add to a log might stand where the
         # others hold other records of the same term.
         self.in_doubt = False
-        self.shards = self._load(snapshot, boot, randomness, now)
+        self.shards = open_shards(config, snapshot, boot, local, randomness, now)
+        self._routes = Routes(config, inventory, reachable, self.shards)
         if disk_is_old:
             self.forget_disk(now)
         for shard in self.shards.values():
@@ -104,38 +101,6 @@ class Shards:
         # When `on_deadline` has something to do.
         self.alarm = Alarm()
         self._wind()
-
-    def _load(self, snapshot: Snapshot, boot: int, randomness: Randomness, now: Now) -> dict[str, Shard]:
-        states = {state.shard: state for state in snapshot.shard_states}
-        return {
-            group.shard: Shard(
-                self._config,
-                group,
-                states.get(group.shard),
-                [row for row in snapshot.shard_rows if row.shard == group.shard],
-                boot,
-                self._living_in(group.shard),
-                randomness,
-                now,
-            )
-            for group in self._kept(states)
-        }
-
-    def _kept(self, states: dict[str, ShardStateRow]) -> list[Group]:
-        """Shards whose logs this region keeps, is to keep, or has kept: what is on the disk has been promised. Each
-        with the group that its log began with, as far as that is known."""
-        config, name = self._config, self._config.name
-        begun = {group.shard: group for group in config.groups}
-        wanted = [group.shard for group in config.groups_wanted if name in group.members]
-        kept = [group.shard for group in config.groups if name in participants(group)]
-        stored = [] if config.removed else sorted(states)
-        return [
-            begun[shard] if shard in begun else unpack_group(states[shard].group)
-            for shard in dict.fromkeys((*kept, *wanted, *stored))
-        ]
-
-    def _living_in(self, shard: str) -> Callable[[], bool]:
-        return lambda: self._local.living(shard)
 
     # --- what others ask ---
 
@@ -156,12 +121,12 @@ class Shards:
 
     def has_group(self, name: str) -> bool:
         """Whether anybody keeps, or has kept, this region's adoptable jobs."""
-        return name in self._groups
+        return name in self._routes.groups
 
     def takes(self, name: str) -> bool:
         """Whether this region may have new adoptable jobs: it has guardians, and they are to stay."""
         wanted = any(group.shard == name for group in self._config.groups_wanted)
-        return name in self._groups and (wanted or not self._config.roster)
+        return self.has_group(name) and (wanted or not self._config.roster)
 
     @property
     def owes_rows(self) -> bool:
@@ -185,33 +150,14 @@ class Shards:
             self.shards[shard].demand(now)
 
     def leader_of(self, name: str) -> str:
-        """Who leads a shard, as far as is known here: the largest term wins; a guess if nobody has said so. This region
-        only if it does lead, whatever its record still says; empty: nobody else could."""
+        """Who leads a shard, as far as is known here; this region only if it does. Empty: nobody else could."""
         return self._route_to(name)[0]
 
-    def _route_to(self, name: str) -> tuple[str, int]:
-        own = self._config.name
+    def _route_to(self, name: str) -> Route:
         leading = self.leading.get(name)
         if leading is not None:
-            return own, leading.term if leading.shard.leads else 0
-        best = (0, "")
-        for record in self._inventory.records():
-            for shard, term in record.leads:
-                if shard == name and record.region != own:
-                    best = max(best, (term, record.region))
-        if best[1] and self._reachable(best[1]):
-            return best[1], best[0]
-        others = [member for member in self._may_lead(name) if member != own]
-        alive = [member for member in others if self._reachable(member)]
-        return next((name for name in (*alive, best[1], *others) if name), ""), 0
-
-    def _may_lead(self, name: str) -> tuple[str, ...]:
-        """Whom to ask for the leader of a shard, if nobody has said so."""
-        group = self.shards[name].group if name in self.shards else self._groups.get(name)
-        known = participants(group) if group is not None else (name,)
-        wanted = [each.members for each in self._config.groups_wanted if each.shard == name]
-        members = dict.fromkeys((*known, *(wanted[0] if wanted else ())))
-        return tuple(each for each in members if self._config.member(each) is not None) or (name,)
+            return self._config.name, leading.term if leading.shard.leads else 0
+        return self._routes.leader_elsewhere(name)
 
     def why_not_adopting(self) -> Reason | None:
         """Why no adoptable job is taken from peers; None: they are."""
@@ -246,11 +192,9 @@ class Shards:
         the old one did not answer, or whoever was taken for it."""
         if self.in_doubt:
             return
-        for name in dict.fromkeys((*self._groups, *self.shards)):
-            route = self._route_to(name)
-            if self._routes.get(name) == route:
+        for name in self._routes.names():
+            if not self._routes.take(name, self._route_to(name)):
                 continue
-            self._routes[name] = route
             for leading in self.leading.values():
                 leading.desk.on_session(now, name, leading.out)
 
@@ -474,7 +418,8 @@ class Shards:
     def _address(self, source: str, send: Send, out: Effects) -> None:
         """From one shard to another, wherever they are led."""
         message = ToShard(source, send.to, cast("ShardMessage", send.message))
-        route = self._routes[send.to] = self._route_to(send.to)
+        route = self._route_to(send.to)
+        self._routes.take(send.to, route)
         if send.to in self.leading:
             self._loopback.append(message)
         elif route[0]:
