@@ -111,7 +111,7 @@ class Operators:
             and not self._dead(heads[0])
             and all(each.voting is not None and each.voting.idle for each in rosters)
             and not self._renamed(heads[0])
-            and all(self._is_guarded(each) for each in heads[0].guardian_sets)
+            and all(self._is_guarded(each) or self._is_lost(each.home) for each in heads[0].guardian_sets)
         )
 
     def _is_guarded(self, wanted: GuardianSet) -> bool:
@@ -120,6 +120,12 @@ class Operators:
             not shard.group.joining and sorted(shard.group.members) == sorted(wanted.members)
             for shard in self._led(wanted.home)
         )
+
+    def _is_lost(self, home: str) -> bool:
+        """Whether every copy of a log is on a disk that was lost. (So many are lost at a time only where no job is
+        adoptable.) Who has left it to others says so, and nobody begins it anew."""
+        kept = [host.core.shards.shards.get(home) for host in self._hosts if host.core is not None]
+        return not any(shard.seat.holds_copy for shard in kept if shard is not None)
 
     def _led(self, home: str) -> list[Shard]:
         """This home's shard, where somebody takes himself for its leader."""
