@@ -35,8 +35,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     duration_us: int = 20 * SECOND_US
     jobs: int = 80
     runtime_max_us: int = 20 * SECOND_US
-    # Of the batches of jobs; None: drawn.
-    adoptable_share: float | None = None
+    # Of the batches of jobs: those of guardians have nothing else, the others none.
+    adoptable_share: float = 0.0
     guarded_share: float = GUARDED_SHARE
 
     def plan(self, seed: int) -> Plan:
@@ -184,6 +184,7 @@ EXCHANGED_GUARDIANS = Profile(
     duration_us=60 * SECOND_US,
     jobs=240,
     runtime_max_us=5 * SECOND_US,
+    adoptable_share=1.0,
     guarded_share=1.0,
 )
 """Guardians give way to others all the time, while regions are killed, frozen and cut off for longer than a lease."""

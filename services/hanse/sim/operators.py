@@ -14,7 +14,7 @@ import msgspec
 
 from hanse.core.events import ProposeRoster
 from hanse.core.federation.roster import drafts
-from hanse.core.federation.shards.quorum import participants
+from hanse.core.federation.shards.quorum import is_majority, participants
 from hanse.core.federation.shards.shard import Shard
 from hanse.core.model.regions import Group, RegionConfig
 from hanse.core.model.roster import GuardianSet, Roster, RosterMember, sha256_of
@@ -122,10 +122,13 @@ class Operators:
         )
 
     def _is_lost(self, home: str) -> bool:
-        """Whether every copy of a log is on a disk that was lost. (So many are lost at a time only where no job is
-        adoptable.) Who has left it to others says so, and nobody begins it anew."""
-        kept = [host.core.shards.shards.get(home) for host in self._hosts if host.core is not None]
-        return not any(shard.seat.holds_copy for shard in kept if shard is not None)
+        """Whether a majority of those who kept a log have lost their disks: nobody can go on with it. (So many are lost
+        at a time only where no job is adoptable.)"""
+        cores = {host.name: host.core for host in self._hosts if host.core is not None}
+        kept = {name: core.shards.shards[home] for name, core in cores.items() if home in core.shards.shards}
+        whole = [name for name, shard in kept.items() if shard.seat.holds_copy]
+        newest = max((kept[name] for name in whole), key=lambda shard: shard.log.end, default=None)
+        return newest is None or (newest.log.founded and not is_majority(newest.group, whole))
 
     def _led(self, home: str) -> list[Shard]:
         """This home's shard, where somebody takes himself for its leader."""

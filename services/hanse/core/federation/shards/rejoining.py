@@ -77,7 +77,7 @@ class Rejoining:
             if self._may_found():
                 self._found(now)
                 return
-        elif is_complete and not seat.living() and _may_learn(known):
+        elif is_complete and not seat.living() and _may_learn(known, seat.name):
             self._fetch_longest(known, out)
             return
         self._ask(out)
@@ -155,11 +155,17 @@ class Rejoining:
             out.sends.append(Send(leader, ack))
 
 
-def _may_learn(known: Mapping[str, Promise]) -> bool:
+def _may_learn(known: Mapping[str, Promise], home: str) -> bool:
     """Whether all of them hold a copy; or nothing was ever committed: the shard is new, and whoever is blank has
     forgotten nothing."""
     is_new = not any(each.founded for each in known.values())
-    return is_new or not any(each.blank for each in known.values())
+    return is_new or _has_just_begun(known.get(home)) or not any(each.blank for each in known.values())
+
+
+def _has_just_begun(home: Promise | None) -> bool:
+    """Whether the home leads the first term, and not all keep the log yet. In that term it is the first to know that
+    they do: what a lost disk says of it is of a log that was lost altogether, and began again."""
+    return home is not None and not (home.blank or home.founded) and home.promised_term <= 1
 
 
 def _where_of(promise: Promise) -> Where:
