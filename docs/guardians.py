@@ -256,6 +256,16 @@ LOST_DISKS: dict[Row, Link] = {
         ),
         note="the models begin with a log",
     ),
+    ("home", "START of term 1", "all members keep the log"): Link(
+        model="rejoin.pml",
+        line="",
+        code=(f"{_LEADERSHIP}._go_on",),
+        tests=(
+            (_SHARD, "the_home_founds_its_shard_and_leads_it_as_long_as_it_is_there"),
+            (_MEMBER, "what_lost_disks_say_counts_for_nothing_where_the_home_has_begun_again"),
+        ),
+        note="the models begin with a log",
+    ),
 }
 
 GROUPS: dict[Row, Link] = {

@@ -242,3 +242,15 @@ def test_an_acknowledgement_beyond_the_log_tells_that_the_disk_is_an_old_one() -
 
     assert made["a"].blank
     assert not made["a"].leads
+
+
+def test_what_lost_disks_say_counts_for_nothing_where_the_home_has_begun_again() -> None:
+    """All copies were lost, and those of b and c are old ones: they still say that all had kept the log."""
+    made = circle()
+    made.lose_disk("a")
+    for name in "bc":
+        made[name].forget(made.now)
+    made.run_until(lambda: led(made), within_s=120)
+
+    assert not any(made[name].blank for name in "abc")
+    assert OPEN not in made["a"].log
