@@ -306,8 +306,18 @@ class Operators:
         """The guardian sets without these. What the log of a dead home holds stays where it is."""
         sets = [each.members for each in head.guardian_sets if each.home not in dead]
         for name in dead:
-            sets = [self._instead_of(name, each, head, dead) if name in each else each for each in sets]
+            sets = [self._without(name, each, head, dead) if name in each else each for each in sets]
         return sets
+
+    def _without(
+        self, name: str, members: tuple[str, ...], head: Roster, dead: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Another one in its place; if there is none, the set is smaller, and of an odd size again."""
+        replaced = self._instead_of(name, members, head, dead)
+        if name not in replaced:
+            return replaced
+        rest = tuple(each for each in members if each not in dead)
+        return rest if len(rest) % 2 else rest[:-1]
 
     @staticmethod
     def _head(host: Host) -> Roster | None:
