@@ -156,7 +156,8 @@ def _fate(region: str, job: Job | None, ranked: Sequence[Said], target: Target, 
             return _moved(newest.epoch, newest.giver)
         case Standing.GAVE:
             return _queued(newest.epoch, ranked)
-        case Standing.IN_TRANSFER if job is not None:
+        case Standing.IN_TRANSFER if job is not None or is_home:
+            # A home without the row would say that the job is closed, whatever becomes of the transfer.
             return _moved(newest.epoch - 1, member)
         case Standing.IN_TRANSFER:
             return Ruling(job_id="", fate=Fate.STANDS)
