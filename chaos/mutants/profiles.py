@@ -33,6 +33,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     timings: Timings = _HASTY
     regions: int = 3
     duration_us: int = 20 * SECOND_US
+    calm_us: int = 0
     jobs: int = 80
     runtime_max_us: int = 20 * SECOND_US
     # Of the batches of jobs: those of guardians have nothing else, the others none.
@@ -46,6 +47,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
             faults=self.faults,
             regions=self.regions,
             duration_us=self.duration_us,
+            calm_us=self.calm_us,
             jobs=self.jobs,
             runtime_max_us=self.runtime_max_us,
             timings=self.timings,
@@ -209,6 +211,25 @@ OLD_DISKS = Profile(
 """Every two seconds or so a region comes back with a disk from some seconds ago; only its peers can tell, and some of
 them cannot be heard at once."""
 
+LONG_INQUESTS = Profile(
+    name="long inquests",
+    faults=Faults(
+        old_disk_every_us=SECOND_US,
+        old_disk_reboot=0.5,
+        downtime_max_us=SECOND_US,
+        loss=0.05,
+        late=0.2,
+        late_max_us=6 * SECOND_US,
+        duplicate=0.1,
+        partition_every_us=2 * SECOND_US,
+        partition_max_us=4 * SECOND_US,
+    ),
+    regions=4,
+    duration_us=40 * SECOND_US,
+    jobs=200,
+)
+"""The same, and the league is cut in two so often that a region waits long for the others' word."""
+
 FORGOTTEN_ANSWERS = Profile(
     name="forgotten answers",
     faults=Faults(
@@ -251,6 +272,9 @@ _SHORT_LEASES = msgspec.structs.replace(
     boot_grace_us=500 * MILLISECOND_US,
 )
 
+# A new shard begins when all of its members keep it.
+_FOUNDING_US = 3 * SECOND_US
+
 LOST_LEADERS = Profile(
     name="lost leaders",
     faults=Faults(
@@ -262,6 +286,7 @@ LOST_LEADERS = Profile(
     ),
     timings=_SHORT_LEASES,
     duration_us=40 * SECOND_US,
+    calm_us=_FOUNDING_US,
     adoptable_share=1.0,
 )
 """Regions are away for longer than a lease, and find others leading when they come back."""
@@ -281,6 +306,7 @@ CUT_LEADERS = Profile(
     ),
     timings=_SHORT_LEASES,
     duration_us=40 * SECOND_US,
+    calm_us=_FOUNDING_US,
     adoptable_share=1.0,
 )
 """Leaders live on while nobody hears them, their tasks with them, and some of these do not heed SIGTERM."""
@@ -290,6 +316,7 @@ UNEVEN_CLOCKS = Profile(
     faults=Faults(drift_ppm_max=200_000, partition_every_us=3 * SECOND_US, partition_max_us=8 * SECOND_US),
     timings=msgspec.structs.replace(_SHORT_LEASES, lease_us=4 * SECOND_US, drift_ppm=200_000),
     duration_us=60 * SECOND_US,
+    calm_us=_FOUNDING_US,
     adoptable_share=1.0,
 )
 """The slowest clock goes at two thirds of the fastest one's rate, and leaders are cut off."""
@@ -313,6 +340,7 @@ LOST_RENEWALS = Profile(
     timings=_SHORT_LEASES,
     duration_us=40 * SECOND_US,
     jobs=160,
+    calm_us=_FOUNDING_US,
     adoptable_share=1.0,
 )
 """Leaders are thought lost although they live, and go on writing until somebody tells them."""
@@ -328,6 +356,7 @@ LATE_RENEWALS = Profile(
     ),
     timings=_SHORT_LEASES,
     duration_us=40 * SECOND_US,
+    calm_us=_FOUNDING_US,
     adoptable_share=1.0,
 )
 """Messages, and copies of them, come when the lease that they speak of is nearly over."""
@@ -347,6 +376,7 @@ FORGETFUL_GUARDIANS = Profile(
     ),
     timings=_SHORT_LEASES,
     duration_us=60 * SECOND_US,
+    calm_us=_FOUNDING_US,
     adoptable_share=1.0,
 )
 """Members of groups come back with disks from some seconds ago."""
@@ -379,6 +409,7 @@ PROFILES = (
     ROSTER_DISKS,
     EXCHANGED_GUARDIANS,
     OLD_DISKS,
+    LONG_INQUESTS,
     FORGOTTEN_ANSWERS,
     ANCHORED,
     LOST_LEADERS,

@@ -46,12 +46,14 @@ _CHUNK_US = 100 * MILLISECOND_US
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is made of. `check_every`: full invariants after every so many steps of a region (0: never);
-    `timings`, and the share of batches of jobs that are adoptable: drawn from the seed, unless given."""
+    `calm_us`: for how long nothing is broken at the start; `timings`, and the share of batches of jobs that are
+    adoptable: drawn from the seed, unless given."""
 
     seed: int
     faults: Faults
     regions: int = 3
     duration_us: int = 10 * MINUTE_US
+    calm_us: int = 0
     jobs: int = 100
     kinds: int = 12
     runtime_max_us: int = 60 * SECOND_US
@@ -177,7 +179,10 @@ class World:
         self.timeline.after(_RETENTION_EVERY_US, self._retain)
         if plan.watch_convergence:
             self.convergence.begin()
-        self.injector.begin()
+        if plan.calm_us:
+            self.timeline.after(plan.calm_us, self.injector.begin)
+        else:
+            self.injector.begin()
         self.timeline.run(plan.duration_us)
         deadline_us = plan.duration_us + HEALED_MAX_US
         self.record.append(Healed(self.timeline.now_us, deadline_us))
