@@ -8,9 +8,11 @@ import pytest
 
 from chaos.mutants import applied, roster
 from hanse.core.federation.roster.checks import force_faults
+from hanse.core.messages import RosterProposal, RosterVote
 from hanse.core.model.roster import Roster, SignedRoster
 from hanse.sim.keys import SimKeys
 from tests.core.roster.league import countersigned, following, founded, in_force, signed
+from tests.core.roster.test_keeper import isolate, league_of, propose, run_until_at, stored
 
 KEYS = SimKeys()
 FIRST = founded("north", "south", "west", guardians=0)
@@ -52,12 +54,49 @@ def an_older_one_comes_again() -> None:
     insist_on_one(takes(third, again))
 
 
+def a_signature_is_on_its_way() -> None:
+    """South has countersigned north's roster, and north does not know it yet. South starts again, and east, which hears
+    nothing of north, has another roster."""
+    names = ("east", "north", "south")
+    first = founded(*names)
+    league = league_of(*names)
+    league.hold_if(
+        lambda parcel: (
+            isinstance(parcel.message, RosterProposal | RosterVote)
+            and not parcel.message.asks
+            and (parcel.sender, parcel.to) in (("north", "east"), ("south", "north"))
+        )
+    )
+    propose(league, "north", following(first, issued_wall_us=3))
+    league.run_until(lambda: 2 in stored(league, "south"))
+    late = league.take(RosterVote, sender="south", to="north")
+    league.crash("south")
+    league.restart("south")
+    isolate(league, "north")
+    league.run_until(lambda: not league["south"].in_doubt and league["east"].sessions.is_mutual("south"))
+    propose(league, "east", following(first, issued_wall_us=4))
+    run_until_at(league, 2, "east", "south")
+    league.heal()
+    league.deliver(late)
+    (north, is_in_force), (east, _) = stored(league, "north")[2], stored(league, "east")[2]
+    insist_on_one(bool(is_in_force), north != east)
+
+
 SCHEDULES: dict[str, Callable[[], None]] = {
     "no predecessor's hash": it_follows_on_a_rival,
     "jumps over an epoch": the_old_members_go_on,
     "goes back": an_older_one_comes_again,
 }
-MUTANTS = {each.name: each for each in roster.SCHEDULED}
+SCHEDULES |= dict.fromkeys(
+    (
+        "forked roster",
+        "countersignatures are not read back",
+        "a round without asking",
+        "own roster all the same",
+    ),
+    a_signature_is_on_its_way,
+)
+MUTANTS = {each.name: each for each in (*roster.MUTANTS, *roster.SCHEDULED)}
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
