@@ -1,7 +1,7 @@
 """Shortcuts of the roster: each ends in a fork, where two parts of a league go by different rosters of one epoch.
 
-SCHEDULED are those that tests/core/roster/test_shortcuts.py builds by hand: some need a crash in the one moment in which
-a countersignature is on its way, and for those in the order of epochs simulated operators make no document."""
+SCHEDULED are those that tests/core/roster/test_shortcuts.py builds by hand: some need a crash while a countersignature
+is on its way, and for those in the order of epochs simulated operators make no document."""
 
 from __future__ import annotations
 
