@@ -113,6 +113,12 @@ STARTS_PER_STEP_MAX = 256
 # Attempts of one job in one region that may be lost with their supervisor or machine and not count as its failures.
 # Both die rarely, and not this often under one job: then the job is taken for the cause.
 LOSSES_MAX = 5
+# Tiers, tenants, flavours, cohorts or queues of one policy: ten times Kueue's large benchmark.
+POLICY_ENTRIES_MAX = 10_000
+# Tenants, and shapes by flavour, whose place in the quotas is remembered; asked again after this many others.
+QUOTA_MEMO_MAX = 4_096
+# Tenants whose share is remembered; some 300 bytes each. Who holds capacity is never forgotten.
+ACCOUNTS_MAX = 16_384
 # Undecided transfers per peer: what a dead peer can hold back, and what a round of resending costs.
 TRANSFERS_UNDECIDED_MAX = 256
 # Specs sent again in one step: with the largest specs this is 16 of them.

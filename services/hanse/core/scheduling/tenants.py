@@ -1,0 +1,117 @@
+"""The tree of tenants, and what each has had of the region: who is served first among equals.
+
+At each level of the tree the tenant that has had least for its weight goes first, then, below it, its own child, and
+so on. What a tenant holds and what it held (the decayed average) count alike. All above a tenant are charged with it.
+"""
+
+from __future__ import annotations
+
+from hanse.core.model.limits import ACCOUNTS_MAX
+from hanse.core.policy.model import WEIGHT_UNIT, FairShare, Policy
+from hanse.core.policy.problems import prefix_of
+from hanse.core.scheduling.fairness import averaged, level
+
+
+class Account:
+    """What one tenant has had. Shares in SHARE_UNIT, times mono microseconds."""
+
+    __slots__ = (
+        "_half_life_us",
+        "_level",
+        "_level_seen",
+        "at_us",
+        "held",
+        "history",
+        "name",
+        "parent",
+        "weight",
+    )
+
+    def __init__(
+        self, name: str, parent: Account | None, weight: int, half_life_us: int, now_us: int
+    ) -> None:
+        self.name = name
+        self.parent = parent
+        self.weight = weight
+        self.held = 0
+        self.history = 0
+        self.at_us = now_us
+        self._half_life_us = half_life_us
+        self._level = 0
+        self._level_seen = (-1, -1)
+
+    def take(self, share: int, now_us: int) -> None:
+        """This share is held from now on (less than nothing: not any more), here and above."""
+        account: Account | None = self
+        while account is not None:
+            account.catch_up(now_us)
+            account.held += share
+            account = account.parent
+
+    def catch_up(self, now_us: int) -> None:
+        """Bring the history up to now."""
+        if now_us > self.at_us:
+            self.history = averaged(self.history, self.held, now_us - self.at_us, self._half_life_us)
+            self.at_us = now_us
+
+    def level(self, now_us: int) -> int:
+        """Its place among its siblings: smaller goes first."""
+        seen = (now_us, self.held)
+        if self._level_seen != seen:
+            self.catch_up(now_us)
+            self._level = level((self.history + self.held) * WEIGHT_UNIT // (2 * self.weight))
+            self._level_seen = seen
+        return self._level
+
+    def levels(self, now_us: int) -> tuple[int, ...]:
+        """Its own place and those of all above it, from the first level down."""
+        own = self.level(now_us)
+        return (own,) if self.parent is None else (*self.parent.levels(now_us), own)
+
+
+class Tenants:
+    """Accounts by path; made when they are first asked for."""
+
+    def __init__(self, policy: Policy, now_us: int = 0) -> None:
+        self._rules: FairShare = policy.fair_share
+        self._parents = {tenant.name: tenant.parent for tenant in policy.tenants if tenant.parent}
+        self._weights = {tenant.name: tenant.weight for tenant in policy.tenants}
+        self._accounts: dict[str, Account] = {}
+        self._now_us = now_us
+
+    def account(self, tenant: str) -> Account:
+        """The account of a tenant, which may be anywhere in the tree."""
+        account = self._accounts.get(tenant)
+        if account is None:
+            if len(self._accounts) >= ACCOUNTS_MAX:
+                self._forget_idle()
+            above = self._parents.get(tenant, prefix_of(tenant))
+            parent = self.account(above) if above else None
+            weight = self._weights.get(tenant, WEIGHT_UNIT)
+            account = Account(tenant, parent, weight, self._rules.half_life_us, self._now_us)
+            self._accounts[tenant] = account
+        return account
+
+    def accounts(self) -> dict[str, Account]:
+        """All that are known; not to be changed."""
+        return self._accounts
+
+    def tick(self, now_us: int) -> None:
+        """Accounts that are made from now on begin now."""
+        self._now_us = now_us
+
+    def inherit(self, former: Tenants, now_us: int) -> None:
+        """Under a new policy each tenant keeps its own history; what it holds is charged anew."""
+        self._now_us = now_us
+        for name, old in former._accounts.items():
+            old.catch_up(now_us)
+            self.account(name).history = old.history
+
+    def _forget_idle(self) -> None:
+        """Of those that hold nothing and are above nobody, the half with least history. A queued job keeps the
+        account that it was given."""
+        above = {account.parent.name for account in self._accounts.values() if account.parent is not None}
+        idle = [a for a in self._accounts.values() if not a.held and a.name not in above]
+        idle.sort(key=lambda account: (account.history, account.name))
+        for account in idle[: (len(idle) + 1) // 2]:
+            del self._accounts[account.name]
