@@ -11,6 +11,7 @@ import msgspec
 
 from hanse.core.messages import Envelope, Inquest, Message, Terminal
 from hanse.core.model.jobs import RunId, Submission
+from hanse.core.policy.model import Policy
 
 
 class Submit(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,6 +163,15 @@ class TrustDisk(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
 
 
+class PolicyChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's new policy. Answered by Done, or Refused with everything that is wrong with it: then the one in
+    force stays."""
+
+    request_id: int
+    policy: Policy
+    cause: str
+
+
 Event = (
     Submit
     | CancelJobs
@@ -176,4 +186,5 @@ Event = (
     | JobsForgotten
     | LookedUp
     | TrustDisk
+    | PolicyChanged
 )

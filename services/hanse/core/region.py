@@ -43,6 +43,7 @@ from hanse.core.events import (
     LookedUp,
     PeerMessages,
     PeerUnreachable,
+    PolicyChanged,
     SetDrain,
     Submit,
     TaskEnded,
@@ -98,6 +99,8 @@ from hanse.core.model.limits import RECORD_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Position, RegionConfig, RegionRecord
 from hanse.core.model.time import Now
+from hanse.core.policy.model import Policy, default_policy
+from hanse.core.policy.problems import PolicyRefused, checked
 from hanse.core.scheduling.local import LocalSide
 
 _GREETINGS = (Hello, HelloAck)
@@ -111,14 +114,21 @@ _RECOVERING = Reason(ReasonCode.BURNED_NO_ROOM, "the region is starting")
 class Region:
     """See the module's docstring. Built from what the ledger holds, at boot and after every failed transaction."""
 
-    def __init__(self, config: RegionConfig, snapshot: Snapshot, now: Now, randomness: Randomness) -> None:
+    def __init__(
+        self,
+        config: RegionConfig,
+        snapshot: Snapshot,
+        now: Now,
+        randomness: Randomness,
+        policy: Policy | None = None,
+    ) -> None:
         timings = config.timings
         self.config = config
         self.ledger_id = snapshot.ledger_id
         self.incarnation = snapshot.incarnation
         self.sequence = snapshot.write_sequence
         self.books = Books(config.name, snapshot)
-        self.local = LocalSide(config, self.books)
+        self.local = LocalSide(config, self.books, checked(policy or default_policy(config.tiers)), now)
         self.old_disk = OldDisk(config, self.books, snapshot, randomness.getrandbits(63) + 1, now)
         self.incarnation = self.old_disk.incarnation
         position = Position(self.incarnation, snapshot.write_sequence, self.old_disk.life)
@@ -173,7 +183,10 @@ class Region:
         """Those of the parts that are at work. The handoff's are a group of their own, because they seldom move."""
         work = self.old_disk.alarm if self.old_disk.active else self._handoff_alarms
         return Alarms(
-            self.membership.alarm, self.publisher.alarm, Alarms(self.sessions.alarm, self._grace, work)
+            self.membership.alarm,
+            self.publisher.alarm,
+            self.local.alarm,
+            Alarms(self.sessions.alarm, self._grace, work),
         )
 
     # --- the step -------------------------------------------------------------------------------------------------
@@ -192,7 +205,7 @@ class Region:
         if self.old_disk.active:
             self._try_to_leave_quarantine(now, out)
         self.books.cause = "schedule"
-        if self.local.queue.depth or self.local.more:
+        if self.local.queue.depth or self.local.more or now.mono_us >= self.local.alarm.next_us:
             self.local.cycle(now, out)
         self._look_abroad(now, out)
         if self.books.owed or self.giver.owes_stable:
@@ -246,6 +259,8 @@ class Region:
                 self.books.forget(event.job_ids, event.client_keys)
             case LookedUp():
                 self.witness.on_looked_up(event, self.sessions.seen(event.peer).ledger_id, out)
+            case PolicyChanged():
+                out.replies.append(Reply(event.request_id, self._change_policy(now, event)))
             case TrustDisk():
                 out.replies.append(Reply(event.request_id, self._trust_disk(event)))
             case _:
@@ -408,6 +423,15 @@ class Region:
         self.old_disk.excuse(event.without)
         return Done()
 
+    def _change_policy(self, now: Now, event: PolicyChanged) -> Answer:
+        """Put everything onto the new policy, or refuse it whole."""
+        try:
+            policy = checked(event.policy)
+        except PolicyRefused as refusal:
+            return Refused("INVALID", "policy", str(refusal))
+        self.local.adopt(policy, now)
+        return Done()
+
     def _try_to_leave_quarantine(self, now: Now, out: Effects) -> None:
         """Once all have answered and nothing runs that should not: carry out what follows, and go on."""
         if self.old_disk.missing() or not self.local.runs.recovered:
@@ -448,7 +472,7 @@ class Region:
         self.tracking.on_deadline(now, out)
 
     def _look_abroad(self, now: Now, out: Effects) -> None:
-        if self.old_disk.active:
+        if self.old_disk.active or not self.peers:
             return
         if not self.local.queue.depth:
             if self.target.closed is None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hanse.core.model.errors import CallerFault
 from hanse.core.model.limits import POLICY_ENTRIES_MAX, PRIORITY_MAX, QUANTITY_MAX, TENANT_LEVELS_MAX
 from hanse.core.model.selectors import SelectorError, parse_selector
-from hanse.core.policy.model import ANY_NODE, Cohort, Policy, Queue, Quota
+from hanse.core.policy.model import ANY_NODE, Cohort, Flavour, Policy, Queue, Quota, Tenant, Tier
 
 _PERMILLE_MAX = 1_000
 _WEIGHT_MAX = 1_000_000
@@ -47,13 +47,14 @@ def problems(policy: Policy) -> Iterator[tuple[str, str]]:
 def _sizes(policy: Policy) -> Iterator[tuple[str, str]]:
     if policy.version < 1:
         yield "version", "from 1"
-    for where, entries in (
-        ("tiers", policy.tiers),
-        ("tenants", policy.tenants),
-        ("flavours", policy.flavours),
-        ("cohorts", policy.cohorts),
-        ("queues", policy.queues),
-    ):
+    parts: dict[str, tuple[Tier | Tenant | Flavour | Cohort | Queue, ...]] = {
+        "tiers": policy.tiers,
+        "tenants": policy.tenants,
+        "flavours": policy.flavours,
+        "cohorts": policy.cohorts,
+        "queues": policy.queues,
+    }
+    for where, entries in parts.items():
         if len(entries) > POLICY_ENTRIES_MAX:
             yield where, f"{len(entries)} entries; at most {POLICY_ENTRIES_MAX}"
         yield from _duplicates(where, (entry.name for entry in entries))

@@ -133,6 +133,10 @@ class Capacity:
         """Whether the job holds capacity."""
         return job_id in self._held
 
+    def held(self, job_id: str) -> tuple[Shape, Allocation]:
+        """What the job holds. KeyError if it holds nothing."""
+        return self._held[job_id]
+
     def overcommitted(self) -> tuple[str, ...]:
         """Nodes that have, since they were configured anew, less than is held on them (or are gone), sorted."""
         return tuple(sorted(self._overcommitted))

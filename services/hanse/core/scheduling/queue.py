@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator
 from hanse.core.model.jobs import Job, Shape, ShapeBody
 from hanse.core.model.regions import QueuedShape
 from hanse.core.model.time import SECOND_US, Now
-from hanse.core.policy.model import Policy, default_policy
+from hanse.core.policy.model import Policy, Tier
 from hanse.core.scheduling.cohorts import QuotaRoot
 from hanse.core.scheduling.lanes import ClassKey, Group, Key, Lane, PlacementClass, ShapeQueue, crowded
 from hanse.core.scheduling.quota import QuotaBook
@@ -45,8 +45,8 @@ def _class_key(body: ShapeBody) -> ClassKey:
 
 
 class JobQueue:
-    """All queued jobs of a region, in the order of a policy (or of tiers from first served to last, with the default
-    for the rest; unknown tiers come after them).
+    """All queued jobs of a region, in the order of a policy, or of tiers that promise nothing, from first served to
+    last. Unknown tiers come after them.
 
     `version` grows with every job that comes or goes.
     """
@@ -57,7 +57,9 @@ class JobQueue:
         tenants: Tenants | None = None,
         quotas: QuotaBook | None = None,
     ) -> None:
-        policy = rules if isinstance(rules, Policy) else default_policy(rules)
+        policy = (
+            rules if isinstance(rules, Policy) else Policy(tiers=tuple(Tier(name=name) for name in rules))
+        )
         self._now = _START
         self._jobs: dict[str, Job] = {}
         self.version = 0

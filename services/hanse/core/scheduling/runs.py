@@ -28,12 +28,13 @@ _FAILURES = (ReasonCode.EXIT_CODE, ReasonCode.SIGNAL, ReasonCode.LAUNCH_FAILED, 
 class Settled(msgspec.Struct, frozen=True):
     """An attempt is over: its capacity is free.
 
-    `requeued`: the job waits again. `run_us`: how long it held capacity.
+    `requeued`: the job waits again. `run_us`: how long it held capacity. `by_itself`: nobody stopped it.
     """
 
     job: Job
     requeued: bool
     run_us: int
+    by_itself: bool
 
 
 class Runs:
@@ -184,7 +185,7 @@ class Runs:
         self.begun.pop(job.id, None)
         out.reaps.append(Reap(job.run_id))
         run_us = max(0, self._books.now.wall_us - job.started_wall_us)
-        return Settled(job, job.state is JobState.QUEUED, run_us)
+        return Settled(job, job.state is JobState.QUEUED, run_us, job.state is JobState.SUCCEEDED)
 
 
 def _is_excused(job: Job) -> bool:
@@ -195,7 +196,8 @@ def _is_excused(job: Job) -> bool:
 
 def _again(job: Job, reason: Reason) -> Reason:
     """Why it is queued again."""
-    code = ReasonCode.LOST_TASK if reason.code is ReasonCode.LOST_TASK else ReasonCode.RETRY
+    kept = (ReasonCode.LOST_TASK, ReasonCode.PREEMPTED)
+    code = reason.code if reason.code in kept else ReasonCode.RETRY
     return Reason(code, f"attempt {job.attempt}: {reason.detail}")
 
 

@@ -35,7 +35,7 @@ class Account:
         self.weight = weight
         self.held = 0
         self.history = 0
-        self.at_us = now_us
+        self.at_us = 0
         self._half_life_us = half_life_us
         self._level = 0
         self._level_seen = (-1, -1)
@@ -72,12 +72,11 @@ class Account:
 class Tenants:
     """Accounts by path; made when they are first asked for."""
 
-    def __init__(self, policy: Policy, now_us: int = 0) -> None:
+    def __init__(self, policy: Policy) -> None:
         self._rules: FairShare = policy.fair_share
         self._parents = {tenant.name: tenant.parent for tenant in policy.tenants if tenant.parent}
         self._weights = {tenant.name: tenant.weight for tenant in policy.tenants}
         self._accounts: dict[str, Account] = {}
-        self._now_us = now_us
 
     def account(self, tenant: str) -> Account:
         """The account of a tenant, which may be anywhere in the tree."""
@@ -88,7 +87,7 @@ class Tenants:
             above = self._parents.get(tenant, prefix_of(tenant))
             parent = self.account(above) if above else None
             weight = self._weights.get(tenant, WEIGHT_UNIT)
-            account = Account(tenant, parent, weight, self._rules.half_life_us, self._now_us)
+            account = Account(tenant, parent, weight, self._rules.half_life_us)
             self._accounts[tenant] = account
         return account
 
@@ -96,16 +95,12 @@ class Tenants:
         """All that are known; not to be changed."""
         return self._accounts
 
-    def tick(self, now_us: int) -> None:
-        """Accounts that are made from now on begin now."""
-        self._now_us = now_us
-
     def inherit(self, former: Tenants, now_us: int) -> None:
         """Under a new policy each tenant keeps its own history; what it holds is charged anew."""
-        self._now_us = now_us
         for name, old in former._accounts.items():
             old.catch_up(now_us)
-            self.account(name).history = old.history
+            account = self.account(name)
+            account.history, account.at_us = old.history, now_us
 
     def _forget_idle(self) -> None:
         """Of those that hold nothing and are above nobody, the half with least history. A queued job keeps the

@@ -9,7 +9,7 @@ there is one; for several it may miss one, as every method does that must answer
 from __future__ import annotations
 
 from hanse.core.model.jobs import Allocation, Shape, TaskPlacement
-from hanse.core.scheduling.nodes import SLACK_UNIT, NodeState, TaskNeed
+from hanse.core.scheduling.nodes import BLOCKED, SLACK_UNIT, NodeState, TaskNeed
 from hanse.core.scheduling.table import Int64s, NodeTable, TaskFit, best_first
 
 
@@ -19,6 +19,44 @@ class Trial:
     def __init__(self, table: NodeTable) -> None:
         self._table = table
         self._touched: dict[int, NodeState] = {}
+        self._excluded: dict[int, None] = {}
+
+    def copy(self) -> Trial:
+        """The same, to go on differently."""
+        twin = Trial(self._table)
+        twin._touched = {index: state.copy() for index, state in self._touched.items()}
+        twin._excluded = dict(self._excluded)
+        return twin
+
+    def exclude(self, node: str) -> None:
+        """Place nothing on this node."""
+        state = self._table.by_name.get(node)
+        if state is not None:
+            self._excluded[state.index] = None
+
+    def release(self, job_id: str, shape: Shape, allocation: Allocation) -> None:
+        """Suppose that this job has ended. What is stranded, or on nodes that are gone, gives nothing back."""
+        fits = self._table.fits_of(shape)
+        for task in allocation.tasks:
+            state = self._table.by_name.get(task.node)
+            if state is not None and job_id not in state.stranded:
+                self._touch(state.index).give_back(fits[task.group].need, task.devices)
+
+    def book(self, shape: Shape, allocation: Allocation) -> bool:
+        """Book exactly this allocation. False, and nothing is booked: there is no room for it."""
+        fits = self._table.fits_of(shape)
+        booked: list[tuple[NodeState, TaskPlacement]] = []
+        for task in allocation.tasks:
+            known = self._table.by_name.get(task.node)
+            state = None if known is None else self._touch(known.index)
+            need = fits[task.group].need
+            if state is None or state.stranded or not state.accepts(need, task.devices):
+                for other, former in booked:
+                    other.give_back(fits[former.group].need, former.devices)
+                return False
+            state.take(need, task.devices)
+            booked.append((state, task))
+        return True
 
     def empty(self, index: int) -> None:
         """Suppose that nothing runs on this node."""
@@ -63,12 +101,14 @@ class Trial:
 
     def _scores(self, fit: TaskFit) -> Int64s:
         scores = self._table.scores(fit)
-        if not self._touched:
+        if not self._touched and not self._excluded:
             return scores
         scores = scores.copy()
         for index, state in self._touched.items():
             if fit.mask.allowed[index]:
                 scores[index] = state.score(fit.need)
+        for index in self._excluded:
+            scores[index] = BLOCKED
         return scores
 
     def _touch(self, index: int) -> NodeState:
