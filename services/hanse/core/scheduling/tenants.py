@@ -27,9 +27,7 @@ class Account:
         "weight",
     )
 
-    def __init__(
-        self, name: str, parent: Account | None, weight: int, half_life_us: int, now_us: int
-    ) -> None:
+    def __init__(self, name: str, parent: Account | None, weight: int, half_life_us: int) -> None:
         self.name = name
         self.parent = parent
         self.weight = weight
