@@ -35,7 +35,8 @@ class Row:
 
 def read_schedule(path: Path) -> tuple[list[Row], int]:
     """The jobs, and how many nodes the machine has."""
-    rows, nodes = [], 0
+    rows: list[Row] = []
+    nodes = 0
     with path.open(encoding="utf-8", newline="") as lines:
         for entry in csv.DictReader(lines):
             count = int(entry["requested_number_of_resources"])
