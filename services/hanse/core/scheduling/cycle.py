@@ -301,7 +301,8 @@ class Scheduler:
         """The reservations that this candidate has to heed, and by whose release they change."""
         found: list[tuple[Reservation, QuotaRoot | None]] = []
         for claim in self._claims.values():
-            found.append((claim.reservation, None))
+            if claim.reservation.job is not candidate.job:
+                found.append((claim.reservation, None))
         if self._mode == "none":
             return found
         key = lane.entry[0] if lane.entry is not None else ()
@@ -342,6 +343,8 @@ class Scheduler:
     def _blocked(self, lane: Lane, root: QuotaRoot | None) -> None:
         """6. Preempt, or else keep its place: the first that is blocked is the head of what blocks it."""
         job = lane.jobs.first
+        if job.id in self._claims:
+            return
         key = lane.entry[0] if lane.entry is not None else self._queue.key(lane)
         name = root.name if root is not None else ""
         head = self._heads.get(name)
@@ -355,7 +358,7 @@ class Scheduler:
 
     def _preempt(self, head: _Head) -> bool:
         job = head.job
-        if job.id in self._claims or len(self._claims) >= CLAIMS_MAX:
+        if len(self._claims) >= CLAIMS_MAX:
             return False
         if not self._preemption.entitled(job, head.queue):
             return False

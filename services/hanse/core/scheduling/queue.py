@@ -22,6 +22,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 
+from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.jobs import Job, Shape, ShapeBody
 from hanse.core.model.regions import QueuedShape
 from hanse.core.model.time import SECOND_US, Now
@@ -36,6 +37,9 @@ from hanse.core.scheduling.tiers import Tiers
 # a key costs some 3 us.
 REORDER_US_MIN = SECOND_US
 REORDER_US_PER_LANE = 60
+
+# A tenant with more lanes than this is put right with all others.
+TENANT_LANES_MAX = 32
 
 _START = Now(mono_us=0, wall_us=0)
 
@@ -83,6 +87,8 @@ class JobQueue:
         # Parked because of what runs on the nodes, and (by the tree's name) because of what a tree of quotas has left.
         self._parked: dict[str, dict[tuple[object, ...], Group | Lane]] = {}
         self._reordered_us = self._now.mono_us
+        # When the first lane that is not overdue yet will be, or earlier.
+        self._overdue_wall_us = NEVER_US
 
     def adopt(self, policy: Policy, tenants: Tenants, quotas: QuotaBook) -> None:
         """Put all jobs into the order of another policy."""
@@ -103,8 +109,13 @@ class JobQueue:
         """It is now; to be told before `best`."""
         self._now = now
         pause_us = max(REORDER_US_MIN, REORDER_US_PER_LANE * len(self._lanes))
-        if now.mono_us - self._reordered_us >= pause_us:
+        if now.mono_us - self._reordered_us >= pause_us and self._may_have_changed():
             self._reorder()
+
+    def _may_have_changed(self) -> bool:
+        """Whether a lane may go before another without anything having happened to it: another tenant's share has
+        shrunk, or it has waited for too long. Where all jobs belong to one tenant, that is rare."""
+        return len(self._lanes_of) > 1 or self._now.wall_us >= self._overdue_wall_us
 
     # -- jobs come and go
 
@@ -202,8 +213,11 @@ class JobQueue:
     def key(self, lane: Lane) -> Key:
         """Where the first job of this lane stands in the order now."""
         first = lane.jobs.first
-        if lane.is_overdue(self._now.wall_us):
-            return (0, first.order_us, first.id)
+        if lane.wait_max_us:
+            overdue_us = first.order_us + lane.wait_max_us
+            if overdue_us <= self._now.wall_us:
+                return (0, first.order_us, first.id)
+            self._overdue_wall_us = min(self._overdue_wall_us, overdue_us)
         return (1, *self._prefix(lane), first.order_us, first.id)
 
     def _prefix(self, lane: Lane) -> Key:
@@ -254,6 +268,7 @@ class JobQueue:
     def _reorder(self) -> None:
         """Work out all keys anew."""
         self._reordered_us = self._now.mono_us
+        self._overdue_wall_us = NEVER_US
         for group in self._groups.values():
             group.heap = []
             for lane in group.lanes.values():
@@ -270,7 +285,10 @@ class JobQueue:
 
     def tenant_changed(self, tenant: str) -> None:
         """Something of this tenant's has ended: it may go before others now."""
-        for lane in self._lanes_of.get(tenant, {}).values():
+        lanes = self._lanes_of.get(tenant, {})
+        if len(lanes) > TENANT_LANES_MAX or len(self._lanes_of) == 1:
+            return
+        for lane in lanes.values():
             if lane.entry is not None and self.key(lane) < lane.entry[0]:
                 self._enter(lane)
 
@@ -376,8 +394,10 @@ class JobQueue:
         self._reopen(root.name)
 
     def _reopen(self, by: str) -> None:
-        for parked in self._parked.pop(by, {}).values():
+        reopened = list(self._parked.pop(by, {}).values())
+        for parked in reopened:
             parked.parked_by = None
+        for parked in reopened:
             if isinstance(parked, Lane):
                 self._enter(parked)
             else:
