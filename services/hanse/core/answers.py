@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+import msgspec
+
 from hanse.core.effects import (
     Answer,
     ChannelView,
@@ -61,6 +63,8 @@ class Answers:
         )
         abroad: list[RegionExplanation] = region.router.explain(now, job)
         blockers = here.region.blockers
+        if here.predicted_start_wall_us:
+            blockers = region.local.policy_blockers(job) + blockers
         summary = blockers[0].message if blockers else "it can start now"
         if region.local.draining:
             summary = f"{region.config.name} is being drained; {summary}"
@@ -68,7 +72,7 @@ class Answers:
             job_id=job.id,
             state=job.state,
             summary=summary,
-            regions=(here.region, *abroad),
+            regions=(msgspec.structs.replace(here.region, blockers=blockers), *abroad),
             position=here.position,
             predicted_start_wall_us=here.predicted_start_wall_us,
             unblock=here.unblock,
@@ -88,6 +92,8 @@ class Answers:
             capacity=region.local.capacity.capacity_total(),
             free=region.local.capacity.free_total(),
             channels=tuple(self._channel(peer) for peer in region.peers),
+            policy_version=region.local.order.policy.version,
+            attainment=region.local.attainment.report(),
         )
 
     def _channel(self, peer: str) -> ChannelView:

@@ -9,27 +9,13 @@ from __future__ import annotations
 
 import msgspec
 
+from hanse.core.effects import Kept
 from hanse.core.model.limits import ATTAINMENT_GAPS_MAX, ATTAINMENT_TENANTS_MAX
 from hanse.core.model.time import SECOND_US, Now
 from hanse.core.policy.model import Tier
 
 HOUR_US = 3_600 * SECOND_US
 WHOLE_PERMILLE = 1_000
-
-
-class Kept(msgspec.Struct):
-    """Of one tenant in one tier, since the daemon started. `wait_*` counts admitted jobs by whether they waited no
-    longer than promised, `share_*` ended jobs by whether their worst hour kept the promise. Without a promise it is
-    kept. `worst_permille`: the worst hour of all."""
-
-    tenant: str
-    tier: str
-    wait_kept: int = 0
-    wait_broken: int = 0
-    share_kept: int = 0
-    share_broken: int = 0
-    interruptions: int = 0
-    worst_permille: int = WHOLE_PERMILLE
 
 
 class _Life:

@@ -77,6 +77,9 @@ class Scheduler:
         # When something that was foreseen should have come true.
         self.alarm = Alarm()
         self.preempted: list[Preempted] = []
+        # By job that was started in the last cycle: by which part of the policy, if it is not simply its turn.
+        self.why: dict[str, str] = {}
+        self._now = Now(mono_us=0, wall_us=0)
         self._adopt(order or Order.plain(capacity))
 
     def _adopt(self, order: Order) -> None:
@@ -111,6 +114,26 @@ class Scheduler:
         """Whether others are being stopped for this job."""
         return job_id in self._claims
 
+    @property
+    def now_us(self) -> int:
+        """When the last cycle was."""
+        return self._now.mono_us
+
+    def delayed_by(self, job: Job) -> Reservation | None:
+        """For whom room is kept that this queued job could have now; None: that is not why it waits."""
+        lane = self._queue.lane_of(job.id)
+        if lane is None:
+            return None
+        for flavour in lane.quota.flavours if lane.quota is not None else ("",):
+            candidate = self._candidate(job, lane.quota, flavour)
+            allocation = self._capacity.place(candidate.placed)
+            if allocation is None:
+                continue
+            for reservation, _ in self._bindings(candidate, self._queue.key(lane)):
+                if not reservation.admits(candidate, allocation):
+                    return reservation
+        return None
+
     def reservations(self) -> list[Reservation]:
         """All that is reserved at present, for those that explain and check."""
         heads = [head.reservation for head in self._heads.values() if head.reservation is not None]
@@ -126,6 +149,7 @@ class Scheduler:
         their allocation; there is no way back but `Capacity.release`."""
         self._now = now
         self.preempted = []
+        self.why = {}
         self._queue.tick(now)
         started: list[tuple[Job, Allocation]] = []
         self._wake()
@@ -288,7 +312,7 @@ class Scheduler:
         in this tree of quotas, or (None) on the nodes."""
         if not self._heads and not self._claims:
             return allocation, None
-        bindings = self._bindings(candidate, lane)
+        bindings = self._bindings(candidate, lane.entry[0] if lane.entry is not None else ())
         for reservation, root in bindings:
             if not reservation.quota_admits(candidate):
                 return None, root
@@ -297,7 +321,7 @@ class Scheduler:
             return allocation, None
         return beside(Trial(self._capacity.table), candidate.placed, reservations), None
 
-    def _bindings(self, candidate: Candidate, lane: Lane) -> list[tuple[Reservation, QuotaRoot | None]]:
+    def _bindings(self, candidate: Candidate, key: Key) -> list[tuple[Reservation, QuotaRoot | None]]:
         """The reservations that this candidate has to heed, and by whose release they change."""
         found: list[tuple[Reservation, QuotaRoot | None]] = []
         for claim in self._claims.values():
@@ -305,7 +329,6 @@ class Scheduler:
                 found.append((claim.reservation, None))
         if self._mode == "none":
             return found
-        key = lane.entry[0] if lane.entry is not None else ()
         names = ("",) if candidate.queue is None else ("", candidate.queue.root.name)
         for name in names:
             head = self._heads.get(name)
@@ -336,7 +359,19 @@ class Scheduler:
         self._capacity.take(job.id, job.shape, allocation)
         held = held_by(job.shape, allocation)
         self._order.started(job, candidate.queue, candidate.flavour, held, candidate.end_us, self._now)
+        self._explain_start(candidate)
         started.append((job, allocation))
+
+    def _explain_start(self, candidate: Candidate) -> None:
+        grounds = []
+        if candidate.queue is not None:
+            flavour = f", flavour {candidate.flavour}" if candidate.flavour else ""
+            grounds.append(f"queue {candidate.queue.name}{flavour}")
+        head = self._heads.get("") or self._heads.get(candidate.queue.root.name if candidate.queue else "")
+        if head is not None and head.reservation is not None:
+            grounds.append(f"does not delay {head.job.id}")
+        if grounds:
+            self.why[candidate.job.id] = f"{', '.join(grounds)}, policy {self._order.policy.version}"
 
     # -- what is blocked
 

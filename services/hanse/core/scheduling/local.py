@@ -6,7 +6,7 @@ Implements what the federation side asks of it (federation/ports.py: LocalWork).
 from __future__ import annotations
 
 from hanse.core.books import Books
-from hanse.core.effects import Effects
+from hanse.core.effects import Blocker, Effects
 from hanse.core.events import FoundTask, TaskEnded
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobState
@@ -17,6 +17,7 @@ from hanse.core.model.time import Now
 from hanse.core.policy.model import Policy
 from hanse.core.scheduling.attainment import Attainment
 from hanse.core.scheduling.cycle import Preempted, Scheduler
+from hanse.core.scheduling.grounds import policy_blockers
 from hanse.core.scheduling.order import Order
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.predictor import OnlinePredictor
@@ -31,9 +32,9 @@ class LocalSide:
     def __init__(self, config: RegionConfig, books: Books, policy: Policy, now: Now) -> None:
         self._books = books
         self.capacity = Capacity(config.nodes)
-        self._attainment = Attainment()
+        self.attainment = Attainment()
         self.predictor = OnlinePredictor(policy.backfill.runtime)
-        self.order = Order(policy, self.capacity, self.predictor, self._attainment)
+        self.order = Order(policy, self.capacity, self.predictor, self.attainment)
         self.queue = JobQueue(policy, self.order.tenants, self.order.quotas)
         self.scheduler = Scheduler(self.queue, self.capacity, config.name, self.order)
         self.alarm = self.scheduler.alarm
@@ -61,7 +62,7 @@ class LocalSide:
             return
         started = self.scheduler.run(now, STARTS_PER_STEP_MAX)
         for job, allocation in started:
-            self.runs.start(job, allocation, out)
+            self.runs.start(job, allocation, out, self.scheduler.why.get(job.id, ""))
         for preempted in self.scheduler.preempted:
             self.runs.stop(preempted.victim.job, self._preempted(preempted), out)
         self.more = self.scheduler.more
@@ -70,7 +71,7 @@ class LocalSide:
         """Go on under another policy, with everything that waits and runs."""
         former = self.order
         self.predictor.source = policy.backfill.runtime
-        self.order = Order(policy, self.capacity, self.predictor, self._attainment)
+        self.order = Order(policy, self.capacity, self.predictor, self.attainment)
         self.order.inherit(former, now)
         for job_id in list(former.running.jobs):
             job = self._books.jobs[job_id]
@@ -115,6 +116,10 @@ class LocalSide:
         self.queue.tenant_changed(job.tenant)
         if settled.requeued:
             self.queue.add(job)
+
+    def policy_blockers(self, job: Job) -> tuple[Blocker, ...]:
+        """What of the policy keeps a queued job from starting."""
+        return policy_blockers(self.scheduler, job)
 
     # --- what the federation side asks ------------------------------------------------------------------------------
 

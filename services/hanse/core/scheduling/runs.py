@@ -56,9 +56,9 @@ class Runs:
     def __len__(self) -> int:
         return len(self._open)
 
-    def start(self, job: Job, allocation: Allocation, out: Effects) -> None:
-        """Record the next attempt and launch it once that is durable."""
-        self._books.start(job, allocation)
+    def start(self, job: Job, allocation: Allocation, out: Effects, why: str = "") -> None:
+        """Record the next attempt, and why it may start, and launch it once that is durable."""
+        self._books.start(job, allocation, why)
         self.begun[job.id] = None
         self._open[job.id] = dict.fromkeys(range(len(allocation.tasks)))
         out.launches.append(
