@@ -73,6 +73,11 @@ class VirtualRegion:
         self.region = Region(config, snapshot, self._now(), random.Random(self.seed), self.policy)
         self.step(ExecutorRecovered(found=()))
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything is due yet."""
+        return bool(self._agenda)
+
     def add(self, jobs: Sequence[VirtualJob]) -> None:
         """These arrive at their times."""
         for job in jobs:

@@ -22,7 +22,6 @@ from hanse.core.model.jobs import Allocation, Job, Shape
 from hanse.core.model.limits import RESERVATION_ENDS_MAX
 from hanse.core.model.resources import Resources
 from hanse.core.scheduling.cohorts import Usage
-from hanse.core.scheduling.lanes import Key
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.quota import QuotaBook, QuotaQueue
 from hanse.core.scheduling.running import Running
@@ -47,7 +46,6 @@ class Reservation:
     def __init__(
         self,
         job: Job,
-        key: Key,
         starts_us: int,
         *,
         queue: QuotaQueue | None,
@@ -57,7 +55,6 @@ class Reservation:
         nodes: Trial | None,
     ) -> None:
         self.job = job
-        self.key = key
         self.starts_us = starts_us
         self.queue = queue
         self.flavour = flavour
@@ -120,13 +117,11 @@ class Outlook:
         self._world = world
         self._used = used
 
-    def reserve(
-        self, job: Job, key: Key, queue: QuotaQueue | None, now_us: int, *, nodes: bool
-    ) -> Reservation | None:
+    def reserve(self, job: Job, queue: QuotaQueue | None, now_us: int, *, nodes: bool) -> Reservation | None:
         """The earliest room for a blocked job, with its nodes if it is `nodes` that block it. None: not within the
         ends that are looked at."""
         found = [
-            self._reserve_in(job, key, queue, flavour, now_us, nodes=nodes)
+            self._reserve_in(job, queue, flavour, now_us, nodes=nodes)
             for flavour in (queue.flavours if queue is not None else ("",))
         ]
         return min(
@@ -134,7 +129,7 @@ class Outlook:
         )
 
     def _reserve_in(
-        self, job: Job, key: Key, queue: QuotaQueue | None, flavour: str, now_us: int, *, nodes: bool
+        self, job: Job, queue: QuotaQueue | None, flavour: str, now_us: int, *, nodes: bool
     ) -> Reservation | None:
         starts_us, usage = now_us, None
         if queue is not None:
@@ -152,7 +147,7 @@ class Outlook:
                 self._give_back_until(queue, nodes_us, usage, after_us=starts_us)
             starts_us = nodes_us
         return Reservation(
-            job, key, starts_us, queue=queue, flavour=flavour, usage=usage, allocation=allocation, nodes=trial
+            job, starts_us, queue=queue, flavour=flavour, usage=usage, allocation=allocation, nodes=trial
         )
 
     # -- quota

@@ -131,10 +131,9 @@ class QuotaNode:
         return any(usage.get((self.number, cell), 0) > quota for cell, quota in self._subtree.items())
 
     def is_full(self, usage: Mapping[tuple[int, Cell], int]) -> bool:
-        """Whether it uses all of its own quota of anything."""
-        return any(
-            usage.get((self.number, cell), 0) >= quota for cell, quota in self._subtree.items() if quota
-        )
+        """Whether it uses all of its own quota of anything, or has none."""
+        full = [usage.get((self.number, cell), 0) >= quota for cell, quota in self._subtree.items() if quota]
+        return any(full) or not full
 
 
 class QuotaRoot:

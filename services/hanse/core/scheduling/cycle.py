@@ -27,7 +27,7 @@ from hanse.core.scheduling.admission import refused_here
 from hanse.core.scheduling.backfill import Candidate, Outlook, Reservation, beside
 from hanse.core.scheduling.cohorts import QuotaRoot, Usage
 from hanse.core.scheduling.conservative import Plan
-from hanse.core.scheduling.lanes import Group, Key, Lane
+from hanse.core.scheduling.lanes import Group, Lane
 from hanse.core.scheduling.order import Order
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.preemption import Claim, Preemption, Victim
@@ -56,7 +56,6 @@ class _Head(msgspec.Struct):
     asked for; `hopeless`: there is none within what can be seen."""
 
     job: Job
-    key: Key
     queue: QuotaQueue | None
     root: QuotaRoot | None
     reservation: Reservation | None = None
@@ -129,7 +128,7 @@ class Scheduler:
             allocation = self._capacity.place(candidate.placed)
             if allocation is None:
                 continue
-            for reservation, _ in self._bindings(candidate, self._queue.key(lane)):
+            for reservation, _ in self._bindings(candidate):
                 if not reservation.admits(candidate, allocation):
                     return reservation
         return None
@@ -292,7 +291,7 @@ class Scheduler:
                 verdict = _Verdict.NO_ROOM if verdict is _Verdict.NO_QUOTA else verdict
                 continue
             candidate = self._candidate(job, queue, flavour)
-            allocation, delayed = self._undelaying(candidate, lane, allocation)
+            allocation, delayed = self._undelaying(candidate, allocation)
             if allocation is not None:
                 self._start(candidate, allocation, started)
                 return _Verdict.STARTED, None
@@ -306,13 +305,13 @@ class Scheduler:
         return Candidate(job, placed, queue, flavour, job.shape.total, end_us)
 
     def _undelaying(
-        self, candidate: Candidate, lane: Lane, allocation: Allocation
+        self, candidate: Candidate, allocation: Allocation
     ) -> tuple[Allocation | None, QuotaRoot | None]:
         """Where the candidate may start so that nobody is delayed. None: nowhere, and whom it would delay: somebody
         in this tree of quotas, or (None) on the nodes."""
         if not self._heads and not self._claims:
             return allocation, None
-        bindings = self._bindings(candidate, lane.entry[0] if lane.entry is not None else ())
+        bindings = self._bindings(candidate)
         for reservation, root in bindings:
             if not reservation.quota_admits(candidate):
                 return None, root
@@ -321,7 +320,7 @@ class Scheduler:
             return allocation, None
         return beside(Trial(self._capacity.table), candidate.placed, reservations), None
 
-    def _bindings(self, candidate: Candidate, key: Key) -> list[tuple[Reservation, QuotaRoot | None]]:
+    def _bindings(self, candidate: Candidate) -> list[tuple[Reservation, QuotaRoot | None]]:
         """The reservations that this candidate has to heed, and by whose release they change."""
         found: list[tuple[Reservation, QuotaRoot | None]] = []
         for claim in self._claims.values():
@@ -332,7 +331,7 @@ class Scheduler:
         names = ("",) if candidate.queue is None else ("", candidate.queue.root.name)
         for name in names:
             head = self._heads.get(name)
-            if head is None or head.key > key:
+            if head is None or self._queue.goes_before(candidate.job, head.job):
                 continue
             reservation = self._reservation_of(head)
             if reservation is not None and candidate.end_us > reservation.starts_us:
@@ -342,7 +341,7 @@ class Scheduler:
     def _reservation_of(self, head: _Head) -> Reservation | None:
         if head.reservation is None and not head.hopeless:
             head.reservation = self._outlook.reserve(
-                head.job, head.key, head.queue, self._now.mono_us, nodes=head.root is None
+                head.job, head.queue, self._now.mono_us, nodes=head.root is None
             )
             head.hopeless = head.reservation is None
         return head.reservation
@@ -380,12 +379,11 @@ class Scheduler:
         job = lane.jobs.first
         if job.id in self._claims:
             return
-        key = lane.entry[0] if lane.entry is not None else self._queue.key(lane)
         name = root.name if root is not None else ""
         head = self._heads.get(name)
-        if head is not None and head.key <= key:
+        if head is not None and not self._queue.goes_before(job, head.job):
             return
-        head = _Head(job, key, lane.quota, root)
+        head = _Head(job, lane.quota, root)
         if self._preempt(head):
             return
         if self._mode == "easy":
@@ -401,7 +399,7 @@ class Scheduler:
         patience_us = self._order.policy.preemption.patience_us
         if reservation is not None and reservation.starts_us <= self._now.mono_us + patience_us:
             return False
-        claim = self._preemption.find(job, head.key, head.queue, self._now.mono_us)
+        claim = self._preemption.find(job, head.queue, self._now.mono_us)
         if claim is None:
             return False
         self._claims[job.id] = claim

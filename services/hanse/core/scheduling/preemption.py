@@ -32,7 +32,6 @@ from hanse.core.policy.model import Policy, QueueRule, VictimRule
 from hanse.core.scheduling.attainment import Attainment
 from hanse.core.scheduling.backfill import Reservation
 from hanse.core.scheduling.cohorts import Usage
-from hanse.core.scheduling.lanes import Key
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.quota import QuotaBook, QuotaQueue
 from hanse.core.scheduling.running import Running
@@ -101,7 +100,7 @@ class Preemption:
         own = rules.within_queue != "never" and bool(self._running.by_queue.get(queue.name))
         return own or rules.reclaim_within_cohort != "never" or rules.borrow_within_cohort != "never"
 
-    def find(self, job: Job, key: Key, queue: QuotaQueue | None, now_us: int) -> Claim | None:
+    def find(self, job: Job, queue: QuotaQueue | None, now_us: int) -> Claim | None:
         """The cheapest victims in the first flavour in which there are any. None: nothing is to be gained."""
         for flavour in queue.flavours if queue is not None else ("",):
             candidates = self._candidates(job, queue, flavour, now_us)
@@ -113,7 +112,6 @@ class Preemption:
             grace_us = max(victim.job.grace_us for victim in chosen)
             reservation = Reservation(
                 job,
-                key,
                 now_us + grace_us + 1,
                 queue=queue,
                 flavour=flavour,

@@ -11,10 +11,13 @@ looked at:
              nothing for any
 
 Each group has a heap of its lanes, and one heap has the groups, by the key that each had when it was put there. A key
-that has grown since (its tenant started something) is found when it comes up, and put back; one that has become
-smaller (something ended) is put right at once for its own tenant, and for all others when all keys are worked out
-anew, which is done at most once a second. What is blocked is parked, as a whole class or group where that is known, so
-that finding work among 100,000 jobs of ten classes costs ten placements and the starts, not 100,000 looks.
+that has grown since (its tenant started something) is found when it comes up, and put back. Keys that would become
+smaller (something ended, time passed) stay as they were shown until all keys that this concerns are put right
+together: those of one tenant and its queue at once, all others when all keys are worked out anew, at most once a
+second. So the jobs of one tenant never overtake each other because of when they were looked at.
+
+What is blocked is parked, as a whole class or group where that is known, so that finding work among 100,000 jobs of
+ten classes costs ten placements and the starts, not 100,000 looks.
 """
 
 from __future__ import annotations
@@ -38,8 +41,9 @@ from hanse.core.scheduling.tiers import Tiers
 REORDER_US_MIN = SECOND_US
 REORDER_US_PER_LANE = 60
 
-# A tenant with more lanes than this is put right with all others.
-TENANT_LANES_MAX = 32
+# A tenant with more lanes than this is put right with all others: an end must not cost more than a fifth of a
+# millisecond.
+TENANT_LANES_MAX = 64
 
 _START = Now(mono_us=0, wall_us=0)
 
@@ -79,6 +83,7 @@ class JobQueue:
         self._shapes: dict[bytes, ShapeQueue] = {}
         self._lanes: dict[tuple[str, bytes], Lane] = {}
         self._lanes_of: dict[str, dict[bytes, Lane]] = {}
+        self._lanes_in: dict[str, dict[tuple[str, bytes], Lane]] = {}
         self._classes: dict[ClassKey, PlacementClass] = {}
         self._groups: dict[tuple[ClassKey, str], Group] = {}
         self._heap: list[tuple[Key, int, Group]] = []
@@ -87,6 +92,9 @@ class JobQueue:
         # Parked because of what runs on the nodes, and (by the tree's name) because of what a tree of quotas has left.
         self._parked: dict[str, dict[tuple[object, ...], Group | Lane]] = {}
         self._reordered_us = self._now.mono_us
+        # Whether shares count: not as long as all jobs are one tenant's.
+        self._shared = False
+        self._stale = False
         # When the first lane that is not overdue yet will be, or earlier.
         self._overdue_wall_us = NEVER_US
 
@@ -110,7 +118,7 @@ class JobQueue:
         self._now = now
         pause_us = max(REORDER_US_MIN, REORDER_US_PER_LANE * len(self._lanes))
         if now.mono_us - self._reordered_us >= pause_us and self._may_have_changed():
-            self._reorder()
+            self._stale = True
 
     def _may_have_changed(self) -> bool:
         """Whether a lane may go before another without anything having happened to it: another tenant's share has
@@ -179,6 +187,11 @@ class JobQueue:
         group.lanes[lane.name] = lane
         self._lanes[lane.name] = lane
         self._lanes_of.setdefault(job.tenant, {})[shape.key] = lane
+        if lane.quota is not None:
+            self._lanes_in.setdefault(lane.quota.name, {})[lane.name] = lane
+        self._stale = self._stale or (
+            not self._shared and self._share_order != "off" and len(self._lanes_of) > 1
+        )
         return lane
 
     def _close_lane(self, lane: Lane) -> None:
@@ -191,6 +204,8 @@ class JobQueue:
         del of_tenant[lane.of_shape.shape.key]
         if not of_tenant:
             del self._lanes_of[lane.tenant]
+        if lane.quota is not None:
+            del self._lanes_in[lane.quota.name][lane.name]
         if not lane.of_shape.dismiss(lane):
             del self._shapes[lane.of_shape.shape.key]
         if group.lanes:
@@ -220,12 +235,21 @@ class JobQueue:
             self._overdue_wall_us = min(self._overdue_wall_us, overdue_us)
         return (1, *self._prefix(lane), first.order_us, first.id)
 
+    def goes_before(self, job: Job, other: Job) -> bool:
+        """Whether a queued job goes before another one, as things are now."""
+        return self._key_of(job) < self._key_of(other)
+
+    def _key_of(self, job: Job) -> Key:
+        lane = self._lanes[(job.tenant, job.shape.key)]
+        if lane.job_overdue(job, self._now.wall_us):
+            return (0, job.order_us, job.id)
+        return (1, *self._prefix(lane), job.order_us, job.id)
+
     def _prefix(self, lane: Lane) -> Key:
         """What all jobs of a lane have in common."""
         rank, urgency = lane.of_shape.level
-        quota = lane.quota
-        full = 1 if quota is not None and quota.node.is_full(quota.root.usage) else 0
-        if self._share_order == "off":
+        full = 1 if lane.quota is not None and lane.quota.shown_full() else 0
+        if not self._shared:
             return (rank, full, urgency, ())
         levels = lane.account.levels(self._now.mono_us)
         return (
@@ -267,7 +291,13 @@ class JobQueue:
 
     def _reorder(self) -> None:
         """Work out all keys anew."""
+        self._stale = False
         self._reordered_us = self._now.mono_us
+        self._shared = self._share_order != "off" and len(self._lanes_of) > 1
+        if self._shared:
+            self._tenants.show(self._now.mono_us)
+        for queue in self._quotas.queues.values():
+            queue.show()
         self._overdue_wall_us = NEVER_US
         for group in self._groups.values():
             group.heap = []
@@ -285,9 +315,15 @@ class JobQueue:
 
     def tenant_changed(self, tenant: str) -> None:
         """Something of this tenant's has ended: it may go before others now."""
-        lanes = self._lanes_of.get(tenant, {})
-        if len(lanes) > TENANT_LANES_MAX or len(self._lanes_of) == 1:
+        lanes = {lane.name: lane for lane in self._lanes_of.get(tenant, {}).values()}
+        queue = self._quotas.queue_of(tenant)
+        if queue is not None:
+            lanes |= self._lanes_in.get(queue.name, {})
+        if not lanes or len(lanes) > TENANT_LANES_MAX or not (self._shared or queue):
             return
+        self._tenants.account(tenant).show(self._now.mono_us)
+        if queue is not None:
+            queue.show()
         for lane in lanes.values():
             if lane.entry is not None and self.key(lane) < lane.entry[0]:
                 self._enter(lane)
@@ -301,6 +337,8 @@ class JobQueue:
 
     def best_lane(self) -> Lane | None:
         """The lane of the first job in order that is not parked. Its entry holds its key."""
+        if self._stale:
+            self._reorder()
         while self._heap:
             entry = self._heap[0]
             group = entry[2]

@@ -20,12 +20,13 @@ from hanse.core.scheduling.cohorts import Bound, Cell, QuotaNode, QuotaRoot, Usa
 class QuotaQueue:
     """A queue of the policy, in its tree. `flavours` in order of preference, with the kinds that each limits."""
 
-    __slots__ = ("flavours", "node", "queue", "root")
+    __slots__ = ("_shown_full", "flavours", "node", "queue", "root")
 
     def __init__(self, queue: Queue, node: QuotaNode, root: QuotaRoot) -> None:
         self.queue = queue
         self.node = node
         self.root = root
+        self._shown_full = False
         self.flavours: dict[str, tuple[str, ...]] = {}
         for quota in queue.quotas:
             self.flavours[quota.flavour] = (*self.flavours.get(quota.flavour, ()), quota.kind)
@@ -36,6 +37,15 @@ class QuotaQueue:
     def name(self) -> str:
         """As in the policy."""
         return self.queue.name
+
+    def shown_full(self) -> bool:
+        """Whether it uses all of its own, as the queue's order has it (as Account.shown_level)."""
+        self._shown_full = self._shown_full or self.node.is_full(self.root.usage)
+        return self._shown_full
+
+    def show(self) -> None:
+        """From now on as it is."""
+        self._shown_full = self.node.is_full(self.root.usage)
 
     def cells(self, flavour: str, wanted: Resources) -> list[tuple[Cell, int]]:
         """What of these resources counts, and where."""

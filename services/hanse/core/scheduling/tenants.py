@@ -19,6 +19,7 @@ class Account:
         "_half_life_us",
         "_level",
         "_level_seen",
+        "_shown",
         "at_us",
         "held",
         "history",
@@ -37,6 +38,7 @@ class Account:
         self._half_life_us = half_life_us
         self._level = 0
         self._level_seen = (-1, -1)
+        self._shown = 0
 
     def take(self, share: int, now_us: int) -> None:
         """This share is held from now on (less than nothing: not any more), here and above."""
@@ -61,9 +63,20 @@ class Account:
             self._level_seen = seen
         return self._level
 
+    def shown_level(self, now_us: int) -> int:
+        """Its place as the queue's order has it: what has grown counts at once, what has shrunk when it is shown."""
+        live = self.level(now_us)
+        if live > self._shown:
+            self._shown = live
+        return self._shown
+
+    def show(self, now_us: int) -> None:
+        """From now on its place is what it is."""
+        self._shown = self.level(now_us)
+
     def levels(self, now_us: int) -> tuple[int, ...]:
-        """Its own place and those of all above it, from the first level down."""
-        own = self.level(now_us)
+        """Its own place and those of all above it, from the first level down, as shown."""
+        own = self.shown_level(now_us)
         return (own,) if self.parent is None else (*self.parent.levels(now_us), own)
 
 
@@ -92,6 +105,11 @@ class Tenants:
     def accounts(self) -> dict[str, Account]:
         """All that are known; not to be changed."""
         return self._accounts
+
+    def show(self, now_us: int) -> None:
+        """From now on everybody's place is what it is."""
+        for account in self._accounts.values():
+            account.show(now_us)
 
     def inherit(self, former: Tenants, now_us: int) -> None:
         """Under a new policy each tenant keeps its own history; what it holds is charged anew."""
