@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.jobs import Allocation, Job, Shape
 from hanse.core.model.limits import RESERVATION_ENDS_MAX
 from hanse.core.scheduling.cohorts import Usage
@@ -58,6 +59,10 @@ class Plan:
         """When a job is planned to start."""
         place = self._places.get(job_id)
         return None if place is None else place.starts_us
+
+    def next_us(self) -> int:
+        """When the next job is planned to start."""
+        return min((place.starts_us for place in self._places.values()), default=NEVER_US)
 
     def keep_only(self, jobs: Iterable[Job]) -> None:
         """Forget those that don't wait any more."""

@@ -97,6 +97,8 @@ class Scheduler:
             self._world,
             self._used,
         )
+        # The state of nodes and queue that the plan was made for.
+        self._planned = (-1, -1)
         self._plan = Plan(self._capacity, order, self._world, self._used)
 
     def adopt(self, order: Order) -> None:
@@ -209,6 +211,8 @@ class Scheduler:
 
     def _set_alarm(self) -> None:
         due = [head.reservation.starts_us for head in self._heads.values() if head.reservation is not None]
+        if self._mode == "conservative":
+            due.append(self._plan.next_us())
         self.alarm.ring_at(max(self._now.mono_us + 1, min(due, default=NEVER_US)))
 
     # -- 1. claims
@@ -224,8 +228,11 @@ class Scheduler:
                 reservation = claim.reservation
                 allocation = self._room_for(job, reservation)
                 if allocation is not None:
-                    self._start(
-                        self._candidate(job, reservation.queue, reservation.flavour), allocation, started
+                    candidate = self._candidate(job, reservation.queue, reservation.flavour)
+                    self._start(candidate, allocation, started)
+                    rule, version = claim.victims[0].rule, self._order.policy.version
+                    self.why[job.id] = (
+                        f"{len(claim.victims)} jobs were stopped for it: {rule}, policy {version}"
                     )
 
     def _room_for(self, job: Job, reservation: Reservation) -> Allocation | None:
@@ -443,6 +450,9 @@ class Scheduler:
 
     def _run_plan(self, started: list[tuple[Job, Allocation]], limit: int) -> None:
         """Each of the first jobs has a place in the plan, and whose place is now starts."""
+        state = (self._capacity.version, self._queue.version)
+        if state == self._planned and self._plan.next_us() > self._now.mono_us:
+            return
         jobs = self._queue.in_order(self._order.policy.backfill.depth)
         for job in jobs:
             if len(started) >= limit:
@@ -456,3 +466,4 @@ class Scheduler:
                 flavour, allocation = due
                 self._start(self._candidate(job, lane.quota, flavour), allocation, started)
         self._plan.keep_only(jobs)
+        self._planned = (self._capacity.version, self._queue.version)

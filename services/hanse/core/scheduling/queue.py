@@ -249,14 +249,10 @@ class JobQueue:
         """What all jobs of a lane have in common."""
         rank, urgency = lane.of_shape.level
         full = 1 if lane.quota is not None and lane.quota.shown_full() else 0
-        if not self._shared:
-            return (rank, full, urgency, ())
-        levels = lane.account.levels(self._now.mono_us)
-        return (
-            (rank, full, levels, urgency)
-            if self._share_order == "before_priority"
-            else (rank, full, urgency, levels)
-        )
+        levels = lane.account.levels(self._now.mono_us) if self._shared else ()
+        if self._share_order == "after_priority":
+            return (rank, full, urgency, levels)
+        return (rank, full, levels, urgency)
 
     def _enter(self, lane: Lane) -> None:
         """The lane's first job is another one, or its key has become smaller."""
@@ -462,6 +458,8 @@ class JobQueue:
 
     def in_order(self, limit: int) -> list[Job]:
         """The first `limit` jobs, whatever is parked. Grows with the number of lanes."""
+        if self._stale:
+            self._reorder()
         heads: list[tuple[Key, Job]] = []
         for lane in heapq.nsmallest(limit, self._lanes.values(), key=self.key):
             prefix = self._prefix(lane)
