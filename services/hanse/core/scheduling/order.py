@@ -58,7 +58,7 @@ class Order:
         self, job: Job, queue: QuotaQueue | None, flavour: str, held: Resources, end_us: int, now: Now
     ) -> None:
         """An attempt of this job holds capacity from now on, probably until `end_us` (mono)."""
-        self._hold(job, queue, flavour, held, now.mono_us, end_us)
+        self._hold(job, queue, flavour, held, now.mono_us, end_us, resumed=False)
         tier = self.tiers.tier(job.shape.body.tier)
         waited_us = max(0, now.wall_us - job.submitted_wall_us)
         self.attainment.started(job.id, job.tenant, tier, waited_us, now)
@@ -71,17 +71,26 @@ class Order:
             flavour = next(iter(queue.flavours))
         began_us = now.mono_us - max(0, now.wall_us - job.started_wall_us)
         end_us = max(now.mono_us, began_us + self.predictor.predict_us(job))
-        self._hold(job, queue, flavour or ANY_NODE, held_by(job.shape, allocation), began_us, end_us)
+        held = held_by(job.shape, allocation)
+        self._hold(job, queue, flavour or ANY_NODE, held, began_us, end_us, resumed=True)
         if not known:
             self.attainment.recovered(job.id, began_us)
 
     def _hold(
-        self, job: Job, queue: QuotaQueue | None, flavour: str, held: Resources, began_us: int, end_us: int
+        self,
+        job: Job,
+        queue: QuotaQueue | None,
+        flavour: str,
+        held: Resources,
+        began_us: int,
+        end_us: int,
+        *,
+        resumed: bool,
     ) -> None:
         root = queue.root if queue is not None else None
         self.running.start(job, began_us, end_us, queue.name if queue is not None else "", root)
         if queue is not None:
-            self.quotas.charge(job.id, queue, flavour, held)
+            self.quotas.charge(job.id, queue, flavour, held, resumed=resumed)
         if self.policy.fair_share.order != "off":
             account = self.tenants.account(job.tenant)
             share = dominant_share(held, self._total)

@@ -271,10 +271,10 @@ class Preemption:
         return None if allocation is None else _Found(allocation, nodes, usage)
 
 
-def _price(victims: list[Victim]) -> tuple[int, int, int, tuple[str, ...]]:
-    """What a set costs: the best served tier in it, lost work, how many."""
+def _price(victims: list[Victim]) -> tuple[tuple[int, ...], int, int, tuple[str, ...]]:
+    """What a set costs: first whom it hits worst (tier, queue, priority, slack), then lost work, then how many."""
     return (
-        max(victim.cost[0] for victim in victims),
+        max(victim.cost[:4] for victim in victims),
         sum(victim.lost for victim in victims),
         len(victims),
         tuple(sorted(victim.job.id for victim in victims)),

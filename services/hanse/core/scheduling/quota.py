@@ -172,9 +172,13 @@ class QuotaBook:
 
     # -- how much
 
-    def charge(self, job_id: str, queue: QuotaQueue, flavour: str, held: Resources) -> None:
-        """The job holds this from now on."""
+    def charge(
+        self, job_id: str, queue: QuotaQueue, flavour: str, held: Resources, *, resumed: bool = False
+    ) -> None:
+        """The job holds this from now on. Only what ran before this policy may be more than the quota (`resumed`)."""
         assert job_id not in self._charges, f"{job_id} is charged already"
+        bound = None if resumed else queue.bound(flavour, held, queue.root.usage)
+        assert bound is None, f"{job_id} exceeds the quota of {queue.name}: {bound}"
         self._charges[job_id] = Charge(queue, flavour, held)
         queue.add(flavour, held, 1, queue.root.usage)
 
@@ -185,6 +189,10 @@ class QuotaBook:
             charge.queue.add(charge.flavour, charge.held, -1, charge.queue.root.usage)
             charge.queue.root.version += 1
         return charge
+
+    def charges(self) -> dict[str, Charge]:
+        """All, by job; not to be changed."""
+        return self._charges
 
     def charge_of(self, job_id: str) -> Charge | None:
         """What a running job is charged."""
