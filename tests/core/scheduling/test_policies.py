@@ -175,7 +175,9 @@ def test_nobody_waits_longer_than_his_tier_lets_him(mode: BackfillMode) -> None:
     jobs.append(one("large", 4, at=100, run=10, tier="basic"))
     region = virtual(rules, jobs)
     region.run(4 * SECOND * MS)
-    assert 2_100 <= started_at(region)["large"] <= 2_100 + SECOND + 50
+    assert started_at(region)["large"] <= 2_100 + SECOND + 50
+    # Without a plan it is only then that its turn comes.
+    assert mode == "conservative" or started_at(region)["large"] >= 2_100
 
 
 def test_attainment_is_measured_and_steers_who_is_stopped() -> None:
