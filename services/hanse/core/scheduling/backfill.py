@@ -15,6 +15,7 @@ the order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice, takewhile
 
 import msgspec
 
@@ -26,6 +27,7 @@ from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.quota import QuotaBook, QuotaQueue
 from hanse.core.scheduling.running import Running
 from hanse.core.scheduling.trial import Trial
+from hanse.core.scheduling.wakeups import counts_by_node
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -101,7 +103,7 @@ class Reservation:
 
 class Outlook:
     """Looks ahead along the predicted ends. `world` gives the nodes as they are now, with what is claimed (a trial of
-    one's own), `used` the same of a tree of quotas."""
+    one's own), `used` the same of a tree of quotas; `claimed` says whether anything is."""
 
     def __init__(
         self,
@@ -110,12 +112,14 @@ class Outlook:
         running: Running,
         world: Callable[[], Trial],
         used: Callable[[QuotaQueue], Usage],
+        claimed: Callable[[], bool],
     ) -> None:
         self._capacity = capacity
         self._quotas = quotas
         self._running = running
         self._world = world
         self._used = used
+        self._claimed = claimed
 
     def reserve(self, job: Job, queue: QuotaQueue | None, now_us: int, *, nodes: bool) -> Reservation | None:
         """The earliest room for a blocked job, with its nodes if it is `nodes` that block it. None: not within the
@@ -158,7 +162,7 @@ class Outlook:
         """When the queue will have enough quota, and what is used then."""
         usage = self._used(queue)
         starts_us = now_us
-        for end_us, job_id in self._running.ends_of(queue.root).first(RESERVATION_ENDS_MAX):
+        for end_us, job_id in islice(self._running.ends_of(queue.root), RESERVATION_ENDS_MAX):
             if end_us > starts_us and queue.bound(flavour, job.shape.total, usage) is None:
                 return starts_us, usage
             starts_us = max(starts_us, end_us)
@@ -183,26 +187,53 @@ class Outlook:
 
     def _nodes_start(self, shape: Shape, from_us: int) -> tuple[int, Allocation, Trial] | None:
         """When the nodes will have room, where, and all nodes then with the job on them."""
-        ends = self._running.ends.first(RESERVATION_ENDS_MAX)
-        certain = sum(1 for end_us, _ in ends if end_us <= from_us)
-        found = self._placed_after(shape, ends[:certain])
-        if found is not None:
-            return from_us, *found
-        few, enough = certain, certain + 1
-        while enough < len(ends) and self._placed_after(shape, ends[:enough]) is None:
+        if counts_by_node(shape) and not self._claimed():
+            starts_us = self._counted_start(shape, from_us)
+        else:
+            starts_us = self._tried_start(shape, from_us)
+        if starts_us is None:
+            return None
+        found = self._placed_after(shape, self._ended_by(starts_us))
+        return None if found is None else (starts_us, *found)
+
+    def _counted_start(self, shape: Shape, from_us: int) -> int | None:
+        """For one group: the first end after which the nodes take as many tasks as it needs."""
+        world = self._world()
+        fit = self._capacity.table.fits_of(shape)[0]
+        room = self._capacity.table.tasks_fitting(fit)
+        needed = shape.body.groups[0].count_min
+        for end_us, job_id in islice(self._running.ends, RESERVATION_ENDS_MAX):
+            if end_us > from_us and room >= needed:
+                return from_us
+            if job_id not in self._running.leaving:
+                held = self._capacity.held(job_id)
+                nodes = {task.node: None for task in held[1].tasks}
+                before = world.room_on(fit, nodes)
+                world.release(job_id, *held)
+                room += world.room_on(fit, nodes) - before
+            from_us = max(from_us, end_us)
+        return from_us if room >= needed else None
+
+    def _tried_start(self, shape: Shape, from_us: int) -> int | None:
+        """For any shape: by trying to place it, after twice as many ends each time, then in between."""
+        if self._placed_after(shape, self._ended_by(from_us)) is not None:
+            return from_us
+        ends = [end for end in self._running.ends.first(RESERVATION_ENDS_MAX) if end[0] > from_us]
+        gone = self._ended_by(from_us)
+        few, enough = 0, 1
+        while enough < len(ends) and self._placed_after(shape, [*gone, *ends[:enough]]) is None:
             few, enough = enough, enough * 2
         enough = min(enough, len(ends))
         while enough - few > 1:
             middle = (enough + few) // 2
-            if self._placed_after(shape, ends[:middle]) is None:
+            if self._placed_after(shape, [*gone, *ends[:middle]]) is None:
                 few = middle
             else:
                 enough = middle
-        if enough <= certain:
-            return None
-        starts_us = ends[enough - 1][0]
-        found = self._placed_after(shape, [end for end in ends if end[0] <= starts_us])
-        return None if found is None else (starts_us, *found)
+        return ends[enough - 1][0] if enough else None
+
+    def _ended_by(self, until_us: int) -> list[tuple[int, str]]:
+        return list(takewhile(lambda end: end[0] <= until_us, self._running.ends))
 
     def _placed_after(
         self, shape: Shape, ended: Iterable[tuple[int, str]]

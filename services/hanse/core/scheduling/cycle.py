@@ -16,6 +16,7 @@ does not.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 
 import msgspec
 
@@ -34,6 +35,7 @@ from hanse.core.scheduling.preemption import Claim, Preemption, Victim
 from hanse.core.scheduling.queue import JobQueue
 from hanse.core.scheduling.quota import QuotaQueue, held_by
 from hanse.core.scheduling.trial import Trial
+from hanse.core.scheduling.wakeups import NODES_MAX, may_have_room
 
 
 class Preempted(msgspec.Struct, frozen=True):
@@ -71,6 +73,9 @@ class Scheduler:
         self._capacity = capacity
         self._region = region
         self._seen_version = capacity.version
+        self._seen_reorders = 0
+        # The nodes of each job that has ended since the last cycle.
+        self._ended: list[tuple[str, ...]] = []
         # Whether the last cycle stopped at its limit, so that another one should follow at once.
         self.more = False
         # When something that was foreseen should have come true.
@@ -87,7 +92,11 @@ class Scheduler:
         self._heads: dict[str, _Head] = {}
         self._claims: dict[str, Claim] = {}
         self._tries: dict[tuple[object, ...], int] = {}
-        self._outlook = Outlook(self._capacity, order.quotas, order.running, self._world, self._used)
+        # By what a job was found blocked in this cycle: the nodes (""), or trees of quotas. Those after it are later.
+        self._found_blocked: dict[str, None] = {}
+        self._outlook = Outlook(
+            self._capacity, order.quotas, order.running, self._world, self._used, lambda: bool(self._claims)
+        )
         self._preemption = Preemption(
             order.policy,
             self._capacity,
@@ -165,6 +174,7 @@ class Scheduler:
 
     def _run_in_order(self, started: list[tuple[Job, Allocation]], limit: int) -> None:
         self._tries = {}
+        self._found_blocked = {}
         while (lane := self._queue.best_lane()) is not None:
             if len(started) >= limit:
                 self.more = True
@@ -189,10 +199,7 @@ class Scheduler:
     def _wake(self) -> None:
         now_us = self._now.mono_us
         self._order.running.correct(now_us)
-        if self._capacity.version != self._seen_version:
-            self._seen_version = self._capacity.version
-            self._heads.pop("", None)
-            self._queue.reopen()
+        self._wake_for_nodes()
         for root in self._order.take_released():
             self._heads.pop(root.name, None)
             self._queue.reopen_root(root)
@@ -202,6 +209,33 @@ class Scheduler:
             if gone or due:
                 del self._heads[name]
                 self._reopen(head.root)
+
+    def _wake_for_nodes(self) -> None:
+        """Look again at what may have room now. The first that is blocked is worth a look in any case once the order
+        is another one."""
+        version, self._seen_version = self._seen_version, self._capacity.version
+        ended, self._ended = self._ended, []
+        reordered, self._seen_reorders = self._queue.reorders != self._seen_reorders, self._queue.reorders
+        if version == self._capacity.version:
+            return
+        nodes = dict.fromkeys(node for each in ended for node in each)
+        if reordered or len(ended) != self._capacity.version - version or len(nodes) > NODES_MAX:
+            self._heads.pop("", None)
+            self._queue.reopen()
+            return
+        table = self._capacity.table
+        head = self._heads.get("")
+        if head is not None:
+            if may_have_room(table, head.job.shape, nodes):
+                del self._heads[""]
+            else:
+                # What ended may have brought it nearer.
+                head.reservation, head.hopeless = None, False
+        self._queue.reopen(lambda shape: may_have_room(table, shape, nodes))
+
+    def note_end(self, nodes: Iterable[str]) -> None:
+        """A job has just given back what it held on these nodes."""
+        self._ended.append(tuple(nodes))
 
     def _reopen(self, root: QuotaRoot | None) -> None:
         if root is None:
@@ -387,11 +421,16 @@ class Scheduler:
         if job.id in self._claims:
             return
         name = root.name if root is not None else ""
+        if name in self._found_blocked:
+            return
+        self._found_blocked[name] = None
         head = self._heads.get(name)
         if head is not None and not self._queue.goes_before(job, head.job):
             return
         head = _Head(job, lane.quota, root)
         if self._preempt(head):
+            # The next one that is blocked may do the same, or be the head.
+            del self._found_blocked[name]
             return
         if self._mode == "easy":
             self._heads[name] = head

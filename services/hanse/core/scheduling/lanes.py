@@ -118,10 +118,12 @@ class Lane:
 class PlacementClass:
     """The shapes that placement cannot tell apart, and the sums that predictions need of their jobs."""
 
-    __slots__ = ("count", "estimates_us", "groups", "key", "parked", "total", "unestimated")
+    __slots__ = ("count", "estimates_us", "groups", "key", "parked", "shape", "total", "unestimated")
 
     def __init__(self, key: ClassKey, shape: Shape) -> None:
         self.key = key
+        # One of its shapes: to placement it stands for all.
+        self.shape = shape
         self.total = shape.total
         self.groups: dict[str, Group] = {}
         self.parked = False

@@ -108,7 +108,9 @@ class LocalSide:
 
     def _after(self, settled: Settled) -> None:
         job, now = settled.job, self._books.now
+        allocation = self.capacity.held(job.id)[1]
         self.capacity.release(job.id)
+        self.scheduler.note_end(task.node for task in allocation.tasks)
         self.order.ended(
             job, now, run_us=settled.run_us, requeued=settled.requeued, by_itself=settled.by_itself
         )

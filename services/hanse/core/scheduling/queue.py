@@ -23,7 +23,7 @@ ten classes costs ten placements and the starts, not 100,000 looks.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.jobs import Job, Shape, ShapeBody
@@ -71,6 +71,8 @@ class JobQueue:
         self._now = _START
         self._jobs: dict[str, Job] = {}
         self.version = 0
+        # Grows whenever all keys were worked out anew.
+        self.reorders = 0
         # As many as len(); every step asks.
         self.depth = 0
         self._adopt(policy, tenants or Tenants(policy), quotas or QuotaBook(policy))
@@ -119,6 +121,8 @@ class JobQueue:
         pause_us = max(REORDER_US_MIN, REORDER_US_PER_LANE * len(self._lanes))
         if now.mono_us - self._reordered_us >= pause_us and self._may_have_changed():
             self._stale = True
+        if self._stale:
+            self._reorder()
 
     def _may_have_changed(self) -> bool:
         """Whether a lane may go before another without anything having happened to it: another tenant's share has
@@ -288,6 +292,7 @@ class JobQueue:
     def _reorder(self) -> None:
         """Work out all keys anew."""
         self._stale = False
+        self.reorders += 1
         self._reordered_us = self._now.mono_us
         self._shared = self._share_order != "off" and len(self._lanes_of) > 1
         if self._shared:
@@ -417,10 +422,12 @@ class JobQueue:
         for group in placement.groups.values():
             self._offer(group)
 
-    def reopen(self) -> None:
-        """Something was released on the nodes: nothing is parked for want of them any more."""
+    def reopen(self, may_start: Callable[[Shape], bool] | None = None) -> None:
+        """Something was released on the nodes: nothing is parked for want of them any more, but for classes that
+        cannot gain from it (`may_start` says that of a shape of theirs)."""
         for placement in list(self._parked_classes.values()):
-            self._unpark_class(placement)
+            if may_start is None or may_start(placement.shape):
+                self._unpark_class(placement)
         self._reopen("")
 
     def reopen_root(self, root: QuotaRoot) -> None:

@@ -16,9 +16,12 @@ class Account:
     """What one tenant has had. Shares in SHARE_UNIT, times mono microseconds."""
 
     __slots__ = (
+        "_changes",
         "_half_life_us",
         "_level",
         "_level_seen",
+        "_levels",
+        "_levels_seen",
         "_shown",
         "at_us",
         "held",
@@ -28,7 +31,9 @@ class Account:
         "weight",
     )
 
-    def __init__(self, name: str, parent: Account | None, weight: int, half_life_us: int) -> None:
+    def __init__(
+        self, name: str, parent: Account | None, weight: int, half_life_us: int, changes: list[int]
+    ) -> None:
         self.name = name
         self.parent = parent
         self.weight = weight
@@ -39,9 +44,14 @@ class Account:
         self._level = 0
         self._level_seen = (-1, -1)
         self._shown = 0
+        # Shared by all: grows with every change of any account.
+        self._changes = changes
+        self._levels: tuple[int, ...] = ()
+        self._levels_seen = (-1, -1)
 
     def take(self, share: int, now_us: int) -> None:
         """This share is held from now on (less than nothing: not any more), here and above."""
+        self._changes[0] += 1
         account: Account | None = self
         while account is not None:
             account.catch_up(now_us)
@@ -72,12 +82,17 @@ class Account:
 
     def show(self, now_us: int) -> None:
         """From now on its place is what it is."""
+        self._changes[0] += 1
         self._shown = self.level(now_us)
 
     def levels(self, now_us: int) -> tuple[int, ...]:
         """Its own place and those of all above it, from the first level down, as shown."""
-        own = self.shown_level(now_us)
-        return (own,) if self.parent is None else (*self.parent.levels(now_us), own)
+        seen = (now_us, self._changes[0])
+        if self._levels_seen != seen:
+            own = self.shown_level(now_us)
+            self._levels = (own,) if self.parent is None else (*self.parent.levels(now_us), own)
+            self._levels_seen = seen
+        return self._levels
 
 
 class Tenants:
@@ -88,6 +103,7 @@ class Tenants:
         self._parents = {tenant.name: tenant.parent for tenant in policy.tenants if tenant.parent}
         self._weights = {tenant.name: tenant.weight for tenant in policy.tenants}
         self._accounts: dict[str, Account] = {}
+        self._changes = [0]
 
     def account(self, tenant: str) -> Account:
         """The account of a tenant, which may be anywhere in the tree."""
@@ -98,7 +114,7 @@ class Tenants:
             above = self._parents.get(tenant, prefix_of(tenant))
             parent = self.account(above) if above else None
             weight = self._weights.get(tenant, WEIGHT_UNIT)
-            account = Account(tenant, parent, weight, self._rules.half_life_us)
+            account = Account(tenant, parent, weight, self._rules.half_life_us, self._changes)
             self._accounts[tenant] = account
         return account
 

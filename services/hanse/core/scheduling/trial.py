@@ -8,6 +8,8 @@ there is one; for several it may miss one, as every method does that must answer
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hanse.core.model.jobs import Allocation, Shape, TaskPlacement
 from hanse.core.scheduling.nodes import BLOCKED, SLACK_UNIT, NodeState, TaskNeed
 from hanse.core.scheduling.table import Int64s, NodeTable, TaskFit, best_first
@@ -57,6 +59,15 @@ class Trial:
             state.take(need, task.devices)
             booked.append((state, task))
         return True
+
+    def room_on(self, fit: TaskFit, nodes: Iterable[str]) -> int:
+        """How many tasks of this kind these nodes take together."""
+        room = 0
+        for node in nodes:
+            known = self._table.by_name.get(node)
+            if known is not None and fit.mask.allowed[known.index]:
+                room += self._touched.get(known.index, known).times(fit.need)
+        return room
 
     def empty(self, index: int) -> None:
         """Suppose that nothing runs on this node."""
