@@ -126,6 +126,9 @@ RUNTIMES_REMEMBERED_MAX = 16_384
 RESERVATION_ENDS_MAX = 4_096
 # Lanes of one class that are tried for backfill before the class is passed over until something ends.
 BACKFILL_TRIES_MAX = 8
+# Jobs in one cycle that have room and would delay another; those after them are looked at in the next one. Each costs
+# some 100 us, so that a cycle is not prolonged by more than a few milliseconds.
+BACKFILL_DENIALS_MAX = 32
 # Preemptions under way: each keeps capacity for the job that it was made for.
 CLAIMS_MAX = 64
 # Running jobs that are considered as victims for one waiting job, those that would lose least first.

@@ -88,7 +88,10 @@ class Reservation:
     def _nodes_admit(self, candidate: Candidate, allocation: Allocation) -> bool:
         if self._nodes is None or all(task.node not in self.reserved for task in allocation.tasks):
             return True
-        return self._nodes.copy().book(candidate.job.shape, allocation)
+        fits = self._nodes.book(candidate.job.shape, allocation)
+        if fits:
+            self._nodes.release(candidate.job.id, candidate.job.shape, allocation)
+        return fits
 
     def note_start(self, candidate: Candidate, allocation: Allocation) -> None:
         """The candidate was admitted and has started."""

@@ -22,7 +22,7 @@ import msgspec
 
 from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.jobs import Allocation, Job
-from hanse.core.model.limits import BACKFILL_TRIES_MAX, CLAIMS_MAX
+from hanse.core.model.limits import BACKFILL_DENIALS_MAX, BACKFILL_TRIES_MAX, CLAIMS_MAX
 from hanse.core.model.time import Now
 from hanse.core.scheduling.admission import refused_here
 from hanse.core.scheduling.backfill import Candidate, Outlook, Reservation, beside
@@ -76,6 +76,9 @@ class Scheduler:
         self._seen_reorders = 0
         # The nodes of each job that has ended since the last cycle.
         self._ended: list[tuple[str, ...]] = []
+        # On which nodes classes that were woken may have room; None: on any.
+        self._fresh: dict[str, None] | None = None
+        self._cut_short = False
         # Whether the last cycle stopped at its limit, so that another one should follow at once.
         self.more = False
         # When something that was foreseen should have come true.
@@ -175,6 +178,8 @@ class Scheduler:
     def _run_in_order(self, started: list[tuple[Job, Allocation]], limit: int) -> None:
         self._tries = {}
         self._found_blocked = {}
+        delayers = 0
+        self._cut_short = True
         while (lane := self._queue.best_lane()) is not None:
             if len(started) >= limit:
                 self.more = True
@@ -193,6 +198,10 @@ class Scheduler:
                     self._park_for_nodes(lane)
                 case _Verdict.WOULD_DELAY:
                     self._park_delayer(lane, root)
+                    delayers += 1
+                    if delayers >= BACKFILL_DENIALS_MAX:
+                        return  # Those after them are looked at in the next cycle.
+        self._cut_short = False
 
     # -- 0. wake
 
@@ -219,7 +228,13 @@ class Scheduler:
         if version == self._capacity.version:
             return
         nodes = dict.fromkeys(node for each in ended for node in each)
+        if self._cut_short:
+            # Not all that was woken for earlier ends has been looked at.
+            self._fresh = None if self._fresh is None else self._fresh | nodes
+        else:
+            self._fresh = nodes
         if reordered or len(ended) != self._capacity.version - version or len(nodes) > NODES_MAX:
+            self._fresh = None
             self._heads.pop("", None)
             self._queue.reopen()
             return
@@ -327,7 +342,7 @@ class Scheduler:
             if queue is not None and queue.bound(flavour, job.shape.total, queue.root.usage) is not None:
                 continue
             placed = self._order.quotas.shape_in(job.shape, flavour)
-            allocation = self._capacity.place(placed)
+            allocation = None if self._used_up(lane) else self._capacity.place(placed)
             if allocation is None:
                 verdict = _Verdict.NO_ROOM if verdict is _Verdict.NO_QUOTA else verdict
                 continue
@@ -339,6 +354,13 @@ class Scheduler:
             verdict = _Verdict.WOULD_DELAY
             root = delayed
         return verdict, root
+
+    def _used_up(self, lane: Lane) -> bool:
+        """Whether what ended since the lane's class was blocked has gone to others already."""
+        placement = lane.group.placement
+        if self._fresh is None or not placement.woken:
+            return False
+        return not may_have_room(self._capacity.table, lane.shape, self._fresh)
 
     def _candidate(self, job: Job, queue: QuotaQueue | None, flavour: str) -> Candidate:
         end_us = self._now.mono_us + self._order.predictor.predict_us(job)

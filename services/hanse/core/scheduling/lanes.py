@@ -118,7 +118,7 @@ class Lane:
 class PlacementClass:
     """The shapes that placement cannot tell apart, and the sums that predictions need of their jobs."""
 
-    __slots__ = ("count", "estimates_us", "groups", "key", "parked", "shape", "total", "unestimated")
+    __slots__ = ("count", "estimates_us", "groups", "key", "parked", "shape", "total", "unestimated", "woken")
 
     def __init__(self, key: ClassKey, shape: Shape) -> None:
         self.key = key
@@ -127,6 +127,8 @@ class PlacementClass:
         self.total = shape.total
         self.groups: dict[str, Group] = {}
         self.parked = False
+        # Whether it was parked, and is not any more because of what ended on a few nodes.
+        self.woken = False
         self.count = 0
         self.estimates_us = 0
         self.unestimated = 0

@@ -417,7 +417,7 @@ class JobQueue:
         group.blocked_key = None
 
     def _unpark_class(self, placement: PlacementClass) -> None:
-        placement.parked = False
+        placement.parked = placement.woken = False
         del self._parked_classes[placement.key]
         for group in placement.groups.values():
             self._offer(group)
@@ -428,6 +428,7 @@ class JobQueue:
         for placement in list(self._parked_classes.values()):
             if may_start is None or may_start(placement.shape):
                 self._unpark_class(placement)
+                placement.woken = may_start is not None
         self._reopen("")
 
     def reopen_root(self, root: QuotaRoot) -> None:
