@@ -65,6 +65,25 @@ def test_nodes_that_are_reserved_are_left_and_others_used() -> None:
     assert starts["long"] == 2
 
 
+def test_when_the_head_starts_the_next_one_is_protected() -> None:
+    """The second gang is of a class that gained nothing from what ended, and is head all the same."""
+    jobs = [
+        one("first", 4, run=50),
+        one("second", 4, run=100),
+        one("third", 4, run=150),
+        one("head", 4, at=1, run=300),
+        one("next", 4, count=2, at=2, run=10),
+        one("long", 3, at=3, run=400),
+        one("short", 3, at=4, run=40),
+    ]
+    region = virtual(_EASY, jobs, nodes=3)
+    run_checked(region)
+    starts = started_at(region)
+    assert (starts["head"], starts["next"]) == (50, 150)
+    assert starts["short"] == 100
+    assert starts["long"] >= 150
+
+
 def test_a_blocked_head_of_a_quota_is_not_delayed_within_its_cohort() -> None:
     queues = (quota_of("a", 4, cohort="c"), quota_of("b", 0, cohort="c"), quota_of("other", 2))
     jobs = [

@@ -95,6 +95,8 @@ class Scheduler:
         self._heads: dict[str, _Head] = {}
         self._claims: dict[str, Claim] = {}
         self._tries: dict[tuple[object, ...], int] = {}
+        # Whether the next head was looked for in this cycle, since the last one started.
+        self._sought = False
         # By what a job was found blocked in this cycle: the nodes (""), or trees of quotas. Those after it are later.
         self._found_blocked: dict[str, None] = {}
         self._outlook = Outlook(
@@ -178,6 +180,7 @@ class Scheduler:
     def _run_in_order(self, started: list[tuple[Job, Allocation]], limit: int) -> None:
         self._tries = {}
         self._found_blocked = {}
+        self._sought = False
         delayers = 0
         self._cut_short = True
         while (lane := self._queue.best_lane()) is not None:
@@ -202,6 +205,7 @@ class Scheduler:
                     if delayers >= BACKFILL_DENIALS_MAX:
                         return  # Those after them are looked at in the next cycle.
         self._cut_short = False
+        self._seek_head()
 
     # -- 0. wake
 
@@ -391,6 +395,7 @@ class Scheduler:
                 found.append((claim.reservation, None))
         if self._mode == "none":
             return found
+        self._seek_head()
         names = ("",) if candidate.queue is None else ("", candidate.queue.root.name)
         for name in names:
             head = self._heads.get(name)
@@ -417,6 +422,10 @@ class Scheduler:
             allocation = msgspec.structs.replace(allocation, flavour=candidate.flavour)
         for reservation in self.reservations():
             reservation.note_start(candidate, allocation)
+        head = self._heads.get("")
+        if head is not None and head.job is job:
+            del self._heads[""]
+            self._sought = False
         self._queue.discard(job.id)
         self._capacity.take(job.id, job.shape, allocation)
         held = held_by(job.shape, allocation)
@@ -456,6 +465,17 @@ class Scheduler:
             return
         if self._mode == "easy":
             self._heads[name] = head
+
+    def _seek_head(self) -> None:
+        """If the first that was blocked by the nodes has started or gone, the next one is among those that were not
+        looked at again."""
+        if "" in self._heads or self._sought:
+            return
+        self._sought = True
+        lane = self._queue.first_without_room()
+        if lane is not None and refused_here(self._region, lane.shape.body) is None:
+            self._found_blocked.pop("", None)
+            self._blocked(lane, None)
 
     def _preempt(self, head: _Head) -> bool:
         job = head.job

@@ -445,6 +445,16 @@ class JobQueue:
             else:
                 self._offer(parked)
 
+    def first_without_room(self) -> Lane | None:
+        """The lane that goes first among those whose class is parked for want of nodes."""
+        first: tuple[Key, int, Lane] | None = None
+        for placement in self._parked_classes.values():
+            for group in placement.groups.values():
+                best = group.best()
+                if best is not None and (first is None or best < first):
+                    first = best
+        return None if first is None else first[2]
+
     # -- questions
 
     def get(self, job_id: str) -> Job | None:
