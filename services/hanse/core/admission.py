@@ -52,7 +52,7 @@ class Admission:
     def _bad_reference(self, submission: Submission) -> Refused | None:
         """Names that must mean something here: the tier, and the regions."""
         body = submission.shape.body
-        tiers = self._local.order.policy.tier_names
+        tiers = self._local.standing.policy.tier_names
         if body.tier not in tiers:
             return Refused("INVALID", "spec.tier", f"no tier {body.tier!r}; there are {', '.join(tiers)}")
         for field, regions in (

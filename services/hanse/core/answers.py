@@ -92,7 +92,7 @@ class Answers:
             capacity=region.local.capacity.capacity_total(),
             free=region.local.capacity.free_total(),
             channels=tuple(self._channel(peer) for peer in region.peers),
-            policy_version=region.local.order.policy.version,
+            policy_version=region.local.standing.policy.version,
             attainment=region.local.attainment.report(),
         )
 

@@ -23,7 +23,7 @@ def check(region: Region, *, full: bool = False) -> None:
     if full:
         _check_counts(region)
         _check_capacity(region)
-        _check_order(region)
+        _check_standing(region)
         _check_transfers(region)
 
 
@@ -77,15 +77,15 @@ def _check_capacity(region: Region) -> None:
         assert all(quantity >= 0 for _, quantity in view.free), f"{view.node.name} is oversold"
 
 
-def _check_order(region: Region) -> None:
+def _check_standing(region: Region) -> None:
     """Shares, quotas and ends are of just what holds capacity."""
-    order = region.local.order
+    standing = region.local.standing
     held = {job.id for job in region.books.jobs.values() if job.state in ALLOCATED_STATES}
-    assert set(order.running.jobs) == held, "the order does not know what runs"
-    assert {job_id for _, job_id in order.running.ends} == held, "ends are expected of what does not run"
-    for root in order.quotas.roots:
+    assert set(standing.running.jobs) == held, "the standing does not know what runs"
+    assert {job_id for _, job_id in standing.running.ends} == held, "ends are expected of what does not run"
+    for root in standing.quotas.roots:
         usage: Usage = {}
-        for charge in order.quotas.charges().values():
+        for charge in standing.quotas.charges().values():
             if charge.queue.root is root:
                 charge.queue.add(charge.flavour, charge.held, 1, usage)
         assert usage == root.usage, f"{root.name}: charged {usage}, kept {root.usage}"

@@ -109,7 +109,7 @@ def test_order_is_respected_and_nothing_startable_is_left(
         if held:
             gone = held.pop(end % len(held))
             capacity.release(gone)
-            scheduler.order.running.end(gone)
+            scheduler.standing.running.end(gone)
         while True:
             waiting = sorted(
                 (queue.get(f"j{at}") for at in range(len(shapes) * 3) if f"j{at}" in queue), key=_place

@@ -98,7 +98,7 @@ def test_a_bad_policy_is_refused_whole_and_the_running_one_stays() -> None:
     assert (answer.code, answer.field) == ("INVALID", "policy")
     assert "a cycle: a below b below a" in answer.message
     assert not out.writes
-    assert region.region.local.order.policy.version == 3
+    assert region.region.local.standing.policy.version == 3
 
 
 def test_a_new_policy_counts_from_the_next_decision_on() -> None:

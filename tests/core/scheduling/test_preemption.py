@@ -314,7 +314,7 @@ def test_never_for_nothing_and_all_come_to_an_end(
             )
         seen = len(region.starts)
         for waiting, victims in awaited.items():
-            gone = all(victim not in region.region.local.order.running.jobs for victim in victims)
+            gone = all(victim not in region.region.local.standing.running.jobs for victim in victims)
             assert not gone, f"{waiting} did not start although all that were stopped for it are gone"
     assert not awaited
     assert len(region.ends) == len(jobs) - len(region.refused)

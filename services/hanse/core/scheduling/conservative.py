@@ -19,9 +19,9 @@ from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.jobs import Allocation, Job, Shape
 from hanse.core.model.limits import RESERVATION_ENDS_MAX
 from hanse.core.scheduling.cohorts import Usage
-from hanse.core.scheduling.order import Order
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.quota import QuotaQueue
+from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.trial import Trial
 
 
@@ -42,12 +42,12 @@ class Plan:
     def __init__(
         self,
         capacity: Capacity,
-        order: Order,
+        standing: Standing,
         world: Callable[[], Trial],
         used: Callable[[QuotaQueue], Usage],
     ) -> None:
         self._capacity = capacity
-        self._order = order
+        self._standing = standing
         self._world = world
         self._used = used
         self._places: dict[str, Place] = {}
@@ -80,8 +80,8 @@ class Plan:
         return None
 
     def _earliest(self, job: Job, queue: QuotaQueue | None, now_us: int) -> Place | None:
-        run_us = self._order.predictor.predict_us(job)
-        ends = self._order.running.ends.first(RESERVATION_ENDS_MAX)
+        run_us = self._standing.predictor.predict_us(job)
+        ends = self._standing.running.ends.first(RESERVATION_ENDS_MAX)
         instants = {now_us: None} | dict.fromkeys(end_us for end_us, _ in ends if end_us > now_us)
         instants |= dict.fromkeys(place.ends_us for place in self._places.values())
         free = self._free_at(now_us, ends)
@@ -158,14 +158,14 @@ class Plan:
             if not trial.book(place.job.shape, place.allocation):
                 for task in place.allocation.tasks:
                     trial.exclude(task.node)
-        return trial.place(self._order.quotas.shape_in(job.shape, flavour))
+        return trial.place(self._standing.quotas.shape_in(job.shape, flavour))
 
     def _quota_left(
         self, job: Job, queue: QuotaQueue, flavour: str, gone: list[str], beside: list[Place]
     ) -> bool:
         usage = self._used(queue)
         for job_id in gone:
-            charge = self._order.quotas.charge_of(job_id)
+            charge = self._standing.quotas.charge_of(job_id)
             if charge is not None and charge.queue.root is queue.root:
                 charge.queue.add(charge.flavour, charge.held, -1, usage)
         for place in beside:

@@ -29,11 +29,11 @@ from hanse.core.scheduling.backfill import Candidate, Outlook, Reservation, besi
 from hanse.core.scheduling.cohorts import QuotaRoot, Usage
 from hanse.core.scheduling.conservative import Plan
 from hanse.core.scheduling.lanes import Group, Lane
-from hanse.core.scheduling.order import Order
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.preemption import Claim, Preemption, Victim
 from hanse.core.scheduling.queue import JobQueue
 from hanse.core.scheduling.quota import QuotaQueue, held_by
+from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.trial import Trial
 from hanse.core.scheduling.wakeups import NODES_MAX, may_have_room
 
@@ -66,9 +66,11 @@ class _Head(msgspec.Struct):
 
 class Scheduler:
     """Decides what starts in this region. The caller records every start that `run` returns, stops what `preempted`
-    names, and tells the order (`ended`) when a job holds nothing any more."""
+    names, and tells its standing (`ended`) when a job holds nothing any more."""
 
-    def __init__(self, queue: JobQueue, capacity: Capacity, region: str, order: Order | None = None) -> None:
+    def __init__(
+        self, queue: JobQueue, capacity: Capacity, region: str, standing: Standing | None = None
+    ) -> None:
         self._queue = queue
         self._capacity = capacity
         self._region = region
@@ -87,11 +89,11 @@ class Scheduler:
         # By job that was started in the last cycle: by which part of the policy, if it is not simply its turn.
         self.why: dict[str, str] = {}
         self._now = Now(mono_us=0, wall_us=0)
-        self._adopt(order or Order.plain(capacity))
+        self._adopt(standing or Standing.plain(capacity))
 
-    def _adopt(self, order: Order) -> None:
-        self._order = order
-        self._mode = order.policy.backfill.mode
+    def _adopt(self, standing: Standing) -> None:
+        self._standing = standing
+        self._mode = standing.policy.backfill.mode
         self._heads: dict[str, _Head] = {}
         self._claims: dict[str, Claim] = {}
         self._tries: dict[tuple[object, ...], int] = {}
@@ -100,30 +102,35 @@ class Scheduler:
         # By what a job was found blocked in this cycle: the nodes (""), or trees of quotas. Those after it are later.
         self._found_blocked: dict[str, None] = {}
         self._outlook = Outlook(
-            self._capacity, order.quotas, order.running, self._world, self._used, lambda: bool(self._claims)
+            self._capacity,
+            standing.quotas,
+            standing.running,
+            self._world,
+            self._used,
+            lambda: bool(self._claims),
         )
         self._preemption = Preemption(
-            order.policy,
+            standing.policy,
             self._capacity,
-            order.quotas,
-            order.running,
-            order.attainment,
+            standing.quotas,
+            standing.running,
+            standing.attainment,
             self._world,
             self._used,
         )
         # The state of nodes and queue that the plan was made for.
         self._planned = (-1, -1)
-        self._plan = Plan(self._capacity, order, self._world, self._used)
+        self._plan = Plan(self._capacity, standing, self._world, self._used)
 
-    def adopt(self, order: Order) -> None:
+    def adopt(self, standing: Standing) -> None:
         """Go on under another policy. Claims are given up: their victims' capacity goes to whoever is first now."""
-        self._adopt(order)
+        self._adopt(standing)
         self.alarm.ring_at(NEVER_US)
 
     @property
-    def order(self) -> Order:
+    def standing(self) -> Standing:
         """The policy in force, with its books."""
-        return self._order
+        return self._standing
 
     def claimed(self, job_id: str) -> bool:
         """Whether others are being stopped for this job."""
@@ -211,9 +218,9 @@ class Scheduler:
 
     def _wake(self) -> None:
         now_us = self._now.mono_us
-        self._order.running.correct(now_us)
+        self._standing.running.correct(now_us)
         self._wake_for_nodes()
-        for root in self._order.take_released():
+        for root in self._standing.take_released():
             self._heads.pop(root.name, None)
             self._queue.reopen_root(root)
         for name, head in list(self._heads.items()):
@@ -271,7 +278,7 @@ class Scheduler:
     # -- 1. claims
 
     def _honour_claims(self, started: list[tuple[Job, Allocation]]) -> None:
-        running = self._order.running
+        running = self._standing.running
         for job_id, claim in list(self._claims.items()):
             job = claim.reservation.job
             if self._queue.get(job_id) is not job:
@@ -283,7 +290,7 @@ class Scheduler:
                 if allocation is not None:
                     candidate = self._candidate(job, reservation.queue, reservation.flavour)
                     self._start(candidate, allocation, started)
-                    rule, version = claim.victims[0].rule, self._order.policy.version
+                    rule, version = claim.victims[0].rule, self._standing.policy.version
                     self.why[job.id] = (
                         f"{len(claim.victims)} jobs were stopped for it: {rule}, policy {version}"
                     )
@@ -296,13 +303,13 @@ class Scheduler:
         foreseen = reservation.allocation
         if foreseen is not None and Trial(self._capacity.table).book(job.shape, foreseen):
             return foreseen
-        return self._capacity.place(self._order.quotas.shape_in(job.shape, flavour))
+        return self._capacity.place(self._standing.quotas.shape_in(job.shape, flavour))
 
     def _drop(self, claim: Claim) -> None:
         """Nothing is kept for it any more."""
         del self._claims[claim.reservation.job.id]
         for victim in claim.victims:
-            self._order.running.leaving.pop(victim.job.id, None)
+            self._standing.running.leaving.pop(victim.job.id, None)
         self._queue.reopen()
         if claim.reservation.queue is not None:
             self._queue.reopen_root(claim.reservation.queue.root)
@@ -310,7 +317,7 @@ class Scheduler:
     def _world(self) -> Trial:
         """The nodes as they are, with what is claimed."""
         trial = Trial(self._capacity.table)
-        running = self._order.running
+        running = self._standing.running
         for claim in self._claims.values():
             for victim in claim.victims:
                 if victim.job.id in running.jobs:
@@ -325,7 +332,7 @@ class Scheduler:
         usage = dict(queue.root.usage)
         for claim in self._claims.values():
             for victim in claim.victims:
-                charge = self._order.quotas.charge_of(victim.job.id)
+                charge = self._standing.quotas.charge_of(victim.job.id)
                 if charge is not None and charge.queue.root is queue.root:
                     charge.queue.add(charge.flavour, charge.held, -1, usage)
             reservation = claim.reservation
@@ -345,7 +352,7 @@ class Scheduler:
         for flavour in queue.flavours if queue is not None else ("",):
             if queue is not None and queue.bound(flavour, job.shape.total, queue.root.usage) is not None:
                 continue
-            placed = self._order.quotas.shape_in(job.shape, flavour)
+            placed = self._standing.quotas.shape_in(job.shape, flavour)
             allocation = None if self._used_up(lane) else self._capacity.place(placed)
             if allocation is None:
                 verdict = _Verdict.NO_ROOM if verdict is _Verdict.NO_QUOTA else verdict
@@ -367,8 +374,8 @@ class Scheduler:
         return not may_have_room(self._capacity.table, lane.shape, self._fresh)
 
     def _candidate(self, job: Job, queue: QuotaQueue | None, flavour: str) -> Candidate:
-        end_us = self._now.mono_us + self._order.predictor.predict_us(job)
-        placed = self._order.quotas.shape_in(job.shape, flavour)
+        end_us = self._now.mono_us + self._standing.predictor.predict_us(job)
+        placed = self._standing.quotas.shape_in(job.shape, flavour)
         return Candidate(job, placed, queue, flavour, job.shape.total, end_us)
 
     def _undelaying(
@@ -429,7 +436,7 @@ class Scheduler:
         self._queue.discard(job.id)
         self._capacity.take(job.id, job.shape, allocation)
         held = held_by(job.shape, allocation)
-        self._order.started(job, candidate.queue, candidate.flavour, held, candidate.end_us, self._now)
+        self._standing.started(job, candidate.queue, candidate.flavour, held, candidate.end_us, self._now)
         self._explain_start(candidate)
         started.append((job, allocation))
 
@@ -442,7 +449,7 @@ class Scheduler:
         if head is not None and head.reservation is not None:
             grounds.append(f"does not delay {head.job.id}")
         if grounds:
-            self.why[candidate.job.id] = f"{', '.join(grounds)}, policy {self._order.policy.version}"
+            self.why[candidate.job.id] = f"{', '.join(grounds)}, policy {self._standing.policy.version}"
 
     # -- what is blocked
 
@@ -484,7 +491,7 @@ class Scheduler:
         if not self._preemption.entitled(job, head.queue):
             return False
         reservation = self._reservation_of(head)
-        patience_us = self._order.policy.preemption.patience_us
+        patience_us = self._standing.policy.preemption.patience_us
         if reservation is not None and reservation.starts_us <= self._now.mono_us + patience_us:
             return False
         claim = self._preemption.find(job, head.queue, self._now.mono_us)
@@ -492,7 +499,7 @@ class Scheduler:
             return False
         self._claims[job.id] = claim
         for victim in claim.victims:
-            self._order.running.leave(victim.job.id, claim.reservation.starts_us)
+            self._standing.running.leave(victim.job.id, claim.reservation.starts_us)
             self.preempted.append(Preempted(victim, job))
         return True
 
@@ -534,7 +541,7 @@ class Scheduler:
         state = (self._capacity.version, self._queue.version)
         if state == self._planned and self._plan.next_us() > self._now.mono_us:
             return
-        jobs = self._queue.in_order(self._order.policy.backfill.depth)
+        jobs = self._queue.in_order(self._standing.policy.backfill.depth)
         for job in jobs:
             if len(started) >= limit:
                 self.more = True

@@ -22,12 +22,12 @@ _USERS_NAMED_MAX = 3
 
 def policy_blockers(scheduler: Scheduler, job: Job) -> tuple[Blocker, ...]:
     """What of the policy is in the way now; empty: nothing is."""
-    order = scheduler.order
-    queue = order.quotas.queue_of(job.tenant)
+    standing = scheduler.standing
+    queue = standing.quotas.queue_of(job.tenant)
     if queue is not None:
         bounds = [queue.bound(flavour, job.shape.total, queue.root.usage) for flavour in queue.flavours]
         if all(bound is not None for bound in bounds):
-            version = order.policy.version
+            version = standing.policy.version
             return tuple(_quota(queue, bound, version) for bound in bounds if bound is not None)
     return _reserved(scheduler, job)
 
@@ -73,6 +73,6 @@ def _reserved(scheduler: Scheduler, job: Job) -> tuple[Blocker, ...]:
     waiting = reservation.job
     message = (
         f"it would delay {waiting.id} ({waiting.name}), which goes first and is to start in {away_s:.1f} s; "
-        f"predicted to run for {scheduler.order.predictor.predict_us(job) / 1e6:.1f} s, it would not be gone by then"
+        f"predicted to run for {scheduler.standing.predictor.predict_us(job) / 1e6:.1f} s, it would not be gone by then"
     )
     return (Blocker(code=RESERVED, message=message, nodes=nodes[:10]),)

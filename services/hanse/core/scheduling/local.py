@@ -18,11 +18,11 @@ from hanse.core.policy.model import Policy
 from hanse.core.scheduling.attainment import Attainment
 from hanse.core.scheduling.cycle import Preempted, Scheduler
 from hanse.core.scheduling.grounds import policy_blockers
-from hanse.core.scheduling.order import Order
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.predictor import OnlinePredictor
 from hanse.core.scheduling.queue import JobQueue
 from hanse.core.scheduling.runs import Runs, Settled
+from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.wait import WaitPredictor
 
 
@@ -34,9 +34,9 @@ class LocalSide:
         self.capacity = Capacity(config.nodes)
         self.attainment = Attainment()
         self.predictor = OnlinePredictor(policy.backfill.runtime)
-        self.order = Order(policy, self.capacity, self.predictor, self.attainment)
-        self.queue = JobQueue(policy, self.order.tenants, self.order.quotas)
-        self.scheduler = Scheduler(self.queue, self.capacity, config.name, self.order)
+        self.standing = Standing(policy, self.capacity, self.predictor, self.attainment)
+        self.queue = JobQueue(policy, self.standing.tenants, self.standing.quotas)
+        self.scheduler = Scheduler(self.queue, self.capacity, config.name, self.standing)
         self.alarm = self.scheduler.alarm
         self.wait = WaitPredictor(self.queue, self.capacity)
         self.predictor.fallback = self.wait
@@ -48,7 +48,7 @@ class LocalSide:
             if job.state in ALLOCATED_STATES:
                 assert job.allocation is not None
                 self.capacity.take(job.id, job.shape, job.allocation, recovering=True)
-                self.order.resumed(job, job.allocation, now, known=False)
+                self.standing.resumed(job, job.allocation, now, known=False)
             elif job.state is JobState.QUEUED:
                 self.queue.add(job)
 
@@ -69,20 +69,20 @@ class LocalSide:
 
     def adopt(self, policy: Policy, now: Now) -> None:
         """Go on under another policy, with everything that waits and runs."""
-        former = self.order
+        former = self.standing
         self.predictor.source = policy.backfill.runtime
-        self.order = Order(policy, self.capacity, self.predictor, self.attainment)
-        self.order.inherit(former, now)
+        self.standing = Standing(policy, self.capacity, self.predictor, self.attainment)
+        self.standing.inherit(former, now)
         for job_id in list(former.running.jobs):
             job = self._books.jobs[job_id]
             assert job.allocation is not None
-            self.order.resumed(job, job.allocation, now, known=True)
-        self.queue.adopt(policy, self.order.tenants, self.order.quotas)
-        self.scheduler.adopt(self.order)
+            self.standing.resumed(job, job.allocation, now, known=True)
+        self.queue.adopt(policy, self.standing.tenants, self.standing.quotas)
+        self.scheduler.adopt(self.standing)
 
     def _preempted(self, preempted: Preempted) -> Reason:
         """Why a running job is stopped: for whom, and by which rule."""
-        waiting, version = preempted.waiting, self.order.policy.version
+        waiting, version = preempted.waiting, self.standing.policy.version
         detail = f"for {waiting.id} ({waiting.name}): {preempted.victim.rule}, policy {version}"
         return Reason(ReasonCode.PREEMPTED, detail)
 
@@ -111,7 +111,7 @@ class LocalSide:
         allocation = self.capacity.held(job.id)[1]
         self.capacity.release(job.id)
         self.scheduler.note_end(task.node for task in allocation.tasks)
-        self.order.ended(
+        self.standing.ended(
             job, now, run_us=settled.run_us, requeued=settled.requeued, by_itself=settled.by_itself
         )
         self.wait.observe_run(job.shape, settled.run_us)
@@ -130,7 +130,7 @@ class LocalSide:
         filled only when it is empty runs dry once in every round trip. Not more than the tenant has quota for."""
         if self.draining or not self.runs.recovered:
             return 0
-        limit = min(limit, self.order.quota_slots(tenant, shape, limit))
+        limit = min(limit, self.standing.quota_slots(tenant, shape, limit))
         free = self.capacity.fitting(shape, limit) if not self.queue else 0
         return min(limit, free + max(0, self._freed_within(shape, ACCEPT_AHEAD_US) - len(self.queue)))
 
@@ -140,7 +140,7 @@ class LocalSide:
 
     def never_admitted(self, tenant: str, shape: Shape) -> str | None:
         """Why the tenant's quota could not hold it even if nobody else used any; None: it could."""
-        return self.order.never_admitted(tenant, shape)
+        return self.standing.never_admitted(tenant, shape)
 
     def predicted_wait_us(self, shape: Shape) -> int:
         """How long a job of this shape that is queued now would wait."""

@@ -18,7 +18,7 @@ from hanse.core.scheduling.tenants import Account, Tenants
 from hanse.core.scheduling.tiers import Tiers
 
 
-class Order:
+class Standing:
     """A policy with its books. Built anew for each policy, from what runs."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Order:
         self._released: dict[str, QuotaRoot] = {}
 
     @classmethod
-    def plain(cls, capacity: Capacity) -> Order:
+    def plain(cls, capacity: Capacity) -> Standing:
         """No promises, no quotas, no reservations, no victims."""
         policy = Policy(
             tiers=(),
@@ -50,7 +50,7 @@ class Order:
         )
         return cls(policy, capacity, _Unknown())
 
-    def inherit(self, former: Order, now: Now) -> None:
+    def inherit(self, former: Standing, now: Now) -> None:
         """Histories go on under a new policy."""
         self.tenants.inherit(former.tenants, now.mono_us)
 
