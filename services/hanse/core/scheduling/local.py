@@ -27,7 +27,8 @@ from hanse.core.scheduling.wait import WaitPredictor
 
 
 class LocalSide:
-    """Everything that this region runs or will run. `draining`: nothing new is started."""
+    """Everything that this region runs or will run. `draining`: nothing new is started; nor is it while the disk is
+    `in_doubt`."""
 
     def __init__(self, config: RegionConfig, books: Books, policy: Policy, now: Now) -> None:
         self._books = books
@@ -57,7 +58,7 @@ class LocalSide:
     def cycle(self, now: Now, out: Effects) -> None:
         """Start what can be started, at most so much in one step."""
         self.more = False
-        if self.draining or not self.runs.recovered:
+        if self._is_closed():
             self.scheduler.rest()
             return
         started = self.scheduler.run(now, STARTS_PER_STEP_MAX)
@@ -85,6 +86,23 @@ class LocalSide:
         waiting, version = preempted.waiting, self.standing.policy.version
         detail = f"for {waiting.id} ({waiting.name}): {preempted.victim.rule}, policy {version}"
         return Reason(ReasonCode.PREEMPTED, detail)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the region may have forgotten what became of its jobs."""
+        return self.runs.in_doubt
+
+    @in_doubt.setter
+    def in_doubt(self, in_doubt: bool) -> None:
+        self.runs.in_doubt = in_doubt
+
+    def _is_closed(self) -> bool:
+        """Whether nothing may be launched now."""
+        return self.draining or self.in_doubt or not self.runs.recovered or self.runs.has_orphans
+
+    def found_attempt(self, job_id: str, epoch: int) -> int:
+        """The newest attempt of this job at this epoch that the engine knew of at the start of this life; 0: none."""
+        return self.runs.found_attempt(job_id, epoch)
 
     def stop(self, job: Job, reason: Reason, out: Effects) -> None:
         """End the job's present attempt."""
@@ -128,7 +146,7 @@ class LocalSide:
     def slots(self, shape: Shape, limit: int, tenant: str = "") -> int:
         """How many jobs of this shape could start now, or follow those within a hop's round trip: a pipeline that is
         filled only when it is empty runs dry once in every round trip. Not more than the tenant has quota for."""
-        if self.draining or not self.runs.recovered:
+        if self._is_closed():
             return 0
         limit = min(limit, self.standing.quota_slots(tenant, shape, limit))
         free = self.capacity.fitting(shape, limit) if not self.queue else 0
@@ -144,7 +162,7 @@ class LocalSide:
 
     def predicted_wait_us(self, shape: Shape) -> int:
         """How long a job of this shape that is queued now would wait."""
-        if self.draining or self.never_fits(shape) is not None:
+        if self.draining or self.in_doubt or self.never_fits(shape) is not None:
             return NEVER_US
         return self.wait.predicted_wait_us(shape)
 
