@@ -98,8 +98,12 @@ class Answers:
                 predicted_start_wall_us=0,
             )
         blockers = here.region.blockers
-        if here.predicted_start_wall_us:
+        predicted_wall_us = here.predicted_start_wall_us
+        if predicted_wall_us:
             blockers = region.local.policy_blockers(job) + blockers
+            reserved_us = region.local.reserved_start_us(job)
+            if reserved_us is not None:
+                predicted_wall_us = now.wall_us + max(0, reserved_us - now.mono_us)
         summary = blockers[0].message if blockers else "it can start now"
         return Explanation(
             job_id=job.id,
@@ -107,7 +111,7 @@ class Answers:
             summary=summary,
             regions=(msgspec.structs.replace(here.region, blockers=blockers), *abroad),
             position=here.position,
-            predicted_start_wall_us=here.predicted_start_wall_us,
+            predicted_start_wall_us=predicted_wall_us,
             unblock=here.unblock,
         )
 

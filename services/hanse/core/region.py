@@ -107,7 +107,7 @@ from hanse.core.model.regions import Position, RegionConfig, RegionRecord
 from hanse.core.model.time import Now
 from hanse.core.policy.model import Policy, default_policy
 from hanse.core.policy.problems import PolicyRefused, checked
-from hanse.core.scheduling.local import LocalSide
+from hanse.core.scheduling.local import META_SHARES, LocalSide
 
 _GREETINGS = (Hello, HelloAck)
 _FOR_MEMBERSHIP = (GossipDigest, GossipDelta, Probe, ProbeAck, ProbeRequest)
@@ -135,7 +135,9 @@ class Region:
         self.ledger_id = snapshot.ledger_id
         self.sequence = snapshot.write_sequence
         self.books = Books(config.name, snapshot)
-        self.local = LocalSide(config, self.books, checked(policy or default_policy(config.tiers)), now)
+        checked_policy = checked(policy or default_policy(config.tiers))
+        saved_shares = snapshot.meta.get(META_SHARES, "")
+        self.local = LocalSide(config, self.books, checked_policy, now, saved_shares)
         self.old_disk = OldDisk(config, self.books, snapshot, randomness.getrandbits(63) + 1, now)
         position = Position(snapshot.incarnation, snapshot.write_sequence, self.old_disk.life)
         self.sessions = Sessions(config, snapshot.ledger_id, position, snapshot.peers_seen, randomness, now)

@@ -136,6 +136,10 @@ def test_who_waits_for_a_reservation_is_told_for_whom() -> None:
     answer = out.replies[0].answer
     assert isinstance(answer, Explanation)
     assert answer.regions[0].blockers[0].code == "RESERVED"
+    head = region.step(Ask(request_id=10, question=Question.EXPLAIN, job_id="head")).replies[0].answer
+    assert isinstance(head, Explanation)
+    begun_wall_us = region.region.books.jobs["runs"].started_wall_us
+    assert head.predicted_start_wall_us == begun_wall_us + 100_000 * MS
     assert "it would delay head (head), which goes first and is to start in 100.0 s" in answer.summary
 
 

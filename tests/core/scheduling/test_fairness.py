@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hanse.core.model.time import Now
 from hanse.core.policy.model import FairShare, Policy, Tenant
 from hanse.core.scheduling.fairness import SHARE_UNIT, averaged, decayed, dominant_share, level
 from hanse.core.scheduling.tenants import Tenants
@@ -84,6 +85,17 @@ def test_what_shrinks_is_shown_only_when_it_is_to_be() -> None:
     assert account.levels(1) == high
     account.show(1)
     assert account.levels(1) < high
+
+
+def test_history_outlives_the_daemon_and_decays_meanwhile() -> None:
+    former, later = Tenants(Policy()), Tenants(Policy())
+    former.account("org/a").take(SHARE_UNIT, 0)
+    former.account("org/b")
+    saved = former.saved(Now(mono_us=HOUR_US, wall_us=5 * HOUR_US))
+    later.restore(saved, Now(mono_us=7, wall_us=6 * HOUR_US))
+    assert later.accounts().keys() == {"org", "org/a"}
+    assert later.account("org/a").history == pytest.approx(SHARE_UNIT / 4, rel=4e-3)
+    later.restore("", Now(mono_us=8, wall_us=0))
 
 
 def test_under_a_new_policy_history_goes_on() -> None:

@@ -119,6 +119,10 @@ POLICY_ENTRIES_MAX = 10_000
 QUOTA_MEMO_MAX = 4_096
 # Tenants whose share is remembered; some 300 bytes each. Who holds capacity is never forgotten.
 ACCOUNTS_MAX = 16_384
+# Of these, how many outlive the daemon, those with the largest shares, and how often they are written: some 50 KB,
+# with the end of a job that is written anyway.
+ACCOUNTS_SAVED_MAX = 1_024
+ACCOUNTS_SAVE_US = 60 * 1_000_000
 # Names of jobs, by tenant, whose run times are remembered; some 300 bytes each.
 RUNTIMES_REMEMBERED_MAX = 16_384
 # Ends of running jobs that are looked ahead for a blocked job. One that needs more of them to come waits too long for

@@ -156,6 +156,12 @@ class Scheduler:
                     return reservation
         return None
 
+    def reserved_start_us(self, job: Job) -> int | None:
+        """When room is kept for this job, or planned (mono); None: none is."""
+        starts = [each.starts_us for each in self.reservations() if each.job is job]
+        planned = self._plan.starts_us(job.id)
+        return min([*starts, *([] if planned is None else [planned])], default=None)
+
     def reservations(self) -> list[Reservation]:
         """All that is reserved at present, for those that explain and check."""
         heads = [head.reservation for head in self._heads.values() if head.reservation is not None]

@@ -10,7 +10,12 @@ from hanse.core.effects import Blocker, Effects
 from hanse.core.events import FoundTask, TaskEnded
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobState
-from hanse.core.model.limits import ACCEPT_AHEAD_MAX, ACCEPT_AHEAD_US, STARTS_PER_STEP_MAX
+from hanse.core.model.limits import (
+    ACCEPT_AHEAD_MAX,
+    ACCEPT_AHEAD_US,
+    ACCOUNTS_SAVE_US,
+    STARTS_PER_STEP_MAX,
+)
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.resources import times_fitting
 from hanse.core.model.time import Now
@@ -25,17 +30,24 @@ from hanse.core.scheduling.runs import Runs, Settled
 from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.wait import WaitPredictor
 
+# The meta row that keeps what tenants have had.
+META_SHARES = "shares"
+
 
 class LocalSide:
     """Everything that this region runs or will run. `draining`: nothing new is started; nor is it while the disk is
     `in_doubt`."""
 
-    def __init__(self, config: RegionConfig, books: Books, policy: Policy, now: Now) -> None:
+    def __init__(
+        self, config: RegionConfig, books: Books, policy: Policy, now: Now, saved_shares: str = ""
+    ) -> None:
         self._books = books
         self.capacity = Capacity(config.nodes)
         self.attainment = Attainment()
         self.predictor = OnlinePredictor(policy.backfill.runtime)
         self.standing = Standing(policy, self.capacity, self.predictor, self.attainment)
+        self.standing.tenants.restore(saved_shares, now)
+        self._saved_us = now.mono_us
         self.queue = JobQueue(policy, self.standing.tenants, self.standing.quotas)
         self.scheduler = Scheduler(self.queue, self.capacity, config.name, self.standing)
         self.alarm = self.scheduler.alarm
@@ -134,8 +146,15 @@ class LocalSide:
         )
         self.wait.observe_run(job.shape, settled.run_us)
         self.queue.tenant_changed(job.tenant)
+        if now.mono_us - self._saved_us >= ACCOUNTS_SAVE_US:
+            self._saved_us = now.mono_us
+            self._books.set_meta(META_SHARES, self.standing.tenants.saved(now))
         if settled.requeued:
             self.queue.add(job)
+
+    def reserved_start_us(self, job: Job) -> int | None:
+        """When room is kept for a queued job (mono); None: none is."""
+        return self.scheduler.reserved_start_us(job)
 
     def policy_blockers(self, job: Job) -> tuple[Blocker, ...]:
         """What of the policy keeps a queued job from starting."""

@@ -6,10 +6,13 @@ so on. What a tenant holds and what it held (the decayed average) count alike. A
 
 from __future__ import annotations
 
-from hanse.core.model.limits import ACCOUNTS_MAX
+import heapq
+
+from hanse.core.model.limits import ACCOUNTS_MAX, ACCOUNTS_SAVED_MAX
+from hanse.core.model.time import Now
 from hanse.core.policy.model import WEIGHT_UNIT, FairShare, Policy
 from hanse.core.policy.problems import prefix_of
-from hanse.core.scheduling.fairness import averaged, level
+from hanse.core.scheduling.fairness import averaged, decayed, level
 
 
 class Account:
@@ -126,6 +129,28 @@ class Tenants:
         """From now on everybody's place is what it is."""
         for account in self._accounts.values():
             account.show(now_us)
+
+    def saved(self, now: Now) -> str:
+        """What is to outlive the daemon: the time, then a line for each of those that have had most."""
+        for account in self._accounts.values():
+            account.catch_up(now.mono_us)
+        most = heapq.nsmallest(
+            ACCOUNTS_SAVED_MAX, self._accounts.values(), key=lambda account: (-account.history, account.name)
+        )
+        lines = [f"{account.history} {account.name}" for account in most if account.history]
+        return "\n".join([str(now.wall_us), *lines])
+
+    def restore(self, saved: str, now: Now) -> None:
+        """The histories that `saved` gave in an earlier life, as they have decayed since."""
+        if not saved:
+            return
+        at_us, *lines = saved.split("\n")
+        elapsed_us = max(0, now.wall_us - int(at_us))
+        for line in lines:
+            history, _, name = line.partition(" ")
+            account = self.account(name)
+            account.history = decayed(int(history), elapsed_us, self._rules.half_life_us)
+            account.at_us = now.mono_us
 
     def inherit(self, former: Tenants, now_us: int) -> None:
         """Under a new policy each tenant keeps its own history; what it holds is charged anew."""
