@@ -118,7 +118,8 @@ class Backfill(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Preemption(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When running work may be stopped for waiting work: not if that would start by itself within `patience_us`; not
     what has run for less than `run_min_us`; nothing a further time that had to start again `restarts_max` times; and
-    not more than `victims_max` jobs for one."""
+    not more than `victims_max` jobs for one. With conservative backfill, where each job has its place in time already,
+    nobody is preempted."""
 
     enabled: bool = True
     patience_us: int = 30 * SECOND_US
