@@ -26,8 +26,8 @@ SHAPES = [
 
 
 def rules(order: ShareOrder) -> Policy:
-    """Two tenants have queues, in one cohort. No tier has a longest wait: that counts from the next time on at which all
-    keys are worked out."""
+    """Two tenants have queues, in one cohort. No tier has a longest wait: that counts only when all
+    keys are worked out anew."""
     queues = tuple(
         QueueRules(name=name, tenants=(name,), cohort="c", quotas=(Quota(kind="cpu", nominal=2),))
         for name in TENANTS[:2]
