@@ -61,6 +61,13 @@ class GroupShape(msgspec.Struct, frozen=True):
     constraints: tuple[str, ...] = ()
 
 
+class Ruled(msgspec.Struct, frozen=True):
+    """Rules of the home's policy have changed what the spec says; the rest of the shape is as they have it. `queue`:
+    where the job waits, empty: in its tenant's queue."""
+
+    queue: str = ""
+
+
 class ShapeBody(msgspec.Struct, frozen=True):
     """The part of a spec that decides where and in which order a job runs. Jobs with equal bodies are
     interchangeable to the scheduler."""
@@ -74,6 +81,7 @@ class ShapeBody(msgspec.Struct, frozen=True):
     datasets: tuple[str, ...] = ()
     runtime_estimate_us: int = 0
     required_features: tuple[str, ...] = ()
+    ruled: Ruled | None = None
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -147,6 +155,7 @@ class Submission(msgspec.Struct, frozen=True):
     """One validated job as it enters the core: the id is drawn outside, the spec is opaque bytes.
 
     `grace_us` and `retries_max` are the only parts of the spec, besides the shape, that the core acts on.
+    `policy_version`: by whose rules the shape is what it is (0: by none), and `ruled`, in words, which of them.
     """
 
     job_id: str
@@ -159,6 +168,8 @@ class Submission(msgspec.Struct, frozen=True):
     grace_us: int
     retries_max: int
     traceparent: str = ""
+    policy_version: int = 0
+    ruled: str = ""
 
 
 class Job(msgspec.Struct, kw_only=True):

@@ -115,6 +115,34 @@ STARTS_PER_STEP_MAX = 256
 LOSSES_MAX = 5
 # Tiers, tenants, flavours, cohorts or queues of one policy: ten times Kueue's large benchmark.
 POLICY_ENTRIES_MAX = 10_000
+# Of one policy document: 10,000 entries of some 100 bytes would be more than anybody can read.
+POLICY_BYTES_MAX = 512 * 1024
+# Rules of one policy: each may be evaluated for each job, some 2.5 us.
+POLICY_RULES_MAX = 256
+# A rule's refusal, and what an operator says of a change.
+POLICY_SENTENCE_LENGTH_MAX = 256
+# Of one CEL expression. Its worst case, in units of some 0.1 us (policies/costs.py): half a millisecond ...
+EXPRESSION_LENGTH_MAX = 2_048
+EXPRESSION_COST_MAX = 5_000
+# ... and of all rules of a policy together: 2 ms for one job, whatever it says of itself.
+POLICY_COST_MAX = 20_000
+# Jobs that look alike to the rules, whose ruling is remembered.
+RULING_MEMO_ENTRIES_MAX = 4_096
+# Rulings worked out in one go before others have their turn: with the costliest rules 16 of them take 32 ms.
+RULINGS_PER_TURN_MAX = 16
+# How often a submission is ruled anew because the policy changed while it was on its way to the core.
+RULING_TRIES_MAX = 3
+# A weight of the objective: a factor of 100 is more than anybody can tell apart.
+OBJECTIVE_WEIGHT_MAX = 100
+# Versions of the policy that a ledger keeps, the newest; a change a day for three years.
+POLICY_VERSIONS_KEPT_MAX = 1_000
+# Versions in one answer, newest first.
+POLICY_HISTORY_MAX = 100
+# Jobs of the recent past that a plan replays, newest first: some 10 s of work for another process.
+PLAN_JOBS_MAX = 10_000
+PLAN_TIMEOUT_S = 60.0
+# Jobs named one by one in a plan.
+PLAN_CHANGES_MAX = 20
 # Tenants, and shapes by flavour, whose place in the quotas is remembered; asked again after this many others.
 QUOTA_MEMO_MAX = 4_096
 # Tenants whose share is remembered; some 300 bytes each. Who holds capacity is never forgotten.

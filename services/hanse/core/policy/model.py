@@ -128,6 +128,18 @@ class Preemption(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     victims_max: int = 64
 
 
+class Objective(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What counts for how much between regions that could take a job: the one with the smallest sum is asked. Weights
+    of: each second of predicted wait; each data set that is missing there, as a minute; each tenth of price or power
+    above the neutral one, as a minute. Equal sums are told apart by the job's wishes, then by data sets, price and
+    power."""
+
+    wait: int = 1
+    locality: int = 0
+    price: int = 0
+    power: int = 0
+
+
 _MINUTE_US = 60 * SECOND_US
 DEFAULT_TIERS = (
     Tier(name="premium", share_permille=950, wait_max_us=15 * _MINUTE_US),
@@ -148,6 +160,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     fair_share: FairShare = FairShare()
     backfill: Backfill = Backfill()
     preemption: Preemption = Preemption()
+    objective: Objective = Objective()
 
     @property
     def tier_names(self) -> tuple[str, ...]:

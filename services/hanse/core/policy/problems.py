@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from hanse.core.model.errors import CallerFault
-from hanse.core.model.limits import POLICY_ENTRIES_MAX, PRIORITY_MAX, QUANTITY_MAX, TENANT_LEVELS_MAX
+from hanse.core.model.limits import (
+    OBJECTIVE_WEIGHT_MAX,
+    POLICY_ENTRIES_MAX,
+    PRIORITY_MAX,
+    QUANTITY_MAX,
+    TENANT_LEVELS_MAX,
+)
 from hanse.core.model.selectors import SelectorError, parse_selector
 from hanse.core.policy.model import ANY_NODE, Cohort, Flavour, Policy, Queue, Quota, Tenant, Tier
 
@@ -57,7 +62,7 @@ def _sizes(policy: Policy) -> Iterator[tuple[str, str]]:
     for where, entries in parts.items():
         if len(entries) > POLICY_ENTRIES_MAX:
             yield where, f"{len(entries)} entries; at most {POLICY_ENTRIES_MAX}"
-        yield from _duplicates(where, (entry.name for entry in entries))
+        yield from _duplicates((f"{where}[{at}].name", entry.name) for at, entry in enumerate(entries))
         for number, entry in enumerate(entries):
             if not entry.name:
                 yield f"{where}[{number}].name", "required"
@@ -71,11 +76,11 @@ def _tiers(policy: Policy) -> Iterator[tuple[str, str]]:
         where = f"tiers[{number}]"
         yield from _within(f"{where}.share_permille", tier.share_permille, 0, _PERMILLE_MAX)
         yield from _within(f"{where}.wait_max_us", tier.wait_max_us, 0, _DURATION_US_MAX)
-        for other in tier.preemptible_by:
+        for index, other in enumerate(tier.preemptible_by):
             if other not in names:
-                yield f"{where}.preemptible_by", f"no tier {other!r}"
+                yield f"{where}.preemptible_by[{index}]", f"no tier {other!r}"
             elif names.index(other) >= number:
-                yield f"{where}.preemptible_by", f"{other!r} is not served before {tier.name!r}"
+                yield f"{where}.preemptible_by[{index}]", f"{other!r} is not served before {tier.name!r}"
 
 
 def _tenants(policy: Policy) -> Iterator[tuple[str, str]]:
@@ -86,7 +91,9 @@ def _tenants(policy: Policy) -> Iterator[tuple[str, str]]:
             yield f"{where}.name", f"{tenant.name!r} has more than {TENANT_LEVELS_MAX} levels"
     parents = {tenant.name: tenant.parent or prefix_of(tenant.name) for tenant in policy.tenants}
     for cycle in _cycles(parents):
-        yield "tenants", f"a cycle: {' below '.join(cycle)}"
+        # Somewhere in it somebody was put below another: paths alone make no cycle.
+        at = next(n for n, each in enumerate(policy.tenants) if each.name in cycle and each.parent)
+        yield f"tenants[{at}].parent", f"a cycle: {' below '.join(cycle)}"
 
 
 def prefix_of(tenant: str) -> str:
@@ -131,7 +138,8 @@ def _cohorts(policy: Policy) -> Iterator[tuple[str, str]]:
         yield from _quotas(policy, where, cohort)
     parents = {cohort.name: cohort.parent for cohort in policy.cohorts}
     for cycle in _cycles(parents):
-        yield "cohorts", f"a cycle: {' below '.join(cycle)}"
+        at = next(n for n, each in enumerate(policy.cohorts) if each.name in cycle)
+        yield f"cohorts[{at}].parent", f"a cycle: {' below '.join(cycle)}"
 
 
 def _queues(policy: Policy) -> Iterator[tuple[str, str]]:
@@ -145,13 +153,19 @@ def _queues(policy: Policy) -> Iterator[tuple[str, str]]:
             yield from _within(
                 f"{where}.borrow_priority_max", queue.borrow_priority_max, -PRIORITY_MAX, PRIORITY_MAX
             )
-    yield from _duplicates("queues.tenants", (name for queue in policy.queues for name in queue.tenants))
+    yield from _duplicates(
+        (f"queues[{number}].tenants[{at}]", name)
+        for number, queue in enumerate(policy.queues)
+        for at, name in enumerate(queue.tenants)
+    )
 
 
 def _quotas(policy: Policy, where: str, owner: Queue | Cohort) -> Iterator[tuple[str, str]]:
     flavours = {flavour.name: None for flavour in policy.flavours} | {ANY_NODE: None}
     belongs = owner.cohort if isinstance(owner, Queue) else owner.parent
-    yield from _duplicates(f"{where}.quotas", (f"{quota.flavour}:{quota.kind}" for quota in owner.quotas))
+    yield from _duplicates(
+        (f"{where}.quotas[{at}].kind", _cell(quota)) for at, quota in enumerate(owner.quotas)
+    )
     for number, quota in enumerate(owner.quotas):
         key = f"{where}.quotas[{number}]"
         if quota.flavour not in flavours:
@@ -164,6 +178,10 @@ def _quotas(policy: Policy, where: str, owner: Queue | Cohort) -> Iterator[tuple
             yield f"{key}.borrowing_limit", f"{owner.name!r} is in no cohort: there is nobody to borrow from"
         if not belongs and quota.lending_limit is not None:
             yield f"{key}.lending_limit", f"{owner.name!r} is in no cohort: there is nobody to lend to"
+
+
+def _cell(quota: Quota) -> str:
+    return f"{quota.kind} of flavour {quota.flavour}" if quota.flavour else quota.kind
 
 
 def _nominal_below(policy: Policy, cohort: str, wanted: Quota) -> int:
@@ -198,6 +216,8 @@ def _modes(policy: Policy) -> Iterator[tuple[str, str]]:
     yield from _within("preemption.run_min_us", preemption.run_min_us, 0, _DURATION_US_MAX)
     yield from _within("preemption.restarts_max", preemption.restarts_max, 0, 1_000)
     yield from _within("preemption.victims_max", preemption.victims_max, 1, 1_000)
+    for name in policy.objective.__struct_fields__:
+        yield from _within(f"objective.{name}", getattr(policy.objective, name), 0, OBJECTIVE_WEIGHT_MAX)
 
 
 def _within(where: str, value: int, least: int, most: int) -> Iterator[tuple[str, str]]:
@@ -205,7 +225,10 @@ def _within(where: str, value: int, least: int, most: int) -> Iterator[tuple[str
         yield where, f"{value} is outside {least} to {most}"
 
 
-def _duplicates(where: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for name, count in Counter(names).items():
-        if count > 1:
-            yield where, f"{name!r} is given {count} times"
+def _duplicates(names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """(where, name) pairs: every name but the first of its kind."""
+    first: dict[str, str] = {}
+    for where, name in names:
+        if name in first:
+            yield where, f"{name!r} is given twice; first in {first[name]}"
+        first.setdefault(name, where)
