@@ -17,6 +17,7 @@ from hanse.core.effects import (
     JobStateRow,
     OutboundRow,
     PeerSeenRow,
+    PolicyRow,
     ShapeRow,
     TimelineRow,
     Writes,
@@ -157,6 +158,7 @@ def one_of_each() -> Writes:
         outbound=[OutboundRow("south", 8)],
         intents=[IntentRow("south-9", "cancel-1", T0_US)],
         peers_seen=[PeerSeenRow("south", "ledger-s", 4, 99, 5)],
+        policies=[PolicyRow(2, "d2", "tiers = []\n", "an operator", "a test", T0_US)],
         meta=[("draining", "1")],
     )
 

@@ -59,6 +59,7 @@ async def test_every_row_type_comes_back_as_it_was_written(ledger: Ledger, path:
         "outbound": [astuple(writes.outbound[0])],
         "intents": [astuple(writes.intents[0])],
         "peers_seen": [astuple(writes.peers_seen[0])],
+        "policies": [astuple(writes.policies[0])],
         "meta": writes.meta,
     }
 

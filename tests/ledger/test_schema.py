@@ -30,6 +30,7 @@ ROWS: dict[str, type[msgspec.Struct]] = {
     "outbound": effects.OutboundRow,
     "intents": effects.IntentRow,
     "peers_seen": effects.PeerSeenRow,
+    "policies": effects.PolicyRow,
 }
 TYPES = {"str": "TEXT", "int": "INTEGER", "bytes": "BLOB"}
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hanse.bench.virtual import VirtualJob, VirtualRegion
+from hanse.policies.virtual import VirtualJob, VirtualRegion
 from hanse.core.model.jobs import GroupShape, ShapeBody, make_shape
 from hanse.core.model.regions import Node
 from hanse.core.model.resources import resources

@@ -13,6 +13,8 @@ from hanse.core.scheduling.local import LocalSide
 
 QUEUE_FULL_RETRY_MS = 1_000
 DISK_FULL_RETRY_MS = 10_000
+# Not for callers: the shell rules the submission anew.
+STALE_POLICY = "STALE_POLICY"
 
 
 class Admission:
@@ -35,7 +37,12 @@ class Admission:
                 message = f"client key {submission.client_key!r} was used for {job_id}, with another spec"
                 return Refused("KEY_CONFLICT", "client_key", message)
             return Submitted(job_id, existed=True)
-        refused = self._overload() or self._bad_reference(submission) or self._fits_nowhere(submission)
+        refused = (
+            self._overload()
+            or self._ruled_by_another(submission)
+            or self._bad_reference(submission)
+            or self._fits_nowhere(submission)
+        )
         if refused is not None:
             return refused
         self._local.enqueue(self._books.admit(submission))
@@ -48,6 +55,18 @@ class Admission:
             message = f"the queue is full ({self._config.queue_depth_max} jobs)"
             return Refused("EXHAUSTED", "", message, QUEUE_FULL_RETRY_MS)
         return None
+
+    def _ruled_by_another(self, submission: Submission) -> Refused | None:
+        """The shell ruled it by a policy that was replaced while it was on its way: it has to do so again."""
+        version = self._local.standing.policy.version
+        if submission.policy_version in (0, version):
+            return None
+        return Refused(
+            STALE_POLICY,
+            "",
+            f"ruled by policy {submission.policy_version}; {version} is in force",
+            QUEUE_FULL_RETRY_MS,
+        )
 
     def _bad_reference(self, submission: Submission) -> Refused | None:
         """Names that must mean something here: the tier, and the regions."""

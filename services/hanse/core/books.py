@@ -19,15 +19,17 @@ from hanse.core.effects import (
     JobStateRow,
     OutboundRow,
     PeerSeenRow,
+    PolicyRow,
     ShapeRow,
     Snapshot,
     TimelineRow,
     Writes,
 )
+from hanse.core.events import PolicyText
 from hanse.core.messages import Commit, Terminal, Verdict, Withdraw
 from hanse.core.model.jobs import Allocation, Job, Reason, ReasonCode, RemoteView, Shape, Submission
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobInput, JobState, next_state
-from hanse.core.model.limits import CLOSED_REMEMBERED_MAX
+from hanse.core.model.limits import CLOSED_REMEMBERED_MAX, POLICY_VERSIONS_KEPT_MAX
 from hanse.core.model.time import Now
 
 _CLOSING: dict[JobState, JobInput] = {
@@ -126,7 +128,7 @@ class Books:
             submitted_wall_us=self.now.wall_us,
             order_us=self.now.wall_us,
             traceparent=submission.traceparent,
-            reason=Reason(ReasonCode.SUBMITTED),
+            reason=Reason(ReasonCode.SUBMITTED, submission.ruled),
         )
         self.keys[(job.tenant, job.client_key)] = (job.id, job.spec_sha256)
         self._enter(job, "QUEUED")
@@ -359,6 +361,13 @@ class Books:
     def remember_peer(self, row: PeerSeenRow) -> None:
         """The newest position that was seen of a peer."""
         self._rows.peers_seen.append(row)
+
+    def keep_policy(self, version: int, text: PolicyText) -> None:
+        """This version of the policy is, or was, in force."""
+        row = PolicyRow(version, text.digest, text.document, text.author, text.why, self.now.wall_us)
+        self._rows.policies.append(row)
+        if version > POLICY_VERSIONS_KEPT_MAX:
+            self._rows.policies_delete_to.append(version - POLICY_VERSIONS_KEPT_MAX)
 
     def set_meta(self, name: str, value: str) -> None:
         """A small durable fact."""

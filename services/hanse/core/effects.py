@@ -149,6 +149,18 @@ class PeerSeenRow(msgspec.Struct, frozen=True, array_like=True):
     life: int
 
 
+class PolicyRow(msgspec.Struct, frozen=True, array_like=True):
+    """One version of the policy: the document as it was applied (policies/document.py: canonical), the SHA-256 of that
+    in hexadecimal, who applied it, and what for. Written once."""
+
+    version: int
+    digest: str
+    document: str
+    author: str
+    why: str
+    at_wall_us: int
+
+
 # Meta rows that the ledger itself reads: the next incarnation is at least the floor, and an anchor that was found ahead
 # is believed to be answered for once quarantine is over.
 META_QUARANTINE = "quarantine"
@@ -176,6 +188,7 @@ class Writes(msgspec.Struct, kw_only=True):
     outbound: list[OutboundRow] = msgspec.field(default_factory=list)
     intents: list[IntentRow] = msgspec.field(default_factory=list)
     peers_seen: list[PeerSeenRow] = msgspec.field(default_factory=list)
+    policies: list[PolicyRow] = msgspec.field(default_factory=list)
     # Small facts by name, such as "draining".
     meta: list[tuple[str, str]] = msgspec.field(default_factory=list)
     # (giver_ledger_id, sequence): decisions below it are deleted.
@@ -183,12 +196,18 @@ class Writes(msgspec.Struct, kw_only=True):
     specs_delete: list[str] = msgspec.field(default_factory=list)
     intents_delete: list[str] = msgspec.field(default_factory=list)
     jobs_delete: list[str] = msgspec.field(default_factory=list)
+    # Versions of the policy up to these are deleted.
+    policies_delete_to: list[int] = msgspec.field(default_factory=list)
 
     @property
     def deletes(self) -> bool:
         """Whether anything is deleted."""
         return bool(
-            self.jobs_delete or self.decisions_delete_below or self.specs_delete or self.intents_delete
+            self.jobs_delete
+            or self.decisions_delete_below
+            or self.specs_delete
+            or self.intents_delete
+            or self.policies_delete_to
         )
 
     def __bool__(self) -> bool:
@@ -203,6 +222,7 @@ class Writes(msgspec.Struct, kw_only=True):
             or self.outbound
             or self.intents
             or self.peers_seen
+            or self.policies
             or self.meta
             or self.jobs_delete
             or self.decisions_delete_below
@@ -296,6 +316,12 @@ class CancelOutcome(msgspec.Struct, frozen=True):
 
 class Done(msgspec.Struct, frozen=True):
     """The request took effect and is durable."""
+
+
+class PolicyAdopted(msgspec.Struct, frozen=True):
+    """The policy is in force from the next decision on, and on disk under this version."""
+
+    version: int
 
 
 class Trusted(msgspec.Struct, frozen=True):
@@ -414,6 +440,7 @@ Answer = (
     SubmitOutcome
     | CancelOutcome
     | Done
+    | PolicyAdopted
     | Trusted
     | Refused
     | Explanation
@@ -486,5 +513,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     intents: list[IntentRow] = msgspec.field(default_factory=list)
     peers_seen: list[PeerSeenRow] = msgspec.field(default_factory=list)
     meta: dict[str, str] = msgspec.field(default_factory=dict)
+    # The newest version of the policy; None: none was ever applied.
+    policy: PolicyRow | None = None
     # The anchor file is ahead of this ledger: the disk is an old one.
     disk_is_old: bool = False

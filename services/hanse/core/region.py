@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
+import msgspec
+
 from hanse.core.admission import Admission
 from hanse.core.answers import Answers
 from hanse.core.books import Books
@@ -27,6 +29,7 @@ from hanse.core.effects import (
     CancelOutcome,
     Done,
     Effects,
+    PolicyAdopted,
     Refused,
     Reply,
     Send,
@@ -145,6 +148,8 @@ class Region:
         self.inventory = self.membership.inventory
         self.publisher = Publisher(timings, len(config.members))
         self.router = Router(config, self.inventory, randomness, self._connected, self._in_flight)
+        self.router.objective = checked_policy.objective
+        self._policy_is_kept = snapshot.policy is not None
         self.witness = Witness(config.name, self.books)
         self._randomness = randomness
         self._build_handoff(now)
@@ -513,12 +518,21 @@ class Region:
 
     def _change_policy(self, now: Now, event: PolicyChanged) -> Answer:
         """Put everything onto the new policy, or refuse it whole."""
+        version = self.local.standing.policy.version
+        if event.expected_version not in (0, version):
+            message = f"the policy in force is version {version}, not {event.expected_version}"
+            return Refused("VERSION_CONFLICT", "expected_version", message)
         try:
-            policy = checked(event.policy)
+            policy = checked(msgspec.structs.replace(event.policy, version=version + 1))
         except PolicyRefused as refusal:
             return Refused("INVALID", "policy", str(refusal))
+        if not self._policy_is_kept:
+            self.books.keep_policy(version, event.former)
+            self._policy_is_kept = True
+        self.books.keep_policy(policy.version, event.text)
         self.local.adopt(policy, now)
-        return Done()
+        self.router.objective = policy.objective
+        return PolicyAdopted(policy.version)
 
     def _try_to_leave_quarantine(self, now: Now, out: Effects) -> None:
         """Once all have told all that they know, and nothing runs that should not: carry out what follows."""

@@ -15,11 +15,13 @@ from hanse.core.model import limits
 from hanse.core.model.regions import Member, Node, RegionConfig, Timings
 from hanse.core.model.resources import is_known_kind, resources
 from hanse.core.policy.model import Policy, default_policy
-from hanse.core.policy.problems import problems as policy_problems
 from hanse.daemon.errors import ConfigError, Problem
 from hanse.daemon.settings import NodesTable, Settings
 from hanse.ledger.disk import DiskPolicy
 from hanse.ledger.retention import RetentionPolicy
+from hanse.policies.document import Document, World, read_bytes, read_document
+from hanse.policies.problems import DocumentRefused
+from hanse.policies.writing import document_of
 from hanse.wire.checks import FieldRefused, check_label
 
 _RANGE = re.compile(r"\[(\d+)-(\d+)\]")
@@ -35,7 +37,8 @@ class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
     anchor_dir: Path
     settings: Settings
     region: RegionConfig
-    policy: Policy
+    # What a ledger begins with that holds no policy yet.
+    policy: Document
 
 
 def load_config(path: Path) -> DaemonConfig:
@@ -52,17 +55,17 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError([Problem(str(path), "", f"not TOML: {error}")]) from error
 
 
-def load_policy(path: Path) -> Policy:
+def load_policy(path: Path, world: World) -> Document:
     """Raises ConfigError with all that is wrong."""
-    document = _read_toml(path)
-    problems = [Problem(str(path), key, reason) for key, reason in misfits(document, Policy, "")]
-    if problems:
-        raise ConfigError(problems)
-    policy = msgspec.convert(document, Policy)
-    problems = [Problem(str(path), where, why) for where, why in policy_problems(policy)]
-    if problems:
-        raise ConfigError(problems)
-    return policy
+    try:
+        return read_bytes(path.read_bytes(), world)
+    except OSError as error:
+        raise ConfigError([Problem(str(path), "", error.strerror or str(error))]) from error
+    except DocumentRefused as refused:
+        found = [each for each in refused.problems if each.severity == "error"]
+        raise ConfigError(
+            [Problem(f"{path}:{each.line}:{each.column}", each.path, each.message) for each in found]
+        ) from refused
 
 
 def make_config(path: Path, document: dict[str, Any]) -> DaemonConfig:
@@ -76,20 +79,26 @@ def make_config(path: Path, document: dict[str, Any]) -> DaemonConfig:
         raise ConfigError(problems)
     data_dir = (path.parent / settings.region.data_dir).resolve()
     anchor_dir = settings.region.anchor_dir
-    policy = _policy(path, settings)
+    document = _policy(path, settings)
     return DaemonConfig(
         path=path,
         data_dir=data_dir,
         anchor_dir=(path.parent / anchor_dir).resolve() if anchor_dir else data_dir,
         settings=settings,
-        region=_region_config(settings, policy),
-        policy=policy,
+        region=_region_config(settings, document.policy),
+        policy=document,
     )
 
 
-def _policy(path: Path, settings: Settings) -> Policy:
+def _policy(path: Path, settings: Settings) -> Document:
     file = settings.policy.file
-    return load_policy(path.parent / file) if file else default_policy(settings.region.tiers)
+    if not file:
+        return read_document(document_of(default_policy(settings.region.tiers)))
+    world = World(
+        regions=tuple(sorted(member.name for member in settings.members)),
+        resource_kinds=frozenset(settings.region.resource_kinds),
+    )
+    return load_policy(path.parent / file, world)
 
 
 def disk_policy(settings: Settings) -> DiskPolicy:

@@ -70,6 +70,7 @@ class DriverInterrupted(EnvironmentFault):
 
 _STATUS_OF_REFUSAL = {
     "INVALID": grpc.StatusCode.INVALID_ARGUMENT,
+    "VERSION_CONFLICT": grpc.StatusCode.ABORTED,
     "KEY_CONFLICT": grpc.StatusCode.ALREADY_EXISTS,
     "NEVER_FITS": grpc.StatusCode.FAILED_PRECONDITION,
     "UNIMPLEMENTED": grpc.StatusCode.UNIMPLEMENTED,

@@ -25,6 +25,7 @@ from hanse.core.model import limits
 from hanse.core.region import Region
 from hanse.daemon.clock import Clock, mono_us, system_now, wall_us
 from hanse.daemon.config import DaemonConfig, disk_policy, retention_policy
+from hanse.daemon.desk import PolicyDesk
 from hanse.daemon.driver import Driver, Step
 from hanse.daemon.errors import DriverInterrupted, DriverOverloaded, leaves
 from hanse.daemon.housekeeping import Housekeeping
@@ -77,6 +78,7 @@ class Runtime:
         self.tracing = tracing
         self.inbox = inbox
         self.started_wall_us = wall_us()
+        self.desk = PolicyDesk(config.region, config.policy)
         self._requests = Requests(inbox)
         self._lookups = Lookups(inbox)
         self._make_executor = make_executor
@@ -170,7 +172,8 @@ class Runtime:
             # 1. What is on the disk.
             ledger = await self._open_ledger(resources)
             snapshot = await ledger.load_snapshot()
-            region = Region(self.config.region, snapshot, self._clock(), random.Random(), self.config.policy)
+            policy = self.desk.begin(snapshot.policy)
+            region = Region(self.config.region, snapshot, self._clock(), random.Random(), policy)
             # 2. What still runs.
             executor = self._make_executor()
             await self._recover(executor)
@@ -252,6 +255,8 @@ class Runtime:
         effects = step.effects
         for name, value in effects.writes.meta:
             _tell_of_quarantine(name, value)
+        for row in effects.writes.policies:
+            self.desk.adopted(row)
         self._orders.post(effects)
         if effects.lookups:
             self._lookups.post(effects.lookups)

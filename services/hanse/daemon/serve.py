@@ -256,7 +256,6 @@ def _spec_readers(config: DaemonConfig) -> tuple[SpecReader, SpecReader]:
     region = config.region
     own = SpecRules(
         resource_kinds=frozenset(region.resource_kinds),
-        tiers=region.tiers,
         regions=tuple(member.name for member in region.members),
         features=frozenset(KNOWN_FEATURES),
     )

@@ -78,8 +78,8 @@ class ExecutorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class PolicyTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[policy]: tiers, tenants, queues and quotas, in a file of its own, relative to this one; empty: the default, with
-    the tiers of [region]. With a file, its tiers count."""
+    """[policy]: the document that a new ledger begins with (docs/policy.md), relative to this file; empty: the default,
+    with the tiers of [region]. With a file, its tiers count. Once `hanse policy apply` was used, the ledger's counts."""
 
     file: str = ""
 

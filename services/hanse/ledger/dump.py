@@ -14,6 +14,7 @@ TABLES = (
     "outbound",
     "intents",
     "peers_seen",
+    "policies",
     "meta",
 )
 

@@ -21,6 +21,7 @@ from hanse.core.effects import (
     JobRow,
     OutboundRow,
     PeerSeenRow,
+    PolicyRow,
     Snapshot,
 )
 from hanse.core.model.jobs import (
@@ -42,6 +43,7 @@ _ALLOCATION = msgspec.msgpack.Decoder(Allocation)
 _REMOTE = msgspec.msgpack.Decoder(RemoteView)
 _SHAPE = msgspec.msgpack.Decoder(ShapeBody)
 _COLUMNS = ", ".join(JobRow.__struct_fields__)
+POLICY_COLUMNS = ", ".join(PolicyRow.__struct_fields__)
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -71,6 +73,7 @@ def load_snapshot(connection: sqlite3.Connection) -> Snapshot:
         intents=_rows(connection, "intents", IntentRow),
         peers_seen=_rows(connection, "peers_seen", PeerSeenRow),
         meta=dict(connection.execute("SELECT name, value FROM meta ORDER BY name")),
+        policy=newest_policy(connection),
         disk_is_old=doubt > 0,
     )
 
@@ -80,6 +83,14 @@ def _rows(connection: sqlite3.Connection, table: str, row: type[R]) -> list[R]:
     columns = ", ".join(row.__struct_fields__)
     found = connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2")
     return [row(*values) for values in found]
+
+
+def newest_policy(connection: sqlite3.Connection) -> PolicyRow | None:
+    """The version in force; None: none was ever applied."""
+    found = connection.execute(
+        f"SELECT {POLICY_COLUMNS} FROM policies ORDER BY version DESC LIMIT 1"
+    ).fetchone()
+    return None if found is None else PolicyRow(*found)
 
 
 def _closed_client_keys(connection: sqlite3.Connection, region: str) -> list[tuple[str, str, str, bytes]]:

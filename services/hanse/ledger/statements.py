@@ -24,6 +24,7 @@ from hanse.core.effects import (
     JobStateRow,
     OutboundRow,
     PeerSeenRow,
+    PolicyRow,
     ShapeRow,
     TimelineRow,
 )
@@ -113,11 +114,14 @@ UPSERT_CHANNELS = _upsert("channels", ChannelRow.__struct_fields__)
 UPSERT_OUTBOUND = _upsert("outbound", OutboundRow.__struct_fields__)
 UPSERT_INTENTS = _upsert("intents", IntentRow.__struct_fields__)
 UPSERT_PEERS_SEEN = _upsert("peers_seen", PeerSeenRow.__struct_fields__)
+# A plain insert: a version is written once.
+INSERT_POLICIES = _insert("policies", PolicyRow.__struct_fields__)
 UPSERT_META = _upsert("meta", ("name", "value"))
 CLEAR_SPECS = Bulk(1, lambda values: f"UPDATE jobs SET spec = x'' WHERE id IN (VALUES {values})")
 DELETE_INTENTS = _delete("intents", "job_id")
 DELETE_TIMELINE = _delete("timeline", "job_id")
 DELETE_JOBS = _delete("jobs", "id")
+DELETE_POLICIES_TO = "DELETE FROM policies WHERE version <= ?"
 DELETE_DECISIONS_BELOW = "DELETE FROM decisions WHERE giver_ledger_id = ? AND sequence < ?"
 # Changes no row if the ledger is further already.
 SET_WRITE_SEQUENCE = "UPDATE ledger SET write_sequence = ?1 WHERE write_sequence <= ?1"

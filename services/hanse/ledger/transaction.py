@@ -87,6 +87,7 @@ def apply(connection: sqlite3.Connection, writes: Writes) -> None:
     statements.UPSERT_OUTBOUND.run(connection, tuples(writes.outbound))
     statements.UPSERT_INTENTS.run(connection, tuples(writes.intents))
     statements.UPSERT_PEERS_SEEN.run(connection, tuples(writes.peers_seen))
+    statements.INSERT_POLICIES.run(connection, tuples(writes.policies))
     statements.UPSERT_META.run(connection, writes.meta)
     if writes.deletes:
         _apply_deletes(connection, writes)
@@ -109,3 +110,5 @@ def _apply_deletes(connection: sqlite3.Connection, writes: Writes) -> None:
     forgotten = [(job_id,) for job_id in writes.jobs_delete]
     statements.DELETE_TIMELINE.run(connection, forgotten)
     statements.DELETE_JOBS.run(connection, forgotten)
+    for version in writes.policies_delete_to:
+        connection.execute(statements.DELETE_POLICIES_TO, (version,))

@@ -69,4 +69,6 @@ def size_max(node: Node) -> int:
             return _SIZE_UNKNOWN
 
 
-_YIELD_NUMBERS = frozenset(("size", "contains", "startsWith", "endsWith", "matches", "int", "uint", "double", "bool"))
+_YIELD_NUMBERS = frozenset(
+    ("size", "contains", "startsWith", "endsWith", "matches", "int", "uint", "double", "bool")
+)

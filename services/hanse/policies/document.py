@@ -18,7 +18,9 @@ from hanse.policies.reading import Reader
 from hanse.policies.rules import Rule
 from hanse.policies.schema import DOCUMENT
 
-_AT = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL)
+_AT = re.compile(
+    r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL
+)
 _UNSAID = World()
 
 
@@ -104,5 +106,3 @@ def _not_toml(text: str, error: str) -> Problem:
 
 def _whole(message: str) -> Problem:
     return Problem(path="", line=0, column=0, width=0, message=message)
-
-

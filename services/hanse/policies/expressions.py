@@ -108,7 +108,9 @@ def compiled(text: str) -> Expression:
     expression = Expression(text, found, syntax.parse(found.serialize()))
     wrong = _pattern_mistakes(expression)
     if expression.cost > limits.EXPRESSION_COST_MAX:
-        message = f"evaluating this may cost {expression.cost:,} units; at most {limits.EXPRESSION_COST_MAX:,}"
+        message = (
+            f"evaluating this may cost {expression.cost:,} units; at most {limits.EXPRESSION_COST_MAX:,}"
+        )
         wrong.append(Mistake(0, len(text), message, _cost_hint(expression.tree)))
     if wrong:
         raise ExpressionError(wrong)
@@ -183,7 +185,7 @@ def _mismatch(at: int, function: str, types: str) -> Mistake:
     if operator and len(given) == 2 and given[0] != given[1]:
         hint = "both sides must have the same type"
         if set(given) == {"string", "int"}:
-            hint += ': put quotes around the number, or convert with int() or string()'
+            hint += ": put quotes around the number, or convert with int() or string()"
     between = " and ".join(given)
     return Mistake(at, len(name), f"`{name}` does not go with {between}", hint)
 
@@ -229,7 +231,9 @@ def _cost_hint(tree: Node) -> str:
         if isinstance(node, Comprehension)
         for below in syntax.walk(node.step)
     )
-    return "a loop within a loop goes over every pair: do without one of them" if nested else "make it shorter"
+    return (
+        "a loop within a loop goes over every pair: do without one of them" if nested else "make it shorter"
+    )
 
 
 def _plain(text: str) -> str:

@@ -164,7 +164,9 @@ class Mapper:
             tiers = [each["name"] for each in _entries(read["tiers"]) if each["name"] is not BAD]
         queues = [each["name"] for each in _entries(read["queues"]) if each["name"] is not BAD]
         self._queues_of_rules = frozenset(
-            each["then"]["queue"] for each in entries if isinstance(each["then"], dict) and each["then"]["queue"]
+            each["then"]["queue"]
+            for each in entries
+            if isinstance(each["then"], dict) and each["then"]["queue"]
         )
         rules: list[Rule] = []
         for index, entry in enumerate(entries):
@@ -187,7 +189,9 @@ class Mapper:
                 line, _ = self._findings.places.line_and_column(
                     self._findings.places.nearest(("rules", first[name])).key.start
                 )
-                self._findings.at_value(("rules", index, "name"), f"{name!r} is the rule of line {line} already")
+                self._findings.at_value(
+                    ("rules", index, "name"), f"{name!r} is the rule of line {line} already"
+                )
             first.setdefault(name, index)
 
     def _expression(self, text: Any, path: Path) -> Expression | None:
@@ -303,7 +307,9 @@ def _entries(read: Any) -> list[dict[str, Any]]:
 def _patched(read: dict[str, Any], table: Table) -> dict[str, Any]:
     """With defaults, or what is harmless, in place of what is BAD."""
     return {
-        field.name: _stand_in(field) if read[field.name] is BAD else _patched_value(read[field.name], field.kind)
+        field.name: _stand_in(field)
+        if read[field.name] is BAD
+        else _patched_value(read[field.name], field.kind)
         for field in table.fields
     }
 

@@ -44,7 +44,9 @@ class Reader:
         if field.name in given:
             return self._value(given[field.name], field.kind, below)
         if field.default is schema.REQUIRED:
-            self._findings.at_key(path, f"`{field.name}` is missing", f"it says: {field.meaning[0].lower()}{field.meaning[1:]}")
+            self._findings.at_key(
+                path, f"`{field.name}` is missing", f"it says: {field.meaning[0].lower()}{field.meaning[1:]}"
+            )
             return BAD
         if field.default is None and isinstance(field.kind, schema.TableOf):
             return self.table({}, field.kind.table, below)
@@ -169,9 +171,7 @@ class Reader:
 
     def _tables(self, value: object, kind: schema.TablesOf, path: Path) -> Any:
         if not isinstance(value, list):
-            self._findings.at_key(
-                path, f"this is an array of tables, not {_what(value)}", _tables_hint(path)
-            )
+            self._findings.at_key(path, f"this is an array of tables, not {_what(value)}", _tables_hint(path))
             return BAD
         if not self._short_enough(value, kind.length_max, path):
             return BAD

@@ -102,8 +102,6 @@ class Rulebook:
 
     def rule(self, submission: Submission, facts: Facts, wall_us: int) -> Submission | Refused:
         """The submission as the rules have it, or why they refuse it."""
-        if not self.rules:
-            return msgspec.structs.replace(submission, policy_version=self.version)
         verdict = self._verdict(submission, facts, wall_us)
         if isinstance(verdict, Refused):
             return verdict
@@ -117,7 +115,10 @@ class Rulebook:
         if isinstance(shape, Refused):
             return shape
         return msgspec.structs.replace(
-            submission, shape=shape, policy_version=self.version, ruled=f"policy {self.version}: {', '.join(names)}"
+            submission,
+            shape=shape,
+            policy_version=self.version,
+            ruled=f"policy {self.version}: {', '.join(names)}",
         )
 
     def _verdict(self, submission: Submission, facts: Facts, wall_us: int) -> tuple[Rule, ...] | Refused:
@@ -141,7 +142,6 @@ class Rulebook:
         return _kept(self._verdicts, key, tuple(true) if verdict is None else verdict)
 
 
-
 def _kept(memo: dict[K, V], key: K, value: V) -> V:
     if len(memo) >= limits.RULING_MEMO_ENTRIES_MAX:
         memo.clear()
@@ -161,7 +161,9 @@ def ruled_shape(shape: Shape, facts: Facts, rules: tuple[Rule, ...], version: in
     runtime_us = body.runtime_estimate_us or next(
         (each.then.default_runtime_us for each in rules if each.then.default_runtime_us is not None), 0
     )
-    prefer = body.regions_prefer or next((each.then.default_prefer for each in rules if each.then.default_prefer), ())
+    prefer = body.regions_prefer or next(
+        (each.then.default_prefer for each in rules if each.then.default_prefer), ()
+    )
     for rule in rules:
         refused = _broken(rule, shape, priority, runtime_us, version)
         if refused is not None:

@@ -117,7 +117,18 @@ class TablesOf:
 
 
 Kind = (
-    Text | Number | Flag | Choice | Duration | Share | Quantity | Expression | ListOf | MapOf | TableOf | TablesOf
+    Text
+    | Number
+    | Flag
+    | Choice
+    | Duration
+    | Share
+    | Quantity
+    | Expression
+    | ListOf
+    | MapOf
+    | TableOf
+    | TablesOf
 )
 
 
@@ -321,8 +332,18 @@ _OBJECTIVE = Table(
     "region with the smallest sum is asked.",
     (
         Field("wait", _WEIGHT, _GOAL.wait, "Each second of predicted wait."),
-        Field("locality", _WEIGHT, _GOAL.locality, "Each data set of the job that the region lacks, as a minute."),
-        Field("price", _WEIGHT, _GOAL.price, "Each tenth of the price above or below the neutral one, as a minute."),
+        Field(
+            "locality",
+            _WEIGHT,
+            _GOAL.locality,
+            "Each data set of the job that the region lacks, as a minute.",
+        ),
+        Field(
+            "price",
+            _WEIGHT,
+            _GOAL.price,
+            "Each tenth of the price above or below the neutral one, as a minute.",
+        ),
         Field("power", _WEIGHT, _GOAL.power, "The same of power."),
     ),
     elsewhere=(

@@ -113,7 +113,9 @@ class _Parser:
                 below = [part for entry in entries for field, part in _fields(_sub(entry)) if field in (3, 4)]
                 return Items(self._nodes(below), len(entries))
             case _:
-                over, start, condition, step, result = (self.node(_one(value, part)) for part in (2, 4, 5, 6, 7))
+                over, start, condition, step, result = (
+                    self.node(_one(value, part)) for part in (2, 4, 5, 6, 7)
+                )
                 return Comprehension(over, start, condition, step, result)
 
     def _nodes(self, parts: list[int | bytes]) -> tuple[Node, ...]:

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 from hanse.core.model import limits
 
-STRING, INT, TEXTS, LABELS, QUANTITIES = "string", "int", "list(string)", "map(string, string)", "map(string, int)"
+STRING, INT, TEXTS, LABELS, QUANTITIES = (
+    "string",
+    "int",
+    "list(string)",
+    "map(string, string)",
+    "map(string, int)",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,9 @@ VARIABLES = (
     Variable("job.npus", INT, "NPUs, likewise."),
     Variable("job.cpus", INT, "Cores of all its tasks, rounded up."),
     Variable("job.memory_gib", INT, "Memory of all its tasks in GiB, rounded up."),
-    Variable("job.resources", QUANTITIES, "All that its tasks ask for, by kind, in the units of specs.", _KINDS_MAX),
+    Variable(
+        "job.resources", QUANTITIES, "All that its tasks ask for, by kind, in the units of specs.", _KINDS_MAX
+    ),
     Variable("job.tasks", INT, "Tasks in all groups."),
     Variable("job.groups", INT, "Task groups."),
     Variable("job.runtime_s", INT, "Its `runtime_estimate` in seconds, rounded up; 0: it gives none."),

@@ -22,6 +22,7 @@ from hanse.core.effects import (
     Lookup,
     OutboundRow,
     PeerSeenRow,
+    PolicyRow,
     ShapeRow,
     Snapshot,
     TimelineRow,
@@ -63,6 +64,7 @@ class SimLedger:
         self.outbound: dict[str, OutboundRow] = {}
         self.intents: dict[str, IntentRow] = {}
         self.peers_seen: dict[str, PeerSeenRow] = {}
+        self.policies: dict[int, PolicyRow] = {}
         self.meta: dict[str, str] = {}
         self.pending: deque[tuple[int, Writes]] = deque()
         self._keys: dict[tuple[str, str, str], str] = {}
@@ -103,6 +105,7 @@ class SimLedger:
         image.decisions = {ledger_id: dict(decided) for ledger_id, decided in self.decisions.items()}
         image.channels, image.outbound = dict(self.channels), dict(self.outbound)
         image.intents, image.peers_seen = dict(self.intents), dict(self.peers_seen)
+        image.policies = dict(self.policies)
         image.meta, image._keys = dict(self.meta), dict(self._keys)
         return image
 
@@ -144,6 +147,9 @@ class SimLedger:
             self.intents[intent.job_id] = intent
         for seen in writes.peers_seen:
             self.peers_seen[seen.peer] = seen
+        for policy in writes.policies:
+            assert policy.version not in self.policies, "a version of the policy is never changed"
+            self.policies[policy.version] = policy
         for name, value in writes.meta:
             self.meta[name] = value
 
@@ -164,6 +170,9 @@ class SimLedger:
                 del self._keys[(row.home, row.tenant, row.client_key)]
             self.states.pop(job_id, None)
             self.timeline.pop(job_id, None)
+        for oldest in writes.policies_delete_to:
+            for version in [each for each in self.policies if each <= oldest]:
+                del self.policies[version]
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -216,6 +225,7 @@ class SimLedger:
             intents=_by_key(self.intents),
             peers_seen=_by_key(self.peers_seen),
             meta=dict(sorted(self.meta.items())),
+            policy=self.policies[max(self.policies)] if self.policies else None,
             disk_is_old=is_old,
         )
 
@@ -230,6 +240,7 @@ class SimLedger:
             "outbound": _tuples(self.outbound.values()),
             "intents": _tuples(self.intents.values()),
             "peers_seen": _tuples(self.peers_seen.values()),
+            "policies": _tuples(self.policies.values()),
             "meta": sorted(self.meta.items()),
         }
 

@@ -6,7 +6,16 @@ from collections.abc import Iterable, Mapping
 
 from hanse.core.model import limits
 from hanse.core.model.errors import PeerFault
-from hanse.core.model.jobs import DEFAULT_TIER, GroupShape, Reason, ReasonCode, Shape, ShapeBody, make_shape
+from hanse.core.model.jobs import (
+    DEFAULT_TIER,
+    GroupShape,
+    Reason,
+    ReasonCode,
+    Ruled,
+    Shape,
+    ShapeBody,
+    make_shape,
+)
 from hanse.core.model.resources import Resources, resources
 from hanse.core.model.selectors import SelectorError, parse_selector
 from hanse.wire.gen.hanse.v1 import common_pb2, peers_pb2
@@ -84,6 +93,7 @@ def encode_shape(shape: Shape) -> peers_pb2.Shape:
         datasets=body.datasets,
         runtime_estimate_us=body.runtime_estimate_us,
         required_features=body.required_features,
+        ruled=None if body.ruled is None else peers_pb2.Ruled(queue=body.ruled.queue),
     )
 
 
@@ -120,6 +130,9 @@ def _shape(message: peers_pb2.Shape) -> Shape:
             required_features=words(
                 message.required_features, limits.FEATURES_MAX, limits.FEATURE_LENGTH_MAX
             ),
+            ruled=Ruled(word(message.ruled.queue, limits.NAME_LENGTH_MAX))
+            if message.HasField("ruled")
+            else None,
         )
     )
     for _, quantity in shape.total:

@@ -42,6 +42,14 @@ class SpecRules(msgspec.Struct, frozen=True, kw_only=True):
     features: frozenset[str] | None = None
 
 
+class SpecDetails(msgspec.Struct, frozen=True):
+    """What only the rules of a policy read of a spec. `tier` empty: it names none."""
+
+    labels: tuple[tuple[str, str], ...]
+    kind: str
+    tier: str
+
+
 class CheckedSpec(msgspec.Struct, frozen=True):
     """What the core reads of a spec, with the spec in its canonical bytes."""
 
@@ -52,6 +60,7 @@ class CheckedSpec(msgspec.Struct, frozen=True):
     shape: Shape
     grace_us: int
     retries_max: int
+    about: SpecDetails
 
 
 class SpecReader:
@@ -110,6 +119,11 @@ class SpecReader:
         except DecodeError as error:
             return FieldRefused("spec", f"not a JobSpec: {error}")
 
+    def details(self, submission: Submission) -> SpecDetails:
+        """What rules read, of a submission that this reader has decoded."""
+        known = self._specs.get(submission.spec_sha256)
+        return known.about if known is not None else _details(jobs_pb2.JobSpec.FromString(submission.spec))
+
     def _checked(self, message: jobs_pb2.JobSpec) -> CheckedSpec:
         spec = message.SerializeToString(deterministic=True)
         if len(spec) > limits.SPEC_BYTES_MAX:
@@ -134,7 +148,8 @@ class SpecReader:
         retries_max = message.retry.retries_max
         checks.check_range("spec.retry.retries_max", retries_max, 0, limits.RETRIES_MAX)
         shape = self._shapes.get_or_make(_shape_key(message), lambda: self._shape(message))
-        return CheckedSpec(spec, sha256, name, tenant, shape, _grace_us(message), retries_max)
+        grace_us = _grace_us(message)
+        return CheckedSpec(spec, sha256, name, tenant, shape, grace_us, retries_max, _details(message))
 
     def _shape(self, message: jobs_pb2.JobSpec) -> Shape:
         """Everything that decides where and in which order the job runs, checked."""
@@ -237,6 +252,12 @@ def _shape_key(message: jobs_pb2.JobSpec) -> tuple[object, ...]:
         None if estimate is None else (estimate.seconds, estimate.nanos),
         tuple(message.required_features),
     )
+
+
+def _details(message: jobs_pb2.JobSpec) -> SpecDetails:
+    kind = jobs_pb2.JobKind.Name(message.kind or jobs_pb2.JOB_KIND_BATCH)
+    labels = tuple(sorted(message.labels.items())) if message.labels else ()
+    return SpecDetails(labels, kind.removeprefix("JOB_KIND_").lower(), message.tier)
 
 
 def _grace_us(message: jobs_pb2.JobSpec) -> int:

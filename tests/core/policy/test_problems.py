@@ -43,7 +43,11 @@ def test_the_default_with_other_tiers_keeps_the_promises_of_those_it_knows() -> 
     [
         ({"version": 0}, "version", "from 1"),
         ({"tiers": ()}, "tiers", "at least one"),
-        ({"tiers": (Tier(name="a"), Tier(name="a"))}, "tiers[1].name", "'a' is given twice; first in tiers[0].name"),
+        (
+            {"tiers": (Tier(name="a"), Tier(name="a"))},
+            "tiers[1].name",
+            "'a' is given twice; first in tiers[0].name",
+        ),
         ({"tiers": (Tier(name=""),)}, "tiers[0].name", "required"),
         ({"tiers": (Tier(name="a", share_permille=1001),)}, "tiers[0].share_permille", "outside"),
         ({"tiers": (Tier(name="a", preemptible_by=("b",)),)}, "tiers[0].preemptible_by[0]", "no tier 'b'"),
@@ -77,7 +81,11 @@ def test_the_default_with_other_tiers_keeps_the_promises_of_those_it_knows() -> 
             "queues[1].tenants[0]",
             "'t' is given twice; first in queues[0].tenants[0]",
         ),
-        ({"queues": (Queue(name="q", quotas=(CPU, CPU)),)}, "queues[0].quotas[1].kind", "'cpu' is given twice"),
+        (
+            {"queues": (Queue(name="q", quotas=(CPU, CPU)),)},
+            "queues[0].quotas[1].kind",
+            "'cpu' is given twice",
+        ),
         (
             {"queues": (Queue(name="q", quotas=(replace(CPU, flavour="f"),)),)},
             "queues[0].quotas[0].flavour",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from hanse.bench.virtual import VirtualJob, VirtualRegion
+from hanse.policies.virtual import VirtualJob, VirtualRegion
 from hanse.core.invariants import check
 from hanse.core.model.jobs import Reason
 from hanse.core.policy.model import Policy, Queue, Quota

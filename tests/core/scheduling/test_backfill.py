@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanse.bench.schedules import differences, read_schedule, replayed
-from hanse.bench.virtual import VirtualJob
+from hanse.policies.virtual import VirtualJob
 from hanse.core.effects import Explanation
 from hanse.core.events import Ask, Question
 from hanse.core.policy.model import Backfill, BackfillMode, FairShare, Policy, Preemption, Tier

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hanse.bench.virtual import VirtualJob
+from hanse.policies.virtual import VirtualJob
 from hanse.core.effects import Done, Explanation, Refused, StatusView
 from hanse.core.events import Ask, PolicyChanged, Question
 from hanse.core.model.lifecycle import JobState

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanse.bench.virtual import VirtualJob, VirtualRegion
+from hanse.policies.virtual import VirtualJob, VirtualRegion
 from hanse.core.model.jobs import ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.policy.model import Flavour, Policy, Preemption, Queue, Quota, Tier

@@ -14,6 +14,9 @@ class LocalWork(Protocol):
         """How many jobs of this shape and tenant could start now, or soon enough that a hop is not wasted; at most
         `limit`."""
 
+    def knows_tier(self, tier: str) -> bool:
+        """Whether the policy in force has it."""
+
     def never_fits(self, shape: Shape) -> str | None:
         """Why it could not run here even if everything were idle; None: it could."""
 

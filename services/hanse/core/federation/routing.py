@@ -20,11 +20,16 @@ from hanse.core.model.regions import CapacityClass, RegionConfig, RegionRecord
 from hanse.core.model.resources import Resources, fits, times_fitting
 from hanse.core.model.selectors import parse_selector
 from hanse.core.model.time import Now
+from hanse.core.policy.model import Objective
 
 # Of how many acceptable peers the best is taken.
 CHOICES = 2
 # A peer without a record yet may have anything: it is worth asking, but after those that are known to have room.
 _UNKNOWN_WAIT_US = 1_000_000
+# Price and power are thousandths of the neutral one.
+_NEUTRAL = 1_000
+_TENTH = 100
+_MINUTE_US = 60 * 1_000_000
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -36,8 +41,9 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, order=True):
-    """A peer that may take the job; smaller is better, compared field by field."""
+    """A peer that may take the job; smaller is better, compared field by field. `cost_us`: the policy's objective."""
 
+    cost_us: int
     wait_us: int
     preference: int
     missing_datasets: int
@@ -72,6 +78,7 @@ class Router:
         self._connected = connected
         self._in_flight = in_flight
         self._peers = tuple(member.name for member in config.members if member.name != config.name)
+        self.objective = Objective()
         self._refusals: dict[tuple[str, bytes], Refusal] = {}
         self._abroad: dict[bytes, _Abroad] = {}
         # Which standings these verdicts rest on.
@@ -137,13 +144,16 @@ class Router:
             return None
         record = self._inventory.get(name)
         if record is None:
-            return Candidate(_UNKNOWN_WAIT_US, 0, 0, 0, 0, name)
+            return Candidate(self.objective.wait * _UNKNOWN_WAIT_US, _UNKNOWN_WAIT_US, 0, 0, 0, 0, name)
         if record.draining:
             return None
+        wait_us = self._wait_us(record, shape)
+        missing = sum(1 for each in shape.body.datasets if each not in record.datasets)
         return Candidate(
-            wait_us=self._wait_us(record, shape),
+            cost_us=cost_us(self.objective, wait_us, missing, record.price, record.power),
+            wait_us=wait_us,
             preference=_preference(shape, name),
-            missing_datasets=sum(1 for each in shape.body.datasets if each not in record.datasets),
+            missing_datasets=missing,
             price=record.price,
             power=record.power,
             name=name,
@@ -217,6 +227,15 @@ class Router:
             message = f"{name} refused {age_s} s ago: {refusal.reason.detail or refusal.reason.code}"
             blockers.append(Blocker(code="REFUSED", message=message))
         return blockers
+
+
+def cost_us(objective: Objective, wait_us: int, missing_datasets: int, price: int, power: int) -> int:
+    """What the policy's weights make of a region, in microseconds of wait (Objective says what weighs how much)."""
+    dear = objective.price * (price - _NEUTRAL) + objective.power * (power - _NEUTRAL)
+    return (
+        objective.wait * wait_us
+        + (objective.locality * missing_datasets * _TENTH + dear) * _MINUTE_US // _TENTH
+    )
 
 
 def allowed(shape: Shape, region: str) -> bool:

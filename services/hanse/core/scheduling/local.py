@@ -171,6 +171,10 @@ class LocalSide:
         free = self.capacity.fitting(shape, limit) if not self.queue else 0
         return min(limit, free + max(0, self._freed_within(shape, ACCEPT_AHEAD_US) - len(self.queue)))
 
+    def knows_tier(self, tier: str) -> bool:
+        """Whether the policy in force has it."""
+        return tier in self.standing.policy.tier_names
+
     def never_fits(self, shape: Shape) -> str | None:
         """Why it could not run here even if everything were idle; None: it could."""
         return self.capacity.never_fits(shape)

@@ -188,7 +188,7 @@ class Target:
             return Reason(ReasonCode.BURNED_HOPS, f"handed on {len(path)} times already")
         if name in body.regions_deny or (body.regions_allow and name not in body.regions_allow):
             return Reason(ReasonCode.BURNED_NO_ROOM, "the job does not allow this region")
-        if body.tier not in self._config.tiers:
+        if not self._local.knows_tier(body.tier):
             return Reason(ReasonCode.BURNED_BAD_SPEC, f"no tier {body.tier!r} here")
         if self._books.counts[JobState.QUEUED] >= self._config.queue_depth_max:
             return Reason(ReasonCode.BURNED_NO_ROOM, "the queue is full")

@@ -190,7 +190,7 @@ class ProbeRequest(_message.Message):
     def __init__(self, id: _Optional[int] = ..., target: _Optional[str] = ...) -> None: ...
 
 class Shape(_message.Message):
-    __slots__ = ("groups", "tier", "priority", "regions_allow", "regions_deny", "regions_prefer", "datasets", "runtime_estimate_us", "required_features")
+    __slots__ = ("groups", "tier", "priority", "regions_allow", "regions_deny", "regions_prefer", "datasets", "runtime_estimate_us", "required_features", "ruled")
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
@@ -200,6 +200,7 @@ class Shape(_message.Message):
     DATASETS_FIELD_NUMBER: _ClassVar[int]
     RUNTIME_ESTIMATE_US_FIELD_NUMBER: _ClassVar[int]
     REQUIRED_FEATURES_FIELD_NUMBER: _ClassVar[int]
+    RULED_FIELD_NUMBER: _ClassVar[int]
     groups: _containers.RepeatedCompositeFieldContainer[ShapeGroup]
     tier: str
     priority: int
@@ -209,7 +210,14 @@ class Shape(_message.Message):
     datasets: _containers.RepeatedScalarFieldContainer[str]
     runtime_estimate_us: int
     required_features: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, groups: _Optional[_Iterable[_Union[ShapeGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions_allow: _Optional[_Iterable[str]] = ..., regions_deny: _Optional[_Iterable[str]] = ..., regions_prefer: _Optional[_Iterable[str]] = ..., datasets: _Optional[_Iterable[str]] = ..., runtime_estimate_us: _Optional[int] = ..., required_features: _Optional[_Iterable[str]] = ...) -> None: ...
+    ruled: Ruled
+    def __init__(self, groups: _Optional[_Iterable[_Union[ShapeGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions_allow: _Optional[_Iterable[str]] = ..., regions_deny: _Optional[_Iterable[str]] = ..., regions_prefer: _Optional[_Iterable[str]] = ..., datasets: _Optional[_Iterable[str]] = ..., runtime_estimate_us: _Optional[int] = ..., required_features: _Optional[_Iterable[str]] = ..., ruled: _Optional[_Union[Ruled, _Mapping]] = ...) -> None: ...
+
+class Ruled(_message.Message):
+    __slots__ = ("queue",)
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    queue: str
+    def __init__(self, queue: _Optional[str] = ...) -> None: ...
 
 class ShapeGroup(_message.Message):
     __slots__ = ("count", "count_min", "resources", "constraints")
@@ -277,7 +285,7 @@ class Release(_message.Message):
     def __init__(self, offer_id: _Optional[int] = ...) -> None: ...
 
 class Commit(_message.Message):
-    __slots__ = ("job_id", "epoch", "sequence", "home", "tenant", "spec", "spec_sha256", "path", "cancel_id", "submitted_wall_us", "offer_id", "failures", "traceparent")
+    __slots__ = ("job_id", "epoch", "sequence", "home", "tenant", "spec", "spec_sha256", "path", "cancel_id", "submitted_wall_us", "offer_id", "failures", "traceparent", "shape")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -291,6 +299,7 @@ class Commit(_message.Message):
     OFFER_ID_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     epoch: int
     sequence: int
@@ -304,7 +313,8 @@ class Commit(_message.Message):
     offer_id: int
     failures: int
     traceparent: str
-    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., home: _Optional[str] = ..., tenant: _Optional[str] = ..., spec: _Optional[bytes] = ..., spec_sha256: _Optional[bytes] = ..., path: _Optional[_Iterable[str]] = ..., cancel_id: _Optional[str] = ..., submitted_wall_us: _Optional[int] = ..., offer_id: _Optional[int] = ..., failures: _Optional[int] = ..., traceparent: _Optional[str] = ...) -> None: ...
+    shape: Shape
+    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., home: _Optional[str] = ..., tenant: _Optional[str] = ..., spec: _Optional[bytes] = ..., spec_sha256: _Optional[bytes] = ..., path: _Optional[_Iterable[str]] = ..., cancel_id: _Optional[str] = ..., submitted_wall_us: _Optional[int] = ..., offer_id: _Optional[int] = ..., failures: _Optional[int] = ..., traceparent: _Optional[str] = ..., shape: _Optional[_Union[Shape, _Mapping]] = ...) -> None: ...
 
 class Withdraw(_message.Message):
     __slots__ = ("job_id", "epoch", "sequence")

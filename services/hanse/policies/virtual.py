@@ -50,6 +50,8 @@ class VirtualRegion:
     nodes: tuple[Node, ...]
     policy: Policy
     seed: int = 0
+    # None: one that has only these nodes.
+    config: RegionConfig | None = None
     starts: list[Started] = field(default_factory=list)
     ends: list[tuple[str, int, bool]] = field(default_factory=list)
     refused: list[tuple[str, Refused]] = field(default_factory=list)
@@ -62,7 +64,7 @@ class VirtualRegion:
     _requests: dict[int, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        config = RegionConfig(
+        config = self.config or RegionConfig(
             name=REGION,
             cluster_id="virtual",
             members=(Member(name=REGION),),
@@ -72,6 +74,11 @@ class VirtualRegion:
         snapshot = Snapshot(ledger_id="virtual", incarnation=1, write_sequence=0)
         self.region = Region(config, snapshot, self._now(), random.Random(self.seed), self.policy)
         self.step(ExecutorRecovered(found=()))
+
+    def queue_name(self, tenant: str, shape: Shape) -> str:
+        """In which queue of the policy such a job waits; empty: in none that is limited."""
+        queue = self.region.local.standing.quotas.queue_of(tenant, shape)
+        return "" if queue is None else queue.name
 
     @property
     def busy(self) -> bool:
