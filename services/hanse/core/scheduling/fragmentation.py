@@ -10,7 +10,9 @@ loses least is chosen.
 This follows the idea of fragmentation gradient descent (Weng et al., Beware of Fragmentation: Scheduling GPU-Sharing
 Workloads with Fragmentation Gradient Descent, USENIX ATC 2023), which counts the devices that typical tasks could *not*
 use. Counting how many typical tasks fit, by all kinds of a node, also sees the processors run out before the devices.
-All numbers are integers.
+
+All numbers are integers. Arrays hold them as doubles, whose division is several times as fast: up to 2^53 they are
+exact, the floor of a quotient included, in whatever order they are added.
 """
 
 from __future__ import annotations
@@ -24,18 +26,20 @@ from hanse.core.model.regions import Node
 from hanse.core.scheduling.nodes import Layout, NodeState, TaskNeed
 
 Int64s = npt.NDArray[np.int64]
+# Whole numbers below 2^53.
+Doubles = npt.NDArray[np.float64]
 
 # Wishes that are looked at. On the Alibaba trace 12 of 24 are 98 % of the tasks, and more of them gain nothing: rare
 # wishes make differences where there are none.
 TYPICAL_TASKS_MAX = 12
 # Frequencies are counted in this many parts.
 FREQUENCY_UNIT = 1024
-# Usable capacity beyond this is not told apart: with 1,000 devices on a node it would be.
-USABLE_MAX = (1 << 28) - 1
-# The typical tasks are read anew after this many starts and ends, or a quarter of what runs if that is more: each time
-# all nodes are asked anew, some 10 ms for 30,000.
-OBSERVATIONS_MIN = 64
+# The typical tasks are read anew after this many starts and ends, or half as many as run if that is more: each time all
+# nodes are asked anew, some 10 ms for 30,000.
+OBSERVATIONS_MIN = 128
 
+# A whole device that gives a share stands for as many as there are: room for more than any machine has.
+DEVICES_PER_NODE_MAX = 256
 _NO_DEVICES: tuple[int, list[int]] = (0, [])
 
 
@@ -60,7 +64,8 @@ class _Tally:
 
 
 class Workload:
-    """The typical tasks of a region, by what runs there. `version` grows when they are others."""
+    """The typical tasks of a region, by what runs there, sorted by kind and quantity. `version` grows when they are
+    others."""
 
     def __init__(self, layout: Layout, nodes: tuple[Node, ...]) -> None:
         self.version = 0
@@ -75,24 +80,15 @@ class Workload:
             return
         self.version += 1
         self.tasks = tasks
-        self.worths: Int64s = np.array([task.worth for task in tasks], dtype=np.int64)
-        columns = sorted({column for task in tasks for column, _ in task.host})
+        self.worths: Doubles = np.array([task.worth for task in tasks], dtype=np.float64)
         demands = [dict(task.host) for task in tasks]
-        # For each column, what each typical task takes of it; what none of it takes is as if it took 1.
-        self.host: list[tuple[int, Int64s]] = [
-            (column, np.array([[max(1, demand.get(column, 0))] for demand in demands], dtype=np.int64))
-            for column in columns
-        ]
-        self.rows: dict[str, tuple[npt.NDArray[np.intp], Int64s, npt.NDArray[np.intp], Int64s]] = {}
-        for kind in dict.fromkeys(task.kind for task in tasks):
-            shares = [n for n, task in enumerate(tasks) if task.kind == kind and task.quantity < DEVICE_UNIT]
-            wholes = [n for n, task in enumerate(tasks) if task.kind == kind and task.quantity >= DEVICE_UNIT]
-            self.rows[kind] = (
-                np.array(shares, dtype=np.intp),
-                np.array([[tasks[n].quantity] for n in shares], dtype=np.int64).reshape(-1, 1),
-                np.array(wholes, dtype=np.intp),
-                np.array([[tasks[n].quantity] for n in wholes], dtype=np.int64).reshape(-1, 1),
-            )
+        self.columns = tuple(sorted({column for demand in demands for column in demand}))
+        # By column, then by task: what it takes. What none of it takes is as if it took 1.
+        self.demands: Doubles = np.array(
+            [[max(1, demand.get(column, 0)) for demand in demands] for column in self.columns],
+            dtype=np.float64,
+        ).reshape(len(self.columns), len(tasks), 1)
+        self._costs: dict[tuple[str, int], Doubles] = {}
 
     # -- what runs
 
@@ -115,7 +111,7 @@ class Workload:
 
     def review(self) -> None:
         """Read the typical tasks anew, if enough has happened since the last time."""
-        if self._observed < OBSERVATIONS_MIN or 4 * self._observed < self._running or not self._running:
+        if self._observed < OBSERVATIONS_MIN or 2 * self._observed < self._running or not self._running:
             return
         self._observed = 0
         frequent = sorted(self._tallies.items(), key=lambda item: (-item[1].count, item[0]))
@@ -129,7 +125,7 @@ class Workload:
                     tuple((column, taken // tally.count) for column, taken in sorted(tally.host.items())),
                     quantity * max(1, tally.count * FREQUENCY_UNIT // counted),
                 )
-                for (kind, quantity), tally in frequent
+                for (kind, quantity), tally in sorted(frequent, key=_by_wish)
             )
         )
 
@@ -164,7 +160,7 @@ class Workload:
                 if demand * room > columns[column]:
                     room = columns[column] // demand
             total += task.worth * room
-        return min(total, USABLE_MAX)
+        return total
 
     def usable(self, state: NodeState) -> int:
         """The usable capacity of a node as it is; none while something is stranded."""
@@ -187,42 +183,61 @@ class Workload:
 
     # -- many nodes
 
-    def rooms(self, shares: dict[str, Int64s], nodes: int) -> Int64s:
-        """For each typical task (rows) and node, how many the node's devices could take. `shares`: by kind, the free
-        share of each device (rows) of each node."""
-        rooms = np.zeros((len(self.tasks), nodes), dtype=np.int64)
-        for row, task in enumerate(self.tasks):
+    def rooms(self, shares: dict[str, Doubles], nodes: int) -> Doubles:
+        """By typical task and node, how many the node's devices could take. `shares`: by kind, the free share of each
+        device by device and node."""
+        rooms = np.zeros((len(self.tasks), nodes), dtype=np.float64)
+        for number, task in enumerate(self.tasks):
             free = shares[task.kind]
             if task.quantity >= DEVICE_UNIT:
-                rooms[row] = (free == DEVICE_UNIT).sum(axis=0) * DEVICE_UNIT // task.quantity
+                whole = np.count_nonzero(free == DEVICE_UNIT, axis=0)
+                rooms[number] = whole * DEVICE_UNIT // task.quantity
             else:
-                rooms[row] = (free // task.quantity).sum(axis=0)
+                rooms[number] = np.floor(free / task.quantity).sum(axis=0)
         return rooms
 
-    def usable_of(self, rooms: Int64s, free: list[Int64s]) -> Int64s:
-        """The usable capacity of nodes by their devices' room, and what is free of each column of `self.host`."""
-        for (_, demand), have in zip(self.host, free, strict=True):
-            rooms = np.minimum(rooms, have // demand)
-        total: Int64s = self.worths @ rooms
-        return np.clip(total, 0, USABLE_MAX)
+    def usable_of(self, rooms: Doubles, free: Doubles) -> Doubles:
+        """The usable capacity of nodes by their devices' room, and what is free of each of `self.columns`."""
+        if self.columns:
+            fitting = free[:, None] / self.demands
+            np.floor(fitting, out=fitting)
+            for of_column in fitting:
+                rooms = np.minimum(rooms, of_column)
+        total: Doubles = self.worths @ rooms
+        return total
 
-    def rooms_after(self, rooms: Int64s, need: TaskNeed, whole: Int64s, share: Int64s) -> Int64s:
-        """The room of nodes once each has taken a task. `whole`: thousandths that they have free in whole devices of
-        its kind; `share`: the free share of the device from which it takes its share, if it takes one."""
-        kind, quantity, _ = need.devices[0]
-        known = self.rows.get(kind)
+    def costs(self, kind: str, quantity: int) -> Doubles:
+        """By typical task and state of a node's devices (see below), how much less room there is for it once a
+        task has taken this much of this kind."""
+        known = self._costs.get((kind, quantity))
         if known is None:
-            return rooms
-        share_rows, share_quantities, whole_rows, whole_quantities = known
-        after = rooms.copy()
-        if quantity >= DEVICE_UNIT:
-            whole = whole - quantity
-            after[share_rows] -= quantity // DEVICE_UNIT * (DEVICE_UNIT // share_quantities)
-        else:
-            whole = whole - DEVICE_UNIT * (share == DEVICE_UNIT)
-            after[share_rows] -= share // share_quantities - (share - quantity) // share_quantities
-        after[whole_rows] = whole // whole_quantities
-        return after
+            typical = np.array([[task.quantity] for task in self.tasks], dtype=np.int64)
+            concerned = np.array([[task.kind == kind] for task in self.tasks])
+            lost = _whole_lost(typical, quantity) if quantity >= DEVICE_UNIT else _share_lost(typical, quantity)
+            known = self._costs[kind, quantity] = (lost * concerned).astype(np.float64)
+        return known
+
+
+def _whole_lost(typical: Int64s, quantity: int) -> Int64s:
+    """How many fewer tasks of `typical` thousandths fit once one of several whole devices was taken, by their number."""
+    whole = np.arange(DEVICES_PER_NODE_MAX + 1, dtype=np.int64) * DEVICE_UNIT
+    of_wholes = whole // typical - np.maximum(0, whole - quantity) // typical
+    of_shares = quantity // DEVICE_UNIT * (DEVICE_UNIT // typical)
+    return np.where(typical >= DEVICE_UNIT, of_wholes, of_shares)
+
+
+def _share_lost(typical: Int64s, quantity: int) -> Int64s:
+    """The same for a share, by the free share of the device that it comes from; if that is a whole one, by that and the
+    number of whole ones."""
+    state = np.arange(DEVICE_UNIT + DEVICES_PER_NODE_MAX + 1, dtype=np.int64)
+    share, whole = np.minimum(state, DEVICE_UNIT), np.maximum(0, state - DEVICE_UNIT) * DEVICE_UNIT
+    of_wholes = whole // typical - np.maximum(0, whole - DEVICE_UNIT) // typical
+    of_shares = share // typical - np.maximum(0, share - quantity) // typical
+    return np.where(typical >= DEVICE_UNIT, of_wholes, of_shares)
+
+
+def _by_wish(item: tuple[tuple[str, int], _Tally]) -> tuple[str, int]:
+    return item[0]
 
 
 def _without(shares: list[int], quantity: int, each: int) -> list[int]:

@@ -3,7 +3,7 @@ take, what every node is good for, and all nodes in order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,26 +11,27 @@ import numpy.typing as npt
 
 from hanse.core.model.limits import DEVICE_UNIT
 from hanse.core.scheduling.fragmentation import Workload
-from hanse.core.scheduling.nodes import SLACK_UNIT, NodeState
-from hanse.core.scheduling.order import INDEX_BITS, MOVES_MAX, SLACK_BITS, USABLE_SHIFT, NodeOrder, order_key
+from hanse.core.scheduling.nodes import NodeState
+from hanse.core.scheduling.order import MOVES_MAX, NodeOrder, order_key, order_keys
 
 if TYPE_CHECKING:
     from hanse.core.scheduling.table import NodeTable, TaskFit
 
-Int64s = npt.NDArray[np.int64]
+Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 
-# Nodes looked at in one go; most tasks find enough candidates in the first.
-CHUNK_NODES = 2048
 # So few nodes are asked one by one.
 FEW_NODES = 4
 # More than the free share of any device.
 _NO_SHARE = 2 * DEVICE_UNIT
+_NO_DEVICES: list[int] = []
 
 
 class LargeRanking:
-    """See table.py: Ranking."""
+    """See table.py: Ranking. `_facts` has a row for each node: for each typical task how many its devices take, what
+    it has free of the host's kinds, its usable capacity; then for each device kind what it has free in whole devices,
+    and the free share of each (0 where it has fewer devices than others)."""
 
     def __init__(self, table: NodeTable) -> None:
         self._table = table
@@ -40,13 +41,25 @@ class LargeRanking:
             kind: max((len(state.shares.get(kind, ())) for state in table.states), default=0)
             for kind in table.layout.device_kinds
         }
-        # By device kind, the free share of each device (rows) of each node; 0 where it has fewer.
-        self._shares = {
-            kind: np.zeros((most, count), dtype=np.int64) for kind, most in self._devices_max.items()
-        }
+        self._slack = np.zeros(count, dtype=np.int64)
         self._keys: list[int] = []
         self._seen = -1
         self._version = -1
+        self._lay_out(table.workload)
+        self._facts: Doubles = np.zeros((count, self._width))
+
+    def _lay_out(self, workload: Workload) -> None:
+        """Where in a row stands what, for these typical tasks."""
+        self._host = slice(len(workload.tasks), len(workload.tasks) + len(workload.columns))
+        self._usable = self._host.stop
+        at = self._usable + 1
+        self._whole: dict[str, int] = {}
+        self._shares: dict[str, slice] = {}
+        for kind, most in self._devices_max.items():
+            self._whole[kind] = at
+            self._shares[kind] = slice(at + 1, at + 1 + most)
+            at += 1 + most
+        self._width = at
 
     # -- Ranking
 
@@ -89,8 +102,7 @@ class LargeRanking:
     def _all_in_order(self, fit: TaskFit, flags: Bools) -> Iterator[int]:
         orders = (self._device_order,) if fit.need.devices else (self._plain_order, self._device_order)
         for order in orders:
-            for start in range(0, len(order), CHUNK_NODES):
-                nodes = order.nodes(start, start + CHUNK_NODES)
+            for nodes in order.chunks():
                 yield from nodes[flags[nodes]].tolist()
 
     @staticmethod
@@ -98,8 +110,7 @@ class LargeRanking:
         """The first nodes in order that have their flag up."""
         found: list[Indices] = []
         missing = limit
-        for start in range(0, len(order), CHUNK_NODES):
-            nodes = order.nodes(start, start + CHUNK_NODES)
+        for nodes in order.chunks():
             chosen = nodes[flags.take(nodes)][:missing]
             if chosen.size == limit:
                 return chosen
@@ -164,31 +175,42 @@ class LargeRanking:
 
     # -- what a task costs
 
-    def _losses(self, fit: TaskFit, nodes: Indices) -> Int64s:
+    def _losses(self, fit: TaskFit, nodes: Indices) -> Doubles:
         """The usable capacity that each of these nodes loses to the task."""
         workload, need = self._table.workload, fit.need
-        matrix = self._table.matrix()
-        rooms = self._rooms[:, nodes]
-        charged = dict(need.charges)
-        free = [matrix[column].take(nodes) - charged.get(column, 0) for column, _ in workload.host]
-        if len(need.devices) == 1:
-            kind, quantity, _ = need.devices[0]
-            whole = matrix[self._table.layout.whole_column[kind]].take(nodes)
-            share = whole
-            if quantity < DEVICE_UNIT:
-                shares = self._shares[kind][:, nodes]
-                share = np.where(shares >= quantity, shares, _NO_SHARE).min(axis=0)
-            rooms = workload.rooms_after(rooms, need, whole, share)
-        elif need.devices:
+        if len(need.devices) > 1:
             return self._losses_one_by_one(fit, nodes)
-        losses: Int64s = self._usable.take(nodes) - workload.usable_of(rooms, free)
+        # A row for each fact, so that what is done to all nodes is done to numbers side by side.
+        facts = self._facts.take(nodes, axis=0).T.copy()
+        rooms = facts[: self._host.start]
+        free = facts[self._host] - self._charges(fit)
+        if need.devices:
+            kind, quantity, _ = need.devices[0]
+            state = facts[self._whole[kind]] / DEVICE_UNIT
+            if quantity < DEVICE_UNIT:
+                shares = facts[self._shares[kind]]
+                np.putmask(shares, shares < quantity, _NO_SHARE)
+                share = shares.min(axis=0)
+                state = share + state * (share == DEVICE_UNIT)
+            rooms -= workload.costs(kind, quantity).take(state.astype(np.intp), axis=1)
+        losses: Doubles = facts[self._usable] - workload.usable_of(rooms, free)
         return losses
 
-    def _losses_one_by_one(self, fit: TaskFit, nodes: Indices) -> Int64s:
+    def _charges(self, fit: TaskFit) -> Doubles:
+        """What the task takes of each of the typical tasks' columns; made once for each kind of task."""
+        workload = self._table.workload
+        known = fit.charges
+        if known is None or known[0] != workload.version:
+            charged = dict(fit.need.charges)
+            charges = np.array([[charged.get(column, 0)] for column in workload.columns], dtype=np.float64)
+            known = fit.charges = (workload.version, charges.reshape(-1, 1))
+        return known[1]
+
+    def _losses_one_by_one(self, fit: TaskFit, nodes: Indices) -> Doubles:
         """Of tasks that need devices of several kinds, which are rare."""
         workload, states = self._table.workload, self._table.states
         after = [workload.usable_after(states[index], fit.need) for index in nodes.tolist()]
-        losses: Int64s = self._usable.take(nodes) - np.array(after, dtype=np.int64)
+        losses: Doubles = self._facts[nodes, self._usable] - np.array(after, dtype=np.float64)
         return losses
 
     # -- keeping up
@@ -210,37 +232,67 @@ class LargeRanking:
     def _renew(self, index: int, state: NodeState) -> None:
         """One node has changed."""
         table = self._table
-        order = self._plain_order
-        usable = 0
+        self._slack[index] = state.slack
+        order, usable = self._plain_order, 0
         if state.shares:
             order = self._device_order
-            self._copy_shares(index, state)
-            rooms = table.workload.rooms_of(state.shares)
-            self._rooms[:, index] = rooms
-            if not state.stranded:
-                usable = table.workload.usable_with(rooms, state.columns)
-            self._usable[index] = usable
+            facts, usable = self._facts_of(state)
+            self._facts[index] = facts
         key = order_key(table.layout, usable, state.slack, index)
         order.move(self._keys[index], key)
         self._keys[index] = key
 
-    def _copy_shares(self, index: int, state: NodeState) -> None:
-        for kind, shares in state.shares.items():
-            self._shares[kind][: len(shares), index] = shares
+    def _facts_of(self, state: NodeState) -> tuple[list[int], int]:
+        """The row of a node, and its usable capacity."""
+        workload, columns = self._table.workload, state.columns
+        rooms = workload.rooms_of(state.shares)
+        usable = 0 if state.stranded else workload.usable_with(rooms, columns)
+        facts = rooms + [columns[column] for column in workload.columns]
+        facts.append(usable)
+        return facts + self._devices_of(state), usable
 
-    def _rebuild(self, workload: Workload, changed: list[int] | None) -> None:
+    def _devices_of(self, state: NodeState) -> list[int]:
+        facts: list[int] = []
+        columns, whole_column = state.columns, self._table.layout.whole_column
+        for kind, most in self._devices_max.items():
+            shares = state.shares.get(kind, _NO_DEVICES)
+            facts.append(columns[whole_column[kind]])
+            facts += shares
+            if len(shares) < most:
+                facts += [0] * (most - len(shares))
+        return facts
+
+    def _rebuild(self, workload: Workload, changed: Iterable[int] | None) -> None:
         """Many nodes have changed, or what is typical."""
-        states = self._table.states
-        for index in range(len(states)) if changed is None else dict.fromkeys(changed):
-            self._copy_shares(index, states[index])
-        matrix = self._table.matrix()
-        self._rooms = workload.rooms(self._shares, len(states))
-        self._usable = workload.usable_of(self._rooms, [matrix[column] for column, _ in workload.host])
-        self._usable[[bool(state.stranded) or not state.shares for state in states]] = 0
-        slack = np.array([max(0, state.slack) for state in states], dtype=np.int64)
-        most = SLACK_UNIT * max(1, len(self._table.layout.kinds))
-        scaled = slack * ((1 << SLACK_BITS) - 1) // most
-        keys = self._usable << USABLE_SHIFT | scaled << INDEX_BITS | np.arange(len(states), dtype=np.int64)
+        table = self._table
+        if changed is None:
+            changed = range(len(table.states))
+        self._note_devices(changed)
+        if self._version != workload.version:
+            self._lay_out(workload)
+        devices = self._facts[:, self._facts.shape[1] - self._width + self._usable + 1 :]
+        facts = np.zeros((len(table.states), self._width), dtype=np.float64)
+        facts[:, self._usable + 1 :] = devices
+        matrix = table.matrix()
+        host = matrix[list(workload.columns)].astype(np.float64)
+        facts[:, self._host] = host.T
+        shares = {kind: facts[:, columns].T for kind, columns in self._shares.items()}
+        rooms = workload.rooms(shares, len(table.states))
+        facts[:, : self._host.start] = rooms.T
+        usable = workload.usable_of(rooms, host)
+        usable[[bool(state.stranded) for state in table.states]] = 0
+        facts[:, self._usable] = usable
+        self._facts = facts
+        keys = order_keys(table.layout, usable.astype(np.int64), self._slack)
         self._keys = keys.tolist()
         self._plain_order = NodeOrder(keys[~self._with_devices])
         self._device_order = NodeOrder(keys[self._with_devices])
+
+    def _note_devices(self, changed: Iterable[int]) -> None:
+        """Bring the part of the rows up to date that does not depend on what is typical: it is their end."""
+        first = self._facts.shape[1] - (self._width - self._usable - 1)
+        for index in dict.fromkeys(changed):
+            state = self._table.states[index]
+            self._slack[index] = state.slack
+            if state.shares:
+                self._facts[index, first:] = self._devices_of(state)

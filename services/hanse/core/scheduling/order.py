@@ -7,6 +7,8 @@ come first of all for tasks that need none, and never for others.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,15 +21,29 @@ INDEX_BITS = 17
 SLACK_BITS = 17
 INDEX_MASK = (1 << INDEX_BITS) - 1
 USABLE_SHIFT = INDEX_BITS + SLACK_BITS
+# Usable capacity beyond this is not told apart: that takes 250 devices on a node.
+USABLE_MAX = (1 << 28) - 1
+# Nodes looked at in one go: few at first, where most tasks find enough candidates.
+CHUNK_NODES_MIN = 1024
+CHUNK_NODES_MAX = 4096
 # More moves than this at once are made by sorting.
 MOVES_MAX = 128
 
 
 def order_key(layout: Layout, usable: int, slack: int, index: int) -> int:
-    """Smaller goes first. `slack`: NodeState.slack; `usable` up to USABLE_MAX."""
+    """Smaller goes first. `slack`: NodeState.slack; `usable`: see fragmentation.py."""
     most = SLACK_UNIT * max(1, len(layout.kinds))
     scaled = max(0, slack) * ((1 << SLACK_BITS) - 1) // most
-    return usable << USABLE_SHIFT | scaled << INDEX_BITS | index
+    return min(usable, USABLE_MAX) << USABLE_SHIFT | scaled << INDEX_BITS | index
+
+
+def order_keys(layout: Layout, usable: Int64s, slack: Int64s) -> Int64s:
+    """The same for all nodes."""
+    most = SLACK_UNIT * max(1, len(layout.kinds))
+    scaled = np.maximum(slack, 0) * ((1 << SLACK_BITS) - 1) // most
+    index = np.arange(len(slack), dtype=np.int64)
+    keys: Int64s = np.minimum(usable, USABLE_MAX) << USABLE_SHIFT | scaled << INDEX_BITS | index
+    return keys
 
 
 class NodeOrder:
@@ -39,16 +55,20 @@ class NodeOrder:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def nodes(self, first: int, last: int) -> npt.NDArray[np.intp]:
-        """The nodes from position `first` to before `last`."""
-        return (self._keys[first:last] & INDEX_MASK).astype(np.intp, copy=False)
+    def chunks(self) -> Iterator[npt.NDArray[np.intp]]:
+        """All nodes in order, some at a time. The order must not change meanwhile."""
+        start, size = 0, CHUNK_NODES_MIN
+        while start < len(self._keys):
+            yield (self._keys[start : start + size] & INDEX_MASK).astype(np.intp, copy=False)
+            start += size
+            size = min(CHUNK_NODES_MAX, 4 * size)
 
     def move(self, old: int, new: int) -> None:
         """A node's key is another one now."""
         if old == new:
             return
         keys = self._keys
-        start, end = keys.searchsorted(np.array((old, new), dtype=np.int64)).tolist()
+        start, end = keys.searchsorted((old, new)).tolist()
         if end > start:
             keys[start : end - 1] = keys[start + 1 : end]
             keys[end - 1] = new

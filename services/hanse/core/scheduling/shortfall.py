@@ -24,13 +24,20 @@ CAPACITY = "CAPACITY"
 
 def never_fits(empty: NodeTable, shape: Shape) -> str | None:
     """Why nothing with this shape can run on these nodes, of which nothing is taken. None: it can."""
+    if _starts(empty, shape):
+        return None
     for number, group in enumerate(shape.body.groups):
         why = _group_never_fits(empty, group)
         if why is not None:
             return f"groups[{number}]: {why}"
-    if Trial(empty).place(shape) is None:
-        return "its groups fit one by one but not together, even if every node were empty"
-    return None
+    return "its groups fit one by one but not together, even if every node were empty"
+
+
+def _starts(table: NodeTable, shape: Shape) -> bool:
+    try:
+        return Trial(table).place(shape) is not None
+    except SelectorError:
+        return False
 
 
 def _group_never_fits(empty: NodeTable, group: GroupShape) -> str | None:

@@ -75,7 +75,20 @@ class TaskFit:
     """A kind of task, and what is known of it as of change number `seen`: `flags`, which nodes have room for it (caps
     and neighbours apart). `costs`: what each node costs that the task would rather avoid; None: all cost alike."""
 
-    __slots__ = ("best", "best_seen", "costs", "flags", "mask", "need", "rules", "seen", "total", "total_seen")
+    __slots__ = (
+        "best",
+        "best_seen",
+        "charges",
+        "costs",
+        "flags",
+        "mask",
+        "need",
+        "plain",
+        "rules",
+        "seen",
+        "total",
+        "total_seen",
+    )
 
     def __init__(self, need: TaskNeed, mask: Mask, rules: Rules | None, costs: Int64s | None) -> None:
         self.need = need
@@ -88,11 +101,10 @@ class TaskFit:
         self.best_seen = -1
         self.total = 0
         self.total_seen = -1
-
-    @property
-    def plain(self) -> bool:
-        """Whether flags say all that there is to say."""
-        return self.costs is None and not self.need.capped and not (self.rules and self.rules.affinities)
+        # What LargeRanking reads of the need, as of a version of the workload.
+        self.charges: tuple[int, npt.NDArray[np.float64]] | None = None
+        # Whether flags say all that there is to say.
+        self.plain = costs is None and not need.capped and not (rules and rules.affinities)
 
 
 class Ranking(Protocol):
