@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from hanse.core.model.limits import DEVICE_UNIT
+from hanse.core.model.limits import DEVICE_UNIT, DEVICES_PER_NODE_MAX
 from hanse.core.model.regions import Node
 from hanse.core.scheduling.nodes import Layout, NodeState, TaskNeed
 
@@ -38,8 +38,6 @@ FREQUENCY_UNIT = 1024
 # nodes are asked anew, some 10 ms for 30,000.
 OBSERVATIONS_MIN = 128
 
-# A whole device that gives a share stands for as many as there are: room for more than any machine has.
-DEVICES_PER_NODE_MAX = 256
 _NO_DEVICES: tuple[int, list[int]] = (0, [])
 
 

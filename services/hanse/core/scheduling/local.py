@@ -29,7 +29,7 @@ class LocalSide:
     def __init__(self, config: RegionConfig, books: Books) -> None:
         self._books = books
         self.queue = JobQueue(config.tiers)
-        self.capacity = Capacity(config.nodes)
+        self.capacity = Capacity(config.nodes, config.topology, self._owner_of)
         self.scheduler = Scheduler(self.queue, self.capacity, config.name)
         self.wait = WaitPredictor(self.queue, self.capacity)
         self.runs = Runs(books)
@@ -42,6 +42,10 @@ class LocalSide:
                 self.capacity.take(job.id, job.shape, job.allocation, recovering=True)
             elif job.state is JobState.QUEUED:
                 self.queue.add(job)
+
+    def _owner_of(self, job_id: str) -> tuple[str, str]:
+        job = self._books.jobs[job_id]
+        return job.tenant, job.name
 
     # --- the cycle ------------------------------------------------------------------------------------------------
 

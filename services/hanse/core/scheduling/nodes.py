@@ -12,7 +12,7 @@ from __future__ import annotations
 import msgspec
 
 from hanse.core.model.errors import CallerFault
-from hanse.core.model.limits import DEVICE_UNIT
+from hanse.core.model.limits import DEVICE_UNIT, DEVICES_PER_NODE_MAX
 from hanse.core.model.regions import Node
 from hanse.core.model.resources import Resources
 from hanse.core.model.rules import Island
@@ -76,6 +76,8 @@ def _refuse_capacity(node: Node, kind: str, quantity: int) -> None:
     error = device_capacity_error(kind, quantity)
     if error is not None:
         raise NodeError(f"node {node.name}: {error}")
+    if device_family(kind) and quantity > DEVICES_PER_NODE_MAX * DEVICE_UNIT:
+        raise NodeError(f"node {node.name}: {kind}={quantity} is more than {DEVICES_PER_NODE_MAX} devices")
 
 
 class TaskNeed(msgspec.Struct, frozen=True, kw_only=True):
