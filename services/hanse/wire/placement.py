@@ -1,10 +1,19 @@
-"""Placement rules: protobuf <-> model, checked field by field. Specs and offers of peers are held to the same bounds."""
+"""Placement rules: protobuf <-> model, checked field by field, in specs and in offers of peers alike."""
 
 from __future__ import annotations
 
 from hanse.core.model import limits
 from hanse.core.model.resources import Resources, resources
-from hanse.core.model.rules import NODE_LEVEL, Affinity, Alternative, Island, Preference, Rules, Spread, Within
+from hanse.core.model.rules import (
+    NODE_LEVEL,
+    Affinity,
+    Alternative,
+    Island,
+    Preference,
+    Rules,
+    Spread,
+    Within,
+)
 from hanse.core.model.selectors import SelectorError, parse_selector
 from hanse.wire import checks
 from hanse.wire.checks import FieldRefused, echo
@@ -59,9 +68,7 @@ def encode_rules(rules: Rules) -> placement_pb2.PlacementRules:
         ],
         tolerations=rules.tolerations,
         affinities=[
-            placement_pb2.Affinity(
-                job_name=each.name, level=each.level, apart=each.apart, weight=each.weight
-            )
+            placement_pb2.Affinity(job_name=each.name, level=each.level, apart=each.apart, weight=each.weight)
             for each in rules.affinities
         ],
     )

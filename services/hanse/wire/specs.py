@@ -195,9 +195,7 @@ class SpecReader:
         count = group.count or 1
         if group.count_min > count:
             raise FieldRefused(f"{field}.count_min", f"{group.count_min} is more than the count of {count}")
-        resources = self._quantities(
-            f"{field}.requirements.resources", dict(group.requirements.resources)
-        )
+        resources = self._quantities(f"{field}.requirements.resources", dict(group.requirements.resources))
         constraints = check_constraints(
             f"{field}.requirements.constraints", tuple(group.requirements.constraints)
         )

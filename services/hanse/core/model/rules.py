@@ -92,7 +92,11 @@ class Taint(msgspec.Struct, frozen=True, order=True):
     effect: TaintEffect
 
     def __str__(self) -> str:
-        return f"{self.key}={self.value}:{self.effect.value}" if self.value else f"{self.key}:{self.effect.value}"
+        return (
+            f"{self.key}={self.value}:{self.effect.value}"
+            if self.value
+            else f"{self.key}:{self.effect.value}"
+        )
 
     def tolerated(self, tolerations: tuple[str, ...]) -> bool:
         """A toleration is "key" (whatever the value), "key=value", or "*" (everything)."""

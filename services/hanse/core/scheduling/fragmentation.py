@@ -211,7 +211,9 @@ class Workload:
         if known is None:
             typical = np.array([[task.quantity] for task in self.tasks], dtype=np.int64)
             concerned = np.array([[task.kind == kind] for task in self.tasks])
-            lost = _whole_lost(typical, quantity) if quantity >= DEVICE_UNIT else _share_lost(typical, quantity)
+            lost = (
+                _whole_lost(typical, quantity) if quantity >= DEVICE_UNIT else _share_lost(typical, quantity)
+            )
             known = self._costs[kind, quantity] = (lost * concerned).astype(np.float64)
         return known
 
@@ -221,7 +223,8 @@ def _whole_lost(typical: Int64s, quantity: int) -> Int64s:
     whole = np.arange(DEVICES_PER_NODE_MAX + 1, dtype=np.int64) * DEVICE_UNIT
     of_wholes = whole // typical - np.maximum(0, whole - quantity) // typical
     of_shares = quantity // DEVICE_UNIT * (DEVICE_UNIT // typical)
-    return np.where(typical >= DEVICE_UNIT, of_wholes, of_shares)
+    lost: Int64s = np.where(typical >= DEVICE_UNIT, of_wholes, of_shares)
+    return lost
 
 
 def _share_lost(typical: Int64s, quantity: int) -> Int64s:
@@ -231,7 +234,8 @@ def _share_lost(typical: Int64s, quantity: int) -> Int64s:
     share, whole = np.minimum(state, DEVICE_UNIT), np.maximum(0, state - DEVICE_UNIT) * DEVICE_UNIT
     of_wholes = whole // typical - np.maximum(0, whole - DEVICE_UNIT) // typical
     of_shares = share // typical - np.maximum(0, share - quantity) // typical
-    return np.where(typical >= DEVICE_UNIT, of_wholes, of_shares)
+    lost: Int64s = np.where(typical >= DEVICE_UNIT, of_wholes, of_shares)
+    return lost
 
 
 def _by_wish(item: tuple[tuple[str, int], _Tally]) -> tuple[str, int]:

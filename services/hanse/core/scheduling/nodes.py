@@ -178,9 +178,7 @@ class NodeState:
         "stranded",
     )
 
-    def __init__(
-        self, layout: Layout, index: int, node: Node, caps: tuple[CapState, ...] = ()
-    ) -> None:
+    def __init__(self, layout: Layout, index: int, node: Node, caps: tuple[CapState, ...] = ()) -> None:
         self._layout = layout
         self.caps = caps
         self._first_index = first_indices(node.capacity)
@@ -225,7 +223,7 @@ class NodeState:
         if need.impossible:
             return False
         columns = self.columns
-        for column, quantity in need.checks:  # noqa: SIM110 - all() with a generator takes twice as long
+        for column, quantity in need.checks:
             if columns[column] < quantity:
                 return False
         return not need.capped or not self.caps or self._under_caps(need)
