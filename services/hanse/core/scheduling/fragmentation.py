@@ -71,21 +71,22 @@ class Workload:
         self._running = 0
         self._observed = 0
         self.tasks: tuple[TypicalTask, ...] = ()
-        self._adopt(_by_hardware(layout, nodes))
+        self.adopt(_by_hardware(layout, nodes))
 
-    def _adopt(self, tasks: tuple[TypicalTask, ...]) -> None:
-        if tasks == self.tasks:
+    def adopt(self, tasks: tuple[TypicalTask, ...]) -> None:
+        """Take these, sorted by kind and quantity, as typical until the next review."""
+        self._observed = 0
+        tasks = _evened(tasks)
+        if tasks == self.tasks and self.version:
             return
         self.version += 1
         self.tasks = tasks
         self.worths: Doubles = np.array([task.worth for task in tasks], dtype=np.float64)
-        demands = [dict(task.host) for task in tasks]
-        self.columns = tuple(sorted({column for demand in demands for column in demand}))
-        # By column, then by task: what it takes. What none of it takes is as if it took 1.
+        self.columns = tuple(column for column, _ in tasks[0].host) if tasks else ()
+        # By column, then by task: what it takes.
         self.demands: Doubles = np.array(
-            [[max(1, demand.get(column, 0)) for demand in demands] for column in self.columns],
-            dtype=np.float64,
-        ).reshape(len(self.columns), len(tasks), 1)
+            [[quantity for _, quantity in task.host] for task in tasks], dtype=np.float64
+        ).T.reshape(len(self.columns), len(tasks), 1)
         self._costs: dict[tuple[str, int], Doubles] = {}
 
     # -- what runs
@@ -111,11 +112,10 @@ class Workload:
         """Read the typical tasks anew, if enough has happened since the last time."""
         if self._observed < OBSERVATIONS_MIN or 2 * self._observed < self._running or not self._running:
             return
-        self._observed = 0
         frequent = sorted(self._tallies.items(), key=lambda item: (-item[1].count, item[0]))
         frequent = frequent[:TYPICAL_TASKS_MAX]
         counted = sum(tally.count for _, tally in frequent)
-        self._adopt(
+        self.adopt(
             tuple(
                 TypicalTask(
                     kind,
@@ -219,7 +219,7 @@ class Workload:
 
 
 def _whole_lost(typical: Int64s, quantity: int) -> Int64s:
-    """How many fewer tasks of `typical` thousandths fit once one of several whole devices was taken, by their number."""
+    """How many fewer tasks of `typical` thousandths fit once whole devices were taken, by how many there were."""
     whole = np.arange(DEVICES_PER_NODE_MAX + 1, dtype=np.int64) * DEVICE_UNIT
     of_wholes = whole // typical - np.maximum(0, whole - quantity) // typical
     of_shares = quantity // DEVICE_UNIT * (DEVICE_UNIT // typical)
@@ -236,6 +236,17 @@ def _share_lost(typical: Int64s, quantity: int) -> Int64s:
     of_shares = share // typical - np.maximum(0, share - quantity) // typical
     lost: Int64s = np.where(typical >= DEVICE_UNIT, of_wholes, of_shares)
     return lost
+
+
+def _evened(tasks: tuple[TypicalTask, ...]) -> tuple[TypicalTask, ...]:
+    """The same columns for all of them: a task that takes nothing of one is taken to need a trace of it, at least 1."""
+    columns = sorted({column for task in tasks for column, _ in task.host})
+    evened = []
+    for task in tasks:
+        host = dict(task.host)
+        taken = tuple((column, max(1, host.get(column, 0))) for column in columns)
+        evened.append(msgspec.structs.replace(task, host=taken))
+    return tuple(evened)
 
 
 def _by_wish(item: tuple[tuple[str, int], _Tally]) -> tuple[str, int]:
