@@ -28,6 +28,7 @@ from hanse.core.model.regions import Member, RegionConfig, Topology
 from hanse.core.model.resources import resources
 from hanse.core.model.time import Now
 from hanse.core.region import Region
+from hanse.daemon.serve import GC_THRESHOLDS
 
 SEED = 1
 BATCH_JOBS = 256
@@ -133,8 +134,7 @@ def bench_placement(
     arrivals = _arrivals(read_jobs(trace))
     progress(f"building a region of {nodes:,} nodes")
     machine = _Machine(nodes, inventory)
-    gc.collect()
-    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     progress(f"placing {jobs:,} jobs of the trace")
     submit_s = machine.queue(_take(arrivals, jobs))
     placed, mixed_s = machine.place_all()

@@ -32,6 +32,8 @@ Doubles = npt.NDArray[np.float64]
 # Wishes that are looked at. On the Alibaba trace 12 of 24 are 98 % of the tasks, and more of them gain nothing: rare
 # wishes make differences where there are none.
 TYPICAL_TASKS_MAX = 12
+# Numbers that differ by less than one in so many parts count as the same.
+ALIKE_PARTS = 8
 # Frequencies are counted in this many parts.
 FREQUENCY_UNIT = 1024
 # The typical tasks are read anew after this many starts and ends, or half as many as run if that is more: each time all
@@ -112,10 +114,11 @@ class Workload:
         """Read the typical tasks anew, if enough has happened since the last time."""
         if self._observed < OBSERVATIONS_MIN or 2 * self._observed < self._running or not self._running:
             return
+        self._observed = 0
         frequent = sorted(self._tallies.items(), key=lambda item: (-item[1].count, item[0]))
         frequent = frequent[:TYPICAL_TASKS_MAX]
         counted = sum(tally.count for _, tally in frequent)
-        self.adopt(
+        tasks = _evened(
             tuple(
                 TypicalTask(
                     kind,
@@ -126,6 +129,8 @@ class Workload:
                 for (kind, quantity), tally in sorted(frequent, key=_by_wish)
             )
         )
+        if not _alike(tasks, self.tasks):
+            self.adopt(tasks)
 
     # -- one node
 
@@ -247,6 +252,18 @@ def _evened(tasks: tuple[TypicalTask, ...]) -> tuple[TypicalTask, ...]:
         taken = tuple((column, max(1, host.get(column, 0))) for column in columns)
         evened.append(msgspec.structs.replace(task, host=taken))
     return tuple(evened)
+
+
+def _alike(left: tuple[TypicalTask, ...], right: tuple[TypicalTask, ...]) -> bool:
+    """Whether it is not worth asking all nodes anew: the same wishes, and no number an eighth larger or smaller."""
+    if [(task.kind, task.quantity) for task in left] != [(task.kind, task.quantity) for task in right]:
+        return False
+    pairs = [(one.worth, other.worth) for one, other in zip(left, right, strict=True)]
+    for one, other in zip(left, right, strict=True):
+        if [column for column, _ in one.host] != [column for column, _ in other.host]:
+            return False
+        pairs += [(taken, was) for (_, taken), (_, was) in zip(one.host, other.host, strict=True)]
+    return all(ALIKE_PARTS * abs(new - old) <= old for new, old in pairs)
 
 
 def _by_wish(item: tuple[tuple[str, int], _Tally]) -> tuple[str, int]:

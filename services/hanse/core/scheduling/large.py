@@ -78,7 +78,11 @@ class LargeRanking:
                 return int(first[0])
         from hanse.core.scheduling.table import CANDIDATES_MAX
 
-        candidates = self._first(self._device_order, flags, CANDIDATES_MAX)
+        candidates = self._first(
+            self._device_order, flags, CANDIDATES_MAX, fit.open_from if fit.plain else 0
+        )
+        if candidates.size and fit.plain:
+            fit.open_from = self._keys[int(candidates[0])]
         if candidates.size < 2:
             return int(candidates[0]) if candidates.size else None
         return int(candidates[self._losses(fit, candidates).argmin()])
@@ -106,11 +110,11 @@ class LargeRanking:
                 yield from nodes[flags[nodes]].tolist()
 
     @staticmethod
-    def _first(order: NodeOrder, flags: Bools, limit: int) -> Indices:
-        """The first nodes in order that have their flag up."""
+    def _first(order: NodeOrder, flags: Bools, limit: int, from_key: int = 0) -> Indices:
+        """The first nodes in order, from that key on, that have their flag up."""
         found: list[Indices] = []
         missing = limit
-        for nodes in order.chunks():
+        for nodes in order.chunks(from_key):
             chosen = nodes[flags.take(nodes)][:missing]
             if chosen.size == limit:
                 return chosen
@@ -142,12 +146,16 @@ class LargeRanking:
         table, need = self._table, fit.need
         changed = table.changed_since(fit.seen) if fit.flags is not None else None
         fit.seen = table.changes
+        if fit.version != self._version:
+            fit.version, fit.open_from = self._version, 0
         if changed is None or fit.flags is None:
             fit.flags = self._all_flags(fit)
         elif len(changed) <= FEW_NODES:
             for index in changed:
                 if fit.mask.allowed[index]:
-                    fit.flags[index] = table.states[index].fits(need)
+                    fit.flags[index] = fits = table.states[index].fits(need)
+                    if fits and self._keys[index] < fit.open_from:
+                        fit.open_from = self._keys[index]
         else:
             nodes = np.array(changed, dtype=np.intp)
             matrix = table.matrix()
@@ -155,12 +163,16 @@ class LargeRanking:
             for column, quantity in self._checks(fit):
                 flags &= matrix[column].take(nodes) >= quantity
             fit.flags[nodes] = flags
+            if fit.open_from:
+                keys = [self._keys[index] for index in nodes[flags].tolist()]
+                fit.open_from = min(fit.open_from, *keys) if keys else fit.open_from
         return fit.flags
 
     def _all_flags(self, fit: TaskFit) -> Bools:
         if fit.need.impossible:
             return np.zeros(len(self._table.states), dtype=np.bool_)
         matrix = self._table.matrix()
+        fit.open_from = 0
         flags = fit.mask.flags.copy()
         for column, quantity in self._checks(fit):
             flags &= matrix[column] >= quantity

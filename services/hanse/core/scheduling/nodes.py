@@ -194,7 +194,9 @@ class NodeState:
         self.jobs: dict[str, int] = {}
         self.stranded: dict[str, list[tuple[TaskNeed, Devices]]] = {}
         self.slack = 0
-        self._settle()
+        for kind in self.shares:
+            self._settle_devices(kind)
+        self._settle_slack()
 
     def copy(self, caps: tuple[CapState, ...] = ()) -> NodeState:
         """A state for trying things out, under these caps: who is on the node is left behind."""
@@ -318,17 +320,21 @@ class NodeState:
                 for kind, quantity in need.capped:
                     if kind in cap.free:
                         cap.free[kind] += sign * quantity
-        self._settle()
+        for kind, _, _ in need.devices:
+            self._settle_devices(kind)
+        self._settle_slack()
 
-    def _settle(self) -> None:
-        """Bring what is derived up to date."""
+    def _settle_devices(self, kind: str) -> None:
+        """Bring the columns of a device kind up to date."""
+        columns, layout, shares = self.columns, self._layout, self.shares[kind]
+        columns[layout.column[kind]] = sum(shares)
+        columns[layout.whole_column[kind]] = shares.count(DEVICE_UNIT) * DEVICE_UNIT
+        columns[layout.share_column[kind]] = max(shares, default=0)
+        for level, size in self.node.islands:
+            columns[layout.island_column[kind, level]] = largest_island(shares, size)
+
+    def _settle_slack(self) -> None:
         columns, layout = self.columns, self._layout
-        for kind, shares in self.shares.items():
-            columns[layout.column[kind]] = sum(shares)
-            columns[layout.whole_column[kind]] = shares.count(DEVICE_UNIT) * DEVICE_UNIT
-            columns[layout.share_column[kind]] = max(shares, default=0)
-            for level, size in self.node.islands:
-                columns[layout.island_column[kind, level]] = largest_island(shares, size)
         self.slack = sum(
             [free * SLACK_UNIT // peak for free, peak in zip(columns, layout.peaks, strict=False)]
         )

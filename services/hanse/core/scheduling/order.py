@@ -24,7 +24,7 @@ USABLE_SHIFT = INDEX_BITS + SLACK_BITS
 # Usable capacity beyond this is not told apart: that takes 250 devices on a node.
 USABLE_MAX = (1 << 28) - 1
 # Nodes looked at in one go: few at first, where most tasks find enough candidates.
-CHUNK_NODES_MIN = 1024
+CHUNK_NODES_MIN = 256
 CHUNK_NODES_MAX = 4096
 # More moves than this at once are made by sorting.
 MOVES_MAX = 128
@@ -55,11 +55,13 @@ class NodeOrder:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def chunks(self) -> Iterator[npt.NDArray[np.intp]]:
-        """All nodes in order, some at a time. The order must not change meanwhile."""
-        start, size = 0, CHUNK_NODES_MIN
-        while start < len(self._keys):
-            yield (self._keys[start : start + size] & INDEX_MASK).astype(np.intp, copy=False)
+    def chunks(self, from_key: int = 0) -> Iterator[npt.NDArray[np.intp]]:
+        """The nodes in order, some at a time, from that key on. The order must not change meanwhile."""
+        keys = self._keys
+        start = int(keys.searchsorted(from_key)) if from_key else 0
+        size = CHUNK_NODES_MIN
+        while start < len(keys):
+            yield keys[start : start + size] & INDEX_MASK
             start += size
             size = min(CHUNK_NODES_MAX, 4 * size)
 

@@ -83,11 +83,13 @@ class TaskFit:
         "flags",
         "mask",
         "need",
+        "open_from",
         "plain",
         "rules",
         "seen",
         "total",
         "total_seen",
+        "version",
     )
 
     def __init__(self, need: TaskNeed, mask: Mask, rules: Rules | None, costs: Int64s | None) -> None:
@@ -97,6 +99,10 @@ class TaskFit:
         self.costs = costs
         self.flags: Bools | None = None
         self.seen = 0
+        # No node with a smaller key has room, as far as flags say; keys of nodes that change are looked at again.
+        self.open_from = 0
+        # Of the workload, when these keys were made.
+        self.version = -1
         self.best: int | None = None
         self.best_seen = -1
         self.total = 0
