@@ -38,7 +38,7 @@ ALIKE_PARTS = 8
 FREQUENCY_UNIT = 1024
 # The typical tasks are read anew after this many starts and ends, or half as many as run if that is more: each time all
 # nodes are asked anew, some 10 ms for 30,000.
-OBSERVATIONS_MIN = 128
+OBSERVATIONS_MIN = 32
 
 _NO_DEVICES: tuple[int, list[int]] = (0, [])
 

@@ -78,9 +78,7 @@ class LargeRanking:
                 return int(first[0])
         from hanse.core.scheduling.table import CANDIDATES_MAX
 
-        candidates = self._first(
-            self._device_order, flags, CANDIDATES_MAX, fit.open_from if fit.plain else 0
-        )
+        candidates = self._first(self._device_order, flags, CANDIDATES_MAX, fit.open_from if fit.plain else 0)
         if candidates.size and fit.plain:
             fit.open_from = self._keys[int(candidates[0])]
         if candidates.size < 2:

@@ -40,6 +40,7 @@ class Capacity:
         self._empty = NodeTable(nodes, topology) if len(nodes) > SMALL_NODES_MAX else self._table
         self._nodes = nodes
         self._topology = topology
+        self._levels = topology.levels if topology is not None else ()
         self._owner_of = owner_of
         self._owners: dict[str, Owner] = {}
         self._held: dict[str, tuple[Shape, Allocation]] = {}
@@ -47,7 +48,7 @@ class Capacity:
         self._gone: dict[str, dict[str, int]] = {}
         self._overcommitted: dict[str, None] = {}
         self._never_fits: dict[tuple[tuple[GroupShape, ...], Within | None], str | None] = {}
-        self._class_nodes = _group_nodes(self._table.states)
+        self._class_nodes = _group_nodes(self._table.states, self._levels)
         self._capacity_total = _total(nodes)
         self._totals_seen = -1
         self._free_total: Resources = ()
@@ -229,7 +230,7 @@ class Capacity:
             node_class=node.node_class,
             nodes=len(indices),
             node_capacity=node.capacity,
-            labels=node.labels,
+            labels=_placeless(node, self._levels),
             free=resources(zip(layout.kinds, free, strict=False)),
             free_max=resources(zip(layout.kinds, most, strict=False)),
             taints=tuple(taint for taint in node.taints if taint.effect is TaintEffect.NO_START),
@@ -262,13 +263,20 @@ def _counts_exactly(shape: Shape, fit: TaskFit) -> bool:
     return not fit.need.capped and (rules is None or not (rules.alternatives or rules.affinities))
 
 
-def _group_nodes(states: list[NodeState]) -> list[list[int]]:
-    """Indices of nodes that are alike, sorted by what they are."""
+def _group_nodes(states: list[NodeState], levels: tuple[str, ...]) -> list[list[int]]:
+    """Indices of nodes that are alike, wherever they are, sorted by what they are."""
     alike: dict[_Alike, list[int]] = {}
     for state in states:
         node = state.node
-        alike.setdefault((node.node_class, node.capacity, node.labels, node.taints), []).append(state.index)
+        alike.setdefault((node.node_class, node.capacity, _placeless(node, levels), node.taints), []).append(
+            state.index
+        )
     return [alike[key] for key in sorted(alike, key=_class_order)]
+
+
+def _placeless(node: Node, levels: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """A node's labels without those that say where it is: they would make each rack a class of its own."""
+    return tuple(label for label in node.labels if label[0] not in levels)
 
 
 def _class_order(key: _Alike) -> tuple[object, ...]:
