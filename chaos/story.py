@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from chaos.checkers.base import Row, decision_rows, job_rows
+from chaos.checkers.rows import Row, decision_rows, job_rows
 from hanse.core.messages import Message, Verdict
 from hanse.core.model.jobs import RunId
 from hanse.core.model.lifecycle import JobState
@@ -14,11 +14,13 @@ from hanse.sim.record import (
     CancelAsked,
     Committed,
     Died,
+    DiskReplaced,
     Entry,
     Explained,
     FaultInjected,
     Finished,
     Healed,
+    ImageTaken,
     Launched,
     LaunchFailed,
     Sent,
@@ -55,7 +57,7 @@ def _concerns(entry: Entry, job_id: str, regions: set[str]) -> bool:
     match entry:
         case Healed():
             return True
-        case Started() | Died():
+        case Started() | Died() | ImageTaken() | DiskReplaced():
             return entry.region in regions
         case FaultInjected():
             return not regions.isdisjoint(_NAME.findall(entry.detail))
@@ -138,6 +140,10 @@ def _lines(entry: Entry, job_id: str) -> Iterator[str]:
             yield f"{entry.region}: died, {entry.how}"
         case FaultInjected():
             yield f"fault {entry.kind}: {entry.detail}"
+        case ImageTaken():
+            yield f"{entry.region}: an image is taken of its disk"
+        case DiskReplaced():
+            yield f"{entry.region}: its disk is replaced by that image{', after a reboot' if entry.reboot else ''}"
         case Healed():
             yield "healed"
         case Finished():

@@ -9,7 +9,8 @@
     reasons        a job without an allocation says why                                                           P6
     liveness       once everything has healed, everything ends                                                 P1, P7
 
-`check(record)` runs them all, in one pass, and raises the first SafetyViolation or LivenessViolation.
+`check(record)` runs them all, in one pass, and raises the first SafetyViolation or LivenessViolation. What may be
+demanded of a region whose disk was replaced by an older one is in `disks`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterable
 from chaos.checkers.base import Checker
 from chaos.checkers.capacity import CapacityHeld
 from chaos.checkers.conservation import Conservation
+from chaos.checkers.disks import Disks
 from chaos.checkers.epochs import Epochs
 from chaos.checkers.liveness import Liveness
 from chaos.checkers.one_runner import OneRunner
@@ -27,7 +29,8 @@ from chaos.checkers.reasons import Reasons
 from chaos.checkers.write_ahead import WriteAhead
 from hanse.sim.record import Entry
 
-ALL: tuple[Callable[[], Checker], ...] = (
+Kind = Callable[[Disks], Checker]
+ALL: tuple[Kind, ...] = (
     OneRunner,
     Conservation,
     Epochs,
@@ -39,14 +42,16 @@ ALL: tuple[Callable[[], Checker], ...] = (
 )
 
 
-def check(record: Iterable[Entry], kinds: Iterable[Callable[[], Checker]] = ALL) -> None:
+def check(record: Iterable[Entry], kinds: Iterable[Kind] = ALL) -> None:
     """Judge a whole record."""
-    checkers = [kind() for kind in kinds]
+    disks = Disks()
+    checkers = [kind(disks) for kind in kinds]
     handlers: dict[type, list[Callable[[Entry], None]]] = {}
     for checker in checkers:
         for entry_type, handler in checker.handlers().items():
             handlers.setdefault(entry_type, []).append(handler)
     for entry in record:
+        disks.take(entry)
         for handler in handlers.get(type(entry), ()):
             handler(entry)
     for checker in checkers:

@@ -1,24 +1,22 @@
-"""What every checker is, and what several of them read out of a transaction."""
+"""What every checker is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from hanse.core.effects import DecisionRow, JobRow, JobStateRow
-from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from chaos.checkers.disks import Disks
 from hanse.sim.errors import SafetyViolation
-from hanse.sim.record import Committed
 
-Row = JobRow | JobStateRow
 Handlers = Mapping[type, Callable[[Any], None]]
-
-FINAL = frozenset(int(state) for state in TERMINAL_STATES)
-HELD = frozenset(int(state) for state in (JobState.QUEUED, JobState.RUNNING, JobState.STOPPING))
 
 
 class Checker:
-    """Reads entries in order, by type. A subclass names what it reads, and judges the rest in `finish`."""
+    """Reads entries in order, by type. A subclass names what it reads, and judges the rest in `finish`. `disks` have
+    taken in an entry before a checker sees it."""
+
+    def __init__(self, disks: Disks) -> None:
+        self.disks = disks
 
     def handlers(self) -> Handlers:
         """Which entries it reads, and with what."""
@@ -26,25 +24,6 @@ class Checker:
 
     def finish(self) -> None:
         """The record is over."""
-
-
-def job_rows(entry: Committed) -> Iterator[Row]:
-    """The job rows of a transaction in the order in which they were applied."""
-    for writes in entry.writes:
-        yield from writes.jobs
-        yield from writes.job_states
-
-
-def decision_rows(entry: Committed) -> Iterator[DecisionRow]:
-    """The decisions of a transaction."""
-    for writes in entry.writes:
-        yield from writes.decisions
-
-
-def ended_here(row: Row) -> bool:
-    """Whether this final row says that the job ended in this region, rather than that its home learnt of it: an owner's
-    epoch is at least that of its newest transfer, whereas a giver's transfer is one ahead."""
-    return row.state in FINAL and row.epoch >= row.transfer_epoch
 
 
 def violated(message: str, at_us: int, job_id: str = "") -> SafetyViolation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chaos.checkers.base import Checker, Handlers, violated
+from chaos.checkers.disks import Disks
 from hanse.core.model.jobs import RunId
 from hanse.sim.record import RegionJoined, TaskBegan, TaskFinished
 
@@ -12,7 +13,8 @@ _DEVICE = 1000
 class CapacityHeld(Checker):
     """Adds up what living processes were given."""
 
-    def __init__(self) -> None:
+    def __init__(self, disks: Disks) -> None:
+        super().__init__(disks)
         self._capacity: dict[tuple[str, str], dict[str, int]] = {}
         self._used: dict[tuple[str, str], dict[str, int]] = {}
         self._devices: dict[tuple[str, str, str, int], int] = {}

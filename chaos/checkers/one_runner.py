@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 from chaos.checkers.base import Checker, Handlers, violated
+from chaos.checkers.disks import Disks
 from hanse.core.model.jobs import RunId
-from hanse.sim.record import Launched, TaskBegan, TaskFinished
+from hanse.sim.record import DiskReplaced, Launched, TaskBegan, TaskFinished
 
 _Place = tuple[str, RunId]
 
 
 class OneRunner(Checker):
-    """Also: a task of a run begins at most once, is ordered at most once, and what has succeeded never runs again."""
+    """Also: a task of a run begins at most once, is ordered at most once, and what has succeeded never runs again. A
+    run that only a replaced disk knew may be ordered anew, and a success that no disk knows any more does not count;
+    but no two processes live at once, whatever was forgotten."""
 
-    def __init__(self) -> None:
+    def __init__(self, disks: Disks) -> None:
+        super().__init__(disks)
         # job -> where it runs, and how many of its tasks live.
         self._living: dict[str, tuple[_Place, int]] = {}
         self._begun: set[tuple[_Place, int]] = set()
         self._ordered: dict[_Place, set[int]] = {}
+        # Runs that were ordered, and that their region's disk does not know any more.
+        self._forgotten: dict[_Place, None] = {}
         self._succeeded_tasks: dict[_Place, set[int]] = {}
-        self._succeeded: dict[str, _Place] = {}
+        # Where a job has succeeded, and how often that region's disk had been replaced by then.
+        self._succeeded: dict[str, tuple[_Place, int]] = {}
 
     def handlers(self) -> Handlers:
-        return {Launched: self._on_launched, TaskBegan: self._on_began, TaskFinished: self._on_finished}
+        return {
+            Launched: self._on_launched,
+            TaskBegan: self._on_began,
+            TaskFinished: self._on_finished,
+            DiskReplaced: self._on_replaced,
+        }
+
+    def _on_replaced(self, entry: DiskReplaced) -> None:
+        for place in self._ordered:
+            if place[0] == entry.region and not self.disks.holds_run(*place):
+                self._forgotten[place] = None
 
     def _on_launched(self, entry: Launched) -> None:
-        ordered = self._ordered.setdefault((entry.region, entry.run), set())
+        place = (entry.region, entry.run)
+        if place in self._forgotten:
+            self._order_anew(entry)
+        ordered = self._ordered.setdefault(place, set())
         for task in entry.tasks:
             if task in ordered:
                 raise violated(
@@ -34,6 +54,20 @@ class OneRunner(Checker):
                 )
             ordered.add(task)
 
+    def _order_anew(self, entry: Launched) -> None:
+        """A run that its region's disk has forgotten may come again, once it is dead, if nobody else remembers it."""
+        place = (entry.region, entry.run)
+        job_id = entry.run.job_id
+        if job_id in self._living:
+            raise violated(f"{entry.region}: {entry.run} launched again while it lives", entry.at_us, job_id)
+        if self.disks.others_know_run(*place):
+            raise violated(
+                f"{entry.region}: {entry.run} comes again, and others know it", entry.at_us, job_id
+            )
+        del self._forgotten[place], self._ordered[place]
+        self._succeeded_tasks.pop(place, None)
+        self._begun = {begun for begun in self._begun if begun[0] != place}
+
     def _on_began(self, entry: TaskBegan) -> None:
         job_id, place = entry.run.job_id, (entry.region, entry.run)
         if (place, entry.task) in self._begun:
@@ -42,12 +76,14 @@ class OneRunner(Checker):
             )
         self._begun.add((place, entry.task))
         if job_id in self._succeeded:
-            region, run = self._succeeded[job_id]
-            raise violated(
-                f"{entry.run} began in {entry.region} after {run} had succeeded in {region}",
-                entry.at_us,
-                job_id,
-            )
+            (region, run), generation = self._succeeded[job_id]
+            if self.disks.generation(region) == generation or self.disks.outcome_is_known(job_id):
+                raise violated(
+                    f"{entry.run} began in {entry.region} after {run} had succeeded in {region}",
+                    entry.at_us,
+                    job_id,
+                )
+            del self._succeeded[job_id]
         lives_at, count = self._living.get(job_id, (place, 0))
         if lives_at != place:
             raise violated(
@@ -64,8 +100,8 @@ class OneRunner(Checker):
             del self._living[job_id]
         else:
             self._living[job_id] = (place, count - 1)
-        if entry.natural and entry.exit_code == 0:
+        if entry.natural and entry.exit_code == 0 and place not in self._forgotten:
             succeeded = self._succeeded_tasks.setdefault(place, set())
             succeeded.add(entry.task)
             if succeeded == self._ordered.get(place):
-                self._succeeded[job_id] = place
+                self._succeeded[job_id] = (place, self.disks.generation(entry.region))

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from chaos.checkers.base import FINAL, Checker, Handlers, Row, ended_here, job_rows, violated
+from chaos.checkers.base import Checker, Handlers, violated
+from chaos.checkers.disks import Disks
+from chaos.checkers.rows import FINAL, Row, ended_here, job_rows
 from hanse.core.model.jobs import RunId
 from hanse.core.model.lifecycle import JobState
-from hanse.sim.record import Acknowledged, CancelAsked, Committed, Launched, LaunchFailed, TaskFinished
+from hanse.sim.record import (
+    Acknowledged,
+    CancelAsked,
+    Committed,
+    DiskReplaced,
+    Launched,
+    LaunchFailed,
+    TaskFinished,
+)
+
+_Place = tuple[str, RunId]
+_End = tuple[str, Row]
 
 
 class Outcomes(Checker):
-    """Outcomes as rows tell them, beside the ends of processes as the engines' own records tell them."""
+    """Outcomes as rows tell them, beside the ends of processes as the engines' own records tell them.
 
-    def __init__(self) -> None:
+    An outcome that only a replaced disk had may come out differently the next time; one that any disk still has may
+    not. A client key whose job its home has forgotten may name another job.
+    """
+
+    def __init__(self, disks: Disks) -> None:
+        super().__init__(disks)
         self._keys: dict[tuple[str, str, str], str] = {}
-        self._homes: dict[str, str] = {}
         self._cancelled: set[str] = set()
-        self._tasks: dict[tuple[str, RunId], set[int]] = {}
-        self._clean: dict[tuple[str, RunId], set[int]] = {}
-        self._succeeded: set[str] = set()
+        self._tasks: dict[_Place, set[int]] = {}
+        self._clean: dict[_Place, set[int]] = {}
+        # Runs that ended well, by job, and how often their region's disk had been replaced by then.
+        self._succeeded: dict[str, dict[_Place, int]] = {}
         self._failed: set[str] = set()
-        # What the region where the job ended says, and what its home says.
-        self._ended: dict[str, tuple[str, Row]] = {}
-        self._told: dict[str, tuple[int, Row]] = {}
+        # What the region where the job ended says; and the same, of regions that have forgotten it.
+        self._ended: dict[str, _End] = {}
+        self._forgotten: dict[str, list[_End]] = {}
 
     def handlers(self) -> Handlers:
         return {
@@ -31,6 +49,7 @@ class Outcomes(Checker):
             LaunchFailed: self._on_launch_failed,
             TaskFinished: self._on_finished,
             Committed: self._on_committed,
+            DiskReplaced: self._on_replaced,
         }
 
     def _on_acknowledged(self, entry: Acknowledged) -> None:
@@ -38,7 +57,22 @@ class Outcomes(Checker):
         known = self._keys.setdefault(key, entry.job_id)
         if known != entry.job_id:
             raise violated(f"key {entry.client_key} was {known} before", entry.at_us, entry.job_id)
-        self._homes[entry.job_id] = entry.region
+
+    def _on_replaced(self, entry: DiskReplaced) -> None:
+        region, disks = entry.region, self.disks
+        self._keys = {
+            key: job_id for key, job_id in self._keys.items() if key[0] != region or disks.row(region, job_id)
+        }
+        for job_id, (where, row) in list(self._ended.items()):
+            kept = disks.row(region, job_id)
+            if where == region and (kept is None or kept.state not in FINAL):
+                self._forgotten.setdefault(job_id, []).append((where, row))
+        for job_id in [each for each in self._forgotten if each in self._ended]:
+            if not disks.outcome_is_known(job_id):
+                del self._ended[job_id]
+        for place in [each for each in self._tasks if each[0] == region and not disks.holds_run(*each)]:
+            del self._tasks[place]
+            self._clean.pop(place, None)
 
     def _on_cancel(self, entry: CancelAsked) -> None:
         self._cancelled.add(entry.job_id)
@@ -57,7 +91,8 @@ class Outcomes(Checker):
         clean = self._clean.setdefault(run, set())
         clean.add(entry.task)
         if clean == self._tasks.get(run):
-            self._succeeded.add(entry.run.job_id)
+            generation = self.disks.generation(entry.region)
+            self._succeeded.setdefault(entry.run.job_id, {})[run] = generation
 
     def _forget(self, entry: Committed) -> None:
         """Retention at the home lets keys be used again."""
@@ -74,12 +109,16 @@ class Outcomes(Checker):
         for row in job_rows(entry):
             if row.state not in FINAL:
                 if row.id in self._ended and self._ended[row.id][0] == entry.region:
-                    raise violated(f"{entry.region}: left its final state", entry.at_us, row.id)
+                    self._leave(entry, row)
                 continue
             if ended_here(row):
                 self._on_ended(entry, row)
             self._agree(entry, row)
-            self._told[row.id] = (entry.at_us, row)
+
+    def _leave(self, entry: Committed, row: Row) -> None:
+        """Of a region that has forgotten how the job ended there, though another knows."""
+        if self._ended[row.id] not in self._forgotten.get(row.id, ()):
+            raise violated(f"{entry.region}: left its final state", entry.at_us, row.id)
 
     def _on_ended(self, entry: Committed, row: Row) -> None:
         region, before = self._ended.setdefault(row.id, (entry.region, row))
@@ -93,24 +132,39 @@ class Outcomes(Checker):
         if row.state == JobState.CANCELLED:
             # A task may end well while it is being stopped: the wish was first, and decides.
             return "" if row.id in self._cancelled else "nobody asked for a cancel"
-        if row.state == JobState.SUCCEEDED and row.id not in self._succeeded:
+        if row.state == JobState.SUCCEEDED and not self._succeeded.get(row.id):
             return "no run of it ended well"
-        if row.state == JobState.FAILED and row.id in self._succeeded:
+        if row.state == JobState.FAILED and self._has_succeeded(row.id):
             return "a run of it ended well"
         if row.state == JobState.FAILED and row.id not in self._failed:
             return "no task of it failed"
         return ""
 
+    def _has_succeeded(self, job_id: str) -> bool:
+        """Whether a run ended well, and its region's disk is still the one that could say so."""
+        places = self._succeeded.get(job_id, {})
+        return any(self.disks.generation(region) == generation for (region, _), generation in places.items())
+
     def _agree(self, entry: Committed, row: Row) -> None:
         if row.id not in self._ended:
-            raise violated(
-                f"{entry.region} says {JobState(row.state).name}, but it ended nowhere", entry.at_us, row.id
-            )
+            # It was told before its region's disk was replaced, or it never ended.
+            told = [end for end in self._forgotten.get(row.id, ()) if _same(end[1], row)]
+            if not told:
+                raise violated(
+                    f"{entry.region} says {JobState(row.state).name}, but it ended nowhere",
+                    entry.at_us,
+                    row.id,
+                )
+            self._ended[row.id] = told[-1]
         region, ended = self._ended[row.id]
-        if (row.state, row.exit_code) != (ended.state, ended.exit_code):
+        if not _same(row, ended):
             raise violated(
                 f"{entry.region} says {JobState(row.state).name} ({row.exit_code}), "
                 f"{region} says {JobState(ended.state).name} ({ended.exit_code})",
                 entry.at_us,
                 row.id,
             )
+
+
+def _same(row: Row, other: Row) -> bool:
+    return (row.state, row.exit_code) == (other.state, other.exit_code)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chaos.checkers.base import Checker, Handlers, job_rows, violated
+from chaos.checkers.base import Checker, Handlers, violated
+from chaos.checkers.rows import job_rows
 from hanse.core.model.lifecycle import JobState
 from hanse.sim.record import Committed, Explained
 
@@ -10,16 +11,11 @@ from hanse.sim.record import Committed, Explained
 class Reasons(Checker):
     """Reads rows and explanations. "Nothing is in its way" is true only of a job whose start is on disk by then."""
 
-    def __init__(self) -> None:
-        # The newest state of a job in a region's ledger.
-        self._states: dict[tuple[str, str], int] = {}
-
     def handlers(self) -> Handlers:
         return {Committed: self._on_committed, Explained: self._on_explained}
 
     def _on_committed(self, entry: Committed) -> None:
         for row in job_rows(entry):
-            self._states[(entry.region, row.id)] = row.state
             if not row.reason:
                 raise violated(
                     f"{entry.region}: {JobState(row.state).name} without a reason", entry.at_us, row.id
@@ -31,8 +27,9 @@ class Reasons(Checker):
         explanation = entry.explanation
         if not explanation.summary:
             raise violated(f"{entry.region}: nothing to say", entry.at_us, explanation.job_id)
-        durable = self._states.get((entry.region, explanation.job_id), JobState.QUEUED)
-        waits = explanation.state is JobState.QUEUED and durable == JobState.QUEUED
+        row = self.disks.row(entry.region, explanation.job_id)
+        durable = row is None or row.state == JobState.QUEUED
+        waits = explanation.state is JobState.QUEUED and durable
         if waits and not any(region.blockers for region in explanation.regions):
             raise violated(
                 f"{entry.region}: queued, and nothing is in its way: {explanation.summary}",

@@ -4,15 +4,22 @@
     target   refuses or accepts without keeping it, and the fence of sessions
     shell    lets go before the write, goes on after a failed one
     owner    processes, capacity, outcomes
+    old_disk what a region with a disk from the past may do before and after it has asked the others
 
 `python -m chaos.mutants` hunts them all and writes found.json, from which docs/mutants.md is made.
 """
 
 from __future__ import annotations
 
-from chaos.mutants import giver, owner, shell, target
+from chaos.mutants import giver, old_disk, owner, shell, target
 from chaos.mutants.mutant import Mutant, applied
 
-ALL: tuple[Mutant, ...] = (*giver.MUTANTS, *target.MUTANTS, *shell.MUTANTS, *owner.MUTANTS)
+ALL: tuple[Mutant, ...] = (
+    *giver.MUTANTS,
+    *target.MUTANTS,
+    *shell.MUTANTS,
+    *owner.MUTANTS,
+    *old_disk.MUTANTS,
+)
 
 __all__ = ["ALL", "Mutant", "applied"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import TracebackType
 
 import msgspec
 
-from chaos.checkers import ALL, check
+from chaos.checkers import ALL, Kind, check
 from chaos.checkers.base import Checker
 from chaos.checkers.write_ahead import WriteAhead
 from chaos.mutants.mutant import Mutant, applied
@@ -16,10 +16,10 @@ from hanse.sim.errors import Crash, SimulationFailure
 from hanse.sim.run import run_plan
 
 # A shortcut that needs more runs than this is one that its profile does not look for.
-SEEDS_MAX = 20
+SEEDS_MAX = 40
 # What is left when no rule is judged by itself: only what has become of jobs.
 HARM = tuple(kind for kind in ALL if kind is not WriteAhead)
-Kinds = Iterable[Callable[[], Checker]]
+Kinds = Iterable[Kind]
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -112,4 +112,65 @@ STUBBORN = Profile(
 )
 """Tasks that do not heed SIGTERM, on machines that are full."""
 
-PROFILES = (CRASHES, LOST_ANSWERS, LATE_COPIES, LOST_TRANSFERS, LOST_OUTCOMES, BAD_DISKS, STUBBORN)
+OLD_DISKS = Profile(
+    name="old disks",
+    faults=Faults(
+        old_disk_every_us=SECOND_US,
+        old_disk_reboot=0.5,
+        downtime_max_us=SECOND_US,
+        loss=0.05,
+        late=0.2,
+        late_max_us=6 * SECOND_US,
+        duplicate=0.1,
+        cut_every_us=4 * SECOND_US,
+        cut_max_us=3 * SECOND_US,
+    ),
+    regions=4,
+    duration_us=40 * SECOND_US,
+    jobs=140,
+)
+"""Every two seconds or so a region comes back with a disk from some seconds ago; only its peers can tell, and some of
+them cannot be heard at once."""
+
+FORGOTTEN_ANSWERS = Profile(
+    name="forgotten answers",
+    faults=Faults(
+        old_disk_every_us=SECOND_US,
+        old_disk_reboot=0.5,
+        downtime_max_us=SECOND_US,
+        victim="Decision",
+        victim_loss=0.8,
+    ),
+    duration_us=40 * SECOND_US,
+    jobs=140,
+)
+"""The same, and most decisions never arrive: what an old disk has accepted is asked for again."""
+
+ANCHORED = Profile(
+    name="anchored disks",
+    faults=Faults(
+        old_disk_every_us=SECOND_US,
+        old_disk_reboot=1.0,
+        anchor_elsewhere=True,
+        downtime_max_us=SECOND_US // 2,
+        partition_every_us=4 * SECOND_US,
+        partition_max_us=6 * SECOND_US,
+    ),
+    timings=msgspec.structs.replace(_HASTY, boot_grace_us=SECOND_US // 2),
+    duration_us=60 * SECOND_US,
+    jobs=140,
+)
+"""Disks are replaced while their regions are cut off: only the anchor file tells."""
+
+PROFILES = (
+    CRASHES,
+    LOST_ANSWERS,
+    LATE_COPIES,
+    LOST_TRANSFERS,
+    LOST_OUTCOMES,
+    BAD_DISKS,
+    STUBBORN,
+    OLD_DISKS,
+    FORGOTTEN_ANSWERS,
+    ANCHORED,
+)

@@ -32,7 +32,8 @@ def _sends(leaks: Callable[[Send], bool]) -> Callable[[Host, Effects], None]:
         early = [send for send in effects.sends if leaks(send)]
         effects.sends = [send for send in effects.sends if not leaks(send)]
         for send in early:
-            host._send(send.to, (send.message,))
+            assert host.core is not None
+            host._send(send.to, host.core.envelope(send.to), (send.message,))
 
     return leave
 
@@ -57,8 +58,7 @@ def _go_on(patches: ExitStack) -> None:
     def shortcut(self: Host) -> None:
         self._observer.count("commit_failure")
         for _ in range(self._committing):
-            _, wrote = self._pending.popleft()
-            if wrote:
+            if self._pending.popleft().wrote:
                 self.ledger.pending.popleft()
         self._committing = 0
         if self._pending:

@@ -31,7 +31,7 @@ def _refuse_in_memory(patches: ExitStack) -> None:
     replace(patches, Books, "burn", shortcut)
 
 
-def _take_every_session(patches: ExitStack) -> None:
+def take_every_session(patches: ExitStack) -> None:
     accepts = Sessions.accepts
 
     def shortcut(self: Sessions, *arguments: object) -> bool:
@@ -43,7 +43,7 @@ def _take_every_session(patches: ExitStack) -> None:
 
 def _refuse_in_memory_without_fence(patches: ExitStack) -> None:
     _refuse_in_memory(patches)
-    _take_every_session(patches)
+    take_every_session(patches)
 
 
 def _unaccept_on_withdraw(patches: ExitStack) -> None:
@@ -147,7 +147,7 @@ MUTANTS = (
         name="every session is taken",
         shortcut="messages of earlier lives are not dropped",
         profile=LATE_COPIES,
-        install=_take_every_session,
+        install=take_every_session,
         harmless=_DECISIONS_SUFFICE,
     ),
     Mutant(

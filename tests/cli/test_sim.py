@@ -20,6 +20,7 @@ KEYS = [
     "jobs",
     "handoffs",
     "crashes",
+    "forgotten",
     "virtual_hours",
     "wall_s",
     "virtual_per_wall",

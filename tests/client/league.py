@@ -352,6 +352,10 @@ class Regions(regions_pb2_grpc.RegionServiceServicer):
             channels=[regions_pb2.ChannelStatus(peer="east", given=5, taken=2, session=True)],
         )
         status.started_at.seconds = FIRST_S
+        if request.region == "restored":
+            quarantine = regions_pb2.Quarantine(why="the anchor is ahead", missing=["west"], suspects=7)
+            quarantine.since.seconds = FIRST_S
+            status.quarantine.CopyFrom(quarantine)
         return status
 
     async def ListNodes(
@@ -400,6 +404,11 @@ class Regions(regions_pb2_grpc.RegionServiceServicer):
         self, request: regions_pb2.DrainRequest, context: grpc.aio.ServicerContext
     ) -> regions_pb2.DrainResponse:
         return regions_pb2.DrainResponse(draining=True)
+
+    async def TrustDisk(
+        self, request: regions_pb2.TrustDiskRequest, context: grpc.aio.ServicerContext
+    ) -> regions_pb2.TrustDiskResponse:
+        return regions_pb2.TrustDiskResponse(missing=["west"])
 
     async def Undrain(
         self, request: regions_pb2.UndrainRequest, context: grpc.aio.ServicerContext

@@ -47,7 +47,6 @@ class FakeRegion:
 
     def __init__(self) -> None:
         self.sequence = 0
-        self.durable = 0
         self.deadline: int | None = None
         self.steps: list[list[Event]] = []
         self.stepped = asyncio.Event()
@@ -73,9 +72,6 @@ class FakeRegion:
     def envelope(self, to: str) -> Envelope:
         return ENVELOPE
 
-    def note_durable(self, sequence: int) -> None:
-        self.durable = sequence
-
 
 class FakeDisk:
     """A ledger whose commits end when they are let."""
@@ -85,6 +81,7 @@ class FakeDisk:
         self.let = asyncio.Semaphore(0)
         self.begun = asyncio.Event()
         self.failure: Exception | None = None
+        self.durable = 0
 
     def allow(self, commits: int) -> None:
         for _ in range(commits):
@@ -96,6 +93,7 @@ class FakeDisk:
         await self.let.acquire()
         if self.failure is not None:
             raise self.failure
+        self.durable = batch[-1].sequence
 
 
 class Meter:
@@ -114,7 +112,7 @@ class World:
         self.driver = Driver(self.region, self.inbox, self.disk.commit, self.release, system_now, Meter())
 
     def release(self, step: Step) -> None:
-        assert step.effects.sequence <= self.region.durable or not step.effects.writes
+        assert step.effects.sequence <= self.disk.durable or not step.effects.writes
         self.released.append(step)
         self.requests.resolve(step.effects.replies)
 

@@ -14,12 +14,13 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 
 from hanse.core.effects import Effects
 from hanse.core.model import limits
 from hanse.daemon.runtime import TASKS_DIRECTORY
 from hanse.executors.local.records import RECORDS, parse_record
-from hanse.ledger.errors import FailedKind, LedgerFailed
+from hanse.ledger.errors import FailedKind, LedgerFailed, LedgerRefused, RefusedKind
 from hanse.ledger.ledger import Ledger
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2
 from tests.daemon.league import DEADLINE_S, Place, eventually, league, shell, submission, until_exists
@@ -126,6 +127,69 @@ async def test_a_region_that_fails_again_and_again_gives_up(
     with pytest.raises(ExceptionGroup) as caught:
         await fail()
     assert caught.group_contains(LedgerFailed)
+
+
+class FullDisk:
+    """Has no room for a commit, and none to open the ledger again for so many times."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, refusals: int) -> None:
+        self.refusals = refusals
+        self.is_full = False
+        commit, open_ = Ledger.commit, Ledger.open
+        disk = self
+
+        async def commit_or_fail(ledger: Ledger, batch: Sequence[Effects]) -> None:
+            if disk.is_full:
+                raise LedgerFailed(FailedKind.FULL, "commit: database or disk is full")
+            await commit(ledger, batch)
+
+        async def open_or_refuse(path: Path, **options: Any) -> Ledger:
+            if disk.is_full and disk.refusals:
+                disk.refusals -= 1
+                raise LedgerRefused(RefusedKind.FULL, "there is no room to open the ledger")
+            disk.is_full = False
+            return await open_(path, **options)
+
+        monkeypatch.setattr(Ledger, "commit", commit_or_fail)
+        monkeypatch.setattr(Ledger, "open", open_or_refuse)
+        monkeypatch.setattr(limits, "REOPEN_PAUSE_US", 1_000)
+
+
+async def test_a_full_disk_that_cannot_even_be_opened_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(monkeypatch, refusals=limits.REBUILDS_MAX - 1)
+    with structlog.testing.capture_logs() as logs:
+        async with league(tmp_path, "north") as regions:
+            north = regions["north"]
+            disk.is_full = True
+            with pytest.raises(grpc.aio.AioRpcError):
+                await north.submit(submission("lost"))
+            await eventually(lambda: _alive_or_done(regions))
+            (result,) = await north.submit(submission("kept"))
+            await north.state(result.job.job_id, SUCCEEDED)
+    kinds = [entry["kind"] for entry in logs if entry["event"] == "region.failed"]
+    assert kinds == ["LedgerFailed"] + (limits.REBUILDS_MAX - 1) * ["LedgerRefused"], (
+        "the causes, not their groups"
+    )
+
+
+async def test_a_disk_that_stays_full_ends_the_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(monkeypatch, refusals=1_000)
+
+    async def fail() -> None:
+        async with league(tmp_path, "north") as regions:
+            disk.is_full = True
+            with pytest.raises(grpc.aio.AioRpcError):
+                await regions["north"].submit(submission("lost"))
+            await asyncio.wait({regions.running["north"][1]}, timeout=DEADLINE_S)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await fail()
+    assert caught.group_contains(LedgerRefused)
+    assert disk.refusals == 1_000 - limits.REBUILDS_MAX
 
 
 async def test_shutting_down_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:

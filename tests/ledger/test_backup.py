@@ -99,3 +99,15 @@ async def test_a_restored_ledger_is_known_to_be_old(path: Path, tmp_path: Path) 
     assert restored.opened.anchor is AnchorVerdict.AHEAD
     assert restored.opened.doubt == Position(2, 0)
     await restored.close()
+
+
+async def test_a_restored_ledger_knows_itself_that_it_is_old(ledger: Ledger, tmp_path: Path) -> None:
+    await commit(ledger, submits(0, 3))
+    copy, path = tmp_path / "copy.db", tmp_path / "new.db"
+    await ledger.backup(copy)
+    restore(copy, path)
+    assert [each.name for each in tmp_path.glob("new.db*") if each.name != "new.db.lock"] == ["new.db"]
+    restored = await Ledger.open(path, region=REGION)
+    assert restored.opened.anchor is AnchorVerdict.NONE
+    assert (await restored.load_snapshot()).disk_is_old
+    await restored.close()

@@ -198,6 +198,26 @@ async def test_an_old_disk_is_noticed_at_every_open_until_somebody_resolves_it(
     await third.close()
 
 
+async def test_a_clean_shutdown_leaves_an_exact_anchor(path: Path, tmp_path: Path) -> None:
+    anchor_path = tmp_path / "anchor.json"
+    ledger = await opened_with(path, anchor_path)
+    await commit(ledger, submits(1, 1))
+    assert read_anchor(anchor_path) == Anchor("abc", 1, 0), "it was written a moment ago"
+    await ledger.close()
+    assert read_anchor(anchor_path) == Anchor("abc", 1, 1)
+
+
+async def test_an_anchor_that_is_evidence_outlives_a_clean_shutdown(path: Path, tmp_path: Path) -> None:
+    anchor_path = tmp_path / "anchor.json"
+    await (await opened_with(path, anchor_path)).close()
+    ahead = Anchor("abc", 1, 9)
+    write_anchor(anchor_path, ahead)
+    ledger = await opened_with(path, anchor_path)
+    await commit(ledger, submits(1, 1))
+    await ledger.close()
+    assert read_anchor(anchor_path) == ahead
+
+
 async def test_an_anchor_of_another_ledger_says_that_this_one_is_new(path: Path, tmp_path: Path) -> None:
     anchor_path = tmp_path / "anchor.json"
     write_anchor(anchor_path, Anchor("other", 9, 9))

@@ -9,7 +9,7 @@ from hanse.core.effects import Effects, Writes
 from hanse.core.model.time import SECOND_US
 from hanse.sim.errors import SafetyViolation, SimulationFailure
 from hanse.sim.faults import Faults
-from hanse.sim.host import Host
+from hanse.sim.host import Host, Step
 from hanse.sim.ledger import SimLedger
 
 SEEDS_MAX = 5
@@ -30,11 +30,13 @@ def test_effects_that_leave_before_the_commit_are_caught(monkeypatch: pytest.Mon
     queue, release = Host._queue, Host._release
 
     def eager(self: Host, effects: Effects) -> None:
-        release(self, effects)
+        assert self.core is not None
+        peers = dict.fromkeys(send.to for send in effects.sends)
+        release(self, Step(effects, False, {peer: self.core.envelope(peer) for peer in peers}))
         queue(self, effects)
 
     monkeypatch.setattr(Host, "_queue", eager)
-    monkeypatch.setattr(Host, "_release", lambda self, effects: None)
+    monkeypatch.setattr(Host, "_release", lambda self, step: None)
     assert isinstance(find(), SafetyViolation)
 
 

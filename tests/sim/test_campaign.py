@@ -43,8 +43,8 @@ def test_totals_add_up_and_name_every_kind() -> None:
     totals = Totals()
     for seed, crashes in ((1, 2), (2, 3)):
         report = Report(
-            seed=seed, digest="d", virtual_us=3_600_000_000, jobs=10, handoffs=4, steps=7, envelopes=9,
-            entries=5, events=100, faults={"crash": crashes},
+            seed=seed, digest="d", virtual_us=3_600_000_000, jobs=10, handoffs=4, forgotten=1, steps=7,
+            envelopes=9, entries=5, events=100, faults={"crash": crashes},
         )  # fmt: skip
         totals.add(Outcome(seed=seed, wall_s=10.0, report=report))
     document = totals.document(12.0)
@@ -54,6 +54,7 @@ def test_totals_add_up_and_name_every_kind() -> None:
         "jobs": 20,
         "handoffs": 8,
         "crashes": 5,
+        "forgotten": 2,
         "virtual_hours": 2.0,
         "wall_s": 12.0,
         "virtual_per_wall": 360.0,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from hanse.cli.connect import WRITE_RETRY, client_of, run
+from hanse.cli.errors import UsageOrConfigError
 from hanse.cli.output import Printer
 from hanse.client.retry import RetryPolicy
 
@@ -26,7 +27,7 @@ RegionArgument = Annotated[
 
 @app.callback()
 def region() -> None:
-    """How a region fares, its nodes, and draining it."""
+    """How a region fares, its nodes, draining it, and trusting its disk."""
 
 
 @app.command()
@@ -81,6 +82,54 @@ def undrain(ctx: typer.Context, name: RegionArgument = "") -> None:
     JSON keys: region, draining.
     """
     _print_draining(ctx, name, _asked(ctx, lambda client: client.undrain(name), WRITE_RETRY))
+
+
+@app.command("trust-disk")
+def trust_disk(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="REGION", help="The region that waits.")],
+    without: Annotated[
+        list[str],
+        typer.Option("--without", metavar="MEMBER", help="A member to go on without; may be repeated."),
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="The risk is understood.")] = False,
+) -> None:
+    """Let a region whose disk is an old one go on without the answers of members that are gone.
+
+    A region whose disk was replaced by an older one has forgotten what it did since, and runs nothing until every
+    member has told what it knows (`hanse region status`). THE RISK: what only the members named here know stays
+    unknown. A job that one of them runs, or has run, may run a second time, also at the same time; one that it gave
+    back may be lost. So be sure that they are gone for good, with all that ran there. Without --yes nothing is done but
+    to show what is at stake.
+
+    JSON keys: region, missing[] (members that it still waits for).
+    """
+    if not yes:
+        _show_stakes(ctx, name, without)
+        return
+    missing = list(_asked(ctx, lambda client: client.trust_disk(name, without), WRITE_RETRY))
+    printer = Printer.of(ctx)
+    if not printer.is_table:
+        printer.document({"region": name, "missing": missing})
+    elif missing:
+        print(f"{name} goes on without {', '.join(without)}, and still waits for {', '.join(missing)}")
+    else:
+        print(f"{name} goes on without {', '.join(without)}")
+
+
+def _show_stakes(ctx: typer.Context, name: str, without: list[str]) -> None:
+    found = _asked(ctx, lambda client: client.status(name))
+    if not found.HasField("quarantine"):
+        raise UsageOrConfigError(
+            f"{name} is not in quarantine", hint=f"see what is in its way with `hanse region status {name}`"
+        )
+    quarantine = found.quarantine
+    raise UsageOrConfigError(
+        f"{quarantine.suspects:,} jobs of {name} wait for {', '.join(quarantine.missing) or 'nobody'}. Without "
+        f"{', '.join(without)}, those that run there may run a second time, and those that came back from there may "
+        "be lost",
+        hint="repeat it with --yes, once you are sure that these members are gone with all that ran there",
+    )
 
 
 def _print_draining(ctx: typer.Context, name: str, draining: bool) -> None:

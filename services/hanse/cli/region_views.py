@@ -28,6 +28,7 @@ from hanse.client.messages import (
     Liveness,
     Member,
     Node,
+    Quarantine,
     Reason,
     RegionRecord,
 )
@@ -39,6 +40,8 @@ _KINDS_FIRST = ("gpu", "npu", "cpu", "memory")
 def status_details(status: GetStatusResponse, width: int) -> list[RenderableType]:
     """Health, jobs, capacity and channels of one region."""
     parts: list[RenderableType] = [_status_facts(status)]
+    if status.HasField("quarantine"):
+        parts += [Text(), _quarantine_facts(status.quarantine)]
     if status.jobs_by_state:
         parts += [Text(), _jobs_line(status.jobs_by_state)]
     if status.capacity:
@@ -60,6 +63,26 @@ def _status_facts(status: GetStatusResponse) -> Table:
             f"{status.ledger_id} incarnation {status.incarnation}, commit {status.revision.sequence:,}",
         ),
     ]
+    return _facts_table(facts)
+
+
+def _quarantine_facts(quarantine: Quarantine) -> Table:
+    facts: list[tuple[str, Cell]] = [
+        (
+            "quarantine",
+            Text("the disk is an old one: nothing runs until all have told what they know", style="red"),
+        ),
+        ("since", f"{clock_text(quarantine.since)}, {age_text(quarantine.since)} ago"),
+        ("because", quarantine.why),
+        ("waits for", ", ".join(quarantine.missing) or "nobody: it is about to go on"),
+        ("suspect", f"{quarantine.suspects:,} jobs that may have gone on elsewhere"),
+    ]
+    if quarantine.without:
+        facts.append(("without", f"{', '.join(quarantine.without)}, as an operator decided"))
+    return _facts_table(facts)
+
+
+def _facts_table(facts: Iterable[tuple[str, Cell]]) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="bright_black", no_wrap=True)
     table.add_column(no_wrap=True, overflow="ignore")

@@ -248,6 +248,15 @@ class AsyncClient:
         )
         return response.draining
 
+    async def trust_disk(self, region: str, without: Sequence[str]) -> Sequence[str]:
+        """Let a region whose disk is, or may be, an old one go on without these members. What only they know of its
+        jobs is then not known: one may run twice, or be lost. Returns the members that it still waits for."""
+        request = regions_pb2.TrustDiskRequest(region=region, without=without)
+        response: regions_pb2.TrustDiskResponse = await self._calls.unary(
+            lambda link: link.regions.TrustDisk, request
+        )
+        return response.missing
+
 
 def split_addresses(addresses: str | Sequence[str]) -> list[str]:
     """Addresses given as a sequence or separated by commas. InvalidArgumentError if one is not "host:port"."""

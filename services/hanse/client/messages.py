@@ -42,6 +42,7 @@ from hanse.wire.gen.hanse.v1.regions_pb2 import (
     Liveness,
     Member,
     Node,
+    Quarantine,
     RegionRecord,
 )
 
@@ -69,6 +70,7 @@ __all__ = [
     "Node",
     "OnRegionLoss",
     "Program",
+    "Quarantine",
     "Reason",
     "Refusal",
     "RefusalCode",

@@ -226,3 +226,7 @@ class Client:
     def undrain(self, region: str = "") -> bool:
         """See AsyncClient.undrain."""
         return self._thread.run(self._client.undrain(region))
+
+    def trust_disk(self, region: str, without: Sequence[str]) -> Sequence[str]:
+        """See AsyncClient.trust_disk."""
+        return self._thread.run(self._client.trust_disk(region, without))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+import msgspec
+
 from hanse.core.effects import (
     Answer,
+    Blocker,
     ChannelView,
     Explanation,
+    QuarantineView,
     Refused,
     RegionExplanation,
     StatusView,
@@ -52,7 +56,32 @@ class Answers:
             return Refused("NOT_FOUND", "job_id", f"{job_id} is not among this region's present jobs")
         if job.state is JobState.QUEUED:
             return self._explain_queued(now, job)
-        return Explanation(job_id=job.id, state=job.state, summary=_summary(job))
+        held = self._held_back(job)
+        summary = f"{held.message}; {_summary(job)}" if held is not None else _summary(job)
+        return Explanation(job_id=job.id, state=job.state, summary=summary)
+
+    def _held_back(self, job: Job) -> Blocker | None:
+        """What keeps every job from starting here, whatever there is room for; None: nothing does."""
+        region = self._region
+        if region.old_disk.is_suspect(job.id):
+            waiting = region.waits_for
+            return Blocker(
+                code="SUSPECT",
+                message=f"{region.config.name}'s disk is an old one, and what became of the job since is not known "
+                f"here; it waits for {waiting}",
+            )
+        if job.state is not JobState.QUEUED:
+            return None
+        if region.in_doubt:
+            return Blocker(
+                code="QUARANTINE" if region.old_disk.active else "STARTING",
+                message=f"{region.config.name} launches nothing yet; it waits for {region.waits_for}",
+            )
+        if region.draining:
+            return Blocker(code="DRAINING", message=f"{region.config.name} is being drained")
+        if region.local.runs.has_orphans:
+            return Blocker(code="STARTING", message="processes of a forgotten life are being ended")
+        return None
 
     def _explain_queued(self, now: Now, job: Job) -> Explanation:
         region = self._region
@@ -60,10 +89,16 @@ class Answers:
             job, region.local.queue, region.local.capacity, region.local.wait, region.config.name, now
         )
         abroad: list[RegionExplanation] = region.router.explain(now, job)
+        held = self._held_back(job)
+        if held is not None:
+            blockers = (held, *here.region.blockers)
+            here = msgspec.structs.replace(
+                here,
+                region=msgspec.structs.replace(here.region, blockers=blockers),
+                predicted_start_wall_us=0,
+            )
         blockers = here.region.blockers
         summary = blockers[0].message if blockers else "it can start now"
-        if region.local.draining:
-            summary = f"{region.config.name} is being drained; {summary}"
         return Explanation(
             job_id=job.id,
             state=job.state,
@@ -88,6 +123,19 @@ class Answers:
             capacity=region.local.capacity.capacity_total(),
             free=region.local.capacity.free_total(),
             channels=tuple(self._channel(peer) for peer in region.peers),
+            quarantine=self._quarantine(),
+        )
+
+    def _quarantine(self) -> QuarantineView | None:
+        old_disk = self._region.old_disk
+        if not old_disk.active:
+            return None
+        return QuarantineView(
+            since_wall_us=old_disk.since_wall_us,
+            why=old_disk.why,
+            missing=tuple(old_disk.missing()),
+            excused=old_disk.excused,
+            suspects=old_disk.suspects(),
         )
 
     def _channel(self, peer: str) -> ChannelView:
@@ -108,12 +156,11 @@ class Answers:
         if region.draining:
             found.append(Reason(ReasonCode.DRAINING, "drained by an operator"))
         if region.old_disk.active:
-            waiting = ", ".join(region.old_disk.missing()) or "nobody: what runs on is being stopped"
-            found.append(
-                Reason(
-                    ReasonCode.OLD_DISK, f"{region.old_disk.why}; nothing runs until all answer: {waiting}"
-                )
-            )
+            detail = f"{region.old_disk.why}; nothing runs until all have answered, it waits for {region.waits_for}"
+            found.append(Reason(ReasonCode.OLD_DISK, detail))
+        elif region.in_doubt:
+            detail = f"it has just started; nothing runs yet, it waits for {region.waits_for}"
+            found.append(Reason(ReasonCode.OLD_DISK, detail))
         if region.disk_nearly_full:
             found.append(Reason(ReasonCode.NO_CAPACITY, "the disk of the ledger is nearly full"))
         if not region.local.runs.recovered:

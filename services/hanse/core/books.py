@@ -24,7 +24,7 @@ from hanse.core.effects import (
     TimelineRow,
     Writes,
 )
-from hanse.core.messages import Commit, Terminal, Verdict
+from hanse.core.messages import Commit, Terminal, Verdict, Withdraw
 from hanse.core.model.jobs import Allocation, Job, Reason, ReasonCode, RemoteView, Shape, Submission
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobInput, JobState, next_state
 from hanse.core.model.limits import CLOSED_REMEMBERED_MAX
@@ -161,11 +161,11 @@ class Books:
         """This epoch will never be accepted here."""
         return self._decide(job_id, epoch, sequence, giver, ledger_id, Verdict.BURNED, reason)
 
-    def supersede(self, commit: Commit, giver: str, ledger_id: str) -> DecisionRow:
+    def supersede(self, transfer: Commit | Withdraw, giver: str, ledger_id: str) -> DecisionRow:
         """The job has passed this epoch, so it was accepted once, in a life that this disk has forgotten."""
         reason = Reason(ReasonCode.OLD_DISK, "superseded")
         return self._decide(
-            commit.job_id, commit.epoch, commit.sequence, giver, ledger_id, Verdict.COMMITTED, reason
+            transfer.job_id, transfer.epoch, transfer.sequence, giver, ledger_id, Verdict.COMMITTED, reason
         )
 
     # --- it runs ----------------------------------------------------------------------------------------------------
@@ -236,26 +236,44 @@ class Books:
         job.transfer_to, job.transfer_epoch, job.transfer_sequence = to, epoch, 0
         self._change(job, JobInput.OVERTAKEN_MOVED, Reason(ReasonCode.OLD_DISK, f"{to} knows epoch {epoch}"))
 
-    def overtaken_queued(self, job: Job, epoch: int, commit: Commit | None) -> None:
-        """It is ours, at a higher epoch than this disk knew."""
+    def overtaken_queued(self, job: Job, epoch: int, attempt: int, commit: Commit | None) -> None:
+        """It is ours, at another epoch than this disk knew; `attempt` was the last there."""
         if commit is not None and not job.spec:
             job.spec = commit.spec
-        job.epoch, job.attempt = epoch, 0
+        job.epoch, job.attempt = epoch, attempt
         self._change(
             job, JobInput.OVERTAKEN_QUEUED, Reason(ReasonCode.OLD_DISK, f"ours at epoch {epoch}"), whole=True
         )
 
-    def found(self, commit: Commit, state: JobState, epoch: int, to: str) -> Job:
-        """A job that this disk had not heard of: ours (QUEUED at `epoch`), or with another (MOVED there)."""
-        assert commit.shape is not None
-        assert state in (JobState.QUEUED, JobState.MOVED)
-        moved = state is JobState.MOVED
-        job = self._job_of(commit, Reason(ReasonCode.OLD_DISK, "this disk did not know it"))
-        job.state = state
-        job.epoch = epoch - 1 if moved else epoch
-        job.transfer_to, job.transfer_epoch = (to, epoch) if moved else ("", 0)
-        self._enter(job, state.name)
+    def found_queued(self, commit: Commit, epoch: int, attempt: int) -> Job:
+        """A job that this disk had not heard of is ours, at this epoch, after this attempt."""
+        job = self._job_of(commit, _UNKNOWN_HERE)
+        job.epoch, job.attempt = epoch, attempt
+        job.cancel_id = job.cancel_id or self._take_intent(job.id)
+        self._enter(job, JobState.QUEUED.name)
         return job
+
+    def found_moved(self, commit: Commit, to: str, epoch: int) -> Job:
+        """A job that this disk had not heard of is with another region, or has ended there, at this epoch."""
+        job = self._job_of(commit, _UNKNOWN_HERE)
+        job.state = JobState.MOVED
+        job.epoch = epoch - 1
+        job.transfer_to, job.transfer_epoch = to, epoch
+        job.cancel_id = job.cancel_id or self._take_intent(job.id)
+        self._enter(job, JobState.MOVED.name)
+        return job
+
+    def skip_attempts(self, job: Job, attempt: int) -> None:
+        """Attempts up to this one were begun in a life that this disk has forgotten."""
+        if attempt > job.attempt:
+            job.attempt = attempt
+            self._owe(job)
+
+    def hear_anew(self, job: Job) -> None:
+        """Its owner has forgotten how much it has told of this job: whatever it tells next is news."""
+        assert job.remote is not None
+        job.remote = msgspec.structs.replace(job.remote, sequence=0)
+        self._owe(job)
 
     def skip_sequences(self, peer: str, next_sequence: int) -> None:
         """Transfer sequences that the peer has seen are never used again."""
@@ -347,8 +365,9 @@ class Books:
 
     @property
     def owes_rows(self) -> bool:
-        """Whether this step has changed a job or decided about a transfer so far."""
-        return bool(self.owed or self._writes.decisions)
+        """Whether this step has changed a job, a transfer or what is remembered of them so far."""
+        rows = self._writes
+        return bool(self.owed or rows.decisions or rows.channels or rows.intents)
 
     def changed(self) -> list[Job]:
         """Jobs that changed in this step so far."""
@@ -494,6 +513,7 @@ class Books:
 
 
 _ACCEPTED = Reason(ReasonCode.ACCEPTED)
+_UNKNOWN_HERE = Reason(ReasonCode.OLD_DISK, "this disk did not know it")
 
 
 def _packed(value: Allocation | RemoteView | None) -> bytes:

@@ -153,6 +153,14 @@ class PeerSeenRow(msgspec.Struct, frozen=True, array_like=True):
 # is believed to be answered for once quarantine is over.
 META_QUARANTINE = "quarantine"
 META_INCARNATION_FLOOR = "incarnation_floor"
+# Of the core alone: since when (wall-clock microseconds) and why it is in quarantine, and which members (with commas
+# between) an operator lets it go on without; which lives its history is made
+# of, and from which incarnation on (federation/history.py).
+META_QUARANTINE_SINCE = "quarantine_since"
+META_QUARANTINE_WHY = "quarantine_why"
+META_QUARANTINE_WITHOUT = "quarantine_without"
+META_LIVES = "lives"
+META_TRUSTED_FROM = "trusted_from"
 
 
 class Writes(msgspec.Struct, kw_only=True):
@@ -237,11 +245,17 @@ class Reap(msgspec.Struct, frozen=True):
 
 
 class Lookup(msgspec.Struct, frozen=True, kw_only=True):
-    """Read the settled rows of these jobs from the ledger and post them as LookedUp, with `peer` and `inquest`."""
+    """Read the settled rows of these jobs from the ledger and post them as LookedUp, with `peer` and `inquest`.
+
+    `home` not empty: and, by id, those of that home whose id is greater than `after`, at most `limit` of them.
+    """
 
     peer: str
     inquest: Inquest
     job_ids: tuple[str, ...]
+    home: str = ""
+    after: str = ""
+    limit: int = 0
 
 
 class Send(msgspec.Struct, frozen=True, gc=False):
@@ -282,6 +296,12 @@ class CancelOutcome(msgspec.Struct, frozen=True):
 
 class Done(msgspec.Struct, frozen=True):
     """The request took effect and is durable."""
+
+
+class Trusted(msgspec.Struct, frozen=True):
+    """A region goes on without some members; for these others it still waits."""
+
+    missing: tuple[str, ...]
 
 
 class Blocker(msgspec.Struct, frozen=True, kw_only=True):
@@ -344,8 +364,19 @@ class ChannelView(msgspec.Struct, frozen=True, kw_only=True):
     session: bool
 
 
+class QuarantineView(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a region does nothing that rests on its disk, and what it waits for: the answers of `missing`. `excused` are
+    the members that an operator lets it go on without, `suspects` the jobs that wait here for what the others know."""
+
+    since_wall_us: int
+    why: str
+    missing: tuple[str, ...]
+    excused: tuple[str, ...]
+    suspects: int
+
+
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
-    """How the region fares."""
+    """How the region fares. `quarantine` None: its disk is believed."""
 
     region: str
     ledger_id: str
@@ -357,12 +388,14 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     capacity: Resources
     free: Resources
     channels: tuple[ChannelView, ...]
+    quarantine: QuarantineView | None = None
 
 
 Answer = (
     SubmitOutcome
     | CancelOutcome
     | Done
+    | Trusted
     | Refused
     | Explanation
     | StatusView

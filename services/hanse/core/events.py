@@ -9,8 +9,8 @@ import enum
 
 import msgspec
 
-from hanse.core.messages import Envelope, Inquest, Message, Terminal
-from hanse.core.model.jobs import RunId, Submission
+from hanse.core.messages import Envelope, Inquest, Message
+from hanse.core.model.jobs import Job, RunId, Submission
 
 
 class Submit(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,28 +134,21 @@ class JobsForgotten(msgspec.Struct, frozen=True, kw_only=True):
     cause: str = ""
 
 
-class SettledJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A settled row of the ledger, as far as an inquest reads it. `terminal` if the job ended in this region."""
-
-    job_id: str
-    home: str
-    epoch: int
-    transfer_epoch: int
-    terminal: Terminal | None = None
-
-
 class LookedUp(msgspec.Struct, frozen=True, kw_only=True):
-    """What the ledger has of the settled jobs that a Lookup named; the answer to it."""
+    """The answer to a Lookup: of the jobs that were `asked` for, those whose rows are settled; and `beyond`, settled
+    jobs of the home that it named, by id."""
 
     peer: str
     inquest: Inquest
-    rows: tuple[SettledJob, ...]
+    asked: tuple[str, ...]
+    jobs: tuple[Job, ...]
+    beyond: tuple[Job, ...] = ()
     cause: str = ""
 
 
 class TrustDisk(msgspec.Struct, frozen=True, kw_only=True):
-    """An operator lets a region in quarantine go on without the answers of these members, at the risk that a job of
-    theirs runs twice. Answered by Done, or Refused if the region is not in quarantine or a name is unknown."""
+    """An operator lets a region that waits for its peers go on without these members, at the risk that a job that they
+    know of runs twice. Answered by Trusted once durable; Refused if the region does not wait, or a name is unknown."""
 
     request_id: int
     without: tuple[str, ...]

@@ -35,8 +35,9 @@ def _check_job(region: Region, job: Job) -> None:
     if allocated:
         assert job.allocation is not None, f"{job.id} runs without an allocation"
         assert job.attempt > 0, f"{job.id} runs without an attempt"
-        assert state is not JobState.RUNNING or not job.cancel_id, f"{job.id} runs although it is cancelled"
-    assert not (state is JobState.QUEUED and job.cancel_id), f"{job.id} is queued although it is cancelled"
+    if job.cancel_id and not region.in_doubt:
+        assert state is not JobState.RUNNING, f"{job.id} runs although it is cancelled"
+        assert state is not JobState.QUEUED, f"{job.id} is queued although it is cancelled"
     if state is JobState.XFER:
         assert job.transfer_epoch == job.epoch + 1, f"{job.id}: a transfer without its epoch"
         assert job.transfer_to, f"{job.id}: a transfer to nobody"

@@ -238,42 +238,61 @@ class Located(msgspec.Struct, frozen=True):
 class Standing(enum.IntEnum):
     """What a member knows of a job, at the newest epoch that it knows of it."""
 
-    # It has the job, or passed it on to a third region.
+    # It has the job, or ended it.
     HELD = 1
-    # It wrote that it will never take this epoch from the one that asks.
+    # It wrote that it will never take this epoch from `giver`.
     BURNED = 2
-    # It passed the job on to the one that asks.
+    # It passed the job on to the one that asks, or was told by it that it owns the job.
     GAVE = 3
     # Its transfer to the one that asks is undecided.
     IN_TRANSFER = 4
     # It is the job's home, and the job has ended.
     CLOSED = 5
+    # It passed the job on to a third region; or is its home, and was told by that region (`to`) that it has the job.
+    PASSED = 6
+    # It passed the job on, and the job's home has told it since that the job has ended; how, it does not know.
+    OVER = 7
 
 
 class Testimony(msgspec.Struct, frozen=True, kw_only=True):
-    """What a member says of one job. `commit` is the transfer, or stands for the job's spec, where it still has that;
-    `terminal` the outcome, where it knows it and the one that asks is the home."""
+    """What a member says of one job. `attempt` is the newest at this epoch, of whoever has the job: the member itself
+    (HELD, and then in this `state`), or the one that asks (GAVE). `cancel_id` is the caller's wish to end it. `commit`
+    is the transfer, or stands for the job's spec, where the member still has that; `terminal` the outcome, where it
+    knows it and the one that asks is the home."""
 
     job_id: str
     epoch: int
     standing: Standing
     commit: Commit | None = None
     terminal: Terminal | None = None
+    giver: str = ""
+    to: str = ""
+    attempt: int = 0
+    cancel_id: str = ""
+    state: JobState | None = None
 
 
 class Inquest(msgspec.Struct, frozen=True):
-    """My disk is an old one: what do you know of my jobs? `job_ids` are those that I have of the receiver's home.
-    Large inquests come in parts; each is answered by itself."""
+    """My disk is an old one: what do you know of these jobs? Inquests come in parts, as more comes to light; each part
+    is answered by itself. `parts` is how many there are so far.
+
+    `wants_unnamed`: and of what other jobs that I have had to do with? That is all that are open, and those of my home
+    that have ended and whose id is greater than `after`, the last one that my disk knows.
+    """
 
     id: int
     part: int
     parts: int
-    job_ids: tuple[str, ...]
+    job_ids: tuple[str, ...] = ()
+    wants_unnamed: bool = False
+    after: str = ""
 
 
 class InquestAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Part `part` of `parts` of the answer to part `of_part`. `seen_sequence` is the largest transfer sequence that
-    was ever seen of the asking region's ledger, `stable_sequence` its STABLE mark."""
+    """Piece `part` of `parts` of the answer to part `of_part`. `seen_sequence` is the largest transfer sequence that
+    was ever seen of the asking region's ledger, `stable_sequence` its STABLE mark. `more_after` not empty: there are
+    more jobs that ended, after this one. `is_old`: the member's own disk is an old one, and what it does not speak of
+    it may have forgotten."""
 
     id: int
     of_part: int
@@ -282,6 +301,8 @@ class InquestAnswer(msgspec.Struct, frozen=True, kw_only=True):
     testimonies: tuple[Testimony, ...]
     seen_sequence: int
     stable_sequence: int
+    more_after: str = ""
+    is_old: bool = False
 
 
 Message = (

@@ -32,6 +32,7 @@ from hanse.core.effects import (
     Send,
     Snapshot,
     SubmitOutcome,
+    Trusted,
 )
 from hanse.core.events import (
     Ask,
@@ -56,7 +57,12 @@ from hanse.core.federation.handoff.target import Target
 from hanse.core.federation.inquest import Witness
 from hanse.core.federation.membership import Membership
 from hanse.core.federation.old_disk import OldDisk
-from hanse.core.federation.overtaking import QUARANTINED, carry_out, stop_what_runs_on
+from hanse.core.federation.overtaking import (
+    UNREAD_IN_DOUBT,
+    carry_out,
+    decide_what_is_passed,
+    stop_what_runs_on,
+)
 from hanse.core.federation.publisher import Publisher
 from hanse.core.federation.reports import Reports
 from hanse.core.federation.routing import Router
@@ -102,6 +108,8 @@ from hanse.core.scheduling.local import LocalSide
 
 _GREETINGS = (Hello, HelloAck)
 _FOR_MEMBERSHIP = (GossipDigest, GossipDelta, Probe, ProbeAck, ProbeRequest)
+# When a caller may ask again about a job that the region may have forgotten.
+DOUBT_RETRY_MS = 1_000
 _DRAINING = Reason(ReasonCode.DRAINING, "the region is being drained")
 _DISK_FULL = Reason(ReasonCode.BURNED_NO_ROOM, "the region's disk is nearly full")
 _OLD_DISK = Reason(ReasonCode.OLD_DISK, "the region's disk is an old one; it asks the others first")
@@ -115,13 +123,11 @@ class Region:
         timings = config.timings
         self.config = config
         self.ledger_id = snapshot.ledger_id
-        self.incarnation = snapshot.incarnation
         self.sequence = snapshot.write_sequence
         self.books = Books(config.name, snapshot)
         self.local = LocalSide(config, self.books)
         self.old_disk = OldDisk(config, self.books, snapshot, randomness.getrandbits(63) + 1, now)
-        self.incarnation = self.old_disk.incarnation
-        position = Position(self.incarnation, snapshot.write_sequence, self.old_disk.life)
+        position = Position(snapshot.incarnation, snapshot.write_sequence, self.old_disk.life)
         self.sessions = Sessions(config, snapshot.ledger_id, position, snapshot.peers_seen, randomness, now)
         self.membership = Membership(config, now, randomness)
         self.inventory = self.membership.inventory
@@ -137,9 +143,11 @@ class Region:
         self.draining = snapshot.meta.get("draining") == "1"
         self.disk_nearly_full = False
         self.peers = tuple(member.name for member in config.members if member.name != config.name)
-        # Until then nothing is launched, unless all peers have been heard: one of them may know that the disk is old.
-        self._in_grace = bool(self.peers)
-        self._grace = Alarm(now.mono_us + timings.boot_grace_us if self.peers else NEVER_US)
+        # Until then the disk is in doubt, unless all peers have been heard: one of them may know that it is old.
+        self._in_grace = bool(self.peers) and not self.old_disk.active
+        self._grace_is_over = False
+        self._grace = Alarm(now.mono_us + timings.boot_grace_us if self._in_grace else NEVER_US)
+        self.local.in_doubt = self.in_doubt
         self._alarms = self._all_alarms()
         self._open_or_close()
 
@@ -171,10 +179,30 @@ class Region:
 
     def _all_alarms(self) -> Alarms:
         """Those of the parts that are at work. The handoff's are a group of their own, because they seldom move."""
-        work = self.old_disk.alarm if self.old_disk.active else self._handoff_alarms
-        return Alarms(
-            self.membership.alarm, self.publisher.alarm, Alarms(self.sessions.alarm, self._grace, work)
-        )
+        work = Alarms(self.old_disk.alarm, self._grace) if self.in_doubt else self._handoff_alarms
+        return Alarms(self.membership.alarm, self.publisher.alarm, Alarms(self.sessions.alarm, work))
+
+    @property
+    def incarnation(self) -> int:
+        """Which boot of the ledger this is, or, after an inquest, one more than anybody has seen."""
+        return self.old_disk.incarnation
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the disk may be an old one: nothing is launched then, and nothing that rests on what the disk says
+        is sent, read or decided."""
+        return self.old_disk.active or self._in_grace
+
+    @property
+    def waits_for(self) -> str:
+        """Who or what ends the doubt, in words."""
+        if not self.local.runs.recovered:
+            return "the executor, to tell what still runs"
+        return ", ".join(self._silent()) or "what runs on to be stopped"
+
+    def _silent(self) -> list[str]:
+        """Members that it waits for."""
+        return self.old_disk.missing() if self.old_disk.active else self._unheard()
 
     # --- the step -------------------------------------------------------------------------------------------------
 
@@ -185,12 +213,11 @@ class Region:
         for event in events:
             self.books.cause = event.cause
             self._on_event(now, event, out)
+        if self.in_doubt:
+            self.books.cause = "timer"
+            self._try_to_end_doubt(now, out)
         if now.mono_us >= self._alarms.next_us:
             self._on_deadlines(now, out)
-        if self._in_grace:
-            self._end_grace(now)
-        if self.old_disk.active:
-            self._try_to_leave_quarantine(now, out)
         self.books.cause = "schedule"
         if self.local.queue.depth or self.local.more:
             self.local.cycle(now, out)
@@ -207,12 +234,9 @@ class Region:
         return self._alarms.next_us
 
     def envelope(self, to: str) -> Envelope:
-        """The envelope in which the shell is to send what it has for this peer."""
+        """The envelope for what the newest step sends to this peer. To be made right after the step: it says how far
+        the region has come by then, and which session it was in."""
         return self.sessions.envelope(to)
-
-    def note_durable(self, sequence: int) -> None:
-        """The shell committed everything up to this write sequence."""
-        self.sessions.note_durable(sequence)
 
     # --- events ---------------------------------------------------------------------------------------------------
 
@@ -235,8 +259,7 @@ class Region:
             case SetDrain():
                 self._set_drain(event, out)
             case ExecutorRecovered():
-                self.local.on_recovered(event.found, out)
-                self._open_or_close()
+                self._on_recovered(now, event, out)
             case LedgerPressure():
                 self.disk_nearly_full = event.nearly_full
                 self._open_or_close()
@@ -245,7 +268,7 @@ class Region:
             case JobsForgotten():
                 self.books.forget(event.job_ids, event.client_keys)
             case LookedUp():
-                self.witness.on_looked_up(event, self.sessions.seen(event.peer).ledger_id, out)
+                self._on_looked_up(now, event, out)
             case TrustDisk():
                 out.replies.append(Reply(event.request_id, self._trust_disk(event)))
             case _:
@@ -259,8 +282,10 @@ class Region:
         peer = envelope.sender
         self.membership.heard(now, peer)
         if self.old_disk.contradicts(envelope):
-            self._quarantine(now, envelope.receiver_seen, f"{peer} has seen newer writes of this region", out)
-        if self.sessions.confirm(now, envelope):
+            self._quarantine(now, f"{peer} has seen newer writes of this region", out)
+        greeting_back = self.sessions.confirm(now, envelope)
+        if greeting_back:
+            out.sends.extend(greeting_back)
             self._on_session(now, peer, out)
         greetings = [each for each in event.messages if isinstance(each, _GREETINGS)]
         for greeting in greetings:
@@ -268,9 +293,11 @@ class Region:
         if len(greetings) == len(event.messages) or not self.sessions.accepts(now, envelope):
             return
         for message in event.messages:
+            if not self._may_read(message):
+                continue
             if isinstance(message, _FOR_MEMBERSHIP):
                 out.sends += self.membership.on_message(now, peer, message)
-            elif not (self.old_disk.active and isinstance(message, QUARANTINED)):
+            else:
                 self._on_message(now, peer, envelope.sender_ledger_id, message, out)
         if self.books.owes_rows:
             self.books.remember_peer(self.sessions.seen(peer))
@@ -333,7 +360,7 @@ class Region:
 
     def _on_session(self, now: Now, peer: str, out: Effects) -> None:
         self.old_disk.on_session(now, peer)
-        if not self.old_disk.active:
+        if not self.in_doubt:
             self.giver.on_session(now, peer, out)
             self.reports.on_session(now, peer)
 
@@ -350,6 +377,9 @@ class Region:
 
     def _cancel(self, now: Now, job_id: str, cancel_id: str, out: Effects) -> JobState | Refused:
         job = self.books.jobs.get(job_id)
+        if job is None and self.in_doubt:
+            message = f"{self.config.name} may have forgotten it, and waits for {self.waits_for}"
+            return Refused("UNREACHABLE", "job_ids", message, DOUBT_RETRY_MS)
         if job is None:
             return Refused("NOT_FOUND", "job_ids", f"no such job: {job_id}")
         if job.state in TERMINAL_STATES:
@@ -371,10 +401,14 @@ class Region:
         out.sends.append(Send(peer, CancelAck(cancel.job_id, cancel.cancel_id)))
 
     def _end(self, now: Now, job: Job, cancel_id: str, out: Effects) -> None:
-        """Take the wish, and do what the job's state allows."""
+        """Take the wish, and do what the job's state allows. In doubt nothing: the job may be elsewhere."""
         if job.cancel_id:
             return
         self.books.want_cancel(job, cancel_id)
+        if not self.in_doubt:
+            self._carry_out_wish(now, job, out)
+
+    def _carry_out_wish(self, now: Now, job: Job, out: Effects) -> None:
         match job.state:
             case JobState.QUEUED:
                 self.local.dequeue(job)
@@ -390,45 +424,109 @@ class Region:
 
     # --- an old disk ------------------------------------------------------------------------------------------------
 
-    def _quarantine(self, now: Now, seen: Position, why: str, out: Effects) -> None:
+    def _on_recovered(self, now: Now, event: ExecutorRecovered, out: Effects) -> None:
+        forgotten = next((each.run for each in event.found if self.local.runs.is_forgotten(each.run)), None)
+        self.local.on_recovered(event.found, out)
+        if forgotten is not None and not self.old_disk.active:
+            self._quarantine(now, f"the engine knows the run {forgotten}, which the ledger does not", out)
+        self._open_or_close()
+
+    def _quarantine(self, now: Now, why: str, out: Effects) -> None:
         """Stop whatever this life began; what earlier lives left running is the newest that there is."""
-        self.old_disk.enter(now, seen, why)
-        self.incarnation = self.old_disk.incarnation
-        self.sessions.begin_incarnation(self.incarnation)
+        self.old_disk.enter(now, why)
+        self._in_grace = False
+        self._grace.ring_at(NEVER_US)
+        self.local.in_doubt = True
         self._alarms = self._all_alarms()
         self.local.suspend(Reason(ReasonCode.OLD_DISK, why), out)
         self._open_or_close()
+
+    def _may_read(self, message: Message) -> bool:
+        """In doubt most messages stay unread. An inquest is answered also by a region that holds one itself."""
+        if isinstance(message, Inquest):
+            return self._may_testify()
+        return not (self.in_doubt and isinstance(message, UNREAD_IN_DOUBT))
+
+    def _may_testify(self) -> bool:
+        """In quarantine only once its lost life is over: no process of it lives, and nobody heeds its messages."""
+        if not self.in_doubt:
+            return True
+        is_alone = self.local.runs.recovered and not self.local.runs.has_orphans and not self._unheard()
+        return self.old_disk.active and is_alone
+
+    def _on_looked_up(self, now: Now, event: LookedUp, out: Effects) -> None:
+        if event.peer == self.config.name:
+            self.old_disk.on_looked_up(now, event)
+        elif self._may_testify():
+            ledger_id = self.sessions.seen(event.peer).ledger_id
+            self.witness.on_looked_up(event, ledger_id, out, is_old=self.old_disk.active)
 
     def _trust_disk(self, event: TrustDisk) -> Answer:
         unknown = [name for name in event.without if name not in self.peers]
         if unknown:
             return Refused("INVALID", "without", f"no member {unknown[0]!r}")
-        if not self.old_disk.active:
-            return Refused("INVALID", "region", f"{self.config.name} is not in quarantine")
+        if not self.in_doubt:
+            return Refused("INVALID", "region", f"{self.config.name} does not wait for anybody")
         self.old_disk.excuse(event.without)
-        return Done()
+        return Trusted(tuple(self._silent()))
+
+    def _try_to_end_doubt(self, now: Now, out: Effects) -> None:
+        if now.mono_us >= self._grace.next_us:
+            self._grace.ring_at(NEVER_US)
+            self._grace_is_over = True
+        if not self.local.runs.recovered:
+            return
+        if self.old_disk.active:
+            self._try_to_leave_quarantine(now, out)
+        elif not self._unheard():
+            self.old_disk.trust()
+            self._end_doubt(now, out)
+        elif self._grace_is_over:
+            self._end_doubt(now, out)
+
+    def _unheard(self) -> list[str]:
+        """Peers that may know more of this region than its disk does: those without a session that both ends hold."""
+        return [
+            peer
+            for peer in self.peers
+            if not self.sessions.is_mutual(peer) and not self.old_disk.is_excused(peer)
+        ]
 
     def _try_to_leave_quarantine(self, now: Now, out: Effects) -> None:
-        """Once all have answered and nothing runs that should not: carry out what follows, and go on."""
-        if self.old_disk.missing() or not self.local.runs.recovered:
+        """Once all have told all that they know, and nothing runs that should not: carry out what follows."""
+        if not self.old_disk.is_complete(now, out):
             return
         rulings = self.old_disk.rulings()
-        if not stop_what_runs_on(rulings, self.books, self.local, out):
+        if not stop_what_runs_on(rulings, self.books, self.local, out) or self.local.runs.has_orphans:
             return
         for peer in self.peers:
-            self.books.skip_sequences(peer, self.old_disk.marks(peer)[0] + 1)
+            self.books.skip_sequences(peer, self.old_disk.first_free_sequence(peer))
+            # What is written now rests on what they said.
+            self.books.remember_peer(self.sessions.seen(peer))
         for ruling in rulings:
             carry_out(ruling, self.books, self.local)
+            decide_what_is_passed(ruling, self.books, lambda peer: self.sessions.seen(peer).ledger_id)
         self.old_disk.leave()
-        self._build_handoff(now)
-        self._alarms = self._all_alarms()
-        self._open_or_close()
+        self.sessions.begin_incarnation(self.incarnation)
+        self._end_doubt(now, out)
 
-    def _end_grace(self, now: Now) -> None:
-        if now.mono_us >= self._grace.next_us or self.sessions.complete:
-            self._in_grace = False
-            self._grace.ring_at(NEVER_US)
-            self._open_or_close()
+    def _end_doubt(self, now: Now, out: Effects) -> None:
+        """From here on the disk is taken at its word."""
+        self._in_grace = False
+        self._grace.ring_at(NEVER_US)
+        self.local.in_doubt = False
+        counts = self.giver.counts
+        self._build_handoff(now)
+        self.giver.counts = counts
+        self._alarms = self._all_alarms()
+        wished = [job for job in self.books.jobs.values() if job.cancel_id]
+        for job in wished:
+            if job.state in (JobState.QUEUED, JobState.RUNNING):
+                self._carry_out_wish(now, job, out)
+        for peer in self.peers:
+            if self.sessions.established(peer):
+                self._on_session(now, peer, out)
+        self._open_or_close()
 
     # --- the rest of the step ---------------------------------------------------------------------------------------
 
@@ -436,7 +534,7 @@ class Region:
         self.books.cause = "timer"
         out.sends.extend(self.sessions.on_deadline(now))
         out.sends.extend(self.membership.on_deadline(now))
-        if self.old_disk.active:
+        if self.in_doubt:
             self.old_disk.on_deadline(now, out)
             return
         if now.mono_us < self._handoff_alarms.next_us:
@@ -448,7 +546,7 @@ class Region:
         self.tracking.on_deadline(now, out)
 
     def _look_abroad(self, now: Now, out: Effects) -> None:
-        if self.old_disk.active:
+        if self.in_doubt:
             return
         if not self.local.queue.depth:
             if self.target.closed is None:
@@ -457,7 +555,7 @@ class Region:
             self.offers.look_abroad(now, out)
 
     def _report(self, now: Now, out: Effects) -> None:
-        if self.old_disk.active:
+        if self.in_doubt:
             return
         for job in self.books.changed():
             self.reports.on_change(now, job, out)
@@ -496,6 +594,7 @@ class Region:
         out.writes, out.changes = self.books.collect()
         if out.writes is not NO_WRITES:
             self.sequence += 1
+            self.sessions.note_step(self.sequence)
         out.sequence = self.sequence
         if out.sends and not self.sessions.complete:
             out.sends = [each for each in out.sends if self.sessions.may_send(each.to, each.message)]
@@ -513,7 +612,7 @@ class Region:
     def _open_or_close(self) -> None:
         """Whether callers and peers may bring new work, from everything that could forbid it."""
         self._standing_changed = True
-        self.local.draining = self.draining or self.old_disk.active or self._in_grace
+        self.local.draining = self.draining
         if self.old_disk.active:
             self.target.closed = _OLD_DISK
         elif self.draining:

@@ -34,15 +34,12 @@ class RegionPort(Protocol):
         """Mono microseconds at which to step even if nothing happens."""
 
     def envelope(self, to: str) -> Envelope:
-        """The envelope for messages to a peer."""
-
-    def note_durable(self, sequence: int) -> None:
-        """Everything up to this write sequence is on disk."""
+        """The envelope for what the newest step sends to a peer."""
 
 
 class Step(msgspec.Struct, frozen=True):
     """One step on its way out. The envelopes are of the moment in which its messages were made: a session that begins
-    later must not vouch for them."""
+    later must not vouch for them, and whoever reads them learns of a write sequence that is on disk by then."""
 
     effects: Effects
     envelopes: dict[str, Envelope]
@@ -163,5 +160,4 @@ class Driver:
             return
         begin = self._clock().mono_us
         await self._commit(writes)
-        self._region.note_durable(writes[-1].sequence)
         self._meter.committed(len(writes), (self._clock().mono_us - begin) / 1e6)

@@ -80,6 +80,15 @@ _STATUS_OF_REFUSAL = {
 }
 
 
+def leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
+    """The errors themselves, out of all groups."""
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]
+
+
 def refused_request(refused: Refused) -> RequestRefused:
     """A refusal of the core, where a whole request gets no other answer."""
     return RequestRefused(

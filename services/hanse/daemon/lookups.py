@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
 
 from hanse.core.effects import Lookup
 from hanse.core.events import LookedUp
 from hanse.core.model import limits
+from hanse.core.model.jobs import Job
 from hanse.daemon.inbox import Inbox
 from hanse.ledger.ledger import Ledger
-from hanse.ledger.queries import settled_jobs
+from hanse.ledger.queries import settled_jobs, settled_jobs_of
 
 
 class Lookups:
@@ -33,8 +35,19 @@ class Lookups:
         """Look up, for ever. Raises LedgerFailed."""
         while True:
             lookup = await self._waiting.get()
-            rows = await ledger.read(settled_jobs, lookup.job_ids)
-            answer = LookedUp(
-                peer=lookup.peer, inquest=lookup.inquest, rows=rows, cause=f"inquest:{lookup.peer}"
-            )
-            self._inbox.put([answer])
+            self._inbox.put([await ledger.read(looked_up, lookup)])
+
+
+def looked_up(connection: sqlite3.Connection, lookup: Lookup) -> LookedUp:
+    """The answer to a lookup, all of it as of one commit."""
+    beyond: tuple[Job, ...] = ()
+    if lookup.home:
+        beyond = settled_jobs_of(connection, lookup.home, lookup.after, lookup.limit)
+    return LookedUp(
+        peer=lookup.peer,
+        inquest=lookup.inquest,
+        asked=lookup.job_ids,
+        jobs=settled_jobs(connection, lookup.job_ids),
+        beyond=beyond,
+        cause=f"inquest:{lookup.peer}",
+    )

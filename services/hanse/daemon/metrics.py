@@ -37,6 +37,10 @@ class Metrics:
         self._jobs = self._gauge("jobs", "Jobs in memory by state", "state")
         self._capacity = self._gauge("capacity", "Capacity by resource kind", "kind")
         self._free = self._gauge("free", "Free capacity by resource kind", "kind")
+        self._quarantine = self._gauge("quarantine", "1 while the region's disk is known to be an old one")
+        self._suspects = self._gauge(
+            "suspect_jobs", "Jobs that wait because an old disk may have forgotten them"
+        )
 
     def watch(self, gauges: dict[str, Callable[[], float]], links: Iterable[PeerLink]) -> None:
         """Read these whenever somebody asks, rather than keep them up to date."""
@@ -77,6 +81,8 @@ class Metrics:
         free = dict(status.free)
         for kind, _ in status.capacity:
             self._free.labels(kind).set(free.get(kind, 0))
+        self._quarantine.set(status.quarantine is not None)
+        self._suspects.set(status.quarantine.suspects if status.quarantine is not None else 0)
 
     def text(self) -> bytes:
         """The exposition format."""

@@ -3,7 +3,8 @@
 Theory of operation. A life begins by opening the ledger, rebuilding the Region from it, and asking the executor what
 still runs; it ends with shutdown, or when a transaction or the executor fails. Then everything in memory is thrown away
 and the next life begins from the disk: recovery is the ordinary path. Callers that waited are told that the outcome is
-unknown, and retry by their client keys. REBUILDS_MAX failures within REBUILD_WINDOW_US end the daemon.
+unknown, and retry by their client keys. A disk that can't even be opened again is tried again after a while.
+REBUILDS_MAX failures within REBUILD_WINDOW_US end the daemon.
 """
 
 from __future__ import annotations
@@ -13,18 +14,19 @@ import random
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
+from hanse.core.effects import META_QUARANTINE, META_QUARANTINE_WHY
 from hanse.core.events import Event, ExecutorRecovered
 from hanse.core.model import limits
 from hanse.core.region import Region
 from hanse.daemon.clock import Clock, mono_us, system_now, wall_us
 from hanse.daemon.config import DaemonConfig, disk_policy, retention_policy
 from hanse.daemon.driver import Driver, Step
-from hanse.daemon.errors import DriverInterrupted, DriverOverloaded
+from hanse.daemon.errors import DriverInterrupted, DriverOverloaded, leaves
 from hanse.daemon.housekeeping import Housekeeping
 from hanse.daemon.inbox import Inbox
 from hanse.daemon.lookups import Lookups
@@ -37,7 +39,7 @@ from hanse.daemon.watch import WatchHub
 from hanse.executors.errors import ExecutorError
 from hanse.executors.port import Executor, TaskReport
 from hanse.ledger.disk import DiskWatch
-from hanse.ledger.errors import FailedKind, LedgerFailed, LedgerViolated
+from hanse.ledger.errors import FailedKind, LedgerFailed, LedgerRefused, LedgerViolated, RefusedKind
 from hanse.ledger.ledger import Ledger
 
 log = structlog.get_logger()
@@ -49,6 +51,8 @@ T = TypeVar("T")
 LEDGER_FILE = "ledger.db"
 ANCHOR_FILE = "anchor"
 TASKS_DIRECTORY = "tasks"
+# Why a ledger can't be opened again that could be opened before, without anything being wrong with it.
+_MAY_PASS = (RefusedKind.FULL, RefusedKind.IO)
 
 
 class Runtime:
@@ -84,7 +88,7 @@ class Runtime:
         self._ledger: Ledger | None = None
         self._patient_reads = asyncio.Semaphore(limits.PATIENT_READS_MAX)
         self._executor: Executor | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._failed_mono_us: deque[int] = deque(maxlen=limits.REBUILDS_MAX)
         # Set while a life is under way and the executor's past is known.
         self.alive = asyncio.Event()
@@ -143,11 +147,11 @@ class Runtime:
 
     async def run(self) -> None:
         """One life after another until `stop`. Raises LedgerRefused, or what failed too often."""
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 await self._live()
-            except* (LedgerFailed, LedgerViolated, ExecutorError) as failures:
-                self._note_failure(failures)
+            except* (LedgerFailed, LedgerViolated, LedgerRefused, ExecutorError) as failures:
+                await self._note_failure(failures)
             finally:
                 self.alive.clear()
                 self.dead.set()
@@ -156,7 +160,7 @@ class Runtime:
 
     def stop(self) -> None:
         """Let the present life finish what it has taken in, and begin no other."""
-        self._stopping = True
+        self._stopping.set()
         self._requests.close("the region is shutting down")
         if self._driver is not None:
             self._driver.drain()
@@ -236,7 +240,7 @@ class Runtime:
             self._requests.open()
             self.dead.clear()
             self.alive.set()
-            if self._stopping:
+            if self._stopping.is_set():
                 driver.drain()
             await driver.run()
             await self._orders.drained()
@@ -246,6 +250,8 @@ class Runtime:
     def _release(self, step: Step) -> None:
         """Everything that a step decided, now that it is on disk. Never blocks."""
         effects = step.effects
+        for name, value in effects.writes.meta:
+            _tell_of_quarantine(name, value)
         self._orders.post(effects)
         if effects.lookups:
             self._lookups.post(effects.lookups)
@@ -259,16 +265,30 @@ class Runtime:
                 self.tracing.job_changed(change)
         self.hub.publish(effects.sequence, effects.changes)
 
-    def _note_failure(self, failures: BaseExceptionGroup) -> None:
-        """Begin another life, unless too many have failed in a short time."""
-        error = failures.exceptions[0]
+    async def _note_failure(self, failures: BaseExceptionGroup[Exception]) -> None:
+        """Begin another life, unless too many have failed in a short time, or a person must look first."""
         now_us = mono_us()
-        log.error("region.failed", error=str(error), kind=type(error).__name__)
+        causes = leaves(failures)
+        refused = [error for error in causes if isinstance(error, LedgerRefused)]
+        if any(error.kind not in _MAY_PASS for error in refused) or (refused and not self._failed_mono_us):
+            raise failures
+        for error in causes:
+            log.error("region.failed", error=str(error), kind=type(error).__name__)
         self.metrics.rebuilds.inc()
         recent = [at for at in self._failed_mono_us if now_us - at < limits.REBUILD_WINDOW_US]
         if len(recent) >= limits.REBUILDS_MAX:
             raise failures
         self._failed_mono_us.append(now_us)
+        if refused:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), limits.REOPEN_PAUSE_US / 1e6)
+
+
+def _tell_of_quarantine(name: str, value: str) -> None:
+    if name == META_QUARANTINE_WHY:
+        log.warning("region.quarantined", why=value)
+    elif name == META_QUARANTINE and value == "0":
+        log.warning("region.trusts_its_disk_again")
 
 
 class _Reports:

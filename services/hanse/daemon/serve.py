@@ -26,7 +26,7 @@ from hanse.core.federation.handoff.target import KNOWN_FEATURES
 from hanse.core.model import limits
 from hanse.core.model.errors import EnvironmentFault, HanseError
 from hanse.daemon.config import DaemonConfig, load_config
-from hanse.daemon.errors import ConfigError
+from hanse.daemon.errors import ConfigError, leaves
 from hanse.daemon.http import HttpListener, Page
 from hanse.daemon.ids import JobIds
 from hanse.daemon.inbox import Inbox
@@ -73,18 +73,9 @@ def run(config_path: Path) -> int:
         asyncio.run(_run_until_signalled(config))
     except* (HanseError, ExecutorError, OSError) as failures:
         code = EXIT_FAILED
-        for failure in _leaves(failures):
+        for failure in leaves(failures):
             log.error("daemon.failed", kind=type(failure).__name__, error=str(failure))
     return code
-
-
-def _leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
-    """The errors themselves, out of all groups."""
-    return [
-        leaf
-        for error in group.exceptions
-        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
-    ]
 
 
 async def _run_until_signalled(config: DaemonConfig) -> None:

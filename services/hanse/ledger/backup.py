@@ -73,8 +73,8 @@ def verify(path: Path) -> Verified:
 def restore(copy: Path, path: Path) -> Verified:
     """Put a verified copy where a region's ledger is to be; refuses to replace one.
 
-    What the region did after the copy was made is lost, and its peers know more of it than it does: the anchor and the
-    peers tell it so when it starts. Raises FileExistsError, LedgerRefused, OSError.
+    What the region did after the copy was made is lost, and its peers know more of it than it does. So the ledger is
+    marked as an old one: it begins in quarantine. Raises FileExistsError, LedgerRefused, OSError.
     """
     lock = DaemonLock(path)
     try:
@@ -84,8 +84,9 @@ def restore(copy: Path, path: Path) -> Verified:
                 raise FileExistsError(f"{leftover} exists: move it away first")
         scratch = path.with_name(f"{path.name}.restoring")
         shutil.copyfile(copy, scratch)
-        _sync(scratch)
         verified = verify(scratch)
+        _mark_as_old(scratch)
+        _sync(scratch)
         scratch.rename(path)
         sync_directory(path.parent)
     finally:
@@ -105,6 +106,15 @@ def _described(connection: sqlite3.Connection, path: Path) -> Verified:
         jobs=connection.execute("SELECT count(*) FROM jobs").fetchone()[0],
         size_bytes=path.stat().st_size,
     )
+
+
+def _mark_as_old(path: Path) -> None:
+    """As if an anchor had been found ahead of it. (A copy of VACUUM INTO has no WAL: closing leaves one file.)"""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "UPDATE ledger SET doubt_incarnation = max(doubt_incarnation, incarnation), "
+            "doubt_write_sequence = max(doubt_write_sequence, write_sequence)"
+        )
 
 
 def _sync(path: Path) -> None:

@@ -75,6 +75,8 @@ def _refusal(error: sqlite3.Error) -> LedgerRefused:
             return LedgerRefused(RefusedKind.CORRUPT, f"the ledger is damaged, restore a backup: {error}")
         case FailedKind.BUSY:
             return LedgerRefused(RefusedKind.LOCKED, f"another process keeps the ledger locked: {error}")
+        case FailedKind.FULL:
+            return LedgerRefused(RefusedKind.FULL, f"there is no room to open the ledger: {error}")
         case _:
             return LedgerRefused(RefusedKind.IO, f"the ledger can't be opened: {error}")
 

@@ -17,6 +17,8 @@ class RefusedKind(enum.StrEnum):
     NOT_A_LEDGER = "NOT_A_LEDGER"
     NEWER_SCHEMA = "NEWER_SCHEMA"
     OTHER_REGION = "OTHER_REGION"
+    # The machine's fault, and perhaps over soon.
+    FULL = "FULL"
     IO = "IO"
 
 

@@ -65,6 +65,7 @@ class Ledger:
         self._readers: list[Connection] = []
         self._next_reader = itertools.cycle(self._readers)
         self._reads_in_flight = 0
+        self._closed = False
         self._resources = AsyncExitStack()
 
     @classmethod
@@ -161,10 +162,14 @@ class Ledger:
         await self._writer.run(self._refresh_anchor)
 
     async def close(self) -> None:
-        """Close everything. A sound ledger's WAL is checkpointed and removed; a failed one is left untouched."""
+        """Close everything. A sound ledger's WAL is checkpointed and removed, and the anchor is brought up to date; a
+        failed one is left untouched."""
         if self.failure is not None:
             # The last connection to close checkpoints, unless it is read-only.
             await self._writer.close()
+        elif not self._closed:
+            await self._writer.run(self._write_anchor)
+        self._closed = True
         await self._resources.aclose()
 
     # --- on the writer's thread ---------------------------------------------------------------------------------
@@ -187,13 +192,15 @@ class Ledger:
             raise self.failure from error
         self._refresh_anchor(connection)
 
-    def _refresh_anchor(self, _: sqlite3.Connection) -> None:
+    def _refresh_anchor(self, connection: sqlite3.Connection) -> None:
         now_s = time.monotonic()
+        if not self._anchor_written_s or now_s - self._anchor_written_s >= ANCHOR_PERIOD_S:
+            self._anchor_written_s = now_s
+            self._write_anchor(connection)
+
+    def _write_anchor(self, _: sqlite3.Connection) -> None:
         if self._anchor_path is None or not self._anchor_kept:
             return
-        if self._anchor_written_s and now_s - self._anchor_written_s < ANCHOR_PERIOD_S:
-            return
-        self._anchor_written_s = now_s
         anchor = Anchor(self.opened.ledger_id, self.opened.incarnation, self._write_sequence)
         try:
             write_anchor(self._anchor_path, anchor)

@@ -12,11 +12,9 @@ from collections.abc import Sequence
 import msgspec
 
 from hanse.core.effects import JobRow, TimelineRow
-from hanse.core.events import SettledJob
-from hanse.core.messages import Terminal
-from hanse.core.model.jobs import Allocation, Reason, RemoteView
-from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
-from hanse.ledger.recovery import decoded_allocation, decoded_reason, decoded_remote
+from hanse.core.model.jobs import Allocation, Job, Reason, RemoteView
+from hanse.core.model.lifecycle import JobState
+from hanse.ledger.recovery import decoded_allocation, decoded_jobs, decoded_reason, decoded_remote
 
 PAGE_SIZE_MAX = 1000
 # Specs in one page: 1,000 of the largest would take a gigabyte in hexadecimal.
@@ -152,39 +150,24 @@ def list_jobs(
     )
 
 
-def settled_jobs(connection: sqlite3.Connection, job_ids: Sequence[str]) -> tuple[SettledJob, ...]:
-    """Of these jobs, those whose rows are settled: what memory let go of, for an inquest."""
-    found = [job for job in _records(connection, list(job_ids)) if job.settled]
-    return tuple(_settled(job, region_of(connection)) for job in found)
+def settled_jobs(connection: sqlite3.Connection, job_ids: Sequence[str]) -> tuple[Job, ...]:
+    """Of these jobs, by id, those whose rows are settled: what memory let go of, for an inquest."""
+    rows = [row for row in _rows(connection, list(job_ids)) if row.settled]
+    return tuple(decoded_jobs(connection, rows))
 
 
-def region_of(connection: sqlite3.Connection) -> str:
-    """Whose ledger this is."""
-    name: str = connection.execute("SELECT region FROM ledger").fetchone()[0]
-    return name
-
-
-def _settled(job: JobRecord, region: str) -> SettledJob:
-    ended_here = job.state in TERMINAL_STATES and job.remote is None
-    return SettledJob(
-        job_id=job.id,
-        home=job.home,
-        epoch=job.epoch,
-        transfer_epoch=job.transfer_epoch,
-        terminal=None
-        if not ended_here
-        else Terminal(
-            job_id=job.id,
-            epoch=job.epoch,
-            attempt=job.attempt,
-            outcome=job.state,
-            reason=job.reason,
-            exit_code=job.exit_code,
-            started_wall_us=job.started_wall_us,
-            ended_wall_us=job.ended_wall_us,
-            region=region,
-        ),
-    )
+def settled_jobs_of(connection: sqlite3.Connection, home: str, after: str, limit: int) -> tuple[Job, ...]:
+    """By id, settled jobs of another region's home whose id is greater than `after`; at most `limit`."""
+    text = connection.execute(
+        """
+        SELECT json_group_array(id) FROM (
+          SELECT id FROM jobs WHERE id > max(?1, ?2 || '-') AND id < ?2 || '.' AND home = ?2 AND settled = 1
+          ORDER BY id LIMIT ?3
+        )
+        """,
+        (after, home, limit),
+    ).fetchone()[0]
+    return settled_jobs(connection, _IDS.decode(text))
 
 
 def _candidates(connection: sqlite3.Connection, wanted: JobFilter, after: str, page_size: int) -> _Candidates:
@@ -244,19 +227,27 @@ def _within_bytes(connection: sqlite3.Connection, candidates: _Candidates) -> _C
 
 def _records(connection: sqlite3.Connection, ids: list[str]) -> list[JobRecord]:
     """The jobs of these ids that have a row, by id."""
+    return [_record(row) for row in _rows(connection, ids)]
+
+
+def _rows(connection: sqlite3.Connection, ids: list[str]) -> list[JobRow]:
+    """The rows of these ids, by id."""
     text = connection.execute(
         f"SELECT json_group_array(json_array({_JSON_COLUMNS})) FROM jobs "
         "WHERE id IN (SELECT value FROM json_each(?))",
         (_json(ids),),
     ).fetchone()[0]
-    return sorted((_record(values) for values in _ROWS.decode(text)), key=lambda job: job.id)
+    return sorted((_row(values) for values in _ROWS.decode(text)), key=lambda row: row.id)
 
 
-def _record(values: list[str | int]) -> JobRecord:
+def _row(values: list[str | int]) -> JobRow:
     unpacked: list[str | int | bytes] = list(values)
     for index in _BLOB_INDICES:
         unpacked[index] = bytes.fromhex(str(values[index]))
-    row = msgspec.convert(unpacked, JobRow, builtin_types=(bytes,))
+    return msgspec.convert(unpacked, JobRow, builtin_types=(bytes,))
+
+
+def _record(row: JobRow) -> JobRecord:
     return JobRecord(
         id=row.id,
         home=row.home,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -92,12 +92,16 @@ def _closed_client_keys(connection: sqlite3.Connection, region: str) -> list[tup
     return [(shared.setdefault(tenant, tenant), key, job_id, sha256) for tenant, key, job_id, sha256 in found]
 
 
-def _jobs(connection: sqlite3.Connection) -> list[Job]:
+def decoded_jobs(connection: sqlite3.Connection, rows: Iterable[JobRow]) -> list[Job]:
+    """The jobs of these rows, in order."""
     decoded = _Shared(connection)
-    return [
-        decoded.job(row)
-        for row in connection.execute(f"SELECT {_COLUMNS} FROM jobs WHERE {OPEN_JOBS} ORDER BY id")
-    ]
+    return [decoded.job(row) for row in rows]
+
+
+def _jobs(connection: sqlite3.Connection) -> list[Job]:
+    # STRICT tables hold no other types.
+    found = connection.execute(f"SELECT {_COLUMNS} FROM jobs WHERE {OPEN_JOBS} ORDER BY id")
+    return decoded_jobs(connection, (JobRow(*row) for row in found))
 
 
 class _Shared:
@@ -111,9 +115,8 @@ class _Shared:
         self._reasons: dict[tuple[str, str], Reason] = {}
         self._paths: dict[str, tuple[str, ...]] = {"": ()}
 
-    def job(self, row: tuple[object, ...]) -> Job:
-        """The job of a row whose columns are JobRow's."""
-        found = JobRow(*row)  # type: ignore[arg-type]  # STRICT tables hold no other types
+    def job(self, found: JobRow) -> Job:
+        """The job of a row."""
         string, blob = self._strings.setdefault, self._blobs.setdefault
         return Job(
             id=found.id,

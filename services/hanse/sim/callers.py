@@ -188,7 +188,7 @@ class Callers:
         def sent() -> None:
             self._record.append(CancelAsked(self._timeline.now_us, home, job_id))
 
-        self._ask(Request(home, make, lambda answer: isinstance(answer, CancelOutcome), sent))
+        self._ask(Request(home, make, _is_settled, sent))
 
     def drain(self, region: str, draining: bool) -> None:
         """An operator's wish."""
@@ -214,7 +214,11 @@ class Callers:
 
     def _submission(self, batch: Batch, key: str, kind: JobKind) -> Submission:
         self._job_numbers += 1
-        return submission(f"{batch.home}-{self._job_numbers:0{_JOB_NUMBER_WIDTH}d}", key, batch.tenant, kind)
+        job_id = f"{batch.home}-{self._job_numbers:0{_JOB_NUMBER_WIDTH}d}"
+        if kind.endless:
+            # Whether it is taken or not, and whether anybody hears of it.
+            self._endless[job_id] = batch.home
+        return submission(job_id, key, batch.tenant, kind)
 
     # --- there and back ---------------------------------------------------------------------------------------------
 
@@ -290,7 +294,8 @@ class Callers:
         for (key, kind), result in zip(batch.items, answer.results, strict=True):
             if isinstance(result, Refused):
                 again = again or result.retry_after_ms > 0
-            elif key not in batch.job_ids:
+            elif batch.job_ids.get(key) != result.job_id:
+                # The first answer, or the home's disk has forgotten the job of the first one.
                 batch.job_ids[key] = result.job_id
                 self._follow_up(batch.home, result.job_id, kind)
         return not again
@@ -298,11 +303,16 @@ class Callers:
     def _follow_up(self, home: str, job_id: str, kind: JobKind) -> None:
         if kind.endless and self._closing:
             self.cancel(home, job_id)
-        elif kind.endless:
-            self._endless[job_id] = home
         if self._random.random() < _CANCELLED_SHARE:
             # Most within a second: while the job is on its way.
             delay_us = int(_CANCEL_WITHIN_US * self._random.random() ** 4)
             self._timeline.after(delay_us, self.cancel, home, job_id)
         if self._random.random() < _EXPLAINED_SHARE:
             self._timeline.after(int(_CANCEL_WITHIN_US * self._random.random()), self.explain, home, job_id)
+
+
+def _is_settled(answer: Answer) -> bool:
+    """Whether a cancel is answered for good: a region that may have forgotten the job says when to come back."""
+    return isinstance(answer, CancelOutcome) and not any(
+        isinstance(result, Refused) and result.retry_after_ms for result in answer.results
+    )

@@ -16,7 +16,7 @@ import msgspec
 from hanse.core.model.time import SECOND_US
 from hanse.sim.checking import all_checkers
 from hanse.sim.errors import SimulationFailure
-from hanse.sim.faults import KINDS, MINUTE_US, NOT_YET, Faults
+from hanse.sim.faults import KINDS, MINUTE_US, Faults
 from hanse.sim.run import Report, run_plan
 from hanse.sim.world import Plan
 
@@ -191,6 +191,7 @@ class Totals:
             "jobs": sum(report.jobs for report in reports),
             "handoffs": sum(report.handoffs for report in reports),
             "crashes": sum(report.faults.get("crash", 0) for report in reports),
+            "forgotten": sum(report.forgotten for report in reports),
             "virtual_hours": round(sum(report.virtual_us for report in reports) / _HOUR_US, 3),
             "wall_s": round(wall_s, 2),
             "virtual_per_wall": round(self.virtual_per_wall(), 1),
@@ -209,6 +210,6 @@ def _digest_of(reports: list[Report]) -> str:
 
 
 # What reports count: the kinds that can be drawn, and how some of them come about. A slow network is in every delay.
-COUNTED = (KINDS.keys() - {"slow_network", *NOT_YET}) | {"reorder", "reboot", "torn"}
+COUNTED = (KINDS.keys() - {"slow_network"}) | {"reorder", "reboot", "torn"}
 
 Told = Callable[[str], None]

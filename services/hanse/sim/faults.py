@@ -12,6 +12,7 @@ from hanse.core.model.time import MILLISECOND_US, SECOND_US
 MINUTE_US = 60 * SECOND_US
 # Half of the kinds are present in a swarm on average; most pairs of kinds meet within a few seeds.
 _PRESENT_SHARE = 0.5
+_ANCHOR_ELSEWHERE_SHARE = 0.4
 
 
 # The transfer itself most often: its rarest rows are the ones that a shortcut breaks.
@@ -64,12 +65,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "ignores_sigterm": ("ignores_sigterm",),
     "mixed_versions": ("mixed_versions",),
     "drain": ("drain_every_us", "drain_max_us"),
-    "old_disk": ("old_disk_every_us",),
+    "old_disk": ("old_disk_every_us", "old_disk_reboot", "anchor_elsewhere"),
 }
-
-# Kinds that the core does not survive yet: drawn only if asked for by name, never in a swarm. An old disk needs
-# the quarantine (docs/protocol.md).
-NOT_YET = ("old_disk",)
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,8 +135,13 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     executor_death_every_us: int = 0
     # Share of starts at which a daemon has another version of the protocol than before.
     mixed_versions: float = 0.0
-    # A machine comes back with a disk from the past: a restored image, a mirror that had stopped.
+    # Images are taken of disks, and put back later: a restored backup, a mirror that had stopped. With this share of
+    # them the machine goes down, too; else the processes of the lost life live on.
     old_disk_every_us: int = 0
+    old_disk_reboot: float = 0.0
+    # The anchor files are on other disks, which stay. (A disk is then put back only if its anchor shows it.) If they
+    # are not, only peers can tell: then regions wait at every start until they have heard all of them.
+    anchor_elsewhere: bool = False
 
     @staticmethod
     def none() -> Faults:
@@ -149,10 +151,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     @staticmethod
     def swarm(seed: int) -> Faults:
         """A random subset of all kinds, each with random strength."""
-        drawn = _Swarm(random.Random(f"faults/{seed}"), _PRESENT_SHARE).draw()
-        for kind in NOT_YET:
-            drawn = drawn.without(kind)
-        return drawn
+        return _Swarm(random.Random(f"faults/{seed}"), _PRESENT_SHARE).draw()
 
     @staticmethod
     def only(seed: int, kind: str) -> Faults:
@@ -195,6 +194,12 @@ class _Swarm:
 
     def draw(self) -> Faults:
         """One swarm."""
+        drawn = self._draw()
+        if drawn.old_disk_every_us:
+            return drawn
+        return drawn.without("old_disk")
+
+    def _draw(self) -> Faults:
         return Faults(
             delay_min_us=self._up_to(100 * MILLISECOND_US),
             delay_spread_us=self._up_to(400 * MILLISECOND_US),
@@ -243,7 +248,9 @@ class _Swarm:
             late_report_max_us=self._up_to(20 * SECOND_US),
             executor_death_every_us=self._every(MINUTE_US, 4 * MINUTE_US),
             mixed_versions=self._share(1.0),
-            old_disk_every_us=self._every(MINUTE_US, 4 * MINUTE_US),
+            old_disk_every_us=self._every(20 * SECOND_US, 2 * MINUTE_US),
+            old_disk_reboot=self._random.random(),
+            anchor_elsewhere=self._random.random() < _ANCHOR_ELSEWHERE_SHARE,
         )
 
 

@@ -10,16 +10,15 @@ import random
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from hanse.core import invariants
-from hanse.core.effects import NO_WRITES, Answer, Effects, Lookup, Send
+from hanse.core.effects import META_QUARANTINE, NO_WRITES, Answer, Effects, Lookup, Send
 from hanse.core.events import (
     Event,
     ExecutorRecovered,
-    LookedUp,
     PeerMessages,
     PeerUnreachable,
     TaskEnded,
@@ -30,28 +29,34 @@ from hanse.core.messages import (
     CancelAck,
     Commit,
     Decision,
+    Envelope,
     Message,
     Stable,
     Terminal,
     TerminalAck,
     Withdraw,
 )
-from hanse.core.model.regions import PROTOCOL_MAX, RegionConfig
+from hanse.core.model.regions import PROTOCOL_MAX, Position, RegionConfig
+from hanse.core.model.time import SECOND_US
 from hanse.core.region import Region
 from hanse.sim.clock import RegionClock
 from hanse.sim.digest import Digest
 from hanse.sim.errors import Crash
 from hanse.sim.executor import SimExecutor
 from hanse.sim.faults import Faults
-from hanse.sim.ledger import SimLedger
+from hanse.sim.ledger import SimLedger, looked_up
 from hanse.sim.network import Network
 from hanse.sim.record import Committed, Died, Record, Sent, Started
 from hanse.sim.timeline import Timeline
 
 # What a step costs: events that come meanwhile wait and are taken together.
 _STEP_US = 100
+# A query of the ledger, which sees what is durable when it is done.
+_LOOKUP_US = 1_000
 # The real inbox is bounded, too; peers are told to wait, callers are refused.
 _INBOX_MAX = 4096
+# As the ledger's ANCHOR_PERIOD_S.
+_ANCHOR_PERIOD_US = 5 * SECOND_US
 # A core that asks to be woken for what it has already handled would spin for ever.
 _IDLE_WAKES_MAX = 200
 # Steps that may wait for a commit before the driver waits, too.
@@ -67,6 +72,14 @@ RECORDED: frozenset[type] = frozenset(
 )
 
 
+class Step(NamedTuple):
+    """A step on its way out. The envelopes are of the moment in which its messages were made, as in the daemon."""
+
+    effects: Effects
+    wrote: bool
+    envelopes: dict[str, Envelope]
+
+
 class Observer(Protocol):
     """Who wants to know what a host does."""
 
@@ -80,6 +93,10 @@ class Observer(Protocol):
 
     def died(self, host: Host) -> None:
         """The daemon is down, and somebody has to start it again."""
+        ...
+
+    def disk_replaced(self, host: Host) -> None:
+        """What the region's ledger holds is older than it was."""
         ...
 
     def count(self, kind: str) -> None:
@@ -122,6 +139,10 @@ class Host:
         self.config = config
         self.clock = clock
         self.ledger = SimLedger(config.name, f"ledger-{config.name}-{around.seed}")
+        # What the anchor file says, on a disk of its own.
+        self.anchor = Position()
+        self._has_anchor = around.faults.anchor_elsewhere
+        self._anchor_written_us = 0
         self.executor: SimExecutor
         self.core: Region | None = None
         self.life = 0
@@ -135,8 +156,8 @@ class Host:
         self._observer = around.observer
         self._random = random.Random(f"{around.seed}/{config.name}/host")
         self._inbox: list[Event] = []
-        # Steps that wait for a commit (theirs or an earlier one), and whether they wrote.
-        self._pending: deque[tuple[Effects, bool]] = deque()
+        # Steps that wait for a commit, theirs or an earlier one.
+        self._pending: deque[Step] = deque()
         # How many of `pending` the commit under way will make durable; 0: none is under way.
         self._committing = 0
         self._is_synced = False
@@ -163,9 +184,12 @@ class Host:
         """Boot: recover from the ledger, then tell the core what the engine found."""
         assert self.core is None
         self._draw_version()
-        snapshot = self.ledger.recover()
+        snapshot = self.ledger.recover(self.anchor if self._has_anchor else None)
+        if not snapshot.disk_is_old:
+            self._write_anchor()
         self._record.append(Started(self._timeline.now_us, self.name, snapshot.incarnation))
-        randomness = random.Random(f"{self._around.seed}/{self.name}/{snapshot.incarnation}")
+        # Not by incarnation: two lives that begin from one image have the same.
+        randomness = random.Random(f"{self._around.seed}/{self.name}/{self.life}")
         now = self.clock.now(self._timeline.now_us)
         try:
             self.core = Region(self.config, snapshot, now, randomness)
@@ -191,12 +215,15 @@ class Host:
         self._tear()
         self._forget_process()
         if reboot:
-            self._observer.count("reboot")
-            self.executor.machine_died()
-            self.clock.reboot(self._timeline.now_us, self._random.randrange(1_000_000, 60_000_000))
+            self._reboot()
         else:
             self.executor.daemon_died()
         self._observer.died(self)
+
+    def _reboot(self) -> None:
+        self._observer.count("reboot")
+        self.executor.machine_died()
+        self.clock.reboot(self._timeline.now_us, self._random.randrange(1_000_000, 60_000_000))
 
     def _tear(self) -> None:
         """The commit under way may have reached the disk although nobody lived to see it: all of it, or nothing."""
@@ -222,11 +249,18 @@ class Host:
         """Commits fail until then, and with them the daemon."""
         self._full_until_us = until_us
 
-    def replace_disk(self, image: SimLedger) -> None:
-        """The machine dies, and comes back with this disk."""
+    def replace_disk(self, image: SimLedger, *, reboot: bool) -> None:
+        """The daemon dies, with its machine or without, and comes back with this disk."""
         if self.core is not None:
-            self.crash("with its machine, whose disk is replaced by an older one", reboot=True)
+            self.crash("and its disk is replaced by an older one", reboot=reboot)
+        elif reboot:
+            self._reboot()
         self.ledger = image
+        self._observer.disk_replaced(self)
+
+    def _write_anchor(self) -> None:
+        self.anchor = self.ledger.position
+        self._anchor_written_us = self._timeline.now_us
 
     def thaw(self) -> None:
         """SIGCONT."""
@@ -386,19 +420,21 @@ class Host:
         if wrote:
             self._sequence = effects.sequence
             self.ledger.append(effects.sequence, effects.writes)
+        assert self.core is not None
+        step = Step(effects, wrote, {send.to: self.core.envelope(send.to) for send in effects.sends})
         if wrote or self._pending:
-            self._pending.append((effects, wrote))
+            self._pending.append(step)
             if not self._committing:
                 self._begin_commit()
         else:
-            self._release(effects)
+            self._release(step)
 
     def _begin_commit(self) -> None:
         """Group commit: every waiting step, but nothing after one that deletes."""
         count = 0
-        for effects, wrote in self._pending:
+        for step in self._pending:
             count += 1
-            if wrote and effects.writes.deletes:
+            if step.wrote and step.effects.writes.deletes:
                 break
         self._committing = count
         self._is_synced = False
@@ -429,11 +465,13 @@ class Host:
     def _sync(self) -> None:
         self._is_synced = True
         self._make_durable()
-        assert self.core is not None
-        self.core.note_durable(self.ledger.write_sequence)
+        # Not while the anchor is evidence (ledger/ledger.py).
+        is_due = self._timeline.now_us - self._anchor_written_us >= _ANCHOR_PERIOD_US
+        if is_due and self.ledger.meta.get(META_QUARANTINE) != "1":
+            self._write_anchor()
 
     def _make_durable(self) -> None:
-        writing = sum(1 for position in range(self._committing) if self._pending[position][1])
+        writing = sum(1 for position in range(self._committing) if self._pending[position].wrote)
         try:
             synced = self.ledger.sync(writing)
         except AssertionError as error:
@@ -449,15 +487,15 @@ class Host:
         if self._timeline.now_us < self._frozen_until_us:
             self._timeline.at(self._frozen_until_us, self._release_synced, life, crash_point)
             return
-        steps = [self._pending.popleft()[0] for _ in range(self._committing)]
+        steps = [self._pending.popleft() for _ in range(self._committing)]
         if crash_point is not None:
             self._release_and_die(steps, crash_point)
             return
         self._committing = 0
-        for effects in steps:
-            self._release(effects)
-        while self._pending and not self._pending[0][1]:
-            self._release(self._pending.popleft()[0])
+        for step in steps:
+            self._release(step)
+        while self._pending and not self._pending[0].wrote:
+            self._release(self._pending.popleft())
         if self._pending:
             self._begin_commit()
         if self._inbox or self._stalled:
@@ -475,8 +513,8 @@ class Host:
         """Whether a death of the daemon is one of its machine."""
         return self._random.random() < self._around.faults.reboot_share
 
-    def _release_and_die(self, steps: list[Effects], after: int) -> None:
-        parts = [part for effects in steps for part in self._parts(effects)]
+    def _release_and_die(self, steps: list[Step], after: int) -> None:
+        parts = [part for step in steps for part in self._parts(step)]
         for part in parts[:after]:
             part()
         left = min(after, len(parts))
@@ -484,12 +522,13 @@ class Host:
             f"after the commit, when {left} of {len(parts)} effects had left", reboot=self.draw_reboot()
         )
 
-    def _release(self, effects: Effects) -> None:
+    def _release(self, step: Step) -> None:
         """Let one step's effects go, in order."""
-        for part in self._parts(effects):
+        for part in self._parts(step):
             part()
 
-    def _parts(self, effects: Effects) -> list[Callable[[], None]]:
+    def _parts(self, step: Step) -> list[Callable[[], None]]:
+        effects = step.effects
         parts: list[Callable[[], None]] = []
         for launch in effects.launches:
             parts.append(partial(self.executor.launch, launch))
@@ -500,28 +539,32 @@ class Host:
         for lookup in effects.lookups:
             parts.append(partial(self._look_up, lookup))
         for peer, messages in _by_peer(effects.sends).items():
-            parts.append(partial(self._send, peer, tuple(messages)))
+            parts.append(partial(self._send, peer, step.envelopes[peer], tuple(messages)))
         for reply in effects.replies:
             parts.append(partial(self._observer.answered, self, reply.request_id, reply.answer))
         return parts
 
     def _look_up(self, lookup: Lookup) -> None:
-        rows = self.ledger.settled_jobs(lookup.job_ids)
-        self.post(LookedUp(peer=lookup.peer, inquest=lookup.inquest, rows=rows, cause="inquest"))
+        self._timeline.after(_LOOKUP_US, self._on_looked_up, self.life, lookup)
+
+    def _on_looked_up(self, life: int, lookup: Lookup) -> None:
+        if life == self.life:
+            self.post(looked_up(self.ledger, lookup))
 
     def _send_all(self, sends: list[Send]) -> None:
+        assert self.core is not None
         if len(sends) == 1:
-            self._send(sends[0].to, (sends[0].message,))
+            to = sends[0].to
+            self._send(to, self.core.envelope(to), (sends[0].message,))
         elif sends:
             for peer, messages in _by_peer(sends).items():
-                self._send(peer, tuple(messages))
+                self._send(peer, self.core.envelope(peer), tuple(messages))
 
-    def _send(self, peer: str, messages: tuple[Message, ...]) -> None:
-        assert self.core is not None
+    def _send(self, peer: str, envelope: Envelope, messages: tuple[Message, ...]) -> None:
         for message in messages:
             if type(message) in RECORDED:
                 self._record.append(Sent(self._timeline.now_us, self.name, peer, message))
-        self._network.send(self.name, peer, self.core.envelope(peer), messages)
+        self._network.send(self.name, peer, envelope, messages)
 
 
 def _only_sends(effects: Effects) -> bool:

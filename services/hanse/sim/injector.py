@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+import msgspec
+
 from hanse.core.events import LedgerPressure
 from hanse.core.model.time import SECOND_US
 from hanse.sim.callers import Callers
@@ -12,11 +14,24 @@ from hanse.sim.faults import HEALED, MINUTE_US, Faults
 from hanse.sim.host import Host
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Network
-from hanse.sim.record import FaultInjected, Record
+from hanse.sim.record import DiskReplaced, FaultInjected, ImageTaken, Record
 from hanse.sim.timeline import Timeline
 
 _RESTART_AFTER_HEAL_MAX_US = SECOND_US
 _SLOW_LINK_MAX_US = MINUTE_US
+# Of the times that a region has an image: how often a new one is taken, rather than that one put back. An image that
+# was put back may be put back again.
+_NEW_IMAGE_SHARE = 0.4
+# How often a second region's disk is put back at the same time.
+_SECOND_DISK_SHARE = 0.2
+
+
+class Image(msgspec.Struct, frozen=True):
+    """A region's disk at some time."""
+
+    number: int
+    taken_us: int
+    ledger: SimLedger
 
 
 class Injector:
@@ -42,8 +57,9 @@ class Injector:
         self._callers = callers
         self._pressed: dict[str, int] = {}
         self._draining: dict[str, None] = {}
-        # A region, its disk at some time, and that time.
-        self._image: tuple[Host, SimLedger, int] | None = None
+        # The newest of each region.
+        self._images: dict[str, Image] = {}
+        self._images_taken = 0
 
     def begin(self) -> None:
         """Plan the first fault of every kind."""
@@ -61,7 +77,7 @@ class Injector:
             (faults.full_every_us, self._fill),
             (faults.rate_every_us, self._change_rate),
             (faults.executor_death_every_us, self._kill_processes),
-            (faults.old_disk_every_us, self._replace_disk),
+            (faults.old_disk_every_us, self._age_disk),
         ):
             if every_us:
                 self._plan(every_us, inject)
@@ -188,14 +204,36 @@ class Injector:
         self._note("executor_death", host.name)
         host.executor.processes_died()
 
-    def _replace_disk(self) -> None:
-        """With the image that was taken the last time; then one is taken of another region's disk."""
-        if self._image is not None:
-            host, image, taken_us = self._image
-            self._note("old_disk", f"{host.name} as of {taken_us} us")
-            host.replace_disk(image)
+    def _age_disk(self) -> None:
+        """Take an image of a region's disk, or put one back that was taken before."""
         host = self._random.choice(self._hosts)
-        self._image = (host, host.ledger.copy(), self._timeline.now_us)
+        image = self._images.get(host.name)
+        if image is None or self._random.random() < _NEW_IMAGE_SHARE:
+            self._take_image(host)
+            return
+        self._put_back(host, image)
+        if self._random.random() < _SECOND_DISK_SHARE:
+            others = [each for each in self._hosts if each is not host and each.name in self._images]
+            for other in others[:1]:
+                self._put_back(other, self._images[other.name])
+
+    def _take_image(self, host: Host) -> None:
+        self._images_taken += 1
+        now_us = self._timeline.now_us
+        self._images[host.name] = Image(self._images_taken, now_us, host.ledger.copy())
+        self._record.append(ImageTaken(now_us, host.name, self._images_taken))
+
+    def _put_back(self, host: Host, image: Image) -> None:
+        if self.faults.anchor_elsewhere and host.anchor <= image.ledger.position:
+            return
+        reboot = self._random.random() < self.faults.old_disk_reboot
+        self._note("old_disk", f"{host.name} as of {image.taken_us} us")
+        host.replace_disk(image.ledger.copy(), reboot=reboot)
+        self._record.append(
+            DiskReplaced(self._timeline.now_us, host.name, image.number, reboot, self.faults.anchor_elsewhere)
+        )
+        # What an operator had wished goes back with the disk, too.
+        self._callers.drain(host.name, host.name in self._draining)
 
     def _jump(self) -> None:
         host = self._random.choice(self._hosts)

@@ -19,6 +19,7 @@ from hanse.core.effects import (
     IntentRow,
     JobRow,
     JobStateRow,
+    Lookup,
     OutboundRow,
     PeerSeenRow,
     ShapeRow,
@@ -26,8 +27,7 @@ from hanse.core.effects import (
     TimelineRow,
     Writes,
 )
-from hanse.core.events import SettledJob
-from hanse.core.messages import Terminal
+from hanse.core.events import LookedUp
 from hanse.core.model.jobs import (
     Allocation,
     Job,
@@ -38,7 +38,8 @@ from hanse.core.model.jobs import (
     ShapeBody,
     make_shape,
 )
-from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.model.lifecycle import JobState
+from hanse.core.model.regions import Position
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
 _CHANGING = JobStateRow.__struct_fields__[:-1]
@@ -66,6 +67,11 @@ class SimLedger:
         self.pending: deque[tuple[int, Writes]] = deque()
         self._keys: dict[tuple[str, str, str], str] = {}
         self._shapes_read: dict[bytes, Shape] = {}
+
+    @property
+    def position(self) -> Position:
+        """How far it has come, durably."""
+        return Position(self.incarnation, self.write_sequence)
 
     # --- writing ------------------------------------------------------------------------------------------------
 
@@ -105,6 +111,8 @@ class SimLedger:
             self.shapes.setdefault(shape.key, shape)
         for job in writes.jobs:
             self._take_key(job)
+            if job.id in self.jobs and not self._is_open(job.id) and not job.settled:
+                self.timeline.pop(job.id, None)
             self.jobs[job.id] = job
             self.states.pop(job.id, None)
         for state in writes.job_states:
@@ -163,38 +171,25 @@ class SimLedger:
         """The durable row of this job, as far as its changing columns go."""
         return self.states.get(job_id) or self.jobs.get(job_id)
 
-    def settled_jobs(self, job_ids: tuple[str, ...]) -> tuple[SettledJob, ...]:
+    def settled_jobs(self, job_ids: tuple[str, ...]) -> tuple[Job, ...]:
         """Of these jobs, those whose durable rows are settled."""
-        found = [job_id for job_id in job_ids if job_id in self.jobs and not self._is_open(job_id)]
-        return tuple(self._settled(self._job(job_id)) for job_id in found)
+        found = [job_id for job_id in sorted(job_ids) if job_id in self.jobs and not self._is_open(job_id)]
+        return tuple(self._job(job_id) for job_id in found)
 
-    def _settled(self, job: Job) -> SettledJob:
-        ended_here = job.state in TERMINAL_STATES and job.remote is None
-        terminal = None
-        if ended_here:
-            terminal = Terminal(
-                job_id=job.id,
-                epoch=job.epoch,
-                attempt=job.attempt,
-                outcome=job.state,
-                reason=job.reason,
-                exit_code=job.exit_code,
-                started_wall_us=job.started_wall_us,
-                ended_wall_us=job.ended_wall_us,
-                region=self.region,
-            )
-        return SettledJob(
-            job_id=job.id,
-            home=job.home,
-            epoch=job.epoch,
-            transfer_epoch=job.transfer_epoch,
-            terminal=terminal,
-        )
+    def settled_of_home(self, home: str, after: str, limit: int) -> tuple[Job, ...]:
+        """By id, settled jobs of this home whose id is greater than `after`, at most `limit`."""
+        found = [
+            job_id
+            for job_id, job in self.jobs.items()
+            if job.home == home and job_id > after and not self._is_open(job_id)
+        ]
+        return tuple(self._job(job_id) for job_id in sorted(found)[:limit])
 
-    def recover(self) -> Snapshot:
+    def recover(self, anchor: Position | None = None) -> Snapshot:
         """What a daemon reads at its start, in the SQLite ledger's order. The new incarnation is durable before it is
-        used."""
+        used. `anchor`: how far the anchor file says that the ledger had come; None: there is none."""
         assert not self.pending, "a start begins with what is durable"
+        is_old = anchor is not None and anchor > self.position
         floor = int(self.meta.get(META_INCARNATION_FLOOR, "0"))
         self.incarnation = max(self.incarnation, floor) + 1
         open_: list[str] = []
@@ -221,6 +216,7 @@ class SimLedger:
             intents=_by_key(self.intents),
             peers_seen=_by_key(self.peers_seen),
             meta=dict(sorted(self.meta.items())),
+            disk_is_old=is_old,
         )
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
@@ -288,6 +284,19 @@ class SimLedger:
             shape = make_shape(msgspec.msgpack.decode(self.shapes[key].body, type=ShapeBody))
             self._shapes_read[key] = shape
         return shape
+
+
+def looked_up(ledger: SimLedger, lookup: Lookup) -> LookedUp:
+    """The answer to a lookup."""
+    home = lookup.home
+    return LookedUp(
+        peer=lookup.peer,
+        inquest=lookup.inquest,
+        asked=lookup.job_ids,
+        jobs=ledger.settled_jobs(lookup.job_ids),
+        beyond=ledger.settled_of_home(home, lookup.after, lookup.limit) if home else (),
+        cause=f"inquest:{lookup.peer}",
+    )
 
 
 def _by_key(table: dict[str, RowT]) -> list[RowT]:

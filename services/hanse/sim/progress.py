@@ -6,6 +6,7 @@ from itertools import islice
 
 from hanse.core.effects import JobRow, JobStateRow
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.sim.ledger import SimLedger
 from hanse.sim.record import Committed
 
 _CLOSED = frozenset(int(state) for state in (*TERMINAL_STATES, JobState.MOVED))
@@ -27,6 +28,8 @@ class Progress:
         # By region: rows that nobody needs any more, since when; oldest first.
         self._settled: dict[str, dict[str, int]] = {}
         self._handed: dict[tuple[str, str], int] = {}
+        # Acknowledged jobs that their home's disk has forgotten, until they are known there again.
+        self._lost: dict[str, None] = {}
 
     def acknowledged(self, region: str, job_id: str) -> None:
         """Somebody was told that this job is on this region's disk."""
@@ -47,12 +50,14 @@ class Progress:
             rows: tuple[JobRow | JobStateRow, ...] = (*writes.jobs, *writes.job_states)
             for row in rows:
                 key = (region, row.id)
-                if row.state in _CLOSED and (row.settled or row.state == JobState.MOVED):
-                    self.open.pop(key, None)
-                else:
+                if _is_open(row):
                     self.open[key] = None
+                else:
+                    self.open.pop(key, None)
                 if row.state in _FINAL and row.settled:
                     self._closed(region, row.id)
+                if self._home.get(row.id) == region:
+                    self._lost.pop(row.id, None)
                 if row.settled:
                     self._settled.setdefault(region, {}).setdefault(row.id, entry.at_us)
                 if row.state == JobState.MOVED and self._handed.get(key) != row.transfer_epoch:
@@ -61,6 +66,33 @@ class Progress:
             for job_id in writes.jobs_delete:
                 self.open.pop((region, job_id), None)
                 self._settled.get(region, {}).pop(job_id, None)
+
+    def disk_replaced(self, region: str, ledger: SimLedger) -> None:
+        """This is all that the region's disk holds now."""
+        for key in [key for key in self.open if key[0] == region]:
+            del self.open[key]
+        settled = self._settled[region] = {}
+        for job_id in ledger.jobs:
+            row = ledger.row(job_id)
+            if row is not None and _is_open(row):
+                self.open[(region, job_id)] = None
+            if row is not None and row.settled:
+                settled[job_id] = 0
+        for job_id in [job_id for job_id, home in self._home.items() if home == region]:
+            self._final_at_home.pop(job_id, None)
+            self.unfinished.pop(job_id, None)
+            row = ledger.row(job_id)
+            if row is None:
+                self._lost[job_id] = None
+            elif row.state in _FINAL and row.settled:
+                self._final_at_home[job_id] = None
+            else:
+                self.unfinished[job_id] = None
+
+    @property
+    def forgotten(self) -> int:
+        """Acknowledged jobs that only a disk knew which was replaced by an older one."""
+        return len(self._lost)
 
     def settled_before(self, region: str, at_us: int) -> tuple[str, ...]:
         """Jobs that this region's retention may pick."""
@@ -72,3 +104,8 @@ class Progress:
         if home == region:
             self._final_at_home[job_id] = None
             self.unfinished.pop(job_id, None)
+
+
+def _is_open(row: JobRow | JobStateRow) -> bool:
+    """Whether somebody still has to do something about it."""
+    return not (row.state in _CLOSED and (row.settled or row.state == JobState.MOVED))

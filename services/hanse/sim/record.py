@@ -142,6 +142,25 @@ class FaultInjected(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
+class ImageTaken(msgspec.Struct, frozen=True, gc=False):
+    """What is durable in this region now was copied away, under this number."""
+
+    at_us: int
+    region: str
+    image: int
+
+
+class DiskReplaced(msgspec.Struct, frozen=True, gc=False):
+    """The daemon is down, and what it will find is this image. `reboot`: its machine went, too, so that no process is
+    left; else those of the lost life live on. `by_anchor`: a file on another disk will tell that the disk is old."""
+
+    at_us: int
+    region: str
+    image: int
+    reboot: bool
+    by_anchor: bool
+
+
 class Healed(msgspec.Struct, frozen=True, gc=False):
     """From now on nothing fails any more, and everything must come to an end by `deadline_us`."""
 
@@ -171,6 +190,8 @@ Entry = (
     | Started
     | Died
     | FaultInjected
+    | ImageTaken
+    | DiskReplaced
     | Healed
     | Finished
 )

@@ -25,6 +25,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     virtual_us: int
     jobs: int
     handoffs: int
+    # Acknowledged jobs that only a disk knew which was replaced by an older one.
+    forgotten: int
     steps: int
     envelopes: int
     entries: int
@@ -82,6 +84,7 @@ def report_of(world: World) -> Report:
         virtual_us=world.timeline.now_us,
         jobs=world.progress.jobs,
         handoffs=world.progress.handoffs,
+        forgotten=world.progress.forgotten,
         steps=sum(host.steps for host in world.hosts),
         envelopes=world.network.envelopes,
         entries=len(world.record),

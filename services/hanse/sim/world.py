@@ -37,6 +37,9 @@ _AFTERGLOW_US = 2 * SECOND_US
 # Settled rows are kept this long: longer than any caller repeats a request.
 _RETENTION_US = 3 * MINUTE_US
 _RETENTION_EVERY_US = 30 * SECOND_US
+# Beside old disks: images are younger. (An older one than this would bring back jobs that all have forgotten.)
+_LONG_RETENTION_US = 60 * MINUTE_US
+_FOR_EVER_US = 1000 * 86_400 * SECOND_US
 _CHUNK_US = 100 * MILLISECOND_US
 
 
@@ -84,6 +87,9 @@ class World:
         self.kinds = draw_kinds(draw, plan.kinds, plan.runtime_max_us, write_spec)
         self._behaviours = {kind.spec: kind.behaviour for kind in self.kinds}
         timings = plan.timings or draw_timings(draw)
+        if plan.faults.old_disk_every_us and not plan.faults.anchor_elsewhere:
+            # Whoever knows that a disk is old may be out of reach: nobody believes a disk before all were heard.
+            timings = msgspec.structs.replace(timings, boot_grace_us=_FOR_EVER_US)
         self.hosts = tuple(
             self._make_host(index, config, draw)
             for index, config in enumerate(draw_configs(plan.regions, draw, timings))
@@ -174,7 +180,8 @@ class World:
 
     def _retain(self) -> None:
         """Every region forgets what has long been settled."""
-        before_us = self.timeline.now_us - _RETENTION_US
+        keeps_long = bool(self.plan.faults.old_disk_every_us)
+        before_us = self.timeline.now_us - (_LONG_RETENTION_US if keeps_long else _RETENTION_US)
         for host in self.hosts:
             job_ids = self.progress.settled_before(host.name, before_us) if host.up else ()
             if job_ids:
@@ -205,6 +212,10 @@ class World:
     def died(self, host: Host) -> None:
         """A daemon is down."""
         self.injector.died(host)
+
+    def disk_replaced(self, host: Host) -> None:
+        """A region's disk has become an older one."""
+        self.progress.disk_replaced(host.name, host.ledger)
 
     def count(self, kind: str) -> None:
         """Something countable happened."""

@@ -300,6 +300,11 @@ def _encode_testimony(testimony: m.Testimony) -> pb.Testimony:
         standing=testimony.standing.value,  # type: ignore[arg-type]
         commit=None if testimony.commit is None else _encode_commit(testimony.commit),
         terminal=None if testimony.terminal is None else _encode_terminal(testimony.terminal),
+        giver=testimony.giver,
+        to=testimony.to,
+        attempt=testimony.attempt,
+        cancel_id=testimony.cancel_id,
+        state=0 if testimony.state is None else testimony.state.value,  # type: ignore[arg-type]
     )
 
 
@@ -312,12 +317,35 @@ def _decode_testimony(readers: Readers, message: pb.Testimony) -> m.Testimony:
         standing=m.Standing(message.standing),
         commit=_decode_commit(readers, message.commit) if message.HasField("commit") else None,
         terminal=_decode_terminal(readers, message.terminal) if message.HasField("terminal") else None,
+        giver=_region(message.giver),
+        to=_region(message.to),
+        attempt=message.attempt,
+        cancel_id=word(message.cancel_id),
+        state=_state(message.state) if message.state else None,
+    )
+
+
+def _encode_inquest(message: m.Inquest) -> pb.Inquest:
+    return pb.Inquest(
+        id=message.id,
+        part=message.part,
+        parts=message.parts,
+        job_ids=message.job_ids,
+        wants_unnamed=message.wants_unnamed,
+        after=message.after,
     )
 
 
 def _decode_inquest(_: Readers, message: pb.Inquest) -> m.Inquest:
     job_ids = _bounded(message.job_ids, limits.INQUEST_JOBS_MAX)
-    return m.Inquest(message.id, message.part, message.parts, tuple(_job_id(each) for each in job_ids))
+    return m.Inquest(
+        id=message.id,
+        part=message.part,
+        parts=message.parts,
+        job_ids=tuple(_job_id(each) for each in job_ids),
+        wants_unnamed=message.wants_unnamed,
+        after=_job_id(message.after),
+    )
 
 
 def _encode_inquest_answer(message: m.InquestAnswer) -> pb.InquestAnswer:
@@ -329,6 +357,8 @@ def _encode_inquest_answer(message: m.InquestAnswer) -> pb.InquestAnswer:
         testimonies=[_encode_testimony(each) for each in message.testimonies],
         seen_sequence=message.seen_sequence,
         stable_sequence=message.stable_sequence,
+        more_after=message.more_after,
+        is_old=message.is_old,
     )
 
 
@@ -342,6 +372,8 @@ def _decode_inquest_answer(readers: Readers, message: pb.InquestAnswer) -> m.Inq
         testimonies=tuple(_decode_testimony(readers, each) for each in testimonies),
         seen_sequence=stored(message.seen_sequence),
         stable_sequence=stored(message.stable_sequence),
+        more_after=_job_id(message.more_after),
+        is_old=message.is_old,
     )
 
 
@@ -426,12 +458,7 @@ KINDS: tuple[Kind, ...] = (
         lambda _, x: m.Locate(_job_id(x.job_id), x.id),
     ),
     Kind(m.Located, "located", _encode_located, _decode_located),
-    Kind(
-        m.Inquest,
-        "inquests",
-        lambda x: pb.Inquest(id=x.id, part=x.part, parts=x.parts, job_ids=x.job_ids),
-        _decode_inquest,
-    ),
+    Kind(m.Inquest, "inquests", _encode_inquest, _decode_inquest),
     Kind(m.InquestAnswer, "inquest_answers", _encode_inquest_answer, _decode_inquest_answer),
 )
 KIND_BY_MODEL: dict[type, Kind] = {kind.model: kind for kind in KINDS}

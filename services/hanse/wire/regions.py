@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hanse.core.effects import ChannelView, MemberView, NodeView, StatusView
+from hanse.core.effects import ChannelView, MemberView, NodeView, QuarantineView, StatusView
 from hanse.core.model.regions import RegionRecord
 from hanse.wire.gen.hanse.v1 import common_pb2, regions_pb2
 from hanse.wire.records import encode_record
@@ -32,6 +32,7 @@ def encode_status(
         capacity=dict(status.capacity),
         free=dict(status.free),
         channels=[_channel(channel) for channel in status.channels],
+        quarantine=None if status.quarantine is None else _quarantine(status.quarantine),
     )
 
 
@@ -77,6 +78,16 @@ def _channel(channel: ChannelView) -> regions_pb2.ChannelStatus:
         taken=channel.taken,
         burned=channel.burned,
         session=channel.session,
+    )
+
+
+def _quarantine(view: QuarantineView) -> regions_pb2.Quarantine:
+    return regions_pb2.Quarantine(
+        since=timestamp(view.since_wall_us),
+        why=view.why,
+        missing=view.missing,
+        without=view.excused,
+        suspects=view.suspects,
     )
 
 

@@ -59,16 +59,15 @@ class End:
 
     def take(self, now: Now, mail: Mail) -> list[Send]:
         """What Region does with a message, as far as sessions go."""
-        sends: list[Send] = []
-        if self.sessions.confirm(now, mail.envelope):
-            self.began += 1
+        sends = self.sessions.confirm(now, mail.envelope)
+        self.began += bool(sends)
         match mail.message:
             case Hello():
-                return self.sessions.on_hello(self.other, mail.message)
+                return sends + self.sessions.on_hello(self.other, mail.message)
             case HelloAck():
-                sends, began = self.sessions.on_hello_ack(self.other, mail.message)
+                answers, began = self.sessions.on_hello_ack(self.other, mail.message)
                 self.began += began
-                return sends
+                return sends + answers
             case _:
                 if self.sessions.accepts(now, mail.envelope):
                     self._check(mail.envelope)
@@ -318,7 +317,7 @@ def test_the_newest_position_of_a_peer_is_remembered_and_told_to_it() -> None:
     pair = Pair()
     pair.connect()
     for sequence in (7, 5):
-        pair.ends["a"].sessions.note_durable(sequence)
+        pair.ends["a"].sessions.note_step(sequence)
         pair.talk("a")
         pair.deliver_all()
     told = pair.ends["b"].sessions.envelope("a")

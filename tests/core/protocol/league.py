@@ -31,7 +31,6 @@ from hanse.core.events import (
     Event,
     ExecutorRecovered,
     FoundTask,
-    LookedUp,
     PeerMessages,
     Question,
     Submit,
@@ -44,6 +43,7 @@ from hanse.core.model.regions import Member, Node, RegionConfig, Timings
 from hanse.core.model.resources import resources
 from hanse.core.model.time import MILLISECOND_US, SECOND_US, Now
 from hanse.core.region import Region
+from hanse.sim.ledger import looked_up
 from tests.core.protocol import tokens
 from tests.core.protocol.puppet import Puppet
 from tests.core.protocol.station import (
@@ -192,7 +192,6 @@ class League:
                 return
             station.ledger.append(effects.sequence, effects.writes)
             station.ledger.sync(1)
-            station.region.note_durable(effects.sequence)
             self.story.writes(name, effects.writes)
             self.check_tokens()
         if not self._dies(station, effects, before=False):
@@ -224,10 +223,7 @@ class League:
             if None not in tasks.values():
                 station.processes.pop(reap.run, None)
         for lookup in effects.lookups:
-            rows = station.ledger.settled_jobs(lookup.job_ids)
-            station.reports.append(
-                LookedUp(peer=lookup.peer, inquest=lookup.inquest, rows=rows, cause="ledger")
-            )
+            station.reports.append(looked_up(station.ledger, lookup))
         for reply in effects.replies:
             station.answers[reply.request_id] = reply.answer
         self._send(station, effects, object, without=station.leaks)
@@ -274,7 +270,8 @@ class League:
         snapshot = station.ledger.recover()
         if snapshot.incarnation > 1:
             self.story.note(f"{name} starts again")
-        randomness = random.Random(f"{self._seed}/{name}/{snapshot.incarnation}")
+        station.lives += 1
+        randomness = random.Random(f"{self._seed}/{name}/{station.lives}")
         station.core = Region(station.config, snapshot, self.now, randomness)
         found = tuple(
             FoundTask(run=run, task=task, ended=ended)

@@ -26,18 +26,18 @@ class Puppet:
     def receive(self, now: Now, envelope: Envelope, message: Message) -> list[Send]:
         """Take a message in; returns what good manners demand."""
         peer = envelope.sender
-        self.sessions.confirm(now, envelope)
+        greeting_back = self.sessions.confirm(now, envelope)
         match message:
             case Hello():
-                return self.sessions.on_hello(peer, message)
+                return [*greeting_back, *self.sessions.on_hello(peer, message)]
             case HelloAck():
-                return self.sessions.on_hello_ack(peer, message)[0]
+                return [*greeting_back, *self.sessions.on_hello_ack(peer, message)[0]]
             case Probe():
-                return [Send(peer, ProbeAck(message.id))]
+                return [*greeting_back, Send(peer, ProbeAck(message.id))]
             case _:
                 if self.sessions.accepts(now, envelope):
                     self.received.append(message)
-                return []
+                return greeting_back
 
     def heard(self, kind: type) -> list[Message]:
         """What it was told of this kind."""

@@ -50,6 +50,7 @@ class Station:
         self.config = config
         self.ledger = SimLedger(config.name, f"ledger-{config.name}")
         self.core: Region | None = None
+        self.lives = 0
         # Run -> task -> how it ended; None: it lives.
         self.processes: dict[RunId, dict[int, TaskEnded | None]] = {}
         self.reports: list[TaskEnded | LookedUp] = []

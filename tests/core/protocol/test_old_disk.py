@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanse.core.effects import Done, Refused
+from hanse.core.effects import Refused, Trusted
 from hanse.core.events import TrustDisk
 from hanse.core.federation.old_disk import OldDisk
 from hanse.core.messages import Decision, Offer
@@ -193,7 +193,7 @@ def test_while_a_member_does_not_answer_nothing_runs_and_an_operator_may_decide(
     assert league.running("north-3") == []
     refused = league._ask("north", TrustDisk(request_id=0, without=("nowhere",), cause="operator"))
     assert isinstance(refused, Refused)
-    assert league._ask("north", TrustDisk(request_id=0, without=("west",), cause="operator")) == Done()
+    assert league._ask("north", TrustDisk(request_id=0, without=("west",), cause="operator")) == Trusted(())
     league.leave_quarantine("north")
     league.run_until(lambda: league.running("north-3") == ["north"])
 

@@ -30,3 +30,6 @@ class LocalWork(Protocol):
 
     def dequeue(self, job: Job) -> None:
         """It does not any more."""
+
+    def found_attempt(self, job_id: str, epoch: int) -> int:
+        """The newest attempt of this job at this epoch that the engine knew of at the start of this life; 0: none."""

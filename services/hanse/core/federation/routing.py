@@ -13,7 +13,7 @@ import msgspec
 
 from hanse.core.effects import Blocker, RegionExplanation
 from hanse.core.federation.inventory import Inventory
-from hanse.core.model.jobs import GroupShape, Job, Reason, Shape
+from hanse.core.model.jobs import GroupShape, Job, Reason, Shape, without_loop
 from hanse.core.model.limits import HOPS_MAX, NEVER_FITS_MEMO_MAX, REFUSALS_REMEMBERED_MAX
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import CapacityClass, RegionConfig, RegionRecord
@@ -83,6 +83,7 @@ class Router:
     ) -> str | None:
         """One peer that promises a real gain over waiting here; None: nobody does."""
         worthwhile_us = own_wait_us - self._config.timings.hop_cost_us
+        path = without_loop(path, self._config.name)
         if worthwhile_us <= 0 or len(path) >= HOPS_MAX:
             return None
         found: list[Candidate] = []
@@ -195,7 +196,7 @@ class Router:
             blockers.append(
                 Blocker(code="REGION_NOT_ALLOWED", message=f"the job does not allow region {name}")
             )
-        if name in job.path:
+        if name in without_loop(job.path, self._config.name):
             blockers.append(Blocker(code="VISITED", message=f"the job has been in {name} already"))
         if not self._connected(name):
             blockers.append(

@@ -31,6 +31,8 @@ class _Link(msgspec.Struct):
     pending: tuple[int, int] | None = None
     proposal: int = 0
     hellos: int = 0
+    # Whether the peer has shown that it holds the current session, and so drops whatever belongs to another.
+    is_mutual: bool = False
     seen_ledger_id: str = ""
     seen: Position = Position()
 
@@ -49,7 +51,7 @@ class Sessions:
     ) -> None:
         self._config = config
         self._ledger_id = ledger_id
-        # Of this life; its write sequence is what is durable.
+        # Of this life, as of its newest step: messages leave when what is written by then is durable, and not before.
         self._position = position
         self._randomness = randomness
         self._links = {member.name: _Link() for member in config.members if member.name != config.name}
@@ -72,8 +74,14 @@ class Sessions:
         link = self._links.get(peer)
         return link is not None and link.current is not None
 
-    def note_durable(self, sequence: int) -> None:
-        """Everything up to this write sequence is on disk."""
+    def is_mutual(self, peer: str) -> bool:
+        """Whether both ends hold the present session: nothing that was said before it counts at either end, and what
+        the peer has seen of this region has come here."""
+        link = self._links.get(peer)
+        return link is not None and link.is_mutual
+
+    def note_step(self, sequence: int) -> None:
+        """A step brought the write sequence here: messages tell so from now on."""
         self._position = msgspec.structs.replace(self._position, write_sequence=sequence)
 
     def begin_incarnation(self, incarnation: int) -> None:
@@ -88,7 +96,7 @@ class Sessions:
         )
 
     def envelope(self, to: str) -> Envelope:
-        """The envelope for the next messages to this peer; positions are durable ones."""
+        """The envelope for the messages to this peer of the step that has just ended."""
         link = self._links[to]
         peer_nonce, my_nonce = link.current or link.pending or (0, 0)
         return Envelope(
@@ -117,14 +125,16 @@ class Sessions:
             and envelope.protocol_max >= config.protocol_min
         )
 
-    def confirm(self, now: Now, envelope: Envelope) -> bool:
-        """A message that carries the pair we proposed makes it the session. Returns whether a session began."""
+    def confirm(self, now: Now, envelope: Envelope) -> list[Send]:
+        """A message that carries the pair we proposed makes it the session, and is answered so that the other side
+        knows. Returns that answer if a session began, else nothing."""
         link = self._links[envelope.sender]
         pair = (envelope.sender_nonce, envelope.receiver_nonce)
         if link.pending is None or pair != link.pending or pair == link.current:
-            return False
-        self._begin(envelope.sender, pair)
-        return True
+            link.is_mutual = link.is_mutual or pair == link.current
+            return []
+        self._begin(envelope.sender, pair, is_mutual=True)
+        return [Send(envelope.sender, HelloAck(pair[1], pair[0]))]
 
     def accepts(self, now: Now, envelope: Envelope) -> bool:
         """Whether the envelope belongs to the present session; if not, a new one is proposed soon."""
@@ -156,7 +166,7 @@ class Sessions:
         if not link.proposal or ack.ack_nonce != link.proposal:
             return [], False
         pair = (ack.nonce, link.proposal)
-        self._begin(peer, pair)
+        self._begin(peer, pair, is_mutual=False)
         return [Send(peer, HelloAck(pair[1], pair[0]))], True
 
     def on_deadline(self, now: Now) -> list[Send]:
@@ -176,13 +186,14 @@ class Sessions:
         """Hellos always; anything else only within a session (what is dropped here is sent again by its timer)."""
         return self._links[to].current is not None or isinstance(message, Hello | HelloAck)
 
-    def _begin(self, peer: str, pair: tuple[int, int]) -> None:
+    def _begin(self, peer: str, pair: tuple[int, int], *, is_mutual: bool) -> None:
         link = self._links[peer]
         if link.current is None:
             self._missing -= 1
             self.complete = not self._missing
         if link.current != pair:
             link.previous = link.current
+            link.is_mutual = is_mutual
         link.current, link.pending, link.proposal, link.hellos = pair, None, 0, 0
         self._deadlines.cancel(peer)
 

@@ -221,3 +221,9 @@ class Job(msgspec.Struct, kw_only=True):
     def run_id(self) -> RunId:
         """The present or last run."""
         return RunId(self.id, self.epoch, self.attempt)
+
+
+def without_loop(path: tuple[str, ...], region: str) -> tuple[str, ...]:
+    """The way of a job to `region`, without the hops after its first stay there: an old disk may bring a job back that
+    had been handed on, and then it may go the same way again."""
+    return path[: path.index(region)] if region in path else path

@@ -161,6 +161,14 @@ INQUEST_JOBS_MAX = 1_000
 LOOKUPS_MAX = 256
 INQUEST_ANSWER_JOBS_MAX = 1_000
 INQUEST_ANSWER_BYTES_MAX = 1024 * 1024
+# Jobs that ended, in one answer to an inquest: a minute's work of a busy region. The asker comes back for more.
+INQUEST_ENDED_JOBS_MAX = 5_000
+# Boots without hearing all peers that are told apart. At one a minute this is an hour of restarts in a partition;
+# what peers saw of lives before them is then taken as true.
+LIVES_REMEMBERED_MAX = 64
+# Transfer sequences left out towards a member without whose answer an operator let the region go on: more than what
+# can be given to one peer in a day, each transfer being two syncs.
+SEQUENCES_SKIPPED = 10_000_000
 # Verdicts of "can never fit" that are kept until the inventory changes.
 NEVER_FITS_MEMO_MAX = 1_024
 # Final jobs whose outcome the core can still tell without asking the ledger: some 15 MB.
@@ -193,6 +201,9 @@ RETRY_AFTER_MS = 1_000
 # How often a region may be rebuilt from its disk within REBUILD_WINDOW_US before the daemon gives up.
 REBUILDS_MAX = 3
 REBUILD_WINDOW_US = 60_000_000
+# Between two tries to open a ledger that cannot be opened: at once, REBUILDS_MAX of them would pass within
+# milliseconds, and nobody can make room on a full disk meanwhile.
+REOPEN_PAUSE_US = 2_000_000
 # Orders that wait for the executor: twice the tasks of the largest region.
 ORDERS_MAX = 200_000
 # Tasks handed to the executor in one call: a launch of more would delay a stop behind it.

@@ -24,7 +24,8 @@ from hanse.core.scheduling.wait import WaitPredictor
 
 
 class LocalSide:
-    """Everything that this region runs or will run. `draining`: nothing new is started."""
+    """Everything that this region runs or will run. `draining`: nothing new is started; nor is it while the disk is
+    `in_doubt`."""
 
     def __init__(self, config: RegionConfig, books: Books) -> None:
         self._books = books
@@ -52,12 +53,29 @@ class LocalSide:
     def cycle(self, now: Now, out: Effects) -> None:
         """Start what can be started, at most so much in one step."""
         self.more = False
-        if self.draining or not self.runs.recovered:
+        if self._is_closed():
             return
         started = self.scheduler.run(now, STARTS_PER_STEP_MAX)
         for job, allocation in started:
             self.runs.start(job, allocation, out)
         self.more = self.scheduler.more
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the region may have forgotten what became of its jobs."""
+        return self.runs.in_doubt
+
+    @in_doubt.setter
+    def in_doubt(self, in_doubt: bool) -> None:
+        self.runs.in_doubt = in_doubt
+
+    def _is_closed(self) -> bool:
+        """Whether nothing may be launched now."""
+        return self.draining or self.in_doubt or not self.runs.recovered or self.runs.has_orphans
+
+    def found_attempt(self, job_id: str, epoch: int) -> int:
+        """The newest attempt of this job at this epoch that the engine knew of at the start of this life; 0: none."""
+        return self.runs.found_attempt(job_id, epoch)
 
     def stop(self, job: Job, reason: Reason, out: Effects) -> None:
         """End the job's present attempt."""
@@ -90,7 +108,7 @@ class LocalSide:
     def slots(self, shape: Shape, limit: int) -> int:
         """How many jobs of this shape could start now, or follow those within a hop's round trip: a pipeline that is
         filled only when it is empty runs dry once in every round trip."""
-        if self.draining or not self.runs.recovered:
+        if self._is_closed():
             return 0
         free = self.capacity.fitting(shape, limit) if not self.queue else 0
         return min(limit, free + max(0, self._freed_within(shape, ACCEPT_AHEAD_US) - len(self.queue)))
@@ -101,7 +119,7 @@ class LocalSide:
 
     def predicted_wait_us(self, shape: Shape) -> int:
         """How long a job of this shape that is queued now would wait."""
-        if self.draining or self.never_fits(shape) is not None:
+        if self.draining or self.in_doubt or self.never_fits(shape) is not None:
             return NEVER_US
         return self.wait.predicted_wait_us(shape)
 

@@ -7,7 +7,8 @@ FAILED; CANCELLED if that is why it was stopped. Capacity is given back only whe
 
 After a restart nothing is known until the executor has told what it found: tasks that still run are adopted as they
 are, ended ones are settled with their true exit code, and the missing ones were never started or died with their
-machine: the rest of the attempt is stopped and the job is queued again, which does not count as its failure.
+machine: the rest of the attempt is stopped and the job is queued again, which does not count as its failure. What the
+engine knows and the books do not is ended first (`has_orphans`), and its attempt numbers are not used again.
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ class Runs:
         self._open: dict[str, dict[int, None]] = {}
         # Of runs that the books do not know: the tasks that lived when the executor told of them.
         self._orphans: dict[RunId, dict[int, None]] = {}
+        # (job, epoch) -> the newest attempt that the engine told of at the start.
+        self._found_attempts: dict[tuple[str, int], int] = {}
         self.recovered = False
+        # While the disk is in doubt (federation/old_disk.py) the books can't say that a job was cancelled here.
+        self.in_doubt = False
         # Of these, the attempts that this life of the daemon began.
         self.begun: dict[str, None] = {}
         for job in books.jobs.values():
@@ -54,6 +59,20 @@ class Runs:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    @property
+    def has_orphans(self) -> bool:
+        """Whether processes live, on capacity that the books call free, of runs that the books do not know."""
+        return bool(self._orphans)
+
+    def found_attempt(self, job_id: str, epoch: int) -> int:
+        """The newest attempt of this job at this epoch that the engine told of at the start; 0: none."""
+        return self._found_attempts.get((job_id, epoch), 0)
+
+    def is_forgotten(self, run: RunId) -> bool:
+        """Whether the books hold this job, and never began this run of it: a launch is never ahead of its row."""
+        job = self._books.jobs.get(run.job_id)
+        return job is not None and (run.epoch, run.attempt) > (job.epoch, job.attempt)
 
     def start(self, job: Job, allocation: Allocation, out: Effects) -> None:
         """Record the next attempt and launch it once that is durable."""
@@ -107,7 +126,14 @@ class Runs:
         for job_id in list(self._open):
             job = self._books.jobs[job_id]
             settled.extend(self._reconcile(job, known, out))
+        self._skip_found_attempts()
         return settled
+
+    def _skip_found_attempts(self) -> None:
+        for (job_id, epoch), attempt in self._found_attempts.items():
+            job = self._books.jobs.get(job_id)
+            if job is not None and job.epoch == epoch and job.state is JobState.QUEUED:
+                self._books.skip_attempts(job, attempt)
 
     def _reconcile(self, job: Job, known: dict[tuple[RunId, int], FoundTask], out: Effects) -> list[Settled]:
         tasks = {number: known.get((job.run_id, number)) for number in self._open[job.id]}
@@ -130,6 +156,8 @@ class Runs:
         """Processes and records of runs that the books do not know any more, one order for each run."""
         self._orphans = {}
         for task in found:
+            place = (task.run.job_id, task.run.epoch)
+            self._found_attempts[place] = max(task.run.attempt, self._found_attempts.get(place, 0))
             job = self._books.jobs.get(task.run.job_id)
             if job is None or job.run_id != task.run or job.state not in ALLOCATED_STATES:
                 living = self._orphans.setdefault(task.run, {})
@@ -169,7 +197,7 @@ class Runs:
     def _settle_stopped(self, job: Job, out: Effects) -> Settled:
         """Every task of a stopped attempt is dead."""
         reason = job.reason
-        if job.cancel_id:
+        if job.cancel_id and not self.in_doubt:
             self._books.finish(
                 job, JobInput.STOPPED_CANCEL, Reason(ReasonCode.CANCELLED, "while it ran"), job.exit_code
             )

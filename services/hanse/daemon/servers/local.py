@@ -101,7 +101,7 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
 
     async def _ended_already(self, job_id: str, result: JobState | Refused) -> JobState | Refused:
         """Memory forgets what has ended and is settled; the books know it for longer."""
-        if not (isinstance(result, Refused) and result.code == "NOT_FOUND"):
+        if not (isinstance(result, Refused) and result.code in ("NOT_FOUND", "UNREACHABLE")):
             return result
         detail = await self._runtime.read(queries.get_job, job_id)
         if detail is None or detail.job.observed_state not in TERMINAL_STATES:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
+
 from hanse import __version__
-from hanse.core.effects import Done, StatusView
-from hanse.core.events import Ask, Question, SetDrain
-from hanse.daemon.errors import invalid
+from hanse.core.effects import Done, Refused, StatusView, Trusted
+from hanse.core.events import Ask, Question, SetDrain, TrustDisk
+from hanse.daemon.errors import invalid, refused_request
 from hanse.daemon.ids import JobIds
 from hanse.daemon.runtime import Runtime
 from hanse.daemon.servers.members import Members
 from hanse.wire.gen.hanse.v1 import regions_pb2, regions_pb2_grpc
 from hanse.wire.regions import encode_inventory, encode_members, encode_nodes, encode_status
+
+log = structlog.get_logger()
 
 
 class RegionService(regions_pb2_grpc.RegionServiceServicer):
@@ -72,6 +76,25 @@ class RegionService(regions_pb2_grpc.RegionServiceServicer):
             return await self._elsewhere("Undrain", request, context)  # type: ignore[no-any-return]
         await self._set_drain(draining=False)
         return regions_pb2.UndrainResponse(draining=False)
+
+    async def TrustDisk(
+        self, request: regions_pb2.TrustDiskRequest, context: Any
+    ) -> regions_pb2.TrustDiskResponse:
+        """Go on without some members; durable."""
+        if not self._is_here(request.region):
+            return await self._elsewhere("TrustDisk", request, context)  # type: ignore[no-any-return]
+        if not request.without:
+            raise invalid("without", "name the members to go on without")
+        cause = f"trust-disk:{self._ids.draw(1)[0]}"
+        without = tuple(request.without)
+        answer = await self._runtime.ask(
+            object, lambda number: TrustDisk(request_id=number, without=without, cause=cause)
+        )
+        if isinstance(answer, Refused):
+            raise refused_request(answer)
+        assert isinstance(answer, Trusted)
+        log.warning("region.goes_on_without", members=without, missing=answer.missing, cause=cause)
+        return regions_pb2.TrustDiskResponse(missing=answer.missing)
 
     async def _set_drain(self, *, draining: bool) -> None:
         cause = f"drain:{self._ids.draw(1)[0]}"

@@ -198,7 +198,7 @@ def commit_of(job: Job, region: str, offer_id: int) -> Commit:
         tenant=job.tenant,
         spec=job.spec,
         spec_sha256=job.spec_sha256,
-        path=(*job.path, region),
+        path=tuple(dict.fromkeys((*job.path, region))),
         submitted_wall_us=job.submitted_wall_us,
         cancel_id=job.cancel_id,
         offer_id=offer_id,

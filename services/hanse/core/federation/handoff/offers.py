@@ -19,7 +19,7 @@ from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router, allowed
 from hanse.core.messages import Offer, OfferAnswer, Release, Solicit
 from hanse.core.model.deadlines import Alarm, Deadlines
-from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
+from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape, without_loop
 from hanse.core.model.limits import (
     HOPS_MAX,
     OFFER_COUNT_MAX,
@@ -143,7 +143,11 @@ class Offers:
         """Queued jobs of a shape that may go to this peer, as many as may be under way."""
         room = self._giver.room(peer)
         waiting = self._local.waiting(shape_key, max(0, room))
-        return [job for job in waiting if peer not in job.path and len(job.path) < HOPS_MAX]
+        return [job for job in waiting if self._may_visit(job, peer)]
+
+    def _may_visit(self, job: Job, peer: str) -> bool:
+        path = without_loop(job.path, self._config.name)
+        return peer not in path and len(path) < HOPS_MAX
 
     def _send_offer(
         self, now: Now, peer: str, jobs: list[Job], limit: int, solicit_id: int, out: Effects

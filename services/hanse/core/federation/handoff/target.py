@@ -8,7 +8,7 @@
     accepted e                   COMMIT, WITHDRAW   nothing                         COMMITTED: never taken back
     burned e                     COMMIT, WITHDRAW   nothing                         BURNED
     sequence below the mark      COMMIT, WITHDRAW   nothing                         nothing
-    the job at e or later        COMMIT             "accepted e"                    COMMITTED: superseded (an old disk)
+    the job at e or later        COMMIT, WITHDRAW   "accepted e"                    COMMITTED: superseded (an old disk)
 
 A decision is keyed by (giver's ledger id, sequence), written once, and repeated to every duplicate until the giver's
 STABLE says that it will not ask again. A hold that expired does not void a COMMIT: the job waits in the queue here.
@@ -80,7 +80,7 @@ class Target:
     def on_offer(self, now: Now, peer: str, offer: Offer, out: Effects) -> bool:
         """ACCEPT what could start here soon, less what is held already. Returns whether there was no capacity: any
         other refusal still stands when capacity comes free."""
-        refusal = self._refusal(offer.shape, (*offer.path, peer))
+        refusal = self._refusal(offer.shape, tuple(dict.fromkeys((*offer.path, peer))))
         if refusal is not None:
             out.sends.append(self._decline(peer, offer, refusal))
             return False
@@ -130,17 +130,19 @@ class Target:
             return None
         return self._accept(peer, ledger_id, commit, out)
 
-    def _is_superseded(self, commit: Commit) -> bool:
+    def _is_superseded(self, transfer: Commit | Withdraw) -> bool:
         """Whether the job has passed this epoch: then it was accepted, though this disk does not know by whom."""
-        known = self._books.jobs.get(commit.job_id)
-        return known is not None and commit.epoch <= max(known.epoch, known.transfer_epoch)
+        known = self._books.jobs.get(transfer.job_id)
+        return known is not None and transfer.epoch <= max(known.epoch, known.transfer_epoch)
 
     def on_withdraw(self, peer: str, ledger_id: str, withdraw: Withdraw, out: Effects) -> None:
         """An undecided epoch is burned; a decided one keeps its decision: an acceptance is never taken back."""
         if withdraw.sequence < self._books.channels.get(ledger_id, 0):
             return
         row = self._books.decisions.get((ledger_id, withdraw.sequence))
-        if row is None:
+        if row is None and self._is_superseded(withdraw):
+            row = self._books.supersede(withdraw, peer, ledger_id)
+        elif row is None:
             row = self._books.burn(
                 withdraw.job_id, withdraw.epoch, withdraw.sequence, peer, ledger_id, WITHDRAWN
             )
@@ -155,6 +157,7 @@ class Target:
         if known is not None and known.state is JobState.XFER:
             self._giver.imply_committed(known)
         job = self._books.accept(commit, peer, ledger_id)
+        self._books.skip_attempts(job, self._local.found_attempt(job.id, job.epoch))
         self._giver.counts.setdefault(peer, PeerCounts()).taken += 1
         out.sends.append(_answer(peer, self._books.decisions[(ledger_id, commit.sequence)]))
         if job.cancel_id:

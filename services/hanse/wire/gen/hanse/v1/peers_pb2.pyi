@@ -24,6 +24,8 @@ class Standing(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STANDING_GAVE: _ClassVar[Standing]
     STANDING_IN_TRANSFER: _ClassVar[Standing]
     STANDING_CLOSED: _ClassVar[Standing]
+    STANDING_PASSED: _ClassVar[Standing]
+    STANDING_OVER: _ClassVar[Standing]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_COMMITTED: Verdict
 VERDICT_BURNED: Verdict
@@ -33,6 +35,8 @@ STANDING_BURNED: Standing
 STANDING_GAVE: Standing
 STANDING_IN_TRANSFER: Standing
 STANDING_CLOSED: Standing
+STANDING_PASSED: Standing
+STANDING_OVER: Standing
 
 class Position(_message.Message):
     __slots__ = ("incarnation", "write_sequence", "life")
@@ -432,19 +436,23 @@ class Located(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., epoch: _Optional[int] = ..., next_hop: _Optional[str] = ...) -> None: ...
 
 class Inquest(_message.Message):
-    __slots__ = ("id", "part", "parts", "job_ids")
+    __slots__ = ("id", "part", "parts", "job_ids", "wants_unnamed", "after")
     ID_FIELD_NUMBER: _ClassVar[int]
     PART_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
     JOB_IDS_FIELD_NUMBER: _ClassVar[int]
+    WANTS_UNNAMED_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
     id: int
     part: int
     parts: int
     job_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[int] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., job_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    wants_unnamed: bool
+    after: str
+    def __init__(self, id: _Optional[int] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., job_ids: _Optional[_Iterable[str]] = ..., wants_unnamed: _Optional[bool] = ..., after: _Optional[str] = ...) -> None: ...
 
 class InquestAnswer(_message.Message):
-    __slots__ = ("id", "of_part", "part", "parts", "testimonies", "seen_sequence", "stable_sequence")
+    __slots__ = ("id", "of_part", "part", "parts", "testimonies", "seen_sequence", "stable_sequence", "more_after", "is_old")
     ID_FIELD_NUMBER: _ClassVar[int]
     OF_PART_FIELD_NUMBER: _ClassVar[int]
     PART_FIELD_NUMBER: _ClassVar[int]
@@ -452,6 +460,8 @@ class InquestAnswer(_message.Message):
     TESTIMONIES_FIELD_NUMBER: _ClassVar[int]
     SEEN_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     STABLE_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    MORE_AFTER_FIELD_NUMBER: _ClassVar[int]
+    IS_OLD_FIELD_NUMBER: _ClassVar[int]
     id: int
     of_part: int
     part: int
@@ -459,18 +469,30 @@ class InquestAnswer(_message.Message):
     testimonies: _containers.RepeatedCompositeFieldContainer[Testimony]
     seen_sequence: int
     stable_sequence: int
-    def __init__(self, id: _Optional[int] = ..., of_part: _Optional[int] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., testimonies: _Optional[_Iterable[_Union[Testimony, _Mapping]]] = ..., seen_sequence: _Optional[int] = ..., stable_sequence: _Optional[int] = ...) -> None: ...
+    more_after: str
+    is_old: bool
+    def __init__(self, id: _Optional[int] = ..., of_part: _Optional[int] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., testimonies: _Optional[_Iterable[_Union[Testimony, _Mapping]]] = ..., seen_sequence: _Optional[int] = ..., stable_sequence: _Optional[int] = ..., more_after: _Optional[str] = ..., is_old: _Optional[bool] = ...) -> None: ...
 
 class Testimony(_message.Message):
-    __slots__ = ("job_id", "epoch", "standing", "commit", "terminal")
+    __slots__ = ("job_id", "epoch", "standing", "commit", "terminal", "giver", "attempt", "cancel_id", "state", "to")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     STANDING_FIELD_NUMBER: _ClassVar[int]
     COMMIT_FIELD_NUMBER: _ClassVar[int]
     TERMINAL_FIELD_NUMBER: _ClassVar[int]
+    GIVER_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     epoch: int
     standing: Standing
     commit: Commit
     terminal: Terminal
-    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., standing: _Optional[_Union[Standing, str]] = ..., commit: _Optional[_Union[Commit, _Mapping]] = ..., terminal: _Optional[_Union[Terminal, _Mapping]] = ...) -> None: ...
+    giver: str
+    attempt: int
+    cancel_id: str
+    state: _common_pb2.JobState
+    to: str
+    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., standing: _Optional[_Union[Standing, str]] = ..., commit: _Optional[_Union[Commit, _Mapping]] = ..., terminal: _Optional[_Union[Terminal, _Mapping]] = ..., giver: _Optional[str] = ..., attempt: _Optional[int] = ..., cancel_id: _Optional[str] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., to: _Optional[str] = ...) -> None: ...

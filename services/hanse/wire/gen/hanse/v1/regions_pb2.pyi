@@ -31,7 +31,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self, region: _Optional[str] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("region", "cluster_id", "ledger_id", "incarnation", "revision", "version", "started_at", "draining", "impairments", "jobs_by_state", "capacity", "free", "channels")
+    __slots__ = ("region", "cluster_id", "ledger_id", "incarnation", "revision", "version", "started_at", "draining", "impairments", "jobs_by_state", "capacity", "free", "channels", "quarantine")
     class JobsByStateEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -66,6 +66,7 @@ class GetStatusResponse(_message.Message):
     CAPACITY_FIELD_NUMBER: _ClassVar[int]
     FREE_FIELD_NUMBER: _ClassVar[int]
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINE_FIELD_NUMBER: _ClassVar[int]
     region: str
     cluster_id: str
     ledger_id: str
@@ -79,7 +80,22 @@ class GetStatusResponse(_message.Message):
     capacity: _containers.ScalarMap[str, int]
     free: _containers.ScalarMap[str, int]
     channels: _containers.RepeatedCompositeFieldContainer[ChannelStatus]
-    def __init__(self, region: _Optional[str] = ..., cluster_id: _Optional[str] = ..., ledger_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., revision: _Optional[_Union[_common_pb2.Revision, _Mapping]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: _Optional[bool] = ..., impairments: _Optional[_Iterable[_Union[_common_pb2.Reason, _Mapping]]] = ..., jobs_by_state: _Optional[_Mapping[str, int]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., channels: _Optional[_Iterable[_Union[ChannelStatus, _Mapping]]] = ...) -> None: ...
+    quarantine: Quarantine
+    def __init__(self, region: _Optional[str] = ..., cluster_id: _Optional[str] = ..., ledger_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., revision: _Optional[_Union[_common_pb2.Revision, _Mapping]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: _Optional[bool] = ..., impairments: _Optional[_Iterable[_Union[_common_pb2.Reason, _Mapping]]] = ..., jobs_by_state: _Optional[_Mapping[str, int]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., channels: _Optional[_Iterable[_Union[ChannelStatus, _Mapping]]] = ..., quarantine: _Optional[_Union[Quarantine, _Mapping]] = ...) -> None: ...
+
+class Quarantine(_message.Message):
+    __slots__ = ("since", "why", "missing", "without", "suspects")
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_FIELD_NUMBER: _ClassVar[int]
+    SUSPECTS_FIELD_NUMBER: _ClassVar[int]
+    since: _timestamp_pb2.Timestamp
+    why: str
+    missing: _containers.RepeatedScalarFieldContainer[str]
+    without: _containers.RepeatedScalarFieldContainer[str]
+    suspects: int
+    def __init__(self, since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., why: _Optional[str] = ..., missing: _Optional[_Iterable[str]] = ..., without: _Optional[_Iterable[str]] = ..., suspects: _Optional[int] = ...) -> None: ...
 
 class ChannelStatus(_message.Message):
     __slots__ = ("peer", "undecided", "given", "taken", "burned", "session")
@@ -324,3 +340,17 @@ class UndrainResponse(_message.Message):
     DRAINING_FIELD_NUMBER: _ClassVar[int]
     draining: bool
     def __init__(self, draining: _Optional[bool] = ...) -> None: ...
+
+class TrustDiskRequest(_message.Message):
+    __slots__ = ("region", "without")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    without: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, region: _Optional[str] = ..., without: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class TrustDiskResponse(_message.Message):
+    __slots__ = ("missing",)
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    missing: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, missing: _Optional[_Iterable[str]] = ...) -> None: ...

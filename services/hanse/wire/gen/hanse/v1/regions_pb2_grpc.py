@@ -65,6 +65,11 @@ class RegionServiceStub:
                 request_serializer=hanse_dot_v1_dot_regions__pb2.UndrainRequest.SerializeToString,
                 response_deserializer=hanse_dot_v1_dot_regions__pb2.UndrainResponse.FromString,
                 _registered_method=True)
+        self.TrustDisk = channel.unary_unary(
+                '/hanse.v1.RegionService/TrustDisk',
+                request_serializer=hanse_dot_v1_dot_regions__pb2.TrustDiskRequest.SerializeToString,
+                response_deserializer=hanse_dot_v1_dot_regions__pb2.TrustDiskResponse.FromString,
+                _registered_method=True)
 
 
 class RegionServiceServicer:
@@ -108,6 +113,15 @@ class RegionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TrustDisk(self, request, context):
+        """TrustDisk lets a region that waits for its peers, because its disk is or may be an old one, go on without some of
+        them. What only they know is then not known: a job that they run may run a second time, and one that they gave back
+        may be lost. INVALID_ARGUMENT if the region does not wait.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -140,6 +154,11 @@ def add_RegionServiceServicer_to_server(servicer, server):
                     servicer.Undrain,
                     request_deserializer=hanse_dot_v1_dot_regions__pb2.UndrainRequest.FromString,
                     response_serializer=hanse_dot_v1_dot_regions__pb2.UndrainResponse.SerializeToString,
+            ),
+            'TrustDisk': grpc.unary_unary_rpc_method_handler(
+                    servicer.TrustDisk,
+                    request_deserializer=hanse_dot_v1_dot_regions__pb2.TrustDiskRequest.FromString,
+                    response_serializer=hanse_dot_v1_dot_regions__pb2.TrustDiskResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -305,6 +324,33 @@ class RegionService:
             '/hanse.v1.RegionService/Undrain',
             hanse_dot_v1_dot_regions__pb2.UndrainRequest.SerializeToString,
             hanse_dot_v1_dot_regions__pb2.UndrainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TrustDisk(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanse.v1.RegionService/TrustDisk',
+            hanse_dot_v1_dot_regions__pb2.TrustDiskRequest.SerializeToString,
+            hanse_dot_v1_dot_regions__pb2.TrustDiskResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,149 @@
+"""Shortcuts of a region whose disk is an old one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from unittest import mock
+
+from chaos.mutants.mutant import Mutant, replace
+from chaos.mutants.profiles import ANCHORED, FORGOTTEN_ANSWERS, OLD_DISKS
+from chaos.mutants.target import take_every_session
+from hanse.core import region
+from hanse.core.effects import Effects, Snapshot
+from hanse.core.federation.handoff.target import Target
+from hanse.core.federation.old_disk import OldDisk
+from hanse.core.model.jobs import Job
+from hanse.core.model.regions import Position
+from hanse.core.model.time import Now
+from hanse.core.region import Region
+from hanse.core.scheduling.runs import Runs
+from hanse.sim.ledger import SimLedger
+
+
+def _notice_nothing(patches: ExitStack) -> None:
+    replace(patches, OldDisk, "contradicts", lambda self, envelope: False)
+    replace(patches, Runs, "is_forgotten", lambda self, run: False)
+
+
+def _ignore_the_anchor(patches: ExitStack) -> None:
+    recover = SimLedger.recover
+
+    def shortcut(self: SimLedger, anchor: Position | None = None) -> Snapshot:
+        return recover(self)
+
+    replace(patches, SimLedger, "recover", shortcut)
+
+
+def _go_on_when(is_enough: Callable[[int, int], bool]) -> Callable[[ExitStack], None]:
+    """`is_enough` is asked with how many other members there are, and how many of them have answered."""
+
+    def install(patches: ExitStack) -> None:
+        missing = OldDisk.missing
+
+        def shortcut(self: OldDisk) -> list[str]:
+            silent = missing(self)
+            others = len(self._members)
+            return [] if is_enough(others, others - len(silent)) else silent
+
+        replace(patches, OldDisk, "missing", shortcut)
+
+    return install
+
+
+def _believe_at_once(patches: ExitStack) -> None:
+    replace(patches, Region, "_unheard", lambda self: [])
+
+
+def _forget_the_floor(patches: ExitStack) -> None:
+    replace(patches, Target, "_is_superseded", lambda self, transfer: False)
+    patches.enter_context(mock.patch.object(region, "decide_what_is_passed"))
+
+
+def _ask_once(patches: ExitStack) -> None:
+    replace(patches, OldDisk, "is_complete", lambda self, now, out: not self.missing())
+
+
+def _keep_answers(patches: ExitStack) -> None:
+    on_session = OldDisk.on_session
+
+    def shortcut(self: OldDisk, now: Now, peer: str) -> None:
+        answers = self._answers.get(peer)
+        on_session(self, now, peer)
+        if answers is not None:
+            self._answers[peer] = answers
+
+    replace(patches, OldDisk, "on_session", shortcut)
+
+
+def _cancel_in_doubt(patches: ExitStack) -> None:
+    def shortcut(self: Region, now: Now, job: Job, cancel_id: str, out: Effects) -> None:
+        if not job.cancel_id:
+            self.books.want_cancel(job, cancel_id)
+            self._carry_out_wish(now, job, out)
+
+    replace(patches, Region, "_end", shortcut)
+
+
+MUTANTS = (
+    Mutant(
+        name="no quarantine",
+        shortcut="a region takes no notice of what its peers have seen of it",
+        profile=OLD_DISKS,
+        install=_notice_nothing,
+    ),
+    Mutant(
+        name="the anchor is ignored",
+        shortcut="a region takes no notice of an anchor file that is ahead of its ledger",
+        profile=ANCHORED,
+        install=_ignore_the_anchor,
+    ),
+    Mutant(
+        name="no barrier: a majority has answered",
+        shortcut="a region leaves quarantine when a majority of the roster, itself included, has answered",
+        profile=OLD_DISKS,
+        install=_go_on_when(lambda others, answered: 2 * (1 + answered) > 1 + others),
+    ),
+    Mutant(
+        name="one member's answer is enough",
+        shortcut="a region leaves quarantine when any member has answered",
+        profile=OLD_DISKS,
+        install=_go_on_when(lambda others, answered: answered > 0),
+    ),
+    Mutant(
+        name="no new sessions",
+        shortcut="what the lost life said, and what was said to it, is taken in as if it were of this one",
+        profile=OLD_DISKS,
+        install=take_every_session,
+    ),
+    Mutant(
+        name="no epoch floor",
+        shortcut="a COMMIT or WITHDRAW of an epoch that the job has passed is decided like any other",
+        profile=FORGOTTEN_ANSWERS,
+        install=_forget_the_floor,
+    ),
+    Mutant(
+        name="a disk is believed before all were heard",
+        shortcut="a region launches and hands over at once after a start, and stops when somebody objects",
+        profile=OLD_DISKS,
+        install=_believe_at_once,
+    ),
+    Mutant(
+        name="only the jobs of one's own books are asked about",
+        shortcut="of a job that only comes up in an answer nobody is asked in his turn",
+        profile=FORGOTTEN_ANSWERS,
+        install=_ask_once,
+    ),
+    Mutant(
+        name="an answer outlives its session",
+        shortcut="what a member said before it came back, perhaps with an old disk of its own, still counts",
+        profile=FORGOTTEN_ANSWERS,
+        install=_keep_answers,
+    ),
+    Mutant(
+        name="a cancel is settled in quarantine",
+        shortcut="a job that waits here by an old disk's word is CANCELLED at once",
+        profile=OLD_DISKS,
+        install=_cancel_in_doubt,
+    ),
+)
