@@ -40,32 +40,36 @@ class TraceJob:
 
 def read_jobs(path: Path) -> list[TraceJob]:
     """In the order of the file. UsageOrConfigError if it cannot be read as such."""
-    return [
-        TraceJob(
-            resources(
-                {
-                    "cpu": round(float(row["cpus"]) * 1000),
-                    "memory": round(float(row["mem_mib"])) * MIB,
-                    "gpu": round(float(row["gpus"] or 0) * DEVICE_UNIT),
-                }
-            ),
-            int(row["gang"] or 1),
-        )
-        for row in _rows(path, ("gpus", "cpus", "mem_mib", "gang"))
-    ]
+    jobs = []
+    for line, row in enumerate(_rows(path, ("gpus", "cpus", "mem_mib", "gang")), start=2):
+        try:
+            jobs.append(TraceJob(_capacity(row, float(row["gpus"] or 0)), int(row["gang"] or 1)))
+        except ValueError as error:
+            raise UsageOrConfigError(f"{path}, line {line}: {error}") from error
+    return jobs
+
+
+def _capacity(row: dict[str, str], gpus: float) -> Resources:
+    return resources(
+        {
+            "cpu": round(float(row["cpus"]) * 1000),
+            "memory": round(float(row["mem_mib"])) * MIB,
+            "gpu": round(gpus * DEVICE_UNIT),
+        }
+    )
 
 
 def read_nodes(path: Path, count: int = 0) -> tuple[Node, ...]:
     """The nodes of an inventory, labelled by model, rack and pod; repeated, or cut off, to be `count` of them."""
-    rows = [
-        row
-        for row in _rows(path, ("count", "gpus", "gpu_type", "cpus", "mem_mib", "node_class"))
-        for _ in range(int(row["count"]))
-    ]
-    if not rows:
-        raise UsageOrConfigError(f"{path}: no nodes")
-    chosen = islice(cycle(rows), count or len(rows))
-    return tuple(_node(number, row) for number, row in enumerate(chosen))
+    columns = ("count", "gpus", "gpu_type", "cpus", "mem_mib", "node_class")
+    try:
+        rows = [row for row in _rows(path, columns) for _ in range(int(row["count"]))]
+        if not rows:
+            raise UsageOrConfigError(f"{path}: no nodes")
+        chosen = islice(cycle(rows), count or len(rows))
+        return tuple(_node(number, row) for number, row in enumerate(chosen))
+    except ValueError as error:
+        raise UsageOrConfigError(f"{path}: {error}") from error
 
 
 def _node(number: int, row: dict[str, str]) -> Node:
@@ -73,13 +77,7 @@ def _node(number: int, row: dict[str, str]) -> Node:
     return Node(
         name=f"n{number:05d}",
         node_class=row["node_class"] or "any",
-        capacity=resources(
-            {
-                "cpu": round(float(row["cpus"]) * 1000),
-                "memory": round(float(row["mem_mib"])) * MIB,
-                "gpu": int(row["gpus"]) * DEVICE_UNIT,
-            }
-        ),
+        capacity=_capacity(row, int(row["gpus"])),
         labels=(
             ("model", row["gpu_type"] or "none"),
             ("pod", f"p{rack // RACKS_PER_POD}"),

@@ -76,11 +76,11 @@ def test_neither_nodes_nor_devices_nor_caps_are_oversold(nodes: tuple[Node, ...]
     held, _ = play(region(nodes), history)
     used: dict[str, Resources] = {}
     devices: dict[tuple[str, int], int] = {}
-    for taken, node, chosen in tasks_of(held):
-        used[node] = added(used.get(node, EMPTY), taken)
+    for taken, name, chosen in tasks_of(held):
+        used[name] = added(used.get(name, EMPTY), taken)
         for _, index in chosen:
             share = min(1000, dict(taken)["gpu"])
-            devices[node, index] = devices.get((node, index), 0) + share
+            devices[name, index] = devices.get((name, index), 0) + share
     for node in nodes:
         assert fits(used.get(node.name, EMPTY), node.capacity)
     assert all(quantity <= 1000 for quantity in devices.values())

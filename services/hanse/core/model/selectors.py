@@ -59,7 +59,7 @@ _COMPARISONS = (Operator.ABOVE, Operator.AT_LEAST, Operator.BELOW, Operator.AT_M
 
 
 class Requirement(msgspec.Struct, frozen=True):
-    """One condition on one label; `values` are sorted, and empty for EXISTS and ABSENT. Comparisons are with `number`."""
+    """One condition on one label; `values` are sorted, and empty but for IN and NOT_IN. Comparisons use `number`."""
 
     key: str
     operator: Operator
