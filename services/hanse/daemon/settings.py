@@ -75,7 +75,7 @@ class NodesTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     islands: dict[Word, Annotated[int, Meta(ge=1, le=limits.DEVICES_PER_NODE_MAX)]] = {}
 
 
-class CapTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CapsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[[caps]]: what the nodes of one domain may use together. `domain` is the value of the level's label, after those
     of the wider levels: "pod-1/rack-7"."""
 
@@ -135,7 +135,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     listen: ListenTable
     members: tuple[MemberTable, ...]
     nodes: tuple[NodesTable, ...]
-    caps: tuple[CapTable, ...] = ()
+    caps: tuple[CapsTable, ...] = ()
     executor: ExecutorTable = ExecutorTable()
     limits: LimitsTable = LimitsTable()
     retention: RetentionTable = RetentionTable()
