@@ -1,6 +1,6 @@
 """All nodes of a region, and for each kind of task where it goes.
 
-The choice: of the first CANDIDATES_MAX nodes in order (order.py) that take the task, the one whose usable capacity
+The choice: of the first CANDIDATES_MAX nodes in order (large.py, order.py) that take the task, the one whose usable capacity
 loses least (fragmentation.py); without devices in play, the first. Tasks that need no device go to nodes without
 devices while there is room. Among nodes that differ in what the task would rather have (preferences, taints that only
 ask, neighbours), only the best liked are candidates.
@@ -42,10 +42,8 @@ Bools = npt.NDArray[np.bool_]
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
-# Nodes that a task with devices chooses from. On the Alibaba trace 64 leave 0.1 % of all devices more unused than all
-# nodes would, and asking more takes longer than everything else together.
-CANDIDATES_MAX = 64
-# Up to here nodes are asked one by one: arrays cost some 50 us a placement, a node 0.5 us.
+# Up to here nodes are asked one by one: arrays cost some 50 us a placement, a node 0.5 us. No more than CANDIDATES_MAX,
+# so that both have the same to choose from.
 SMALL_NODES_MAX = 64
 # Flags kept for all kinds of tasks together, a byte each: 32 MiB, or 1,118 kinds of tasks on 30,000 nodes.
 FLAG_CELLS_MAX = 1 << 25
