@@ -1,9 +1,9 @@
 """All nodes of a region, and for each kind of task where it goes.
 
-The choice: of the first CANDIDATES_MAX nodes in order (large.py, order.py) that take the task, the one whose usable capacity
-loses least (fragmentation.py); without devices in play, the first. Tasks that need no device go to nodes without
-devices while there is room. Among nodes that differ in what the task would rather have (preferences, taints that only
-ask, neighbours), only the best liked are candidates.
+The choice: of the first CANDIDATES_MAX nodes in order (large.py, order.py) that take the task, the one whose usable
+capacity loses least (fragmentation.py); without devices in play, the first. Tasks that need no device go to nodes
+without devices while there is room. Among nodes that differ in what the task would rather have (preferences, taints
+that only ask, neighbours), only the best liked are candidates.
 
 What is asked again and again is kept: for each kind of task (TaskFit) which nodes take it, the order of all nodes, and
 of each node its usable capacity. When a node changes, only what rests on it is asked anew. Large regions keep all of it
