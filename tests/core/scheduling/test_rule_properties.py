@@ -71,7 +71,7 @@ def tasks_of(held: Held) -> Iterator[tuple[Resources, str, tuple[tuple[str, int]
 
 
 @given(racked_nodes(), STEPS)
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_neither_nodes_nor_devices_nor_caps_are_oversold(nodes: tuple[Node, ...], history: History) -> None:
     held, _ = play(region(nodes), history)
     used: dict[str, Resources] = {}
@@ -89,7 +89,7 @@ def test_neither_nodes_nor_devices_nor_caps_are_oversold(nodes: tuple[Node, ...]
 
 
 @given(racked_nodes(), STEPS, RULED_SHAPES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_required_rules_hold(nodes: tuple[Node, ...], history: History, wanted: Shape) -> None:
     capacity = region(nodes)
     play(capacity, history)
@@ -127,7 +127,7 @@ def test_required_rules_hold(nodes: tuple[Node, ...], history: History, wanted: 
 
 
 @given(racked_nodes(), STEPS, RULED_SHAPES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_remembered_answers_like_what_is_asked_afresh(
     nodes: tuple[Node, ...], history: History, wanted: Shape
 ) -> None:
@@ -152,7 +152,7 @@ def test_what_is_remembered_answers_like_what_is_asked_afresh(
 
 
 @given(racked_nodes(), STEPS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_arrays_answer_like_node_by_node(nodes: tuple[Node, ...], history: History) -> None:
     small, big = region(nodes), in_arrays(nodes)
     assert type(small.table.ranking) is not type(big.table.ranking)
@@ -181,7 +181,7 @@ def test_the_nodes_of_a_blocker_are_what_it_takes(
 
 
 @given(racked_nodes(), STEPS)
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_everything_is_given_back(nodes: tuple[Node, ...], history: History) -> None:
     capacity = region(nodes)
     held, _ = play(capacity, history)
