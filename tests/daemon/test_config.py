@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hanse.daemon.config import expanded, load_config, make_config
+from hanse.daemon.config import expanded, load_config, load_policy, make_config
 from hanse.daemon.errors import ConfigError
 
 PATH = Path("/etc/hanse/north.toml")
@@ -149,3 +149,51 @@ def test_ranges_of_node_names(pattern: str, names: list[str]) -> None:
 def test_what_is_no_node_name(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"node|range"):
         expanded(pattern)
+
+
+def test_the_policy_that_the_documentation_shows_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "policies.md").read_text(encoding="utf-8")
+    example = next(block for block in page.split("```text\n") if block.startswith("version")).split("```")[0]
+    (tmp_path / "policy.toml").write_text(example, encoding="utf-8")
+    policy = load_policy(tmp_path / "policy.toml")
+    assert (policy.version, policy.tier_names) == (3, ("premium", "basic"))
+    assert policy.queues[0].quotas[0].borrowing_limit == 32_000
+
+
+def test_a_regions_policy_is_read_and_its_tiers_count(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text('[[tiers]]\nname = "only"\n', encoding="utf-8")
+    config = make_config(tmp_path / "north.toml", GOOD | {"policy": {"file": "policy.toml"}})
+    assert config.policy.tier_names == config.region.tiers == ("only",)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "reason"),
+    [
+        ("tires = []", "tires", "unknown key"),
+        ('[[tiers]]\nname = "a"\nshare_permille = "much"', "tiers[0].share_permille", "Expected `int`"),
+        (
+            '[[queues]]\nname = "q"\nwithin_queue = "sometimes"',
+            "queues[0].within_queue",
+            "Invalid enum value",
+        ),
+        (
+            '[[tenants]]\nname = "a"\nparent = "b"\n[[tenants]]\nname = "b"\nparent = "a"',
+            "tenants",
+            "a below b below a",
+        ),
+        (
+            '[[queues]]\nname = "q"\ncohort = "c"\nquotas = [{ kind = "gpu", nominal = 1, lending_limit = 2 }]',
+            "queues[0].quotas[0].lending_limit",
+            "lends 2 and has 1",
+        ),
+        ("tiers = [", "", "not TOML"),
+    ],
+)
+def test_a_bad_policy_is_refused_with_its_place(tmp_path: Path, text: str, key: str, reason: str) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        make_config(tmp_path / "north.toml", GOOD | {"policy": {"file": "policy.toml"}})
+    problem = refused.value.problems[0]
+    assert (problem.file, problem.key) == (str(path), key)
+    assert reason in problem.reason

@@ -37,6 +37,14 @@ class EngineName(enum.StrEnum):
     LOCAL = "local"
 
 
+class BackfillName(enum.StrEnum):
+    """What may overtake a blocked job."""
+
+    NONE = "none"
+    EASY = "easy"
+    CONSERVATIVE = "conservative"
+
+
 @app.callback()
 def bench() -> None:
     """Measure this machine: daemons of their own, default configuration, ledgers on a disk.
@@ -182,6 +190,63 @@ def fragmentation(
         return bench_fragmentation(trace, inventory, runs, told)
 
     _measure(ctx, out, measure)
+
+
+@app.command()
+def kueue_baseline(
+    ctx: typer.Context,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the last job.", min=1)] = 600.0,
+    out: OutOption = None,
+    data_dir: DataOption = _DATA,
+    keep: KeepOption = False,
+) -> None:
+    """Kueue's "baseline" performance test: 30 queues in 5 cohorts, 15,000 jobs in three sizes over a minute.
+
+    JSON keys: as submit, and wall_s, submitted_s, admission_s by size, quota_use, preemptions, over_quota.
+    """
+    from hanse.bench.kueue import BASELINE, bench_kueue
+
+    _measure(
+        ctx, out, lambda told: bench_kueue(data_dir.absolute(), BASELINE, told, timeout_s=timeout, keep=keep)
+    )
+
+
+@app.command()
+def kueue_large(
+    ctx: typer.Context,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the last job.", min=1)] = 600.0,
+    out: OutOption = None,
+    data_dir: DataOption = _DATA,
+    keep: KeepOption = False,
+) -> None:
+    """Kueue's "large-scale" performance test: 1,000 queues in 10 cohorts, 50,000 jobs as fast as they are taken.
+
+    JSON keys: as kueue-baseline.
+    """
+    from hanse.bench.kueue import LARGE, bench_kueue
+
+    _measure(
+        ctx, out, lambda told: bench_kueue(data_dir.absolute(), LARGE, told, timeout_s=timeout, keep=keep)
+    )
+
+
+@app.command()
+def backfill(
+    ctx: typer.Context,
+    schedule: Annotated[Path, typer.Argument(help="CSV of a schedule, as evalys and Batsim write it.")],
+    mode: Annotated[BackfillName, typer.Option(help="How backfill is done.")] = BackfillName.EASY,
+    out: OutOption = None,
+) -> None:
+    """Replay a schedule that another simulator made, and compare the start of every job.
+
+    JSON keys: jobs, nodes, started, differences, first_differences, mean_wait_s, cpu_s.
+    """
+    from hanse.bench.schedules import bench_schedule
+
+    async def replay() -> dict[str, Any]:
+        return bench_schedule(schedule, mode.value)
+
+    _measure(ctx, out, lambda _: replay())
 
 
 def _measure(

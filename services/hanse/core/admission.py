@@ -52,10 +52,9 @@ class Admission:
     def _bad_reference(self, submission: Submission) -> Refused | None:
         """Names that must mean something here: the tier, and the regions."""
         body = submission.shape.body
-        if body.tier not in self._config.tiers:
-            return Refused(
-                "INVALID", "spec.tier", f"no tier {body.tier!r}; there are {', '.join(self._config.tiers)}"
-            )
+        tiers = self._local.standing.policy.tier_names
+        if body.tier not in tiers:
+            return Refused("INVALID", "spec.tier", f"no tier {body.tier!r}; there are {', '.join(tiers)}")
         for field, regions in (
             ("allow", body.regions_allow),
             ("deny", body.regions_deny),
@@ -72,6 +71,7 @@ class Admission:
         """A job that no region could run even if all were idle would wait for ever."""
         blocker = refused_here(self._config.name, submission.shape.body)
         here = blocker.message if blocker is not None else self._local.never_fits(submission.shape)
+        here = here or self._local.never_admitted(submission.tenant, submission.shape)
         if here is None:
             return None
         abroad = self._router.never_fits_abroad(submission.shape)

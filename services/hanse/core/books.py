@@ -170,8 +170,9 @@ class Books:
 
     # --- it runs ----------------------------------------------------------------------------------------------------
 
-    def start(self, job: Job, allocation: Allocation) -> None:
-        """Capacity was taken for it: the next attempt is RUNNING, durably before it is launched."""
+    def start(self, job: Job, allocation: Allocation, why: str = "") -> None:
+        """Capacity was taken for it: the next attempt is RUNNING, durably before it is launched. `why`: by what part
+        of the policy, if that needs saying."""
         job.attempt += 1
         job.allocation = allocation
         job.started_wall_us = self.now.wall_us
@@ -181,7 +182,7 @@ class Books:
         detail = (
             f"{len(allocation.tasks)} tasks on {', '.join(list(nodes)[:4])}{' ...' if len(nodes) > 4 else ''}"
         )
-        self._change(job, JobInput.START, Reason(ReasonCode.STARTED, detail))
+        self._change(job, JobInput.START, Reason(ReasonCode.STARTED, f"{detail}; {why}" if why else detail))
 
     def stop(self, job: Job, reason: Reason) -> None:
         """Its tasks are to be ended; the reason says what for."""

@@ -364,6 +364,22 @@ class ChannelView(msgspec.Struct, frozen=True, kw_only=True):
     session: bool
 
 
+class Kept(msgspec.Struct):
+    """What one tenant was promised by one tier and got, since the daemon started. `wait_*` counts jobs that were
+    admitted, by whether they waited no longer than promised; `share_*` jobs that ended, by whether their worst hour
+    kept the promised share of their capacity-time. Without a promise it is kept. `worst_permille`: of all, the worst
+    hour; `interruptions`: attempts that were stopped or lost."""
+
+    tenant: str
+    tier: str
+    wait_kept: int = 0
+    wait_broken: int = 0
+    share_kept: int = 0
+    share_broken: int = 0
+    interruptions: int = 0
+    worst_permille: int = 1_000
+
+
 class QuarantineView(msgspec.Struct, frozen=True, kw_only=True):
     """Why a region does nothing that rests on its disk, and what it waits for: the answers of `missing`. `excused` are
     the members that an operator lets it go on without, `suspects` the jobs that wait here for what the others know."""
@@ -388,6 +404,9 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     capacity: Resources
     free: Resources
     channels: tuple[ChannelView, ...]
+    policy_version: int = 1
+    # By tenant and tier, sorted.
+    attainment: tuple[Kept, ...] = ()
     quarantine: QuarantineView | None = None
 
 

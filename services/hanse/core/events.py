@@ -11,6 +11,7 @@ import msgspec
 
 from hanse.core.messages import Envelope, Inquest, Message
 from hanse.core.model.jobs import Job, RunId, Submission
+from hanse.core.policy.model import Policy
 
 
 class Submit(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,6 +156,15 @@ class TrustDisk(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
 
 
+class PolicyChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's new policy. Answered by Done, or Refused with everything that is wrong with it: then the one in
+    force stays."""
+
+    request_id: int
+    policy: Policy
+    cause: str
+
+
 Event = (
     Submit
     | CancelJobs
@@ -169,4 +179,5 @@ Event = (
     | JobsForgotten
     | LookedUp
     | TrustDisk
+    | PolicyChanged
 )

@@ -44,6 +44,7 @@ from hanse.core.events import (
     LookedUp,
     PeerMessages,
     PeerUnreachable,
+    PolicyChanged,
     SetDrain,
     Submit,
     TaskEnded,
@@ -104,7 +105,9 @@ from hanse.core.model.limits import RECORD_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Position, RegionConfig, RegionRecord
 from hanse.core.model.time import Now
-from hanse.core.scheduling.local import LocalSide
+from hanse.core.policy.model import Policy, default_policy
+from hanse.core.policy.problems import PolicyRefused, checked
+from hanse.core.scheduling.local import META_SHARES, LocalSide
 
 _GREETINGS = (Hello, HelloAck)
 _FOR_MEMBERSHIP = (GossipDigest, GossipDelta, Probe, ProbeAck, ProbeRequest)
@@ -119,13 +122,22 @@ _RECOVERING = Reason(ReasonCode.BURNED_NO_ROOM, "the region is starting")
 class Region:
     """See the module's docstring. Built from what the ledger holds, at boot and after every failed transaction."""
 
-    def __init__(self, config: RegionConfig, snapshot: Snapshot, now: Now, randomness: Randomness) -> None:
+    def __init__(
+        self,
+        config: RegionConfig,
+        snapshot: Snapshot,
+        now: Now,
+        randomness: Randomness,
+        policy: Policy | None = None,
+    ) -> None:
         timings = config.timings
         self.config = config
         self.ledger_id = snapshot.ledger_id
         self.sequence = snapshot.write_sequence
         self.books = Books(config.name, snapshot)
-        self.local = LocalSide(config, self.books)
+        checked_policy = checked(policy or default_policy(config.tiers))
+        saved_shares = snapshot.meta.get(META_SHARES, "")
+        self.local = LocalSide(config, self.books, checked_policy, now, saved_shares)
         self.old_disk = OldDisk(config, self.books, snapshot, randomness.getrandbits(63) + 1, now)
         position = Position(snapshot.incarnation, snapshot.write_sequence, self.old_disk.life)
         self.sessions = Sessions(config, snapshot.ledger_id, position, snapshot.peers_seen, randomness, now)
@@ -180,7 +192,12 @@ class Region:
     def _all_alarms(self) -> Alarms:
         """Those of the parts that are at work. The handoff's are a group of their own, because they seldom move."""
         work = Alarms(self.old_disk.alarm, self._grace) if self.in_doubt else self._handoff_alarms
-        return Alarms(self.membership.alarm, self.publisher.alarm, Alarms(self.sessions.alarm, work))
+        return Alarms(
+            self.membership.alarm,
+            self.publisher.alarm,
+            self.local.alarm,
+            Alarms(self.sessions.alarm, work),
+        )
 
     @property
     def incarnation(self) -> int:
@@ -219,7 +236,7 @@ class Region:
         if now.mono_us >= self._alarms.next_us:
             self._on_deadlines(now, out)
         self.books.cause = "schedule"
-        if self.local.queue.depth or self.local.more:
+        if self.local.queue.depth or self.local.more or now.mono_us >= self.local.alarm.next_us:
             self.local.cycle(now, out)
         self._look_abroad(now, out)
         if self.books.owed or self.giver.owes_stable:
@@ -269,6 +286,8 @@ class Region:
                 self.books.forget(event.job_ids, event.client_keys)
             case LookedUp():
                 self._on_looked_up(now, event, out)
+            case PolicyChanged():
+                out.replies.append(Reply(event.request_id, self._change_policy(now, event)))
             case TrustDisk():
                 out.replies.append(Reply(event.request_id, self._trust_disk(event)))
             case _:
@@ -492,6 +511,15 @@ class Region:
             if not self.sessions.is_mutual(peer) and not self.old_disk.is_excused(peer)
         ]
 
+    def _change_policy(self, now: Now, event: PolicyChanged) -> Answer:
+        """Put everything onto the new policy, or refuse it whole."""
+        try:
+            policy = checked(event.policy)
+        except PolicyRefused as refusal:
+            return Refused("INVALID", "policy", str(refusal))
+        self.local.adopt(policy, now)
+        return Done()
+
     def _try_to_leave_quarantine(self, now: Now, out: Effects) -> None:
         """Once all have told all that they know, and nothing runs that should not: carry out what follows."""
         if not self.old_disk.is_complete(now, out):
@@ -546,7 +574,7 @@ class Region:
         self.tracking.on_deadline(now, out)
 
     def _look_abroad(self, now: Now, out: Effects) -> None:
-        if self.in_doubt:
+        if self.in_doubt or not self.peers:
             return
         if not self.local.queue.depth:
             if self.target.closed is None:

@@ -15,6 +15,8 @@ from hanse.core.model import limits
 from hanse.core.model.regions import DomainCap, Member, Node, RegionConfig, Timings, Topology
 from hanse.core.model.resources import is_known_kind, resources
 from hanse.core.model.rules import NODE_LEVEL, parse_taint
+from hanse.core.policy.model import Policy, default_policy
+from hanse.core.policy.problems import problems as policy_problems
 from hanse.daemon.errors import ConfigError, Problem
 from hanse.daemon.settings import NodesTable, Settings
 from hanse.ledger.disk import DiskPolicy
@@ -34,17 +36,34 @@ class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
     anchor_dir: Path
     settings: Settings
     region: RegionConfig
+    policy: Policy
 
 
 def load_config(path: Path) -> DaemonConfig:
     """Raises ConfigError with all that is wrong."""
+    return make_config(path, _read_toml(path))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError([Problem(str(path), "", error.strerror or str(error))]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([Problem(str(path), "", f"not TOML: {error}")]) from error
-    return make_config(path, document)
+
+
+def load_policy(path: Path) -> Policy:
+    """Raises ConfigError with all that is wrong."""
+    document = _read_toml(path)
+    problems = [Problem(str(path), key, reason) for key, reason in misfits(document, Policy, "")]
+    if problems:
+        raise ConfigError(problems)
+    policy = msgspec.convert(document, Policy)
+    problems = [Problem(str(path), where, why) for where, why in policy_problems(policy)]
+    if problems:
+        raise ConfigError(problems)
+    return policy
 
 
 def make_config(path: Path, document: dict[str, Any]) -> DaemonConfig:
@@ -58,13 +77,20 @@ def make_config(path: Path, document: dict[str, Any]) -> DaemonConfig:
         raise ConfigError(problems)
     data_dir = (path.parent / settings.region.data_dir).resolve()
     anchor_dir = settings.region.anchor_dir
+    policy = _policy(path, settings)
     return DaemonConfig(
         path=path,
         data_dir=data_dir,
         anchor_dir=(path.parent / anchor_dir).resolve() if anchor_dir else data_dir,
         settings=settings,
-        region=_region_config(settings),
+        region=_region_config(settings, policy),
+        policy=policy,
     )
+
+
+def _policy(path: Path, settings: Settings) -> Policy:
+    file = settings.policy.file
+    return load_policy(path.parent / file) if file else default_policy(settings.region.tiers)
 
 
 def disk_policy(settings: Settings) -> DiskPolicy:
@@ -82,7 +108,7 @@ def retention_policy(settings: Settings) -> RetentionPolicy:
     )
 
 
-def _region_config(settings: Settings) -> RegionConfig:
+def _region_config(settings: Settings, policy: Policy) -> RegionConfig:
     region = settings.region
     return RegionConfig(
         name=region.name,
@@ -104,7 +130,7 @@ def _region_config(settings: Settings) -> RegionConfig:
                 for cap in settings.caps
             ),
         ),
-        tiers=region.tiers,
+        tiers=policy.tier_names,
         resource_kinds=region.resource_kinds,
         datasets=region.datasets,
         price=region.price,

@@ -170,7 +170,7 @@ class Runtime:
             # 1. What is on the disk.
             ledger = await self._open_ledger(resources)
             snapshot = await ledger.load_snapshot()
-            region = Region(self.config.region, snapshot, self._clock(), random.Random())
+            region = Region(self.config.region, snapshot, self._clock(), random.Random(), self.config.policy)
             # 2. What still runs.
             executor = self._make_executor()
             await self._recover(executor)

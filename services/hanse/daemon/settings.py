@@ -92,6 +92,13 @@ class ExecutorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     duration_us: Annotated[int, Meta(ge=0, le=86_400_000_000)] = 0
 
 
+class PolicyTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[policy]: tiers, tenants, queues and quotas, in a file of its own, relative to this one; empty: the default, with
+    the tiers of [region]. With a file, its tiers count."""
+
+    file: str = ""
+
+
 class LimitsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[limits]: bounds that depend on the machine. `inbox_items_max` counts jobs and messages."""
 
@@ -137,6 +144,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     nodes: tuple[NodesTable, ...]
     caps: tuple[CapsTable, ...] = ()
     executor: ExecutorTable = ExecutorTable()
+    policy: PolicyTable = PolicyTable()
     limits: LimitsTable = LimitsTable()
     retention: RetentionTable = RetentionTable()
     disk: DiskTable = DiskTable()

@@ -10,8 +10,9 @@ from hanse.core.model.jobs import Job, Shape
 class LocalWork(Protocol):
     """The queue and the capacity of this region."""
 
-    def slots(self, shape: Shape, limit: int) -> int:
-        """How many jobs of this shape could start now, or soon enough that a hop is not wasted; at most `limit`."""
+    def slots(self, shape: Shape, limit: int, tenant: str = "") -> int:
+        """How many jobs of this shape and tenant could start now, or soon enough that a hop is not wasted; at most
+        `limit`."""
 
     def never_fits(self, shape: Shape) -> str | None:
         """Why it could not run here even if everything were idle; None: it could."""

@@ -27,6 +27,7 @@ class ReasonCode(enum.StrEnum):
     LAUNCH_FAILED = "LAUNCH_FAILED"
     LOST_TASK = "LOST_TASK"
     RETRY = "RETRY"
+    PREEMPTED = "PREEMPTED"
     CANCEL_REQUESTED = "CANCEL_REQUESTED"
     CANCELLED = "CANCELLED"
     HANDED_OFF = "HANDED_OFF"
@@ -135,10 +136,12 @@ class TaskPlacement(msgspec.Struct, frozen=True, omit_defaults=True):
     alternative: int = 0
 
 
-class Allocation(msgspec.Struct, frozen=True):
-    """The nodes of one attempt; the position in `tasks` is the task's number."""
+class Allocation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The nodes of one attempt; the position in `tasks` is the task's number. `flavour`: whose quota it is charged
+    to."""
 
     tasks: tuple[TaskPlacement, ...]
+    flavour: str = ""
 
 
 class RemoteView(msgspec.Struct, frozen=True):

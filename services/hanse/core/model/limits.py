@@ -125,6 +125,34 @@ STARTS_PER_STEP_MAX = 256
 # Attempts of one job in one region that may be lost with their supervisor or machine and not count as its failures.
 # Both die rarely, and not this often under one job: then the job is taken for the cause.
 LOSSES_MAX = 5
+# Tiers, tenants, flavours, cohorts or queues of one policy: ten times Kueue's large benchmark.
+POLICY_ENTRIES_MAX = 10_000
+# Tenants, and shapes by flavour, whose place in the quotas is remembered; asked again after this many others.
+QUOTA_MEMO_MAX = 4_096
+# Tenants whose share is remembered; some 300 bytes each. Who holds capacity is never forgotten.
+ACCOUNTS_MAX = 16_384
+# Of these, how many outlive the daemon, those with the largest shares, and how often they are written: some 50 KB,
+# with the end of a job that is written anyway.
+ACCOUNTS_SAVED_MAX = 1_024
+ACCOUNTS_SAVE_US = 60 * 1_000_000
+# Names of jobs, by tenant, whose run times are remembered; some 300 bytes each.
+RUNTIMES_REMEMBERED_MAX = 16_384
+# Ends of running jobs that are looked ahead for a blocked job. One that needs more of them to come waits too long for
+# its start to be worth keeping free.
+RESERVATION_ENDS_MAX = 4_096
+# Lanes of one class that are tried for backfill before the class is passed over until something ends.
+BACKFILL_TRIES_MAX = 8
+# Jobs in one cycle that have room and would delay another; those after them are looked at in the next one. Each costs
+# some 100 us, so that a cycle is not prolonged by more than a few milliseconds.
+BACKFILL_DENIALS_MAX = 32
+# Preemptions under way: each keeps capacity for the job that it was made for.
+CLAIMS_MAX = 64
+# Running jobs that are considered as victims for one waiting job, those that would lose least first.
+VICTIM_CANDIDATES_MAX = 256
+# Interruptions of one job that its attainment remembers; those of the last hour count.
+ATTAINMENT_GAPS_MAX = 64
+# Tenants, by tier, whose attainment is reported; some 200 bytes each.
+ATTAINMENT_TENANTS_MAX = 4_096
 # Undecided transfers per peer: what a dead peer can hold back, and what a round of resending costs.
 TRANSFERS_UNDECIDED_MAX = 256
 # Specs sent again in one step: with the largest specs this is 16 of them.

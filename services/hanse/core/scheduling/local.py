@@ -5,34 +5,54 @@ Implements what the federation side asks of it (federation/ports.py: LocalWork).
 
 from __future__ import annotations
 
-import heapq
-
 from hanse.core.books import Books
-from hanse.core.effects import Effects
+from hanse.core.effects import Blocker, Effects
 from hanse.core.events import FoundTask, TaskEnded
-from hanse.core.model.jobs import Job, Reason, Shape
+from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobState
-from hanse.core.model.limits import ACCEPT_AHEAD_MAX, ACCEPT_AHEAD_US, STARTS_PER_STEP_MAX
+from hanse.core.model.limits import (
+    ACCEPT_AHEAD_MAX,
+    ACCEPT_AHEAD_US,
+    ACCOUNTS_SAVE_US,
+    STARTS_PER_STEP_MAX,
+)
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.resources import times_fitting
 from hanse.core.model.time import Now
-from hanse.core.scheduling.cycle import Scheduler
+from hanse.core.policy.model import Policy
+from hanse.core.scheduling.attainment import Attainment
+from hanse.core.scheduling.cycle import Preempted, Scheduler
+from hanse.core.scheduling.grounds import policy_blockers
 from hanse.core.scheduling.placement import Capacity
+from hanse.core.scheduling.predictor import OnlinePredictor
 from hanse.core.scheduling.queue import JobQueue
 from hanse.core.scheduling.runs import Runs, Settled
+from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.wait import WaitPredictor
+
+# The meta row that keeps what tenants have had.
+META_SHARES = "shares"
 
 
 class LocalSide:
     """Everything that this region runs or will run. `draining`: nothing new is started; nor is it while the disk is
     `in_doubt`."""
 
-    def __init__(self, config: RegionConfig, books: Books) -> None:
+    def __init__(
+        self, config: RegionConfig, books: Books, policy: Policy, now: Now, saved_shares: str = ""
+    ) -> None:
         self._books = books
-        self.queue = JobQueue(config.tiers)
         self.capacity = Capacity(config.nodes, config.topology, self._owner_of)
-        self.scheduler = Scheduler(self.queue, self.capacity, config.name)
+        self.attainment = Attainment()
+        self.predictor = OnlinePredictor(policy.backfill.runtime)
+        self.standing = Standing(policy, self.capacity, self.predictor, self.attainment)
+        self.standing.tenants.restore(saved_shares, now)
+        self._saved_us = now.mono_us
+        self.queue = JobQueue(policy, self.standing.tenants, self.standing.quotas)
+        self.scheduler = Scheduler(self.queue, self.capacity, config.name, self.standing)
+        self.alarm = self.scheduler.alarm
         self.wait = WaitPredictor(self.queue, self.capacity)
+        self.predictor.fallback = self.wait
         self.runs = Runs(books)
         self.draining = False
         # Whether the last cycle stopped at its limit.
@@ -41,6 +61,7 @@ class LocalSide:
             if job.state in ALLOCATED_STATES:
                 assert job.allocation is not None
                 self.capacity.take(job.id, job.shape, job.allocation, recovering=True)
+                self.standing.resumed(job, job.allocation, now, known=False)
             elif job.state is JobState.QUEUED:
                 self.queue.add(job)
 
@@ -54,11 +75,33 @@ class LocalSide:
         """Start what can be started, at most so much in one step."""
         self.more = False
         if self._is_closed():
+            self.scheduler.rest()
             return
         started = self.scheduler.run(now, STARTS_PER_STEP_MAX)
         for job, allocation in started:
-            self.runs.start(job, allocation, out)
+            self.runs.start(job, allocation, out, self.scheduler.why.get(job.id, ""))
+        for preempted in self.scheduler.preempted:
+            self.runs.stop(preempted.victim.job, self._preempted(preempted), out)
         self.more = self.scheduler.more
+
+    def adopt(self, policy: Policy, now: Now) -> None:
+        """Go on under another policy, with everything that waits and runs."""
+        former = self.standing
+        self.predictor.source = policy.backfill.runtime
+        self.standing = Standing(policy, self.capacity, self.predictor, self.attainment)
+        self.standing.inherit(former, now)
+        for job_id in list(former.running.jobs):
+            job = self._books.jobs[job_id]
+            assert job.allocation is not None
+            self.standing.resumed(job, job.allocation, now, known=True)
+        self.queue.adopt(policy, self.standing.tenants, self.standing.quotas)
+        self.scheduler.adopt(self.standing)
+
+    def _preempted(self, preempted: Preempted) -> Reason:
+        """Why a running job is stopped: for whom, and by which rule."""
+        waiting, version = preempted.waiting, self.standing.policy.version
+        detail = f"for {waiting.id} ({waiting.name}): {preempted.victim.rule}, policy {version}"
+        return Reason(ReasonCode.PREEMPTED, detail)
 
     @property
     def in_doubt(self) -> bool:
@@ -98,24 +141,47 @@ class LocalSide:
             self._after(settled)
 
     def _after(self, settled: Settled) -> None:
-        self.capacity.release(settled.job.id)
-        self.wait.observe_run(settled.job.shape, settled.run_us)
+        job, now = settled.job, self._books.now
+        allocation = self.capacity.held(job.id)[1]
+        self.capacity.release(job.id)
+        self.scheduler.note_end(task.node for task in allocation.tasks)
+        self.standing.ended(
+            job, now, run_us=settled.run_us, requeued=settled.requeued, by_itself=settled.by_itself
+        )
+        self.wait.observe_run(job.shape, settled.run_us)
+        self.queue.tenant_changed(job.tenant)
+        if now.mono_us - self._saved_us >= ACCOUNTS_SAVE_US:
+            self._saved_us = now.mono_us
+            self._books.set_meta(META_SHARES, self.standing.tenants.saved(now))
         if settled.requeued:
-            self.queue.add(settled.job)
+            self.queue.add(job)
+
+    def reserved_start_us(self, job: Job) -> int | None:
+        """When room is kept for a queued job (mono); None: none is."""
+        return self.scheduler.reserved_start_us(job)
+
+    def policy_blockers(self, job: Job) -> tuple[Blocker, ...]:
+        """What of the policy keeps a queued job from starting."""
+        return policy_blockers(self.scheduler, job)
 
     # --- what the federation side asks ------------------------------------------------------------------------------
 
-    def slots(self, shape: Shape, limit: int) -> int:
+    def slots(self, shape: Shape, limit: int, tenant: str = "") -> int:
         """How many jobs of this shape could start now, or follow those within a hop's round trip: a pipeline that is
-        filled only when it is empty runs dry once in every round trip."""
+        filled only when it is empty runs dry once in every round trip. Not more than the tenant has quota for."""
         if self._is_closed():
             return 0
+        limit = min(limit, self.standing.quota_slots(tenant, shape, limit))
         free = self.capacity.fitting(shape, limit) if not self.queue else 0
         return min(limit, free + max(0, self._freed_within(shape, ACCEPT_AHEAD_US) - len(self.queue)))
 
     def never_fits(self, shape: Shape) -> str | None:
         """Why it could not run here even if everything were idle; None: it could."""
         return self.capacity.never_fits(shape)
+
+    def never_admitted(self, tenant: str, shape: Shape) -> str | None:
+        """Why the tenant's quota could not hold it even if nobody else used any; None: it could."""
+        return self.standing.never_admitted(tenant, shape)
 
     def predicted_wait_us(self, shape: Shape) -> int:
         """How long a job of this shape that is queued now would wait."""
@@ -125,14 +191,12 @@ class LocalSide:
 
     def waiting_shapes(self, limit: int) -> list[Shape]:
         """Shapes that are blocked here, in the order in which they would be served."""
-        heads = heapq.nsmallest(
-            limit, self.queue.shapes(), key=lambda each: (each.level, each.jobs.first.order_us)
-        )
-        return [each.shape for each in heads]
+        return self.queue.first_shapes(limit)
 
     def waiting(self, shape_key: bytes, limit: int) -> list[Job]:
-        """The first queued jobs of a shape, in order."""
-        return self.queue.first_of(shape_key, limit)
+        """The first queued jobs of a shape, in order; not those for which others are being stopped here."""
+        jobs = self.queue.first_of(shape_key, limit)
+        return [job for job in jobs if not self.scheduler.claimed(job.id)]
 
     def enqueue(self, job: Job) -> None:
         """This QUEUED job waits for capacity here."""

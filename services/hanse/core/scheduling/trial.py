@@ -7,7 +7,7 @@ in groups.py.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -99,6 +99,15 @@ class Trial:
             state.take(need, task.devices)
             booked.append((state, task))
         return True
+
+    def room_on(self, fit: TaskFit, nodes: Iterable[str]) -> int:
+        """How many tasks of this kind these nodes take together, by what each has free."""
+        room = 0
+        for node in nodes:
+            known = self.table.by_name.get(node)
+            if known is not None and fit.mask.allowed[known.index]:
+                room += self._touched.get(known.index, known).times(fit.need)
+        return room
 
     def place(self, shape: Shape) -> Allocation | None:
         """Book one job with this shape. After None the trial is spoilt."""

@@ -88,7 +88,7 @@ class Target:
         self._drop_hold((peer, offer.id))
         held = self.held(offer.shape.key)
         wanted = min(offer.count, OFFER_COUNT_MAX)
-        slots = min(wanted, self._local.slots(offer.shape, wanted + held) - held)
+        slots = min(wanted, self._local.slots(offer.shape, wanted + held, offer.tenant) - held)
         if slots <= 0 or len(self._holds) >= HOLDS_MAX:
             out.sends.append(self._decline(peer, offer, Reason(ReasonCode.NO_CAPACITY, "nothing free soon")))
             return slots <= 0

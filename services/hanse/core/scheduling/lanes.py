@@ -1,0 +1,190 @@
+"""What the queue is made of: shapes, classes, lanes and groups. queue.py says what they are for."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+from hanse.core.model.jobs import GroupShape, Job, Shape
+from hanse.core.scheduling.quota import QuotaQueue
+from hanse.core.scheduling.sorted_jobs import SortedJobs
+from hanse.core.scheduling.tenants import Account
+
+# Entries that are out of date are swept from a heap when they outnumber those that count by this factor.
+STALE_ENTRIES_FACTOR = 2
+# Below this, sweeping is not worth a thought.
+STALE_ENTRIES_MIN = 64
+
+# Compared from the left; the parts are those of the order that the policy chose, the job's id last.
+Key = tuple[Any, ...]
+ClassKey = tuple[tuple[GroupShape, ...], tuple[str, ...], tuple[str, ...]]
+
+
+def crowded(heap: list[Any], current: int) -> bool:
+    """Whether most entries of a heap are out of date."""
+    return len(heap) > STALE_ENTRIES_MIN + STALE_ENTRIES_FACTOR * current
+
+
+class ShapeQueue:
+    """Queued jobs with one shape, of all tenants."""
+
+    __slots__ = ("jobs", "lanes", "level", "shape")
+
+    def __init__(self, shape: Shape, tier_rank: int) -> None:
+        self.shape = shape
+        # Tier and priority belong to the shape.
+        self.level = (tier_rank, -shape.body.priority)
+        self.jobs = SortedJobs()
+        self.lanes: dict[str, Lane] = {}
+
+    def admit(self, lane: Lane) -> None:
+        """Another tenant has jobs of this shape. As long as there is one only, its jobs are all jobs."""
+        if len(self.lanes) == 1:
+            self.jobs = self.jobs.copy()
+        elif not self.lanes:
+            self.jobs = lane.jobs
+        self.lanes[lane.tenant] = lane
+
+    def dismiss(self, lane: Lane) -> bool:
+        """This tenant has none any more; whether others have."""
+        del self.lanes[lane.tenant]
+        if len(self.lanes) == 1:
+            self.jobs = next(iter(self.lanes.values())).jobs
+        return bool(self.lanes)
+
+    def serving_key(self) -> tuple[int, int, int, str]:
+        """Its place among shapes, whoever their jobs belong to."""
+        first = self.jobs.first
+        return (*self.level, first.order_us, first.id)
+
+
+class Lane:
+    """Queued jobs of one tenant with one shape. `parked_by`: "" the nodes, else the name of a tree of quotas."""
+
+    __slots__ = (
+        "account",
+        "entry",
+        "group",
+        "jobs",
+        "name",
+        "of_shape",
+        "parked_by",
+        "quota",
+        "tenant",
+        "wait_max_us",
+    )
+
+    group: Group
+
+    def __init__(
+        self, of_shape: ShapeQueue, tenant: str, account: Account, quota: QuotaQueue | None, wait_max_us: int
+    ) -> None:
+        self.of_shape = of_shape
+        self.tenant = tenant
+        self.name = (tenant, of_shape.shape.key)
+        self.account = account
+        self.quota = quota
+        self.wait_max_us = wait_max_us
+        self.jobs = SortedJobs()
+        # The one entry of the group's heap that stands for it; the key is as it was then.
+        self.entry: tuple[Key, int, Lane] | None = None
+        self.parked_by: str | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """That of all its jobs."""
+        return self.of_shape.shape
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """Its name among all that can be parked."""
+        return self.name
+
+    def is_overdue(self, wall_us: int) -> bool:
+        """Whether its first job has waited longer than its tier lets it."""
+        return bool(self.wait_max_us) and wall_us - self.jobs.first.order_us >= self.wait_max_us
+
+    def job_overdue(self, job: Job, wall_us: int) -> bool:
+        """The same, for any job such as hers."""
+        return bool(self.wait_max_us) and wall_us - job.order_us >= self.wait_max_us
+
+    def overdue_count(self, wall_us: int) -> int:
+        """How many of its jobs are."""
+        if not self.is_overdue(wall_us):
+            return 0
+        return self.jobs.count_until(wall_us - self.wait_max_us)
+
+
+class PlacementClass:
+    """The shapes that placement cannot tell apart, and the sums that predictions need of their jobs."""
+
+    __slots__ = ("count", "estimates_us", "groups", "key", "parked", "shape", "total", "unestimated", "woken")
+
+    def __init__(self, key: ClassKey, shape: Shape) -> None:
+        self.key = key
+        # One of its shapes: to placement it stands for all.
+        self.shape = shape
+        self.total = shape.total
+        self.groups: dict[str, Group] = {}
+        self.parked = False
+        # Whether it was parked, and is not any more because of what ended on a few nodes.
+        self.woken = False
+        self.count = 0
+        self.estimates_us = 0
+        self.unestimated = 0
+
+    def tally(self, job: Job, sign: int) -> None:
+        """Count a job that comes (1) or goes (-1)."""
+        self.count += sign
+        estimate_us = job.shape.body.runtime_estimate_us
+        self.estimates_us += sign * estimate_us
+        if not estimate_us:
+            self.unestimated += sign
+
+
+class Group:
+    """The lanes of one class whose queues are in one tree of quotas ("": in none)."""
+
+    __slots__ = ("blocked_key", "entry", "heap", "lanes", "parked_by", "placement", "root")
+
+    def __init__(self, placement: PlacementClass, root: str) -> None:
+        self.placement = placement
+        self.root = root
+        self.lanes: dict[tuple[str, bytes], Lane] = {}
+        self.heap: list[tuple[Key, int, Lane]] = []
+        # The one entry of the queue's heap that stands for it.
+        self.entry: tuple[Key, int, Group] | None = None
+        self.parked_by: str | None = None
+        # While it is parked: the key of the job that was found blocked.
+        self.blocked_key: Key | None = None
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """Its name among all that can be parked."""
+        return (self.placement.key, self.root)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its jobs are to be looked at."""
+        return self.parked_by is None and not self.placement.parked
+
+    def push(self, entry: tuple[Key, int, Lane]) -> None:
+        """A lane has a new entry."""
+        if crowded(self.heap, len(self.lanes)):
+            self.heap = [lane.entry for lane in self.lanes.values() if lane.entry is not None]
+            heapq.heapify(self.heap)
+        else:
+            heapq.heappush(self.heap, entry)
+
+    def best(self) -> tuple[Key, int, Lane] | None:
+        """The entry of the lane that goes first among those that are not parked."""
+        heap = self.heap
+        while heap:
+            if heap[0][2].entry is heap[0]:
+                return heap[0]
+            heapq.heappop(heap)
+        return None
+
+    def overtakes(self, key: Key) -> bool:
+        """Whether a job with this key would go before the one that was found blocked."""
+        return not self.is_open and self.blocked_key is not None and key < self.blocked_key

@@ -1,0 +1,295 @@
+"""Preemption: which running jobs are stopped so that a waiting one starts, if any.
+
+Who may take whose capacity:
+    tier      jobs of a tier that the victim's tier names in `preemptible_by`
+    queue     jobs of the same queue, as its `within_queue` says
+    reclaim   a queue that stays within its nominal quota, from queues of its cohort that borrow
+    borrow    a queue that borrows itself, from others that do, if its `borrow_within_cohort` says so
+
+Method. Candidates are put in order of what stopping them costs: tiers that are served last first, then other queues'
+borrowers, low priority, much slack (how far the job is above what its tier promises), little lost work. In that order
+they are taken away, on a snapshot of nodes and quotas, until the waiting job has room; then each of them that is not
+needed after all is given back, dearest first (Kueue does the same). For a job of one task each node is tried by
+itself too, and the cheapest set counts. If the job still has no room with all of them gone, nobody is stopped.
+
+What keeps it quiet: a job that would start soon by itself does not preempt (`patience_us`); a job that waits because
+it was preempted does not preempt, so there are no cascades; a job that has just started, that was started often
+enough already, or that has less than its tier promises is no victim; and what victims leave is kept for the job that
+they were stopped for (a *claim*).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import msgspec
+
+from hanse.core.model.jobs import Allocation, Job, ReasonCode
+from hanse.core.model.lifecycle import JobState
+from hanse.core.model.limits import VICTIM_CANDIDATES_MAX
+from hanse.core.policy.model import Policy, QueueRule, VictimRule
+from hanse.core.scheduling.attainment import Attainment
+from hanse.core.scheduling.backfill import Reservation
+from hanse.core.scheduling.cohorts import Usage
+from hanse.core.scheduling.placement import Capacity
+from hanse.core.scheduling.quota import QuotaBook, QuotaQueue
+from hanse.core.scheduling.running import Running
+from hanse.core.scheduling.tiers import Tiers
+from hanse.core.scheduling.trial import Trial
+
+# Slack within a tenth is alike: lost work decides.
+_SLACK_STEP_PERMILLE = 100
+# Nodes that are tried by themselves for a job of one task.
+_NODES_TRIED_MAX = 32
+
+
+class Victim(msgspec.Struct, frozen=True):
+    """A job that may be stopped, by which rule, and what that costs: compared from the left."""
+
+    job: Job
+    rule: str
+    cost: tuple[int, int, int, int, int, str]
+    lost: int
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """Room that victims are leaving, for the job of the reservation."""
+
+    reservation: Reservation
+    victims: tuple[Victim, ...]
+
+
+class _Found(msgspec.Struct, frozen=True):
+    allocation: Allocation
+    nodes: Trial
+    usage: Usage | None
+
+
+class Preemption:
+    """Finds victims. `world` and `used` as for backfill.Outlook."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        capacity: Capacity,
+        quotas: QuotaBook,
+        running: Running,
+        attainment: Attainment,
+        world: Callable[[], Trial],
+        used: Callable[[QuotaQueue], Usage],
+    ) -> None:
+        self._rules = policy.preemption
+        self._tiers = Tiers(policy)
+        self._capacity = capacity
+        self._quotas = quotas
+        self._running = running
+        self._attainment = attainment
+        self._world = world
+        self._used = used
+
+    def entitled(self, job: Job, queue: QuotaQueue | None) -> bool:
+        """Whether there is anybody whose capacity the job might take."""
+        if not self._rules.enabled or job.reason.code is ReasonCode.PREEMPTED:
+            return False
+        if any(self._running.by_tier.get(tier) for tier in self._tiers.victims_of(job.shape.body.tier)):
+            return True
+        if queue is None:
+            return False
+        rules = queue.queue
+        own = rules.within_queue != "never" and bool(self._running.by_queue.get(queue.name))
+        return own or rules.reclaim_within_cohort != "never" or rules.borrow_within_cohort != "never"
+
+    def find(self, job: Job, queue: QuotaQueue | None, now_us: int) -> Claim | None:
+        """The cheapest victims in the first flavour in which there are any. None: nothing is to be gained."""
+        for flavour in queue.flavours if queue is not None else ("",):
+            candidates = self._candidates(job, queue, flavour, now_us)
+            chosen = self._cheapest(job, queue, flavour, candidates) if candidates else None
+            if chosen is None or not 0 < len(chosen) <= self._rules.victims_max:
+                continue
+            found = self._fits_without(job, queue, flavour, chosen)
+            assert found is not None, f"{job.id}: the victims that were found are not enough"
+            grace_us = max(victim.job.grace_us for victim in chosen)
+            reservation = Reservation(
+                job,
+                now_us + grace_us + 1,
+                queue=queue,
+                flavour=flavour,
+                usage=found.usage,
+                allocation=found.allocation,
+                nodes=found.nodes,
+            )
+            return Claim(reservation, tuple(chosen))
+        return None
+
+    # -- whose
+
+    def _candidates(self, job: Job, queue: QuotaQueue | None, flavour: str, now_us: int) -> list[Victim]:
+        found: dict[str, Victim] = {}
+        for victim, rule in islice(self._permitted(job, queue, flavour), VICTIM_CANDIDATES_MAX):
+            if victim.id not in found and self._may_be_stopped(victim, now_us):
+                found[victim.id] = self._priced(victim, rule, now_us)
+        return sorted(found.values(), key=lambda each: each.cost)
+
+    def _permitted(self, job: Job, queue: QuotaQueue | None, flavour: str) -> Iterator[tuple[Job, str]]:
+        """Newest first, as the rules permit."""
+        running = self._running
+        if queue is not None:
+            yield from self._from_cohort(job, queue, flavour)
+            for victim in reversed(running.by_queue.get(queue.name, {}).values()):
+                if _within_queue(queue.queue.within_queue, job, victim):
+                    yield victim, f"within queue {queue.name} ({queue.queue.within_queue})"
+        for tier in self._tiers.victims_of(job.shape.body.tier):
+            for victim in reversed(running.by_tier.get(tier, {}).values()):
+                yield victim, f"tier {job.shape.body.tier} before {tier}"
+
+    def _from_cohort(self, job: Job, queue: QuotaQueue, flavour: str) -> Iterator[tuple[Job, str]]:
+        rules, usage = queue.queue, queue.root.usage
+        if queue.within_nominal(flavour, job.shape.total, usage):
+            rule, name, most = rules.reclaim_within_cohort, "reclaim", None
+        else:
+            rule, name, most = rules.borrow_within_cohort, "borrow", rules.borrow_priority_max
+        if rule == "never":
+            return
+        for other in self._running.by_queue:
+            member = self._quotas.queues.get(other)
+            if other == queue.name or member is None or member.root is not queue.root:
+                continue
+            if not member.node.borrows(usage):
+                continue
+            for victim in reversed(self._running.by_queue[other].values()):
+                priority = victim.shape.body.priority
+                if _by_priority(rule, job, victim) and (most is None or priority <= most):
+                    yield victim, f"{name} within cohort {queue.root.name} ({rule})"
+
+    def _may_be_stopped(self, victim: Job, now_us: int) -> bool:
+        if victim.state is not JobState.RUNNING or victim.id in self._running.leaving:
+            return False
+        if now_us - self._running.ends.began_us(victim.id) < self._rules.run_min_us:
+            return False
+        if victim.attempt - 1 - victim.failures >= self._rules.restarts_max:
+            return False
+        tier = self._tiers.tier(victim.shape.body.tier)
+        return self._attainment.slack_permille(victim.id, tier, now_us) > 0
+
+    def _priced(self, victim: Job, rule: str, now_us: int) -> Victim:
+        tier = self._tiers.tier(victim.shape.body.tier)
+        slack = self._attainment.slack_permille(victim.id, tier, now_us) // _SLACK_STEP_PERMILLE
+        lost = (now_us - self._running.ends.began_us(victim.id)) * max(1, victim.shape.task_count)
+        own_queue = 1 if rule.startswith("within queue") else 0
+        cost = (-self._tiers.rank(tier.name), own_queue, victim.shape.body.priority, -slack, lost, victim.id)
+        return Victim(victim, rule, cost, lost)
+
+    # -- how many
+
+    def _cheapest(
+        self, job: Job, queue: QuotaQueue | None, flavour: str, candidates: list[Victim]
+    ) -> list[Victim] | None:
+        candidates = self._while_they_borrow(queue, candidates)
+        sets = [self._needed(job, queue, flavour, candidates)]
+        if job.shape.task_count == 1:
+            by_node: dict[str, list[Victim]] = {}
+            for victim in candidates:
+                for node in self._nodes_of(victim):
+                    of_node = by_node.setdefault(node, [])
+                    if victim not in of_node:
+                        of_node.append(victim)
+            for of_node in islice(by_node.values(), _NODES_TRIED_MAX):
+                sets.append(self._needed(job, queue, flavour, of_node))
+        return min((each for each in sets if each), key=_price, default=None)
+
+    def _while_they_borrow(self, queue: QuotaQueue | None, candidates: list[Victim]) -> list[Victim]:
+        """Without those whose queue would be back within its own quota when their turn comes."""
+        if queue is None:
+            return candidates
+        usage = self._used(queue)
+        kept: list[Victim] = []
+        for victim in candidates:
+            charge = self._quotas.charge_of(victim.job.id)
+            from_cohort = victim.rule.startswith(("reclaim", "borrow"))
+            if charge is not None and from_cohort and not charge.queue.node.borrows(usage):
+                continue
+            if charge is not None and charge.queue.root is queue.root:
+                charge.queue.add(charge.flavour, charge.held, -1, usage)
+            kept.append(victim)
+        return kept
+
+    def _needed(
+        self, job: Job, queue: QuotaQueue | None, flavour: str, candidates: list[Victim]
+    ) -> list[Victim] | None:
+        """The first of the candidates that are enough, without those among them that are not needed."""
+        few, enough = 0, 1
+        found = self._fits_without(job, queue, flavour, candidates[:enough])
+        while found is None and enough < len(candidates):
+            few, enough = enough, min(len(candidates), 2 * enough)
+            found = self._fits_without(job, queue, flavour, candidates[:enough])
+        if found is None:
+            return None
+        while enough - few > 1:
+            middle = (enough + few) // 2
+            nearer = self._fits_without(job, queue, flavour, candidates[:middle])
+            if nearer is None:
+                few = middle
+            else:
+                enough, found = middle, nearer
+        return self._without_needless(job, queue, flavour, candidates[:enough], found)
+
+    def _without_needless(
+        self, job: Job, queue: QuotaQueue | None, flavour: str, chosen: list[Victim], found: _Found
+    ) -> list[Victim]:
+        """Give back, dearest first, whom the job can start without: at once all that are elsewhere, if that does."""
+        nodes = {task.node: None for task in found.allocation.tasks}
+        near = [each for each in chosen if any(node in nodes for node in self._nodes_of(each))]
+        if len(near) < len(chosen) and self._fits_without(job, queue, flavour, near) is not None:
+            chosen = near
+        for victim in reversed(chosen):
+            fewer = [each for each in chosen if each is not victim]
+            if self._fits_without(job, queue, flavour, fewer) is not None:
+                chosen = fewer
+        return chosen
+
+    def _nodes_of(self, victim: Victim) -> list[str]:
+        return [task.node for task in self._capacity.held(victim.job.id)[1].tasks]
+
+    def _fits_without(
+        self, job: Job, queue: QuotaQueue | None, flavour: str, victims: list[Victim]
+    ) -> _Found | None:
+        """Whether the job has room once these are gone, and where."""
+        usage = None
+        if queue is not None:
+            usage = self._used(queue)
+            for victim in victims:
+                charge = self._quotas.charge_of(victim.job.id)
+                if charge is not None and charge.queue.root is queue.root:
+                    charge.queue.add(charge.flavour, charge.held, -1, usage)
+            if queue.bound(flavour, job.shape.total, usage) is not None:
+                return None
+        nodes = self._world()
+        for victim in victims:
+            nodes.release(victim.job.id, *self._capacity.held(victim.job.id))
+        allocation = nodes.place(self._quotas.shape_in(job.shape, flavour))
+        return None if allocation is None else _Found(allocation, nodes, usage)
+
+
+def _price(victims: list[Victim]) -> tuple[tuple[int, ...], int, int, tuple[str, ...]]:
+    """What a set costs: first whom it hits worst (tier, queue, priority, slack), then lost work, then how many."""
+    return (
+        max(victim.cost[:4] for victim in victims),
+        sum(victim.lost for victim in victims),
+        len(victims),
+        tuple(sorted(victim.job.id for victim in victims)),
+    )
+
+
+def _within_queue(rule: QueueRule, job: Job, victim: Job) -> bool:
+    """Whether a queue's rule lets one of its jobs take another's capacity."""
+    own, other = job.shape.body.priority, victim.shape.body.priority
+    if rule == "never":
+        return False
+    newer = rule == "lower_or_newer_equal_priority" and own == other and victim.order_us > job.order_us
+    return other < own or newer
+
+
+def _by_priority(rule: VictimRule, job: Job, victim: Job) -> bool:
+    """The same, within a cohort."""
+    return rule == "any" or victim.shape.body.priority < job.shape.body.priority
