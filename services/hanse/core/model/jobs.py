@@ -69,6 +69,23 @@ class GroupShape(msgspec.Struct, frozen=True):
         assert self.rules is not None, "an alternative of a group that has none"
         return self.rules.alternatives[alternative - 1].resources
 
+    @property
+    def wish_count(self) -> int:
+        """In how many ways its wish can be met: its own, and one for each alternative."""
+        return 1 + (len(self.rules.alternatives) if self.rules is not None else 0)
+
+    def settled_on(self, alternative: int) -> GroupShape:
+        """The group as if this were its only wish."""
+        if self.rules is None or not self.rules.alternatives:
+            return self
+        alone = msgspec.structs.replace(self.rules, alternatives=())
+        if not alternative:
+            return msgspec.structs.replace(self, rules=alone)
+        chosen = self.rules.alternatives[alternative - 1]
+        return msgspec.structs.replace(
+            self, resources=chosen.resources, constraints=self.constraints + chosen.constraints, rules=alone
+        )
+
 
 class ShapeBody(msgspec.Struct, frozen=True):
     """The part of a spec that decides where and in which order a job runs. Jobs with equal bodies are

@@ -127,8 +127,11 @@ STARTS_PER_STEP_MAX = 256
 LOSSES_MAX = 5
 # Tiers, tenants, flavours, cohorts or queues of one policy: ten times Kueue's large benchmark.
 POLICY_ENTRIES_MAX = 10_000
-# Tenants, and shapes by flavour, whose place in the quotas is remembered; asked again after this many others.
+# Tenants, and shapes by queue, whose place in the quotas is remembered; asked again after this many others.
 QUOTA_MEMO_MAX = 4_096
+# Combinations of alternatives and flavours that are tried for one job: each is a placement. Eight alternatives of one
+# group in eight flavours.
+WAYS_MAX = 64
 # Tenants whose share is remembered; some 300 bytes each. Who holds capacity is never forgotten.
 ACCOUNTS_MAX = 16_384
 # Of these, how many outlive the daemon, those with the largest shares, and how often they are written: some 50 KB,

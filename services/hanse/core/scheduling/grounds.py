@@ -25,8 +25,8 @@ def policy_blockers(scheduler: Scheduler, job: Job) -> tuple[Blocker, ...]:
     standing = scheduler.standing
     queue = standing.quotas.queue_of(job.tenant)
     if queue is not None:
-        bounds = [queue.bound(flavour, job.shape.total, queue.root.usage) for flavour in queue.flavours]
-        if all(bound is not None for bound in bounds):
+        bounds = [way.bound(queue.root.usage) for way in standing.ways_of(job)]
+        if all(bounds):
             version = standing.policy.version
             return tuple(_quota(queue, bound, version) for bound in bounds if bound is not None)
     return _reserved(scheduler, job)

@@ -69,7 +69,7 @@ def _most_rooms(trial: Trial, group: GroupShape, domains: Domains) -> npt.NDArra
     """By domain, the room for the alternative that has most of it there."""
     count = len(domains.names)
     most = np.zeros(count, dtype=np.int64)
-    for alternative in range(alternatives_of(group)):
+    for alternative in range(group.wish_count):
         fit = trial.table.fit_of(group, alternative)
         most = np.maximum(most, trial.rooms(fit, domains.of_node, count, None))
     return most
@@ -80,11 +80,6 @@ def _free_by_domain(table: NodeTable, domains: Domains) -> npt.NDArray[np.int64]
     free = np.zeros(len(domains.names) + 1, dtype=np.int64)
     np.add.at(free, domains.of_node, np.array([state.slack for state in table.states], dtype=np.int64))
     return free[:-1]
-
-
-def alternatives_of(group: GroupShape) -> int:
-    """In how many ways a group's wish can be met."""
-    return 1 + (len(group.rules.alternatives) if group.rules is not None else 0)
 
 
 class _Placing:
@@ -123,7 +118,7 @@ class _Placing:
         if rules is None or (rules.within is None and not rules.alternatives):
             self._tasks[number] = self._place_some(self._trial, number, group.count_min, 0, self._allowed)
             return len(self._tasks[number]) == group.count_min
-        for alternative in range(alternatives_of(group)):
+        for alternative in range(group.wish_count):
             for where in self._places(group, alternative):
                 attempt = self._trial.copy()
                 placed = self._place_some(attempt, number, group.count_min, alternative, where)

@@ -14,7 +14,6 @@ from hanse.core.model.jobs import Allocation, GroupShape, Shape, TaskPlacement
 from hanse.core.model.regions import CapacityClass, Node, Topology
 from hanse.core.model.resources import Resources, resources
 from hanse.core.model.rules import Taint, TaintEffect, Within
-from hanse.core.scheduling.groups import alternatives_of
 from hanse.core.scheduling.neighbours import Owner, OwnerOf, nobody
 from hanse.core.scheduling.nodes import NodeState, TaskNeed
 from hanse.core.scheduling.shortfall import blockers, never_fits
@@ -67,7 +66,7 @@ class Capacity:
         state = self._table.best(fit)
         alternative = 0
         if state is None and group.rules is not None:
-            for alternative in range(1, alternatives_of(group)):
+            for alternative in range(1, group.wish_count):
                 fit = self._table.fit_of(group, alternative)
                 state = self._table.best(fit)
                 if state is not None:
@@ -75,6 +74,15 @@ class Capacity:
         if state is None:
             return None
         return Allocation((TaskPlacement(0, state.node.name, state.choose(fit.need), alternative),))
+
+    def admits(self, shape: Shape, allocation: Allocation) -> bool:
+        """Whether what was foreseen for a job with this shape can be taken as things are now."""
+        for task in allocation.tasks:
+            besides = self._table.besides(self._table.fit_of_task(shape, task))
+            state = self._table.by_name.get(task.node)
+            if state is None or (besides is not None and not besides[state.index]):
+                return False
+        return Trial(self._table).book(shape, allocation)
 
     def fitting(self, shape: Shape, limit: int) -> int:
         """How many jobs with this shape could be started together now, counted up to `limit`."""

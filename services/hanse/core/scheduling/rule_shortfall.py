@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
 import numpy as np
 
 from hanse.core.model.jobs import GroupShape
@@ -23,16 +22,7 @@ Lack = tuple[str, str]
 
 def variants(group: GroupShape) -> Iterator[GroupShape]:
     """The group as it would be with its own wish alone, then with each of its alternatives alone."""
-    rules = group.rules
-    if rules is None or not rules.alternatives:
-        yield group
-        return
-    alone = msgspec.structs.replace(rules, alternatives=())
-    yield msgspec.structs.replace(group, rules=alone)
-    for each in rules.alternatives:
-        yield msgspec.structs.replace(
-            group, resources=each.resources, constraints=group.constraints + each.constraints, rules=alone
-        )
+    return (group.settled_on(number) for number in range(group.wish_count))
 
 
 def rule_shortfall(table: NodeTable, group: GroupShape) -> Lack | None:
