@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hanse.policies.virtual import VirtualJob, VirtualRegion
 from hanse.core.model.jobs import GroupShape, ShapeBody, make_shape
 from hanse.core.model.regions import Node
 from hanse.core.model.resources import resources
 from hanse.core.policy.model import Backfill, BackfillMode, Policy, Preemption, Tier
+from hanse.policies.virtual import VirtualJob, VirtualRegion
 
 _CORE = 1_000
 # Times in such files are rounded to a microsecond each, and sums of them are compared.

@@ -138,6 +138,60 @@ def memory(
     _measure(ctx, out, lambda told: bench_memory(data_dir.absolute(), jobs, told, keep=keep))
 
 
+TraceOption = Annotated[
+    Path,
+    typer.Option("--trace", help="Jobs of the Alibaba GPU trace 2023 (CSV, may be gzipped).", metavar="FILE"),
+]
+InventoryOption = Annotated[
+    Path, typer.Option("--inventory", help="Nodes of that trace (CSV).", metavar="FILE")
+]
+
+
+@app.command()
+def placement(
+    ctx: typer.Context,
+    trace: TraceOption,
+    inventory: InventoryOption,
+    nodes: Annotated[int, typer.Option(help="Nodes of the region.", min=1, max=100_000)] = 30_000,
+    jobs: Annotated[int, typer.Option(help="Jobs to place.", min=100)] = 20_000,
+    allocations: Annotated[int, typer.Option(help="Jobs that run when memory is measured.", min=0)] = 200_000,
+    out: OutOption = None,
+) -> None:
+    """Place jobs in a large region, in this process and on one core, without ledger and executor.
+
+    The trace is not part of Hanse: docs/placement.md says where it is and which columns are read. JSON keys:
+    placements_per_s, distinct_placements_per_s (each job of another shape), submits_per_s, p50_s, p95_s, p99_s, cycle_s
+    (over cycle_pending_jobs that have no room), allocations, resident_bytes, set_up, versions, load.
+    """
+    from hanse.bench.placement import bench_placement
+
+    async def measure(told: Callable[[str], None]) -> dict[str, Any]:
+        return bench_placement(trace, inventory, nodes, jobs, allocations, told)
+
+    _measure(ctx, out, measure)
+
+
+@app.command()
+def fragmentation(
+    ctx: typer.Context,
+    trace: TraceOption,
+    inventory: InventoryOption,
+    runs: Annotated[int, typer.Option(help="Random orders of arrival.", min=1)] = 10,
+    out: OutOption = None,
+) -> None:
+    """Allocate GPUs until none that is left is of use, and compare with other methods.
+
+    JSON keys: allocated_percent.{default, best_fit, dot_product}.{at_100, at_130} (percent of all GPUs, by percent
+    asked for; mean of all runs), allocated_percent_worst, published_percent, gpus, set_up, versions, load.
+    """
+    from hanse.bench.fragmentation import bench_fragmentation
+
+    async def measure(told: Callable[[str], None]) -> dict[str, Any]:
+        return bench_fragmentation(trace, inventory, runs, told)
+
+    _measure(ctx, out, measure)
+
+
 @app.command()
 def kueue_baseline(
     ctx: typer.Context,

@@ -12,14 +12,16 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from hanse.core.model import limits
-from hanse.core.model.regions import Member, Node, RegionConfig, Timings
+from hanse.core.model.regions import DomainCap, Member, Node, RegionConfig, Timings, Topology
 from hanse.core.model.resources import is_known_kind, resources
+from hanse.core.model.rules import NODE_LEVEL, parse_taint
 from hanse.core.policy.model import Policy, default_policy
 from hanse.daemon.errors import ConfigError, Problem
 from hanse.daemon.settings import NodesTable, Settings
 from hanse.ledger.disk import DiskPolicy
 from hanse.ledger.retention import RetentionPolicy
-from hanse.policies.document import Document, World, read_bytes, read_document
+from hanse.policies.document import Document, read_bytes, read_document
+from hanse.policies.mapping import World
 from hanse.policies.problems import DocumentRefused
 from hanse.policies.writing import document_of
 from hanse.wire.checks import FieldRefused, check_label
@@ -79,14 +81,14 @@ def make_config(path: Path, document: dict[str, Any]) -> DaemonConfig:
         raise ConfigError(problems)
     data_dir = (path.parent / settings.region.data_dir).resolve()
     anchor_dir = settings.region.anchor_dir
-    document = _policy(path, settings)
+    policy = _policy(path, settings)
     return DaemonConfig(
         path=path,
         data_dir=data_dir,
         anchor_dir=(path.parent / anchor_dir).resolve() if anchor_dir else data_dir,
         settings=settings,
-        region=_region_config(settings, document.policy),
-        policy=document,
+        region=_region_config(settings, policy.policy),
+        policy=policy,
     )
 
 
@@ -131,6 +133,13 @@ def _region_config(settings: Settings, policy: Policy) -> RegionConfig:
             for member in settings.members
         ),
         nodes=tuple(node for table in settings.nodes for node in _nodes(table)),
+        topology=Topology(
+            levels=region.topology,
+            caps=tuple(
+                DomainCap(level=cap.level, domain=cap.domain, capacity=resources(cap.resources))
+                for cap in settings.caps
+            ),
+        ),
         tiers=policy.tier_names,
         resource_kinds=region.resource_kinds,
         datasets=region.datasets,
@@ -148,6 +157,8 @@ def _nodes(table: NodesTable) -> Iterator[Node]:
             node_class=table.node_class,
             capacity=resources(table.resources),
             labels=tuple(sorted(table.labels.items())),
+            taints=tuple(sorted(parse_taint(text) for text in table.taints)),
+            islands=tuple(sorted(table.islands.items(), key=lambda item: (item[1], item[0]))),
         )
 
 
@@ -212,6 +223,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _member_problems(settings)
     yield from _listen_problems(settings)
     yield from _node_problems(settings)
+    yield from _topology_problems(settings)
     yield from _duplicates("region.tiers", settings.region.tiers)
     if not settings.region.tiers:
         yield "region.tiers", "at least one"
@@ -272,9 +284,52 @@ def _node_problems(settings: Settings) -> Iterator[tuple[str, str]]:
                 check_label(f"{key}.labels", label, value)
             except FieldRefused as refusal:
                 yield refusal.field, refusal.message
+        yield from _taint_problems(f"{key}.taints", table.taints)
     if len(names) > limits.NODES_MAX:
         yield "nodes", f"{len(names)} nodes; at most {limits.NODES_MAX}"
     yield from _duplicates("nodes.name", names)
+
+
+def _taint_problems(key: str, taints: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    if len(taints) > limits.TAINTS_MAX:
+        yield key, f"{len(taints)} taints; at most {limits.TAINTS_MAX}"
+    for index, text in enumerate(taints):
+        try:
+            taint = parse_taint(text)
+            check_label(f"{key}[{index}]", taint.key, taint.value)
+        except ValueError as error:
+            yield f"{key}[{index}]", str(error)
+        except FieldRefused as refusal:
+            yield refusal.field, refusal.message
+
+
+def _topology_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    levels = settings.region.topology
+    if len(levels) > limits.TOPOLOGY_LEVELS_MAX:
+        yield "region.topology", f"{len(levels)} levels; at most {limits.TOPOLOGY_LEVELS_MAX}"
+    if NODE_LEVEL in levels:
+        yield "region.topology", f"{NODE_LEVEL!r} is below all levels already"
+    yield from _duplicates("region.topology", levels)
+    for index, cap in enumerate(settings.caps):
+        key = f"caps[{index}]"
+        if cap.level not in levels:
+            yield f"{key}.level", f"{cap.level!r} is not in region.topology"
+            continue
+        inside = [table for table in settings.nodes if cap.domain == _domain(table, levels, cap.level)]
+        if not inside:
+            yield f"{key}.domain", f"no node is in {cap.level} {cap.domain!r}"
+        for kind in cap.resources:
+            if inside and not all(table.resources.get(kind) for table in inside):
+                yield f"{key}.resources.{kind}", "not every node of the domain has it"
+    yield from _duplicates("caps", (f"{cap.level} {cap.domain}" for cap in settings.caps))
+
+
+def _domain(table: NodesTable, levels: tuple[str, ...], level: str) -> str | None:
+    """Where nodes with these labels are; None: in no domain of this level."""
+    keys = levels[: levels.index(level) + 1]
+    if not all(key in table.labels for key in keys):
+        return None
+    return "/".join(table.labels[key] for key in keys)
 
 
 def _timing_problems(timings: Timings) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,8 @@ from hanse.core.events import PolicyText
 from hanse.core.model.errors import EnvironmentFault
 from hanse.core.model.regions import RegionConfig
 from hanse.core.policy.model import Policy
-from hanse.policies.document import Document, World, read_document
+from hanse.policies.document import Document, read_document
+from hanse.policies.mapping import World
 from hanse.policies.problems import DocumentRefused
 from hanse.policies.rules import Here, Rulebook
 

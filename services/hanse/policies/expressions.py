@@ -137,7 +137,7 @@ def unguarded_labels(expression: Expression) -> list[str]:
     return [label for label in read if label not in asked]
 
 
-# --- what is wrong, in plain words --------------------------------------------------------------------------------------
+# --- what is wrong, in plain words ------------------------------------------------------------------------------------
 
 
 def _mistakes(text: str, error: str) -> list[Mistake]:

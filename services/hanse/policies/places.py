@@ -4,7 +4,8 @@ The standard library's parser says what a document means, and not where; this sa
 after that parser, so the text is known to be TOML, and no rule of the grammar is checked twice. A property test holds
 the two against each other: they find the same paths.
 
-A path is a tuple of keys and indices: `("rules", 2, "when")`. Offsets count characters from 0, lines and columns from 1.
+A path is a tuple of keys and indices: `("rules", 2, "when")`. Offsets count characters from 0, lines and columns from
+1.
 """
 
 from __future__ import annotations

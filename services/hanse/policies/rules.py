@@ -237,7 +237,7 @@ def _refused(field: str, rule: Rule, version: int, message: str) -> Refused:
     return Refused("INVALID", field, f"{message} (rule {rule.name!r} of policy {version})")
 
 
-# --- what expressions read ----------------------------------------------------------------------------------------------
+# --- what expressions read --------------------------------------------------------------------------------------------
 
 
 def _value(name: str, submission: Submission, facts: Facts, here: Here, wall_us: int) -> object:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hanse.core.effects import Effects, Refused, Snapshot, SubmitOutcome
 from hanse.core.events import Event, ExecutorRecovered, Submit, TaskEnded
 from hanse.core.model.jobs import RunId, Shape, Submission
-from hanse.core.model.regions import Member, Node, RegionConfig
+from hanse.core.model.regions import Member, Node, RegionConfig, Topology
 from hanse.core.model.time import Now
 from hanse.core.policy.model import Policy
 from hanse.core.region import Region
@@ -50,6 +50,7 @@ class VirtualRegion:
     nodes: tuple[Node, ...]
     policy: Policy
     seed: int = 0
+    topology: Topology = field(default_factory=Topology)
     # None: one that has only these nodes.
     config: RegionConfig | None = None
     starts: list[Started] = field(default_factory=list)
@@ -69,6 +70,7 @@ class VirtualRegion:
             cluster_id="virtual",
             members=(Member(name=REGION),),
             nodes=self.nodes,
+            topology=self.topology,
             tiers=self.policy.tier_names,
         )
         snapshot = Snapshot(ledger_id="virtual", incarnation=1, write_sequence=0)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from hanse.policies.virtual import VirtualJob, VirtualRegion
 from hanse.core.invariants import check
 from hanse.core.model.jobs import Reason
 from hanse.core.policy.model import Policy, Queue, Quota
+from hanse.policies.virtual import VirtualJob, VirtualRegion
 from tests.core.scheduling.worlds import TIERS, group, node, shape
 
 MS = 1_000

@@ -80,8 +80,8 @@ def test_what_is_short_is_named_where_it_is_short() -> None:
     whole = b.bound("", (("cpu", 4),), b.root.usage)
     assert whole is not None
     assert (whole.node, whole.available) == ("c", 3)
-    assert b.never((("cpu", 15),)) is None
-    never = b.never((("cpu", 16),))
+    assert b.bound("", (("cpu", 15),), {}) is None
+    never = b.bound("", (("cpu", 16),), {})
     assert never is not None
     assert never.available == 15
 

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hanse.policies.virtual import VirtualJob
 from hanse.core.effects import Done, Explanation, Refused, StatusView
 from hanse.core.events import Ask, PolicyChanged, Question
 from hanse.core.model.lifecycle import JobState
@@ -22,6 +21,7 @@ from hanse.core.policy.model import (
     Tenant,
     Tier,
 )
+from hanse.policies.virtual import VirtualJob
 from tests.core.scheduling.regions import MS, jobs_strategy, one, quota_of, run_checked, started_at, virtual
 
 TIERS = (

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanse.policies.virtual import VirtualJob, VirtualRegion
 from hanse.core.model.jobs import ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.policy.model import Flavour, Policy, Preemption, Queue, Quota, Tier
+from hanse.policies.virtual import VirtualJob, VirtualRegion
 from tests.core.scheduling.regions import (
     MS,
     jobs_strategy,

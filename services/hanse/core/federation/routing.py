@@ -18,6 +18,7 @@ from hanse.core.model.limits import HOPS_MAX, NEVER_FITS_MEMO_MAX, REFUSALS_REME
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import CapacityClass, RegionConfig, RegionRecord
 from hanse.core.model.resources import Resources, fits, times_fitting
+from hanse.core.model.rules import Rules
 from hanse.core.model.selectors import parse_selector
 from hanse.core.model.time import Now
 from hanse.core.policy.model import Objective
@@ -250,20 +251,38 @@ def _preference(shape: Shape, region: str) -> int:
     return prefer.index(region) if region in prefer else len(prefer)
 
 
-def _matching(record: RegionRecord, group: GroupShape) -> Sequence[CapacityClass]:
-    if not group.constraints:
-        return record.classes
-    selectors = [parse_selector(text) for text in group.constraints]
+def _matching(
+    record: RegionRecord, constraints: tuple[str, ...], rules: Rules | None
+) -> Sequence[CapacityClass]:
+    tolerations = rules.tolerations if rules is not None else ()
+    selectors = [parse_selector(text) for text in constraints]
     return [
-        each for each in record.classes if all(selector.matches(dict(each.labels)) for selector in selectors)
+        each
+        for each in record.classes
+        if all(taint.tolerated(tolerations) for taint in each.taints)
+        and (not selectors or all(selector.matches(dict(each.labels)) for selector in selectors))
     ]
+
+
+def _ways(group: GroupShape) -> Iterator[tuple[Resources, tuple[str, ...]]]:
+    """What one task wants, and what it would make do with: resources and constraints."""
+    yield group.resources, group.constraints
+    if group.rules is not None:
+        for each in group.rules.alternatives:
+            yield each.resources, group.constraints + each.constraints
 
 
 def slots_free(record: RegionRecord, shape: Shape, limit: int) -> int:
     """How many jobs of this shape the record says could start now, at most `limit`; an estimate from above."""
     slots = limit
     for group in shape.body.groups:
-        tasks = sum(_times(group.resources, each.free, each.free_max) for each in _matching(record, group))
+        tasks = max(
+            sum(
+                _times(wanted, each.free, each.free_max)
+                for each in _matching(record, constraints, group.rules)
+            )
+            for wanted, constraints in _ways(group)
+        )
         slots = min(slots, tasks // group.count_min)
     return slots
 
@@ -271,19 +290,26 @@ def slots_free(record: RegionRecord, shape: Shape, limit: int) -> int:
 def could_ever_fit(record: RegionRecord, shape: Shape) -> str | None:
     """Why the region of this record could not run it even if everything there were idle; None: it could."""
     for number, group in enumerate(shape.body.groups):
-        matching = _matching(record, group)
-        if not matching:
-            return f"no node satisfies {' and '.join(group.constraints)}"
-        tasks = 0
-        for each in matching:
-            per_node = (
-                times_fitting(group.resources, each.node_capacity) if group.resources else group.count_min
-            )
-            tasks += per_node * each.nodes
-        if tasks < group.count_min:
-            return (
-                f"group {number} needs {group.count_min} places of {_text(group.resources)}, it has {tasks}"
-            )
+        reasons = [_never(record, number, group, *way) for way in _ways(group)]
+        if all(reason is not None for reason in reasons):
+            return reasons[0]
+    return None
+
+
+def _never(
+    record: RegionRecord, number: int, group: GroupShape, wanted: Resources, constraints: tuple[str, ...]
+) -> str | None:
+    matching = _matching(record, constraints, group.rules)
+    if not matching:
+        if not constraints:
+            return "every node has taints that it does not tolerate" if record.classes else "it has no nodes"
+        return f"no node satisfies {' and '.join(constraints)}"
+    tasks = 0
+    for each in matching:
+        per_node = times_fitting(wanted, each.node_capacity) if wanted else group.count_min
+        tasks += per_node * each.nodes
+    if tasks < group.count_min:
+        return f"group {number} needs {group.count_min} places of {_text(wanted)}, it has {tasks}"
     return None
 
 

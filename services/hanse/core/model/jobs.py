@@ -9,6 +9,7 @@ import msgspec
 
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.resources import Resources, added, resources, scaled
+from hanse.core.model.rules import Rules, Within
 
 DEFAULT_TIER = "standard"
 
@@ -53,12 +54,37 @@ class Reason(msgspec.Struct, frozen=True):
 
 class GroupShape(msgspec.Struct, frozen=True):
     """One task group as scheduling sees it: `count` tasks wanted, at least `count_min`, each needing `resources`
-    on a node that satisfies every label selector in `constraints`."""
+    on a node that satisfies every label selector in `constraints`. `rules` None: nothing else is said."""
 
     count: int
     count_min: int
     resources: Resources
     constraints: tuple[str, ...] = ()
+    rules: Rules | None = None
+
+    def resources_of(self, alternative: int) -> Resources:
+        """What one task takes: 0 is the group's own wish, n the n-th alternative."""
+        if not alternative:
+            return self.resources
+        assert self.rules is not None, "an alternative of a group that has none"
+        return self.rules.alternatives[alternative - 1].resources
+
+    @property
+    def wish_count(self) -> int:
+        """In how many ways its wish can be met: its own, and one for each alternative."""
+        return 1 + (len(self.rules.alternatives) if self.rules is not None else 0)
+
+    def settled_on(self, alternative: int) -> GroupShape:
+        """The group as if this were its only wish."""
+        if self.rules is None or not self.rules.alternatives:
+            return self
+        alone = msgspec.structs.replace(self.rules, alternatives=())
+        if not alternative:
+            return msgspec.structs.replace(self, rules=alone)
+        chosen = self.rules.alternatives[alternative - 1]
+        return msgspec.structs.replace(
+            self, resources=chosen.resources, constraints=self.constraints + chosen.constraints, rules=alone
+        )
 
 
 class Ruled(msgspec.Struct, frozen=True):
@@ -81,6 +107,8 @@ class ShapeBody(msgspec.Struct, frozen=True):
     datasets: tuple[str, ...] = ()
     runtime_estimate_us: int = 0
     required_features: tuple[str, ...] = ()
+    # Where all groups are to be together.
+    within: Within | None = None
     ruled: Ruled | None = None
 
 
@@ -123,12 +151,14 @@ class RunId(msgspec.Struct, frozen=True):
         return f"{self.job_id}@{self.epoch}.{self.attempt}"
 
 
-class TaskPlacement(msgspec.Struct, frozen=True):
-    """Where one task runs. `devices` are (kind, index) pairs of whole devices on the node, such as ("gpu", 3)."""
+class TaskPlacement(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where one task runs. `devices` are (kind, index) pairs of whole devices on the node, such as ("gpu", 3).
+    `alternative`: which of its group's wishes was met (see GroupShape.resources_of)."""
 
     group: int
     node: str
     devices: tuple[tuple[str, int], ...] = ()
+    alternative: int = 0
 
 
 class Allocation(msgspec.Struct, frozen=True, omit_defaults=True):

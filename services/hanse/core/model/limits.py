@@ -25,8 +25,20 @@ RESOURCE_KIND_LENGTH_MAX = 63
 QUANTITY_MAX = 2**53 - 1
 # One device in thousandths: below, a share of one; above, whole devices only.
 DEVICE_UNIT = 1_000
+# Room for more than any machine has, and a bound for what placement prepares for each number of them.
+DEVICES_PER_NODE_MAX = 256
 CONSTRAINTS_MAX = 32
 CONSTRAINT_LENGTH_MAX = 1_024
+# Each alternative is a placement that is tried, each preference and affinity a pass over all nodes.
+ALTERNATIVES_MAX = 8
+PREFERENCES_MAX = 16
+AFFINITIES_MAX = 8
+TOLERATIONS_MAX = 32
+# Sums of all costs of a node stay small numbers that people can weigh against each other.
+PLACEMENT_WEIGHT_MAX = 100
+# Levels of a topology: row, pod, rack and some to spare.
+TOPOLOGY_LEVELS_MAX = 8
+TAINTS_MAX = 16
 # Linux takes 128 KiB in one argument or variable, the terminating zero included (MAX_ARG_STRLEN).
 ARGUMENT_BYTES_MAX = 128 * 1024 - 1
 ARGUMENTS_MAX = 4_096
@@ -143,8 +155,11 @@ PLAN_JOBS_MAX = 10_000
 PLAN_TIMEOUT_S = 60.0
 # Jobs named one by one in a plan.
 PLAN_CHANGES_MAX = 20
-# Tenants, and shapes by flavour, whose place in the quotas is remembered; asked again after this many others.
+# Tenants, and shapes by queue, whose place in the quotas is remembered; asked again after this many others.
 QUOTA_MEMO_MAX = 4_096
+# Combinations of alternatives and flavours that are tried for one job: each is a placement. Eight alternatives of one
+# group in eight flavours.
+WAYS_MAX = 64
 # Tenants whose share is remembered; some 300 bytes each. Who holds capacity is never forgotten.
 ACCOUNTS_MAX = 16_384
 # Of these, how many outlive the daemon, those with the largest shares, and how often they are written: some 50 KB,

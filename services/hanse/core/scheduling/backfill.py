@@ -21,24 +21,20 @@ import msgspec
 
 from hanse.core.model.jobs import Allocation, Job, Shape
 from hanse.core.model.limits import RESERVATION_ENDS_MAX
-from hanse.core.model.resources import Resources
 from hanse.core.scheduling.cohorts import Usage
 from hanse.core.scheduling.placement import Capacity
-from hanse.core.scheduling.quota import QuotaBook, QuotaQueue
-from hanse.core.scheduling.running import Running
+from hanse.core.scheduling.quota import QuotaQueue
+from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.trial import Trial
 from hanse.core.scheduling.wakeups import counts_by_node
+from hanse.core.scheduling.ways import Way
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A job that has room now. `placed` is its shape as it is placed in the flavour; `end_us` is when it is expected
-    to be gone (mono)."""
+    """A job that has room now in this way. `end_us` is when it is expected to be gone (mono)."""
 
     job: Job
-    placed: Shape
-    queue: QuotaQueue | None
-    flavour: str
-    held: Resources
+    way: Way
     end_us: int
 
 
@@ -49,17 +45,15 @@ class Reservation:
         self,
         job: Job,
         starts_us: int,
+        way: Way,
         *,
-        queue: QuotaQueue | None,
-        flavour: str,
         usage: Usage | None,
         allocation: Allocation | None,
         nodes: Trial | None,
     ) -> None:
         self.job = job
         self.starts_us = starts_us
-        self.queue = queue
-        self.flavour = flavour
+        self.way = way
         self.allocation = allocation
         # What is used and taken at that instant, the job itself included in `nodes` and not in `usage`.
         self._usage = usage
@@ -77,12 +71,11 @@ class Reservation:
         return candidate.end_us <= self.starts_us or self._quota_admits(candidate)
 
     def _quota_admits(self, candidate: Candidate) -> bool:
-        other = candidate.queue
-        if self._usage is None or self.queue is None or other is None or other.root is not self.queue.root:
+        if self._usage is None or not candidate.way.shares_quota(self.way.queue):
             return True
-        other.add(candidate.flavour, candidate.held, 1, self._usage)
-        bound = self.queue.bound(self.flavour, self.job.shape.total, self._usage)
-        other.add(candidate.flavour, candidate.held, -1, self._usage)
+        candidate.way.charge(1, self._usage)
+        bound = self.way.bound(self._usage)
+        candidate.way.charge(-1, self._usage)
         return bound is None
 
     def _nodes_admit(self, candidate: Candidate, allocation: Allocation) -> bool:
@@ -99,9 +92,8 @@ class Reservation:
             return
         if self._nodes is not None:
             self._nodes.book(candidate.job.shape, allocation)
-        other = candidate.queue
-        if self._usage is not None and self.queue and other and other.root is self.queue.root:
-            other.add(candidate.flavour, candidate.held, 1, self._usage)
+        if self._usage is not None and candidate.way.shares_quota(self.way.queue):
+            candidate.way.charge(1, self._usage)
 
 
 class Outlook:
@@ -111,68 +103,56 @@ class Outlook:
     def __init__(
         self,
         capacity: Capacity,
-        quotas: QuotaBook,
-        running: Running,
+        standing: Standing,
         world: Callable[[], Trial],
         used: Callable[[QuotaQueue], Usage],
         claimed: Callable[[], bool],
     ) -> None:
         self._capacity = capacity
-        self._quotas = quotas
-        self._running = running
+        self._standing = standing
+        self._running = standing.running
         self._world = world
         self._used = used
         self._claimed = claimed
 
-    def reserve(self, job: Job, queue: QuotaQueue | None, now_us: int, *, nodes: bool) -> Reservation | None:
+    def reserve(self, job: Job, now_us: int, *, nodes: bool) -> Reservation | None:
         """The earliest room for a blocked job, with its nodes if it is `nodes` that block it. None: not within the
         ends that are looked at."""
-        found = [
-            self._reserve_in(job, queue, flavour, now_us, nodes=nodes)
-            for flavour in (queue.flavours if queue is not None else ("",))
-        ]
+        found = [self._reserve_so(job, way, now_us, nodes=nodes) for way in self._standing.ways_of(job)]
         return min(
             (each for each in found if each is not None), key=lambda each: each.starts_us, default=None
         )
 
-    def _reserve_in(
-        self, job: Job, queue: QuotaQueue | None, flavour: str, now_us: int, *, nodes: bool
-    ) -> Reservation | None:
+    def _reserve_so(self, job: Job, way: Way, now_us: int, *, nodes: bool) -> Reservation | None:
         starts_us, usage = now_us, None
-        if queue is not None:
-            quota = self._quota_start(job, queue, flavour, now_us)
+        if way.queue is not None:
+            quota = self._quota_start(way, way.queue, now_us)
             if quota is None:
                 return None
             starts_us, usage = quota
         allocation = trial = None
         if nodes:
-            placed = self._nodes_start(self._quotas.shape_in(job.shape, flavour), starts_us)
+            placed = self._nodes_start(way, starts_us)
             if placed is None:
                 return None
             nodes_us, allocation, trial = placed
-            if queue is not None and usage is not None and nodes_us > starts_us:
-                self._give_back_until(queue, nodes_us, usage, after_us=starts_us)
+            if way.queue is not None and usage is not None and nodes_us > starts_us:
+                self._give_back_until(way.queue, nodes_us, usage, after_us=starts_us)
             starts_us = nodes_us
-        return Reservation(
-            job, starts_us, queue=queue, flavour=flavour, usage=usage, allocation=allocation, nodes=trial
-        )
+        return Reservation(job, starts_us, way, usage=usage, allocation=allocation, nodes=trial)
 
     # -- quota
 
-    def _quota_start(
-        self, job: Job, queue: QuotaQueue, flavour: str, now_us: int
-    ) -> tuple[int, Usage] | None:
+    def _quota_start(self, way: Way, queue: QuotaQueue, now_us: int) -> tuple[int, Usage] | None:
         """When the queue will have enough quota, and what is used then."""
         usage = self._used(queue)
         starts_us = now_us
         for end_us, job_id in islice(self._running.ends_of(queue.root), RESERVATION_ENDS_MAX):
-            if end_us > starts_us and queue.bound(flavour, job.shape.total, usage) is None:
+            if end_us > starts_us and way.bound(usage) is None:
                 return starts_us, usage
             starts_us = max(starts_us, end_us)
             self._give_back(job_id, usage)
-        if queue.bound(flavour, job.shape.total, usage) is None:
-            return starts_us, usage
-        return None
+        return (starts_us, usage) if way.bound(usage) is None else None
 
     def _give_back_until(self, queue: QuotaQueue, until_us: int, usage: Usage, *, after_us: int) -> None:
         for end_us, job_id in self._running.ends_of(queue.root):
@@ -182,21 +162,21 @@ class Outlook:
                 self._give_back(job_id, usage)
 
     def _give_back(self, job_id: str, usage: Usage) -> None:
-        charge = self._quotas.charge_of(job_id)
+        charge = self._standing.quotas.charge_of(job_id)
         if charge is not None and job_id not in self._running.leaving:
             charge.queue.add(charge.flavour, charge.held, -1, usage)
 
     # -- nodes
 
-    def _nodes_start(self, shape: Shape, from_us: int) -> tuple[int, Allocation, Trial] | None:
+    def _nodes_start(self, way: Way, from_us: int) -> tuple[int, Allocation, Trial] | None:
         """When the nodes will have room, where, and all nodes then with the job on them."""
-        if counts_by_node(shape) and not self._claimed():
-            starts_us = self._counted_start(shape, from_us)
+        if counts_by_node(self._capacity.table, way.placed) and not self._claimed():
+            starts_us = self._counted_start(way.placed, from_us)
         else:
-            starts_us = self._tried_start(shape, from_us)
+            starts_us = self._tried_start(way, from_us)
         if starts_us is None:
             return None
-        found = self._placed_after(shape, self._ended_by(starts_us))
+        found = self._placed_after(way, self._ended_by(starts_us))
         return None if found is None else (starts_us, *found)
 
     def _counted_start(self, shape: Shape, from_us: int) -> int | None:
@@ -217,19 +197,19 @@ class Outlook:
             from_us = max(from_us, end_us)
         return from_us if room >= needed else None
 
-    def _tried_start(self, shape: Shape, from_us: int) -> int | None:
+    def _tried_start(self, way: Way, from_us: int) -> int | None:
         """For any shape: by trying to place it, after twice as many ends each time, then in between."""
-        if self._placed_after(shape, self._ended_by(from_us)) is not None:
+        if self._placed_after(way, self._ended_by(from_us)) is not None:
             return from_us
         ends = [end for end in self._running.ends.first(RESERVATION_ENDS_MAX) if end[0] > from_us]
         gone = self._ended_by(from_us)
         few, enough = 0, 1
-        while enough < len(ends) and self._placed_after(shape, [*gone, *ends[:enough]]) is None:
+        while enough < len(ends) and self._placed_after(way, [*gone, *ends[:enough]]) is None:
             few, enough = enough, enough * 2
         enough = min(enough, len(ends))
         while enough - few > 1:
             middle = (enough + few) // 2
-            if self._placed_after(shape, [*gone, *ends[:middle]]) is None:
+            if self._placed_after(way, [*gone, *ends[:middle]]) is None:
                 few = middle
             else:
                 enough = middle
@@ -238,20 +218,18 @@ class Outlook:
     def _ended_by(self, until_us: int) -> list[tuple[int, str]]:
         return list(takewhile(lambda end: end[0] <= until_us, self._running.ends))
 
-    def _placed_after(
-        self, shape: Shape, ended: Iterable[tuple[int, str]]
-    ) -> tuple[Allocation, Trial] | None:
+    def _placed_after(self, way: Way, ended: Iterable[tuple[int, str]]) -> tuple[Allocation, Trial] | None:
         trial = self._world()
         for _, job_id in ended:
             if job_id not in self._running.leaving:
                 trial.release(job_id, *self._capacity.held(job_id))
-        allocation = trial.place(shape)
+        allocation = way.place(trial)
         return None if allocation is None else (allocation, trial)
 
 
-def beside(trial: Trial, shape: Shape, reservations: Iterable[Reservation]) -> Allocation | None:
+def beside(trial: Trial, way: Way, reservations: Iterable[Reservation]) -> Allocation | None:
     """Where a job has room now away from all nodes on which something is reserved. Spoils the trial."""
     for reservation in reservations:
         for node in reservation.reserved:
             trial.exclude(node)
-    return trial.place(shape)
+    return way.place(trial)

@@ -18,19 +18,20 @@ import msgspec
 from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.jobs import Allocation, Job, Shape
 from hanse.core.model.limits import RESERVATION_ENDS_MAX
+from hanse.core.model.resources import Resources
 from hanse.core.scheduling.cohorts import Usage
 from hanse.core.scheduling.placement import Capacity
-from hanse.core.scheduling.quota import QuotaQueue
+from hanse.core.scheduling.quota import QuotaQueue, held_by
 from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.trial import Trial
+from hanse.core.scheduling.ways import Way
 
 
 class Place(msgspec.Struct, frozen=True):
     """Where a waiting job is planned to run, mono microseconds."""
 
     job: Job
-    queue: QuotaQueue | None
-    flavour: str
+    way: Way
     allocation: Allocation
     starts_us: int
     ends_us: int
@@ -68,30 +69,32 @@ class Plan:
         """Forget those that don't wait any more."""
         self._places = {job.id: self._places[job.id] for job in jobs if job.id in self._places}
 
-    def book(self, job: Job, queue: QuotaQueue | None, now_us: int) -> tuple[str, Allocation] | None:
-        """Give the job the earliest place that is left. The flavour and the nodes if that is now."""
+    def book(self, job: Job, now_us: int) -> Place | None:
+        """Give the job the earliest place that is left; which one, if that is now."""
         self._places.pop(job.id, None)
-        found = self._earliest(job, queue, now_us)
+        found = self._earliest(job, now_us)
         if found is None:
             return None
         if found.starts_us <= now_us:
-            return found.flavour, found.allocation
+            return found
         self._places[job.id] = found
         return None
 
-    def _earliest(self, job: Job, queue: QuotaQueue | None, now_us: int) -> Place | None:
+    def _earliest(self, job: Job, now_us: int) -> Place | None:
         run_us = self._standing.predictor.predict_us(job)
         ends = self._standing.running.ends.first(RESERVATION_ENDS_MAX)
         instants = {now_us: None} | dict.fromkeys(end_us for end_us, _ in ends if end_us > now_us)
         instants |= dict.fromkeys(place.ends_us for place in self._places.values())
         free = self._free_at(now_us, ends)
+        ways = self._standing.ways_of(job)
         for starts_us in sorted(instants):
-            if not self._enough(job.shape, free, starts_us, starts_us + run_us):
-                continue
-            for flavour in queue.flavours if queue is not None else ("",):
-                allocation = self._room(job, queue, flavour, starts_us, starts_us + run_us, ends)
+            ends_us = starts_us + run_us
+            for way in ways:
+                if not self._enough(way.placed, free, starts_us, ends_us):
+                    continue
+                allocation = self._room(way, starts_us, ends_us, ends)
                 if allocation is not None:
-                    return Place(job, queue, flavour, allocation, starts_us, starts_us + run_us)
+                    return Place(job, way, allocation, starts_us, ends_us)
         return None
 
     # -- a quick look at sums, so that few instants need a look at nodes
@@ -100,16 +103,17 @@ class Plan:
         """From when on how much is free in all, by kind."""
         changes: dict[int, dict[str, int]] = {now_us: dict(self._capacity.free_total())}
 
-        def change(at_us: int, shape: Shape, sign: int) -> None:
+        def change(at_us: int, held: Resources, sign: int) -> None:
             of_instant = changes.setdefault(max(at_us, now_us), {})
-            for kind, quantity in shape.total:
+            for kind, quantity in held:
                 of_instant[kind] = of_instant.get(kind, 0) + sign * quantity
 
         for end_us, job_id in ends:
-            change(end_us, self._capacity.held(job_id)[0], 1)
+            change(end_us, held_by(*self._capacity.held(job_id)), 1)
         for place in self._places.values():
-            change(place.starts_us, place.job.shape, -1)
-            change(place.ends_us, place.job.shape, 1)
+            held = held_by(place.job.shape, place.allocation)
+            change(place.starts_us, held, -1)
+            change(place.ends_us, held, 1)
         free: dict[str, int] = {}
         profile = []
         for at_us in sorted(changes):
@@ -121,6 +125,8 @@ class Plan:
     def _enough(
         self, shape: Shape, free: list[tuple[int, dict[str, int]]], starts_us: int, ends_us: int
     ) -> bool:
+        if any(group.rules is not None and group.rules.alternatives for group in shape.body.groups):
+            return True  # Placement may choose others than those that would be counted here.
         wanted = [
             (kind, sum(dict(group.resources).get(kind, 0) * group.count_min for group in shape.body.groups))
             for kind, _ in shape.total
@@ -136,9 +142,7 @@ class Plan:
 
     def _room(
         self,
-        job: Job,
-        queue: QuotaQueue | None,
-        flavour: str,
+        way: Way,
         starts_us: int,
         ends_us: int,
         ends: list[tuple[int, str]],
@@ -149,7 +153,7 @@ class Plan:
             for place in self._places.values()
             if place.starts_us < ends_us and place.ends_us > starts_us
         ]
-        if queue is not None and not self._quota_left(job, queue, flavour, gone, beside):
+        if way.queue is not None and not self._quota_left(way, way.queue, gone, beside):
             return None
         trial = self._world()
         for job_id in gone:
@@ -158,17 +162,15 @@ class Plan:
             if not trial.book(place.job.shape, place.allocation):
                 for task in place.allocation.tasks:
                     trial.exclude(task.node)
-        return trial.place(self._standing.quotas.shape_in(job.shape, flavour))
+        return way.place(trial)
 
-    def _quota_left(
-        self, job: Job, queue: QuotaQueue, flavour: str, gone: list[str], beside: list[Place]
-    ) -> bool:
+    def _quota_left(self, way: Way, queue: QuotaQueue, gone: list[str], beside: list[Place]) -> bool:
         usage = self._used(queue)
         for job_id in gone:
             charge = self._standing.quotas.charge_of(job_id)
             if charge is not None and charge.queue.root is queue.root:
                 charge.queue.add(charge.flavour, charge.held, -1, usage)
         for place in beside:
-            if place.queue is not None and place.queue.root is queue.root:
-                place.queue.add(place.flavour, place.job.shape.total, 1, usage)
-        return queue.bound(flavour, job.shape.total, usage) is None
+            if place.way.shares_quota(queue):
+                place.way.charge(1, usage)
+        return way.bound(usage) is None

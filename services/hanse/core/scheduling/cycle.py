@@ -3,14 +3,14 @@
     0  wake       what was blocked is looked at again if something that blocked it was released
     1  claims     jobs for which others were stopped start as soon as these are gone
     2  order      the first job that is not parked (queue.py)
-    3  admit      in its flavours in turn: quota (quota.py)
-    4  place      nodes (placement.py)
+    3  admit      in one way after another (ways.py): quota (quota.py)
+    4  place      nodes, by all rules of the job (placement.py)
     5  backfill   not what would delay a job that is before it and blocked (backfill.py)
     6  preempt    for the first that is blocked, if it is entitled and would wait long otherwise (preemption.py)
 
-A shape that was blocked stays parked until capacity is released: nothing else can give it room. So an arrival behind
-a blocked shape costs next to nothing, and a cycle costs one placement for each job that starts and each shape that
-does not.
+A shape that was blocked stays parked until capacity is released: nothing else can give it room, but for jobs that want
+to be near others, which a start may help. So an arrival behind a blocked shape costs next to nothing, and a cycle costs
+one placement for each job that starts and each shape that does not.
 """
 
 from __future__ import annotations
@@ -26,16 +26,18 @@ from hanse.core.model.limits import BACKFILL_DENIALS_MAX, BACKFILL_TRIES_MAX, CL
 from hanse.core.model.time import Now
 from hanse.core.scheduling.admission import refused_here
 from hanse.core.scheduling.backfill import Candidate, Outlook, Reservation, beside
-from hanse.core.scheduling.cohorts import QuotaRoot, Usage
+from hanse.core.scheduling.claims import Claims
+from hanse.core.scheduling.cohorts import QuotaRoot
 from hanse.core.scheduling.conservative import Plan
 from hanse.core.scheduling.lanes import Group, Lane
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.preemption import Claim, Preemption, Victim
 from hanse.core.scheduling.queue import JobQueue
-from hanse.core.scheduling.quota import QuotaQueue, held_by
+from hanse.core.scheduling.quota import held_by
 from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.trial import Trial
 from hanse.core.scheduling.wakeups import NODES_MAX, may_have_room
+from hanse.core.scheduling.ways import Way
 
 
 class Preempted(msgspec.Struct, frozen=True):
@@ -58,7 +60,6 @@ class _Head(msgspec.Struct):
     asked for; `hopeless`: there is none within what can be seen."""
 
     job: Job
-    queue: QuotaQueue | None
     root: QuotaRoot | None
     reservation: Reservation | None = None
     hopeless: bool = False
@@ -95,32 +96,18 @@ class Scheduler:
         self._standing = standing
         self._mode = standing.policy.backfill.mode
         self._heads: dict[str, _Head] = {}
-        self._claims: dict[str, Claim] = {}
+        self._claims = Claims(self._capacity, standing)
         self._tries: dict[tuple[object, ...], int] = {}
         # Whether the next head was looked for in this cycle, since the last one started.
         self._sought = False
         # By what a job was found blocked in this cycle: the nodes (""), or trees of quotas. Those after it are later.
         self._found_blocked: dict[str, None] = {}
-        self._outlook = Outlook(
-            self._capacity,
-            standing.quotas,
-            standing.running,
-            self._world,
-            self._used,
-            lambda: bool(self._claims),
-        )
-        self._preemption = Preemption(
-            standing.policy,
-            self._capacity,
-            standing.quotas,
-            standing.running,
-            standing.attainment,
-            self._world,
-            self._used,
-        )
+        claims = self._claims
+        self._outlook = Outlook(self._capacity, standing, claims.world, claims.used, lambda: bool(claims))
+        self._preemption = Preemption(self._capacity, standing, claims.world, claims.used)
         # The state of nodes and queue that the plan was made for.
         self._planned = (-1, -1)
-        self._plan = Plan(self._capacity, standing, self._world, self._used)
+        self._plan = Plan(self._capacity, standing, claims.world, claims.used)
 
     def adopt(self, standing: Standing) -> None:
         """Go on under another policy. Claims are given up: their victims' capacity goes to whoever is first now."""
@@ -143,14 +130,13 @@ class Scheduler:
 
     def delayed_by(self, job: Job) -> Reservation | None:
         """For whom room is kept that this queued job could have now; None: that is not why it waits."""
-        lane = self._queue.lane_of(job.id)
-        if lane is None:
+        if job.id not in self._queue:
             return None
-        for flavour in lane.quota.flavours if lane.quota is not None else ("",):
-            candidate = self._candidate(job, lane.quota, flavour)
-            allocation = self._capacity.place(candidate.placed)
+        for way in self._standing.ways_of(job):
+            allocation = way.place(self._capacity)
             if allocation is None:
                 continue
+            candidate = self._candidate(job, way)
             for reservation, _ in self._bindings(candidate):
                 if not reservation.admits(candidate, allocation):
                     return reservation
@@ -165,7 +151,7 @@ class Scheduler:
     def reservations(self) -> list[Reservation]:
         """All that is reserved at present, for those that explain and check."""
         heads = [head.reservation for head in self._heads.values() if head.reservation is not None]
-        return [*heads, *(claim.reservation for claim in self._claims.values())]
+        return [*heads, *(claim.reservation for claim in self._claims)]
 
     def rest(self) -> None:
         """Nothing may be started at present."""
@@ -284,86 +270,52 @@ class Scheduler:
     # -- 1. claims
 
     def _honour_claims(self, started: list[tuple[Job, Allocation]]) -> None:
-        running = self._standing.running
-        for job_id, claim in list(self._claims.items()):
-            job = claim.reservation.job
-            if self._queue.get(job_id) is not job:
+        if not self._claims:
+            return
+        for claim in list(self._claims):
+            if self._queue.get(claim.reservation.job.id) is not claim.reservation.job:
                 self._drop(claim)
-            elif not any(victim.job.id in running.jobs for victim in claim.victims):
-                self._drop(claim)
-                reservation = claim.reservation
-                allocation = self._room_for(job, reservation)
-                if allocation is not None:
-                    candidate = self._candidate(job, reservation.queue, reservation.flavour)
-                    self._start(candidate, allocation, started)
-                    rule, version = claim.victims[0].rule, self._standing.policy.version
-                    self.why[job.id] = (
-                        f"{len(claim.victims)} jobs were stopped for it: {rule}, policy {version}"
-                    )
+        for claim in self._claims.vacated():
+            self._drop(claim)
+            job, way = claim.reservation.job, claim.reservation.way
+            allocation = self._room_for(claim.reservation)
+            if allocation is not None:
+                self._start(self._candidate(job, way), allocation, started)
+                rule, version = claim.victims[0].rule, self._standing.policy.version
+                self.why[job.id] = f"{len(claim.victims)} jobs were stopped for it: {rule}, policy {version}"
 
-    def _room_for(self, job: Job, reservation: Reservation) -> Allocation | None:
+    def _room_for(self, reservation: Reservation) -> Allocation | None:
         """The nodes that were foreseen, or others if these have gone meanwhile."""
-        queue, flavour = reservation.queue, reservation.flavour
-        if queue is not None and queue.bound(flavour, job.shape.total, queue.root.usage) is not None:
+        way, foreseen = reservation.way, reservation.allocation
+        if way.queue is not None and way.bound(way.queue.root.usage) is not None:
             return None
-        foreseen = reservation.allocation
-        if foreseen is not None and Trial(self._capacity.table).book(job.shape, foreseen):
+        if foreseen is not None and self._capacity.admits(reservation.job.shape, foreseen):
             return foreseen
-        return self._capacity.place(self._standing.quotas.shape_in(job.shape, flavour))
+        return way.place(self._capacity)
 
     def _drop(self, claim: Claim) -> None:
-        """Nothing is kept for it any more."""
-        del self._claims[claim.reservation.job.id]
-        for victim in claim.victims:
-            self._standing.running.leaving.pop(victim.job.id, None)
+        self._claims.drop(claim)
         self._queue.reopen()
-        if claim.reservation.queue is not None:
-            self._queue.reopen_root(claim.reservation.queue.root)
-
-    def _world(self) -> Trial:
-        """The nodes as they are, with what is claimed."""
-        trial = Trial(self._capacity.table)
-        running = self._standing.running
-        for claim in self._claims.values():
-            for victim in claim.victims:
-                if victim.job.id in running.jobs:
-                    trial.release(victim.job.id, *self._capacity.held(victim.job.id))
-        for claim in self._claims.values():
-            if claim.reservation.allocation is not None:
-                trial.book(claim.reservation.job.shape, claim.reservation.allocation)
-        return trial
-
-    def _used(self, queue: QuotaQueue) -> Usage:
-        """What is used of a tree of quotas, with what is claimed."""
-        usage = dict(queue.root.usage)
-        for claim in self._claims.values():
-            for victim in claim.victims:
-                charge = self._standing.quotas.charge_of(victim.job.id)
-                if charge is not None and charge.queue.root is queue.root:
-                    charge.queue.add(charge.flavour, charge.held, -1, usage)
-            reservation = claim.reservation
-            if reservation.queue is not None and reservation.queue.root is queue.root:
-                reservation.queue.add(reservation.flavour, reservation.job.shape.total, 1, usage)
-        return usage
+        if claim.reservation.way.queue is not None:
+            self._queue.reopen_root(claim.reservation.way.queue.root)
 
     # -- 3. admit, 4. place, 5. backfill
 
     def _try(self, lane: Lane, started: list[tuple[Job, Allocation]]) -> tuple[_Verdict, QuotaRoot | None]:
         """Start the first job of a lane if it may; else why not, and (if it is quota) whose."""
-        job, queue = lane.jobs.first, lane.quota
+        job = lane.jobs.first
         if refused_here(self._region, job.shape.body) is not None:
             return _Verdict.NOT_HERE, None
-        root = queue.root if queue is not None else None
+        root = lane.quota.root if lane.quota is not None else None
         verdict = _Verdict.NO_QUOTA
-        for flavour in queue.flavours if queue is not None else ("",):
-            if queue is not None and queue.bound(flavour, job.shape.total, queue.root.usage) is not None:
+        for way in self._standing.ways.of(lane.quota, job.shape):
+            if way.queue is not None and way.bound(way.queue.root.usage) is not None:
                 continue
-            placed = self._standing.quotas.shape_in(job.shape, flavour)
-            allocation = None if self._used_up(lane) else self._capacity.place(placed)
+            allocation = None if self._used_up(lane) else way.place(self._capacity)
             if allocation is None:
                 verdict = _Verdict.NO_ROOM if verdict is _Verdict.NO_QUOTA else verdict
                 continue
-            candidate = self._candidate(job, queue, flavour)
+            candidate = self._candidate(job, way)
             allocation, delayed = self._undelaying(candidate, allocation)
             if allocation is not None:
                 self._start(candidate, allocation, started)
@@ -379,10 +331,8 @@ class Scheduler:
             return False
         return not may_have_room(self._capacity.table, lane.shape, self._fresh)
 
-    def _candidate(self, job: Job, queue: QuotaQueue | None, flavour: str) -> Candidate:
-        end_us = self._now.mono_us + self._standing.predictor.predict_us(job)
-        placed = self._standing.quotas.shape_in(job.shape, flavour)
-        return Candidate(job, placed, queue, flavour, job.shape.total, end_us)
+    def _candidate(self, job: Job, way: Way) -> Candidate:
+        return Candidate(job, way, self._now.mono_us + self._standing.predictor.predict_us(job))
 
     def _undelaying(
         self, candidate: Candidate, allocation: Allocation
@@ -398,18 +348,18 @@ class Scheduler:
         reservations = [reservation for reservation, _ in bindings]
         if all(each.admits(candidate, allocation) for each in reservations):
             return allocation, None
-        return beside(Trial(self._capacity.table), candidate.placed, reservations), None
+        return beside(Trial(self._capacity.table), candidate.way, reservations), None
 
     def _bindings(self, candidate: Candidate) -> list[tuple[Reservation, QuotaRoot | None]]:
         """The reservations that this candidate has to heed, and by whose release they change."""
-        found: list[tuple[Reservation, QuotaRoot | None]] = []
-        for claim in self._claims.values():
-            if claim.reservation.job is not candidate.job:
-                found.append((claim.reservation, None))
+        found: list[tuple[Reservation, QuotaRoot | None]] = [
+            (reservation, None) for reservation in self._claims.binding(candidate.job)
+        ]
         if self._mode == "none":
             return found
         self._seek_head()
-        names = ("",) if candidate.queue is None else ("", candidate.queue.root.name)
+        queue = candidate.way.queue
+        names = ("",) if queue is None else ("", queue.root.name)
         for name in names:
             head = self._heads.get(name)
             if head is None or self._queue.goes_before(candidate.job, head.job):
@@ -421,9 +371,7 @@ class Scheduler:
 
     def _reservation_of(self, head: _Head) -> Reservation | None:
         if head.reservation is None and not head.hopeless:
-            head.reservation = self._outlook.reserve(
-                head.job, head.queue, self._now.mono_us, nodes=head.root is None
-            )
+            head.reservation = self._outlook.reserve(head.job, self._now.mono_us, nodes=head.root is None)
             head.hopeless = head.reservation is None
         return head.reservation
 
@@ -431,8 +379,6 @@ class Scheduler:
         self, candidate: Candidate, allocation: Allocation, started: list[tuple[Job, Allocation]]
     ) -> None:
         job = candidate.job
-        if candidate.flavour:
-            allocation = msgspec.structs.replace(allocation, flavour=candidate.flavour)
         for reservation in self.reservations():
             reservation.note_start(candidate, allocation)
         head = self._heads.get("")
@@ -442,16 +388,17 @@ class Scheduler:
         self._queue.discard(job.id)
         self._capacity.take(job.id, job.shape, allocation)
         held = held_by(job.shape, allocation)
-        self._standing.started(job, candidate.queue, candidate.flavour, held, candidate.end_us, self._now)
+        self._standing.started(job, candidate.way, held, candidate.end_us, self._now)
+        self._queue.neighbour_started(job)
         self._explain_start(candidate)
         started.append((job, allocation))
 
     def _explain_start(self, candidate: Candidate) -> None:
-        grounds = []
-        if candidate.queue is not None:
-            flavour = f", flavour {candidate.flavour}" if candidate.flavour else ""
-            grounds.append(f"queue {candidate.queue.name}{flavour}")
-        head = self._heads.get("") or self._heads.get(candidate.queue.root.name if candidate.queue else "")
+        grounds, queue = [], candidate.way.queue
+        if queue is not None:
+            flavour = f", flavour {candidate.way.flavour}" if candidate.way.flavour else ""
+            grounds.append(f"queue {queue.name}{flavour}")
+        head = self._heads.get("") or self._heads.get(queue.root.name if queue else "")
         if head is not None and head.reservation is not None:
             grounds.append(f"does not delay {head.job.id}")
         if grounds:
@@ -471,7 +418,7 @@ class Scheduler:
         head = self._heads.get(name)
         if head is not None and not self._queue.goes_before(job, head.job):
             return
-        head = _Head(job, lane.quota, root)
+        head = _Head(job, root)
         if self._preempt(head):
             # The next one that is blocked may do the same, or be the head.
             del self._found_blocked[name]
@@ -494,19 +441,17 @@ class Scheduler:
         job = head.job
         if len(self._claims) >= CLAIMS_MAX:
             return False
-        if not self._preemption.entitled(job, head.queue):
+        if not self._preemption.entitled(job):
             return False
         reservation = self._reservation_of(head)
         patience_us = self._standing.policy.preemption.patience_us
         if reservation is not None and reservation.starts_us <= self._now.mono_us + patience_us:
             return False
-        claim = self._preemption.find(job, head.queue, self._now.mono_us)
+        claim = self._preemption.find(job, self._now.mono_us)
         if claim is None:
             return False
-        self._claims[job.id] = claim
-        for victim in claim.victims:
-            self._standing.running.leave(victim.job.id, claim.reservation.starts_us)
-            self.preempted.append(Preempted(victim, job))
+        self._claims.add(claim)
+        self.preempted += [Preempted(victim, job) for victim in claim.victims]
         return True
 
     def _park_for_quota(self, lane: Lane, root: QuotaRoot | None) -> None:
@@ -514,19 +459,16 @@ class Scheduler:
         own, or may borrow more."""
         assert root is not None
         assert lane.quota is not None
-        uniform = root.uniform and len(lane.quota.flavours) == 1
-        if uniform and all(
-            (bound := lane.quota.bound(flavour, lane.shape.total, root.usage)) is not None
-            and bound.node == root.name
-            for flavour in lane.quota.flavours
-        ):
+        ways = self._standing.ways.of(lane.quota, lane.shape)
+        bound = ways[0].bound(root.usage)
+        if root.uniform and len(ways) == 1 and bound is not None and bound.node == root.name:
             self._queue.park_group(lane, root)
         else:
             self._queue.park_lane(lane, root)
 
     def _park_for_nodes(self, lane: Lane) -> None:
-        """All that is placed alike, unless a flavour makes a difference."""
-        if lane.quota is None or all(not flavour for flavour in lane.quota.flavours):
+        """All that is placed alike, unless its queue makes a difference to where it may be placed."""
+        if all(way.placed is lane.shape for way in self._standing.ways.of(lane.quota, lane.shape)):
             self._queue.park(lane.shape.key)
         else:
             self._queue.park_lane(lane, None)
@@ -552,12 +494,10 @@ class Scheduler:
             if len(started) >= limit:
                 self.more = True
                 return
-            lane = self._queue.lane_of(job.id)
-            if lane is None or refused_here(self._region, job.shape.body) is not None:
+            if refused_here(self._region, job.shape.body) is not None:
                 continue
-            due = self._plan.book(job, lane.quota, self._now.mono_us)
+            due = self._plan.book(job, self._now.mono_us)
             if due is not None:
-                flavour, allocation = due
-                self._start(self._candidate(job, lane.quota, flavour), allocation, started)
+                self._start(self._candidate(job, due.way), due.allocation, started)
         self._plan.keep_only(jobs)
         self._planned = (self._capacity.version, self._queue.version)

@@ -23,10 +23,10 @@ _USERS_NAMED_MAX = 3
 def policy_blockers(scheduler: Scheduler, job: Job) -> tuple[Blocker, ...]:
     """What of the policy is in the way now; empty: nothing is."""
     standing = scheduler.standing
-    queue = standing.quotas.queue_of(job.tenant)
+    queue = standing.quotas.queue_of(job.tenant, job.shape)
     if queue is not None:
-        bounds = [queue.bound(flavour, job.shape.total, queue.root.usage) for flavour in queue.flavours]
-        if all(bound is not None for bound in bounds):
+        bounds = [way.bound(queue.root.usage) for way in standing.ways_of(job)]
+        if all(bounds):
             version = standing.policy.version
             return tuple(_quota(queue, bound, version) for bound in bounds if bound is not None)
     return _reserved(scheduler, job)

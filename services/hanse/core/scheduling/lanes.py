@@ -6,6 +6,7 @@ import heapq
 from typing import Any
 
 from hanse.core.model.jobs import GroupShape, Job, Shape
+from hanse.core.model.rules import Within
 from hanse.core.scheduling.quota import QuotaQueue
 from hanse.core.scheduling.sorted_jobs import SortedJobs
 from hanse.core.scheduling.tenants import Account
@@ -17,7 +18,7 @@ STALE_ENTRIES_MIN = 64
 
 # Compared from the left; the parts are those of the order that the policy chose, the job's id last.
 Key = tuple[Any, ...]
-ClassKey = tuple[tuple[GroupShape, ...], tuple[str, ...], tuple[str, ...]]
+ClassKey = tuple[tuple[GroupShape, ...], Within | None, tuple[str, ...], tuple[str, ...]]
 
 
 def crowded(heap: list[Any], current: int) -> bool:

@@ -42,7 +42,7 @@ class LocalSide:
         self, config: RegionConfig, books: Books, policy: Policy, now: Now, saved_shares: str = ""
     ) -> None:
         self._books = books
-        self.capacity = Capacity(config.nodes)
+        self.capacity = Capacity(config.nodes, config.topology, self._owner_of)
         self.attainment = Attainment()
         self.predictor = OnlinePredictor(policy.backfill.runtime)
         self.standing = Standing(policy, self.capacity, self.predictor, self.attainment)
@@ -64,6 +64,10 @@ class LocalSide:
                 self.standing.resumed(job, job.allocation, now, known=False)
             elif job.state is JobState.QUEUED:
                 self.queue.add(job)
+
+    def _owner_of(self, job_id: str) -> tuple[str, str]:
+        job = self._books.jobs[job_id]
+        return job.tenant, job.name
 
     # --- the cycle ------------------------------------------------------------------------------------------------
 
@@ -145,7 +149,7 @@ class LocalSide:
             job, now, run_us=settled.run_us, requeued=settled.requeued, by_itself=settled.by_itself
         )
         self.wait.observe_run(job.shape, settled.run_us)
-        self.queue.tenant_changed(job.tenant)
+        self.queue.tenant_changed(job.tenant, job.shape)
         if now.mono_us - self._saved_us >= ACCOUNTS_SAVE_US:
             self._saved_us = now.mono_us
             self._books.set_meta(META_SHARES, self.standing.tenants.saved(now))

@@ -28,15 +28,14 @@ import msgspec
 from hanse.core.model.jobs import Allocation, Job, ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import VICTIM_CANDIDATES_MAX
-from hanse.core.policy.model import Policy, QueueRule, VictimRule
-from hanse.core.scheduling.attainment import Attainment
+from hanse.core.policy.model import QueueRule, VictimRule
 from hanse.core.scheduling.backfill import Reservation
 from hanse.core.scheduling.cohorts import Usage
 from hanse.core.scheduling.placement import Capacity
-from hanse.core.scheduling.quota import QuotaBook, QuotaQueue
-from hanse.core.scheduling.running import Running
-from hanse.core.scheduling.tiers import Tiers
+from hanse.core.scheduling.quota import QuotaQueue
+from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.trial import Trial
+from hanse.core.scheduling.ways import Way
 
 # Slack within a tenth is alike: lost work decides.
 _SLACK_STEP_PERMILLE = 100
@@ -71,50 +70,48 @@ class Preemption:
 
     def __init__(
         self,
-        policy: Policy,
         capacity: Capacity,
-        quotas: QuotaBook,
-        running: Running,
-        attainment: Attainment,
+        standing: Standing,
         world: Callable[[], Trial],
         used: Callable[[QuotaQueue], Usage],
     ) -> None:
-        self._rules = policy.preemption
-        self._tiers = Tiers(policy)
+        self._rules = standing.policy.preemption
+        self._tiers = standing.tiers
         self._capacity = capacity
-        self._quotas = quotas
-        self._running = running
-        self._attainment = attainment
+        self._standing = standing
+        self._quotas = standing.quotas
+        self._running = standing.running
+        self._attainment = standing.attainment
         self._world = world
         self._used = used
 
-    def entitled(self, job: Job, queue: QuotaQueue | None) -> bool:
+    def entitled(self, job: Job) -> bool:
         """Whether there is anybody whose capacity the job might take."""
         if not self._rules.enabled or job.reason.code is ReasonCode.PREEMPTED:
             return False
         if any(self._running.by_tier.get(tier) for tier in self._tiers.victims_of(job.shape.body.tier)):
             return True
+        queue = self._quotas.queue_of(job.tenant, job.shape)
         if queue is None:
             return False
         rules = queue.queue
         own = rules.within_queue != "never" and bool(self._running.by_queue.get(queue.name))
         return own or rules.reclaim_within_cohort != "never" or rules.borrow_within_cohort != "never"
 
-    def find(self, job: Job, queue: QuotaQueue | None, now_us: int) -> Claim | None:
-        """The cheapest victims in the first flavour in which there are any. None: nothing is to be gained."""
-        for flavour in queue.flavours if queue is not None else ("",):
-            candidates = self._candidates(job, queue, flavour, now_us)
-            chosen = self._cheapest(job, queue, flavour, candidates) if candidates else None
+    def find(self, job: Job, now_us: int) -> Claim | None:
+        """The cheapest victims in the first way in which there are any. None: nothing is to be gained."""
+        for way in self._standing.ways_of(job):
+            candidates = self._candidates(job, way, now_us)
+            chosen = self._cheapest(job, way, candidates) if candidates else None
             if chosen is None or not 0 < len(chosen) <= self._rules.victims_max:
                 continue
-            found = self._fits_without(job, queue, flavour, chosen)
+            found = self._fits_without(job, way, chosen)
             assert found is not None, f"{job.id}: the victims that were found are not enough"
             grace_us = max(victim.job.grace_us for victim in chosen)
             reservation = Reservation(
                 job,
                 now_us + grace_us + 1,
-                queue=queue,
-                flavour=flavour,
+                way,
                 usage=found.usage,
                 allocation=found.allocation,
                 nodes=found.nodes,
@@ -124,18 +121,18 @@ class Preemption:
 
     # -- whose
 
-    def _candidates(self, job: Job, queue: QuotaQueue | None, flavour: str, now_us: int) -> list[Victim]:
+    def _candidates(self, job: Job, way: Way, now_us: int) -> list[Victim]:
         found: dict[str, Victim] = {}
-        for victim, rule in islice(self._permitted(job, queue, flavour), VICTIM_CANDIDATES_MAX):
+        for victim, rule in islice(self._permitted(job, way), VICTIM_CANDIDATES_MAX):
             if victim.id not in found and self._may_be_stopped(victim, now_us):
                 found[victim.id] = self._priced(victim, rule, now_us)
         return sorted(found.values(), key=lambda each: each.cost)
 
-    def _permitted(self, job: Job, queue: QuotaQueue | None, flavour: str) -> Iterator[tuple[Job, str]]:
+    def _permitted(self, job: Job, way: Way) -> Iterator[tuple[Job, str]]:
         """Newest first, as the rules permit."""
-        running = self._running
+        running, queue = self._running, way.queue
         if queue is not None:
-            yield from self._from_cohort(job, queue, flavour)
+            yield from self._from_cohort(job, way, queue)
             for victim in reversed(running.by_queue.get(queue.name, {}).values()):
                 if _within_queue(queue.queue.within_queue, job, victim):
                     yield victim, f"within queue {queue.name} ({queue.queue.within_queue})"
@@ -143,9 +140,9 @@ class Preemption:
             for victim in reversed(running.by_tier.get(tier, {}).values()):
                 yield victim, f"tier {job.shape.body.tier} before {tier}"
 
-    def _from_cohort(self, job: Job, queue: QuotaQueue, flavour: str) -> Iterator[tuple[Job, str]]:
+    def _from_cohort(self, job: Job, way: Way, queue: QuotaQueue) -> Iterator[tuple[Job, str]]:
         rules, usage = queue.queue, queue.root.usage
-        if queue.within_nominal(flavour, job.shape.total, usage):
+        if queue.within_nominal(way.flavour, way.wanted, usage):
             rule, name, most = rules.reclaim_within_cohort, "reclaim", None
         else:
             rule, name, most = rules.borrow_within_cohort, "borrow", rules.borrow_priority_max
@@ -182,11 +179,9 @@ class Preemption:
 
     # -- how many
 
-    def _cheapest(
-        self, job: Job, queue: QuotaQueue | None, flavour: str, candidates: list[Victim]
-    ) -> list[Victim] | None:
-        candidates = self._while_they_borrow(queue, candidates)
-        sets = [self._needed(job, queue, flavour, candidates)]
+    def _cheapest(self, job: Job, way: Way, candidates: list[Victim]) -> list[Victim] | None:
+        candidates = self._while_they_borrow(way.queue, candidates)
+        sets = [self._needed(job, way, candidates)]
         if job.shape.task_count == 1:
             by_node: dict[str, list[Victim]] = {}
             for victim in candidates:
@@ -195,7 +190,7 @@ class Preemption:
                     if victim not in of_node:
                         of_node.append(victim)
             for of_node in islice(by_node.values(), _NODES_TRIED_MAX):
-                sets.append(self._needed(job, queue, flavour, of_node))
+                sets.append(self._needed(job, way, of_node))
         return min((each for each in sets if each), key=_price, default=None)
 
     def _while_they_borrow(self, queue: QuotaQueue | None, candidates: list[Victim]) -> list[Victim]:
@@ -214,60 +209,54 @@ class Preemption:
             kept.append(victim)
         return kept
 
-    def _needed(
-        self, job: Job, queue: QuotaQueue | None, flavour: str, candidates: list[Victim]
-    ) -> list[Victim] | None:
+    def _needed(self, job: Job, way: Way, candidates: list[Victim]) -> list[Victim] | None:
         """The first of the candidates that are enough, without those among them that are not needed."""
         few, enough = 0, 1
-        found = self._fits_without(job, queue, flavour, candidates[:enough])
+        found = self._fits_without(job, way, candidates[:enough])
         while found is None and enough < len(candidates):
             few, enough = enough, min(len(candidates), 2 * enough)
-            found = self._fits_without(job, queue, flavour, candidates[:enough])
+            found = self._fits_without(job, way, candidates[:enough])
         if found is None:
             return None
         while enough - few > 1:
             middle = (enough + few) // 2
-            nearer = self._fits_without(job, queue, flavour, candidates[:middle])
+            nearer = self._fits_without(job, way, candidates[:middle])
             if nearer is None:
                 few = middle
             else:
                 enough, found = middle, nearer
-        return self._without_needless(job, queue, flavour, candidates[:enough], found)
+        return self._without_needless(job, way, candidates[:enough], found)
 
-    def _without_needless(
-        self, job: Job, queue: QuotaQueue | None, flavour: str, chosen: list[Victim], found: _Found
-    ) -> list[Victim]:
+    def _without_needless(self, job: Job, way: Way, chosen: list[Victim], found: _Found) -> list[Victim]:
         """Give back, dearest first, whom the job can start without: at once all that are elsewhere, if that does."""
         nodes = {task.node: None for task in found.allocation.tasks}
         near = [each for each in chosen if any(node in nodes for node in self._nodes_of(each))]
-        if len(near) < len(chosen) and self._fits_without(job, queue, flavour, near) is not None:
+        if len(near) < len(chosen) and self._fits_without(job, way, near) is not None:
             chosen = near
         for victim in reversed(chosen):
             fewer = [each for each in chosen if each is not victim]
-            if self._fits_without(job, queue, flavour, fewer) is not None:
+            if self._fits_without(job, way, fewer) is not None:
                 chosen = fewer
         return chosen
 
     def _nodes_of(self, victim: Victim) -> list[str]:
         return [task.node for task in self._capacity.held(victim.job.id)[1].tasks]
 
-    def _fits_without(
-        self, job: Job, queue: QuotaQueue | None, flavour: str, victims: list[Victim]
-    ) -> _Found | None:
+    def _fits_without(self, job: Job, way: Way, victims: list[Victim]) -> _Found | None:
         """Whether the job has room once these are gone, and where."""
-        usage = None
+        usage, queue = None, way.queue
         if queue is not None:
             usage = self._used(queue)
             for victim in victims:
                 charge = self._quotas.charge_of(victim.job.id)
                 if charge is not None and charge.queue.root is queue.root:
                     charge.queue.add(charge.flavour, charge.held, -1, usage)
-            if queue.bound(flavour, job.shape.total, usage) is not None:
+            if way.bound(usage) is not None:
                 return None
         nodes = self._world()
         for victim in victims:
             nodes.release(victim.job.id, *self._capacity.held(victim.job.id))
-        allocation = nodes.place(self._quotas.shape_in(job.shape, flavour))
+        allocation = way.place(nodes)
         return None if allocation is None else _Found(allocation, nodes, usage)
 
 

@@ -55,8 +55,8 @@ class Ends:
         return self._of[job_id][0]
 
     def correct(self, now_us: int) -> None:
-        """Ends that should have come have not."""
-        while self._chunks and self._chunks[0][0][0] < now_us:
+        """Ends that should have come by now have not."""
+        while self._chunks and self._chunks[0][0][0] <= now_us:
             job_id = self._chunks[0][0][1]
             began_us = self._of[job_id][0]
             self.move(job_id, now_us + max(MILLISECOND_US, (now_us - began_us) // _OVERRUN_PARTS))

@@ -49,7 +49,21 @@ _START = Now(mono_us=0, wall_us=0)
 
 
 def _class_key(body: ShapeBody) -> ClassKey:
-    return (body.groups, body.regions_allow, body.regions_deny)
+    return (body.groups, body.within, body.regions_allow, body.regions_deny)
+
+
+def _seeks(shape: Shape, job: Job) -> bool:
+    """Whether jobs of this shape must be near such jobs."""
+    affinities = (each for group in shape.body.groups if group.rules for each in group.rules.affinities)
+    return any(
+        each.tenant == job.tenant and each.name in ("", job.name)
+        for each in affinities
+        if not each.apart and not each.weight
+    )
+
+
+def _has_affinities(shape: Shape) -> bool:
+    return any(group.rules is not None and group.rules.affinities for group in shape.body.groups)
 
 
 class JobQueue:
@@ -90,6 +104,8 @@ class JobQueue:
         self._groups: dict[tuple[ClassKey, str], Group] = {}
         self._heap: list[tuple[Key, int, Group]] = []
         self._entries = 0
+        # Of these, those that care where other jobs are.
+        self._neighbourly: dict[ClassKey, PlacementClass] = {}
         self._parked_classes: dict[ClassKey, PlacementClass] = {}
         # Parked because of what runs on the nodes, and (by the tree's name) because of what a tree of quotas has left.
         self._parked: dict[str, dict[tuple[object, ...], Group | Lane]] = {}
@@ -175,7 +191,7 @@ class JobQueue:
             of_shape,
             job.tenant,
             self._tenants.account(job.tenant),
-            self._quotas.queue_of(job.tenant),
+            self._quotas.queue_of(job.tenant, job.shape),
             tier.wait_max_us,
         )
         of_shape.admit(lane)
@@ -183,6 +199,8 @@ class JobQueue:
         placement = self._classes.get(key)
         if placement is None:
             placement = self._classes[key] = PlacementClass(key, shape)
+            if _has_affinities(shape):
+                self._neighbourly[key] = placement
         root = lane.quota.root.name if lane.quota is not None else ""
         group = self._groups.get((key, root))
         if group is None:
@@ -225,6 +243,7 @@ class JobQueue:
         del self._groups[(placement.key, group.root)], placement.groups[group.root]
         if not placement.groups:
             del self._classes[placement.key]
+            self._neighbourly.pop(placement.key, None)
             self._parked_classes.pop(placement.key, None)
 
     # -- keys and heaps
@@ -314,10 +333,10 @@ class JobQueue:
         for group in self._groups.values():
             self._offer(group)
 
-    def tenant_changed(self, tenant: str) -> None:
-        """Something of this tenant's has ended: it may go before others now."""
+    def tenant_changed(self, tenant: str, shape: Shape | None = None) -> None:
+        """Something of this tenant's (of this shape) has ended: it may go before others now."""
         lanes = {lane.name: lane for lane in self._lanes_of.get(tenant, {}).values()}
-        queue = self._quotas.queue_of(tenant)
+        queue = self._quotas.queue_of(tenant, shape)
         if queue is not None:
             lanes |= self._lanes_in.get(queue.name, {})
         if not lanes or len(lanes) > TENANT_LANES_MAX or not (self._shared or queue):
@@ -431,6 +450,11 @@ class JobQueue:
                 placement.woken = may_start is not None
         self._reopen("")
 
+    def neighbour_started(self, job: Job) -> None:
+        """This job runs now: those that must be near it may have room there that had none."""
+        if any(_seeks(placement.shape, job) for placement in self._neighbourly.values()):
+            self.reopen(lambda shape: _seeks(shape, job))
+
     def reopen_root(self, root: QuotaRoot) -> None:
         """Something was given back to this tree of quotas."""
         self._reopen(root.name)
@@ -514,7 +538,8 @@ class JobQueue:
         """A lane such as this job would be in."""
         tier = self._tiers.tier(job.shape.body.tier)
         of_shape = ShapeQueue(job.shape, self._tiers.rank(tier.name))
-        account, quota = self._tenants.account(job.tenant), self._quotas.queue_of(job.tenant)
+        account = self._tenants.account(job.tenant)
+        quota = self._quotas.queue_of(job.tenant, job.shape)
         return Lane(of_shape, job.tenant, account, quota, tier.wait_max_us)
 
     def ahead(self, job_id: str, limit: int) -> list[Job]:

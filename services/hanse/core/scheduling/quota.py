@@ -1,15 +1,15 @@
 """Who is charged for what runs: tenants to queues, jobs to flavours, and what keeps a queue from starting more.
 
 A tenant's queue is the one that names the longest part of its path; without one, nothing limits it. A job is charged
-to one flavour, the first that has quota left and nodes with room: for what its allocation holds, of those kinds of
-which the queue has a quota in that flavour.
+to one flavour, the first that has quota left and nodes with room (ways.py): for what its allocation holds, of those
+kinds of which the queue has a quota in that flavour.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from hanse.core.model.jobs import Allocation, Shape, make_shape
+from hanse.core.model.jobs import Allocation, Shape
 from hanse.core.model.limits import QUOTA_MEMO_MAX
 from hanse.core.model.resources import Resources, resources
 from hanse.core.policy.model import ANY_NODE, Cohort, Policy, Queue, Quota
@@ -65,16 +65,6 @@ class QuotaQueue:
         for cell, quantity in self.cells(flavour, wanted):
             self.node.add(cell, sign * quantity, usage)
 
-    def never(self, wanted: Resources) -> Bound | None:
-        """Why it could not use so much even if nobody used anything; None: in some flavour it could."""
-        first: Bound | None = None
-        for flavour in self.flavours:
-            found = self.bound(flavour, wanted, {})
-            if found is None:
-                return None
-            first = first or found
-        return first
-
     def within_nominal(self, flavour: str, wanted: Resources, usage: Usage) -> bool:
         """Whether with so much more it would still use no more than its own."""
         return all(
@@ -98,10 +88,8 @@ class QuotaBook:
         self.roots: list[QuotaRoot] = []
         self.queues: dict[str, QuotaQueue] = {}
         self._by_tenant: dict[str, QuotaQueue] = {}
-        self._selectors = {flavour.name: flavour.constraints for flavour in policy.flavours}
         self._charges: dict[str, Charge] = {}
         self._tenants: dict[str, QuotaQueue | None] = {}
-        self._shapes: dict[tuple[bytes, str], Shape] = {}
         self._build(policy)
 
     def _build(self, policy: Policy) -> None:
@@ -141,8 +129,12 @@ class QuotaBook:
 
     # -- who
 
-    def queue_of(self, tenant: str) -> QuotaQueue | None:
-        """The queue in which this tenant's jobs wait; None: no quota limits them."""
+    def queue_of(self, tenant: str, shape: Shape | None = None) -> QuotaQueue | None:
+        """The queue in which this tenant's jobs (of this shape) wait; None: no quota limits them. One that rules gave
+        the job counts, if this policy has it."""
+        ruled = None if shape is None else shape.body.ruled
+        if ruled is not None and ruled.queue in self.queues:
+            return self.queues[ruled.queue]
         if not self._by_tenant:
             return None
         if tenant not in self._tenants:
@@ -153,22 +145,6 @@ class QuotaBook:
                 name = prefix_of(name)
             self._tenants[tenant] = self._by_tenant.get(name)
         return self._tenants[tenant]
-
-    def shape_in(self, shape: Shape, flavour: str) -> Shape:
-        """The shape as it is placed in a flavour: only on the flavour's nodes."""
-        constraints = self._selectors.get(flavour, ())
-        if not constraints:
-            return shape
-        key = (shape.key, flavour)
-        if key not in self._shapes:
-            if len(self._shapes) >= QUOTA_MEMO_MAX:
-                self._shapes.clear()
-            groups = tuple(
-                msgspec.structs.replace(group, constraints=group.constraints + constraints)
-                for group in shape.body.groups
-            )
-            self._shapes[key] = make_shape(msgspec.structs.replace(shape.body, groups=groups))
-        return self._shapes[key]
 
     # -- how much
 
@@ -206,11 +182,13 @@ def _plant(
 
 
 def held_by(shape: Shape, allocation: Allocation) -> Resources:
-    """What an allocation takes: all that the shape wants, unless it has fewer tasks."""
-    if len(allocation.tasks) == shape.task_count:
+    """What an allocation takes: all that the shape wants, unless it has fewer tasks, or some that make do with an
+    alternative."""
+    tasks, groups = allocation.tasks, shape.body.groups
+    if len(tasks) == shape.task_count and not any(task.alternative for task in tasks):
         return shape.total
     held: dict[str, int] = {}
-    for task in allocation.tasks:
-        for kind, quantity in shape.body.groups[task.group].resources:
+    for task in tasks:
+        for kind, quantity in groups[task.group].resources_of(task.alternative):
             held[kind] = held.get(kind, 0) + quantity
     return resources(held)

@@ -16,6 +16,7 @@ from hanse.core.scheduling.quota import QuotaBook, QuotaQueue, held_by
 from hanse.core.scheduling.running import Running
 from hanse.core.scheduling.tenants import Account, Tenants
 from hanse.core.scheduling.tiers import Tiers
+from hanse.core.scheduling.ways import Way, Ways
 
 
 class Standing:
@@ -32,6 +33,7 @@ class Standing:
         self.tiers = Tiers(policy)
         self.tenants = Tenants(policy)
         self.quotas = QuotaBook(policy)
+        self.ways = Ways(policy)
         self.running = Running()
         self.predictor = predictor
         self.attainment = attainment or Attainment()
@@ -54,18 +56,20 @@ class Standing:
         """Histories go on under a new policy."""
         self.tenants.inherit(former.tenants, now.mono_us)
 
-    def started(
-        self, job: Job, queue: QuotaQueue | None, flavour: str, held: Resources, end_us: int, now: Now
-    ) -> None:
+    def ways_of(self, job: Job) -> tuple[Way, ...]:
+        """In how many ways the job may be placed and charged, in order of preference."""
+        return self.ways.of(self.quotas.queue_of(job.tenant, job.shape), job.shape)
+
+    def started(self, job: Job, way: Way, held: Resources, end_us: int, now: Now) -> None:
         """An attempt of this job holds capacity from now on, probably until `end_us` (mono)."""
-        self._hold(job, queue, flavour, held, now.mono_us, end_us, resumed=False)
+        self._hold(job, way.queue, way.flavour, held, now.mono_us, end_us, resumed=False)
         tier = self.tiers.tier(job.shape.body.tier)
         waited_us = max(0, now.wall_us - job.submitted_wall_us)
         self.attainment.started(job.id, job.tenant, tier, waited_us, now)
 
     def resumed(self, job: Job, allocation: Allocation, now: Now, *, known: bool) -> None:
         """It ran already: before this life of the daemon, or (`known`) under another policy."""
-        queue = self.quotas.queue_of(job.tenant)
+        queue = self.quotas.queue_of(job.tenant, job.shape)
         flavour = allocation.flavour
         if queue is not None and flavour not in queue.flavours:
             flavour = next(iter(queue.flavours))
@@ -117,21 +121,24 @@ class Standing:
 
     def quota_slots(self, tenant: str, shape: Shape, limit: int) -> int:
         """How many more jobs of this shape the tenant's queue may start, at most `limit`."""
-        queue = self.quotas.queue_of(tenant)
+        queue = self.quotas.queue_of(tenant, shape)
         if queue is None:
             return limit
         most = 0
-        for flavour in queue.flavours:
-            cells = queue.cells(flavour, shape.total)
+        for way in self.ways.of(queue, shape):
+            cells = queue.cells(way.flavour, way.wanted)
             left = [queue.node.available(cell, queue.root.usage) // each for cell, each in cells]
             most = max(most, min(left, default=limit))
         return max(0, min(limit, most))
 
     def never_admitted(self, tenant: str, shape: Shape) -> str | None:
         """Why the tenant's quota could not hold a job even if nobody else used any; None: it could."""
-        queue = self.quotas.queue_of(tenant)
-        bound = None if queue is None else queue.never(shape.total)
-        if queue is None or bound is None:
+        queue = self.quotas.queue_of(tenant, shape)
+        if queue is None:
+            return None
+        bounds = [way.bound({}) for way in self.ways.of(queue, shape)]
+        bound = bounds[0]
+        if bound is None or not all(bounds):
             return None
         flavour, kind = bound.cell
         where = f" of flavour {flavour}" if flavour else ""

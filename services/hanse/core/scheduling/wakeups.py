@@ -7,7 +7,7 @@ region with thousands of classes that wait looks, after each end, at those few t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from hanse.core.model.jobs import GroupShape, Shape
 from hanse.core.scheduling.table import NodeTable, TaskFit
@@ -19,24 +19,35 @@ NODES_MAX = 16
 def may_have_room(table: NodeTable, shape: Shape, nodes: Iterable[str]) -> bool:
     """Whether a shape that was blocked may have room since something ended on these nodes. Shapes whose tasks depend
     on what runs elsewhere always may."""
-    groups = shape.body.groups
-    if not all(_stands_alone(group) for group in groups):
+    fits = list(_fits_of(table, shape))
+    if not all(_stands_alone(fit) for fit in fits):
         return True
-    fits = table.fits_of(shape)
-    return any(_fits_on(table, fit, node) for node in nodes for fit in fits)
+    states = [table.by_name[node] for node in nodes if node in table.by_name]
+    return any(table.has_room(fit, state) for state in states for fit in fits)
 
 
-def _fits_on(table: NodeTable, fit: TaskFit, node: str) -> bool:
-    state = table.by_name.get(node)
-    return state is not None and bool(fit.mask.allowed[state.index]) and state.fits(fit.need)
+def _fits_of(table: NodeTable, shape: Shape) -> Iterator[TaskFit]:
+    """Every kind of task that the shape can be made of."""
+    yield from table.fits_of(shape)
+    for group in shape.body.groups:
+        for alternative in range(1, group.wish_count):
+            yield table.fit_of(group, alternative)
 
 
-def _stands_alone(group: GroupShape) -> bool:
-    """Whether a node's own free capacity decides about it."""
-    return getattr(group, "rules", None) is None
+def _stands_alone(fit: TaskFit) -> bool:
+    """Whether a node's own free capacity decides about it: no neighbours, and no cap that other nodes share."""
+    return not fit.need.capped and (fit.rules is None or not fit.rules.affinities)
 
 
-def counts_by_node(shape: Shape) -> bool:
+def counts_by_node(table: NodeTable, shape: Shape) -> bool:
     """Whether how many tasks each node takes tells whether the whole shape has room."""
     groups = shape.body.groups
-    return len(groups) == 1 and _stands_alone(groups[0]) and not getattr(shape.body, "within", "")
+    if len(groups) != 1 or shape.body.within is not None:
+        return False
+    return _goes_anywhere(groups[0]) and _stands_alone(table.fits_of(shape)[0])
+
+
+def _goes_anywhere(group: GroupShape) -> bool:
+    """Whether where one of its tasks runs is nothing to the others."""
+    rules = group.rules
+    return rules is None or not (rules.alternatives or rules.within or rules.spread)

@@ -1,4 +1,5 @@
 from hanse.wire.gen.hanse.v1 import common_pb2 as _common_pb2
+from hanse.wire.gen.hanse.v1 import placement_pb2 as _placement_pb2
 from hanse.wire.gen.hanse.v1 import regions_pb2 as _regions_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -190,7 +191,7 @@ class ProbeRequest(_message.Message):
     def __init__(self, id: _Optional[int] = ..., target: _Optional[str] = ...) -> None: ...
 
 class Shape(_message.Message):
-    __slots__ = ("groups", "tier", "priority", "regions_allow", "regions_deny", "regions_prefer", "datasets", "runtime_estimate_us", "required_features", "ruled")
+    __slots__ = ("groups", "tier", "priority", "regions_allow", "regions_deny", "regions_prefer", "datasets", "runtime_estimate_us", "required_features", "within", "ruled")
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
@@ -200,6 +201,7 @@ class Shape(_message.Message):
     DATASETS_FIELD_NUMBER: _ClassVar[int]
     RUNTIME_ESTIMATE_US_FIELD_NUMBER: _ClassVar[int]
     REQUIRED_FEATURES_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_FIELD_NUMBER: _ClassVar[int]
     RULED_FIELD_NUMBER: _ClassVar[int]
     groups: _containers.RepeatedCompositeFieldContainer[ShapeGroup]
     tier: str
@@ -210,8 +212,9 @@ class Shape(_message.Message):
     datasets: _containers.RepeatedScalarFieldContainer[str]
     runtime_estimate_us: int
     required_features: _containers.RepeatedScalarFieldContainer[str]
+    within: _placement_pb2.Within
     ruled: Ruled
-    def __init__(self, groups: _Optional[_Iterable[_Union[ShapeGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions_allow: _Optional[_Iterable[str]] = ..., regions_deny: _Optional[_Iterable[str]] = ..., regions_prefer: _Optional[_Iterable[str]] = ..., datasets: _Optional[_Iterable[str]] = ..., runtime_estimate_us: _Optional[int] = ..., required_features: _Optional[_Iterable[str]] = ..., ruled: _Optional[_Union[Ruled, _Mapping]] = ...) -> None: ...
+    def __init__(self, groups: _Optional[_Iterable[_Union[ShapeGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions_allow: _Optional[_Iterable[str]] = ..., regions_deny: _Optional[_Iterable[str]] = ..., regions_prefer: _Optional[_Iterable[str]] = ..., datasets: _Optional[_Iterable[str]] = ..., runtime_estimate_us: _Optional[int] = ..., required_features: _Optional[_Iterable[str]] = ..., within: _Optional[_Union[_placement_pb2.Within, _Mapping]] = ..., ruled: _Optional[_Union[Ruled, _Mapping]] = ...) -> None: ...
 
 class Ruled(_message.Message):
     __slots__ = ("queue",)
@@ -220,7 +223,7 @@ class Ruled(_message.Message):
     def __init__(self, queue: _Optional[str] = ...) -> None: ...
 
 class ShapeGroup(_message.Message):
-    __slots__ = ("count", "count_min", "resources", "constraints")
+    __slots__ = ("count", "count_min", "resources", "constraints", "placement", "affinity_tenant")
     class ResourcesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -232,11 +235,15 @@ class ShapeGroup(_message.Message):
     COUNT_MIN_FIELD_NUMBER: _ClassVar[int]
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
     CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENT_FIELD_NUMBER: _ClassVar[int]
+    AFFINITY_TENANT_FIELD_NUMBER: _ClassVar[int]
     count: int
     count_min: int
     resources: _containers.ScalarMap[str, int]
     constraints: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, count: _Optional[int] = ..., count_min: _Optional[int] = ..., resources: _Optional[_Mapping[str, int]] = ..., constraints: _Optional[_Iterable[str]] = ...) -> None: ...
+    placement: _placement_pb2.PlacementRules
+    affinity_tenant: str
+    def __init__(self, count: _Optional[int] = ..., count_min: _Optional[int] = ..., resources: _Optional[_Mapping[str, int]] = ..., constraints: _Optional[_Iterable[str]] = ..., placement: _Optional[_Union[_placement_pb2.PlacementRules, _Mapping]] = ..., affinity_tenant: _Optional[str] = ...) -> None: ...
 
 class Solicit(_message.Message):
     __slots__ = ("id", "could_start", "hold_ttl_ms")

@@ -126,7 +126,7 @@ class ListNodesResponse(_message.Message):
     def __init__(self, nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ...) -> None: ...
 
 class Node(_message.Message):
-    __slots__ = ("name", "node_class", "labels", "capacity", "free", "jobs")
+    __slots__ = ("name", "node_class", "labels", "capacity", "free", "jobs", "taints")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -154,13 +154,15 @@ class Node(_message.Message):
     CAPACITY_FIELD_NUMBER: _ClassVar[int]
     FREE_FIELD_NUMBER: _ClassVar[int]
     JOBS_FIELD_NUMBER: _ClassVar[int]
+    TAINTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     node_class: str
     labels: _containers.ScalarMap[str, str]
     capacity: _containers.ScalarMap[str, int]
     free: _containers.ScalarMap[str, int]
     jobs: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., node_class: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., jobs: _Optional[_Iterable[str]] = ...) -> None: ...
+    taints: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., node_class: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., jobs: _Optional[_Iterable[str]] = ..., taints: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListMembersRequest(_message.Message):
     __slots__ = ("region",)
@@ -251,7 +253,7 @@ class RegionRecord(_message.Message):
     def __init__(self, region: _Optional[str] = ..., incarnation: _Optional[int] = ..., version: _Optional[int] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., classes: _Optional[_Iterable[_Union[CapacityClass, _Mapping]]] = ..., draining: _Optional[bool] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., datasets: _Optional[_Iterable[str]] = ..., queued: _Optional[int] = ..., predicted_wait_ms: _Optional[int] = ..., peer_address: _Optional[str] = ..., public_address: _Optional[str] = ..., queued_shapes: _Optional[_Iterable[_Union[QueuedShape, _Mapping]]] = ..., price: _Optional[int] = ..., power: _Optional[int] = ...) -> None: ...
 
 class CapacityClass(_message.Message):
-    __slots__ = ("node_class", "nodes", "node_capacity", "labels", "free", "free_max")
+    __slots__ = ("node_class", "nodes", "node_capacity", "labels", "free", "free_max", "taints")
     class NodeCapacityEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -286,13 +288,15 @@ class CapacityClass(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     FREE_FIELD_NUMBER: _ClassVar[int]
     FREE_MAX_FIELD_NUMBER: _ClassVar[int]
+    TAINTS_FIELD_NUMBER: _ClassVar[int]
     node_class: str
     nodes: int
     node_capacity: _containers.ScalarMap[str, int]
     labels: _containers.ScalarMap[str, str]
     free: _containers.ScalarMap[str, int]
     free_max: _containers.ScalarMap[str, int]
-    def __init__(self, node_class: _Optional[str] = ..., nodes: _Optional[int] = ..., node_capacity: _Optional[_Mapping[str, int]] = ..., labels: _Optional[_Mapping[str, str]] = ..., free: _Optional[_Mapping[str, int]] = ..., free_max: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    taints: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, node_class: _Optional[str] = ..., nodes: _Optional[int] = ..., node_capacity: _Optional[_Mapping[str, int]] = ..., labels: _Optional[_Mapping[str, str]] = ..., free: _Optional[_Mapping[str, int]] = ..., free_max: _Optional[_Mapping[str, int]] = ..., taints: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class QueuedShape(_message.Message):
     __slots__ = ("shape_key", "count", "resources", "oldest_wait_ms")
