@@ -32,7 +32,7 @@ class PolicyDesk:
     """`founding`: what the configuration gives, for a ledger that holds no policy yet."""
 
     def __init__(self, config: RegionConfig, founding: Document) -> None:
-        self._here = Here(name=config.name, datasets=config.datasets, price=config.price, power=config.power)
+        self.here = Here(name=config.name, datasets=config.datasets, price=config.price, power=config.power)
         self.world = World(
             regions=tuple(sorted(member.name for member in config.members)),
             resource_kinds=frozenset(config.resource_kinds),
@@ -41,7 +41,7 @@ class PolicyDesk:
         self.row = PolicyRow(
             FOUNDING_VERSION, founding.digest, founding.text, "", "what the region was started with", 0
         )
-        self.rulebook = Rulebook(FOUNDING_VERSION, founding.rules, self._here)
+        self.rulebook = Rulebook(FOUNDING_VERSION, founding.rules, self.here)
         # Documents that were read for an ApplyPolicy that is on its way, by digest: most are needed once more.
         self._read: dict[str, Document] = {}
 
@@ -81,7 +81,7 @@ class PolicyDesk:
 
     def _in_force(self, row: PolicyRow, document: Document) -> Policy:
         self.row = row
-        self.rulebook = Rulebook(row.version, document.rules, self._here)
+        self.rulebook = Rulebook(row.version, document.rules, self.here)
         return versioned(document.policy, row.version)
 
 

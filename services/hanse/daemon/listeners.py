@@ -17,9 +17,17 @@ from hanse.daemon.servers.jobs import JobService
 from hanse.daemon.servers.local import LocalJobs
 from hanse.daemon.servers.members import Members
 from hanse.daemon.servers.peers import PeerService
+from hanse.daemon.servers.policies import PolicyService
 from hanse.daemon.servers.regions import RegionService
 from hanse.wire.peers import PeerCodec
-from hanse.wire.services import JOB_SERVICE, PEER_SERVICE, REGION_SERVICE, SERVER_OPTIONS, register
+from hanse.wire.services import (
+    JOB_SERVICE,
+    PEER_SERVICE,
+    POLICY_SERVICE,
+    REGION_SERVICE,
+    SERVER_OPTIONS,
+    register,
+)
 from hanse.wire.specs import SpecReader
 
 
@@ -71,7 +79,11 @@ def public_listener(runtime: Runtime, specs: SpecReader, ids: JobIds, members: M
     local = LocalJobs(runtime, specs, ids)
     return Listener(
         runtime,
-        {JOB_SERVICE: JobService(local, members), REGION_SERVICE: RegionService(runtime, ids, members)},
+        {
+            JOB_SERVICE: JobService(local, members),
+            REGION_SERVICE: RegionService(runtime, ids, members),
+            POLICY_SERVICE: PolicyService(runtime, ids, members),
+        },
     )
 
 
@@ -83,5 +95,6 @@ def peer_listener(runtime: Runtime, specs: SpecReader, codec: PeerCodec, ids: Jo
             PEER_SERVICE: PeerService(runtime, codec),
             JOB_SERVICE: LocalJobs(runtime, specs, ids),
             REGION_SERVICE: RegionService(runtime, ids, None),
+            POLICY_SERVICE: PolicyService(runtime, ids, None),
         },
     )

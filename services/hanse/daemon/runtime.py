@@ -34,6 +34,7 @@ from hanse.daemon.lookups import Lookups
 from hanse.daemon.metrics import Metrics
 from hanse.daemon.orders import Orders
 from hanse.daemon.peers import PeerLinks
+from hanse.daemon.planning import Planner
 from hanse.daemon.requests import Requests
 from hanse.daemon.tracing import Tracing
 from hanse.daemon.watch import WatchHub
@@ -79,6 +80,7 @@ class Runtime:
         self.inbox = inbox
         self.started_wall_us = wall_us()
         self.desk = PolicyDesk(config.region, config.policy)
+        self.planner = Planner()
         self._requests = Requests(inbox)
         self._lookups = Lookups(inbox)
         self._make_executor = make_executor

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hanse.core.effects import Done, Explanation, Refused, StatusView
+from hanse.core.effects import Explanation, PolicyAdopted, Refused, StatusView
 from hanse.core.events import Ask, PolicyChanged, Question
 from hanse.core.model.lifecycle import JobState
 from hanse.core.policy.model import (
@@ -109,7 +109,7 @@ def test_a_new_policy_counts_from_the_next_decision_on() -> None:
     queues = (Queue(name="team", tenants=("team",), quotas=quota_of("x", 0).quotas), quota_of("vip", 4))
     changed = replace(by_age, version=2, queues=queues)
     out = region.step(PolicyChanged(request_id=1, policy=changed, cause="test"))
-    assert isinstance(out.replies[0].answer, Done)
+    assert out.replies[0].answer == PolicyAdopted(2)
     region.run(200 * MS)
     assert started_at(region) == {"runs": 0, "new": 100}
     out = region.step(Ask(request_id=2, question=Question.EXPLAIN, job_id="old"))

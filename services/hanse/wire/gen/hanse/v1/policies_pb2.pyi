@@ -135,11 +135,11 @@ class PlanPolicyResponse(_message.Message):
     def __init__(self, region: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[PolicyProblem, _Mapping]]] = ..., plan: _Optional[_Union[PolicyPlan, _Mapping]] = ...) -> None: ...
 
 class PolicyPlan(_message.Message):
-    __slots__ = ("version_in_force", "digest", "to", "jobs", "measured_wait_ms", "replayed_wait_ms", "tenants", "moves", "refusals", "worst", "preemptions_before", "preemptions_after", "caveats")
+    __slots__ = ("version_in_force", "digest", "begin", "end", "jobs", "measured_wait_ms", "replayed_wait_ms", "tenants", "moves", "refusals", "worst", "preemptions_before", "preemptions_after", "caveats")
     VERSION_IN_FORCE_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
-    FROM_FIELD_NUMBER: _ClassVar[int]
-    TO_FIELD_NUMBER: _ClassVar[int]
+    BEGIN_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
     JOBS_FIELD_NUMBER: _ClassVar[int]
     MEASURED_WAIT_MS_FIELD_NUMBER: _ClassVar[int]
     REPLAYED_WAIT_MS_FIELD_NUMBER: _ClassVar[int]
@@ -152,7 +152,8 @@ class PolicyPlan(_message.Message):
     CAVEATS_FIELD_NUMBER: _ClassVar[int]
     version_in_force: int
     digest: str
-    to: _timestamp_pb2.Timestamp
+    begin: _timestamp_pb2.Timestamp
+    end: _timestamp_pb2.Timestamp
     jobs: int
     measured_wait_ms: int
     replayed_wait_ms: int
@@ -163,7 +164,7 @@ class PolicyPlan(_message.Message):
     preemptions_before: int
     preemptions_after: int
     caveats: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, version_in_force: _Optional[int] = ..., digest: _Optional[str] = ..., to: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., jobs: _Optional[int] = ..., measured_wait_ms: _Optional[int] = ..., replayed_wait_ms: _Optional[int] = ..., tenants: _Optional[_Iterable[_Union[TenantPlan, _Mapping]]] = ..., moves: _Optional[_Iterable[_Union[PlanMove, _Mapping]]] = ..., refusals: _Optional[_Iterable[_Union[PlanRefusal, _Mapping]]] = ..., worst: _Optional[_Iterable[_Union[PlanJob, _Mapping]]] = ..., preemptions_before: _Optional[int] = ..., preemptions_after: _Optional[int] = ..., caveats: _Optional[_Iterable[str]] = ..., **kwargs) -> None: ...
+    def __init__(self, version_in_force: _Optional[int] = ..., digest: _Optional[str] = ..., begin: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., jobs: _Optional[int] = ..., measured_wait_ms: _Optional[int] = ..., replayed_wait_ms: _Optional[int] = ..., tenants: _Optional[_Iterable[_Union[TenantPlan, _Mapping]]] = ..., moves: _Optional[_Iterable[_Union[PlanMove, _Mapping]]] = ..., refusals: _Optional[_Iterable[_Union[PlanRefusal, _Mapping]]] = ..., worst: _Optional[_Iterable[_Union[PlanJob, _Mapping]]] = ..., preemptions_before: _Optional[int] = ..., preemptions_after: _Optional[int] = ..., caveats: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TenantPlan(_message.Message):
     __slots__ = ("tenant", "jobs", "wait_before_ms", "wait_after_ms", "longest_before_ms", "longest_after_ms", "longer", "shorter", "refused_before", "refused_after", "stuck_before", "stuck_after")
