@@ -263,7 +263,7 @@ class AsyncClient:
         )
         return response.missing
 
-    # -- policies -------------------------------------------------------------------------------------------------------
+    # -- policies -----------------------------------------------------------------------------------------------------
 
     async def policy(self, region: str = "", version: int = 0) -> GetPolicyResponse:
         """A version of a region's policy with its document; 0: the one in force."""

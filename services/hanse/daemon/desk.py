@@ -6,7 +6,6 @@ evaluated here, at the door, and their result is in the event: the core and ever
 
 from __future__ import annotations
 
-import msgspec
 import structlog
 
 from hanse.core.effects import PolicyRow
@@ -82,9 +81,4 @@ class PolicyDesk:
     def _in_force(self, row: PolicyRow, document: Document) -> Policy:
         self.row = row
         self.rulebook = Rulebook(row.version, document.rules, self.here)
-        return versioned(document.policy, row.version)
-
-
-def versioned(policy: Policy, version: int) -> Policy:
-    """The policy under its version."""
-    return msgspec.structs.replace(policy, version=version)
+        return document.under(row.version)

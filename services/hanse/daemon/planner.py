@@ -14,8 +14,7 @@ import msgspec
 from hanse.core.model import limits
 from hanse.core.model.jobs import Job, Shape
 from hanse.core.policy.model import Policy
-from hanse.daemon.desk import versioned
-from hanse.daemon.planning import PlanTask
+from hanse.daemon.plan_task import PlanTask
 from hanse.ledger.connection import connect_read_only
 from hanse.ledger.queries import recent_jobs
 from hanse.policies.comparison import Plan
@@ -44,7 +43,7 @@ def worked_out(task: PlanTask) -> Plan:
 
 
 def _judged(task: PlanTask, document: Document, version: int) -> tuple[Policy, Rulebook]:
-    return versioned(document.policy, version), Rulebook(version, document.rules, task.here)
+    return document.under(version), Rulebook(version, document.rules, task.here)
 
 
 def _facts(reader: SpecReader, job: Job) -> tuple[Facts, Shape | None]:

@@ -13,27 +13,13 @@ import msgspec
 import structlog
 
 from hanse.core.model import limits
-from hanse.core.model.regions import RegionConfig
 from hanse.daemon.errors import PlanBusy, PlanFailed
+from hanse.daemon.plan_task import PlanTask
 from hanse.policies.comparison import Plan
-from hanse.policies.rules import Here
 
 log = structlog.get_logger()
 
 _ERROR_BYTES_MAX = 4_096
-
-
-class PlanTask(msgspec.Struct, frozen=True, kw_only=True):
-    """What to compare. `ledger`: path of the file."""
-
-    ledger: str
-    config: RegionConfig
-    here: Here
-    version: int
-    document_before: str
-    document_after: str
-    jobs_max: int
-    now_wall_us: int
 
 
 _PLAN = msgspec.msgpack.Decoder(Plan)

@@ -38,6 +38,10 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
         """Of the canonical bytes, in hexadecimal."""
         return digest(self.text)
 
+    def under(self, version: int) -> Policy:
+        """The policy, under a version."""
+        return msgspec.structs.replace(self.policy, version=version)
+
 
 def canonical(text: str) -> bytes:
     """The bytes that are stored, compared, and to be signed: the text in UTF-8, with plain line ends and one at the

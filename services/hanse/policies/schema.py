@@ -193,6 +193,9 @@ SELECTOR = Text(
     limits.CONSTRAINT_LENGTH_MAX,
     _selector_problem,
 )
+RULE_NAME = Text(
+    "a name without control characters", re.compile(r"[^\x00-\x1f\x7f]+"), limits.LABEL_LENGTH_MAX
+)
 SENTENCE = Text("a line of text", re.compile(r"[^\x00-\x1f\x7f]+"), limits.POLICY_SENTENCE_LENGTH_MAX)
 _PRIORITY = Number(-limits.PRIORITY_MAX, limits.PRIORITY_MAX)
 _WEIGHT = Number(0, limits.OBJECTIVE_WEIGHT_MAX)
@@ -391,7 +394,7 @@ _THEN = Table(
 _RULES = Table(
     "What happens to jobs that an expression is true for, when they are submitted in this region.",
     (
-        Field("name", NAME, REQUIRED, "What reasons call it."),
+        Field("name", RULE_NAME, REQUIRED, "What reasons call it; spaces are fine."),
         Field("when", Expression(), REQUIRED, "A CEL expression that is true or false."),
         Field("then", TableOf(_THEN), REQUIRED, _THEN.what),
     ),

@@ -11,7 +11,7 @@ from hanse.core.model import limits
 from hanse.daemon.clock import wall_us
 from hanse.daemon.errors import invalid, not_found, refused_request
 from hanse.daemon.ids import JobIds
-from hanse.daemon.planning import PlanTask
+from hanse.daemon.plan_task import PlanTask
 from hanse.daemon.runtime import LEDGER_FILE, Runtime
 from hanse.daemon.servers.members import Members
 from hanse.daemon.servers.plans import encode_plan, encode_problems
