@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hanse.daemon.config import expanded, load_config, load_policy, make_config
+from hanse.daemon.config import expanded, load_config, make_config
 from hanse.daemon.errors import ConfigError
 
 PATH = Path("/etc/hanse/north.toml")
@@ -151,34 +151,25 @@ def test_what_is_no_node_name(pattern: str) -> None:
         expanded(pattern)
 
 
-def test_the_policy_that_the_documentation_shows_is_one(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "policies.md").read_text(encoding="utf-8")
-    example = next(block for block in page.split("```text\n") if block.startswith("version")).split("```")[0]
-    (tmp_path / "policy.toml").write_text(example, encoding="utf-8")
-    policy = load_policy(tmp_path / "policy.toml")
-    assert (policy.version, policy.tier_names) == (3, ("premium", "basic"))
-    assert policy.queues[0].quotas[0].borrowing_limit == 32_000
-
-
 def test_a_regions_policy_is_read_and_its_tiers_count(tmp_path: Path) -> None:
     (tmp_path / "policy.toml").write_text('[[tiers]]\nname = "only"\n', encoding="utf-8")
     config = make_config(tmp_path / "north.toml", GOOD | {"policy": {"file": "policy.toml"}})
-    assert config.policy.tier_names == config.region.tiers == ("only",)
+    assert config.policy.policy.tier_names == config.region.tiers == ("only",)
 
 
 @pytest.mark.parametrize(
     ("text", "key", "reason"),
     [
-        ("tires = []", "tires", "unknown key"),
-        ('[[tiers]]\nname = "a"\nshare_permille = "much"', "tiers[0].share_permille", "Expected `int`"),
+        ("tires = []", "tires", "there is no field `tires` here"),
+        ('[[tiers]]\nname = "a"\nshare = "much"', "tiers[0].share", "this must be a share"),
         (
             '[[queues]]\nname = "q"\nwithin_queue = "sometimes"',
             "queues[0].within_queue",
-            "Invalid enum value",
+            "this must be one of",
         ),
         (
             '[[tenants]]\nname = "a"\nparent = "b"\n[[tenants]]\nname = "b"\nparent = "a"',
-            "tenants",
+            "tenants[0].parent",
             "a below b below a",
         ),
         (
@@ -195,5 +186,5 @@ def test_a_bad_policy_is_refused_with_its_place(tmp_path: Path, text: str, key: 
     with pytest.raises(ConfigError) as refused:
         make_config(tmp_path / "north.toml", GOOD | {"policy": {"file": "policy.toml"}})
     problem = refused.value.problems[0]
-    assert (problem.file, problem.key) == (str(path), key)
+    assert (problem.file.split(":")[0], problem.key) == (str(path), key)
     assert reason in problem.reason

@@ -111,7 +111,7 @@ def policy_of(load: Load) -> dict[str, Any]:
     quota = {"kind": "cpu", "nominal": _NOMINAL_CPU * _CPU, "borrowing_limit": _BORROWING_CPU * _CPU}
     return {
         "fair_share": {"order": "off"},
-        "preemption": {"patience_us": 2_000_000, "run_min_us": 0},
+        "preemption": {"patience": "2s", "run_min": "0s"},
         "tiers": [{"name": "standard"}],
         "queues": [
             {
