@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,7 +29,7 @@ from hanse.core.policy.problems import problems as policy_problems
 from hanse.policies import units
 from hanse.policies.expressions import Expression, ExpressionError, compiled, unguarded_labels
 from hanse.policies.places import Path, Span
-from hanse.policies.problems import Findings, meant, path_of
+from hanse.policies.problems import Findings, meant, nearest, path_of
 from hanse.policies.reading import BAD
 from hanse.policies.rules import Limits, Rule, Then
 from hanse.policies.schema import (
@@ -96,9 +97,18 @@ class Mapper:
             # What stands in for something wrong may contradict others.
             if not self._findings.seen(path[:-1] if path[-1] in _NEED_NOMINAL else path):
                 self._findings.at_value(path, why, _hint(policy, path, why))
-        named = {queue.name for queue in policy.queues if not queue.tenants}
+        self._lonely_queues(policy)
+
+    def _lonely_queues(self, policy: Policy) -> None:
+        members = Counter(queue.cohort for queue in policy.queues)
+        declared = [cohort.name for cohort in policy.cohorts]
         for index, queue in enumerate(policy.queues):
-            if queue.name in named and not self._ruled_into(queue.name):
+            if queue.cohort and members[queue.cohort] == 1 and queue.cohort not in declared:
+                others = [name for name in (*declared, *members) if name not in ("", queue.cohort)]
+                message = f"nobody else is in the cohort {queue.cohort!r}"
+                hint = nearest(queue.cohort, others)
+                self._findings.at_value(("queues", index, "cohort"), message, hint, severity="warning")
+            if not queue.tenants and not self._ruled_into(queue.name):
                 message = f"no job comes into the queue {queue.name!r}"
                 hint = "give it `tenants`, or a rule with `then.queue`"
                 self._findings.at_key(("queues", index), message, hint, severity="warning")
