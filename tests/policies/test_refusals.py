@@ -110,6 +110,10 @@ CASES: dict[str, tuple[str, list[Expected]]] = {
         QUEUE + 'quotas = [{ kind = "cpu", nominal = 0 }, { kind = "cpu", nominal = 0 }]',
         [("queues[0].quotas[1].kind", 7, 51, 5, "'cpu' is given twice", "")],
     ),
+    "a quota without a kind": (
+        QUEUE + 'quotas = [{ nominal = "2 devices" }]',
+        [("queues[0].quotas[0]", 7, 11, 25, "`kind` is missing", "")],
+    ),
     "no such flavour": (
         QUEUE + 'quotas = [{ kind = "cpu", nominal = 0, flavour = "a100" }]',
         [("queues[0].quotas[0].flavour", 7, 50, 6, "no flavour 'a100'", "there are no flavours")],

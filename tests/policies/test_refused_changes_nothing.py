@@ -112,7 +112,7 @@ def mutilated(draw: st.DrawFn) -> str:
     return "\n".join(lines)
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(mutilated())
 def test_any_text_is_read_or_refused_with_places_that_exist(text: str) -> None:
     found = judged(text)

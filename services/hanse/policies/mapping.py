@@ -54,6 +54,7 @@ _RENAMED = {
 }
 
 
+_AMOUNTS = ("nominal", "borrowing_limit", "lending_limit")
 _NEED_NOMINAL = ("lending_limit", "borrowing_limit")
 # Nobody can write these names, so that nothing refers to them.
 _NAMELESS = "?"
@@ -129,9 +130,11 @@ class Mapper:
     def _quota(self, quota: dict[str, Any], path: Path) -> None:
         kind = quota["kind"]
         if kind is BAD:
+            # What its amounts mean cannot be told.
+            quota.update(dict.fromkeys(_AMOUNTS, BAD))
             return
         self._known_kind(kind, (*path, "kind"))
-        for name in ("nominal", "borrowing_limit", "lending_limit"):
+        for name in _AMOUNTS:
             if quota[name] is not None and quota[name] is not BAD:
                 quota[name] = self._amount(kind, quota[name], (*path, name))
 

@@ -214,13 +214,13 @@ def _caveats(history: History) -> tuple[str, ...]:
     ]
     if history.elsewhere:
         said.append(
-            f"{_jobs(history.elsewhere)} ran in other regions and are left out; here none is handed on."
+            f"Left out, because they ran in other regions: {_jobs(history.elsewhere)}. Here none is handed on."
         )
     if history.cancelled:
-        said.append(f"{_jobs(history.cancelled)} were cancelled before they started and are left out.")
+        said.append(f"Left out, because they were cancelled before they started: {_jobs(history.cancelled)}.")
     if waiting or running:
         said.append(
-            f"{_jobs(waiting)} still wait and {running:,} still run: for how long they will run is taken from their "
+            f"Not ended yet: {waiting:,} waiting, {running:,} running. How long they will run is taken from their "
             "estimates, or from what their tenant's jobs took."
         )
     if waiting:
@@ -229,7 +229,7 @@ def _caveats(history: History) -> tuple[str, ...]:
         )
     if retried:
         said.append(
-            f"{_jobs(retried)} were started more than once: each runs once here, for as long as its last attempt."
+            f"Started more than once: {_jobs(retried)}. Each runs once here, for as long as its last attempt."
         )
     return tuple(said)
 
