@@ -50,7 +50,7 @@ class VirtualRegion:
     nodes: tuple[Node, ...]
     policy: Policy
     seed: int = 0
-    topology: Topology = Topology()
+    topology: Topology = field(default_factory=Topology)
     starts: list[Started] = field(default_factory=list)
     ends: list[tuple[str, int, bool]] = field(default_factory=list)
     refused: list[tuple[str, Refused]] = field(default_factory=list)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hanse.bench.virtual import VirtualJob, VirtualRegion
 from hanse.core.model.jobs import GroupShape, Shape, ShapeBody, make_shape
-from hanse.core.model.regions import DomainCap, Topology
+from hanse.core.model.regions import Topology
 from hanse.core.model.resources import resources
 from hanse.core.model.rules import Affinity, Alternative, Rules, Within
 from hanse.core.policy.model import Backfill, BackfillMode, Policy, Preemption, Queue, Quota
