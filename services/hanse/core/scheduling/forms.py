@@ -182,7 +182,8 @@ class FormRanking:
         elif behind:
             need, open_from = fit.need, fit.open_from
             for form in self._arrivals[-behind:]:
-                if form.rank < open_from and form.nodes and form.takes(need):
+                # Most of them came and went: nodes that are being filled change often.
+                if form.nodes and form.rank < open_from and form.takes(need):
                     open_from = form.rank
             fit.open_from = open_from
         if len(fit.verdicts) > VERDICTS_MAX:
@@ -316,7 +317,9 @@ class FormRanking:
         """The form that this node has."""
         alike = self._table.alike_of[state.index]
         shares = state.shares
-        signature = (alike, *state.columns, *[tuple(sorted(shares[kind])) for kind in shares])
+        signature: tuple[object, ...] = (alike, *state.columns)
+        for free in shares.values():
+            signature += (*sorted(free),)
         form = self._forms.get(signature)
         if form is None:
             if len(self._forms) > 2 * len(self._order) + IDLE_FORMS_MAX:
