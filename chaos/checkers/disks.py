@@ -25,7 +25,7 @@ from hanse.core.effects import META_TRUSTED_FROM, DecisionRow
 from hanse.core.messages import Verdict
 from hanse.core.model.jobs import RemoteView, RunId
 from hanse.core.model.lifecycle import JobState
-from hanse.sim.record import Committed, DiskReplaced, Entry, ImageTaken
+from hanse.sim.record import EMPTY_IMAGE, Committed, DiskReplaced, Entry, ImageTaken
 
 _REMOTE = msgspec.msgpack.Decoder(RemoteView)
 
@@ -75,7 +75,9 @@ class Disks:
         self.doubtful: dict[str, None] = {}
         # The rows that retention has deleted in the newest transaction.
         self.deleted: dict[str, Row] = {}
-        self._images: dict[int, Disk] = {}
+        self._images: dict[int, Disk] = {EMPTY_IMAGE: Disk()}
+        # Regions that never come back.
+        self.gone: dict[str, None] = {}
         # How often a region's disk was replaced, and the rows that this took from it.
         self._replaced: dict[str, int] = {}
         self._dropped: dict[str, dict[str, Row]] = {}
@@ -193,6 +195,8 @@ class Disks:
         dropped.update({job_id: row for job_id, row in before.rows.items() if job_id not in image.rows})
         self.by_region[entry.region] = image
         self.doubtful[entry.region] = None
+        if entry.for_ever:
+            self.gone[entry.region] = None
         self._replaced[entry.region] = self.generation(entry.region) + 1
 
 

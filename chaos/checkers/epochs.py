@@ -8,7 +8,7 @@ from chaos.checkers.rows import Row, decision_rows, job_rows
 from hanse.core.effects import DecisionRow
 from hanse.core.messages import Verdict
 from hanse.core.model.lifecycle import JobState
-from hanse.sim.record import Committed, DiskReplaced, ImageTaken
+from hanse.sim.record import EMPTY_IMAGE, Committed, DiskReplaced, ImageTaken
 
 # (giver, target, sequence)
 _Transfer = tuple[str, str, int]
@@ -43,7 +43,7 @@ class Epochs(Checker):
     def __init__(self, disks: Disks) -> None:
         super().__init__(disks)
         self._memories: dict[str, _Memory] = {}
-        self._images: dict[int, _Memory] = {}
+        self._images: dict[int, _Memory] = {EMPTY_IMAGE: _Memory()}
         # (job, epoch) -> who decided, and what; and what of this was forgotten.
         self._by_epoch: dict[tuple[str, int], tuple[str, DecisionRow]] = {}
         self._forgotten: dict[tuple[str, int], tuple[str, DecisionRow]] = {}
@@ -63,7 +63,7 @@ class Epochs(Checker):
         self._images[entry.image] = self._memories.setdefault(entry.region, _Memory()).copy()
 
     def _on_replaced(self, entry: DiskReplaced) -> None:
-        before, image = self._memories[entry.region], self._images[entry.image].copy()
+        before, image = self._memories.setdefault(entry.region, _Memory()), self._images[entry.image].copy()
         self._memories[entry.region] = image
         for job_id, by_epoch in before.given.items():
             kept = image.given.get(job_id, {})

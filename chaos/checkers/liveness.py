@@ -54,6 +54,8 @@ class Liveness(Checker):
     def _look_for_orphans(self, at_us: int) -> None:
         """A home whose disk forgot a job must have learnt of it again from whoever knows more than that it is over."""
         for job_id, home in self._homes.items():
+            if home in self.disks.gone:
+                continue
             if self.disks.has_lost(home, job_id) and not self.disks.is_forgotten(job_id):
                 raise LivenessViolation(
                     f"{home} has forgotten the job for good, others have not: {self._story(job_id)}",

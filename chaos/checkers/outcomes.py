@@ -78,7 +78,11 @@ class Outcomes(Checker):
         self._cancelled.add(entry.job_id)
 
     def _on_launched(self, entry: Launched) -> None:
-        self._tasks.setdefault((entry.region, entry.run), set()).update(entry.tasks)
+        place = (entry.region, entry.run)
+        if place not in self._tasks:
+            # What ended under this name meanwhile was of a run that the region has forgotten.
+            self._clean.pop(place, None)
+        self._tasks.setdefault(place, set()).update(entry.tasks)
 
     def _on_launch_failed(self, entry: LaunchFailed) -> None:
         self._failed.add(entry.run.job_id)

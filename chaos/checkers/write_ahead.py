@@ -17,7 +17,7 @@ from hanse.core.messages import (
     Withdraw,
 )
 from hanse.core.model.lifecycle import JobState
-from hanse.sim.record import Acknowledged, Committed, DiskReplaced, ImageTaken, Launched, Sent
+from hanse.sim.record import EMPTY_IMAGE, Acknowledged, Committed, DiskReplaced, ImageTaken, Launched, Sent
 
 
 class _Durable:
@@ -63,7 +63,7 @@ class WriteAhead(Checker):
     def __init__(self, disks: Disks) -> None:
         super().__init__(disks)
         self._durable: dict[str, _Durable] = {}
-        self._images: dict[int, _Durable] = {}
+        self._images: dict[int, _Durable] = {EMPTY_IMAGE: _Durable()}
 
     def handlers(self) -> Handlers:
         return {

@@ -7,12 +7,14 @@ from contextlib import ExitStack
 from unittest import mock
 
 from chaos.mutants.mutant import Mutant, replace
-from chaos.mutants.profiles import ANCHORED, FORGOTTEN_ANSWERS, OLD_DISKS
+from chaos.mutants.profiles import ANCHORED, DESTROYED, FORGOTTEN_ANSWERS, OLD_DISKS
 from chaos.mutants.target import take_every_session
 from hanse.core import region
 from hanse.core.effects import Effects, Snapshot
 from hanse.core.federation.handoff.target import Target
+from hanse.core.federation.history import History
 from hanse.core.federation.old_disk import OldDisk
+from hanse.core.messages import Envelope
 from hanse.core.model.jobs import Job
 from hanse.core.model.regions import Position
 from hanse.core.model.time import Now
@@ -24,6 +26,22 @@ from hanse.sim.ledger import SimLedger
 def _notice_nothing(patches: ExitStack) -> None:
     replace(patches, OldDisk, "contradicts", lambda self, envelope: False)
     replace(patches, Runs, "is_forgotten", lambda self, run: False)
+
+
+def _take_an_empty_disk_for_a_new_one(patches: ExitStack) -> None:
+    contradicts = OldDisk.contradicts
+
+    def shortcut(self: OldDisk, envelope: Envelope) -> bool:
+        return envelope.receiver_seen_ledger_id == self._ledger_id and contradicts(self, envelope)
+
+    replace(patches, OldDisk, "contradicts", shortcut)
+
+
+def _ask_about_the_newest_jobs_only(patches: ExitStack) -> None:
+    def shortcut(self: History) -> str:
+        return (*self._before, self._present)[:2][-1].newest_job_id
+
+    patches.enter_context(mock.patch.object(History, "newest_job_id", property(shortcut)))
 
 
 def _ignore_the_anchor(patches: ExitStack) -> None:
@@ -91,6 +109,18 @@ MUTANTS = (
         shortcut="a region takes no notice of what its peers have seen of it",
         profile=OLD_DISKS,
         install=_notice_nothing,
+    ),
+    Mutant(
+        name="an empty disk is a new one",
+        shortcut="a region on an empty disk takes no notice of a peer that has seen another ledger of it",
+        profile=DESTROYED,
+        install=_take_an_empty_disk_for_a_new_one,
+    ),
+    Mutant(
+        name="an inquest from the second life on",
+        shortcut="of a disk that was never trusted, jobs are asked about that are newer than those of its second start",
+        profile=DESTROYED,
+        install=_ask_about_the_newest_jobs_only,
     ),
     Mutant(
         name="the anchor is ignored",

@@ -162,6 +162,21 @@ ANCHORED = Profile(
 )
 """Disks are replaced while their regions are cut off: only the anchor file tells."""
 
+DESTROYED = Profile(
+    name="destroyed regions",
+    faults=Faults(
+        destroyed_every_us=2 * SECOND_US,
+        destroyed_away_max_us=SECOND_US // 2,
+        crash_every_us=SECOND_US,
+        downtime_max_us=SECOND_US // 4,
+        partition_every_us=3 * SECOND_US,
+        partition_max_us=4 * SECOND_US,
+    ),
+    duration_us=40 * SECOND_US,
+    jobs=140,
+)
+"""Whole regions go, and are built again on empty disks; and often fail once more before they have heard everybody."""
+
 PROFILES = (
     CRASHES,
     LOST_ANSWERS,
@@ -173,4 +188,5 @@ PROFILES = (
     OLD_DISKS,
     FORGOTTEN_ANSWERS,
     ANCHORED,
+    DESTROYED,
 )

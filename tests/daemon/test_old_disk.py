@@ -125,16 +125,27 @@ async def put_back(regions: League, directory: Path, name: str, copy: Path) -> N
 
 
 async def acquainted(regions: League) -> None:
-    """Every region that runs has a session with every other."""
+    """Every region that runs has a session with every other, and has seen how far that one's present life has come.
+    (That a session began shows one side only; what gossip tells may have come through a third.)"""
+    places = {name: place for name, (place, _, _) in regions.running.items()}
 
     async def met() -> bool:
-        for place, _, _ in list(regions.running.values()):
-            channels = (await place.status()).channels
-            if not all(each.session for each in channels if each.peer in regions.running):
-                return False
-        return True
+        told = {name: await place.status() for name, place in places.items()}
+        return all(
+            channel.session and _seen(places[name], channel.peer) == told[channel.peer].incarnation
+            for name, status in told.items()
+            for channel in status.channels
+            if channel.peer in told
+        )
 
     await eventually(met)
+
+
+def _seen(place: Place, peer: str) -> int:
+    """The newest incarnation of the peer in a message of a session. No region tells that over the wire."""
+    driver = place.daemon.runtime._driver
+    assert driver is not None
+    return driver._region.sessions.seen(peer).incarnation
 
 
 async def quarantined(place: Place, missing: list[str]) -> regions_pb2.GetStatusResponse | None:

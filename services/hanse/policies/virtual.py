@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from hanse.core.effects import Effects, Refused, Snapshot, SubmitOutcome
 from hanse.core.events import Event, ExecutorRecovered, Submit, TaskEnded
+from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.jobs import RunId, Shape, Submission
 from hanse.core.model.regions import Member, Node, RegionConfig, Topology
 from hanse.core.model.time import Now
@@ -84,8 +85,8 @@ class VirtualRegion:
 
     @property
     def busy(self) -> bool:
-        """Whether anything is due yet."""
-        return bool(self._agenda)
+        """Whether anything is due yet, or foreseen for a job that waits."""
+        return self._next_us() < NEVER_US
 
     def add(self, jobs: Sequence[VirtualJob]) -> None:
         """These arrive at their times."""
@@ -94,7 +95,7 @@ class VirtualRegion:
 
     def run(self, until_us: int | None = None) -> None:
         """Go on until nothing is due any more, or until an instant."""
-        while self._agenda and (until_us is None or self._next_us() <= until_us):
+        while self.busy and (until_us is None or self._next_us() <= until_us):
             self.advance()
         if until_us is not None:
             self.now_us = max(self.now_us, until_us)
@@ -138,7 +139,7 @@ class VirtualRegion:
 
     def _next_us(self) -> int:
         """When something is due: what is planned here, or (while jobs wait) what the core has foreseen."""
-        planned_us = self._agenda[0][0]
+        planned_us = self._agenda[0][0] if self._agenda else NEVER_US
         alarm_us = self.region.local.alarm.next_us
         return max(self.now_us, min(planned_us, alarm_us) if self.region.local.queue.depth else planned_us)
 

@@ -112,6 +112,7 @@ class Callers:
         self._endless: dict[str, str] = {}
         self._closing = False
         self._drain_wishes: dict[str, bool] = {}
+        self._gone: dict[str, None] = {}
 
     @property
     def idle(self) -> bool:
@@ -220,6 +221,10 @@ class Callers:
             self._endless[job_id] = batch.home
         return submission(job_id, key, batch.tenant, kind)
 
+    def give_up(self, region: str) -> None:
+        """It never comes back: what only that region can answer is not asked any more."""
+        self._gone[region] = None
+
     # --- there and back ---------------------------------------------------------------------------------------------
 
     def _ask(self, request: Request, batch: Batch | None = None) -> None:
@@ -230,6 +235,9 @@ class Callers:
         self._timeline.after(int(_TRAVEL_MAX_US * self._random.random()), self._arrive, request, batch)
 
     def _arrive(self, request: Request, batch: Batch | None) -> None:
+        if request.region in self._gone:
+            self._settle(request)
+            return
         host = self._hosts[request.region]
         self._requests += 1
         request_id = self._requests
@@ -282,10 +290,14 @@ class Callers:
         if request.done:
             return
         if request.answered(answer):
-            request.done = True
-            self.open_requests -= 1
+            self._settle(request)
         else:
             self._later(request, batch)
+
+    def _settle(self, request: Request) -> None:
+        if not request.done:
+            request.done = True
+            self.open_requests -= 1
 
     def _on_submitted(self, batch: Batch, answer: Answer) -> bool:
         if not isinstance(answer, SubmitOutcome):

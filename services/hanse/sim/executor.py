@@ -166,6 +166,10 @@ class SimExecutor:
                 if not survives:
                     self._drop(task)
 
+    def disk_lost(self) -> None:
+        """What the engine's disk said is gone too. After `machine_died`."""
+        self._runs = {}
+
     def processes_died(self) -> None:
         """Every process is killed from outside, and the daemon hears of it."""
         for task in self._all():

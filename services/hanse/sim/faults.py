@@ -13,6 +13,7 @@ MINUTE_US = 60 * SECOND_US
 # Half of the kinds are present in a swarm on average; most pairs of kinds meet within a few seeds.
 _PRESENT_SHARE = 0.5
 _ANCHOR_ELSEWHERE_SHARE = 0.4
+_GONE_SHARE = 0.3
 
 
 # The transfer itself most often: its rarest rows are the ones that a shortcut breaks.
@@ -66,6 +67,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "mixed_versions": ("mixed_versions",),
     "drain": ("drain_every_us", "drain_max_us"),
     "old_disk": ("old_disk_every_us", "old_disk_reboot", "anchor_elsewhere"),
+    "destroyed": ("destroyed_every_us", "destroyed_away_max_us", "destroyed_for_ever"),
 }
 
 
@@ -142,6 +144,11 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     # The anchor files are on other disks, which stay. (A disk is then put back only if its anchor shows it.) If they
     # are not, only peers can tell: then regions wait at every start until they have heard all of them.
     anchor_elsewhere: bool = False
+    # A whole region goes, with its disk and everything that ran there. It is built again on an empty disk within this
+    # time, or, with this probability, never: then it is the last that goes.
+    destroyed_every_us: int = 0
+    destroyed_away_max_us: int = 0
+    destroyed_for_ever: float = 0.0
 
     @staticmethod
     def none() -> Faults:
@@ -195,9 +202,9 @@ class _Swarm:
     def draw(self) -> Faults:
         """One swarm."""
         drawn = self._draw()
-        if drawn.old_disk_every_us:
-            return drawn
-        return drawn.without("old_disk")
+        if not drawn.destroyed_every_us:
+            drawn = drawn.without("destroyed")
+        return drawn if drawn.old_disk_every_us else drawn.without("old_disk")
 
     def _draw(self) -> Faults:
         return Faults(
@@ -251,6 +258,9 @@ class _Swarm:
             old_disk_every_us=self._every(20 * SECOND_US, 2 * MINUTE_US),
             old_disk_reboot=self._random.random(),
             anchor_elsewhere=self._random.random() < _ANCHOR_ELSEWHERE_SHARE,
+            destroyed_every_us=self._every(MINUTE_US, 4 * MINUTE_US),
+            destroyed_away_max_us=self._up_to(MINUTE_US),
+            destroyed_for_ever=_GONE_SHARE * self._random.random(),
         )
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from hanse.core import invariants
-from hanse.core.effects import META_QUARANTINE, NO_WRITES, Answer, Effects, Lookup, Send
+from hanse.core.effects import META_QUARANTINE, META_TRUSTED_FROM, NO_WRITES, Answer, Effects, Lookup, Send
 from hanse.core.events import (
     Event,
     ExecutorRecovered,
@@ -55,6 +55,7 @@ _STEP_US = 100
 _LOOKUP_US = 1_000
 # The real inbox is bounded, too; peers are told to wait, callers are refused.
 _INBOX_MAX = 4096
+FOR_EVER_US = 1000 * 86_400 * SECOND_US
 # As the ledger's ANCHOR_PERIOD_S.
 _ANCHOR_PERIOD_US = 5 * SECOND_US
 # A core that asks to be woken for what it has already handled would spin for ever.
@@ -146,6 +147,9 @@ class Host:
         self.executor: SimExecutor
         self.core: Region | None = None
         self.life = 0
+        # Destroyed, and never built again.
+        self.gone = False
+        self._times_destroyed = 0
         self.steps = 0
         self._around = around
         self._timeline = around.timeline
@@ -192,7 +196,7 @@ class Host:
         randomness = random.Random(f"{self._around.seed}/{self.name}/{self.life}")
         now = self.clock.now(self._timeline.now_us)
         try:
-            self.core = Region(self.config, snapshot, now, randomness)
+            self.core = Region(self._config_at_start(), snapshot, now, randomness)
         except Exception as error:
             raise self._crash_of(error) from error
         self._sequence = snapshot.write_sequence
@@ -257,6 +261,35 @@ class Host:
             self._reboot()
         self.ledger = image
         self._observer.disk_replaced(self)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the daemon runs, and trusts its disk."""
+        return self.core is not None and not self.core.in_doubt
+
+    def destroy(self, *, for_ever: bool) -> None:
+        """Everything is gone: processes, what the engine kept, the disk and the anchor file. What is built in its place
+        begins with an empty ledger, unless it is `for_ever`."""
+        if self.core is not None:
+            self.crash("and with it all of its region", reboot=True)
+        else:
+            self._reboot()
+        # Whoever was to start the daemon has none to start.
+        self.life += 1
+        self.gone = for_ever
+        self._times_destroyed += 1
+        self.executor.disk_lost()
+        ledger_id = f"ledger-{self.name}-{self._around.seed}-{self._times_destroyed}"
+        self.ledger = SimLedger(self.name, ledger_id)
+        self.anchor = Position()
+        self._observer.disk_replaced(self)
+
+    def _config_at_start(self) -> RegionConfig:
+        """Whoever builds a region again lets it wait until it has heard all others."""
+        if not self._times_destroyed or META_TRUSTED_FROM in self.ledger.meta:
+            return self.config
+        timings = msgspec.structs.replace(self.config.timings, boot_grace_us=FOR_EVER_US)
+        return msgspec.structs.replace(self.config, timings=timings)
 
     def _write_anchor(self) -> None:
         self.anchor = self.ledger.position

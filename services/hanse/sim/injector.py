@@ -14,8 +14,9 @@ from hanse.sim.faults import HEALED, MINUTE_US, Faults
 from hanse.sim.host import Host
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Network
-from hanse.sim.record import DiskReplaced, FaultInjected, ImageTaken, Record
+from hanse.sim.record import EMPTY_IMAGE, DiskReplaced, FaultInjected, ImageTaken, Record
 from hanse.sim.timeline import Timeline
+from hanse.sim.workload import is_complete
 
 _RESTART_AFTER_HEAL_MAX_US = SECOND_US
 _SLOW_LINK_MAX_US = MINUTE_US
@@ -78,6 +79,7 @@ class Injector:
             (faults.rate_every_us, self._change_rate),
             (faults.executor_death_every_us, self._kill_processes),
             (faults.old_disk_every_us, self._age_disk),
+            (faults.destroyed_every_us, self._destroy),
         ):
             if every_us:
                 self._plan(every_us, inject)
@@ -97,6 +99,8 @@ class Injector:
         self._network.heal(HEALED)
         for host in self._hosts:
             host.executor.faults = HEALED
+            if host.gone:
+                continue
             if not host.up:
                 self.died(host)
             else:
@@ -134,7 +138,7 @@ class Injector:
             host.crash("killed", reboot=host.draw_reboot())
 
     def _restart(self, host: Host, life: int) -> None:
-        if host.up or host.life != life:
+        if host.up or host.gone or host.life != life:
             return
         host.start()
         if self._pressed.get(host.name, 0) > self._timeline.now_us:
@@ -223,7 +227,13 @@ class Injector:
         self._images[host.name] = Image(self._images_taken, now_us, host.ledger.copy())
         self._record.append(ImageTaken(now_us, host.name, self._images_taken))
 
+    def _may_lose_a_disk(self) -> bool:
+        """An old disk waits for all others: none may be gone for ever."""
+        return not any(host.gone for host in self._hosts)
+
     def _put_back(self, host: Host, image: Image) -> None:
+        if not self._may_lose_a_disk():
+            return
         if self.faults.anchor_elsewhere and host.anchor <= image.ledger.position:
             return
         reboot = self._random.random() < self.faults.old_disk_reboot
@@ -234,6 +244,34 @@ class Injector:
         )
         # What an operator had wished goes back with the disk, too.
         self._callers.drain(host.name, host.name in self._draining)
+
+    def _destroy(self) -> None:
+        """One region, while all the others have all that they ever had."""
+        host = self._random.choice(self._hosts)
+        for_ever = self._random.random() < self.faults.destroyed_for_ever
+        away_us = self._lasting(self.faults.destroyed_away_max_us)
+        if len(self._hosts) < 2 or not all(each.is_whole for each in self._hosts):
+            return
+        for_ever = for_ever and self._can_do_without(host)
+        self._note("destroyed", f"{host.name} {'for ever' if for_ever else f'for {away_us} us'}")
+        host.destroy(for_ever=for_ever)
+        self._record.append(
+            DiskReplaced(self._timeline.now_us, host.name, EMPTY_IMAGE, True, False, for_ever)
+        )
+        self._images.pop(host.name, None)
+        if for_ever:
+            self.count("gone")
+            self._callers.give_up(host.name)
+            return
+        self._callers.drain(host.name, host.name in self._draining)
+        self._timeline.after(away_us, self._restart, host, host.life)
+
+    def _can_do_without(self, host: Host) -> bool:
+        """Whether what is left can run every job. And where only peers can tell that a disk is old, they are waited
+        for, all of them."""
+        others = [each for each in self._hosts if each is not host]
+        peers_tell = bool(self.faults.old_disk_every_us) and not self.faults.anchor_elsewhere
+        return not peers_tell and any(is_complete(each.config.nodes) for each in others)
 
     def _jump(self) -> None:
         host = self._random.choice(self._hosts)

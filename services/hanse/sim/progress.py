@@ -30,6 +30,9 @@ class Progress:
         self._handed: dict[tuple[str, str], int] = {}
         # Acknowledged jobs that their home's disk has forgotten, until they are known there again.
         self._lost: dict[str, None] = {}
+        # Regions that never come back; and of `wait` jobs, the newest row in each region.
+        self._gone: dict[str, None] = {}
+        self._newest: dict[str, dict[str, JobRow | JobStateRow]] = {}
 
     def acknowledged(self, region: str, job_id: str) -> None:
         """Somebody was told that this job is on this region's disk."""
@@ -50,6 +53,7 @@ class Progress:
             rows: tuple[JobRow | JobStateRow, ...] = (*writes.jobs, *writes.job_states)
             for row in rows:
                 key = (region, row.id)
+                self._newest.setdefault(row.id, {})[region] = row
                 if _is_open(row):
                     self.open[key] = None
                 else:
@@ -64,11 +68,40 @@ class Progress:
                     self._handed[key] = row.transfer_epoch
                     self.handoffs += 1
             for job_id in writes.jobs_delete:
+                self._newest.get(job_id, {}).pop(region, None)
                 self.open.pop((region, job_id), None)
                 self._settled.get(region, {}).pop(job_id, None)
 
-    def disk_replaced(self, region: str, ledger: SimLedger) -> None:
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody has to do anything any more who could."""
+        if not self._gone:
+            return not self.open and not self.unfinished
+        return all(self._is_hopeless(job_id) for job_id in (*self.unfinished, *(job for _, job in self.open)))
+
+    def _is_hopeless(self, job_id: str) -> bool:
+        """Whether a job waits for a region that never comes back: nobody else has it, or can tell of it."""
+        return not any(
+            region not in self._gone and self._goes_on(job_id, row)
+            for region, row in self._newest.get(job_id, {}).items()
+        )
+
+    def _goes_on(self, job_id: str, row: JobRow | JobStateRow) -> bool:
+        if row.state in _FINAL:
+            return not row.settled and job_id.rsplit("-", 1)[0] not in self._gone
+        if row.state == JobState.XFER:
+            return row.transfer_to not in self._gone
+        return row.state != JobState.MOVED
+
+    def disk_replaced(self, region: str, ledger: SimLedger, *, for_ever: bool = False) -> None:
         """This is all that the region's disk holds now."""
+        if for_ever:
+            self._gone[region] = None
+        for job_id, rows in self._newest.items():
+            rows.pop(region, None)
+            row = ledger.row(job_id)
+            if row is not None:
+                rows[region] = row
         for key in [key for key in self.open if key[0] == region]:
             del self.open[key]
         settled = self._settled[region] = {}

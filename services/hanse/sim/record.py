@@ -142,6 +142,10 @@ class FaultInjected(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
+# The image of a disk that nothing was ever written to.
+EMPTY_IMAGE = 0
+
+
 class ImageTaken(msgspec.Struct, frozen=True, gc=False):
     """What is durable in this region now was copied away, under this number."""
 
@@ -152,13 +156,15 @@ class ImageTaken(msgspec.Struct, frozen=True, gc=False):
 
 class DiskReplaced(msgspec.Struct, frozen=True, gc=False):
     """The daemon is down, and what it will find is this image. `reboot`: its machine went, too, so that no process is
-    left; else those of the lost life live on. `by_anchor`: a file on another disk will tell that the disk is old."""
+    left; else those of the lost life live on. `by_anchor`: a file on another disk will tell that the disk is old.
+    `for_ever`: the region never comes back."""
 
     at_us: int
     region: str
     image: int
     reboot: bool
     by_anchor: bool
+    for_ever: bool = False
 
 
 class Healed(msgspec.Struct, frozen=True, gc=False):

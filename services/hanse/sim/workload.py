@@ -15,6 +15,7 @@ from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from hanse.sim.executor import Behaviour
 
 GIBIBYTE = 1 << 30
+_COMPLETE_NODES = 4
 _CPU_PER_NODE = 16_000
 _MEMORY_PER_NODE = 64 * GIBIBYTE
 _GPUS_PER_NODE = 4_000
@@ -48,7 +49,7 @@ def opaque_spec(name: str, body: ShapeBody, grace_us: int, retries_max: int) -> 
 def draw_nodes(region: str, randomness: random.Random, *, complete: bool) -> tuple[Node, ...]:
     """The machines of one region: some with devices, in two zones. In a `complete` region every kind of job fits."""
     nodes = []
-    for number in range(4 if complete else randomness.randint(2, 4)):
+    for number in range(_COMPLETE_NODES if complete else randomness.randint(2, 4)):
         has_devices = complete or randomness.random() < 0.5
         capacity = {"cpu": _CPU_PER_NODE, "memory": _MEMORY_PER_NODE}
         if has_devices:
@@ -62,6 +63,11 @@ def draw_nodes(region: str, randomness: random.Random, *, complete: bool) -> tup
             )
         )
     return tuple(nodes)
+
+
+def is_complete(nodes: tuple[Node, ...]) -> bool:
+    """Whether every kind of job fits into a region with these machines."""
+    return len(nodes) >= _COMPLETE_NODES and all("gpu" in dict(node.capacity) for node in nodes)
 
 
 def draw_timings(randomness: random.Random) -> Timings:

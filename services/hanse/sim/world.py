@@ -20,7 +20,7 @@ from hanse.sim.convergence import Convergence
 from hanse.sim.digest import Digest
 from hanse.sim.executor import Behaviour, SimExecutor
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
-from hanse.sim.host import Host, Surroundings
+from hanse.sim.host import FOR_EVER_US, Host, Surroundings
 from hanse.sim.injector import Injector
 from hanse.sim.network import Codec, Network
 from hanse.sim.progress import Progress
@@ -37,9 +37,8 @@ _AFTERGLOW_US = 2 * SECOND_US
 # Settled rows are kept this long: longer than any caller repeats a request.
 _RETENTION_US = 3 * MINUTE_US
 _RETENTION_EVERY_US = 30 * SECOND_US
-# Beside old disks: images are younger. (An older one than this would bring back jobs that all have forgotten.)
+# Beside old and lost disks: images are younger. (An older one than this would bring back jobs that all have forgotten.)
 _LONG_RETENTION_US = 60 * MINUTE_US
-_FOR_EVER_US = 1000 * 86_400 * SECOND_US
 _CHUNK_US = 100 * MILLISECOND_US
 
 
@@ -89,7 +88,7 @@ class World:
         timings = plan.timings or draw_timings(draw)
         if plan.faults.old_disk_every_us and not plan.faults.anchor_elsewhere:
             # Whoever knows that a disk is old may be out of reach: nobody believes a disk before all were heard.
-            timings = msgspec.structs.replace(timings, boot_grace_us=_FOR_EVER_US)
+            timings = msgspec.structs.replace(timings, boot_grace_us=FOR_EVER_US)
         self.hosts = tuple(
             self._make_host(index, config, draw)
             for index, config in enumerate(draw_configs(plan.regions, draw, timings))
@@ -169,18 +168,18 @@ class World:
 
     @property
     def is_quiet(self) -> bool:
-        """Nothing is open in any ledger, no caller waits, every daemon runs."""
-        progress = self.progress
+        """Nothing is open in any ledger, no caller waits, every daemon runs and trusts its disk: one in quarantine may
+        still learn of jobs that it has forgotten."""
         return (
-            not progress.open
-            and not progress.unfinished
-            and self.callers.idle
-            and all(host.up for host in self.hosts)
+            self.callers.idle
+            and self.progress.is_over
+            and all(host.is_whole or host.gone for host in self.hosts)
         )
 
     def _retain(self) -> None:
         """Every region forgets what has long been settled."""
-        keeps_long = bool(self.plan.faults.old_disk_every_us)
+        faults = self.plan.faults
+        keeps_long = bool(faults.old_disk_every_us or faults.destroyed_every_us)
         before_us = self.timeline.now_us - (_LONG_RETENTION_US if keeps_long else _RETENTION_US)
         for host in self.hosts:
             job_ids = self.progress.settled_before(host.name, before_us) if host.up else ()
@@ -215,7 +214,7 @@ class World:
 
     def disk_replaced(self, host: Host) -> None:
         """A region's disk has become an older one."""
-        self.progress.disk_replaced(host.name, host.ledger)
+        self.progress.disk_replaced(host.name, host.ledger, for_ever=host.gone)
 
     def count(self, kind: str) -> None:
         """Something countable happened."""

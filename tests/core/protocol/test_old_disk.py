@@ -14,6 +14,7 @@ from hanse.core.federation.old_disk import OldDisk
 from hanse.core.messages import Decision, Offer
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.time import SECOND_US
+from hanse.sim.ledger import SimLedger
 from tests.core.protocol.league import League
 from tests.core.protocol.station import TokenError
 from tests.core.protocol.tokens import _token
@@ -91,6 +92,28 @@ def test_a_job_that_was_given_away_is_not_run_again() -> None:
     assert league.job("north", JOB).transfer_to == "south"
     league.end("south", JOB)
     league.run_until(lambda: league.state("north", JOB) is JobState.SUCCEEDED)
+    league.check_tokens()
+
+
+def test_an_empty_disk_in_the_place_of_one_that_others_know_is_an_old_one() -> None:
+    league = Leagues(north=0, south=1, west=1)
+    league.hold(Offer)
+    empty = SimLedger("north", "ledger-north-anew")
+    league.submit("north", JOB)
+    league.hand_over("north", JOB, "south")
+    league.let_go()
+    league.run_until(lambda: league.running(JOB) == ["south"])
+    incarnation = league["north"].incarnation
+    league.roll_back("north", empty)
+    league.leave_quarantine("north")
+    assert league["north"].incarnation > incarnation
+    assert league.states(JOB)["north"] == "MOVED"
+    league.end("south", JOB)
+    league.run_until(lambda: league.state("north", JOB) is JobState.SUCCEEDED)
+    league.crash("north", "and is what it was")
+    league.restart("north")
+    league.settle()
+    assert not league["north"].in_doubt
     league.check_tokens()
 
 

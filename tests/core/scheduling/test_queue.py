@@ -75,7 +75,9 @@ def test_random_operations_agree_with_a_sorted_list(seed: int) -> None:
             case "park":
                 best = model.best()
                 if best is not None:
-                    queue.park(best.shape.key)
+                    lane = queue.lane_of(best.id)
+                    assert lane is not None
+                    queue.park(lane)
                     model.parked[best.shape.body.groups] = serving_key(best)
             case "reopen" if draw.random() < 0.3:
                 queue.reopen()

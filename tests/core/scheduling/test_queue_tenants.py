@@ -68,8 +68,8 @@ def test_the_best_is_the_first_by_the_keys_that_are_shown(seed: int, order: Shar
                 tenants.account(tenant).take(-SHARE_UNIT // 50, now_us)
                 quotas.release(job_id)
                 queue.tenant_changed(tenant)
-            case "park" if (best := queue.best()) is not None:
-                queue.park(best.shape.key)
+            case "park" if (lane := queue.best_lane()) is not None:
+                queue.park(lane)
             case "park lane" if (lane := queue.best_lane()) is not None:
                 root = lane.quota.root if lane.quota is not None else None
                 (queue.park_lane if draw.random() < 0.5 else queue.park_group)(lane, root)

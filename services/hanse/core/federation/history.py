@@ -39,6 +39,7 @@ class History:
         newest_job_id = max((job_id for _, _, job_id, _ in snapshot.client_keys), default="")
         self._present = Life(snapshot.incarnation, life, snapshot.write_sequence, newest_job_id)
         lives = snapshot.meta.get(META_LIVES)
+        self._was_trusted = META_TRUSTED_FROM in snapshot.meta
         # Positions of earlier incarnations are taken as they are: everybody was heard since, or nothing is known.
         self._trusted_from = int(snapshot.meta.get(META_TRUSTED_FROM, "0" if lives else snapshot.incarnation))
         self._before = _LIVES.decode(lives)[1 - LIVES_REMEMBERED_MAX :] if lives else ()
@@ -57,14 +58,16 @@ class History:
 
     @property
     def newest_job_id(self) -> str:
-        """Of this home, before anything can have been forgotten: jobs with larger ids may be missing here."""
-        return (*self._before, self._present)[:2][-1].newest_job_id
+        """Of this home, before anything can have been forgotten: jobs with larger ids may be missing here. That is what
+        the first boot after the last life that was trusted has found; of a disk that never was, the first one."""
+        lives = (*self._before, self._present)
+        return (lives[:2][-1] if self._was_trusted else lives[0]).newest_job_id
 
     def trust(self, incarnation: int) -> None:
         """All that others have seen of this region is in this history, or is answered for; it begins anew here."""
         self._present = msgspec.structs.replace(self._present, incarnation=incarnation)
         self._before = ()
-        self._trusted_from = incarnation
+        self._was_trusted, self._trusted_from = True, incarnation
         self._books.set_meta(META_TRUSTED_FROM, str(incarnation))
         self._write()
 

@@ -2,8 +2,9 @@
 
 Theory of operation. A disk that was restored, or lost its newest writes, makes a region forget jobs that it gave away
 and promises that it made. It shows in three ways: a peer has seen a position of this region that its history does not
-hold (history.py); the ledger was restored from a copy, or its anchor file is ahead; or the engine knows a run that the
-ledger does not.
+hold (history.py), or of another ledger in the place of one that not all have heard of yet (an empty disk is an old one,
+too); the ledger was restored from a copy, or its anchor file is ahead; or the engine knows a run that the ledger does
+not.
 
 Then the region is in quarantine, durably: nothing is launched, what was launched in this life is stopped, and no
 message of the handoff is sent or taken, until every member of the roster has answered an INQUEST in a new session that
@@ -26,6 +27,7 @@ from hanse.core.effects import (
     META_QUARANTINE_SINCE,
     META_QUARANTINE_WHY,
     META_QUARANTINE_WITHOUT,
+    META_TRUSTED_FROM,
     Effects,
     Lookup,
     Send,
@@ -82,6 +84,9 @@ class OldDisk:
         self._history = History(books, snapshot, life)
         self.incarnation = snapshot.incarnation
         self.life = life
+        # Whether all members were ever heard since this ledger was begun. Before that, it may be a new one in the place
+        # of one that is lost: whoever has seen another ledger of this region knows.
+        self._was_trusted = META_TRUSTED_FROM in snapshot.meta
         self.active = snapshot.meta.get(META_QUARANTINE) == "1"
         # Whether an inquest was ever held for this ledger.
         self.was_in_quarantine = META_QUARANTINE in snapshot.meta
@@ -115,14 +120,20 @@ class OldDisk:
 
     def contradicts(self, envelope: Envelope) -> bool:
         """Whether the sender has seen a position of this region that is not in its history."""
-        if envelope.receiver_seen_ledger_id != self._ledger_id:
+        if not envelope.receiver_seen_ledger_id:
             return False
         seen = envelope.receiver_seen
+        if envelope.receiver_seen_ledger_id != self._ledger_id:
+            if self._was_trusted:
+                return False  # the sender has not heard of this ledger yet
+            self._seen_incarnation = max(self._seen_incarnation, seen.incarnation)
+            return not self.active
         self._seen_incarnation = max(self._seen_incarnation, seen.incarnation)
         return not self.active and not self._history.holds(seen)
 
     def trust(self) -> None:
         """Every member was heard, and none contradicts."""
+        self._was_trusted = True
         self._history.trust(self.incarnation)
 
     def enter(self, now: Now, why: str) -> None:
@@ -141,7 +152,7 @@ class OldDisk:
         if self._seen_incarnation >= self.incarnation:
             self.incarnation = self._seen_incarnation + 1
             self._books.set_meta(META_INCARNATION_FLOOR, str(self.incarnation))
-        self._history.trust(self.incarnation)
+        self.trust()
         self._books.set_meta(META_QUARANTINE, "0")
         self._excused = {}
         self._forget_inquest()

@@ -191,7 +191,7 @@ class Scheduler:
                 case _Verdict.STARTED:
                     pass
                 case _Verdict.NOT_HERE:
-                    self._queue.park(lane.shape.key)
+                    self._queue.park(lane)
                 case _Verdict.NO_QUOTA:
                     self._blocked(lane, root)
                     self._park_for_quota(lane, root)
@@ -469,7 +469,7 @@ class Scheduler:
     def _park_for_nodes(self, lane: Lane) -> None:
         """All that is placed alike, unless its queue makes a difference to where it may be placed."""
         if all(way.placed is lane.shape for way in self._standing.ways.of(lane.quota, lane.shape)):
-            self._queue.park(lane.shape.key)
+            self._queue.park(lane)
         else:
             self._queue.park_lane(lane, None)
 

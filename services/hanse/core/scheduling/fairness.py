@@ -21,9 +21,12 @@ _LEVEL_SHARE_MIN = SHARE_UNIT >> 10
 
 def dominant_share(held: Resources, capacity: dict[str, int]) -> int:
     """The largest part of what the region has of one kind, in SHARE_UNIT."""
-    return max(
-        (quantity * SHARE_UNIT // capacity[kind] for kind, quantity in held if capacity.get(kind)), default=0
-    )
+    dominant = 0
+    for kind, quantity in held:
+        whole = capacity.get(kind)
+        if whole:
+            dominant = max(dominant, quantity * SHARE_UNIT // whole)
+    return dominant
 
 
 def decayed(value: int, elapsed_us: int, half_life_us: int) -> int:

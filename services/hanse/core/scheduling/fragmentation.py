@@ -171,9 +171,8 @@ class Workload:
             return 0
         return self.usable_with(self.rooms_of(state.shares), state.columns)
 
-    def usable_after(self, state: NodeState, need: TaskNeed) -> int:
-        """The usable capacity of a node once it has taken a task, which must fit."""
-        columns, shares = state.columns, state.shares
+    def usable_after(self, columns: list[int], shares: dict[str, list[int]], need: TaskNeed) -> int:
+        """The usable capacity of a node with this free once it has taken a task, which must fit."""
         if need.charges:
             columns = columns.copy()
             for column, quantity in need.charges:

@@ -1,4 +1,4 @@
-"""What the queue is made of: shapes, classes, lanes and groups. queue.py says what they are for."""
+"""What the queue is made of: shapes, classes, lanes, streams and groups. queue.py says what they are for."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ STALE_ENTRIES_MIN = 64
 
 # Compared from the left; the parts are those of the order that the policy chose, the job's id last.
 Key = tuple[Any, ...]
+# The lane's place among the lanes of its stream, a number that tells equals apart, the lane.
+LaneEntry = tuple[Key, int, "Lane"]
 ClassKey = tuple[tuple[GroupShape, ...], Within | None, tuple[str, ...], tuple[str, ...]]
 
 
@@ -60,22 +62,27 @@ class ShapeQueue:
 
 
 class Lane:
-    """Queued jobs of one tenant with one shape. `parked_by`: "" the nodes, else the name of a tree of quotas."""
+    """Queued jobs of one tenant with one shape. `home` is its stream unless its first job is overdue; `stream`: where
+    it stands now. `parked_by`: "" the nodes, else the name of a tree of quotas."""
 
     __slots__ = (
         "account",
         "entry",
         "group",
+        "home",
         "jobs",
         "name",
         "of_shape",
         "parked_by",
         "quota",
+        "stream",
         "tenant",
         "wait_max_us",
     )
 
     group: Group
+    home: Stream
+    stream: Stream
 
     def __init__(
         self, of_shape: ShapeQueue, tenant: str, account: Account, quota: QuotaQueue | None, wait_max_us: int
@@ -87,8 +94,8 @@ class Lane:
         self.quota = quota
         self.wait_max_us = wait_max_us
         self.jobs = SortedJobs()
-        # The one entry of the group's heap that stands for it; the key is as it was then.
-        self.entry: tuple[Key, int, Lane] | None = None
+        # The one entry that stands for it, in its stream's heap or aside with its group; None while it is parked.
+        self.entry: LaneEntry | None = None
         self.parked_by: str | None = None
 
     @property
@@ -114,6 +121,53 @@ class Lane:
         if not self.is_overdue(wall_us):
             return 0
         return self.jobs.count_until(wall_us - self.wait_max_us)
+
+
+class Stream:
+    """Lanes that rise and fall together: one tenant's, in one tier and queue. Their order among each other never
+    changes, so when the tenant's share does, one entry of the queue's heap is put right and not one for each lane."""
+
+    __slots__ = ("account", "entry", "heap", "lanes", "name", "quota", "rank", "urgency")
+
+    def __init__(
+        self,
+        name: tuple[object, ...],
+        account: Account | None,
+        quota: QuotaQueue | None,
+        rank: int,
+        urgency: int | None,
+    ) -> None:
+        self.name = name
+        self.account = account
+        self.quota = quota
+        self.rank = rank
+        # Where priority goes before shares: that of all its lanes.
+        self.urgency = urgency
+        self.lanes = 0
+        self.heap: list[LaneEntry] = []
+        # The one entry of the queue's heap that stands for it: no later than its first open lane.
+        self.entry: tuple[Key, int, Stream] | None = None
+
+    def push(self, entry: LaneEntry) -> None:
+        """One of its lanes has a new entry."""
+        if crowded(self.heap, self.lanes):
+            self.heap = [each for each in self.heap if each[2].entry is each]
+            heapq.heapify(self.heap)
+        heapq.heappush(self.heap, entry)
+
+    def first_open(self) -> LaneEntry | None:
+        """The entry of its first lane that is to be looked at. Those before it, whose groups are parked, are set aside
+        until their groups are not."""
+        heap = self.heap
+        while heap:
+            entry = heap[0]
+            lane = entry[2]
+            if lane.entry is entry:
+                if lane.group.is_open:
+                    return entry
+                lane.group.set_aside(entry)
+            heapq.heappop(heap)
+        return None
 
 
 class PlacementClass:
@@ -146,15 +200,14 @@ class PlacementClass:
 class Group:
     """The lanes of one class whose queues are in one tree of quotas ("": in none)."""
 
-    __slots__ = ("blocked_key", "entry", "heap", "lanes", "parked_by", "placement", "root")
+    __slots__ = ("aside", "blocked_key", "lanes", "parked_by", "placement", "root")
 
     def __init__(self, placement: PlacementClass, root: str) -> None:
         self.placement = placement
         self.root = root
         self.lanes: dict[tuple[str, bytes], Lane] = {}
-        self.heap: list[tuple[Key, int, Lane]] = []
-        # The one entry of the queue's heap that stands for it.
-        self.entry: tuple[Key, int, Group] | None = None
+        # Entries of its lanes that came up while it was parked.
+        self.aside: list[LaneEntry] = []
         self.parked_by: str | None = None
         # While it is parked: the key of the job that was found blocked.
         self.blocked_key: Key | None = None
@@ -169,23 +222,17 @@ class Group:
         """Whether its jobs are to be looked at."""
         return self.parked_by is None and not self.placement.parked
 
-    def push(self, entry: tuple[Key, int, Lane]) -> None:
-        """A lane has a new entry."""
-        if crowded(self.heap, len(self.lanes)):
-            self.heap = [lane.entry for lane in self.lanes.values() if lane.entry is not None]
-            heapq.heapify(self.heap)
-        else:
-            heapq.heappush(self.heap, entry)
-
-    def best(self) -> tuple[Key, int, Lane] | None:
-        """The entry of the lane that goes first among those that are not parked."""
-        heap = self.heap
-        while heap:
-            if heap[0][2].entry is heap[0]:
-                return heap[0]
-            heapq.heappop(heap)
-        return None
-
     def overtakes(self, key: Key) -> bool:
         """Whether a job with this key would go before the one that was found blocked."""
-        return not self.is_open and self.blocked_key is not None and key < self.blocked_key
+        return self.blocked_key is not None and not self.is_open and key < self.blocked_key
+
+    def set_aside(self, entry: LaneEntry) -> None:
+        """One of its lanes came up, or changed, while it is parked."""
+        if crowded(self.aside, len(self.lanes)):
+            self.aside = self.bring_back()
+        self.aside.append(entry)
+
+    def bring_back(self) -> list[LaneEntry]:
+        """What was set aside, and is still to be looked at."""
+        aside, self.aside = self.aside, []
+        return [entry for entry in aside if entry[2].entry is entry]

@@ -13,13 +13,15 @@ from hanse.core.effects import Blocker, NodeView
 from hanse.core.model.jobs import Allocation, GroupShape, Shape, TaskPlacement
 from hanse.core.model.regions import CapacityClass, Node, Topology
 from hanse.core.model.resources import Resources, resources
-from hanse.core.model.rules import Taint, TaintEffect, Within
+from hanse.core.model.rules import TaintEffect, Within
 from hanse.core.scheduling.neighbours import Owner, OwnerOf, nobody
 from hanse.core.scheduling.nodes import NodeState, TaskNeed
 from hanse.core.scheduling.shortfall import blockers, never_fits
-from hanse.core.scheduling.table import SMALL_NODES_MAX, NodeTable, TaskFit
+from hanse.core.scheduling.table import NodeTable, TaskFit, placeless
 from hanse.core.scheduling.trial import Trial
 
+# The twin of a larger region is made when it is made, because it takes long.
+SMALL_NODES_MAX = 64
 # Verdicts on shapes, kept because every submission asks; a shape is asked again after this many others.
 NEVER_FITS_MEMO_MAX = 4096
 
@@ -39,7 +41,6 @@ class Capacity:
         self._empty = NodeTable(nodes, topology) if len(nodes) > SMALL_NODES_MAX else self._table
         self._nodes = nodes
         self._topology = topology
-        self._levels = topology.levels if topology is not None else ()
         self._owner_of = owner_of
         self._owners: dict[str, Owner] = {}
         self._held: dict[str, tuple[Shape, Allocation]] = {}
@@ -47,7 +48,6 @@ class Capacity:
         self._gone: dict[str, dict[str, int]] = {}
         self._overcommitted: dict[str, None] = {}
         self._never_fits: dict[tuple[tuple[GroupShape, ...], Within | None], str | None] = {}
-        self._class_nodes = _group_nodes(self._table.states, self._levels)
         self._capacity_total = _total(nodes)
         self._totals_seen = -1
         self._free_total: Resources = ()
@@ -223,7 +223,7 @@ class Capacity:
         """The nodes that are alike, summed up, sorted."""
         if self._classes_seen != self._table.changes:
             self._classes_seen = self._table.changes
-            self._classes = tuple(self._class_view(indices) for indices in self._class_nodes)
+            self._classes = tuple(self._class_view(indices) for indices in self._table.alike)
         return self._classes
 
     def _class_view(self, indices: list[int]) -> CapacityClass:
@@ -238,7 +238,7 @@ class Capacity:
             node_class=node.node_class,
             nodes=len(indices),
             node_capacity=node.capacity,
-            labels=_placeless(node, self._levels),
+            labels=placeless(node, self._table.topology.levels),
             free=resources(zip(layout.kinds, free, strict=False)),
             free_max=resources(zip(layout.kinds, most, strict=False)),
             taints=tuple(taint for taint in node.taints if taint.effect is TaintEffect.NO_START),
@@ -251,9 +251,6 @@ class Capacity:
             gone = Node(name=name, node_class="", capacity=())
             views.append(NodeView(node=gone, free=(), jobs=tuple(sorted(self._gone[name]))))
         return tuple(views)
-
-
-_Alike = tuple[str, Resources, tuple[tuple[str, str], ...], tuple[Taint, ...]]
 
 
 def _is_single(shape: Shape) -> bool:
@@ -269,26 +266,6 @@ def _counts_exactly(shape: Shape, fit: TaskFit) -> bool:
     """Whether jobs that come one after another are as many as the room that is counted now."""
     rules = shape.body.groups[0].rules
     return not fit.need.capped and (rules is None or not (rules.alternatives or rules.affinities))
-
-
-def _group_nodes(states: list[NodeState], levels: tuple[str, ...]) -> list[list[int]]:
-    """Indices of nodes that are alike, wherever they are, sorted by what they are."""
-    alike: dict[_Alike, list[int]] = {}
-    for state in states:
-        node = state.node
-        alike.setdefault((node.node_class, node.capacity, _placeless(node, levels), node.taints), []).append(
-            state.index
-        )
-    return [alike[key] for key in sorted(alike, key=_class_order)]
-
-
-def _placeless(node: Node, levels: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """A node's labels without those that say where it is: they would make each rack a class of its own."""
-    return tuple(label for label in node.labels if label[0] not in levels)
-
-
-def _class_order(key: _Alike) -> tuple[object, ...]:
-    return (*key[:3], tuple(str(taint) for taint in key[3]))
 
 
 def _total(nodes: tuple[Node, ...]) -> Resources:

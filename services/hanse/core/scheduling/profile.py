@@ -79,9 +79,14 @@ class Ends:
         if not self._chunks:
             self._chunks.append([end])
             return
-        number = self._chunk_of(end)
+        number = len(self._chunks) - 1
         chunk = self._chunks[number]
-        insort(chunk, end)
+        if end > chunk[-1]:
+            chunk.append(end)
+        else:
+            number = self._chunk_of(end)
+            chunk = self._chunks[number]
+            insort(chunk, end)
         if len(chunk) > _CHUNK_MAX:
             half = len(chunk) // 2
             self._chunks[number : number + 1] = [chunk[:half], chunk[half:]]

@@ -6,18 +6,21 @@ usage change with every start and every end, so an order is worked out for the h
 looked at:
 
     lane     jobs of one tenant with one shape, by age
+    stream   lanes of one tenant in one tier and one queue of the policy. Shares and usage move it as a whole
     class    what placement cannot tell apart: the same groups in the same regions. If one has no room, none has
     group    the lanes of one class whose queues share a tree of quotas. If the tree has nothing left for one, it has
              nothing for any
 
-Each group has a heap of its lanes, and one heap has the groups, by the key that each had when it was put there. A key
-that has grown since (its tenant started something) is found when it comes up, and put back. Keys that would become
-smaller (something ended, time passed) stay as they were shown until all keys that this concerns are put right
-together: those of one tenant and its queue at once, all others when all keys are worked out anew, at most once a
-second. So the jobs of one tenant never overtake each other because of when they were looked at.
+Each stream has a heap of its lanes, whose order among each other never changes, and one heap has the streams, by the
+key that each had when it was put there. A key that has grown since (its tenant started something) is found when it
+comes up, and put back. Keys that would become smaller (something ended, time passed) stay as they were shown until all
+keys that this concerns are put right together: those of one tenant and its queue at once, all others when all keys are
+worked out anew, at most once a second. So the jobs of one tenant never overtake each other because of when they were
+looked at. Lanes whose first job is overdue are a stream of their own, before all others.
 
 What is blocked is parked, as a whole class or group where that is known, so that finding work among 100,000 jobs of
-ten classes costs ten placements and the starts, not 100,000 looks.
+ten classes costs ten placements and the starts, not 100,000 looks. A lane that comes up while its group is parked is
+set aside with the group, so it comes up once.
 """
 
 from __future__ import annotations
@@ -31,7 +34,17 @@ from hanse.core.model.regions import QueuedShape
 from hanse.core.model.time import SECOND_US, Now
 from hanse.core.policy.model import Policy, Tier
 from hanse.core.scheduling.cohorts import QuotaRoot
-from hanse.core.scheduling.lanes import ClassKey, Group, Key, Lane, PlacementClass, ShapeQueue, crowded
+from hanse.core.scheduling.lanes import (
+    ClassKey,
+    Group,
+    Key,
+    Lane,
+    LaneEntry,
+    PlacementClass,
+    ShapeQueue,
+    Stream,
+    crowded,
+)
 from hanse.core.scheduling.quota import QuotaBook
 from hanse.core.scheduling.tenants import Tenants
 from hanse.core.scheduling.tiers import Tiers
@@ -102,7 +115,9 @@ class JobQueue:
         self._lanes_in: dict[str, dict[tuple[str, bytes], Lane]] = {}
         self._classes: dict[ClassKey, PlacementClass] = {}
         self._groups: dict[tuple[ClassKey, str], Group] = {}
-        self._heap: list[tuple[Key, int, Group]] = []
+        self._streams: dict[tuple[object, ...], Stream] = {}
+        self._overdue = Stream((), None, None, 0, None)
+        self._heap: list[tuple[Key, int, Stream]] = []
         self._entries = 0
         # Of these, those that care where other jobs are.
         self._neighbourly: dict[ClassKey, PlacementClass] = {}
@@ -207,6 +222,8 @@ class JobQueue:
             group = self._groups[(key, root)] = placement.groups[root] = Group(placement, root)
         lane.group = group
         group.lanes[lane.name] = lane
+        lane.home = lane.stream = self._stream_of(lane)
+        lane.home.lanes += 1
         self._lanes[lane.name] = lane
         self._lanes_of.setdefault(job.tenant, {})[shape.key] = lane
         if lane.quota is not None:
@@ -216,9 +233,23 @@ class JobQueue:
         )
         return lane
 
+    def _stream_of(self, lane: Lane) -> Stream:
+        rank, urgency = lane.of_shape.level
+        shared_urgency = urgency if self._share_order == "after_priority" else None
+        name = (lane.tenant, rank, shared_urgency, "" if lane.quota is None else lane.quota.name)
+        stream = self._streams.get(name)
+        if stream is None:
+            stream = self._streams[name] = Stream(name, lane.account, lane.quota, rank, shared_urgency)
+        return stream
+
     def _close_lane(self, lane: Lane) -> None:
         group = lane.group
         lane.entry = None
+        self._place_in(lane, lane.home)
+        lane.home.lanes -= 1
+        if not lane.home.lanes:
+            lane.home.entry = None
+            del self._streams[lane.home.name]
         if lane.parked_by is not None:
             self._unpark(lane)
         del self._lanes[lane.name], group.lanes[lane.name]
@@ -230,13 +261,10 @@ class JobQueue:
             del self._lanes_in[lane.quota.name][lane.name]
         if not lane.of_shape.dismiss(lane):
             del self._shapes[lane.of_shape.shape.key]
-        if group.lanes:
-            self._offer(group)
-        else:
+        if not group.lanes:
             self._close_group(group)
 
     def _close_group(self, group: Group) -> None:
-        group.entry = None
         if group.parked_by is not None:
             self._unpark(group)
         placement = group.placement
@@ -250,13 +278,7 @@ class JobQueue:
 
     def key(self, lane: Lane) -> Key:
         """Where the first job of this lane stands in the order now."""
-        first = lane.jobs.first
-        if lane.wait_max_us:
-            overdue_us = first.order_us + lane.wait_max_us
-            if overdue_us <= self._now.wall_us:
-                return (0, first.order_us, first.id)
-            self._overdue_wall_us = min(self._overdue_wall_us, overdue_us)
-        return (1, *self._prefix(lane), first.order_us, first.id)
+        return self._key_of(lane.jobs.first)
 
     def goes_before(self, job: Job, other: Job) -> bool:
         """Whether a queued job goes before another one, as things are now."""
@@ -277,36 +299,60 @@ class JobQueue:
             return (rank, full, urgency, levels)
         return (rank, full, levels, urgency)
 
+    def _key_in(self, stream: Stream, place: Key) -> Key:
+        """Where a lane with this place in its stream stands in the order now."""
+        if stream is self._overdue:
+            return (0, *place)
+        full = 1 if stream.quota is not None and stream.quota.shown_full() else 0
+        levels: tuple[int, ...] = ()
+        if self._shared and stream.account is not None:
+            levels = stream.account.levels(self._now.mono_us)
+        if stream.urgency is not None:
+            return (1, stream.rank, full, stream.urgency, levels, *place)
+        return (1, stream.rank, full, levels, *place)
+
     def _enter(self, lane: Lane) -> None:
-        """The lane's first job is another one, or its key has become smaller."""
+        """The lane's first job is another one, or it is looked at again."""
         if lane.parked_by is not None:
             self._unpark(lane)
+        first = lane.jobs.first
+        overdue_us = first.order_us + lane.wait_max_us if lane.wait_max_us else NEVER_US
+        self._place_in(lane, self._overdue if overdue_us <= self._now.wall_us else lane.home)
+        if lane.stream is lane.home and overdue_us < self._overdue_wall_us:
+            self._overdue_wall_us = overdue_us
+        place: Key = (first.order_us, first.id)
+        if lane.stream is lane.home and lane.home.urgency is None:
+            place = (lane.of_shape.level[1], *place)
         self._entries += 1
-        key = self.key(lane)
-        lane.entry = (key, self._entries, lane)
+        lane.entry = (place, self._entries, lane)
         group = lane.group
-        group.push(lane.entry)
-        if group.overtakes(key):
+        if not group.is_open:
+            if not group.overtakes(self._key_in(lane.stream, place)):
+                group.set_aside(lane.entry)
+                return
             # It goes before what was found blocked: perhaps it may do what that may not.
             self._release(group)
-        self._offer(group)
+        lane.stream.push(lane.entry)
+        self._offer(lane.stream, place)
 
-    def _offer(self, group: Group) -> None:
-        """Let an open group stand in the heap by its best lane."""
-        if not group.is_open:
-            group.entry = None
+    def _place_in(self, lane: Lane, stream: Stream) -> None:
+        if lane.stream is not stream:
+            self._overdue.lanes += 1 if stream is self._overdue else -1
+            lane.stream = stream
+
+    def _offer(self, stream: Stream, place: Key) -> None:
+        """One of the stream's lanes is to be looked at: let the stream stand in the heap no later than it."""
+        key = self._key_in(stream, place)
+        if stream.entry is not None and stream.entry[0] <= key:
             return
-        best = group.best()
-        if best is None:
-            group.entry = None
-        elif group.entry is None or group.entry[0] != best[0]:
-            self._entries += 1
-            group.entry = (best[0], self._entries, group)
-            if crowded(self._heap, len(self._groups)):
-                self._heap = [each.entry for each in self._groups.values() if each.entry is not None]
-                heapq.heapify(self._heap)
-            else:
-                heapq.heappush(self._heap, group.entry)
+        self._entries += 1
+        stream.entry = (key, self._entries, stream)
+        if crowded(self._heap, len(self._streams)):
+            live = [*self._streams.values(), self._overdue]
+            self._heap = [each.entry for each in live if each.entry is not None]
+            heapq.heapify(self._heap)
+        else:
+            heapq.heappush(self._heap, stream.entry)
 
     def _reorder(self) -> None:
         """Work out all keys anew."""
@@ -318,20 +364,29 @@ class JobQueue:
             self._tenants.show(self._now.mono_us)
         for queue in self._quotas.queues.values():
             queue.show()
-        self._overdue_wall_us = NEVER_US
-        for group in self._groups.values():
-            group.heap = []
-            for lane in group.lanes.values():
-                lane.entry = None
-                if lane.parked_by is None:
-                    self._entries += 1
-                    lane.entry = (self.key(lane), self._entries, lane)
-                    group.heap.append(lane.entry)
-            heapq.heapify(group.heap)
-            group.entry = None
+        if self._now.wall_us >= self._overdue_wall_us:
+            self._find_overdue()
         self._heap = []
-        for group in self._groups.values():
-            self._offer(group)
+        for stream in (*self._streams.values(), self._overdue):
+            first = stream.first_open()
+            stream.entry = None
+            if first is not None:
+                self._entries += 1
+                stream.entry = (self._key_in(stream, first[0]), self._entries, stream)
+                self._heap.append(stream.entry)
+        heapq.heapify(self._heap)
+
+    def _find_overdue(self) -> None:
+        """Lanes whose first job has waited for too long since they were last looked at."""
+        self._overdue_wall_us = NEVER_US
+        for lane in self._lanes.values():
+            if not lane.wait_max_us or lane.stream is self._overdue:
+                continue
+            due_us = lane.jobs.first.order_us + lane.wait_max_us
+            if due_us > self._now.wall_us:
+                self._overdue_wall_us = min(self._overdue_wall_us, due_us)
+            elif lane.parked_by is None:
+                self._enter(lane)
 
     def tenant_changed(self, tenant: str, shape: Shape | None = None) -> None:
         """Something of this tenant's (of this shape) has ended: it may go before others now."""
@@ -345,8 +400,12 @@ class JobQueue:
         if queue is not None:
             queue.show()
         for lane in lanes.values():
-            if lane.entry is not None and self.key(lane) < lane.entry[0]:
-                self._enter(lane)
+            if lane.entry is None:
+                continue
+            if lane.group.is_open:
+                self._offer(lane.stream, lane.entry[0])
+            elif lane.group.overtakes(self._key_in(lane.stream, lane.entry[0])):
+                self._release(lane.group)
 
     # -- the cycle's view
 
@@ -361,54 +420,36 @@ class JobQueue:
             self._reorder()
         while self._heap:
             entry = self._heap[0]
-            group = entry[2]
-            if group.entry is not entry:
+            stream = entry[2]
+            first = stream.first_open() if stream.entry is entry else None
+            if first is None:
                 heapq.heappop(self._heap)
+                if stream.entry is entry:
+                    stream.entry = None
                 continue
-            lane = self._best_of(group)
-            if lane is None or not group.is_open:
-                heapq.heappop(self._heap)
-                group.entry = None
-            elif lane.entry is not None and lane.entry[0] > entry[0]:
-                self._entries += 1
-                group.entry = (lane.entry[0], self._entries, group)
-                heapq.heapreplace(self._heap, group.entry)
-            else:
-                return lane
-        return None
-
-    def _best_of(self, group: Group) -> Lane | None:
-        """The group's best lane, with its key as it is now."""
-        while (entry := group.best()) is not None:
-            lane = entry[2]
-            key = self.key(lane)
+            key = self._key_in(stream, first[0])
             if key <= entry[0]:
-                return lane
+                return first[2]
             self._entries += 1
-            lane.entry = (key, self._entries, lane)
-            heapq.heapreplace(group.heap, lane.entry)
+            stream.entry = (key, self._entries, stream)
+            heapq.heapreplace(self._heap, stream.entry)
         return None
 
-    def park(self, shape_key: bytes) -> None:
-        """Pass over everything that is placed like this shape, queued or still to come, until `reopen`."""
-        of_shape = self._shapes.get(shape_key)
-        if of_shape is None:
-            return
-        placement = next(iter(of_shape.lanes.values())).group.placement
+    def park(self, lane: Lane) -> None:
+        """Pass over everything that is placed like this lane's jobs, queued or still to come, until `reopen`."""
+        placement = lane.group.placement
         if not placement.parked:
             placement.parked = True
             self._parked_classes[placement.key] = placement
+            key = self.key(lane)
             for group in placement.groups.values():
-                best = group.best()
-                group.blocked_key = best[0] if best is not None else None
-                group.entry = None
+                group.blocked_key = key
 
     def park_group(self, lane: Lane, by: QuotaRoot | None) -> None:
         """Pass over the lane's whole group until `reopen` (by nothing) or `reopen_root` (by a tree of quotas)."""
         group = lane.group
         if group.parked_by is None:
-            group.blocked_key = lane.entry[0] if lane.entry is not None else None
-            group.entry = None
+            group.blocked_key = self.key(lane)
             self._note_parked(group, by)
 
     def park_lane(self, lane: Lane, by: QuotaRoot | None) -> None:
@@ -416,7 +457,6 @@ class JobQueue:
         if lane.parked_by is None:
             lane.entry = None
             self._note_parked(lane, by)
-            self._offer(lane.group)
 
     def _note_parked(self, parked: Group | Lane, by: QuotaRoot | None) -> None:
         parked.parked_by = by.name if by is not None else ""
@@ -433,13 +473,23 @@ class JobQueue:
             self._unpark(group)
         if group.placement.parked:
             self._unpark_class(group.placement)
+        else:
+            self._bring_back(group)
         group.blocked_key = None
+
+    def _bring_back(self, group: Group) -> None:
+        """If the group is open now, what was set aside comes up again."""
+        if group.is_open:
+            for entry in group.bring_back():
+                stream = entry[2].stream
+                stream.push(entry)
+                self._offer(stream, entry[0])
 
     def _unpark_class(self, placement: PlacementClass) -> None:
         placement.parked = placement.woken = False
         del self._parked_classes[placement.key]
         for group in placement.groups.values():
-            self._offer(group)
+            self._bring_back(group)
 
     def reopen(self, may_start: Callable[[Shape], bool] | None = None) -> None:
         """Something was released on the nodes: nothing is parked for want of them any more, but for classes that
@@ -467,17 +517,21 @@ class JobQueue:
             if isinstance(parked, Lane):
                 self._enter(parked)
             else:
-                self._offer(parked)
+                self._bring_back(parked)
 
     def first_without_room(self) -> Lane | None:
         """The lane that goes first among those whose class is parked for want of nodes."""
-        first: tuple[Key, int, Lane] | None = None
+        firsts: dict[int, LaneEntry] = {}
         for placement in self._parked_classes.values():
             for group in placement.groups.values():
-                best = group.best()
-                if best is not None and (first is None or best < first):
-                    first = best
-        return None if first is None else first[2]
+                for lane in group.lanes.values():
+                    entry = lane.entry
+                    if entry is not None:
+                        known = firsts.get(id(lane.stream))
+                        if known is None or entry < known:
+                            firsts[id(lane.stream)] = entry
+        found = min(firsts.values(), key=lambda each: self._key_in(each[2].stream, each[0]), default=None)
+        return None if found is None else found[2]
 
     # -- questions
 

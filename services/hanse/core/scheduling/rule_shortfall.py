@@ -46,8 +46,7 @@ def rule_shortfall(table: NodeTable, group: GroupShape) -> Lack | None:
 
 def _affinity_lack(table: NodeTable, fit: TaskFit, affinity: Affinity) -> Lack | None:
     satisfied = table.neighbours.satisfied(affinity) & fit.mask.flags
-    open_nodes = table.ranking.fitting(fit)
-    if open_nodes.size:
+    if table.open_nodes(fit).any():
         return None
     jobs = f"jobs {affinity.name!r}" if affinity.name else "jobs"
     where = "apart from" if affinity.apart else "near"

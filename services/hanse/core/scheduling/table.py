@@ -1,19 +1,18 @@
 """All nodes of a region, and for each kind of task where it goes.
 
-The choice: of the first CANDIDATES_MAX nodes in order (large.py, order.py) that take the task, the one whose usable
-capacity loses least (fragmentation.py); without devices in play, the first. Tasks that need no device go to nodes
-without devices while there is room. Among nodes that differ in what the task would rather have (preferences, taints
-that only ask, neighbours), only the best liked are candidates.
+The choice (forms.py): of the first nodes in order that take the task, the one whose usable capacity loses least
+(fragmentation.py); without devices in play, the first. Tasks that need no device go to nodes without devices while
+there is room. Among nodes that differ in what the task would rather have (preferences, taints that only ask,
+neighbours), only the best liked are candidates.
 
-What is asked again and again is kept: for each kind of task (TaskFit) which nodes take it, the order of all nodes, and
-of each node its usable capacity. When a node changes, only what rests on it is asked anew. Large regions keep all of it
-in arrays (large.py), small ones ask node by node (small.py), which is quicker there; both answer alike.
+What is asked again and again is kept: for each kind of task (TaskFit) which forms of nodes take it and what it costs
+there, the order of all nodes, and of each form its usable capacity. When a node changes, only that node's place is
+looked for anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +20,11 @@ import numpy.typing as npt
 from hanse.core.model.jobs import GroupShape, Shape, TaskPlacement
 from hanse.core.model.limits import DEVICE_UNIT
 from hanse.core.model.regions import Node, Topology
-from hanse.core.model.rules import Rules, TaintEffect
+from hanse.core.model.resources import Resources
+from hanse.core.model.rules import Rules, Taint, TaintEffect
 from hanse.core.model.selectors import parse_selector
+from hanse.core.scheduling.form_facts import Rank
+from hanse.core.scheduling.forms import FormRanking
 from hanse.core.scheduling.fragmentation import Workload
 from hanse.core.scheduling.neighbours import Neighbours
 from hanse.core.scheduling.nodes import (
@@ -34,7 +36,6 @@ from hanse.core.scheduling.nodes import (
     TaskNeed,
     compile_need,
 )
-from hanse.core.scheduling.order import order_key
 from hanse.core.scheduling.topology import TopologyIndex
 
 Int64s = npt.NDArray[np.int64]
@@ -42,13 +43,8 @@ Bools = npt.NDArray[np.bool_]
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
-# Up to here nodes are asked one by one: arrays cost some 50 us a placement, a node 0.5 us. No more than CANDIDATES_MAX,
-# so that both have the same to choose from.
-SMALL_NODES_MAX = 64
-# Flags kept for all kinds of tasks together, a byte each: 32 MiB, or 1,118 kinds of tasks on 30,000 nodes.
-FLAG_CELLS_MAX = 1 << 25
-# Of a small region; each takes a few KiB.
-FITS_MAX = 4096
+# Kinds of tasks that are remembered; each takes up to 100 KB (forms.py), most of them some KB.
+FITS_MAX = 1024
 # Masks take a byte a node: 120 MiB on 30,000 nodes if every constraint differs.
 MASKS_MAX = 4096
 # What changed is remembered this far back; older flags are computed anew, which costs about as much.
@@ -58,27 +54,40 @@ TAINT_COST = 100
 
 
 class Mask:
-    """The nodes whose labels satisfy some constraints and whose taints are tolerated."""
+    """The nodes whose labels satisfy some constraints and whose taints are tolerated. `by_alike`: whether any of the
+    nodes that are alike are among them."""
 
-    __slots__ = ("allowed", "count", "flags")
+    __slots__ = ("_all", "_any", "allowed", "by_alike", "count", "flags")
 
-    def __init__(self, flags: Bools) -> None:
+    def __init__(
+        self, flags: Bools, alike_of: npt.NDArray[np.intp], alike_count: npt.NDArray[np.intp]
+    ) -> None:
         self.flags = flags
+        counts = np.bincount(alike_of[flags], minlength=len(alike_count))
+        self.by_alike: Bools = counts > 0
+        self._any = self.by_alike.tobytes()
+        self._all = (counts == alike_count).tobytes()
         # The same, for asking one node: indexing bytes is several times as fast as indexing an array.
         self.allowed = flags.tobytes()
         self.count = int(np.count_nonzero(flags))
 
+    def takes_any(self, alike: int) -> bool:
+        """Whether some of these nodes are among them."""
+        return bool(self._any[alike])
+
+    def takes_all(self, alike: int) -> bool:
+        """Whether all of these nodes are among them."""
+        return bool(self._all[alike])
+
 
 class TaskFit:
-    """A kind of task, and what is known of it as of change number `seen`: `flags`, which nodes have room for it (caps
-    and neighbours apart). `costs`: what each node costs that the task would rather avoid; None: all cost alike."""
+    """A kind of task, and what is known of it. `costs`: what each node costs that the task would rather avoid; None:
+    all cost alike. `verdicts`: by number of a form, what the task costs there; None: it has room, NO_ROOM: none."""
 
     __slots__ = (
         "best",
         "best_seen",
-        "charges",
         "costs",
-        "flags",
         "mask",
         "need",
         "open_from",
@@ -87,6 +96,7 @@ class TaskFit:
         "seen",
         "total",
         "total_seen",
+        "verdicts",
         "version",
     )
 
@@ -95,45 +105,23 @@ class TaskFit:
         self.mask = mask
         self.rules = rules
         self.costs = costs
-        self.flags: Bools | None = None
+        self.verdicts: dict[int, int | None] = {}
+        # No form before this one has room, as of so many arrivals of forms, and this version of the workload.
+        self.open_from: Rank = ()
         self.seen = 0
-        # No node with a smaller key has room, as far as flags say; keys of nodes that change are looked at again.
-        self.open_from = 0
-        # Of the workload, when these keys were made.
         self.version = -1
         self.best: int | None = None
         self.best_seen = -1
         self.total = 0
         self.total_seen = -1
-        # What LargeRanking reads of the need, as of a version of the workload.
-        self.charges: tuple[int, npt.NDArray[np.float64]] | None = None
-        # Whether flags say all that there is to say.
+        # Whether forms and the mask say all that there is to say.
         self.plain = costs is None and not need.capped and not (rules and rules.affinities)
-
-
-class Ranking(Protocol):
-    """Orders and chooses among the nodes of a table."""
-
-    def best(self, fit: TaskFit) -> int | None:
-        """The node that one task goes to."""
-
-    def in_order(self, fit: TaskFit) -> Iterator[int]:
-        """Every node that has room for the task, best liked first, then in order."""
-
-    def key(self, index: int) -> int:
-        """The node's place in the order."""
-
-    def fitting(self, fit: TaskFit) -> npt.NDArray[np.intp]:
-        """Every node that has room for the task, by index."""
 
 
 class NodeTable:
     """The nodes, sorted by name, so that the order of a configuration file decides nothing."""
 
     def __init__(self, nodes: tuple[Node, ...], topology: Topology | None = None) -> None:
-        from hanse.core.scheduling.large import LargeRanking
-        from hanse.core.scheduling.small import SmallRanking
-
         ordered = sorted(nodes, key=lambda node: node.name)
         self.layout = Layout(nodes)
         self.topology = TopologyIndex(topology or Topology(), ordered)
@@ -154,10 +142,15 @@ class NodeTable:
         self._taint_sets, self._taint_set_of = _numbered([node.taints for node in ordered])
         self._masks: dict[tuple[object, ...], Mask] = {}
         self._fits: dict[tuple[object, ...], TaskFit] = {}
-        self._fits_max = max(8, min(FITS_MAX, FLAG_CELLS_MAX // max(1, len(ordered))))
         self._shape_fits: dict[bytes, tuple[TaskFit, ...]] = {}
-        small = len(ordered) <= SMALL_NODES_MAX
-        self.ranking: Ranking = SmallRanking(self) if small else LargeRanking(self)
+        self.alike = _alike(ordered, self.topology.levels)
+        self.alike_of = [0] * len(ordered)
+        for number, indices in enumerate(self.alike):
+            for index in indices:
+                self.alike_of[index] = number
+        self._alike_ids = np.array(self.alike_of, dtype=np.intp)
+        self._alike_counts = np.array([len(indices) for indices in self.alike], dtype=np.intp)
+        self.ranking = FormRanking(self)
 
     def note_change(self, state: NodeState) -> None:
         """This node's state has changed."""
@@ -182,7 +175,7 @@ class NodeTable:
         known = self._shape_fits.get(shape.key)
         if known is None:
             known = tuple(self.fit_of(group) for group in shape.body.groups)
-            _remember(self._shape_fits, shape.key, known, self._fits_max)
+            _remember(self._shape_fits, shape.key, known, FITS_MAX)
         return known
 
     def fit_of_task(self, shape: Shape, task: TaskPlacement) -> TaskFit:
@@ -206,7 +199,7 @@ class NodeTable:
             need = compile_need(self.layout, resources, constraints, island, self.topology.capped_kinds)
             tolerations = rules.tolerations if rules is not None else ()
             fit = TaskFit(need, self.mask(constraints, tolerations), rules, self._costs(rules))
-            _remember(self._fits, key, fit, self._fits_max)
+            _remember(self._fits, key, fit, FITS_MAX)
         return fit
 
     def mask(self, constraints: tuple[str, ...], tolerations: tuple[str, ...] = ()) -> Mask:
@@ -221,7 +214,7 @@ class NodeTable:
             ]
             if any(closed):
                 flags = flags & ~np.array(closed, dtype=np.bool_)[self._taint_set_of]
-            mask = Mask(flags)
+            mask = Mask(flags, self._alike_ids, self._alike_counts)
             _remember(self._masks, (constraints, tolerations), mask, MASKS_MAX)
         return mask
 
@@ -263,9 +256,17 @@ class NodeTable:
         """Whether this state of a node, which may be a trial's, takes one more task; neighbours are not looked at."""
         return bool(fit.mask.allowed[state.index]) and state.fits(fit.need)
 
-    def order_key(self, state: NodeState) -> int:
-        """The place of this state of a node, which may be a trial's, in the order."""
-        return order_key(self.layout, self.workload.usable(state), state.slack, state.index)
+    def open_nodes(self, fit: TaskFit) -> Bools:
+        """Which nodes have room for one more task, all told."""
+        flags = fit.mask.flags.copy()
+        if fit.need.impossible:
+            flags[:] = False
+        matrix = self.matrix()
+        # A task that needs nothing still stays away from nodes with stranded tasks, whose columns are -1.
+        for column, quantity in fit.need.checks or ((0, 0),):
+            flags &= matrix[column] >= quantity
+        besides = None if fit.plain else self.besides(fit)
+        return flags if besides is None else flags & besides
 
     def besides(self, fit: TaskFit) -> Bools | None:
         """The nodes that caps and neighbours leave; None: all."""
@@ -313,7 +314,7 @@ class NodeTable:
 
     def tasks_by_node(self, fit: TaskFit) -> tuple[npt.NDArray[np.intp], Int64s]:
         """The nodes that have room for this kind of task, and for how many each, as if it were alone."""
-        indices = self.ranking.fitting(fit) if self.states else np.zeros(0, dtype=np.intp)
+        indices = np.flatnonzero(self.open_nodes(fit))
         counts = np.full(indices.size, EMPTY_TASKS_PER_NODE_MAX, dtype=np.int64)
         need = fit.need
         if need.capped or need.island is not None:
@@ -369,6 +370,27 @@ class NodeTable:
 
     def _row(self, state: NodeState) -> list[int]:
         return [-1] * self.layout.width if state.stranded else state.columns
+
+
+_Alike = tuple[str, Resources, tuple[tuple[str, str], ...], tuple[Taint, ...], tuple[tuple[str, int], ...]]
+
+
+def _alike(nodes: list[Node], levels: tuple[str, ...]) -> list[list[int]]:
+    """Indices of nodes that are alike, wherever they are, sorted by what they are."""
+    found: dict[_Alike, list[int]] = {}
+    for index, node in enumerate(nodes):
+        key = (node.node_class, node.capacity, placeless(node, levels), node.taints, node.islands)
+        found.setdefault(key, []).append(index)
+    return [found[key] for key in sorted(found, key=_alike_order)]
+
+
+def placeless(node: Node, levels: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """A node's labels without those that say where it is: they would make each rack a class of its own."""
+    return tuple(label for label in node.labels if label[0] not in levels)
+
+
+def _alike_order(key: _Alike) -> tuple[object, ...]:
+    return (*key[:3], tuple(str(taint) for taint in key[3]), key[4])
 
 
 def _numbered(values: list[_Key]) -> tuple[list[_Key], npt.NDArray[np.intp]]:

@@ -7,12 +7,13 @@ in groups.py.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from hanse.core.model.jobs import Allocation, Shape, TaskPlacement
+from hanse.core.scheduling.form_facts import Rank
 from hanse.core.scheduling.nodes import CapState, NodeState
 from hanse.core.scheduling.table import NodeTable, TaskFit
 from hanse.core.scheduling.topology import Domains, Ids
@@ -182,19 +183,19 @@ class Trial:
             return iter(self._in_order_under_caps(fit))
         touched = self._touched_in_order(fit)
         away = self._touched.keys() | self._excluded.keys()
-        rank = _Rank(self.table, fit)
+        costs = _Costs(self.table, fit)
         untouched = (
-            (*rank.of(self.table.states[index], self.table.ranking.key(index)), index)
+            (costs.of(index), *self.table.ranking.rank(index))
             for index in self.table.ranking.in_order(fit)
             if index not in away
         )
         return (entry[-1] for entry in heapq.merge(touched, untouched))
 
-    def _touched_in_order(self, fit: TaskFit) -> list[tuple[int, bool, int, int]]:
+    def _touched_in_order(self, fit: TaskFit) -> list[tuple[int, Rank, int]]:
         besides = None if fit.plain else self.table.besides(fit)
-        rank = _Rank(self.table, fit)
+        costs = _Costs(self.table, fit)
         return sorted(
-            (*rank.of(state, self.table.order_key(state)), index)
+            (costs.of(index), *self.table.ranking.rank_of(state))
             for index, state in self._touched.items()
             if index not in self._excluded
             and self.table.has_room(fit, state)
@@ -203,12 +204,12 @@ class Trial:
 
     def _in_order_under_caps(self, fit: TaskFit) -> list[int]:
         """Where caps are not what the table knows, every node that matches may have room."""
-        rank = _Rank(self.table, fit)
+        costs = _Costs(self.table, fit)
         found = []
         for index in np.flatnonzero(fit.mask.flags).tolist():
             state = self._touched.get(index) or self.table.states[index]
             if index not in self._excluded:
-                found.append((*rank.of(state, self.table.order_key(state)), index))
+                found.append((costs.of(index), *self.table.ranking.rank_of(state)))
         return [entry[-1] for entry in sorted(found)]
 
     def _touch(self, index: int) -> NodeState:
@@ -226,15 +227,13 @@ class Trial:
         return mine
 
 
-class _Rank:
-    """Where a state of a node stands among all nodes for one kind of task."""
+class _Costs:
+    """What each node costs that one kind of task would rather avoid; smaller goes first."""
 
     def __init__(self, table: NodeTable, fit: TaskFit) -> None:
         costs = table.costs(fit)
-        self._costs: Mapping[int, int] | list[int] | None = None if costs is None else costs.tolist()
-        self._devices = bool(fit.need.devices)
+        self._costs: list[int] | None = None if costs is None else costs.tolist()
 
-    def of(self, state: NodeState, key: int) -> tuple[int, bool, int]:
-        """Smaller goes first."""
-        cost = 0 if self._costs is None else self._costs[state.index]
-        return cost, not self._devices and bool(state.shares), key
+    def of(self, index: int) -> int:
+        """Of this node."""
+        return 0 if self._costs is None else self._costs[index]
