@@ -8,8 +8,10 @@ from typing import Any
 import grpc
 import pytest
 
-from hanse.core.model.jobs import Ruled
+from hanse.core.effects import Refused
+from hanse.core.model.jobs import Ruled, Submission
 from hanse.ledger import queries
+from hanse.policies.rules import Facts, Rulebook
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2
 from hanse.wire.gen.hanse.v1 import policies_pb2 as pb
 from tests.daemon.league import DEADLINE_S, Place, eventually, league, shell, submission, until_exists
@@ -160,6 +162,34 @@ async def test_apply_is_compare_and_set(tmp_path: Path) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as failed:
             await in_force(north, 9)
         assert failed.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_submission_that_was_ruled_by_the_former_policy_is_ruled_anew(tmp_path: Path) -> None:
+    async with league(tmp_path, "north") as regions:
+        north = regions["north"]
+        assert (await applied(north, RUSH)).version == 2
+        desk = north.daemon.runtime.desk
+        present = desk.rulebook
+
+        class Former(Rulebook):
+            """The policy changes while it is asked."""
+
+            def rule(self, submission: Submission, facts: Facts, wall_us: int) -> Submission | Refused:
+                desk.rulebook = present
+                return super().rule(submission, facts, wall_us)
+
+        desk.rulebook = Former(1, present.rules, desk.here)
+        (result,) = await north.submit(submission("one", tenant="vip/x"))
+        job = await north.get(result.job.job_id, with_timeline=True)
+        assert job.timeline[0].reason.detail == "policy 2: rush"
+
+        desk.rulebook = Rulebook(1, present.rules, desk.here)
+        (result,) = await north.submit(submission("two", tenant="vip/x"))
+        assert result.refusal.code == common_pb2.REFUSAL_CODE_EXHAUSTED
+        assert result.refusal.message == "the policy is being changed; try again"
+        # A client key that is known needs no ruling.
+        (result,) = await north.submit(submission("one", tenant="vip/x"))
+        assert result.job.existed
 
 
 async def test_a_job_keeps_what_its_homes_rules_gave_it_when_it_moves(tmp_path: Path) -> None:

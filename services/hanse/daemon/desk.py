@@ -21,6 +21,8 @@ from hanse.policies.rules import Here, Rulebook
 log = structlog.get_logger()
 
 FOUNDING_VERSION = 1
+# Documents that are kept for calls on their way; one that is not kept is read again.
+_EXPECTED_MAX = 4
 
 
 class PolicyUnreadable(EnvironmentFault):
@@ -41,7 +43,7 @@ class PolicyDesk:
             FOUNDING_VERSION, founding.digest, founding.text, "", "what the region was started with", 0
         )
         self.rulebook = Rulebook(FOUNDING_VERSION, founding.rules, self.here)
-        # Documents that were read for an ApplyPolicy that is on its way, by digest: most are needed once more.
+        # Documents that were read for ApplyPolicy calls that are on their way, by digest: most are needed once more.
         self._read: dict[str, Document] = {}
 
     @property
@@ -66,13 +68,15 @@ class PolicyDesk:
 
     def expect(self, document: Document) -> None:
         """This document may be adopted soon."""
-        self._read = {document.digest: document}
+        while len(self._read) >= _EXPECTED_MAX:
+            del self._read[next(iter(self._read))]
+        self._read[document.digest] = document
 
     def adopted(self, row: PolicyRow) -> None:
         """The core has put this version in force, and it is on disk."""
         if row.version <= self.row.version:
             return
-        document = self._read.get(row.digest) or read_document(row.document)
+        document = self._read.pop(row.digest, None) or read_document(row.document)
         self._in_force(row, document)
         log.warning(
             "policy.applied", version=row.version, digest=row.digest[:12], author=row.author, why=row.why

@@ -221,11 +221,9 @@ def _decode_commit(readers: Readers, message: pb.Commit) -> m.Commit:
     )
 
 
-def _as_ruled(derived: Shape, ruled: Shape) -> Shape:
-    """Rules change where and in which order a job runs, never what it is."""
-    if ruled.body.groups != derived.body.groups:
-        raise MalformedMessage("a shape that is not that of its spec")
-    return ruled
+def _as_ruled(derived: Shape, ruled: Shape) -> Shape | None:
+    """Rules change where and in which order a job runs, never what it is: else this region can't read it."""
+    return ruled if ruled.body.groups == derived.body.groups else None
 
 
 def _encode_decision(message: m.Decision) -> pb.Decision:

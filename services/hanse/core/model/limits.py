@@ -150,7 +150,7 @@ OBJECTIVE_WEIGHT_MAX = 100
 POLICY_VERSIONS_KEPT_MAX = 1_000
 # Versions in one answer, newest first.
 POLICY_HISTORY_MAX = 100
-# Jobs of the recent past that a plan replays, newest first: some 10 s of work for another process.
+# Jobs of the recent past that a plan replays, newest first: half a minute of work for another process.
 PLAN_JOBS_MAX = 10_000
 PLAN_TIMEOUT_S = 60.0
 # Jobs named one by one in a plan.
