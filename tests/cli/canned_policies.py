@@ -63,7 +63,7 @@ def plan() -> pb.PolicyPlan:
     refusal = common_pb2.Refusal(
         code=common_pb2.REFUSAL_CODE_INVALID,
         field="spec.groups",
-        message="16 devices of gpu; at most 8 devices (rule 'students are basic' of policy 4)",
+        message="gpu: 16 devices; at most 8 devices (rule 'students are basic' of policy 4)",
     )
     return pb.PolicyPlan(
         version_in_force=IN_FORCE,

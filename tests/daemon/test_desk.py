@@ -12,7 +12,11 @@ from hanse.policies.document import digest, read_document
 from hanse.policies.writing import document_of
 
 CONFIG = RegionConfig(
-    name="north", cluster_id="test", members=(Member(name="north"), Member(name="east")), tiers=("a",)
+    name="north",
+    cluster_id="test",
+    members=(Member(name="north"), Member(name="east")),
+    nodes=(),
+    tiers=("a",),
 )
 FOUNDING = read_document(document_of(default_policy(("standard",))))
 RULES = "[[rules]]\nname = 'r'\nwhen = 'true'\nthen = { refuse = 'no' }\n"

@@ -139,9 +139,9 @@ def test_regions_add_up() -> None:
         (
             '{ limits = { resources = { gpu = "7 devices" } } }',
             "spec.groups",
-            "8 devices of gpu; at most 7 devices",
+            "gpu: 8 devices; at most 7 devices",
         ),
-        ('{ limits = { resources = { memory = "1GiB" } } }', "spec.groups", "3 GiB of memory; at most 1 GiB"),
+        ('{ limits = { resources = { memory = "1GiB" } } }', "spec.groups", "memory: 3 GiB; at most 1 GiB"),
         ("{ limits = { tasks = 1 } }", "spec.groups", "2 tasks; at most 1"),
         ("{ limits = { priority = 4 } }", "spec.priority", "priority 5; at most 4"),
         ('{ limits = { runtime = "1m" } }', "spec.runtime_estimate", "1m30s; at most 1m"),

@@ -362,9 +362,9 @@ class Books:
         """The newest position that was seen of a peer."""
         self._rows.peers_seen.append(row)
 
-    def keep_policy(self, version: int, text: PolicyText) -> None:
-        """This version of the policy is, or was, in force."""
-        row = PolicyRow(version, text.digest, text.document, text.author, text.why, self.now.wall_us)
+    def keep_policy(self, version: int, text: PolicyText, at_wall_us: int) -> None:
+        """This version of the policy is in force from now on; or was, from the beginning (0)."""
+        row = PolicyRow(version, text.digest, text.document, text.author, text.why, at_wall_us)
         self._rows.policies.append(row)
         if version > POLICY_VERSIONS_KEPT_MAX:
             self._rows.policies_delete_to.append(version - POLICY_VERSIONS_KEPT_MAX)

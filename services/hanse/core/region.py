@@ -527,9 +527,9 @@ class Region:
         except PolicyRefused as refusal:
             return Refused("INVALID", "policy", str(refusal))
         if not self._policy_is_kept:
-            self.books.keep_policy(version, event.former)
+            self.books.keep_policy(version, event.former, 0)
             self._policy_is_kept = True
-        self.books.keep_policy(policy.version, event.text)
+        self.books.keep_policy(policy.version, event.text, now.wall_us)
         self.local.adopt(policy, now)
         self.router.objective = policy.objective
         return PolicyAdopted(policy.version)

@@ -144,7 +144,7 @@ CREATE TABLE peers_seen (
 ) STRICT, WITHOUT ROWID;
 
 -- Every version of the policy that was applied here, the newest in force. `document` is the text as it was applied, and
--- `digest` the SHA-256 of its bytes. Empty: only the default policy was ever in force.
+-- `digest` the SHA-256 of its bytes. Version 1 is what the region was started with, at 0. Empty: nothing else ever was.
 CREATE TABLE policies (
   version INTEGER NOT NULL PRIMARY KEY,
   digest TEXT NOT NULL,

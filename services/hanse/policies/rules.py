@@ -213,7 +213,7 @@ def _broken(rule: Rule, shape: Shape, priority: int, runtime_us: int, version: i
     for kind, quantity in most.resources:
         asked = _asked(shape, kind)
         if asked > quantity:
-            message = f"{quantity_text(kind, asked)} of {kind}; at most {quantity_text(kind, quantity)}"
+            message = f"{kind}: {quantity_text(kind, asked)}; at most {quantity_text(kind, quantity)}"
             return _refused("spec.groups", rule, version, message)
     if most.tasks is not None and shape.task_count > most.tasks:
         return _refused("spec.groups", rule, version, f"{shape.task_count:,} tasks; at most {most.tasks:,}")
