@@ -112,9 +112,15 @@ async def test_a_policy_outlives_the_daemon_and_its_rules_with_it(tmp_path: Path
         await regions.stop("north")
         north = await regions.start("north")
         assert (await in_force(north)).policy.version == 2
+        (result,) = await north.submit(submission("before", cpu=1000))
+        assert (await applied(north, rules.replace("> 2", "> 0"))).version == 3
+        (again,) = await north.submit(submission("before", cpu=1000))
+        assert again.job.job_id == result.job.job_id, "what was taken stays taken"
+        assert again.job.existed
+        assert (await applied(north, rules)).version == 4
         large, small = await north.submit(submission("large", cpu=3000), submission("small", cpu=2000))
         assert large.refusal.field == "jobs[0].spec"
-        assert large.refusal.message == "ask the operators first (rule 'small only' of policy 2)"
+        assert large.refusal.message == "ask the operators first (rule 'small only' of policy 4)"
         assert small.HasField("job")
         assert (await north.status()).impairments == []
 

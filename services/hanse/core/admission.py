@@ -40,6 +40,7 @@ class Admission:
         refused = (
             self._overload()
             or self._ruled_by_another(submission)
+            or _refused_by_rule(submission)
             or self._bad_reference(submission)
             or self._fits_nowhere(submission)
         )
@@ -97,3 +98,11 @@ class Admission:
         if abroad is None:
             return None
         return Refused("NEVER_FITS", "spec.groups", f"{self._config.name}: {here}; {abroad}")
+
+
+def _refused_by_rule(submission: Submission) -> Refused | None:
+    """What a rule of the policy has found, which the shell evaluates."""
+    if submission.refused is None:
+        return None
+    field, message = submission.refused
+    return Refused("INVALID", field, message)

@@ -73,6 +73,8 @@ class Mapper:
     def __init__(self, findings: Findings, world: World) -> None:
         self._findings = findings
         self._world = world
+        # Queues that some rule leads to; known once the rules are read, which comes first.
+        self._queues_of_rules: frozenset[str] = frozenset()
 
     def policy(self, read: dict[str, Any]) -> Policy:
         """The policy. Where something was wrong the default stands in its place, so that the rest can be judged."""
@@ -109,15 +111,10 @@ class Mapper:
                 message = f"nobody else is in the cohort {queue.cohort!r}"
                 hint = nearest(queue.cohort, others)
                 self._findings.at_value(("queues", index, "cohort"), message, hint, severity="warning")
-            if not queue.tenants and not self._ruled_into(queue.name):
+            if not queue.tenants and queue.name not in self._queues_of_rules:
                 message = f"no job comes into the queue {queue.name!r}"
                 hint = "give it `tenants`, or a rule with `then.queue`"
                 self._findings.at_key(("queues", index), message, hint, severity="warning")
-
-    def _ruled_into(self, queue: str) -> bool:
-        return queue in self._queues_of_rules
-
-    _queues_of_rules: frozenset[str] = frozenset()
 
     # --- quantities -----------------------------------------------------------------------------------------------
 

@@ -186,6 +186,7 @@ class Submission(msgspec.Struct, frozen=True):
 
     `grace_us` and `retries_max` are the only parts of the spec, besides the shape, that the core acts on.
     `policy_version`: by whose rules the shape is what it is (0: by none), and `ruled`, in words, which of them.
+    `refused`: the field and the reason for which a rule refuses it; the client key may still name a job that is there.
     """
 
     job_id: str
@@ -200,6 +201,7 @@ class Submission(msgspec.Struct, frozen=True):
     traceparent: str = ""
     policy_version: int = 0
     ruled: str = ""
+    refused: tuple[str, str] | None = None
 
 
 class Job(msgspec.Struct, kw_only=True):

@@ -81,10 +81,8 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
         results: dict[int, Submitted | Refused] = {}
         pending = dict(enumerate(submissions))
         for _ in range(limits.RULING_TRIES_MAX):
-            ruled = {number: await self._ruled(each) for number, each in pending.items()}
-            results |= {number: each for number, each in ruled.items() if isinstance(each, Refused)}
-            good = {number: each for number, each in ruled.items() if isinstance(each, Submission)}
-            outcomes = dict(zip(good, await self._admitted(tuple(good.values())), strict=True))
+            ruled = tuple([await self._ruled(each) for each in pending.values()])
+            outcomes = dict(zip(pending, await self._admitted(ruled), strict=True))
             pending = {number: submissions[number] for number, each in outcomes.items() if _is_stale(each)}
             results |= {number: each for number, each in outcomes.items() if number not in pending}
             if not pending:
@@ -92,7 +90,7 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
         busy = Refused("EXHAUSTED", "", "the policy is being changed; try again", limits.RETRY_AFTER_MS)
         return [results.get(number, busy) for number in range(len(submissions))]
 
-    async def _ruled(self, submission: Submission) -> Submission | Refused:
+    async def _ruled(self, submission: Submission) -> Submission:
         """By the rules of the policy in force. Others have their turn now and then."""
         rulebook = self._runtime.desk.rulebook
         if not rulebook.rules:
@@ -103,6 +101,10 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
         result = rulebook.rule(submission, facts, wall_us())
         if rulebook.evaluated != evaluated and rulebook.evaluated % limits.RULINGS_PER_TURN_MAX == 0:
             await asyncio.sleep(0)
+        if isinstance(result, Refused):
+            # Its key may name a job that is there already: only the core knows.
+            refused = (result.field, result.message)
+            return msgspec.structs.replace(submission, policy_version=rulebook.version, refused=refused)
         return result
 
     async def _admitted(self, submissions: tuple[Submission, ...]) -> tuple[Submitted | Refused, ...]:
