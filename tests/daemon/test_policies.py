@@ -139,7 +139,7 @@ async def test_a_document_with_a_mistake_is_refused_whole_and_the_policy_stays(t
         north = regions["north"]
         before = await in_force(north)
         wrong = (
-            '[[rules]]\nname = "x"\nwhen = "job.nam == 1"\nthen = { regions = { allow = ["atlantis"] } }\n'
+            '[[rules]]\nname = "x"\nwhen = "job.named == 1"\nthen = { regions = { allow = ["atlantis"] } }\n'
         )
         answer = await applied(north, wrong)
         assert answer.version == 0

@@ -153,8 +153,8 @@ CASES: dict[str, tuple[str, list[Expected]]] = {
         [("rules[0].when", 3, 9, 9, "no variable `job.tenat`", "did you mean `job.tenant`?")],
     ),
     "an undeclared variable behind escapes": (
-        RULE + 'when = "\\"a\\" == job.nam"\nthen = { refuse = "no" }',
-        [("rules[0].when", 3, 18, 7, "no variable `job.nam`", "did you mean `job.name`?")],
+        RULE + 'when = "\\"a\\" == job.named"\nthen = { refuse = "no" }',
+        [("rules[0].when", 3, 18, 9, "no variable `job.named`", "did you mean `job.name`?")],
     ),
     "in the third line of an expression": (
         RULE + 'when = """\njob.gpus > 1 &&\n  job.gpuss < 9\n"""\nthen = { refuse = "no" }',
@@ -227,8 +227,8 @@ CASES: dict[str, tuple[str, list[Expected]]] = {
         [("rules[0].then.regions.deny[1]", 4, 38, 6, "no region 'eest'", "did you mean `east`?")],
     ),
     "a limit of an unknown kind": (
-        RULE + "when = 'true'\nthen = { limits = { resources = { lisence = 1 } } }",
-        [("rules[0].then.limits.resources.lisence", 4, 45, 1, "no kind of resource `lisence`", "`licence`?")],
+        RULE + "when = 'true'\nthen = { limits = { resources = { licenze = 1 } } }",
+        [("rules[0].then.limits.resources.licenze", 4, 45, 1, "no kind of resource `licenze`", "`licence`?")],
     ),
     "a limit of nothing": (
         RULE + "when = 'true'\nthen = { limits = { resources = { gpu = 0 } } }",
