@@ -13,7 +13,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hanse.core.effects import ChannelRow, Effects, IntentRow, OutboundRow, PeerSeenRow, ShapeRow, Writes
+from hanse.core.effects import (
+    ChannelRow,
+    Effects,
+    IntentRow,
+    OutboundRow,
+    PeerSeenRow,
+    PolicyRow,
+    ShapeRow,
+    Writes,
+)
 from hanse.core.model.lifecycle import JobState
 from hanse.ledger.dump import dump
 from hanse.ledger.errors import LedgerViolated
@@ -109,16 +118,19 @@ def test_deletes_take_what_they_name_and_nothing_else() -> None:
         first = submits(1, 3)
         first.decisions = [decision_row(1), decision_row(2), decision_row(1, "ledger-t")]
         first.intents = [IntentRow("a", "c", 1), IntentRow("b", "c", 1)]
+        first.policies = [PolicyRow(version, "", "", "", "", 0) for version in (1, 2, 3)]
         write(connection, steps(first))
         deletes = Writes(
             decisions_delete_below=[("ledger-s", 2)],
             specs_delete=[job_id(2)],
             intents_delete=["a"],
             jobs_delete=[job_id(1)],
+            policies_delete_to=[2],
         )
         write(connection, steps(deletes, first=2))
         rows = dump(connection)
         assert [row[:2] for row in rows["decisions"]] == [("ledger-s", 2), ("ledger-t", 1)]
+        assert [row[0] for row in rows["policies"]] == [3]
         assert rows["jobs"] == [
             msgspec.structs.astuple(job_row(2, spec=b"")),
             msgspec.structs.astuple(job_row(3)),
