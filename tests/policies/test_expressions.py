@@ -90,7 +90,7 @@ def test_costs(text: str, least: int, most: int) -> None:
         "job.datasets.all(a, job.regions.all(b, a != b))",
         "job.labels.map(k, job.labels.map(l, k + l)).size() > 3",
         "region.datasets.exists(d, d.matches('a+b'))",
-        "job.datasets.map(d, [d, d, d, d].map(e, [e, e, e, e].map(f, f + f))).size() > 1",
+        "job.datasets.map(d, [d, d, d, d].map(e, [e, e, e, e].map(f, [f, f, f].map(g, g)))).size() > 1",
     ],
 )
 def test_what_could_take_long_is_refused(text: str) -> None:
@@ -99,7 +99,7 @@ def test_what_could_take_long_is_refused(text: str) -> None:
 
 
 def test_what_is_taken_is_over_soon_for_the_largest_job() -> None:
-    """The bound on cost is worth something: 1 ms of CPU for what it lets pass (0.5 ms is what it is meant to be)."""
+    """The bound on cost is worth something: a unit is 0.1 us or less (0.3 us here, for busy machines)."""
     worst = {
         **{v.name: 0 for v in VARIABLES if v.type == "int"},
         **{v.name: "a" * v.size_max for v in VARIABLES if v.type == "string"},
@@ -108,6 +108,7 @@ def test_what_is_taken_is_over_soon_for_the_largest_job() -> None:
         "job.resources": {f"{n:063d}": n for n in range(512)},
     }
     texts = [
+        "job.datasets.all(d, d.matches('(.*a.*b.*)+c$') == false)",
         "job.labels.all(k, k + job.labels[k] + k != 'a' && k.startsWith('0') && k.contains('0'))",
         "job.datasets.map(d, d + d + d).filter(d, d.matches('(a+)+$')).size() > 99",
         "job.datasets.all(d, d.matches('(a|aa)+$'))",
@@ -123,4 +124,4 @@ def test_what_is_taken_is_over_soon_for_the_largest_job() -> None:
         begun = time.process_time()
         for _ in range(20):
             expression.evaluate(values)
-        assert (time.process_time() - begun) / 20 < 0.001 * max(1, expression.cost / 2_500), text
+        assert (time.process_time() - begun) / 20 < 0.3e-6 * expression.cost + 20e-6, text

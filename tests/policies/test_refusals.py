@@ -197,7 +197,7 @@ CASES: dict[str, tuple[str, list[Expected]]] = {
     ),
     "an expression that costs too much": (
         RULE + "when = 'job.labels.all(k, job.labels.all(l, k == l))'\nthen = { refuse = 'no' }",
-        [("rules[0].when", 3, 9, 44, "units; at most 5,000", "a loop within a loop")],
+        [("rules[0].when", 3, 9, 44, "units; at most 15,000", "a loop within a loop")],
     ),
     "an expression that is no text": (
         RULE + "when = true\nthen = { refuse = 'no' }",

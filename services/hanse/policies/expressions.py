@@ -12,7 +12,7 @@ from cel_expr_python import cel
 
 from hanse.core.model import limits
 from hanse.policies import syntax
-from hanse.policies.costs import cost
+from hanse.policies.costs import conversion_cost, cost
 from hanse.policies.problems import meant
 from hanse.policies.syntax import Call, Comprehension, Constant, Ident, Node, Select
 from hanse.policies.vocabulary import FUNCTIONS, INT, LABELS, QUANTITIES, STRING, TEXTS, VARIABLES
@@ -61,10 +61,12 @@ class Expression:
         self.text = text
         self._compiled = compiled
         self.tree = tree
-        self.cost = cost(tree)
         self.reads = tuple(
             sorted({n.name for n in syntax.walk(tree) if isinstance(n, Ident) and n.name in _NAMES})
         )
+        # Without what its variables cost, which all rules share.
+        self.own_cost = cost(tree)
+        self.cost = self.own_cost + conversion_cost(self.reads)
 
     def evaluate(self, values: Any) -> bool | NotEvaluated:
         """Whether it is true of these values (see `activation`). It has no value if, say, a label that it reads is

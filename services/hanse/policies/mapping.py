@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -27,6 +27,7 @@ from hanse.core.policy.model import (
 )
 from hanse.core.policy.problems import problems as policy_problems
 from hanse.policies import units
+from hanse.policies.costs import conversion_cost
 from hanse.policies.expressions import Expression, ExpressionError, compiled, unguarded_labels
 from hanse.policies.places import Path, Span
 from hanse.policies.problems import Findings, meant, nearest, path_of
@@ -289,8 +290,9 @@ class Mapper:
                 message = f"there is no region {name!r} in the roster"
                 self._findings.at_value((*path, index), message, meant(name, known))
 
-    def _total_cost(self, rules: Iterable[Rule]) -> None:
-        total = sum(rule.when.cost for rule in rules)
+    def _total_cost(self, rules: Sequence[Rule]) -> None:
+        read = {name for rule in rules for name in rule.when.reads}
+        total = sum(rule.when.own_cost for rule in rules) + conversion_cost(sorted(read))
         if total > limits.POLICY_COST_MAX:
             message = f"all rules together may cost {total:,} units a job; at most {limits.POLICY_COST_MAX:,}"
             self._findings.at_key(("rules",), message, "the loops over labels and data sets cost most")
