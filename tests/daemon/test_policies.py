@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
+import hanse as hanse_package
 from hanse.core.effects import Refused
 from hanse.core.model.jobs import Ruled, Submission
 from hanse.ledger import queries
@@ -218,6 +222,37 @@ async def test_a_job_keeps_what_its_homes_rules_gave_it_when_it_moves(tmp_path: 
         (there,) = await east.daemon.runtime.read(queries.recent_jobs, 10)
         assert (there.id, there.shape.body.tier) == (result.job.job_id, "premium")
         assert there.shape.body.ruled == Ruled()
+
+
+async def test_the_command_line_plans_applies_and_puts_back(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text(RUSH)
+    (tmp_path / "wrong.toml").write_text(RUSH.replace("job.tenant", "job.tenat"))
+    async with league(tmp_path, "north") as regions:
+        server = f"127.0.0.1:{regions['north'].daemon.public.port}"
+
+        async def hanse(*arguments: str) -> tuple[int | None, str]:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "hanse.cli", "policy", *arguments, "--server", server),
+                cwd=tmp_path,
+                env=os.environ | {"PYTHONPATH": str(Path(hanse_package.__file__).parents[1])},
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            out, _ = await process.communicate()
+            return process.returncode, out.decode()
+
+        code, out = await hanse("plan", "policy.toml")
+        assert (code, "there is no job to replay yet" in out) == (0, True), out
+        code, out = await hanse("apply", "wrong.toml")
+        assert (code, "did you mean `job.tenant`?" in out) == (2, True), out
+        code, out = await hanse("apply", "policy.toml", "--expect", "1", "--why", "a deadline")
+        assert (code, "policy 2 is in force" in out) == (0, True), out
+        code, out = await hanse("apply", "policy.toml", "--expect", "1")
+        assert (code, "this is policy 2 already" in out) == (0, True), out
+        code, out = await hanse("rollback", "--why", "too strict")
+        assert (code, "policy 3 is in force" in out) == (0, True), out
+        code, out = await hanse("history")
+        assert [line.split()[0] for line in out.splitlines()[1:]] == ["3", "2", "1"], out
 
 
 async def test_a_plan_replays_what_ran_here_and_changes_nothing(tmp_path: Path) -> None:

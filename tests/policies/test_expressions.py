@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hanse.core.model import limits
 from hanse.policies.expressions import (
@@ -67,6 +69,37 @@ def test_every_variable_can_be_read() -> None:
         shape = variable.type.partition("(")[0]
         text = f"{variable.name} == 0" if shape == "int" else f"size({variable.name}) == 0"
         assert compiled(text).reads == (variable.name,)
+
+
+@pytest.mark.parametrize(
+    "text", ["1+" * 60 + "1 > 0", "(" * 60 + "true" + ")" * 60, "size(" + "[" * 60 + "]" * 60 + ") == 0"]
+)
+def test_depth_has_a_bound(text: str) -> None:
+    with pytest.raises(ExpressionError, match="nested too deeply"):
+        compiled(text)
+
+
+PIECES = st.sampled_from(
+    ["job.", "name", "labels", "gpus", " == ", "'a'", "1", "(", ")", "[", "]", "&&", "||", "!", ".", "map", ",", "k",
+     "exists(", "matches(", '"', "\\", "\n", " ", "?", ":", "in", "{", "}", "-", "true", "ä", "\U0001f600"]
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_any_text_is_compiled_or_refused_with_a_place_in_it(text: str) -> None:
+    try:
+        expression = compiled(text)
+    except ExpressionError as error:
+        mistakes = error.mistakes
+    else:
+        mistakes = []
+        assert expression.cost <= limits.EXPRESSION_COST_MAX
+        assert isinstance(expression.evaluate(activation(VALUES)), bool | NotEvaluated)
+    for mistake in mistakes:
+        assert 0 <= mistake.start <= len(text)
+        assert mistake.width >= 0
+        assert mistake.message
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from hanse.ledger.retention import RetentionPolicy
 from hanse.policies.document import Document, read_bytes, read_document
 from hanse.policies.mapping import World
 from hanse.policies.problems import DocumentRefused
+from hanse.policies.problems import Problem as Mistake
 from hanse.policies.writing import document_of
 from hanse.wire.checks import FieldRefused, check_label
 
@@ -66,8 +67,12 @@ def load_policy(path: Path, world: World) -> Document:
     except DocumentRefused as refused:
         found = [each for each in refused.problems if each.severity == "error"]
         raise ConfigError(
-            [Problem(f"{path}:{each.line}:{each.column}", each.path, each.message) for each in found]
+            [Problem(f"{path}:{each.line}:{each.column}", each.path, _with_hint(each)) for each in found]
         ) from refused
+
+
+def _with_hint(problem: Mistake) -> str:
+    return f"{problem.message} ({problem.hint})" if problem.hint else problem.message
 
 
 def make_config(path: Path, document: dict[str, Any]) -> DaemonConfig:

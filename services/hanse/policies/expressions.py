@@ -20,6 +20,7 @@ from hanse.policies.vocabulary import FUNCTIONS, INT, LABELS, QUANTITIES, STRING
 _ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _OVERLOAD = re.compile(r"found no matching overload for '([^']+)' applied to '\((.*)\)'")
+_TOO_DEEP = re.compile(r"recursion (?:depth|limit)", re.IGNORECASE)
 _OPERATOR = re.compile(r"_?([^_a-z]+)_?")
 _DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _TYPES: dict[str, Any] = {
@@ -148,6 +149,8 @@ def _mistakes(text: str, error: str) -> list[Mistake]:
         _mistake(text, min(len(text), starts[int(line) - 1] + int(column) - 1), message)
         for line, column, message in _ERROR.findall(error)
     ]
+    if _TOO_DEEP.search(error):
+        return [Mistake(0, len(text), "nested too deeply", "at most 32 levels; && and || don't count")]
     return mistakes or [Mistake(0, len(text), _plain(error))]
 
 
