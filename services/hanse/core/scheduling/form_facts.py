@@ -30,7 +30,7 @@ class Form:
     """What nodes that are alike have left. `nodes` are indices below zero, ascending: the first by name is last. `slot`
     is its row of facts."""
 
-    __slots__ = ("alike", "columns", "nodes", "number", "rank", "shares", "slack", "slot")
+    __slots__ = ("alike", "arrived", "columns", "nodes", "number", "rank", "shares", "slack", "slot")
 
     def __init__(
         self, number: int, slot: int, alike: int, columns: list[int], shares: dict[str, list[int]], slack: int
@@ -42,6 +42,8 @@ class Form:
         self.shares = shares
         self.slack = slack
         self.nodes: list[int] = []
+        # When it last came up, among all forms.
+        self.arrived = 0
         self.rank: Rank = ()
 
     def takes(self, need: TaskNeed) -> bool:

@@ -108,6 +108,9 @@ class Lane:
         """Its name among all that can be parked."""
         return self.name
 
+    def settle(self) -> None:
+        """It was parked or unparked, which its entry says."""
+
     def is_overdue(self, wall_us: int) -> bool:
         """Whether its first job has waited longer than its tier lets it."""
         return bool(self.wait_max_us) and wall_us - self.jobs.first.order_us >= self.wait_max_us
@@ -200,7 +203,7 @@ class PlacementClass:
 class Group:
     """The lanes of one class whose queues are in one tree of quotas ("": in none)."""
 
-    __slots__ = ("aside", "blocked_key", "lanes", "parked_by", "placement", "root")
+    __slots__ = ("aside", "blocked_key", "is_open", "lanes", "parked_by", "placement", "root")
 
     def __init__(self, placement: PlacementClass, root: str) -> None:
         self.placement = placement
@@ -209,6 +212,8 @@ class Group:
         # Entries of its lanes that came up while it was parked.
         self.aside: list[LaneEntry] = []
         self.parked_by: str | None = None
+        # Whether its jobs are to be looked at: neither it nor its class is parked.
+        self.is_open = not placement.parked
         # While it is parked: the key of the job that was found blocked.
         self.blocked_key: Key | None = None
 
@@ -217,10 +222,9 @@ class Group:
         """Its name among all that can be parked."""
         return (self.placement.key, self.root)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether its jobs are to be looked at."""
-        return self.parked_by is None and not self.placement.parked
+    def settle(self) -> None:
+        """It was parked or unparked, or its class was."""
+        self.is_open = self.parked_by is None and not self.placement.parked
 
     def overtakes(self, key: Key) -> bool:
         """Whether a job with this key would go before the one that was found blocked."""

@@ -444,6 +444,7 @@ class JobQueue:
             key = self.key(lane)
             for group in placement.groups.values():
                 group.blocked_key = key
+                group.settle()
 
     def park_group(self, lane: Lane, by: QuotaRoot | None) -> None:
         """Pass over the lane's whole group until `reopen` (by nothing) or `reopen_root` (by a tree of quotas)."""
@@ -461,11 +462,13 @@ class JobQueue:
     def _note_parked(self, parked: Group | Lane, by: QuotaRoot | None) -> None:
         parked.parked_by = by.name if by is not None else ""
         self._parked.setdefault(parked.parked_by, {})[parked.place] = parked
+        parked.settle()
 
     def _unpark(self, parked: Group | Lane) -> None:
         assert parked.parked_by is not None
         del self._parked[parked.parked_by][parked.place]
         parked.parked_by = None
+        parked.settle()
 
     def _release(self, group: Group) -> None:
         """Look at a parked group again."""
@@ -489,6 +492,7 @@ class JobQueue:
         placement.parked = placement.woken = False
         del self._parked_classes[placement.key]
         for group in placement.groups.values():
+            group.settle()
             self._bring_back(group)
 
     def reopen(self, may_start: Callable[[Shape], bool] | None = None) -> None:
@@ -502,7 +506,9 @@ class JobQueue:
 
     def neighbour_started(self, job: Job) -> None:
         """This job runs now: those that must be near it may have room there that had none."""
-        if any(_seeks(placement.shape, job) for placement in self._neighbourly.values()):
+        if self._neighbourly and any(
+            _seeks(placement.shape, job) for placement in self._neighbourly.values()
+        ):
             self.reopen(lambda shape: _seeks(shape, job))
 
     def reopen_root(self, root: QuotaRoot) -> None:
@@ -513,6 +519,7 @@ class JobQueue:
         reopened = list(self._parked.pop(by, {}).values())
         for parked in reopened:
             parked.parked_by = None
+            parked.settle()
         for parked in reopened:
             if isinstance(parked, Lane):
                 self._enter(parked)

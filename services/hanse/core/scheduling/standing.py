@@ -4,6 +4,7 @@ so that none of them can be forgotten."""
 from __future__ import annotations
 
 from hanse.core.model.jobs import Allocation, Job, Shape
+from hanse.core.model.limits import QUOTA_MEMO_MAX
 from hanse.core.model.resources import Resources
 from hanse.core.model.time import Now
 from hanse.core.policy.model import ANY_NODE, Backfill, FairShare, Policy, Preemption
@@ -39,6 +40,8 @@ class Standing:
         self.attainment = attainment or Attainment()
         self._total = dict(capacity.capacity_total())
         self._shares: dict[str, tuple[Account, int]] = {}
+        # Of a whole job, by its shape.
+        self._share_of: dict[bytes, int] = {}
         self._released: dict[str, QuotaRoot] = {}
 
     @classmethod
@@ -97,9 +100,19 @@ class Standing:
             self.quotas.charge(job.id, queue, flavour, held, resumed=resumed)
         if self.policy.fair_share.order != "off":
             account = self.tenants.account(job.tenant)
-            share = dominant_share(held, self._total)
+            share = self._dominant_share(job.shape, held)
             self._shares[job.id] = (account, share)
             account.take(share, max(began_us, account.at_us))
+
+    def _dominant_share(self, shape: Shape, held: Resources) -> int:
+        if held is not shape.total:
+            return dominant_share(held, self._total)
+        share = self._share_of.get(shape.key)
+        if share is None:
+            if len(self._share_of) >= QUOTA_MEMO_MAX:
+                self._share_of.clear()
+            share = self._share_of[shape.key] = dominant_share(held, self._total)
+        return share
 
     def ended(self, job: Job, now: Now, *, run_us: int, requeued: bool, by_itself: bool) -> None:
         """The attempt holds nothing any more. `by_itself`: it was not stopped, so that its time tells something."""
