@@ -39,8 +39,8 @@ ARRIVALS_MAX = 1024
 IDLE_FORMS_MAX = 4096
 # What is remembered of each kind of task; some 100 bytes a form. Forgotten and asked anew beyond this.
 VERDICTS_MAX = 1024
-# So many forms are weighed one by one; arrays cost some 30 us.
-FEW_FORMS = 4
+# So many forms are weighed one by one, for some 3 us each; arrays cost some 30 us.
+FEW_FORMS = 8
 # Forms that are asked at once, at first; four times as many each time.
 SURVEYED_MIN = 1024
 # No room, where a loss would stand.
@@ -148,21 +148,24 @@ class FormRanking:
             for form, loss in zip(forms, self._facts.losses(fit.need, forms), strict=True):
                 fit.verdicts[form.number] = loss
             return
-        workload = self._table.workload
+        need, workload = fit.need, self._table.workload
         for form in forms:
-            after = workload.usable_after(form.columns, form.shares, fit.need)
-            fit.verdicts[form.number] = self._facts.usable(form) - after
+            usable = form.rank[1]
+            if len(need.devices) == 1:
+                loss = workload.loss(need, form.columns, form.shares, form.rooms, usable)
+            else:
+                loss = usable - workload.usable_after(form.columns, form.shares, need)
+            fit.verdicts[form.number] = loss
 
     def _open_forms(self, fit: TaskFit) -> Iterator[Form]:
         """Forms whose nodes have room for the task, in order; the first is where it will start to walk next time."""
         self._mend(fit)
-        order, verdicts, need = self._order, fit.verdicts, fit.need
-        all_alike, any_alike = fit.mask.all_alike, fit.mask.any_alike
+        order, verdicts, all_alike = self._order, fit.verdicts, fit.mask.all_alike
         is_first = True
         for at in range(bisect_left(self._ranks, fit.open_from), len(order)):
             form = order[at]
             if form.number not in verdicts:
-                verdicts[form.number] = None if any_alike[form.alike] and form.takes(need) else NO_ROOM
+                verdicts[form.number] = self._judged(form, fit)
             if verdicts[form.number] == NO_ROOM:
                 continue
             if all_alike[form.alike] or self._allowed(form, fit):
@@ -172,6 +175,11 @@ class FormRanking:
         if is_first:
             fit.open_from = _LAST
 
+    @staticmethod
+    def _judged(form: Form, fit: TaskFit) -> int | None:
+        """What is known at first sight: whether there is room."""
+        return None if fit.mask.any_alike[form.alike] and form.takes(fit.need) else NO_ROOM
+
     def _mend(self, fit: TaskFit) -> None:
         """Bring up to date from where on forms may have room for the task."""
         if fit.version != self._version or self._arrived - fit.seen > ARRIVALS_MAX:
@@ -179,12 +187,15 @@ class FormRanking:
             fit.version = self._version
             fit.open_from = self._first_open(fit)
         elif fit.seen < self._arrived:
-            need, open_from, seen = fit.need, fit.open_from, fit.seen
+            open_from, seen, verdicts = fit.open_from, fit.seen, fit.verdicts
             for form in reversed(self._arrivals.values()):
                 if form.arrived <= seen:
                     break
-                if form.rank < open_from and form.takes(need):
-                    open_from = form.rank
+                if form.rank < open_from:
+                    if form.number not in verdicts:
+                        verdicts[form.number] = self._judged(form, fit)
+                    if verdicts[form.number] != NO_ROOM:
+                        open_from = form.rank
             fit.open_from = open_from
         if len(fit.verdicts) > VERDICTS_MAX:
             fit.verdicts = {}

@@ -10,6 +10,7 @@ from hanse.core.model.rules import Within
 from hanse.core.scheduling.quota import QuotaQueue
 from hanse.core.scheduling.sorted_jobs import SortedJobs
 from hanse.core.scheduling.tenants import Account
+from hanse.core.scheduling.ways import Way
 
 # Entries that are out of date are swept from a heap when they outnumber those that count by this factor.
 STALE_ENTRIES_FACTOR = 2
@@ -78,6 +79,7 @@ class Lane:
         "stream",
         "tenant",
         "wait_max_us",
+        "ways",
     )
 
     group: Group
@@ -93,6 +95,8 @@ class Lane:
         self.account = account
         self.quota = quota
         self.wait_max_us = wait_max_us
+        # In which its jobs may be placed and charged, once somebody has asked (ways.py).
+        self.ways: tuple[Way, ...] | None = None
         self.jobs = SortedJobs()
         # The one entry that stands for it, in its stream's heap or aside with its group; None while it is parked.
         self.entry: LaneEntry | None = None
@@ -130,7 +134,7 @@ class Stream:
     """Lanes that rise and fall together: one tenant's, in one tier. Their order among each other never changes, so when
     the tenant's share does, one entry of the queue's heap is put right and not one for each lane."""
 
-    __slots__ = ("account", "entry", "heap", "lanes", "name", "quota", "rank", "urgency")
+    __slots__ = ("account", "entry", "heap", "lanes", "name", "place", "quota", "rank", "urgency")
 
     def __init__(
         self,
@@ -148,8 +152,10 @@ class Stream:
         self.urgency = urgency
         self.lanes = 0
         self.heap: list[LaneEntry] = []
-        # The one entry of the queue's heap that stands for it: no later than its first open lane.
+        # The one entry of the queue's heap that stands for it: no later than its first open lane. `place`: of the lane
+        # that it was made for.
         self.entry: tuple[Key, int, Stream] | None = None
+        self.place: Key = ()
 
     def push(self, entry: LaneEntry) -> None:
         """One of its lanes has a new entry."""

@@ -333,7 +333,8 @@ class JobQueue:
             # It goes before what was found blocked: perhaps it may do what that may not.
             self._release(group)
         lane.stream.push(lane.entry)
-        self._offer(lane.stream, place)
+        if lane.stream.entry is None or place < lane.stream.place:
+            self._offer(lane.stream, place)
 
     def _place_in(self, lane: Lane, stream: Stream) -> None:
         if lane.stream is not stream:
@@ -346,7 +347,7 @@ class JobQueue:
         if stream.entry is not None and stream.entry[0] <= key:
             return
         self._entries += 1
-        stream.entry = (key, self._entries, stream)
+        stream.entry, stream.place = (key, self._entries, stream), place
         if crowded(self._heap, len(self._streams)):
             live = [*self._streams.values(), self._overdue]
             self._heap = [each.entry for each in live if each.entry is not None]
@@ -372,7 +373,7 @@ class JobQueue:
             stream.entry = None
             if first is not None:
                 self._entries += 1
-                stream.entry = (self._key_in(stream, first[0]), self._entries, stream)
+                stream.entry, stream.place = (self._key_in(stream, first[0]), self._entries, stream), first[0]
                 self._heap.append(stream.entry)
         heapq.heapify(self._heap)
 
@@ -431,7 +432,7 @@ class JobQueue:
             if key <= entry[0]:
                 return first[2]
             self._entries += 1
-            stream.entry = (key, self._entries, stream)
+            stream.entry, stream.place = (key, self._entries, stream), first[0]
             heapq.heapreplace(self._heap, stream.entry)
         return None
 
