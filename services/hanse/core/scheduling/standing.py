@@ -3,6 +3,8 @@ so that none of them can be forgotten."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hanse.core.model.jobs import Allocation, Job, Shape
 from hanse.core.model.limits import QUOTA_MEMO_MAX
 from hanse.core.model.resources import Resources
@@ -144,15 +146,20 @@ class Standing:
             most = max(most, min(left, default=limit))
         return max(0, min(limit, most))
 
-    def never_admitted(self, tenant: str, shape: Shape) -> str | None:
-        """Why the tenant's quota could not hold a job even if nobody else used any; None: it could."""
+    def never_admitted(
+        self, tenant: str, shape: Shape, never_fits: Callable[[Shape], str | None]
+    ) -> str | None:
+        """Why the tenant's quota could not hold a job even if nobody else used any, or only in ways in which it
+        `never_fits` on the nodes; None: it could. The shape by itself fits."""
         queue = self.quotas.queue_of(tenant)
         if queue is None:
             return None
-        bounds = [way.bound({}) for way in self.ways.of(queue, shape)]
-        bound = bounds[0]
-        if bound is None or not all(bounds):
-            return None
+        ways = self.ways.of(queue, shape)
+        held = [way for way in ways if way.bound({}) is None]
+        lacks = [None if way.placed is shape else never_fits(way.placed) for way in held]
+        bound = ways[0].bound({})
+        if held or bound is None:
+            return None if not all(lacks) else f"as far as queue {queue.name} goes: {lacks[0]}"
         flavour, kind = bound.cell
         where = f" of flavour {flavour}" if flavour else ""
         return (
