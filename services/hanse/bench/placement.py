@@ -1,8 +1,9 @@
 """How fast a large region places jobs: one Region.step after another, in this process, on one core.
 
-Nothing is committed and nothing launched. What is measured is everything that the core does for a job: order,
-admission, placement with its reasons, the rows that it owes, the launch. Times are CPU times, so that a busy machine
-counts less.
+Nothing is committed and nothing launched. What is measured is everything that the core does for a job: order by tier,
+quota and shares, quota, placement with its constraints and reasons, backfill and preemption by the default policy, the
+rows that it owes, the launch. Seven tenants share the region, each with a queue of its own in one cohort. Times are CPU
+times, so that a busy machine counts less.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 
 from hanse.bench.figures import latencies, load_1min
@@ -23,10 +25,11 @@ from hanse.bench.result import versions
 from hanse.bench.submit import Progress
 from hanse.core.effects import Snapshot
 from hanse.core.events import CancelJobs, Event, ExecutorRecovered, SetDrain, Submit, TaskEnded
-from hanse.core.model.jobs import RunId, Shape, Submission, make_shape
+from hanse.core.model.jobs import GroupShape, RunId, Shape, ShapeBody, Submission, make_shape
 from hanse.core.model.regions import Member, RegionConfig, Topology
 from hanse.core.model.resources import resources
 from hanse.core.model.time import Now
+from hanse.core.policy.model import Policy, Queue, Quota, default_policy
 from hanse.core.region import Region
 from hanse.daemon.serve import GC_THRESHOLDS
 
@@ -36,7 +39,13 @@ BATCH_JOBS = 256
 CONSTRAINED_EVERY = 4
 CONSTRAINT = "model notin (T4, P100)"
 LATENCY = "seconds for a step that takes one job in and places it, in a region that runs some already"
+PREEMPTION_LATENCY = "seconds for a step that takes in a job without room and stops others for it"
+TENANTS = 7
 _CREATED_S = 1_000_000
+# What runs is left alone for so long (policy: run_min_us).
+_SETTLED_S = 20
+# Who would start soon by itself stops nobody.
+_ESTIMATE_S = 3_600
 
 
 class _Machine:
@@ -52,10 +61,12 @@ class _Machine:
         )
         snapshot = Snapshot(ledger_id="bench", incarnation=1, write_sequence=0)
         self._us = _CREATED_S * 1_000_000
-        self.region = Region(config, snapshot, self._now(), random.Random(SEED))
+        self.region = Region(config, snapshot, self._now(), random.Random(SEED), _policy(config))
         self._submitted = 0
         # Runs, with the number of their tasks, in the order in which they started.
         self.started: list[tuple[RunId, int]] = []
+        # Those of one task that were told to stop.
+        self.stopped: list[RunId] = []
         self.step(ExecutorRecovered(cause="bench", found=()))
 
     def _now(self) -> Now:
@@ -66,7 +77,12 @@ class _Machine:
         """One step; how many jobs it started."""
         effects = self.region.step(self._now(), events)
         self.started += [(launch.run, len(launch.tasks)) for launch in effects.launches]
+        self.stopped += [stop.run for stop in effects.stops]
         return len(effects.launches)
+
+    def pass_time(self, seconds: int) -> None:
+        """Nothing happens for so long."""
+        self._us += seconds * 1_000_000
 
     def submit(self, shapes: Sequence[Shape]) -> int:
         """Jobs of these shapes come in at once; how many jobs the step started."""
@@ -79,7 +95,7 @@ class _Machine:
         return Submission(
             job_id=f"bench-{number:026d}",
             client_key=f"key-{number}",
-            tenant=f"org/team-{number % 7}",
+            tenant=f"org/team-{number % TENANTS}",
             name=f"job-{number}",
             spec=b"spec",
             spec_sha256=bytes(32),
@@ -114,6 +130,13 @@ class _Machine:
         for batch in _batches(waiting, BATCH_JOBS):
             self.step(CancelJobs(cause="bench", request_id=0, job_ids=tuple(batch)))
 
+    def end_stopped(self) -> None:
+        """Whoever was told to stop has."""
+        runs, self.stopped = self.stopped, []
+        gone = dict.fromkeys(runs)
+        self.started = [each for each in self.started if each[0] not in gone]
+        self.step(*[TaskEnded(cause="bench", run=run, task=0, exit_code=143, launched=True) for run in runs])
+
     def end(self, runs: int) -> None:
         """The oldest runs end."""
         ended, self.started = self.started[:runs], self.started[runs:]
@@ -124,6 +147,20 @@ class _Machine:
                     for task in range(tasks)
                 ]
             )
+
+
+def _policy(config: RegionConfig) -> Policy:
+    """The default policy, with quotas: each tenant is entitled to an equal part, and may borrow all of the rest."""
+    total: dict[str, int] = {}
+    for node in config.nodes:
+        for kind, quantity in node.capacity:
+            total[kind] = total.get(kind, 0) + quantity
+    quotas = tuple(Quota(kind=kind, nominal=quantity // TENANTS) for kind, quantity in sorted(total.items()))
+    queues = tuple(
+        Queue(name=f"team-{number}", tenants=(f"org/team-{number}",), cohort="org", quotas=quotas)
+        for number in range(TENANTS)
+    )
+    return msgspec.structs.replace(default_policy(config.tiers), queues=queues)
 
 
 def bench_placement(
@@ -147,6 +184,8 @@ def bench_placement(
     machine.queue(_distinct(arrivals, distinct))
     placed_distinct, distinct_s = machine.place_all()
     machine.cancel_queued()
+    progress("placing jobs for which others are stopped")
+    preempting = latencies(_preempting(machine))
     progress(f"filling up to {allocations:,} allocations")
     held = _fill(machine, arrivals, allocations)
     resident = psutil.Process().memory_info().rss
@@ -161,6 +200,8 @@ def bench_placement(
         "submits_per_s": round(jobs / submit_s, 1),
         **one_by_one,
         "latency_of": LATENCY,
+        "preemption": preempting,
+        "preemption_latency_of": PREEMPTION_LATENCY,
         "cycle_pending_jobs": pending,
         "cycle_s": round(cycle_s, 4),
         "allocations": held,
@@ -239,6 +280,34 @@ def _cycle(machine: _Machine, count: int = 10_000) -> tuple[float, int]:
     while machine.region.local.more:
         machine.step()
     return time.process_time() - begun_s, pending
+
+
+def _preempting(machine: _Machine, count: int = 200) -> list[float]:
+    """Jobs of the first tier that need two devices come one by one when all are taken."""
+    while machine.submit([_gpus("standard", 1, 0)] * BATCH_JOBS):
+        pass
+    machine.cancel_queued()
+    machine.pass_time(_SETTLED_S)
+    machine.step()
+    seconds = []
+    for number in range(count):
+        shape = _gpus("premium", 2, number)
+        begun_s = time.process_time()
+        machine.submit([shape])
+        took_s = time.process_time() - begun_s
+        if machine.stopped:
+            seconds.append(took_s)
+            machine.end_stopped()
+    machine.cancel_queued()
+    return seconds
+
+
+def _gpus(tier: str, count: int, number: int) -> Shape:
+    wanted = resources({"cpu": 10, "memory": 4096 * (number + 1), "gpu": 1_000 * count})
+    body = ShapeBody(
+        groups=(GroupShape(1, 1, wanted),), tier=tier, runtime_estimate_us=_ESTIMATE_S * 1_000_000
+    )
+    return make_shape(body)
 
 
 def _giants(count: int) -> Iterator[Shape]:

@@ -160,8 +160,9 @@ def placement(
     """Place jobs in a large region, in this process and on one core, without ledger and executor.
 
     The trace is not part of Hanse: docs/placement.md says where it is and which columns are read. JSON keys:
-    placements_per_s, distinct_placements_per_s (each job of another shape), submits_per_s, p50_s, p95_s, p99_s, cycle_s
-    (over cycle_pending_jobs that have no room), allocations, resident_bytes, set_up, versions, load.
+    placements_per_s, distinct_placements_per_s (each job of another shape), submits_per_s, p50_s, p95_s, p99_s,
+    preemption (the same, where others are stopped), cycle_s (over cycle_pending_jobs that have no room), allocations,
+    resident_bytes, set_up, versions, load.
     """
     from hanse.bench.placement import bench_placement
 

@@ -180,10 +180,8 @@ class Books:
         job.started_wall_us = self.now.wall_us
         job.ended_wall_us = 0
         job.exit_code = 0
-        nodes = dict.fromkeys(task.node for task in allocation.tasks)
-        detail = (
-            f"{len(allocation.tasks)} tasks on {', '.join(list(nodes)[:4])}{' ...' if len(nodes) > 4 else ''}"
-        )
+        nodes = list(dict.fromkeys([task.node for task in allocation.tasks]))
+        detail = f"{len(allocation.tasks)} tasks on {', '.join(nodes[:4])}{' ...' if len(nodes) > 4 else ''}"
         self._change(job, JobInput.START, Reason(ReasonCode.STARTED, f"{detail}; {why}" if why else detail))
 
     def stop(self, job: Job, reason: Reason) -> None:

@@ -72,6 +72,15 @@ def test_a_job_is_refused_for_quota_only_if_no_alternative_could_ever_have_it() 
     assert [(job_id, "queue q" in why.message) for job_id, why in region.refused] == [("never", True)]
 
 
+def test_a_job_is_refused_if_its_quota_allows_only_what_no_node_has() -> None:
+    region = VirtualRegion((node("n1", cpu=100, gpu_a100=8000),), limited(h100=1000, a100=0))
+    region.add([job("never", h100_else_a100())])
+    region.run()
+    assert [(job_id, "as far as queue q goes" in why.message) for job_id, why in region.refused] == [
+        ("never", True)
+    ]
+
+
 def test_a_cap_that_is_freed_on_one_node_lets_a_job_start_on_another() -> None:
     nodes = (racked("n1", "a", cpu=4, power=10), racked("n2", "a", cpu=8, power=10))
     region = VirtualRegion(nodes, PLAIN, topology=RACKS)

@@ -308,7 +308,7 @@ class Scheduler:
             return _Verdict.NOT_HERE, None
         root = lane.quota.root if lane.quota is not None else None
         verdict = _Verdict.NO_QUOTA
-        for way in self._standing.ways.of(lane.quota, job.shape):
+        for way in self._ways(lane):
             if way.queue is not None and way.bound(way.queue.root.usage) is not None:
                 continue
             allocation = None if self._used_up(lane) else way.place(self._capacity)
@@ -323,6 +323,11 @@ class Scheduler:
             verdict = _Verdict.WOULD_DELAY
             root = delayed
         return verdict, root
+
+    def _ways(self, lane: Lane) -> tuple[Way, ...]:
+        if lane.ways is None:
+            lane.ways = self._standing.ways.of(lane.quota, lane.shape)
+        return lane.ways
 
     def _used_up(self, lane: Lane) -> bool:
         """Whether what ended since the lane's class was blocked has gone to others already."""
@@ -459,7 +464,7 @@ class Scheduler:
         own, or may borrow more."""
         assert root is not None
         assert lane.quota is not None
-        ways = self._standing.ways.of(lane.quota, lane.shape)
+        ways = self._ways(lane)
         bound = ways[0].bound(root.usage)
         if root.uniform and len(ways) == 1 and bound is not None and bound.node == root.name:
             self._queue.park_group(lane, root)
@@ -468,7 +473,7 @@ class Scheduler:
 
     def _park_for_nodes(self, lane: Lane) -> None:
         """All that is placed alike, unless its queue makes a difference to where it may be placed."""
-        if all(way.placed is lane.shape for way in self._standing.ways.of(lane.quota, lane.shape)):
+        if all(way.placed is lane.shape for way in self._ways(lane)):
             self._queue.park(lane)
         else:
             self._queue.park_lane(lane, None)

@@ -20,6 +20,14 @@ def device_family(kind: str) -> str:
     return family if family in DEVICE_FAMILIES else ""
 
 
+def has_devices(wanted: Resources) -> bool:
+    """Whether any of these are devices."""
+    for kind, _ in wanted:  # noqa: SIM110 - asked at each start, and half as long as any() with a generator
+        if device_family(kind):
+            return True
+    return False
+
+
 def device_request_error(kind: str, quantity: int) -> str | None:
     """Why one task cannot ask for this much of this kind."""
     if not device_family(kind) or quantity < DEVICE_UNIT or quantity % DEVICE_UNIT == 0:

@@ -30,7 +30,7 @@ class Form:
     """What nodes that are alike have left. `nodes` are indices below zero, ascending: the first by name is last. `slot`
     is its row of facts."""
 
-    __slots__ = ("alike", "columns", "nodes", "number", "rank", "shares", "slack", "slot")
+    __slots__ = ("alike", "arrived", "columns", "nodes", "number", "rank", "rooms", "shares", "slack", "slot")
 
     def __init__(
         self, number: int, slot: int, alike: int, columns: list[int], shares: dict[str, list[int]], slack: int
@@ -42,7 +42,11 @@ class Form:
         self.shares = shares
         self.slack = slack
         self.nodes: list[int] = []
+        # When it last came up, among all forms.
+        self.arrived = 0
         self.rank: Rank = ()
+        # For each typical task, how many its devices take.
+        self.rooms: list[int] = []
 
     def takes(self, need: TaskNeed) -> bool:
         """Whether one more task has room; labels, caps and neighbours are not looked at."""
@@ -88,10 +92,6 @@ class FormFacts:
             at += 1 + most
         self._width = at
 
-    def usable(self, form: Form) -> int:
-        """The form's usable capacity."""
-        return int(self._rows[form.slot, self._usable])
-
     def takes(self, need: TaskNeed, slots: Ids) -> Bools:
         """Which of these forms have room for one more task."""
         flags = np.ones(len(slots), dtype=np.bool_)
@@ -116,7 +116,7 @@ class FormFacts:
         if not form.shares:
             return 0
         workload, columns = self._workload, form.columns
-        rooms = workload.rooms_of(form.shares)
+        rooms = form.rooms = workload.rooms_of(form.shares)
         usable = workload.usable_with(rooms, columns)
         self._put(form, [*rooms, *[columns[column] for column in workload.columns], usable])
         return usable

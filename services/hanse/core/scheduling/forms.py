@@ -33,14 +33,14 @@ Bools = npt.NDArray[np.bool_]
 
 # Nodes that a task with devices chooses from. On the Alibaba trace more of them allocate no more.
 CANDIDATES_MAX = 64
-# Forms that came up are remembered this far back; who was away for longer looks at all forms.
+# So many forms that came up are asked one by one; who was away for longer asks all forms at once.
 ARRIVALS_MAX = 1024
 # Forms that no node has any more are kept, because most of them come back: this many, and as many as nodes have.
 IDLE_FORMS_MAX = 4096
 # What is remembered of each kind of task; some 100 bytes a form. Forgotten and asked anew beyond this.
 VERDICTS_MAX = 1024
-# So many forms are weighed one by one; arrays cost some 30 us.
-FEW_FORMS = 4
+# So many forms are weighed one by one, for some 3 us each; arrays cost some 30 us.
+FEW_FORMS = 8
 # Forms that are asked at once, at first; four times as many each time.
 SURVEYED_MIN = 1024
 # No room, where a loss would stand.
@@ -59,11 +59,12 @@ class FormRanking:
         self._ranks: list[Rank] = []
         self._order: list[Form] = []
         self._slots = np.zeros(SURVEYED_MIN, dtype=np.intp)
-        # Forms in the order in which nodes last came to have them; how many came up in all.
-        self._arrivals: list[Form] = []
+        # The same by number, in the order in which they came up, and how often any form did.
+        self._arrivals: dict[int, Form] = {}
         self._arrived = 0
         self._numbers = 0
         self._free_slots: list[int] = []
+        self._column, self._whole_column = table.layout.column, table.layout.whole_column
         self._seen = -1
         self._version = -1
         self._facts = FormFacts(table.layout, table.workload, table.states)
@@ -120,7 +121,7 @@ class FormRanking:
         missing = CANDIDATES_MAX
         for form in self._open_forms(fit):
             found.append(form)
-            missing -= len(form.nodes) if fit.mask.takes_all(form.alike) else self._allowed(form, fit)
+            missing -= len(form.nodes) if fit.mask.all_alike[form.alike] else self._allowed(form, fit)
             if missing <= 0:
                 break
         return found
@@ -147,44 +148,54 @@ class FormRanking:
             for form, loss in zip(forms, self._facts.losses(fit.need, forms), strict=True):
                 fit.verdicts[form.number] = loss
             return
-        workload = self._table.workload
+        need, workload = fit.need, self._table.workload
         for form in forms:
-            after = workload.usable_after(form.columns, form.shares, fit.need)
-            fit.verdicts[form.number] = self._facts.usable(form) - after
+            usable = form.rank[1]
+            if len(need.devices) == 1:
+                loss = workload.loss(need, form.columns, form.shares, form.rooms, usable)
+            else:
+                loss = usable - workload.usable_after(form.columns, form.shares, need)
+            fit.verdicts[form.number] = loss
 
     def _open_forms(self, fit: TaskFit) -> Iterator[Form]:
         """Forms whose nodes have room for the task, in order; the first is where it will start to walk next time."""
         self._mend(fit)
-        order, verdicts, mask = self._order, fit.verdicts, fit.mask
+        order, verdicts, all_alike = self._order, fit.verdicts, fit.mask.all_alike
         is_first = True
         for at in range(bisect_left(self._ranks, fit.open_from), len(order)):
             form = order[at]
             if form.number not in verdicts:
-                verdicts[form.number] = (
-                    None if mask.takes_any(form.alike) and form.takes(fit.need) else NO_ROOM
-                )
+                verdicts[form.number] = self._judged(form, fit)
             if verdicts[form.number] == NO_ROOM:
                 continue
-            if mask.takes_all(form.alike) or self._allowed(form, fit):
+            if all_alike[form.alike] or self._allowed(form, fit):
                 if is_first:
                     fit.open_from, is_first = form.rank, False
                 yield form
         if is_first:
             fit.open_from = _LAST
 
+    @staticmethod
+    def _judged(form: Form, fit: TaskFit) -> int | None:
+        """What is known at first sight: whether there is room."""
+        return None if fit.mask.any_alike[form.alike] and form.takes(fit.need) else NO_ROOM
+
     def _mend(self, fit: TaskFit) -> None:
         """Bring up to date from where on forms may have room for the task."""
-        behind = self._arrived - fit.seen
-        if fit.version != self._version or behind > len(self._arrivals):
+        if fit.version != self._version or self._arrived - fit.seen > ARRIVALS_MAX:
             fit.verdicts = {}
             fit.version = self._version
             fit.open_from = self._first_open(fit)
-        elif behind:
-            need, open_from = fit.need, fit.open_from
-            for form in self._arrivals[-behind:]:
-                # Most of them came and went: nodes that are being filled change often.
-                if form.nodes and form.rank < open_from and form.takes(need):
-                    open_from = form.rank
+        elif fit.seen < self._arrived:
+            open_from, seen, verdicts = fit.open_from, fit.seen, fit.verdicts
+            for form in reversed(self._arrivals.values()):
+                if form.arrived <= seen:
+                    break
+                if form.rank < open_from:
+                    if form.number not in verdicts:
+                        verdicts[form.number] = self._judged(form, fit)
+                    if verdicts[form.number] != NO_ROOM:
+                        open_from = form.rank
             fit.open_from = open_from
         if len(fit.verdicts) > VERDICTS_MAX:
             fit.verdicts = {}
@@ -272,7 +283,7 @@ class FormRanking:
         self._forms = {}
         self._free_slots = []
         self._facts = FormFacts(self._table.layout, self._table.workload, self._table.states)
-        self._ranks, self._order = [], []
+        self._ranks, self._order, self._arrivals = [], [], {}
         for state in self._table.states:
             self._move(state.index, state)
 
@@ -298,9 +309,8 @@ class FormRanking:
         self._ranks.insert(at, form.rank)
         self._order.insert(at, form)
         self._arrived += 1
-        self._arrivals.append(form)
-        if len(self._arrivals) > 2 * ARRIVALS_MAX:
-            del self._arrivals[:ARRIVALS_MAX]
+        form.arrived = self._arrived
+        self._arrivals[form.number] = form
 
     def _leave(self, form: Form, index: int) -> None:
         nodes = form.nodes
@@ -311,15 +321,17 @@ class FormRanking:
         if not nodes:
             at, count = bisect_left(self._ranks, form.rank), len(self._order)
             self._slots[at : count - 1] = self._slots[at + 1 : count]
-            del self._ranks[at], self._order[at]
+            del self._ranks[at], self._order[at], self._arrivals[form.number]
 
     def _form(self, state: NodeState) -> Form:
         """The form that this node has."""
         alike = self._table.alike_of[state.index]
         shares = state.shares
         signature: tuple[object, ...] = (alike, *state.columns)
-        for free in shares.values():
-            signature += (*sorted(free),)
+        for kind, free in shares.items():
+            # Without shares of devices, columns say all.
+            if state.columns[self._column[kind]] != state.columns[self._whole_column[kind]]:
+                signature += (*sorted(free),)
         form = self._forms.get(signature)
         if form is None:
             if len(self._forms) > 2 * len(self._order) + IDLE_FORMS_MAX:

@@ -40,6 +40,9 @@ FREQUENCY_UNIT = 1024
 # nodes are asked anew, some 10 ms for 30,000.
 OBSERVATIONS_MIN = 32
 
+# What is remembered of how room is lost; some 200 bytes each.
+LOST_MAX = 16_384
+
 _NO_DEVICES: tuple[int, list[int]] = (0, [])
 
 
@@ -90,6 +93,7 @@ class Workload:
             [[quantity for _, quantity in task.host] for task in tasks], dtype=np.float64
         ).T.reshape(len(self.columns), len(tasks), 1)
         self._costs: dict[tuple[str, int], Doubles] = {}
+        self._columns_of_costs: dict[tuple[str, int, int], list[int]] = {}
 
     # -- what runs
 
@@ -182,6 +186,41 @@ class Workload:
             for kind, quantity, each in need.devices:
                 shares[kind] = _without(shares[kind], quantity, each)
         return self.usable_with(self.rooms_of(shares), columns)
+
+    def loss(
+        self, need: TaskNeed, columns: list[int], shares: dict[str, list[int]], rooms: list[int], usable: int
+    ) -> int:
+        """The usable capacity that a node loses to a task that needs devices of one kind, which must fit. `rooms`,
+        `usable`: what rooms_of and usable_with say of the node."""
+        kind, quantity, each = need.devices[0]
+        free = shares[kind]
+        whole = free.count(DEVICE_UNIT)
+        if quantity >= DEVICE_UNIT:
+            lost = self._lost(kind, quantity, whole)
+        else:
+            share = min([share for share in free if share >= each])
+            lost = self._lost(kind, quantity, share if share < DEVICE_UNIT else DEVICE_UNIT + whole)
+        charged = dict(need.charges)
+        left = {column: columns[column] - charged.get(column, 0) for column in self.columns}
+        for task, room, less in zip(self.tasks, rooms, lost, strict=True):
+            room -= less
+            if not room:
+                continue
+            for column, demand in task.host:
+                if demand * room > left[column]:
+                    room = left[column] // demand
+            usable -= task.worth * room
+        return usable
+
+    def _lost(self, kind: str, quantity: int, state: int) -> list[int]:
+        """A column of `costs`."""
+        known = self._columns_of_costs.get((kind, quantity, state))
+        if known is None:
+            if len(self._columns_of_costs) >= LOST_MAX:
+                self._columns_of_costs.clear()
+            column = self.costs(kind, quantity)[:, state].astype(np.int64).tolist()
+            known = self._columns_of_costs[kind, quantity, state] = column
+        return known
 
     # -- many nodes
 

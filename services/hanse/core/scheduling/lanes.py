@@ -10,6 +10,7 @@ from hanse.core.model.rules import Within
 from hanse.core.scheduling.quota import QuotaQueue
 from hanse.core.scheduling.sorted_jobs import SortedJobs
 from hanse.core.scheduling.tenants import Account
+from hanse.core.scheduling.ways import Way
 
 # Entries that are out of date are swept from a heap when they outnumber those that count by this factor.
 STALE_ENTRIES_FACTOR = 2
@@ -78,6 +79,7 @@ class Lane:
         "stream",
         "tenant",
         "wait_max_us",
+        "ways",
     )
 
     group: Group
@@ -93,6 +95,8 @@ class Lane:
         self.account = account
         self.quota = quota
         self.wait_max_us = wait_max_us
+        # In which its jobs may be placed and charged, once somebody has asked (ways.py).
+        self.ways: tuple[Way, ...] | None = None
         self.jobs = SortedJobs()
         # The one entry that stands for it, in its stream's heap or aside with its group; None while it is parked.
         self.entry: LaneEntry | None = None
@@ -107,6 +111,9 @@ class Lane:
     def place(self) -> tuple[object, ...]:
         """Its name among all that can be parked."""
         return self.name
+
+    def settle(self) -> None:
+        """It was parked or unparked, which its entry says."""
 
     def is_overdue(self, wall_us: int) -> bool:
         """Whether its first job has waited longer than its tier lets it."""
@@ -127,7 +134,7 @@ class Stream:
     """Lanes that rise and fall together: one tenant's, in one tier and queue. Their order among each other never
     changes, so when the tenant's share does, one entry of the queue's heap is put right and not one for each lane."""
 
-    __slots__ = ("account", "entry", "heap", "lanes", "name", "quota", "rank", "urgency")
+    __slots__ = ("account", "entry", "heap", "lanes", "name", "place", "quota", "rank", "urgency")
 
     def __init__(
         self,
@@ -145,8 +152,10 @@ class Stream:
         self.urgency = urgency
         self.lanes = 0
         self.heap: list[LaneEntry] = []
-        # The one entry of the queue's heap that stands for it: no later than its first open lane.
+        # The one entry of the queue's heap that stands for it: no later than its first open lane. `place`: of the lane
+        # that it was made for.
         self.entry: tuple[Key, int, Stream] | None = None
+        self.place: Key = ()
 
     def push(self, entry: LaneEntry) -> None:
         """One of its lanes has a new entry."""
@@ -200,7 +209,7 @@ class PlacementClass:
 class Group:
     """The lanes of one class whose queues are in one tree of quotas ("": in none)."""
 
-    __slots__ = ("aside", "blocked_key", "lanes", "parked_by", "placement", "root")
+    __slots__ = ("aside", "blocked_key", "is_open", "lanes", "parked_by", "placement", "root")
 
     def __init__(self, placement: PlacementClass, root: str) -> None:
         self.placement = placement
@@ -209,6 +218,8 @@ class Group:
         # Entries of its lanes that came up while it was parked.
         self.aside: list[LaneEntry] = []
         self.parked_by: str | None = None
+        # Whether its jobs are to be looked at: neither it nor its class is parked.
+        self.is_open = not placement.parked
         # While it is parked: the key of the job that was found blocked.
         self.blocked_key: Key | None = None
 
@@ -217,10 +228,9 @@ class Group:
         """Its name among all that can be parked."""
         return (self.placement.key, self.root)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether its jobs are to be looked at."""
-        return self.parked_by is None and not self.placement.parked
+    def settle(self) -> None:
+        """It was parked or unparked, or its class was."""
+        self.is_open = self.parked_by is None and not self.placement.parked
 
     def overtakes(self, key: Key) -> bool:
         """Whether a job with this key would go before the one that was found blocked."""

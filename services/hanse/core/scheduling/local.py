@@ -185,7 +185,7 @@ class LocalSide:
 
     def never_admitted(self, tenant: str, shape: Shape) -> str | None:
         """Why the tenant's quota could not hold it even if nobody else used any; None: it could."""
-        return self.standing.never_admitted(tenant, shape)
+        return self.standing.never_admitted(tenant, shape, self.capacity.never_fits)
 
     def predicted_wait_us(self, shape: Shape) -> int:
         """How long a job of this shape that is queued now would wait."""

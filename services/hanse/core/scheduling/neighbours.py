@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,9 @@ class Neighbours:
     def __init__(self, topology: TopologyIndex, nodes: int) -> None:
         self._topology = topology
         self._nodes = nodes
+        # Nothing is counted until somebody asks: most regions never do. Then what runs is told by this.
+        self.counts = False
+        self.seated: Callable[[], Iterable[tuple[Owner, int]]] = tuple
         # (tenant, name), and (tenant, "") for all its jobs -> node -> tasks.
         self._tasks: dict[Owner, dict[int, int]] = {}
 
@@ -44,6 +47,10 @@ class Neighbours:
     def satisfied(self, affinity: Affinity) -> Bools:
         """The nodes on which a task would be near them, or apart from them. Near jobs of which none runs is anywhere:
         the first of several that want to be together must start somewhere."""
+        if not self.counts:
+            self.counts = True
+            for owner, node in self.seated():
+                self.count(owner, node, 1)
         near = self._near(affinity)
         if affinity.apart:
             return ~near

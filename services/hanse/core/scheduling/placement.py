@@ -7,6 +7,8 @@ more until it fits.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from hanse.core.effects import Blocker, NodeView
@@ -42,7 +44,9 @@ class Capacity:
         self._nodes = nodes
         self._topology = topology
         self._owner_of = owner_of
+        # Known of those that neighbours count.
         self._owners: dict[str, Owner] = {}
+        self._table.neighbours.seated = self._seated
         self._held: dict[str, tuple[Shape, Allocation]] = {}
         # Allocations on nodes that are not configured any more: node -> job -> tasks.
         self._gone: dict[str, dict[str, int]] = {}
@@ -108,7 +112,8 @@ class Capacity:
         self._held[job_id] = (shape, allocation)
         if self._empty is self._table:
             self._empty = NodeTable(self._nodes, self._topology)
-        self._owners[job_id] = self._owner_of(job_id)
+        if self._table.neighbours.counts:
+            self._owners[job_id] = self._owner_of(job_id)
         overfull: dict[str, None] = {}
         for task in allocation.tasks:
             if not self._seat(job_id, task, self._table.fit_of_task(shape, task).need):
@@ -124,15 +129,25 @@ class Capacity:
             jobs[job_id] = jobs.get(job_id, 0) + 1
             return False
         seated = state.seat(job_id, need, task.devices)
-        self._table.neighbours.count(self._owners[job_id], state.index, 1)
+        if job_id in self._owners:
+            self._table.neighbours.count(self._owners[job_id], state.index, 1)
         self._table.workload.observe(need, 1)
         self._table.note_change(state)
         return seated
 
+    def _seated(self) -> Iterator[tuple[Owner, int]]:
+        """Whose tasks are on which nodes."""
+        for job_id, (_, allocation) in self._held.items():
+            self._owners[job_id] = owner = self._owner_of(job_id)
+            for task in allocation.tasks:
+                state = self._table.by_name.get(task.node)
+                if state is not None:
+                    yield owner, state.index
+
     def release(self, job_id: str) -> None:
         """Free everything that the job holds."""
         shape, allocation = self._held.pop(job_id)
-        owner = self._owners.pop(job_id)
+        owner = self._owners.pop(job_id, None)
         for task in allocation.tasks:
             state = self._table.by_name.get(task.node)
             if state is None:
@@ -140,7 +155,8 @@ class Capacity:
                 continue
             need = self._table.fit_of_task(shape, task).need
             state.unseat(job_id, need, task.devices)
-            self._table.neighbours.count(owner, state.index, -1)
+            if owner is not None:
+                self._table.neighbours.count(owner, state.index, -1)
             self._table.workload.observe(need, -1)
             self._settle(state)
         if self._overcommitted and self._table.caps():

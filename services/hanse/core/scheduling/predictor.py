@@ -8,7 +8,6 @@ Avoidance and Control", 1988): an end that comes too early costs backfill a litt
 
 from __future__ import annotations
 
-import re
 from typing import Protocol
 
 from hanse.core.model.jobs import Job
@@ -16,7 +15,7 @@ from hanse.core.model.limits import RUNTIMES_REMEMBERED_MAX
 from hanse.core.policy.model import RuntimeSource
 from hanse.core.scheduling.wait import RUN_US_DEFAULT, WaitPredictor, smoothed_us
 
-_DIGITS = re.compile(r"\d+")
+_NO_DIGITS = str.maketrans("", "", "0123456789")
 _DEVIATIONS = 2
 
 
@@ -52,7 +51,6 @@ class OnlinePredictor:
         # For jobs such as none has run yet.
         self.fallback: WaitPredictor | None = None
         self._runs: dict[tuple[str, str], _Runs] = {}
-        self._patterns: dict[str, str] = {}
 
     def observe(self, job: Job, run_us: int) -> None:
         """See RuntimePredictor."""
@@ -79,9 +77,4 @@ class OnlinePredictor:
         return max(1, estimate_us or RUN_US_DEFAULT)
 
     def _key(self, job: Job) -> tuple[str, str]:
-        pattern = self._patterns.get(job.name)
-        if pattern is None:
-            if len(self._patterns) >= RUNTIMES_REMEMBERED_MAX:
-                self._patterns.clear()
-            pattern = self._patterns[job.name] = _DIGITS.sub("#", job.name)
-        return (job.tenant, pattern)
+        return (job.tenant, job.name.translate(_NO_DIGITS))

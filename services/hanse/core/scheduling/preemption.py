@@ -89,13 +89,13 @@ class Preemption:
         """Whether there is anybody whose capacity the job might take."""
         if not self._rules.enabled or job.reason.code is ReasonCode.PREEMPTED:
             return False
-        if any(self._running.by_tier.get(tier) for tier in self._tiers.victims_of(job.shape.body.tier)):
+        if any(self._running.in_tier(tier) for tier in self._tiers.victims_of(job.shape.body.tier)):
             return True
         queue = self._quotas.queue_of(job.tenant, job.shape)
         if queue is None:
             return False
         rules = queue.queue
-        own = rules.within_queue != "never" and bool(self._running.by_queue.get(queue.name))
+        own = rules.within_queue != "never" and self._running.in_queue(queue.name)
         return own or rules.reclaim_within_cohort != "never" or rules.borrow_within_cohort != "never"
 
     def find(self, job: Job, now_us: int) -> Claim | None:
@@ -133,11 +133,11 @@ class Preemption:
         running, queue = self._running, way.queue
         if queue is not None:
             yield from self._from_cohort(job, way, queue)
-            for victim in reversed(running.by_queue.get(queue.name, {}).values()):
+            for victim in running.newest_of_queue(queue.name, job):
                 if _within_queue(queue.queue.within_queue, job, victim):
                     yield victim, f"within queue {queue.name} ({queue.queue.within_queue})"
         for tier in self._tiers.victims_of(job.shape.body.tier):
-            for victim in reversed(running.by_tier.get(tier, {}).values()):
+            for victim in running.newest_of_tier(tier, job):
                 yield victim, f"tier {job.shape.body.tier} before {tier}"
 
     def _from_cohort(self, job: Job, way: Way, queue: QuotaQueue) -> Iterator[tuple[Job, str]]:
@@ -148,13 +148,13 @@ class Preemption:
             rule, name, most = rules.borrow_within_cohort, "borrow", rules.borrow_priority_max
         if rule == "never":
             return
-        for other in self._running.by_queue:
+        for other in self._running.queues():
             member = self._quotas.queues.get(other)
             if other == queue.name or member is None or member.root is not queue.root:
                 continue
             if not member.node.borrows(usage):
                 continue
-            for victim in reversed(self._running.by_queue[other].values()):
+            for victim in self._running.newest_of_queue(other, job):
                 priority = victim.shape.body.priority
                 if _by_priority(rule, job, victim) and (most is None or priority <= most):
                     yield victim, f"{name} within cohort {queue.root.name} ({rule})"

@@ -333,7 +333,8 @@ class JobQueue:
             # It goes before what was found blocked: perhaps it may do what that may not.
             self._release(group)
         lane.stream.push(lane.entry)
-        self._offer(lane.stream, place)
+        if lane.stream.entry is None or place < lane.stream.place:
+            self._offer(lane.stream, place)
 
     def _place_in(self, lane: Lane, stream: Stream) -> None:
         if lane.stream is not stream:
@@ -346,7 +347,7 @@ class JobQueue:
         if stream.entry is not None and stream.entry[0] <= key:
             return
         self._entries += 1
-        stream.entry = (key, self._entries, stream)
+        stream.entry, stream.place = (key, self._entries, stream), place
         if crowded(self._heap, len(self._streams)):
             live = [*self._streams.values(), self._overdue]
             self._heap = [each.entry for each in live if each.entry is not None]
@@ -372,7 +373,7 @@ class JobQueue:
             stream.entry = None
             if first is not None:
                 self._entries += 1
-                stream.entry = (self._key_in(stream, first[0]), self._entries, stream)
+                stream.entry, stream.place = (self._key_in(stream, first[0]), self._entries, stream), first[0]
                 self._heap.append(stream.entry)
         heapq.heapify(self._heap)
 
@@ -431,7 +432,7 @@ class JobQueue:
             if key <= entry[0]:
                 return first[2]
             self._entries += 1
-            stream.entry = (key, self._entries, stream)
+            stream.entry, stream.place = (key, self._entries, stream), first[0]
             heapq.heapreplace(self._heap, stream.entry)
         return None
 
@@ -444,6 +445,7 @@ class JobQueue:
             key = self.key(lane)
             for group in placement.groups.values():
                 group.blocked_key = key
+                group.settle()
 
     def park_group(self, lane: Lane, by: QuotaRoot | None) -> None:
         """Pass over the lane's whole group until `reopen` (by nothing) or `reopen_root` (by a tree of quotas)."""
@@ -461,11 +463,13 @@ class JobQueue:
     def _note_parked(self, parked: Group | Lane, by: QuotaRoot | None) -> None:
         parked.parked_by = by.name if by is not None else ""
         self._parked.setdefault(parked.parked_by, {})[parked.place] = parked
+        parked.settle()
 
     def _unpark(self, parked: Group | Lane) -> None:
         assert parked.parked_by is not None
         del self._parked[parked.parked_by][parked.place]
         parked.parked_by = None
+        parked.settle()
 
     def _release(self, group: Group) -> None:
         """Look at a parked group again."""
@@ -489,6 +493,7 @@ class JobQueue:
         placement.parked = placement.woken = False
         del self._parked_classes[placement.key]
         for group in placement.groups.values():
+            group.settle()
             self._bring_back(group)
 
     def reopen(self, may_start: Callable[[Shape], bool] | None = None) -> None:
@@ -502,7 +507,9 @@ class JobQueue:
 
     def neighbour_started(self, job: Job) -> None:
         """This job runs now: those that must be near it may have room there that had none."""
-        if any(_seeks(placement.shape, job) for placement in self._neighbourly.values()):
+        if self._neighbourly and any(
+            _seeks(placement.shape, job) for placement in self._neighbourly.values()
+        ):
             self.reopen(lambda shape: _seeks(shape, job))
 
     def reopen_root(self, root: QuotaRoot) -> None:
@@ -513,6 +520,7 @@ class JobQueue:
         reopened = list(self._parked.pop(by, {}).values())
         for parked in reopened:
             parked.parked_by = None
+            parked.settle()
         for parked in reopened:
             if isinstance(parked, Lane):
                 self._enter(parked)

@@ -3,7 +3,10 @@ so that none of them can be forgotten."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hanse.core.model.jobs import Allocation, Job, Shape
+from hanse.core.model.limits import QUOTA_MEMO_MAX
 from hanse.core.model.resources import Resources
 from hanse.core.model.time import Now
 from hanse.core.policy.model import ANY_NODE, Backfill, FairShare, Policy, Preemption
@@ -39,6 +42,8 @@ class Standing:
         self.attainment = attainment or Attainment()
         self._total = dict(capacity.capacity_total())
         self._shares: dict[str, tuple[Account, int]] = {}
+        # Of a whole job, by its shape.
+        self._share_of: dict[bytes, int] = {}
         self._released: dict[str, QuotaRoot] = {}
 
     @classmethod
@@ -97,9 +102,19 @@ class Standing:
             self.quotas.charge(job.id, queue, flavour, held, resumed=resumed)
         if self.policy.fair_share.order != "off":
             account = self.tenants.account(job.tenant)
-            share = dominant_share(held, self._total)
+            share = self._dominant_share(job.shape, held)
             self._shares[job.id] = (account, share)
             account.take(share, max(began_us, account.at_us))
+
+    def _dominant_share(self, shape: Shape, held: Resources) -> int:
+        if held is not shape.total:
+            return dominant_share(held, self._total)
+        share = self._share_of.get(shape.key)
+        if share is None:
+            if len(self._share_of) >= QUOTA_MEMO_MAX:
+                self._share_of.clear()
+            share = self._share_of[shape.key] = dominant_share(held, self._total)
+        return share
 
     def ended(self, job: Job, now: Now, *, run_us: int, requeued: bool, by_itself: bool) -> None:
         """The attempt holds nothing any more. `by_itself`: it was not stopped, so that its time tells something."""
@@ -131,15 +146,20 @@ class Standing:
             most = max(most, min(left, default=limit))
         return max(0, min(limit, most))
 
-    def never_admitted(self, tenant: str, shape: Shape) -> str | None:
-        """Why the tenant's quota could not hold a job even if nobody else used any; None: it could."""
+    def never_admitted(
+        self, tenant: str, shape: Shape, never_fits: Callable[[Shape], str | None]
+    ) -> str | None:
+        """Why the tenant's quota could not hold a job even if nobody else used any, or only in ways in which it
+        `never_fits` on the nodes; None: it could. The shape by itself fits."""
         queue = self.quotas.queue_of(tenant, shape)
         if queue is None:
             return None
-        bounds = [way.bound({}) for way in self.ways.of(queue, shape)]
-        bound = bounds[0]
-        if bound is None or not all(bounds):
-            return None
+        ways = self.ways.of(queue, shape)
+        held = [way for way in ways if way.bound({}) is None]
+        lacks = [None if way.placed is shape else never_fits(way.placed) for way in held]
+        bound = ways[0].bound({})
+        if held or bound is None:
+            return None if not all(lacks) else f"as far as queue {queue.name} goes: {lacks[0]}"
         flavour, kind = bound.cell
         where = f" of flavour {flavour}" if flavour else ""
         return (

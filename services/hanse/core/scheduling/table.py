@@ -54,10 +54,10 @@ TAINT_COST = 100
 
 
 class Mask:
-    """The nodes whose labels satisfy some constraints and whose taints are tolerated. `by_alike`: whether any of the
-    nodes that are alike are among them."""
+    """The nodes whose labels satisfy some constraints and whose taints are tolerated. `by_alike`: of the nodes that are
+    alike, whether any are among them; `any_alike` and `all_alike` the same, and whether all are, to be asked of one."""
 
-    __slots__ = ("_all", "_any", "allowed", "by_alike", "count", "flags")
+    __slots__ = ("all_alike", "allowed", "any_alike", "by_alike", "count", "flags")
 
     def __init__(
         self, flags: Bools, alike_of: npt.NDArray[np.intp], alike_count: npt.NDArray[np.intp]
@@ -65,19 +65,11 @@ class Mask:
         self.flags = flags
         counts = np.bincount(alike_of[flags], minlength=len(alike_count))
         self.by_alike: Bools = counts > 0
-        self._any = self.by_alike.tobytes()
-        self._all = (counts == alike_count).tobytes()
+        self.any_alike = self.by_alike.tobytes()
+        self.all_alike = (counts == alike_count).tobytes()
         # The same, for asking one node: indexing bytes is several times as fast as indexing an array.
         self.allowed = flags.tobytes()
         self.count = int(np.count_nonzero(flags))
-
-    def takes_any(self, alike: int) -> bool:
-        """Whether some of these nodes are among them."""
-        return bool(self._any[alike])
-
-    def takes_all(self, alike: int) -> bool:
-        """Whether all of these nodes are among them."""
-        return bool(self._all[alike])
 
 
 class TaskFit:
