@@ -26,7 +26,7 @@ def test_placement() -> None:
     assert document["placements_per_s"] > 0
     assert document["distinct_placements"] > 0
     assert document["p50_s"] <= document["p99_s"]
-    assert 0 < document["preemption"]["p50_s"]
+    assert document["preemption"]["p50_s"] > 0
     assert document["cycle_pending_jobs"] > 0
     assert document["allocations"] >= 300
 
