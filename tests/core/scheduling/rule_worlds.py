@@ -98,7 +98,8 @@ def ruled_group(draw: st.DrawFn) -> GroupShape:
     rules = draw(st.none() | RULES)
     # Rules that say nothing are none, as specs are read.
     said = rules if rules != Rules() else None
-    return GroupShape(count, draw(st.integers(1, count)), resources(wanted), (), said)
+    where = draw(st.sampled_from([(), (), (), ("rack = b",), ("rack != a",)]))
+    return GroupShape(count, draw(st.integers(1, count)), resources(wanted), where, said)
 
 
 RULED_SHAPES = st.builds(

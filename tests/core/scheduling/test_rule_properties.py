@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hanse.core.model.jobs import Allocation, Shape
+from hanse.core.model.jobs import Allocation, GroupShape, Shape, ShapeBody, make_shape
 from hanse.core.model.regions import Node
 from hanse.core.model.resources import EMPTY, Resources, added, fits, resources, scaled
 from hanse.core.scheduling import forms, fragmentation
 from hanse.core.scheduling.forms import CANDIDATES_MAX
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.table import NodeTable, TaskFit
-from tests.core.scheduling.rule_worlds import RACKS, RULED_SHAPES, TENANT, racked_nodes
+from tests.core.scheduling.rule_worlds import RACKS, RULED_SHAPES, TENANT, racked, racked_nodes
 
 STEPS = st.lists(st.one_of(RULED_SHAPES, RULED_SHAPES, st.none()), max_size=14)
 History = list[Shape | None]
@@ -192,6 +192,18 @@ def test_one_task_goes_where_asking_every_node_says(
             for fit in kinds:
                 found = table.best(fit)
                 assert (None if found is None else found.index) == asking_every_node(table, fit)
+
+
+def test_a_node_that_comes_to_have_the_form_of_others_is_found() -> None:
+    """Nodes of one form are in several racks; the task may be in one of them only."""
+    capacity = region((racked("n1", "a", cpu=2), racked("n2", "b", cpu=2), racked("n3", "a", cpu=2)))
+    here = make_shape(ShapeBody(groups=(GroupShape(1, 1, resources({"cpu": 2}), ("rack = b",)),)))
+    first = capacity.place(here)
+    assert first is not None
+    capacity.take("1", here, first)
+    assert capacity.place(here) is None
+    capacity.release("1")
+    assert capacity.place(here) == first
 
 
 @given(racked_nodes(), STEPS, RULED_SHAPES)

@@ -36,10 +36,30 @@ class Bound(msgspec.Struct, frozen=True):
     available: int
 
 
+class _Link(msgspec.Struct, frozen=True, array_like=True):
+    """A node on the way from one to its root, for one cell: where what it uses is counted, its subtree quota, its local
+    quota, its borrowing limit."""
+
+    key: tuple[int, Cell]
+    quota: int
+    local: int
+    limit: int | None
+
+
 class QuotaNode:
     """A queue or a cohort. `number` is its own in its tree."""
 
-    __slots__ = ("_lends", "_limits", "_subtree", "children", "name", "nominal", "number", "parent")
+    __slots__ = (
+        "_chains",
+        "_lends",
+        "_limits",
+        "_subtree",
+        "children",
+        "name",
+        "nominal",
+        "number",
+        "parent",
+    )
 
     def __init__(self, name: str, number: int, parent: QuotaNode | None, quotas: Iterable[Quota]) -> None:
         self.name = name
@@ -52,6 +72,8 @@ class QuotaNode:
         self._limits: dict[Cell, int] = {}
         self._lends: dict[Cell, int] = {}
         self._subtree: dict[Cell, int] = {}
+        # Made when they are first asked for; a tree never changes.
+        self._chains: dict[Cell, tuple[_Link, ...]] = {}
         for quota in quotas:
             cell = (quota.flavour, quota.kind)
             self.nominal[cell] = quota.nominal
@@ -80,16 +102,29 @@ class QuotaNode:
 
     def available(self, cell: Cell, usage: Mapping[tuple[int, Cell], int]) -> int:
         """What may still be used here; less than nothing after a quota was lowered."""
-        used = usage.get((self.number, cell), 0)
-        quota = self._subtree.get(cell, 0)
-        if self.parent is None:
-            return quota - used
-        above = self.parent.available(cell, usage)
-        local = self.local_quota(cell)
-        limit = self._limits.get(cell)
-        if limit is not None:
-            above = min(above, quota - local - max(0, used - local) + limit)
-        return max(0, local - used) + above
+        chain = self._chains.get(cell) or self._chain(cell)
+        root = chain[-1]
+        left = root.quota - usage.get(root.key, 0)
+        for at in range(len(chain) - 2, -1, -1):
+            link = chain[at]
+            used, local = usage.get(link.key, 0), link.local
+            if link.limit is not None:
+                left = min(left, link.quota - local - max(0, used - local) + link.limit)
+            if local > used:
+                left += local - used
+        return left
+
+    def _chain(self, cell: Cell) -> tuple[_Link, ...]:
+        """From here up to the root."""
+        links: list[_Link] = []
+        node: QuotaNode | None = self
+        while node is not None:
+            key = (node.number, cell)
+            quota, local = node._subtree.get(cell, 0), node.local_quota(cell)
+            links.append(_Link(key, quota, local, node._limits.get(cell)))
+            node = node.parent
+        self._chains[cell] = tuple(links)
+        return self._chains[cell]
 
     def available_at_most(self, cell: Cell) -> int:
         """What may be used here while nobody else uses anything."""
@@ -113,18 +148,17 @@ class QuotaNode:
 
     def add(self, cell: Cell, quantity: int, usage: Usage) -> None:
         """Count so much more (or, below zero, less) as used here, and above as far as it is not local."""
-        node: QuotaNode | None = self
-        while node is not None and quantity:
-            key = (node.number, cell)
-            before = usage.get(key, 0)
+        for link in self._chains.get(cell) or self._chain(cell):
+            if not quantity:
+                return
+            before = usage.get(link.key, 0)
             after = before + quantity
             if after:
-                usage[key] = after
+                usage[link.key] = after
             else:
-                usage.pop(key, None)
-            local = node.local_quota(cell)
-            quantity = max(0, after - local) - max(0, before - local)
-            node = node.parent
+                usage.pop(link.key, None)
+            if link.local:
+                quantity = max(0, after - link.local) - max(0, before - link.local)
 
     def borrows(self, usage: Mapping[tuple[int, Cell], int]) -> bool:
         """Whether it uses more than its own quota of anything."""
@@ -132,23 +166,25 @@ class QuotaNode:
 
     def is_full(self, usage: Mapping[tuple[int, Cell], int]) -> bool:
         """Whether it uses all of its own quota of anything, or has none."""
-        full = [usage.get((self.number, cell), 0) >= quota for cell, quota in self._subtree.items() if quota]
-        return any(full) or not full
+        has_any = False
+        for cell, quota in self._subtree.items():
+            if quota:
+                if usage.get((self.number, cell), 0) >= quota:
+                    return True
+                has_any = True
+        return not has_any
 
 
 class QuotaRoot:
     """One tree: its nodes by name, and what is used. `version` grows when anything is given back. `uniform`: nobody
     keeps anything to itself, so that what the root has too little of nobody gets."""
 
-    __slots__ = ("nodes", "uniform", "usage", "version")
+    __slots__ = ("name", "nodes", "uniform", "usage", "version")
 
     def __init__(self, nodes: Mapping[str, QuotaNode]) -> None:
         self.nodes = nodes
+        # That of the node that is above all.
+        self.name = next(node.name for node in nodes.values() if node.parent is None)
         self.usage: Usage = {}
         self.version = 0
         self.uniform = not any(node.local_quota(cell) for node in nodes.values() for cell in node.nominal)
-
-    @property
-    def name(self) -> str:
-        """That of the node that is above all."""
-        return next(node.name for node in self.nodes.values() if node.parent is None)

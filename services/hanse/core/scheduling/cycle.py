@@ -448,9 +448,7 @@ class Scheduler:
             return False
         if not self._preemption.entitled(job):
             return False
-        reservation = self._reservation_of(head)
-        patience_us = self._standing.policy.preemption.patience_us
-        if reservation is not None and reservation.starts_us <= self._now.mono_us + patience_us:
+        if self._starts_soon(head):
             return False
         claim = self._preemption.find(job, self._now.mono_us)
         if claim is None:
@@ -458,6 +456,15 @@ class Scheduler:
         self._claims.add(claim)
         self.preempted += [Preempted(victim, job) for victim in claim.victims]
         return True
+
+    def _starts_soon(self, head: _Head) -> bool:
+        """Whether it will start by itself before others should be stopped for it."""
+        soon_us = self._now.mono_us + self._standing.policy.preemption.patience_us
+        next_end_us = next(iter(self._standing.running.ends), (NEVER_US, ""))[0]
+        if next_end_us > soon_us:
+            return False  # Nothing ends until then, so nothing is worked out.
+        reservation = self._reservation_of(head)
+        return reservation is not None and reservation.starts_us <= soon_us
 
     def _park_for_quota(self, lane: Lane, root: QuotaRoot | None) -> None:
         """Its whole group if the tree has too little for anybody, else only the lane: others have quota of their

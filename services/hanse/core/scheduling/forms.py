@@ -168,9 +168,10 @@ class FormRanking:
                 verdicts[form.number] = self._judged(form, fit)
             if verdicts[form.number] == NO_ROOM:
                 continue
+            if is_first:
+                fit.open_from, is_first = form.rank, False
+            # Not passed over for good: another node may have this form soon, on which the task may be.
             if all_alike[form.alike] or self._allowed(form, fit):
-                if is_first:
-                    fit.open_from, is_first = form.rank, False
                 yield form
         if is_first:
             fit.open_from = _LAST

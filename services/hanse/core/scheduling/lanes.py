@@ -157,8 +157,11 @@ class Stream:
         self.entry: tuple[Key, int, Stream] | None = None
         self.place: Key = ()
 
-    def push(self, entry: LaneEntry) -> None:
-        """One of its lanes has a new entry."""
+    def push(self, entry: LaneEntry, former: LaneEntry | None = None) -> None:
+        """One of its lanes has a new entry instead of its `former`, which mostly stands first."""
+        if self.heap and self.heap[0] is former:
+            heapq.heapreplace(self.heap, entry)
+            return
         if crowded(self.heap, self.lanes):
             self.heap = [each for each in self.heap if each[2].entry is each]
             heapq.heapify(self.heap)

@@ -9,8 +9,9 @@ Who may take whose capacity:
 Method. Candidates are put in order of what stopping them costs: tiers that are served last first, then other queues'
 borrowers, low priority, much slack (how far the job is above what its tier promises), little lost work. In that order
 they are taken away, on a snapshot of nodes and quotas, until the waiting job has room; then each of them that is not
-needed after all is given back, dearest first (Kueue does the same). For a job of one task each node is tried by
-itself too, and the cheapest set counts. If the job still has no room with all of them gone, nobody is stopped.
+needed after all is given back, dearest first (Kueue does the same). For a job of one task, where quota is not short,
+each node is looked at by itself, and the cheapest set counts. If the job still has no room with all of them gone,
+nobody is stopped.
 
 What keeps it quiet: a job that would start soon by itself does not preempt (`patience_us`); a job that waits because
 it was preempted does not preempt, so there are no cascades; a job that has just started, that was started often
@@ -31,16 +32,19 @@ from hanse.core.model.limits import VICTIM_CANDIDATES_MAX
 from hanse.core.policy.model import QueueRule, VictimRule
 from hanse.core.scheduling.backfill import Reservation
 from hanse.core.scheduling.cohorts import Usage
+from hanse.core.scheduling.nodes import NodeState
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.quota import QuotaQueue
 from hanse.core.scheduling.standing import Standing
+from hanse.core.scheduling.table import TaskFit
 from hanse.core.scheduling.trial import Trial
 from hanse.core.scheduling.ways import Way
 
 # Slack within a tenth is alike: lost work decides.
 _SLACK_STEP_PERMILLE = 100
-# Nodes that are tried by themselves for a job of one task.
+# Nodes that are looked at for a job of one task.
 _NODES_TRIED_MAX = 32
+_FROM_COHORT = ("reclaim", "borrow")
 
 
 class Victim(msgspec.Struct, frozen=True):
@@ -122,11 +126,11 @@ class Preemption:
     # -- whose
 
     def _candidates(self, job: Job, way: Way, now_us: int) -> list[Victim]:
-        found: dict[str, Victim] = {}
+        found: dict[str, Victim | None] = {}
         for victim, rule in islice(self._permitted(job, way), VICTIM_CANDIDATES_MAX):
-            if victim.id not in found and self._may_be_stopped(victim, now_us):
+            if victim.id not in found:
                 found[victim.id] = self._priced(victim, rule, now_us)
-        return sorted(found.values(), key=lambda each: each.cost)
+        return sorted((each for each in found.values() if each is not None), key=lambda each: each.cost)
 
     def _permitted(self, job: Job, way: Way) -> Iterator[tuple[Job, str]]:
         """Newest first, as the rules permit."""
@@ -159,49 +163,93 @@ class Preemption:
                 if _by_priority(rule, job, victim) and (most is None or priority <= most):
                     yield victim, f"{name} within cohort {queue.root.name} ({rule})"
 
-    def _may_be_stopped(self, victim: Job, now_us: int) -> bool:
+    def _priced(self, victim: Job, rule: str, now_us: int) -> Victim | None:
+        """What it costs to stop a job; None: it must not be stopped."""
         if victim.state is not JobState.RUNNING or victim.id in self._running.leaving:
-            return False
-        if now_us - self._running.ends.began_us(victim.id) < self._rules.run_min_us:
-            return False
-        if victim.attempt - 1 - victim.failures >= self._rules.restarts_max:
-            return False
+            return None
+        ran_us = now_us - self._running.ends.began_us(victim.id)
+        if (
+            ran_us < self._rules.run_min_us
+            or victim.attempt - 1 - victim.failures >= self._rules.restarts_max
+        ):
+            return None
         tier = self._tiers.tier(victim.shape.body.tier)
-        return self._attainment.slack_permille(victim.id, tier, now_us) > 0
-
-    def _priced(self, victim: Job, rule: str, now_us: int) -> Victim:
-        tier = self._tiers.tier(victim.shape.body.tier)
-        slack = self._attainment.slack_permille(victim.id, tier, now_us) // _SLACK_STEP_PERMILLE
-        lost = (now_us - self._running.ends.began_us(victim.id)) * max(1, victim.shape.task_count)
+        slack = self._attainment.slack_permille(victim.id, tier, now_us)
+        if slack <= 0:
+            return None
+        lost = ran_us * max(1, victim.shape.task_count)
         own_queue = 1 if rule.startswith("within queue") else 0
-        cost = (-self._tiers.rank(tier.name), own_queue, victim.shape.body.priority, -slack, lost, victim.id)
+        above = slack // _SLACK_STEP_PERMILLE
+        cost = (-self._tiers.rank(tier.name), own_queue, victim.shape.body.priority, -above, lost, victim.id)
         return Victim(victim, rule, cost, lost)
 
     # -- how many
 
     def _cheapest(self, job: Job, way: Way, candidates: list[Victim]) -> list[Victim] | None:
         candidates = self._while_they_borrow(way.queue, candidates)
-        sets = [self._needed(job, way, candidates)]
-        if job.shape.task_count == 1:
-            by_node: dict[str, list[Victim]] = {}
-            for victim in candidates:
-                for node in self._nodes_of(victim):
-                    of_node = by_node.setdefault(node, [])
-                    if victim not in of_node:
-                        of_node.append(victim)
-            for of_node in islice(by_node.values(), _NODES_TRIED_MAX):
-                sets.append(self._needed(job, way, of_node))
-        return min((each for each in sets if each), key=_price, default=None)
+        if job.shape.task_count == 1 and (way.queue is None or way.bound(self._used(way.queue)) is None):
+            found = self._cheapest_node(job, way, candidates)
+            if found is not None:
+                return found
+        return self._needed(job, way, candidates)
+
+    def _cheapest_node(self, job: Job, way: Way, candidates: list[Victim]) -> list[Victim] | None:
+        """Where quota is not short, one task needs room on one node only: each is looked at by itself."""
+        by_node: dict[str, list[Victim]] = {}
+        for victim in candidates:
+            for node in dict.fromkeys(self._nodes_of(victim)):
+                by_node.setdefault(node, []).append(victim)
+        table, world = self._capacity.table, self._world()
+        group = way.placed.body.groups[0]
+        sets = []
+        for node, victims in islice(by_node.items(), _NODES_TRIED_MAX):
+            for alternative in range(group.wish_count):
+                enough = self._enough_on(world, node, table.fit_of(group, alternative), victims)
+                if enough:
+                    sets.append(enough)
+                    break
+        for chosen in sorted(sets, key=_price):
+            if self._fits_without(job, way, chosen) is not None:
+                return chosen
+        return None
+
+    def _enough_on(self, world: Trial, node: str, fit: TaskFit, victims: list[Victim]) -> list[Victim]:
+        """The first of these that leave a task room on this node, without those that are not needed; none: they are
+        not enough."""
+        chosen: list[Victim] = []
+        state = world.state(node)
+        for victim in victims:
+            if state is None or self._capacity.table.has_room(fit, state):
+                break
+            self._take_away(victim, state, 1)
+            chosen.append(victim)
+        if state is None or not self._capacity.table.has_room(fit, state):
+            return []
+        for victim in reversed(chosen[:-1]):
+            self._take_away(victim, state, -1)
+            if self._capacity.table.has_room(fit, state):
+                chosen.remove(victim)
+            else:
+                self._take_away(victim, state, 1)
+        return chosen
+
+    def _take_away(self, victim: Victim, state: NodeState, sign: int) -> None:
+        """Give back what a victim has on this node (1), or take it again (-1)."""
+        shape, allocation = self._capacity.held(victim.job.id)
+        for task in allocation.tasks:
+            if task.node == state.node.name:
+                need = self._capacity.table.fit_of_task(shape, task).need
+                (state.give_back if sign > 0 else state.take)(need, task.devices)
 
     def _while_they_borrow(self, queue: QuotaQueue | None, candidates: list[Victim]) -> list[Victim]:
         """Without those whose queue would be back within its own quota when their turn comes."""
-        if queue is None:
+        if queue is None or not any(victim.rule.startswith(_FROM_COHORT) for victim in candidates):
             return candidates
         usage = self._used(queue)
         kept: list[Victim] = []
         for victim in candidates:
             charge = self._quotas.charge_of(victim.job.id)
-            from_cohort = victim.rule.startswith(("reclaim", "borrow"))
+            from_cohort = victim.rule.startswith(_FROM_COHORT)
             if charge is not None and from_cohort and not charge.queue.node.borrows(usage):
                 continue
             if charge is not None and charge.queue.root is queue.root:

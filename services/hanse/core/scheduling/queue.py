@@ -324,7 +324,7 @@ class JobQueue:
         if lane.stream is lane.home and lane.home.urgency is None:
             place = (lane.of_shape.level[1], *place)
         self._entries += 1
-        lane.entry = (place, self._entries, lane)
+        former, lane.entry = lane.entry, (place, self._entries, lane)
         group = lane.group
         if not group.is_open:
             if not group.overtakes(self._key_in(lane.stream, place)):
@@ -332,7 +332,7 @@ class JobQueue:
                 return
             # It goes before what was found blocked: perhaps it may do what that may not.
             self._release(group)
-        lane.stream.push(lane.entry)
+        lane.stream.push(lane.entry, former)
         if lane.stream.entry is None or place < lane.stream.place:
             self._offer(lane.stream, place)
 

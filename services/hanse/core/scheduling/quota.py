@@ -16,17 +16,21 @@ from hanse.core.policy.model import ANY_NODE, Cohort, Policy, Queue, Quota
 from hanse.core.policy.problems import prefix_of
 from hanse.core.scheduling.cohorts import Bound, Cell, QuotaNode, QuotaRoot, Usage
 
+# What is remembered by each queue; some 500 bytes each.
+QUEUE_MEMO_MAX = 256
+
 
 class QuotaQueue:
     """A queue of the policy, in its tree. `flavours` in order of preference, with the kinds that each limits."""
 
-    __slots__ = ("_shown_full", "flavours", "node", "queue", "root")
+    __slots__ = ("_cells", "_shown_full", "flavours", "node", "queue", "root")
 
     def __init__(self, queue: Queue, node: QuotaNode, root: QuotaRoot) -> None:
         self.queue = queue
         self.node = node
         self.root = root
         self._shown_full = False
+        self._cells: dict[tuple[str, Resources], tuple[tuple[Cell, int], ...]] = {}
         self.flavours: dict[str, tuple[str, ...]] = {}
         for quota in queue.quotas:
             self.flavours[quota.flavour] = (*self.flavours.get(quota.flavour, ()), quota.kind)
@@ -47,10 +51,16 @@ class QuotaQueue:
         """From now on as it is."""
         self._shown_full = self.node.is_full(self.root.usage)
 
-    def cells(self, flavour: str, wanted: Resources) -> list[tuple[Cell, int]]:
+    def cells(self, flavour: str, wanted: Resources) -> tuple[tuple[Cell, int], ...]:
         """What of these resources counts, and where."""
-        limited = self.flavours.get(flavour, ())
-        return [((flavour, kind), quantity) for kind, quantity in wanted if kind in limited]
+        known = self._cells.get((flavour, wanted))
+        if known is None:
+            if len(self._cells) >= QUEUE_MEMO_MAX:
+                self._cells.clear()
+            limited = self.flavours.get(flavour, ())
+            known = tuple(((flavour, kind), quantity) for kind, quantity in wanted if kind in limited)
+            self._cells[flavour, wanted] = known
+        return known
 
     def bound(self, flavour: str, wanted: Resources, usage: Usage) -> Bound | None:
         """What keeps the queue from using so much more; None: nothing does."""

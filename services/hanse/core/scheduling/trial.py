@@ -101,6 +101,15 @@ class Trial:
             booked.append((state, task))
         return True
 
+    def state(self, node: str) -> NodeState | None:
+        """A copy of a node as it is supposed to be, under caps of its own; None: there is no such node, or something is
+        stranded there."""
+        known = self.table.by_name.get(node)
+        if known is None or known.stranded or known.index in self._excluded:
+            return None
+        state = self._touched.get(known.index, known)
+        return state.copy(tuple(cap.copy() for cap in state.caps))
+
     def room_on(self, fit: TaskFit, nodes: Iterable[str]) -> int:
         """How many tasks of this kind these nodes take together, by what each has free."""
         room = 0
