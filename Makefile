@@ -49,6 +49,8 @@ bench: setup ## measure this machine; the figures go to build/bench/*.json
 	$(BIN)/hanse bench run --executor local --out build/bench/run-local.json
 	$(BIN)/hanse bench handoff --out build/bench/handoff.json
 	$(BIN)/hanse bench memory --out build/bench/memory.json
+	$(BIN)/hanse bench kueue-baseline --out build/bench/kueue-baseline.json
+	$(BIN)/hanse bench kueue-large --out build/bench/kueue-large.json
 
 chaos: setup ## break real daemons in every way there is, and balance the books (root; ARGS="NAME..." runs some)
 	@$(BIN)/python -m chaos.live $(ARGS)

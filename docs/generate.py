@@ -21,6 +21,7 @@ from docs.messages import envelope_fields, message_fields
 from docs.metrics import metric_table
 from docs.models import modelled_rows
 from docs.mutants import mutant_table
+from docs.policy import policy_fields, policy_variables, sample_policy
 from docs.rows import plain_handoff, tested_rows
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +42,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "exit codes": exit_codes,
     "configuration": configuration_tables,
     "metrics": metric_table,
+    "policy fields": policy_fields,
+    "policy variables": policy_variables,
+    "sample policy": sample_policy,
     "failure matrix": failure_matrix,
     "campaign results": campaign_results,
 }

@@ -43,12 +43,20 @@ def _find_nothing_at_start(patches: ExitStack) -> None:
 def _free_when_stopped(patches: ExitStack) -> None:
     stop, release = LocalSide.stop, Capacity.release
 
+    # What was freed too early is still on the capacity's list, for those that ask what a running job holds.
+    freed: dict[str, None] = {}
+
     def shortcut(self: LocalSide, job: Job, reason: Reason, out: Effects) -> None:
         stop(self, job, reason, out)
+        held = self.capacity.held(job.id)
         release(self.capacity, job.id)
+        self.capacity._held[job.id] = held
+        freed[job.id] = None
 
     def release_once(self: Capacity, job_id: str) -> None:
-        if self.holds(job_id):
+        if job_id in freed:
+            del freed[job_id], self._held[job_id]
+        elif self.holds(job_id):
             release(self, job_id)
 
     replace(patches, LocalSide, "stop", shortcut)

@@ -12,7 +12,8 @@ import sys
 import grpc
 
 from hanse.client.messages import Refusal, RefusalCode
-from hanse.wire.gen.hanse.v1 import jobs_pb2
+from hanse.wire.gen.hanse.v1 import jobs_pb2, policies_pb2_grpc
+from tests.cli.canned_policies import Policies
 from tests.client import league as leagues
 from tests.client.league import FIRST_S, League, served
 
@@ -71,10 +72,15 @@ def canned_league() -> League:
 QUEUED_RUNNING_ENDED = ("north-00000000", "north-00000001", "north-00000002")
 
 
+def register(server: grpc.aio.Server) -> None:
+    """What the league itself has not."""
+    policies_pb2_grpc.add_PolicyServiceServicer_to_server(Policies(), server)
+
+
 async def main() -> None:
     """Serve until killed; the first line of output is the address."""
     leagues.Jobs = Canned  # type: ignore[misc]
-    async with served(canned_league()) as addresses:
+    async with served(canned_league(), register) as addresses:
         sys.stdout.write(f"{addresses[0]}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()

@@ -31,6 +31,7 @@ BY_ERROR: list[tuple[BaseException, int]] = [
     (client.WaitTimeoutError("x", pending=[]), 124),
     (client.NotFoundError("x"), 1),
     (client.JobTerminalError("x"), 1),
+    (client.ConflictError("x"), 1),
     (client.UnimplementedError("x"), 1),
     (client.RequestError("x"), 1),
     (client.ExhaustedError("x"), 1),

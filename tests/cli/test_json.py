@@ -15,6 +15,9 @@ from tests.cli.canned import OUTPUT, QUEUED_RUNNING_ENDED
 from tests.cli.conftest import Ran
 
 QUEUED, RUNNING, ENDED = QUEUED_RUNNING_ENDED
+SAMPLE = str(Path(__file__).parents[2] / "deploy" / "policy" / "example.toml")
+# Not a policy, so that it has problems.
+POLICY = str(Path(__file__).parents[2] / "pyproject.toml")
 GOLDEN = Path(__file__).parent / "golden" / "json_keys.json"
 
 COMMANDS = {
@@ -31,6 +34,12 @@ COMMANDS = {
     "region drain": ["region", "drain", "north"],
     "region undrain": ["region", "undrain", "north"],
     "region trust-disk": ["region", "trust-disk", "north", "--without", "east", "--yes"],
+    "policy validate": ["policy", "validate", POLICY],
+    "policy show": ["policy", "show"],
+    "policy history": ["policy", "history"],
+    "policy plan": ["policy", "plan", SAMPLE],
+    "policy apply": ["policy", "apply", SAMPLE],
+    "policy rollback": ["policy", "rollback"],
     "federation members": ["federation", "members"],
     "federation inventory": ["federation", "inventory"],
     "dev down": ["dev", "down"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -419,13 +419,16 @@ class Regions(regions_pb2_grpc.RegionServiceServicer):
 
 
 @asynccontextmanager
-async def served(league: League) -> AsyncIterator[list[str]]:
-    """One server for each region of the league; yields their addresses in the same order."""
+async def served(
+    league: League, register: Callable[[grpc.aio.Server], None] = lambda server: None
+) -> AsyncIterator[list[str]]:
+    """One server for each region of the league; yields their addresses in the same order. `register` adds services."""
     servers, addresses = [], []
     for region in league.regions:
         server = grpc.aio.server()
         jobs_pb2_grpc.add_JobServiceServicer_to_server(Jobs(league, region), server)
         regions_pb2_grpc.add_RegionServiceServicer_to_server(Regions(league, region), server)
+        register(server)
         addresses.append(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
         await server.start()
         servers.append(server)

@@ -123,6 +123,7 @@ MISTAKES = [
     ("groups:\n- count: -1", "j.yaml", 2, "groups[0].count", "-1 is not within 0 to 4294967295"),
     ("groups:\n- count: many", "j.yaml", 2, "groups[0].count", "found the text 'many'"),
     ("priority: true", "j.yaml", 1, "priority", "found true"),
+    ("within: {level: rack, required: 1}", "j.yaml", 1, "within.required", "expected true or false, found 1"),
     ("priority: 1.5", "j.yaml", 1, "priority", "expected a whole number, found 1.5"),
     (
         "groups:\n- requirements:\n    resources:\n      memory: 4GiB",

@@ -13,7 +13,13 @@ import grpc
 
 from hanse.daemon.config import make_config
 from hanse.daemon.serve import Daemon
-from hanse.wire.gen.hanse.v1 import jobs_pb2, jobs_pb2_grpc, regions_pb2, regions_pb2_grpc
+from hanse.wire.gen.hanse.v1 import (
+    jobs_pb2,
+    jobs_pb2_grpc,
+    policies_pb2_grpc,
+    regions_pb2,
+    regions_pb2_grpc,
+)
 
 DEADLINE_S = 20.0
 QUICK = {
@@ -36,6 +42,7 @@ class Place:
         self.name = daemon.config.region.name
         self.jobs: Any = jobs_pb2_grpc.JobServiceStub(channel)
         self.regions: Any = regions_pb2_grpc.RegionServiceStub(channel)
+        self.policies: Any = policies_pb2_grpc.PolicyServiceStub(channel)
 
     async def submit(
         self, *submissions: jobs_pb2.JobSubmission, home: str = ""

@@ -243,3 +243,42 @@ def test_ranges_of_node_names(pattern: str, names: list[str]) -> None:
 def test_what_is_no_node_name(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"node|range"):
         expanded(pattern)
+
+
+def test_a_regions_policy_is_read_and_its_tiers_count(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text('[[tiers]]\nname = "only"\n', encoding="utf-8")
+    config = make_config(tmp_path / "north.toml", GOOD | {"policy": {"file": "policy.toml"}})
+    assert config.policy.policy.tier_names == config.region.tiers == ("only",)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "reason"),
+    [
+        ("tires = []", "tires", "there is no field `tires` here"),
+        ('[[tiers]]\nname = "a"\nshare = "much"', "tiers[0].share", "this must be a share"),
+        (
+            '[[queues]]\nname = "q"\nwithin_queue = "sometimes"',
+            "queues[0].within_queue",
+            "this must be one of",
+        ),
+        (
+            '[[tenants]]\nname = "a"\nparent = "b"\n[[tenants]]\nname = "b"\nparent = "a"',
+            "tenants[0].parent",
+            "a below b below a",
+        ),
+        (
+            '[[queues]]\nname = "q"\ncohort = "c"\nquotas = [{ kind = "gpu", nominal = 1, lending_limit = 2 }]',
+            "queues[0].quotas[0].lending_limit",
+            "lends 2 and has 1",
+        ),
+        ("tiers = [", "", "not TOML"),
+    ],
+)
+def test_a_bad_policy_is_refused_with_its_place(tmp_path: Path, text: str, key: str, reason: str) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        make_config(tmp_path / "north.toml", GOOD | {"policy": {"file": "policy.toml"}})
+    problem = refused.value.problems[0]
+    assert (problem.file.split(":")[0], problem.key) == (str(path), key)
+    assert reason in problem.reason

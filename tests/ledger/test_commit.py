@@ -19,6 +19,7 @@ from hanse.core.effects import (
     IntentRow,
     OutboundRow,
     PeerSeenRow,
+    PolicyRow,
     ShapeRow,
     ShardRow,
     Writes,
@@ -71,6 +72,7 @@ async def test_every_row_type_comes_back_as_it_was_written(ledger: Ledger, path:
         "outbound": [astuple(writes.outbound[0])],
         "intents": [astuple(writes.intents[0])],
         "peers_seen": [astuple(writes.peers_seen[0])],
+        "policies": [astuple(writes.policies[0])],
         "meta": writes.meta,
         "rosters": [astuple(row) for row in writes.rosters],
         "shard_states": [astuple(writes.shard_states[0])],
@@ -139,16 +141,19 @@ def test_deletes_take_what_they_name_and_nothing_else() -> None:
         first = submits(1, 3)
         first.decisions = [decision_row(1), decision_row(2), decision_row(1, "ledger-t")]
         first.intents = [IntentRow("a", "c", 1), IntentRow("b", "c", 1)]
+        first.policies = [PolicyRow(version, "", "", "", "", 0) for version in (1, 2, 3)]
         write(connection, steps(first))
         deletes = Writes(
             decisions_delete_below=[("ledger-s", 2)],
             specs_delete=[job_id(2)],
             intents_delete=["a"],
             jobs_delete=[job_id(1)],
+            policies_delete_to=[2],
         )
         write(connection, steps(deletes, first=2))
         rows = dump(connection)
         assert [row[:2] for row in rows["decisions"]] == [("ledger-s", 2), ("ledger-t", 1)]
+        assert [row[0] for row in rows["policies"]] == [3]
         assert rows["jobs"] == [
             msgspec.structs.astuple(job_row(2, spec=b"")),
             msgspec.structs.astuple(job_row(3)),

@@ -175,3 +175,12 @@ async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         assert schema_version(connection) == newer
         assert connection.execute("SELECT incarnation FROM ledger").fetchone() == (1,)
+
+
+def test_a_version_of_the_policy_is_written_once(empty: sqlite3.Connection) -> None:
+    migrate(empty)
+    empty.execute("INSERT INTO policies VALUES (1, 'd', 'text', 'ada', 'why', 0)")
+    with pytest.raises(sqlite3.IntegrityError, match="never changed"):
+        empty.execute("UPDATE policies SET document = 'other'")
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        empty.execute("INSERT INTO policies VALUES (1, 'e', 'text', 'ada', 'why', 0)")

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hanse.core import messages as m
 from hanse.core.model import limits
-from hanse.core.model.jobs import GroupShape, Reason, ReasonCode, ShapeBody, make_shape
+from hanse.core.model.jobs import GroupShape, Reason, ReasonCode, Ruled, ShapeBody, make_shape
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.regions import CapacityClass, Group, Position, QueuedShape, RegionRecord, pack_group
 from hanse.core.model.resources import resources
@@ -109,6 +110,7 @@ SPEC = jobs_pb2.JobSpec(
 SHA256 = hashlib.sha256(SPEC).digest()
 CHECKED = SpecReader(SpecRules()).read_bytes(SPEC, SHA256)
 assert isinstance(CHECKED, CheckedSpec)
+RULED = make_shape(replace(CHECKED.shape.body, tier="night", regions_deny=("west",), ruled=Ruled("q")))
 
 EPOCH = st.integers(0, 2**53 - 1)
 COUNTERSIGNATURES = st.lists(st.builds(Countersignature, REGION, WORD), max_size=3).map(tuple)
@@ -187,7 +189,7 @@ MESSAGES: dict[type, st.SearchStrategy[m.Message]] = {
         offer_id=COUNT_64,
         failures=COUNT_32,
         traceparent=WORD,
-        shape=st.just(CHECKED.shape),
+        shape=st.sampled_from([CHECKED.shape, RULED]),
         name=st.just("train"),
         grace_us=st.just(limits.GRACE_US_DEFAULT),
         retries_max=st.just(3),
@@ -441,6 +443,18 @@ def test_a_commit_whose_spec_cannot_be_read_reaches_the_core_without_a_shape() -
 
     assert exchange.dropped == ()
     assert [message.shape for message in exchange.messages if isinstance(message, m.Commit)] == [None, None]
+
+
+def test_rules_change_where_a_job_runs_and_never_what_it_is() -> None:
+    request = encode_exchange(AN_ENVELOPE, [])
+    request.commits.add(job_id="north-1", epoch=2, spec=SPEC, spec_sha256=SHA256)
+    group = request.commits[0].shape.groups.add(count=2, count_min=2)
+    group.resources["cpu"] = 1
+
+    (commit,) = codec().decode(request).messages
+
+    assert isinstance(commit, m.Commit)
+    assert commit.shape is None
 
 
 def test_what_breaks_a_bound_is_dropped_alone() -> None:

@@ -38,6 +38,14 @@ class EngineName(enum.StrEnum):
     LOCAL = "local"
 
 
+class BackfillName(enum.StrEnum):
+    """What may overtake a blocked job."""
+
+    NONE = "none"
+    EASY = "easy"
+    CONSERVATIVE = "conservative"
+
+
 @app.callback()
 def bench() -> None:
     """Measure this machine: daemons of their own, default configuration, ledgers on a disk.
@@ -172,6 +180,118 @@ def memory(
     from hanse.bench.memory import bench_memory
 
     _measure(ctx, out, lambda told: bench_memory(data_dir.absolute(), jobs, told, keep=keep))
+
+
+TraceOption = Annotated[
+    Path,
+    typer.Option("--trace", help="Jobs of the Alibaba GPU trace 2023 (CSV, may be gzipped).", metavar="FILE"),
+]
+InventoryOption = Annotated[
+    Path, typer.Option("--inventory", help="Nodes of that trace (CSV).", metavar="FILE")
+]
+
+
+@app.command()
+def placement(
+    ctx: typer.Context,
+    trace: TraceOption,
+    inventory: InventoryOption,
+    nodes: Annotated[int, typer.Option(help="Nodes of the region.", min=1, max=100_000)] = 30_000,
+    jobs: Annotated[int, typer.Option(help="Jobs to place.", min=100)] = 20_000,
+    allocations: Annotated[int, typer.Option(help="Jobs that run when memory is measured.", min=0)] = 200_000,
+    out: OutOption = None,
+) -> None:
+    """Place jobs in a large region, in this process and on one core, without ledger and executor.
+
+    The trace is not part of Hanse: docs/placement.md says where it is and which columns are read. JSON keys:
+    placements_per_s, distinct_placements_per_s (each job of another shape), submits_per_s, p50_s, p95_s, p99_s,
+    preemption (the same, where others are stopped), cycle_s (over cycle_pending_jobs that have no room), allocations,
+    resident_bytes, set_up, versions, load.
+    """
+    from hanse.bench.placement import bench_placement
+
+    async def measure(told: Callable[[str], None]) -> dict[str, Any]:
+        return bench_placement(trace, inventory, nodes, jobs, allocations, told)
+
+    _measure(ctx, out, measure)
+
+
+@app.command()
+def fragmentation(
+    ctx: typer.Context,
+    trace: TraceOption,
+    inventory: InventoryOption,
+    runs: Annotated[int, typer.Option(help="Random orders of arrival.", min=1)] = 10,
+    out: OutOption = None,
+) -> None:
+    """Allocate GPUs until none that is left is of use, and compare with other methods.
+
+    JSON keys: allocated_percent.{default, best_fit, dot_product}.{at_100, at_130} (percent of all GPUs, by percent
+    asked for; mean of all runs), allocated_percent_worst, published_percent, gpus, set_up, versions, load.
+    """
+    from hanse.bench.fragmentation import bench_fragmentation
+
+    async def measure(told: Callable[[str], None]) -> dict[str, Any]:
+        return bench_fragmentation(trace, inventory, runs, told)
+
+    _measure(ctx, out, measure)
+
+
+@app.command()
+def kueue_baseline(
+    ctx: typer.Context,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the last job.", min=1)] = 600.0,
+    out: OutOption = None,
+    data_dir: DataOption = _DATA,
+    keep: KeepOption = False,
+) -> None:
+    """Kueue's "baseline" performance test: 30 queues in 5 cohorts, 15,000 jobs in three sizes over a minute.
+
+    JSON keys: as submit, and wall_s, submitted_s, admission_s by size, quota_use, preemptions, over_quota.
+    """
+    from hanse.bench.kueue import BASELINE, bench_kueue
+
+    _measure(
+        ctx, out, lambda told: bench_kueue(data_dir.absolute(), BASELINE, told, timeout_s=timeout, keep=keep)
+    )
+
+
+@app.command()
+def kueue_large(
+    ctx: typer.Context,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the last job.", min=1)] = 600.0,
+    out: OutOption = None,
+    data_dir: DataOption = _DATA,
+    keep: KeepOption = False,
+) -> None:
+    """Kueue's "large-scale" performance test: 1,000 queues in 10 cohorts, 50,000 jobs as fast as they are taken.
+
+    JSON keys: as kueue-baseline.
+    """
+    from hanse.bench.kueue import LARGE, bench_kueue
+
+    _measure(
+        ctx, out, lambda told: bench_kueue(data_dir.absolute(), LARGE, told, timeout_s=timeout, keep=keep)
+    )
+
+
+@app.command()
+def backfill(
+    ctx: typer.Context,
+    schedule: Annotated[Path, typer.Argument(help="CSV of a schedule, as evalys and Batsim write it.")],
+    mode: Annotated[BackfillName, typer.Option(help="How backfill is done.")] = BackfillName.EASY,
+    out: OutOption = None,
+) -> None:
+    """Replay a schedule that another simulator made, and compare the start of every job.
+
+    JSON keys: jobs, nodes, started, differences, first_differences, mean_wait_s, cpu_s.
+    """
+    from hanse.bench.schedules import bench_schedule
+
+    async def replay() -> dict[str, Any]:
+        return bench_schedule(schedule, mode.value)
+
+    _measure(ctx, out, lambda _: replay())
 
 
 def _measure(

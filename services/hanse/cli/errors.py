@@ -12,6 +12,7 @@ import typer
 
 from hanse.cli.settings import Output
 from hanse.client.errors import (
+    ConflictError,
     ExhaustedError,
     HanseError,
     InvalidArgumentError,
@@ -50,6 +51,7 @@ _HINTS: tuple[tuple[type[HanseError], str], ...] = (
     (KeyConflictError, "use a new --client-key, or show the first job with `hanse job list`"),
     (NeverFitsError, "see what there is with `hanse federation inventory`"),
     (InvalidSpecError, "correct the spec; proto/hanse/v1/jobs.proto documents every field"),
+    (ConflictError, "see who was quicker with `hanse policy history`, and look again"),
     (NotFoundError, "list what there is with `hanse job list` or `hanse federation members`"),
     (InvalidArgumentError, "list what there is with `hanse job list` or `hanse federation members`"),
     (UnauthorisedError, "check your credentials for this federation"),
@@ -94,6 +96,8 @@ def hint_of(error: BaseException) -> str:
     match error:
         case CommandError():
             return error.hint
+        case NotFoundError() if error.field == "version":
+            return "see which versions there are with `hanse policy history`"
         case ExhaustedError() if error.retry_after_s:
             return f"try again in {error.retry_after_s:g} s"
         case HanseError():

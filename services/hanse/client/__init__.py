@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from hanse.client.errors import (
     CallTimeoutError,
+    ConflictError,
     DuplicationWarning,
     ExhaustedError,
     HanseError,
@@ -62,6 +63,7 @@ __all__ = [
     "AsyncClient",
     "CallTimeoutError",
     "Client",
+    "ConflictError",
     "DuplicationWarning",
     "ExhaustedError",
     "HanseError",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -16,11 +17,20 @@ from hanse.client import watch as watches
 from hanse.client.calls import Calls
 from hanse.client.concurrently import mapped
 from hanse.client.errors import InvalidArgumentError
-from hanse.client.limits import BATCH_JOBS, BATCHES_IN_FLIGHT, CANCEL_IDS_MAX, NO_EPOCH, PAGE_JOBS_MAX
+from hanse.client.limits import (
+    BATCH_JOBS,
+    BATCHES_IN_FLIGHT,
+    CANCEL_IDS_MAX,
+    NO_EPOCH,
+    PAGE_JOBS_MAX,
+    PLAN_TIMEOUT_S,
+)
 from hanse.client.messages import (
+    ApplyPolicyResponse,
     CancelResult,
     ExplainJobResponse,
     GetInventoryResponse,
+    GetPolicyResponse,
     GetStatusResponse,
     Job,
     JobChange,
@@ -28,14 +38,17 @@ from hanse.client.messages import (
     JobSpec,
     ListMembersResponse,
     ListNodesResponse,
+    ListPoliciesResponse,
     LogStream,
+    PlanPolicyResponse,
     Revision,
     RosterStatus,
     StreamLogsResponse,
+    ValidatePolicyResponse,
 )
 from hanse.client.retry import RetryPolicy
 from hanse.client.submit import Home, Submitted
-from hanse.wire.gen.hanse.v1 import jobs_pb2, regions_pb2
+from hanse.wire.gen.hanse.v1 import jobs_pb2, policies_pb2, regions_pb2
 
 
 class AsyncClient:
@@ -275,6 +288,52 @@ class AsyncClient:
             lambda link: link.regions.TrustDisk, request
         )
         return response.missing
+
+    # -- policies -----------------------------------------------------------------------------------------------------
+
+    async def policy(self, region: str = "", version: int = 0) -> GetPolicyResponse:
+        """A version of a region's policy with its document; 0: the one in force."""
+        request = policies_pb2.GetPolicyRequest(region=region, version=version)
+        response: GetPolicyResponse = await self._calls.unary(lambda link: link.policies.GetPolicy, request)
+        return response
+
+    async def policies(self, region: str = "", before_version: int = 0) -> ListPoliciesResponse:
+        """Versions of a region's policy, newest first, without their documents."""
+        request = policies_pb2.ListPoliciesRequest(region=region, before_version=before_version)
+        response: ListPoliciesResponse = await self._calls.unary(
+            lambda link: link.policies.ListPolicies, request
+        )
+        return response
+
+    async def validate_policy(self, document: str, region: str = "") -> ValidatePolicyResponse:
+        """Everything that is wrong with a document, by what a region knows."""
+        request = policies_pb2.ValidatePolicyRequest(region=region, document=document)
+        response: ValidatePolicyResponse = await self._calls.unary(
+            lambda link: link.policies.ValidatePolicy, request
+        )
+        return response
+
+    async def plan_policy(self, document: str, region: str = "", jobs_max: int = 0) -> PlanPolicyResponse:
+        """Who would wait longer under a document, by a replay of the region's last jobs. Takes seconds."""
+        request = policies_pb2.PlanPolicyRequest(region=region, document=document, jobs_max=jobs_max)
+        patient = replace(self._calls.policy, call_timeout_s=PLAN_TIMEOUT_S)
+        response: PlanPolicyResponse = await self._calls.unary(
+            lambda link: link.policies.PlanPolicy, request, policy=patient
+        )
+        return response
+
+    async def apply_policy(
+        self, document: str, region: str = "", *, expected_version: int = 0, author: str = "", why: str = ""
+    ) -> ApplyPolicyResponse:
+        """Put a document in force, if the version in force is the expected one (0: whichever it is). `version` of the
+        answer is 0 if it was refused for its `problems`. ConflictError if another version is in force."""
+        request = policies_pb2.ApplyPolicyRequest(
+            region=region, document=document, expected_version=expected_version, author=author, why=why
+        )
+        response: ApplyPolicyResponse = await self._calls.unary(
+            lambda link: link.policies.ApplyPolicy, request
+        )
+        return response
 
 
 def split_addresses(addresses: str | Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ HanseError
 │   │   └── UnsupportedSpecError  understood, but this version does not do it
 │   ├── NotFoundError
 │   ├── JobTerminalError      the job had already ended
+│   ├── ConflictError         what was to be changed is not what the caller took it for
 │   ├── UnimplementedError    the region is too old, or the feature is not built
 │   └── UnauthorisedError
 ├── ServiceError              the environment's: the same request may succeed later
@@ -121,6 +122,12 @@ class JobTerminalError(RequestError):
     """The job is already in a final state."""
 
     default_code = "TERMINAL"
+
+
+class ConflictError(RequestError):
+    """What was to be changed has been changed by somebody else meanwhile: look again."""
+
+    default_code = "CONFLICT"
 
 
 class UnimplementedError(RequestError):

@@ -32,6 +32,9 @@ FINALS_REMEMBERED_MAX = 100_000
 STREAM_QUIET_S = 10.0
 PROBE_TIMEOUT_S = 3.0
 
+# A plan replays thousands of jobs: a region gives up on it after 60 s.
+PLAN_TIMEOUT_S = 75.0
+
 # `wait` asks for the outstanding jobs this often, whatever the stream says: a watch is a hint, the list is the truth.
 WAIT_RELIST_S = 30.0
 

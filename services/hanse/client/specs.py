@@ -200,6 +200,8 @@ class _Reader:
             return self._enum(value, field.enum_type, path)
         if field.cpp_type in _INTEGERS:
             return self._integer(value, field, path)
+        if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+            return self._boolean(value, path)
         return self._text(value, path)
 
     def _text(self, value: Any, path: Path) -> Any:
@@ -217,6 +219,12 @@ class _Reader:
         elif not low <= number <= high:
             self._wrong(path, f"{number} is not within {low} to {high}")
         return number
+
+    def _boolean(self, value: Any, path: Path) -> bool | None:
+        if isinstance(value, bool):
+            return value
+        self._wrong(path, f"expected true or false, found {_kind(value)}")
+        return None
 
     def _enum(self, value: Any, enum: EnumDescriptor, path: Path) -> Any:
         prefix = enum_prefix(enum)

@@ -13,9 +13,11 @@ import grpc
 from hanse.client.aio import AsyncClient
 from hanse.client.limits import BATCH_JOBS, BATCHES_IN_FLIGHT, NO_EPOCH, PAGE_JOBS_MAX
 from hanse.client.messages import (
+    ApplyPolicyResponse,
     CancelResult,
     ExplainJobResponse,
     GetInventoryResponse,
+    GetPolicyResponse,
     GetStatusResponse,
     Job,
     JobChange,
@@ -23,10 +25,13 @@ from hanse.client.messages import (
     JobSpec,
     ListMembersResponse,
     ListNodesResponse,
+    ListPoliciesResponse,
     LogStream,
+    PlanPolicyResponse,
     Revision,
     RosterStatus,
     StreamLogsResponse,
+    ValidatePolicyResponse,
 )
 from hanse.client.retry import RetryPolicy
 from hanse.client.submit import Submitted
@@ -235,6 +240,32 @@ class Client:
     def undrain(self, region: str = "") -> bool:
         """See AsyncClient.undrain."""
         return self._thread.run(self._client.undrain(region))
+
+    def policy(self, region: str = "", version: int = 0) -> GetPolicyResponse:
+        """See AsyncClient.policy."""
+        return self._thread.run(self._client.policy(region, version))
+
+    def policies(self, region: str = "", before_version: int = 0) -> ListPoliciesResponse:
+        """See AsyncClient.policies."""
+        return self._thread.run(self._client.policies(region, before_version))
+
+    def validate_policy(self, document: str, region: str = "") -> ValidatePolicyResponse:
+        """See AsyncClient.validate_policy."""
+        return self._thread.run(self._client.validate_policy(document, region))
+
+    def plan_policy(self, document: str, region: str = "", jobs_max: int = 0) -> PlanPolicyResponse:
+        """See AsyncClient.plan_policy."""
+        return self._thread.run(self._client.plan_policy(document, region, jobs_max))
+
+    def apply_policy(
+        self, document: str, region: str = "", *, expected_version: int = 0, author: str = "", why: str = ""
+    ) -> ApplyPolicyResponse:
+        """See AsyncClient.apply_policy."""
+        return self._thread.run(
+            self._client.apply_policy(
+                document, region, expected_version=expected_version, author=author, why=why
+            )
+        )
 
     def trust_disk(self, region: str, without: Sequence[str]) -> Sequence[str]:
         """See AsyncClient.trust_disk."""

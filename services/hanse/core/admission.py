@@ -14,6 +14,8 @@ from hanse.core.scheduling.local import LocalSide
 
 QUEUE_FULL_RETRY_MS = 1_000
 DISK_FULL_RETRY_MS = 10_000
+# Not for callers: the shell rules the submission anew.
+STALE_POLICY = "STALE_POLICY"
 
 
 class Admission:
@@ -41,7 +43,13 @@ class Admission:
                 message = f"client key {submission.client_key!r} was used for {job_id}, with another spec"
                 return Refused("KEY_CONFLICT", "client_key", message)
             return Submitted(job_id, existed=True, federated=bool(books.shard))
-        refused = self._overload() or self._bad_reference(submission) or self._fits_nowhere(submission)
+        refused = (
+            self._overload()
+            or self._ruled_by_another(submission)
+            or _refused_by_rule(submission)
+            or self._bad_reference(submission)
+            or self._fits_nowhere(submission)
+        )
         if refused is not None:
             return refused
         enqueue(books.admit(submission))
@@ -55,13 +63,24 @@ class Admission:
             return Refused("EXHAUSTED", "", message, QUEUE_FULL_RETRY_MS)
         return None
 
+    def _ruled_by_another(self, submission: Submission) -> Refused | None:
+        """The shell ruled it by a policy that was replaced while it was on its way: it has to do so again."""
+        version = self._local.standing.policy.version
+        if submission.policy_version in (0, version):
+            return None
+        return Refused(
+            STALE_POLICY,
+            "",
+            f"ruled by policy {submission.policy_version}; {version} is in force",
+            QUEUE_FULL_RETRY_MS,
+        )
+
     def _bad_reference(self, submission: Submission) -> Refused | None:
         """Names that must mean something here: the tier, and the regions."""
         body = submission.shape.body
-        if body.tier not in self._config.tiers:
-            return Refused(
-                "INVALID", "spec.tier", f"no tier {body.tier!r}; there are {', '.join(self._config.tiers)}"
-            )
+        tiers = self._local.standing.policy.tier_names
+        if body.tier not in tiers:
+            return Refused("INVALID", "spec.tier", f"no tier {body.tier!r}; there are {', '.join(tiers)}")
         for field, regions in (
             ("allow", body.regions_allow),
             ("deny", body.regions_deny),
@@ -78,9 +97,18 @@ class Admission:
         """A job that no region could run even if all were idle would wait for ever."""
         blocker = refused_here(self._config.name, submission.shape.body)
         here = blocker.message if blocker is not None else self._local.never_fits(submission.shape)
+        here = here or self._local.never_admitted(submission.tenant, submission.shape)
         if here is None:
             return None
         abroad = self._router.never_fits_abroad(submission.shape)
         if abroad is None:
             return None
         return Refused("NEVER_FITS", "spec.groups", f"{self._config.name}: {here}; {abroad}")
+
+
+def _refused_by_rule(submission: Submission) -> Refused | None:
+    """What a rule of the policy has found, which the shell evaluates."""
+    if submission.refused is None:
+        return None
+    field, message = submission.refused
+    return Refused("INVALID", field, message)

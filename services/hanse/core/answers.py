@@ -115,14 +115,20 @@ class Answers:
                 predicted_start_wall_us=0,
             )
         blockers = here.region.blockers
+        predicted_wall_us = here.predicted_start_wall_us
+        if predicted_wall_us:
+            blockers = region.local.policy_blockers(job) + blockers
+            reserved_us = region.local.reserved_start_us(job)
+            if reserved_us is not None:
+                predicted_wall_us = now.wall_us + max(0, reserved_us - now.mono_us)
         summary = blockers[0].message if blockers else "it can start now"
         return Explanation(
             job_id=job.id,
             state=job.state,
             summary=summary,
-            regions=(here.region, *abroad),
+            regions=(msgspec.structs.replace(here.region, blockers=blockers), *abroad),
             position=here.position,
-            predicted_start_wall_us=here.predicted_start_wall_us,
+            predicted_start_wall_us=predicted_wall_us,
             unblock=here.unblock,
         )
 
@@ -141,6 +147,8 @@ class Answers:
             free=region.local.capacity.free_total(),
             channels=tuple(self._channel(peer) for peer in region.peers),
             roster_epoch=region.config.roster_epoch,
+            policy_version=region.local.standing.policy.version,
+            attainment=region.local.attainment.report(),
             quarantine=self._quarantine(),
             shards=tuple(shard.view(now) for shard in region.shards.shards.values()),
             orphans=region.local.runs.orphans,

@@ -19,12 +19,14 @@ from hanse.core.effects import (
     JobStateRow,
     OutboundRow,
     PeerSeenRow,
+    PolicyRow,
     RosterRow,
     ShapeRow,
     Snapshot,
     TimelineRow,
     Writes,
 )
+from hanse.core.events import PolicyText
 from hanse.core.messages import Commit, Terminal, Verdict, Withdraw
 from hanse.core.model.jobs import (
     Allocation,
@@ -37,7 +39,7 @@ from hanse.core.model.jobs import (
     make_shape,
 )
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobInput, JobState, next_state
-from hanse.core.model.limits import CLOSED_REMEMBERED_MAX
+from hanse.core.model.limits import CLOSED_REMEMBERED_MAX, POLICY_VERSIONS_KEPT_MAX
 from hanse.core.model.time import Now
 
 _CLOSING: dict[JobState, JobInput] = {
@@ -146,7 +148,7 @@ class Books:
             order_us=self.now.wall_us,
             traceparent=submission.traceparent,
             shard=self.shard,
-            reason=Reason(ReasonCode.SUBMITTED),
+            reason=Reason(ReasonCode.SUBMITTED, submission.ruled),
         )
         self.keys[(job.tenant, job.client_key)] = (job.id, job.spec_sha256)
         self._enter(job, "QUEUED")
@@ -190,18 +192,17 @@ class Books:
 
     # --- it runs ----------------------------------------------------------------------------------------------------
 
-    def start(self, job: Job, allocation: Allocation) -> None:
-        """Capacity was taken for it: the next attempt is RUNNING, durably before it is launched."""
+    def start(self, job: Job, allocation: Allocation, why: str = "") -> None:
+        """Capacity was taken for it: the next attempt is RUNNING, durably before it is launched. `why`: by what part
+        of the policy, if that needs saying."""
         job.attempt = max(job.attempt, self._attempt_base) + 1
         job.allocation = allocation
         job.started_wall_us = self.now.wall_us
         job.ended_wall_us = 0
         job.exit_code = 0
-        nodes = dict.fromkeys(task.node for task in allocation.tasks)
-        detail = (
-            f"{len(allocation.tasks)} tasks on {', '.join(list(nodes)[:4])}{' ...' if len(nodes) > 4 else ''}"
-        )
-        self._change(job, JobInput.START, Reason(ReasonCode.STARTED, detail))
+        nodes = list(dict.fromkeys([task.node for task in allocation.tasks]))
+        detail = f"{len(allocation.tasks)} tasks on {', '.join(nodes[:4])}{' ...' if len(nodes) > 4 else ''}"
+        self._change(job, JobInput.START, Reason(ReasonCode.STARTED, f"{detail}; {why}" if why else detail))
 
     def stop(self, job: Job, reason: Reason) -> None:
         """Its tasks are to be ended; the reason says what for."""
@@ -388,6 +389,13 @@ class Books:
     def remember_roster(self, row: RosterRow) -> None:
         """A roster that is in force, or that this region countersigns."""
         self._rows.rosters.append(row)
+
+    def keep_policy(self, version: int, text: PolicyText, at_wall_us: int) -> None:
+        """This version of the policy is in force from now on; or was, from the beginning (0)."""
+        row = PolicyRow(version, text.digest, text.document, text.author, text.why, at_wall_us)
+        self._rows.policies.append(row)
+        if version > POLICY_VERSIONS_KEPT_MAX:
+            self._rows.policies_delete_to.append(version - POLICY_VERSIONS_KEPT_MAX)
 
     def set_meta(self, name: str, value: str) -> None:
         """A small durable fact."""

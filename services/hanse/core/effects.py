@@ -198,6 +198,18 @@ class ShardRow(msgspec.Struct, frozen=True, array_like=True):
     value: bytes
 
 
+class PolicyRow(msgspec.Struct, frozen=True, array_like=True):
+    """One version of the policy: the document as it was applied (policies/document.py: canonical), the SHA-256 of that
+    in hexadecimal, who applied it, and what for. Written once."""
+
+    version: int
+    digest: str
+    document: str
+    author: str
+    why: str
+    at_wall_us: int
+
+
 # Meta rows that the ledger itself reads: the next incarnation is at least the floor, and an anchor that was found ahead
 # is believed to be answered for once quarantine is over.
 META_QUARANTINE = "quarantine"
@@ -225,6 +237,7 @@ class Writes(msgspec.Struct, kw_only=True):
     outbound: list[OutboundRow] = msgspec.field(default_factory=list)
     intents: list[IntentRow] = msgspec.field(default_factory=list)
     peers_seen: list[PeerSeenRow] = msgspec.field(default_factory=list)
+    policies: list[PolicyRow] = msgspec.field(default_factory=list)
     # Small facts by name, such as "draining".
     meta: list[tuple[str, str]] = msgspec.field(default_factory=list)
     rosters: list[RosterRow] = msgspec.field(default_factory=list)
@@ -242,6 +255,8 @@ class Writes(msgspec.Struct, kw_only=True):
     shard_rows_delete: list[tuple[str, str]] = msgspec.field(default_factory=list)
     # Shards that this region does not lead any more: their rows of `jobs` go (`timeline` stays).
     shards_delete: list[str] = msgspec.field(default_factory=list)
+    # Versions of the policy up to these are deleted.
+    policies_delete_to: list[int] = msgspec.field(default_factory=list)
 
     @property
     def deletes(self) -> bool:
@@ -254,6 +269,7 @@ class Writes(msgspec.Struct, kw_only=True):
             or self.shard_jobs_delete
             or self.shard_rows_delete
             or self.shards_delete
+            or self.policies_delete_to
         )
 
     def __bool__(self) -> bool:
@@ -268,6 +284,7 @@ class Writes(msgspec.Struct, kw_only=True):
             or self.outbound
             or self.intents
             or self.peers_seen
+            or self.policies
             or self.meta
             or self.rosters
             or self.shard_states
@@ -377,6 +394,12 @@ class Done(msgspec.Struct, frozen=True):
     """The request took effect and is durable."""
 
 
+class PolicyAdopted(msgspec.Struct, frozen=True):
+    """The policy is in force from the next decision on, and on disk under this version."""
+
+    version: int
+
+
 class Trusted(msgspec.Struct, frozen=True):
     """A region goes on without some members; for these others it still waits."""
 
@@ -475,6 +498,22 @@ class ChannelView(msgspec.Struct, frozen=True, kw_only=True):
     session: bool
 
 
+class Kept(msgspec.Struct):
+    """What one tenant was promised by one tier and got, since the daemon started. `wait_*` counts jobs that were
+    admitted, by whether they waited no longer than promised; `share_*` jobs that ended, by whether their worst hour
+    kept the promised share of their capacity-time. Without a promise it is kept. `worst_permille`: of all, the worst
+    hour; `interruptions`: attempts that were stopped or lost."""
+
+    tenant: str
+    tier: str
+    wait_kept: int = 0
+    wait_broken: int = 0
+    share_kept: int = 0
+    share_broken: int = 0
+    interruptions: int = 0
+    worst_permille: int = 1_000
+
+
 class QuarantineView(msgspec.Struct, frozen=True, kw_only=True):
     """Why a region does nothing that rests on its disk, and what it waits for: the answers of `missing`. `excused` are
     the members that an operator lets it go on without, `suspects` the jobs that wait here for what the others know."""
@@ -515,6 +554,9 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     free: Resources
     channels: tuple[ChannelView, ...]
     roster_epoch: int = 1
+    policy_version: int = 1
+    # By tenant and tier, sorted.
+    attainment: tuple[Kept, ...] = ()
     quarantine: QuarantineView | None = None
     shards: tuple[ShardView, ...] = ()
     orphans: int = 0
@@ -527,6 +569,7 @@ Answer = (
     SubmitOutcome
     | CancelOutcome
     | Done
+    | PolicyAdopted
     | Trusted
     | Refused
     | Explanation
@@ -611,5 +654,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     shard_states: list[ShardStateRow] = msgspec.field(default_factory=list)
     # By shard, in the order of their sequences.
     shard_rows: list[ShardRow] = msgspec.field(default_factory=list)
+    # The newest version of the policy; None: none was ever applied.
+    policy: PolicyRow | None = None
     # The anchor file is ahead of this ledger: the disk is an old one.
     disk_is_old: bool = False

@@ -12,6 +12,7 @@ import msgspec
 from hanse.core.messages import Envelope, Inquest, Message
 from hanse.core.model.jobs import Job, RunId, Submission
 from hanse.core.model.roster import SignedRoster
+from hanse.core.policy.model import Policy
 
 
 class Submit(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,6 +189,28 @@ class AskRoster(msgspec.Struct, frozen=True, kw_only=True):
     cause: str = ""
 
 
+class PolicyText(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ledger keeps of a policy besides its version and time (effects.py: PolicyRow)."""
+
+    document: str = ""
+    digest: str = ""
+    author: str = ""
+    why: str = ""
+
+
+class PolicyChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's new policy, to be the next version if the one in force is `expected_version` (0: whichever it is).
+    Answered by PolicyAdopted, or Refused: then the one in force stays. `former` is what is in force if the ledger has
+    none yet: it is kept with the first change, so that there is something to go back to."""
+
+    request_id: int
+    policy: Policy
+    cause: str
+    expected_version: int = 0
+    text: PolicyText = PolicyText()
+    former: PolicyText = PolicyText()
+
+
 Event = (
     Submit
     | CancelJobs
@@ -205,4 +228,5 @@ Event = (
     | ShowRows
     | ProposeRoster
     | AskRoster
+    | PolicyChanged
 )

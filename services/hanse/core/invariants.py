@@ -10,6 +10,7 @@ from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobSta
 from hanse.core.model.limits import HOLDS_MAX, INTENTS_MAX, OFFERS_OUTSTANDING_MAX, TRANSFERS_UNDECIDED_MAX
 from hanse.core.model.resources import fits
 from hanse.core.region import Region
+from hanse.core.scheduling.cohorts import Usage
 
 
 def check(region: Region, *, full: bool = False) -> None:
@@ -23,6 +24,7 @@ def check(region: Region, *, full: bool = False) -> None:
         _check_holders(region)
         _check_counts(region)
         _check_capacity(region)
+        _check_standing(region)
         _check_transfers(region)
 
 
@@ -91,6 +93,24 @@ def _check_capacity(region: Region) -> None:
     for view in region.local.capacity.nodes():
         assert fits(view.free, view.node.capacity), f"{view.node.name} has more free than it has"
         assert all(quantity >= 0 for _, quantity in view.free), f"{view.node.name} is oversold"
+
+
+def _check_standing(region: Region) -> None:
+    """Shares, quotas and ends are of just what holds capacity, whoever leads its shard by now."""
+    standing = region.local.standing
+    held = set(region.local.capacity.holders())
+    assert set(standing.running.jobs) == held, "the standing does not know what runs"
+    assert {job_id for _, job_id in standing.running.ends} == held, "ends are expected of what does not run"
+    for root in standing.quotas.roots:
+        usage: Usage = {}
+        for charge in standing.quotas.charges().values():
+            if charge.queue.root is root:
+                charge.queue.add(charge.flavour, charge.held, 1, usage)
+        assert usage == root.usage, f"{root.name}: charged {usage}, kept {root.usage}"
+    dying = [job_id for job_id in held if region.local.runs.job(job_id) is None]
+    assert all(job_id in standing.running.leaving for job_id in dying), "a victim is nobody's any more"
+    waiting = [job_id for job_id in held if region.local.scheduler.claimed(job_id)]
+    assert not waiting, f"{waiting[:1]} runs and others are being stopped for it"
 
 
 def _check_transfers(region: Region) -> None:

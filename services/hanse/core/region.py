@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
+import msgspec
+
 from hanse.core.admission import Admission
 from hanse.core.answers import Answers
 from hanse.core.books import Books
@@ -28,6 +30,7 @@ from hanse.core.effects import (
     CancelOutcome,
     Done,
     Effects,
+    PolicyAdopted,
     Refused,
     Reply,
     Snapshot,
@@ -46,6 +49,7 @@ from hanse.core.events import (
     LookedUp,
     PeerMessages,
     PeerUnreachable,
+    PolicyChanged,
     ProposeRoster,
     SetDrain,
     ShowRows,
@@ -114,7 +118,9 @@ from hanse.core.model.limits import RECORD_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Position, RegionConfig, RegionRecord
 from hanse.core.model.time import Now
-from hanse.core.scheduling.local import LocalSide
+from hanse.core.policy.model import Policy, default_policy
+from hanse.core.policy.problems import PolicyRefused, checked
+from hanse.core.scheduling.local import META_SHARES, LocalSide
 
 _GREETINGS = (Hello, HelloAck)
 _FOR_MEMBERSHIP = (GossipDigest, GossipDelta, Probe, ProbeAck, ProbeRequest)
@@ -138,6 +144,7 @@ class Region:
         now: Now,
         randomness: Randomness,
         authority: Authority | None = None,
+        policy: Policy | None = None,
     ) -> None:
         timings = config.timings
         self.ledger_id = snapshot.ledger_id
@@ -146,7 +153,9 @@ class Region:
         self.rosters = Rosters(config, snapshot, authority, self.books, now, self._hesitates_to_vote)
         self.config = config = self.rosters.config
         self.library = Library(self.books)
-        self.local = LocalSide(config, self.library)
+        checked_policy = checked(policy or default_policy(config.tiers))
+        saved_shares = snapshot.meta.get(META_SHARES, "")
+        self.local = LocalSide(config, self.library, checked_policy, now, saved_shares)
         self.old_disk = OldDisk(config, self.books, snapshot, randomness.getrandbits(63) + 1, now)
         position = Position(snapshot.incarnation, snapshot.write_sequence, self.old_disk.life)
         self.sessions = Sessions(config, snapshot.ledger_id, position, snapshot.peers_seen, randomness, now)
@@ -154,6 +163,8 @@ class Region:
         self.inventory = self.membership.inventory
         self.publisher = Publisher(timings, len(config.members))
         self.router = Router(config, self.inventory, randomness, self._connected, self._in_flight)
+        self.router.objective = checked_policy.objective
+        self._policy_is_kept = snapshot.policy is not None
         self.witness = Witness(config.name, self.books)
         self._randomness = randomness
         self.intake = Intake(config, self.local, self._queued, self._why_not_adopting)
@@ -218,7 +229,7 @@ class Region:
         work = Alarms(self.old_disk.alarm, self._grace) if self.in_doubt else self._handoff_alarms
         shards = Alarm() if self.in_doubt else self.shards.alarm
         rare = Alarms(self.sessions.alarm, self.rosters.alarm, shards, work)
-        return Alarms(self.membership.alarm, self.publisher.alarm, rare)
+        return Alarms(self.membership.alarm, self.publisher.alarm, self.local.alarm, rare)
 
     @property
     def incarnation(self) -> int:
@@ -260,7 +271,7 @@ class Region:
             self._on_deadlines(now, out)
         self.shards.reconcile(now, out)
         self.library.set_cause("schedule")
-        if self.local.queue.depth or self.local.more:
+        if self.local.queue.depth or self.local.more or now.mono_us >= self.local.alarm.next_us:
             self.local.cycle(now, out)
         self._look_abroad(now, out)
         self._report(now, out)
@@ -311,6 +322,8 @@ class Region:
             case ShowRows():
                 self.shards.show_soon()
                 out.replies.append(Reply(event.request_id, Done()))
+            case PolicyChanged():
+                out.replies.append(Reply(event.request_id, self._change_policy(now, event)))
             case TrustDisk():
                 out.replies.append(Reply(event.request_id, self._trust_disk(event)))
             case ProposeRoster():
@@ -421,20 +434,23 @@ class Region:
         A key means one job, wherever it went: what may have been taken elsewhere is not taken again.
         """
         own = home == self.config.name
+        key = (submission.tenant, submission.client_key)
         if submission.on_loss is OnLoss.WAIT:
+            if own and self.shards.has_key(home, key):
+                # Its tier's rules were others when it was taken.
+                return self._admit_adoptable(self.shards.leading[home], submission)
             if own:
                 return self._admit(submission)
             return Refused("INVALID", "home", f"{home} takes its `wait` jobs itself")
-        key = (submission.tenant, submission.client_key)
         if own and key in self.books.keys:
             return self._admit(submission)
         if submission.on_loss is OnLoss.ADOPT_OR_WAIT and not own:
             message = f"{home} may have taken it as a `wait` job already: only it can tell"
             return Refused("NOT_LEADER", "spec.on_region_loss", message, NOT_LEADER_RETRY_MS, home)
         leading = self.shards.leading.get(home)
-        known = leading is not None and key in leading.books.keys
+        known = self.shards.has_key(home, key)
         if leading is not None and leading.admits(now) and (known or self.shards.takes(home)):
-            return self.admission.submit(submission, leading.books, leading.enqueue_when_held)
+            return self._admit_adoptable(leading, submission)
         self.shards.demand(now, home)
         taken = leading is None or known
         may_wait = submission.on_loss is OnLoss.ADOPT_OR_WAIT and own
@@ -444,6 +460,9 @@ class Region:
 
     def _admit(self, submission: Submission) -> Submitted | Refused:
         return self.admission.submit(submission, self.books, self.local.enqueue)
+
+    def _admit_adoptable(self, leading: Leading, submission: Submission) -> Submitted | Refused:
+        return self.admission.submit(submission, leading.books, leading.enqueue_when_held)
 
     def _not_leading(self, home: str) -> Refused:
         if not self.shards.takes(home):
@@ -549,6 +568,24 @@ class Region:
             if not self.sessions.is_mutual(peer) and not self.old_disk.is_excused(peer)
         ]
 
+    def _change_policy(self, now: Now, event: PolicyChanged) -> Answer:
+        """Put everything onto the new policy, or refuse it whole."""
+        version = self.local.standing.policy.version
+        if event.expected_version not in (0, version):
+            message = f"the policy in force is version {version}, not {event.expected_version}"
+            return Refused("VERSION_CONFLICT", "expected_version", message)
+        try:
+            policy = checked(msgspec.structs.replace(event.policy, version=version + 1))
+        except PolicyRefused as refusal:
+            return Refused("INVALID", "policy", str(refusal))
+        if not self._policy_is_kept:
+            self.books.keep_policy(version, event.former, 0)
+            self._policy_is_kept = True
+        self.books.keep_policy(policy.version, event.text, now.wall_us)
+        self.local.adopt(policy, now)
+        self.router.objective = policy.objective
+        return PolicyAdopted(policy.version)
+
     def _try_to_leave_quarantine(self, now: Now, out: Effects) -> None:
         """Once all have told all that they know, and nothing runs that should not: carry out what follows."""
         if not self.old_disk.is_complete(now, out) or not self.rosters.is_newest:
@@ -604,7 +641,7 @@ class Region:
         self.intake.on_deadline(now)
 
     def _look_abroad(self, now: Now, out: Effects) -> None:
-        if self.in_doubt:
+        if self.in_doubt or not self.peers:
             return
         if not self.local.queue.depth:
             if self.intake.closed is None:

@@ -15,14 +15,21 @@ from hanse.core.federation.guardians import choose_groups, shared_domains
 from hanse.core.federation.roster.chain import Chain, config_in_force
 from hanse.core.model import limits
 from hanse.core.model.jobs import OnLoss
-from hanse.core.model.regions import Member, Node, RegionConfig, Timings
+from hanse.core.model.regions import DomainCap, Member, Node, RegionConfig, Timings, Topology
 from hanse.core.model.resources import is_known_kind, resources
 from hanse.core.model.roster import SignedRoster
+from hanse.core.model.rules import NODE_LEVEL, parse_taint
+from hanse.core.policy.model import Policy, default_policy
 from hanse.daemon.errors import ConfigError, Problem
 from hanse.daemon.rosters import RosterFileFault, chain_problems, read_roster_file
 from hanse.daemon.settings import GUARDIANS_DEFAULT, TIMINGS_OF_FEDERATION, NodesTable, Settings
 from hanse.ledger.disk import DiskPolicy
 from hanse.ledger.retention import RetentionPolicy
+from hanse.policies.document import Document, read_bytes, read_document
+from hanse.policies.mapping import World
+from hanse.policies.problems import DocumentRefused
+from hanse.policies.problems import Problem as Mistake
+from hanse.policies.writing import document_of
 from hanse.wire.checks import FieldRefused, check_label
 
 _RANGE = re.compile(r"\[(\d+)-(\d+)\]")
@@ -40,17 +47,39 @@ class DaemonConfig(msgspec.Struct, frozen=True, kw_only=True):
     anchor_dir: Path
     settings: Settings
     region: RegionConfig
+    # What a ledger begins with that holds no policy yet.
+    policy: Document
 
 
 def load_config(path: Path) -> DaemonConfig:
     """Raises ConfigError with all that is wrong."""
+    return make_config(path, _read_toml(path))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError([Problem(str(path), "", error.strerror or str(error))]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([Problem(str(path), "", f"not TOML: {error}")]) from error
-    return make_config(path, document)
+
+
+def load_policy(path: Path, world: World) -> Document:
+    """Raises ConfigError with all that is wrong."""
+    try:
+        return read_bytes(path.read_bytes(), world)
+    except OSError as error:
+        raise ConfigError([Problem(str(path), "", error.strerror or str(error))]) from error
+    except DocumentRefused as refused:
+        found = [each for each in refused.problems if each.severity == "error"]
+        raise ConfigError(
+            [Problem(f"{path}:{each.line}:{each.column}", each.path, _with_hint(each)) for each in found]
+        ) from refused
+
+
+def _with_hint(problem: Mistake) -> str:
+    return f"{problem.message} ({problem.hint})" if problem.hint else problem.message
 
 
 def make_config(path: Path, document: dict[str, Any]) -> DaemonConfig:
@@ -70,13 +99,30 @@ def make_config(path: Path, document: dict[str, Any]) -> DaemonConfig:
         raise ConfigError(problems)
     data_dir = (path.parent / settings.region.data_dir).resolve()
     anchor_dir = settings.region.anchor_dir
+    policy = _policy(path, settings, chain)
+    problems = [Problem(str(path), key, reason) for key, reason in _tier_problems(settings, policy.policy)]
+    if problems:
+        raise ConfigError(problems)
     return DaemonConfig(
         path=path,
         data_dir=data_dir,
         anchor_dir=(path.parent / anchor_dir).resolve() if anchor_dir else data_dir,
         settings=settings,
-        region=_region_config(settings, chain),
+        region=_region_config(settings, policy.policy, chain),
+        policy=policy,
     )
+
+
+def _policy(path: Path, settings: Settings, chain: tuple[SignedRoster, ...]) -> Document:
+    file = settings.policy.file
+    if not file:
+        return read_document(document_of(default_policy(settings.region.tiers)))
+    members = Chain(chain).head.members if chain else settings.members
+    world = World(
+        regions=tuple(sorted(member.name for member in members)),
+        resource_kinds=frozenset(settings.region.resource_kinds),
+    )
+    return load_policy(path.parent / file, world)
 
 
 def disk_policy(settings: Settings) -> DiskPolicy:
@@ -116,14 +162,14 @@ def _roster(path: Path, settings: Settings) -> tuple[tuple[SignedRoster, ...], l
     return chain, [("federation.roster", problem) for problem in problems]
 
 
-def _region_config(settings: Settings, chain: tuple[SignedRoster, ...]) -> RegionConfig:
-    config = _static_config(settings)
+def _region_config(settings: Settings, policy: Policy, chain: tuple[SignedRoster, ...]) -> RegionConfig:
+    config = _static_config(settings, policy)
     if not chain:
         return config
     return config_in_force(msgspec.structs.replace(config, roster=chain), Chain(chain))
 
 
-def _static_config(settings: Settings) -> RegionConfig:
+def _static_config(settings: Settings, policy: Policy) -> RegionConfig:
     region = settings.region
     members = _members(settings)
     return RegionConfig(
@@ -133,7 +179,14 @@ def _static_config(settings: Settings) -> RegionConfig:
         members=members,
         groups=choose_groups(members, settings.federation.guardians, region.roster_epoch),
         nodes=tuple(node for table in settings.nodes for node in _nodes(table)),
-        tiers=region.tiers,
+        topology=Topology(
+            levels=region.topology,
+            caps=tuple(
+                DomainCap(level=cap.level, domain=cap.domain, capacity=resources(cap.resources))
+                for cap in settings.caps
+            ),
+        ),
+        tiers=policy.tier_names,
         resource_kinds=region.resource_kinds,
         datasets=region.datasets,
         price=region.price,
@@ -173,6 +226,8 @@ def _nodes(table: NodesTable) -> Iterator[Node]:
             node_class=table.node_class,
             capacity=resources(table.resources),
             labels=tuple(sorted(table.labels.items())),
+            taints=tuple(sorted(parse_taint(text) for text in table.taints)),
+            islands=tuple(sorted(table.islands.items(), key=lambda item: (item[1], item[0]))),
         )
 
 
@@ -269,6 +324,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _member_problems(settings)
     yield from _listen_problems(settings)
     yield from _node_problems(settings)
+    yield from _topology_problems(settings)
     yield from _duplicates("region.tiers", settings.region.tiers)
     if not settings.region.tiers:
         yield "region.tiers", "at least one"
@@ -276,7 +332,6 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "region.data_dir", "required"
     yield from _timing_problems(settings.timings)
     yield from _federation_problems(settings)
-    yield from _tier_problems(settings)
     try:
         disk_policy(settings)
     except ValueError as error:
@@ -333,9 +388,52 @@ def _node_problems(settings: Settings) -> Iterator[tuple[str, str]]:
             if not is_known_kind(kind, declared):
                 yield f"{key}.resources.{kind}", "neither built in nor in region.resource_kinds"
         yield from _label_problems(f"{key}.labels", table.labels)
+        yield from _taint_problems(f"{key}.taints", table.taints)
     if len(names) > limits.NODES_MAX:
         yield "nodes", f"{len(names)} nodes; at most {limits.NODES_MAX}"
     yield from _duplicates("nodes.name", names)
+
+
+def _taint_problems(key: str, taints: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    if len(taints) > limits.TAINTS_MAX:
+        yield key, f"{len(taints)} taints; at most {limits.TAINTS_MAX}"
+    for index, text in enumerate(taints):
+        try:
+            taint = parse_taint(text)
+            check_label(f"{key}[{index}]", taint.key, taint.value)
+        except ValueError as error:
+            yield f"{key}[{index}]", str(error)
+        except FieldRefused as refusal:
+            yield refusal.field, refusal.message
+
+
+def _topology_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+    levels = settings.region.topology
+    if len(levels) > limits.TOPOLOGY_LEVELS_MAX:
+        yield "region.topology", f"{len(levels)} levels; at most {limits.TOPOLOGY_LEVELS_MAX}"
+    if NODE_LEVEL in levels:
+        yield "region.topology", f"{NODE_LEVEL!r} is below all levels already"
+    yield from _duplicates("region.topology", levels)
+    for index, cap in enumerate(settings.caps):
+        key = f"caps[{index}]"
+        if cap.level not in levels:
+            yield f"{key}.level", f"{cap.level!r} is not in region.topology"
+            continue
+        inside = [table for table in settings.nodes if cap.domain == _domain(table, levels, cap.level)]
+        if not inside:
+            yield f"{key}.domain", f"no node is in {cap.level} {cap.domain!r}"
+        for kind in cap.resources:
+            if inside and not all(table.resources.get(kind) for table in inside):
+                yield f"{key}.resources.{kind}", "not every node of the domain has it"
+    yield from _duplicates("caps", (f"{cap.level} {cap.domain}" for cap in settings.caps))
+
+
+def _domain(table: NodesTable, levels: tuple[str, ...], level: str) -> str | None:
+    """Where nodes with these labels are; None: in no domain of this level."""
+    keys = levels[: levels.index(level) + 1]
+    if not all(key in table.labels for key in keys):
+        return None
+    return "/".join(table.labels[key] for key in keys)
 
 
 def _timing_problems(timings: Timings) -> Iterator[tuple[str, str]]:
@@ -395,13 +493,13 @@ def _domain_problems(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "members", str(shared)
 
 
-def _tier_problems(settings: Settings) -> Iterator[tuple[str, str]]:
+def _tier_problems(settings: Settings, policy: Policy) -> Iterator[tuple[str, str]]:
     federation = settings.federation
     # What a signed roster has of guardians may change while the region runs.
     adopted = federation.roster or (federation.guardians and len(settings.members) >= federation.guardians)
     for name, table in settings.tiers.items():
-        if name not in settings.region.tiers:
-            yield f"tiers.{name}", f"no tier {name!r}; there are {', '.join(settings.region.tiers)}"
+        if name not in policy.tier_names:
+            yield f"tiers.{name}", f"no tier {name!r}; there are {', '.join(policy.tier_names)}"
         if table.on_region_loss == "adopt" and not adopted:
             yield (
                 f"tiers.{name}.on_region_loss",

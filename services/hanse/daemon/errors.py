@@ -6,6 +6,8 @@ HanseError
 |   +-- RequestRefused        one request cannot be right, or is not done; carries status, field and retry hint
 +-- EnvironmentFault
     +-- RegionUnreachable     the region that must answer does not                              UNAVAILABLE
+    +-- PlanFailed            a plan failed or took too long                          FAILED_PRECONDITION
+    +-- PlanBusy              another plan is being worked out                         RESOURCE_EXHAUSTED
     +-- DriverOverloaded      the inbox is full                                          RESOURCE_EXHAUSTED
     +-- DriverInterrupted     the region is being rebuilt or shut down                          UNAVAILABLE
 """
@@ -60,6 +62,14 @@ class RegionUnreachable(EnvironmentFault):
         self.region = region
 
 
+class PlanFailed(EnvironmentFault):
+    """The process that worked out a plan failed, or took too long."""
+
+
+class PlanBusy(EnvironmentFault):
+    """Another plan is being worked out."""
+
+
 class DriverOverloaded(EnvironmentFault):
     """The region has more to do than it may have waiting."""
 
@@ -70,6 +80,7 @@ class DriverInterrupted(EnvironmentFault):
 
 _STATUS_OF_REFUSAL = {
     "INVALID": grpc.StatusCode.INVALID_ARGUMENT,
+    "VERSION_CONFLICT": grpc.StatusCode.ABORTED,
     "KEY_CONFLICT": grpc.StatusCode.ALREADY_EXISTS,
     "NEVER_FITS": grpc.StatusCode.FAILED_PRECONDITION,
     "UNIMPLEMENTED": grpc.StatusCode.UNIMPLEMENTED,
@@ -107,7 +118,9 @@ def as_refusal(error: CallerFault | EnvironmentFault) -> RequestRefused:
     match error:
         case RequestRefused():
             return error
-        case DriverOverloaded():
+        case PlanFailed():
+            return RequestRefused(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        case DriverOverloaded() | PlanBusy():
             status = grpc.StatusCode.RESOURCE_EXHAUSTED
         case CallerFault():
             return RequestRefused(grpc.StatusCode.INVALID_ARGUMENT, str(error))

@@ -18,9 +18,17 @@ from hanse.daemon.servers.leaders import Leaders
 from hanse.daemon.servers.local import LocalJobs
 from hanse.daemon.servers.members import Members
 from hanse.daemon.servers.peers import PeerService
+from hanse.daemon.servers.policies import PolicyService
 from hanse.daemon.servers.regions import RegionService
 from hanse.wire.peers import PeerCodec
-from hanse.wire.services import JOB_SERVICE, PEER_SERVICE, REGION_SERVICE, SERVER_OPTIONS, register
+from hanse.wire.services import (
+    JOB_SERVICE,
+    PEER_SERVICE,
+    POLICY_SERVICE,
+    REGION_SERVICE,
+    SERVER_OPTIONS,
+    register,
+)
 
 
 class ListenError(EnvironmentFault):
@@ -75,6 +83,7 @@ def public_listener(
         {
             JOB_SERVICE: JobService(local, members, leaders),
             REGION_SERVICE: RegionService(runtime, ids, members),
+            POLICY_SERVICE: PolicyService(runtime, ids, members),
         },
     )
 
@@ -87,5 +96,6 @@ def peer_listener(runtime: Runtime, local: LocalJobs, codec: PeerCodec, ids: Job
             PEER_SERVICE: PeerService(runtime, codec),
             JOB_SERVICE: local,
             REGION_SERVICE: RegionService(runtime, ids, None),
+            POLICY_SERVICE: PolicyService(runtime, ids, None),
         },
     )

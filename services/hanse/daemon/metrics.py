@@ -56,6 +56,14 @@ class Metrics:
         self._leads = self._gauge("shard_leads", "Whether this region leads the shard", "shard")
         self._terms = self._gauge("shard_term", "Term of the shard in which this region is", "shard")
         self._open_jobs = self._gauge("shard_open_jobs", "Jobs of the shard that have not ended", "shard")
+        self._policy = self._gauge("policy_version", "Version of the policy in force")
+        self._promises = self._gauge(
+            "sla_jobs",
+            "Jobs since the start, by tier and whether a promise was kept",
+            "tier",
+            "promise",
+            "kept",
+        )
         self._quarantine = self._gauge("quarantine", "1 while the region's disk is known to be an old one")
         self._suspects = self._gauge(
             "suspect_jobs", "Jobs that wait because an old disk may have forgotten them"
@@ -101,6 +109,8 @@ class Metrics:
         free = dict(status.free)
         for kind, _ in status.capacity:
             self._free.labels(kind).set(free.get(kind, 0))
+        self._policy.set(status.policy_version)
+        self._set_promises(status)
         for shard in status.shards:
             self._leads.labels(shard.shard).set(shard.role == "LEADER")
             self._terms.labels(shard.shard).set(shard.term)
@@ -112,6 +122,17 @@ class Metrics:
             self._counted_so_far[name] = count
         self._quarantine.set(status.quarantine is not None)
         self._suspects.set(status.quarantine.suspects if status.quarantine is not None else 0)
+
+    def _set_promises(self, status: StatusView) -> None:
+        """By tier: tenants are too many for labels."""
+        counts: Tally[tuple[str, str, str]] = Tally()
+        for each in status.attainment:
+            counts[each.tier, "wait", "yes"] += each.wait_kept
+            counts[each.tier, "wait", "no"] += each.wait_broken
+            counts[each.tier, "share", "yes"] += each.share_kept
+            counts[each.tier, "share", "no"] += each.share_broken
+        for labels, count in counts.items():
+            self._promises.labels(*labels).set(count)
 
     def text(self) -> bytes:
         """The exposition format."""

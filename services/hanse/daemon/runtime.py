@@ -26,6 +26,7 @@ from hanse.core.model.regions import RegionConfig
 from hanse.core.region import Region
 from hanse.daemon.clock import Clock, mono_us, system_now, wall_us
 from hanse.daemon.config import DaemonConfig, disk_policy, retention_policy
+from hanse.daemon.desk import PolicyDesk
 from hanse.daemon.driver import Driver, Step
 from hanse.daemon.errors import DriverInterrupted, DriverOverloaded, leaves
 from hanse.daemon.housekeeping import Housekeeping
@@ -36,6 +37,7 @@ from hanse.daemon.lookups import Lookups
 from hanse.daemon.metrics import Metrics
 from hanse.daemon.orders import Orders
 from hanse.daemon.peers import PeerLinks
+from hanse.daemon.planning import Planner
 from hanse.daemon.requests import Requests
 from hanse.daemon.tracing import Tracing
 from hanse.daemon.urgency import is_urgent
@@ -85,6 +87,8 @@ class Runtime:
         self.tracing = tracing
         self.inbox = inbox
         self.started_wall_us = wall_us()
+        self.desk = PolicyDesk(config.region, config.policy)
+        self.planner = Planner()
         self._requests = Requests(inbox)
         self._lookups = Lookups(inbox)
         self._make_executor = make_executor
@@ -204,7 +208,8 @@ class Runtime:
             ledger = await self._open_ledger(resources)
             snapshot = await ledger.load_snapshot()
             keys = region_keys(self.config.data_dir) if self.config.region.roster else None
-            region = Region(self.config.region, snapshot, self._clock(), random.Random(), keys)
+            policy = self.desk.begin(snapshot.policy)
+            region = Region(self.config.region, snapshot, self._clock(), random.Random(), keys, policy)
             self._take_config(region.config)
             # 2. What still runs.
             executor = self._make_executor()
@@ -228,6 +233,7 @@ class Runtime:
         """Who belongs to the league, as of this life."""
         self.region = config
         self._links.adopt(config)
+        self.desk.adopt(config)
         self._adopt(config)
         if config.roster:
             own = config.member(self.name)
@@ -313,6 +319,8 @@ class Runtime:
             self._copied_wall_us[state.shard] = wall_us()
         for name, value in effects.writes.meta:
             _tell_of_quarantine(name, value)
+        for row in effects.writes.policies:
+            self.desk.adopted(row)
         self._orders.post(effects)
         if effects.lookups:
             self._lookups.post(effects.lookups)

@@ -262,7 +262,6 @@ def _spec_readers(config: DaemonConfig) -> tuple[SpecReader, SpecReader]:
 def _spec_rules(config: DaemonConfig, region: RegionConfig) -> SpecRules:
     return SpecRules(
         resource_kinds=frozenset(region.resource_kinds),
-        tiers=region.tiers,
         regions=tuple(member.name for member in region.members),
         features=frozenset(KNOWN_FEATURES),
         on_loss=loss_by_tier(config.settings),

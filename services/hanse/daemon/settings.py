@@ -51,6 +51,8 @@ class RegionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     # Kinds of resources beyond the built-in ones, as specs may ask for them.
     resource_kinds: tuple[Kind, ...] = ()
     datasets: tuple[str, ...] = ()
+    # Keys of the labels that say where a node is, from the widest to the narrowest: ["pod", "rack"].
+    topology: tuple[str, ...] = ()
     price: Thousandths = 1000
     power: Thousandths = 1000
 
@@ -104,6 +106,19 @@ class NodesTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     node_class: Word = msgspec.field(name="class")
     resources: dict[Kind, Quantity]
     labels: dict[str, str] = {}
+    # As "key=value:no-start" or "key:prefer-no-start".
+    taints: tuple[str, ...] = ()
+    # Devices in one island, by level: { nvlink = 4, numa = 8 }.
+    islands: dict[Word, Annotated[int, Meta(ge=1, le=limits.DEVICES_PER_NODE_MAX)]] = {}
+
+
+class CapsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[[caps]]: what the nodes of one domain may use together. `domain` is the value of the level's label, after those
+    of the wider levels: "pod-1/rack-7"."""
+
+    level: str
+    domain: str
+    resources: dict[Kind, Quantity]
 
 
 class ExecutorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,6 +127,13 @@ class ExecutorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     kind: Literal["local", "simulated"] = "local"
     log_bytes_max: Annotated[int, Meta(ge=4096, le=1 << 40)] = 16 * 1024 * 1024
     duration_us: Annotated[int, Meta(ge=0, le=86_400_000_000)] = 0
+
+
+class PolicyTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[policy]: the document that a new ledger begins with (docs/policy.md), relative to this file; empty: the default,
+    with the tiers of [region]. With a file, its tiers count. Once another was applied, that one counts."""
+
+    file: str = ""
 
 
 class LimitsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -160,7 +182,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     members: tuple[MemberTable, ...] = ()
     federation: FederationTable = FederationTable()
     tiers: dict[Word, TierTable] = {}
+    caps: tuple[CapsTable, ...] = ()
     executor: ExecutorTable = ExecutorTable()
+    policy: PolicyTable = PolicyTable()
     limits: LimitsTable = LimitsTable()
     retention: RetentionTable = RetentionTable()
     disk: DiskTable = DiskTable()

@@ -1,6 +1,6 @@
 """An engine without processes, for benchmarks of all the rest: a task is an instant at which it ends.
 
-A task lasts as long as its environment variable HANSE_SIMULATED_S says (seconds, decimals allowed), else the default
+A task lasts as long as its environment variable SIMULATED_S says (seconds, decimals allowed), else the default
 that the engine was made with; it ends with 0, or as told to stop with 143. One heap and one timer of the event loop
 serve all tasks, and what happens at the same time is reported in one batch. Leases have a timer for each shard.
 """
@@ -16,7 +16,7 @@ from hanse.core.events import FoundTask, TaskEnded, TaskStarted
 from hanse.core.model.jobs import RunId
 from hanse.executors.port import LogChunk, ReportSink, TaskLaunch, TaskReport
 
-DURATION_VARIABLE = "HANSE_SIMULATED_S"
+DURATION_VARIABLE = "SIMULATED_S"
 # Ends this close together are reported together: below what any caller can see, above what a timer can resolve.
 _TICK_S = 0.001
 _STOPPED_EXIT_CODE = 143

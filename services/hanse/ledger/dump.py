@@ -19,6 +19,7 @@ TABLES: dict[str, type[msgspec.Struct] | None] = {
     "outbound": effects.OutboundRow,
     "intents": effects.IntentRow,
     "peers_seen": effects.PeerSeenRow,
+    "policies": effects.PolicyRow,
     "meta": None,
     "shard_states": effects.ShardStateRow,
     "shard_rows": effects.ShardRow,

@@ -13,10 +13,18 @@ from itertools import groupby
 
 import msgspec
 
-from hanse.core.effects import JobRow, TimelineRow
+from hanse.core.effects import JobRow, PolicyRow, TimelineRow
 from hanse.core.model.jobs import Allocation, Job, Reason, RemoteView
 from hanse.core.model.lifecycle import JobState
-from hanse.ledger.recovery import decoded_allocation, decoded_jobs, decoded_reason, decoded_remote
+from hanse.ledger.recovery import (
+    OPEN_JOBS,
+    POLICY_COLUMNS,
+    decoded_allocation,
+    decoded_jobs,
+    decoded_reason,
+    decoded_remote,
+    newest_policy,
+)
 
 PAGE_SIZE_MAX = 1000
 # Specs in one page: 1,000 of the largest would take a gigabyte in hexadecimal.
@@ -224,6 +232,60 @@ def region_of(connection: sqlite3.Connection) -> str:
     """Whose ledger this is."""
     name: str = connection.execute("SELECT region FROM ledger").fetchone()[0]
     return name
+
+
+def policies(connection: sqlite3.Connection, before: int, limit: int) -> tuple[PolicyRow, ...]:
+    """Versions of the policy below `before` (0: all), newest first, at most `limit`; without their documents."""
+    found = connection.execute(
+        "SELECT version, digest, '', author, why, at_wall_us FROM policies WHERE version < ?1 OR ?1 = 0 "
+        "ORDER BY version DESC LIMIT ?2",
+        (before, limit),
+    )
+    return tuple(PolicyRow(*values) for values in found)
+
+
+def policy(connection: sqlite3.Connection, version: int) -> PolicyRow | None:
+    """One version of the policy (0: the newest) with its document; None: it is not kept here."""
+    if version == 0:
+        return newest_policy(connection)
+    found = connection.execute(
+        f"SELECT {POLICY_COLUMNS} FROM policies WHERE version = ?", (version,)
+    ).fetchone()
+    return None if found is None else PolicyRow(*found)
+
+
+def recent_jobs(connection: sqlite3.Connection, limit: int) -> tuple[Job, ...]:
+    """The last jobs that ended and those that have not, of all that this region has a row of, at most `limit` of each;
+    oldest submission first."""
+    # Each by its own index, where there is one: a ledger may hold a million jobs.
+    ended = "max(ended_wall_us, submitted_wall_us)"
+    text = connection.execute(
+        f"""
+        SELECT json_group_array(id) FROM (
+          SELECT id FROM (
+            SELECT * FROM (
+              SELECT id, {ended} AS at FROM jobs WHERE settled = 1 AND shard = '' ORDER BY {ended} DESC, id DESC LIMIT ?1
+            ) UNION ALL SELECT * FROM (
+              SELECT id, {ended} AS at FROM jobs WHERE settled = 1 AND shard <> '' ORDER BY {ended} DESC, id DESC LIMIT ?1
+            ) ORDER BY at DESC, id DESC LIMIT ?1
+          ) UNION SELECT id FROM (
+            SELECT * FROM (SELECT id FROM jobs WHERE {OPEN_JOBS} ORDER BY id LIMIT ?1)
+            UNION SELECT * FROM (SELECT id FROM jobs WHERE settled = 0 AND shard <> '' ORDER BY id LIMIT ?1)
+            ORDER BY id LIMIT ?1
+          )
+        )
+        """,
+        (limit,),
+    ).fetchone()[0]
+    ids = _IDS.decode(text)
+    jobs: list[Job] = []
+    for start in range(0, len(ids), PAGE_SIZE_MAX):
+        rows = sorted(
+            _rows(connection, ids[start : start + PAGE_SIZE_MAX]), key=lambda row: (row.epoch, row.shard)
+        )
+        # Of a job with several rows, that of its owner comes last, and stays.
+        jobs += decoded_jobs(connection, {row.id: row for row in rows}.values())
+    return tuple(sorted(jobs, key=lambda job: (job.submitted_wall_us, job.id)))
 
 
 def _candidates(connection: sqlite3.Connection, wanted: JobFilter, after: str, page_size: int) -> _Candidates:

@@ -21,6 +21,7 @@ from hanse.core.effects import (
     JobRow,
     OutboundRow,
     PeerSeenRow,
+    PolicyRow,
     RosterRow,
     ShardRow,
     ShardStateRow,
@@ -46,6 +47,7 @@ _ALLOCATION = msgspec.msgpack.Decoder(Allocation)
 _REMOTE = msgspec.msgpack.Decoder(RemoteView)
 _SHAPE = msgspec.msgpack.Decoder(ShapeBody)
 _COLUMNS = ", ".join(JobRow.__struct_fields__)
+POLICY_COLUMNS = ", ".join(PolicyRow.__struct_fields__)
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -79,6 +81,7 @@ def load_snapshot(connection: sqlite3.Connection) -> Snapshot:
         rosters=_rows(connection, "rosters", RosterRow),
         shard_states=_rows(connection, "shard_states", ShardStateRow),
         shard_rows=shard_rows,
+        policy=newest_policy(connection),
         disk_is_old=doubt > 0,
     )
 
@@ -96,6 +99,14 @@ def _shard_rows(connection: sqlite3.Connection) -> list[ShardRow]:
     rows = [ShardRow(*values) for values in connection.execute(f"SELECT {columns} FROM shard_rows")]
     rows.sort(key=lambda row: (row.shard, row.sequence, row.key))
     return rows
+
+
+def newest_policy(connection: sqlite3.Connection) -> PolicyRow | None:
+    """The version in force; None: none was ever applied."""
+    found = connection.execute(
+        f"SELECT {POLICY_COLUMNS} FROM policies ORDER BY version DESC LIMIT 1"
+    ).fetchone()
+    return None if found is None else PolicyRow(*found)
 
 
 def _closed_client_keys(connection: sqlite3.Connection, region: str) -> list[tuple[str, str, str, bytes]]:

@@ -156,6 +156,23 @@ CREATE TABLE peers_seen (
   life INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Every version of the policy that was applied here, the newest in force. `document` is the text as it was applied, and
+-- `digest` the SHA-256 of its bytes. Version 1 is what the region was started with, at 0. Empty: nothing else ever was.
+CREATE TABLE policies (
+  version INTEGER NOT NULL PRIMARY KEY,
+  digest TEXT NOT NULL,
+  document TEXT NOT NULL,
+  author TEXT NOT NULL,
+  why TEXT NOT NULL,
+  at_wall_us INTEGER NOT NULL
+) STRICT;
+
+-- Reasons of decisions name versions.
+CREATE TRIGGER policies_are_written_once BEFORE UPDATE ON policies
+BEGIN
+  SELECT RAISE(ABORT, 'a version of the policy is never changed');
+END;
+
 -- Small facts of the core by name, such as "draining".
 CREATE TABLE meta (
   name TEXT NOT NULL PRIMARY KEY,

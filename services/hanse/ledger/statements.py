@@ -24,6 +24,7 @@ from hanse.core.effects import (
     JobStateRow,
     OutboundRow,
     PeerSeenRow,
+    PolicyRow,
     RosterRow,
     ShapeRow,
     ShardRow,
@@ -135,6 +136,8 @@ UPSERT_CHANNELS = _upsert("channels", columns_of(ChannelRow))
 UPSERT_OUTBOUND = _upsert("outbound", columns_of(OutboundRow))
 UPSERT_INTENTS = _upsert("intents", columns_of(IntentRow))
 UPSERT_PEERS_SEEN = _upsert("peers_seen", columns_of(PeerSeenRow))
+# A plain insert: a version is written once.
+INSERT_POLICIES = _insert("policies", columns_of(PolicyRow))
 UPSERT_META = _upsert("meta", ("name", "value"))
 UPSERT_ROSTERS = _upsert("rosters", columns_of(RosterRow))
 UPSERT_SHARD_STATES = _upsert("shard_states", columns_of(ShardStateRow))
@@ -147,6 +150,7 @@ DELETE_TIMELINE = _delete_of_shards("timeline", "job_id")
 DELETE_JOBS = _delete_of_shards("jobs", "id")
 DELETE_SHARD_ROWS = _delete_of_shards("shard_rows", "key")
 DELETE_SHARDS = _delete("jobs", "shard")
+DELETE_POLICIES_TO = "DELETE FROM policies WHERE version <= ?"
 DELETE_DECISIONS_BELOW = "DELETE FROM decisions WHERE giver_ledger_id = ? AND sequence < ?"
 # Changes no row if the ledger is further already.
 SET_WRITE_SEQUENCE = "UPDATE ledger SET write_sequence = ?1 WHERE write_sequence <= ?1"

@@ -87,6 +87,7 @@ def apply(connection: sqlite3.Connection, writes: Writes) -> None:
     statements.UPSERT_OUTBOUND.run(connection, tuples(writes.outbound))
     statements.UPSERT_INTENTS.run(connection, tuples(writes.intents))
     statements.UPSERT_PEERS_SEEN.run(connection, tuples(writes.peers_seen))
+    statements.INSERT_POLICIES.run(connection, tuples(writes.policies))
     statements.UPSERT_META.run(connection, writes.meta)
     statements.UPSERT_ROSTERS.run(connection, tuples(writes.rosters))
     statements.UPSERT_SHARD_STATES.run(connection, tuples(writes.shard_states))
@@ -114,3 +115,5 @@ def _apply_deletes(connection: sqlite3.Connection, writes: Writes) -> None:
     statements.DELETE_JOBS.run(connection, forgotten)
     statements.DELETE_SHARD_ROWS.run(connection, writes.shard_rows_delete)
     statements.DELETE_SHARDS.run(connection, [(shard,) for shard in writes.shards_delete])
+    for version in writes.policies_delete_to:
+        connection.execute(statements.DELETE_POLICIES_TO, (version,))

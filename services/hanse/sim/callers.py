@@ -213,7 +213,12 @@ class Callers:
         """What would not end by itself is ended, now and from now on."""
         self._closing = True
         for job_id, home in self._endless.items():
-            self.cancel(home, job_id)
+            # Where the home never comes back, whoever has the job is asked: anybody may.
+            asked = (
+                [home] if home not in self._gone else [name for name in self._hosts if name not in self._gone]
+            )
+            for region in asked:
+                self.cancel(region, job_id)
 
     # --- requests ---------------------------------------------------------------------------------------------------
 

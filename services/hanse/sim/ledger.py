@@ -22,6 +22,7 @@ from hanse.core.effects import (
     Lookup,
     OutboundRow,
     PeerSeenRow,
+    PolicyRow,
     RosterRow,
     ShapeRow,
     ShardRow,
@@ -92,6 +93,7 @@ class SimLedger:
         self.outbound: dict[str, OutboundRow] = {}
         self.intents: dict[str, IntentRow] = {}
         self.peers_seen: dict[str, PeerSeenRow] = {}
+        self.policies: dict[int, PolicyRow] = {}
         self.meta: dict[str, str] = {}
         self.rosters: dict[int, RosterRow] = {}
         self.shard_states: dict[str, ShardStateRow] = {}
@@ -140,6 +142,7 @@ class SimLedger:
         image.decisions = {ledger_id: dict(decided) for ledger_id, decided in self.decisions.items()}
         image.channels, image.outbound = dict(self.channels), dict(self.outbound)
         image.intents, image.peers_seen = dict(self.intents), dict(self.peers_seen)
+        image.policies = dict(self.policies)
         image.meta, image._keys = dict(self.meta), dict(self._keys)
         image.rosters = dict(self.rosters)
         image.shard_states = dict(self.shard_states)
@@ -193,6 +196,9 @@ class SimLedger:
             self.intents[intent.job_id] = intent
         for seen in writes.peers_seen:
             self.peers_seen[seen.peer] = seen
+        for policy in writes.policies:
+            assert policy.version not in self.policies, "a version of the policy is never changed"
+            self.policies[policy.version] = policy
         for name, value in writes.meta:
             self.meta[name] = value
         for roster in writes.rosters:
@@ -232,6 +238,9 @@ class SimLedger:
         for shard in writes.shards_delete:
             for job_id in list(self._tables(shard).rows):
                 self._delete_job(shard, job_id)
+        for oldest in writes.policies_delete_to:
+            for version in [each for each in self.policies if each <= oldest]:
+                del self.policies[version]
 
     def _delete_job(self, shard: str, job_id: str) -> None:
         tables = self._tables(shard)
@@ -292,6 +301,7 @@ class SimLedger:
             intents=_by_key(self.intents),
             peers_seen=_by_key(self.peers_seen),
             meta=dict(sorted(self.meta.items())),
+            policy=self.policies[max(self.policies)] if self.policies else None,
             rosters=[self.rosters[epoch] for epoch in sorted(self.rosters)],
             shard_states=_by_key(self.shard_states),
             shard_rows=sorted(
@@ -319,6 +329,7 @@ class SimLedger:
             "outbound": _tuples(self.outbound.values()),
             "intents": _tuples(self.intents.values()),
             "peers_seen": _tuples(self.peers_seen.values()),
+            "policies": _tuples(self.policies.values()),
             "meta": sorted(self.meta.items()),
             "rosters": _tuples(self.rosters.values()),
             "shard_states": _tuples(self.shard_states.values()),

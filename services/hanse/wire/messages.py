@@ -7,6 +7,7 @@ from typing import get_args
 
 from hanse.core import messages as m
 from hanse.core.model import limits
+from hanse.core.model.jobs import Shape
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.wire.gen.hanse.v1 import peers_pb2 as pb
 from hanse.wire.groups import GROUP_KINDS
@@ -138,13 +139,23 @@ def _encode_commit(message: m.Commit) -> pb.Commit:
         offer_id=message.offer_id,
         failures=message.failures,
         traceparent=message.traceparent,
+        shape=_ruled_shape(message),
     )
+
+
+def _ruled_shape(message: m.Commit) -> pb.Shape | None:
+    """What the receiver could not derive from the spec."""
+    shape = message.shape
+    return encode_shape(shape) if shape is not None and shape.body.ruled is not None else None
 
 
 def _decode_commit(readers: Readers, message: pb.Commit) -> m.Commit:
     if len(message.spec) > limits.SPEC_BYTES_MAX or len(message.spec_sha256) != _SHA256_LENGTH:
         raise MalformedMessage(f"a spec of {len(message.spec)} bytes, or no sha256")
     spec = readers.derive(message)
+    shape = None if spec is None else spec.shape
+    if shape is not None and message.HasField("shape"):
+        shape = _as_ruled(shape, readers.shapes.decode(message.shape))
     return m.Commit(
         job_id=job_id_of(message.job_id),
         epoch=message.epoch,
@@ -159,11 +170,16 @@ def _decode_commit(readers: Readers, message: pb.Commit) -> m.Commit:
         offer_id=message.offer_id,
         failures=message.failures,
         traceparent=word(message.traceparent),
-        shape=None if spec is None else spec.shape,
+        shape=shape,
         name="" if spec is None else spec.name,
         grace_us=0 if spec is None else spec.grace_us,
         retries_max=0 if spec is None else spec.retries_max,
     )
+
+
+def _as_ruled(derived: Shape, ruled: Shape) -> Shape | None:
+    """Rules change where and in which order a job runs, never what it is: else this region can't read it."""
+    return ruled if ruled.body.groups == derived.body.groups else None
 
 
 def _encode_decision(message: m.Decision) -> pb.Decision:

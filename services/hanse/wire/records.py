@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hanse.core.model import limits
 from hanse.core.model.regions import CapacityClass, QueuedShape, RegionRecord
+from hanse.core.model.rules import Taint, parse_taint
 from hanse.wire.gen.hanse.v1 import regions_pb2
 from hanse.wire.shapes import MalformedMessage, quantities, word, words
 from hanse.wire.times import timestamp, wall_us
+
+# Key, value, and an effect.
+_TAINT_LENGTH_MAX = limits.LABEL_PREFIX_LENGTH_MAX + 2 * limits.LABEL_LENGTH_MAX + 32
 
 
 def encode_record(record: RegionRecord) -> regions_pb2.RegionRecord:
@@ -104,6 +108,7 @@ def _encode_class(item: CapacityClass) -> regions_pb2.CapacityClass:
         labels=dict(item.labels),
         free=dict(item.free),
         free_max=dict(item.free_max),
+        taints=[str(taint) for taint in item.taints],
     )
 
 
@@ -117,4 +122,12 @@ def _decode_class(message: regions_pb2.CapacityClass) -> CapacityClass:
         labels=tuple(sorted((word(key), word(value)) for key, value in message.labels.items())),
         free=quantities(message.free),
         free_max=quantities(message.free_max),
+        taints=_taints(message.taints),
     )
+
+
+def _taints(texts: Iterable[str]) -> tuple[Taint, ...]:
+    try:
+        return tuple(parse_taint(text) for text in words(texts, limits.TAINTS_MAX, _TAINT_LENGTH_MAX))
+    except ValueError as error:
+        raise MalformedMessage(str(error)) from error

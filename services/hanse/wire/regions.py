@@ -52,6 +52,7 @@ def encode_nodes(nodes: Sequence[NodeView]) -> regions_pb2.ListNodesResponse:
                 capacity=dict(view.node.capacity),
                 free=dict(view.free),
                 jobs=view.jobs,
+                taints=[str(taint) for taint in view.node.taints],
             )
             for view in nodes
         ]

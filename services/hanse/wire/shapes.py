@@ -6,11 +6,23 @@ from collections.abc import Iterable, Mapping
 
 from hanse.core.model import limits
 from hanse.core.model.errors import PeerFault
-from hanse.core.model.jobs import DEFAULT_TIER, GroupShape, Reason, ReasonCode, Shape, ShapeBody, make_shape
+from hanse.core.model.jobs import (
+    DEFAULT_TIER,
+    GroupShape,
+    Reason,
+    ReasonCode,
+    Ruled,
+    Shape,
+    ShapeBody,
+    make_shape,
+)
 from hanse.core.model.resources import Resources, resources
+from hanse.core.model.rules import Rules, Within
 from hanse.core.model.selectors import SelectorError, parse_selector
+from hanse.wire.checks import FieldRefused
 from hanse.wire.gen.hanse.v1 import common_pb2, peers_pb2
 from hanse.wire.memo import Memo
+from hanse.wire.placement import decode_rules, decode_within, encode_rules, encode_within
 
 _REASONS = {code.value: code for code in ReasonCode}
 
@@ -67,15 +79,7 @@ def encode_shape(shape: Shape) -> peers_pb2.Shape:
     """The body; the receiver makes the key."""
     body = shape.body
     return peers_pb2.Shape(
-        groups=[
-            peers_pb2.ShapeGroup(
-                count=group.count,
-                count_min=group.count_min,
-                resources=dict(group.resources),
-                constraints=group.constraints,
-            )
-            for group in body.groups
-        ],
+        groups=[_encode_group(group) for group in body.groups],
         tier=body.tier,
         priority=body.priority,
         regions_allow=body.regions_allow,
@@ -85,7 +89,22 @@ def encode_shape(shape: Shape) -> peers_pb2.Shape:
         runtime_estimate_us=body.runtime_estimate_us,
         required_features=body.required_features,
         adoptable=body.adoptable,
+        within=encode_within(body.within) if body.within is not None else None,
+        ruled=None if body.ruled is None else peers_pb2.Ruled(queue=body.ruled.queue),
     )
+
+
+def _encode_group(group: GroupShape) -> peers_pb2.ShapeGroup:
+    message = peers_pb2.ShapeGroup(
+        count=group.count,
+        count_min=group.count_min,
+        resources=dict(group.resources),
+        constraints=group.constraints,
+    )
+    if group.rules is not None:
+        message.placement.CopyFrom(encode_rules(group.rules))
+        message.affinity_tenant = next((each.tenant for each in group.rules.affinities), "")
+    return message
 
 
 class ShapeReader:
@@ -122,6 +141,10 @@ def _shape(message: peers_pb2.Shape) -> Shape:
                 message.required_features, limits.FEATURES_MAX, limits.FEATURE_LENGTH_MAX
             ),
             adoptable=message.adoptable,
+            within=_within_domain(message) if message.HasField("within") else None,
+            ruled=Ruled(word(message.ruled.queue, limits.NAME_LENGTH_MAX))
+            if message.HasField("ruled")
+            else None,
         )
     )
     for _, quantity in shape.total:
@@ -136,7 +159,22 @@ def _group(message: peers_pb2.ShapeGroup) -> GroupShape:
         _within(message.count_min, 1, count),
         quantities(message.resources),
         _constraints(message.constraints),
+        _rules(message) if message.HasField("placement") else None,
     )
+
+
+def _rules(message: peers_pb2.ShapeGroup) -> Rules | None:
+    try:
+        return decode_rules("placement", message.placement, word(message.affinity_tenant))
+    except FieldRefused as refusal:
+        raise MalformedMessage(str(refusal)) from refusal
+
+
+def _within_domain(message: peers_pb2.Shape) -> Within:
+    try:
+        return decode_within("within", message.within)
+    except FieldRefused as refusal:
+        raise MalformedMessage(str(refusal)) from refusal
 
 
 def _constraints(texts: Iterable[str]) -> tuple[str, ...]:

@@ -24,16 +24,14 @@ from hanse.core.model.jobs import (
     Submission,
     make_shape,
 )
-from hanse.core.model.resources import BUILTIN_KINDS, Resources, is_known_kind, resources
-from hanse.core.model.selectors import SelectorError, parse_selector
+from hanse.core.model.resources import BUILTIN_KINDS, Resources, is_known_kind
 from hanse.wire import checks
 from hanse.wire.checks import FieldRefused, echo
 from hanse.wire.gen.hanse.v1 import jobs_pb2
 from hanse.wire.memo import Memo
+from hanse.wire.placement import check_constraints, check_quantities, decode_rules, decode_within
 from hanse.wire.programs import check_program
 
-# Kinds that come in whole devices above one, plain or by model.
-_DEVICE_KINDS = ("gpu", "npu")
 _ONLY_GROUP = "main"
 _GROUP_FIELDS = tuple(f"spec.groups[{index}]" for index in range(limits.GROUPS_MAX))
 _KINDS = frozenset(jobs_pb2.JobKind.values())
@@ -58,6 +56,16 @@ class SpecRules(msgspec.Struct, frozen=True, kw_only=True):
     on_loss: dict[str, OnLoss] = {}
 
 
+class SpecDetails(msgspec.Struct, frozen=True):
+    """What only the rules of a policy read of a spec, or change. `tier` empty: it names none. `loss_by_tier`: it leaves
+    it to its tier what becomes of it if its region is lost."""
+
+    labels: tuple[tuple[str, str], ...]
+    kind: str
+    tier: str
+    loss_by_tier: bool
+
+
 class CheckedSpec(msgspec.Struct, frozen=True):
     """What the core reads of a spec, with the spec in its canonical bytes."""
 
@@ -68,6 +76,7 @@ class CheckedSpec(msgspec.Struct, frozen=True):
     shape: Shape
     grace_us: int
     retries_max: int
+    about: SpecDetails
     on_loss: OnLoss = OnLoss.WAIT
 
 
@@ -136,6 +145,11 @@ class SpecReader:
         except DecodeError as error:
             return FieldRefused("spec", f"not a JobSpec: {error}")
 
+    def details(self, submission: Submission) -> SpecDetails:
+        """What rules read, of a submission that this reader has decoded."""
+        known = self._specs.get(submission.spec_sha256)
+        return known.about if known is not None else _details(jobs_pb2.JobSpec.FromString(submission.spec))
+
     def _checked(self, message: jobs_pb2.JobSpec) -> CheckedSpec:
         spec = message.SerializeToString(deterministic=True)
         if len(spec) > limits.SPEC_BYTES_MAX:
@@ -161,7 +175,9 @@ class SpecReader:
         checks.check_range("spec.retry.retries_max", retries_max, 0, limits.RETRIES_MAX)
         shape = self._shapes.get_or_make(_shape_key(message), lambda: self._shape(message))
         on_loss = self._on_loss(message.on_region_loss, shape.body.tier)
-        return CheckedSpec(spec, sha256, name, tenant, shape, _grace_us(message), retries_max, on_loss)
+        grace_us = _grace_us(message)
+        about = _details(message)
+        return CheckedSpec(spec, sha256, name, tenant, shape, grace_us, retries_max, about, on_loss)
 
     def _shape(self, message: jobs_pb2.JobSpec) -> Shape:
         """Everything that decides where and in which order the job runs, checked."""
@@ -172,7 +188,7 @@ class SpecReader:
             raise FieldRefused("spec.regions.deny", "denies every region that spec.regions.allow names")
         shape = make_shape(
             ShapeBody(
-                groups=tuple(self._group(i, group) for i, group in enumerate(message.groups)),
+                groups=tuple(self._group(i, group, message.tenant) for i, group in enumerate(message.groups)),
                 tier=self._tier(message.tier),
                 priority=message.priority,
                 regions_allow=allow,
@@ -183,6 +199,7 @@ class SpecReader:
                     "spec.runtime_estimate", message.runtime_estimate, limits.RUNTIME_ESTIMATE_US_MAX
                 ),
                 required_features=self._features(message),
+                within=decode_within("spec.within", message.within) if message.HasField("within") else None,
             )
         )
         for kind, quantity in shape.total:
@@ -199,9 +216,13 @@ class SpecReader:
             raise FieldRefused("spec.tier", f"more than {limits.NAME_LENGTH_MAX} characters")
         return tier or DEFAULT_TIER
 
+    def loss_of(self, tier: str) -> OnLoss:
+        """What becomes of jobs of this tier that don't say it themselves."""
+        return self._rules.on_loss.get(tier, OnLoss.WAIT)
+
     def _on_loss(self, loss: int, tier: str) -> OnLoss:
         if loss == jobs_pb2.ON_REGION_LOSS_UNSPECIFIED:
-            return self._rules.on_loss.get(tier, OnLoss.WAIT)
+            return self.loss_of(tier)
         if loss not in _LOSSES:
             raise FieldRefused("spec.on_region_loss", f"{loss} is not an OnRegionLoss")
         return _LOSSES[loss]
@@ -224,32 +245,38 @@ class SpecReader:
                 raise FieldRefused(field, f"{feature!r} is not known to this version", "UNIMPLEMENTED")
         return features
 
-    def _group(self, index: int, group: jobs_pb2.TaskGroup) -> GroupShape:
+    def _group(self, index: int, group: jobs_pb2.TaskGroup, tenant: str) -> GroupShape:
         field = _GROUP_FIELDS[index]
         checks.check_range(f"{field}.count", group.count, 0, limits.GROUP_TASKS_MAX)
         count = group.count or 1
         if group.count_min > count:
             raise FieldRefused(f"{field}.count_min", f"{group.count_min} is more than the count of {count}")
-        return GroupShape(
-            count,
-            group.count_min or count,
-            self._quantities(f"{field}.requirements.resources", dict(group.requirements.resources)),
-            _constraints(f"{field}.requirements.constraints", tuple(group.requirements.constraints)),
+        resources = self._quantities(f"{field}.requirements.resources", dict(group.requirements.resources))
+        constraints = check_constraints(
+            f"{field}.requirements.constraints", tuple(group.requirements.constraints)
         )
+        if not group.HasField("placement"):
+            return GroupShape(count, group.count_min or count, resources, constraints)
+        rules = decode_rules(f"{field}.placement", group.placement, tenant)
+        if rules is not None:
+            for number, alternative in enumerate(rules.alternatives):
+                at = f"{field}.placement.alternatives[{number}].resources"
+                self._check_kinds(at, alternative.resources)
+                for kind, quantity in alternative.resources:
+                    if quantity * count > limits.QUANTITY_MAX:
+                        raise FieldRefused(f"{at}[{echo(kind)}]", f"{count} times it is too much")
+        return GroupShape(count, group.count_min or count, resources, constraints, rules)
 
     def _quantities(self, field: str, quantities: dict[str, int]) -> Resources:
-        if not quantities:
-            raise FieldRefused(field, "required: what one task needs, such as cpu = 1000")
-        checks.check_length(field, len(quantities), limits.RESOURCE_KINDS_PER_TASK_MAX, "kinds")
-        for kind, quantity in sorted(quantities.items()):
+        checked = check_quantities(field, quantities)
+        self._check_kinds(field, checked)
+        return checked
+
+    def _check_kinds(self, field: str, quantities: Resources) -> None:
+        for kind, _ in quantities:
             self._check_kind_known(f"{field}[{echo(kind)}]", kind)
-            _check_quantity(f"{field}[{echo(kind)}]", kind, quantity)
-        return resources(quantities)
 
     def _check_kind_known(self, field: str, kind: str) -> None:
-        checks.check_text(
-            field, kind, limits.RESOURCE_KIND_LENGTH_MAX, checks.RESOURCE_KIND, "a kind of resource"
-        )
         declared = self._rules.resource_kinds
         if declared is not None and not is_known_kind(kind, declared):
             known = ", ".join([*BUILTIN_KINDS, *sorted(declared)])
@@ -264,6 +291,12 @@ def _shape_key(message: jobs_pb2.JobSpec) -> tuple[object, ...]:
             (group.count, group.count_min, group.requirements.SerializeToString(deterministic=True))
             for group in message.groups
         ],
+        *[
+            (number, group.placement.SerializeToString(deterministic=True), message.tenant)
+            for number, group in enumerate(message.groups)
+            if group.HasField("placement")
+        ],
+        message.within.SerializeToString(deterministic=True) if message.HasField("within") else None,
         message.tier,
         message.priority,
         message.regions.SerializeToString(deterministic=True) if message.HasField("regions") else b"",
@@ -271,6 +304,13 @@ def _shape_key(message: jobs_pb2.JobSpec) -> tuple[object, ...]:
         None if estimate is None else (estimate.seconds, estimate.nanos),
         tuple(message.required_features),
     )
+
+
+def _details(message: jobs_pb2.JobSpec) -> SpecDetails:
+    kind = jobs_pb2.JobKind.Name(message.kind or jobs_pb2.JOB_KIND_BATCH)
+    labels = tuple(sorted(message.labels.items())) if message.labels else ()
+    loss_by_tier = message.on_region_loss == jobs_pb2.ON_REGION_LOSS_UNSPECIFIED
+    return SpecDetails(labels, kind.removeprefix("JOB_KIND_").lower(), message.tier, loss_by_tier)
 
 
 def _grace_us(message: jobs_pb2.JobSpec) -> int:
@@ -326,27 +366,3 @@ def _datasets(message: jobs_pb2.JobSpec) -> tuple[str, ...]:
             "free of control characters",
         )
     return datasets
-
-
-def _constraints(field: str, constraints: tuple[str, ...]) -> tuple[str, ...]:
-    checks.check_length(field, len(constraints), limits.CONSTRAINTS_MAX, "constraints")
-    for index, constraint in enumerate(constraints):
-        if len(constraint) > limits.CONSTRAINT_LENGTH_MAX:
-            raise FieldRefused(f"{field}[{index}]", f"more than {limits.CONSTRAINT_LENGTH_MAX} characters")
-        try:
-            parse_selector(constraint)
-        except SelectorError as error:
-            raise FieldRefused(
-                f"{field}[{index}]", f"{echo(constraint)!r}, column {error.column}: {error.message}"
-            ) from error
-    return constraints
-
-
-def _check_quantity(field: str, kind: str, quantity: int) -> None:
-    checks.check_range(field, quantity, 1, limits.QUANTITY_MAX)
-    device = kind.split("/", 1)[0] in _DEVICE_KINDS
-    if device and quantity > limits.DEVICE_UNIT and quantity % limits.DEVICE_UNIT:
-        raise FieldRefused(
-            field,
-            f"{quantity} thousandths: less than one device, or whole ones (multiples of {limits.DEVICE_UNIT})",
-        )

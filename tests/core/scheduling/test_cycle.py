@@ -107,7 +107,9 @@ def test_order_is_respected_and_nothing_startable_is_left(
     held: list[str] = []
     for end in [0, *ends]:
         if held:
-            capacity.release(held.pop(end % len(held)))
+            gone = held.pop(end % len(held))
+            capacity.release(gone)
+            scheduler.standing.running.end(gone)
         while True:
             waiting = sorted(
                 (queue.get(f"j{at}") for at in range(len(shapes) * 3) if f"j{at}" in queue), key=_place

@@ -184,9 +184,9 @@ def test_blockers_say_how_many_nodes_match_and_what_is_most_free() -> None:
     (blocker,) = capacity.blockers(shape(group(gpu=8000, where=("zone = a",))))
     assert blocker.code == "CAPACITY"
     assert (
-        "2 of 3 nodes match, none has 8000 gpu free for one task: most free is 4000 on n2" in blocker.message
+        "2 of 3 nodes match, none has 8000 gpu free for one task: most free is 4000 on n1" in blocker.message
     )
-    assert blocker.nodes == ("n2", "n1")
+    assert blocker.nodes == ("n1", "n2")
     assert blocker.because[0].because[0].message == "2 of 3 nodes satisfy zone = a"
 
 

@@ -30,7 +30,8 @@ class Model:
 
     def __init__(self) -> None:
         self.jobs: dict[str, Job] = {}
-        self.parked: dict[tuple[GroupShape, ...], None] = {}
+        # With the place of the job that was found blocked.
+        self.parked: dict[tuple[GroupShape, ...], tuple[int, int, int, str]] = {}
 
     def ordered(self) -> list[Job]:
         return sorted(self.jobs.values(), key=serving_key)
@@ -39,6 +40,12 @@ class Model:
         return next(
             (queued for queued in self.ordered() if queued.shape.body.groups not in self.parked), None
         )
+
+    def add(self, fresh: Job) -> None:
+        self.jobs[fresh.id] = fresh
+        groups = fresh.shape.body.groups
+        if groups in self.parked and serving_key(fresh) < self.parked[groups]:
+            del self.parked[groups]
 
     def discard(self, job_id: str) -> None:
         gone = self.jobs.pop(job_id, None)
@@ -58,7 +65,7 @@ def test_random_operations_agree_with_a_sorted_list(seed: int) -> None:
             case "add":
                 fresh = job(f"j{draw.randrange(10_000)}-{at}", draw.choice(SHAPES), draw.randrange(20))
                 queue.add(fresh)
-                model.jobs[fresh.id] = fresh
+                model.add(fresh)
             case "discard":
                 gone = draw.choice([*model.jobs, "unknown"])
                 if draw.random() < 0.5 and (best := model.best()) is not None:
@@ -68,8 +75,10 @@ def test_random_operations_agree_with_a_sorted_list(seed: int) -> None:
             case "park":
                 best = model.best()
                 if best is not None:
-                    queue.park(best.shape.key)
-                    model.parked[best.shape.body.groups] = None
+                    lane = queue.lane_of(best.id)
+                    assert lane is not None
+                    queue.park(lane)
+                    model.parked[best.shape.body.groups] = serving_key(best)
             case "reopen" if draw.random() < 0.3:
                 queue.reopen()
                 model.parked.clear()

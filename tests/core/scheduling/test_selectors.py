@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hanse.core.model.selectors import SelectorError, parse_selector
 
-A = {"zone": "a", "model": "a100"}
+A = {"zone": "a", "model": "a100", "memory-gib": "80"}
 SPOT = {"zone": "b", "spot": ""}
 
 
@@ -31,6 +31,15 @@ SPOT = {"zone": "b", "spot": ""}
         # Words of the grammar are labels where a label is expected.
         ("in notin (in)", True, True),
         ("notin", False, False),
+        # Numbers are compared as numbers, and only where there are some.
+        ("memory-gib > 9", True, False),
+        ("memory-gib >= 80", True, False),
+        ("memory-gib > 80", False, False),
+        ("memory-gib < 100, zone = a", True, False),
+        ("memory-gib <= 80", True, False),
+        ("zone > 1", False, False),
+        ("zone = b || memory-gib >= 80", True, True),
+        ("zone = a, spot || zone = b, spot", False, True),
     ],
 )
 def test_forms(text: str, matches_a: bool, matches_spot: bool) -> None:
@@ -51,7 +60,9 @@ def test_forms(text: str, matches_a: bool, matches_spot: bool) -> None:
         ("zone in (a b)", 12, "expected ',' or ')', found 'b'"),
         ("zone = a b", 10, "expected ',' or the end, found 'b'"),
         ("zone = a,", 10, "expected a label, found the end"),
-        ("zone > 3", 6, "unexpected character '>'"),
+        ("zone > b", 8, "expected a whole number, found 'b'"),
+        ("zone || ", 8, "expected a label, found the end"),
+        ("zone | a", 6, "unexpected character '|'"),
         ("zone = a&", 9, "unexpected character '&'"),
         ("-zone", 1, "unexpected character '-'"),
         ("!", 2, "expected a label, found the end"),
@@ -69,7 +80,7 @@ def test_too_long_is_refused_without_repeating_it() -> None:
     assert len(str(caught.value)) < 200
 
 
-@given(st.text(alphabet="ab=!(), in\tnot\u00e9>", max_size=30))
+@given(st.text(alphabet="ab=!(), in\tnot\u00e9><|7", max_size=30))
 def test_any_text_is_parsed_or_refused_with_a_column_inside_it(text: str) -> None:
     column = 1
     try:

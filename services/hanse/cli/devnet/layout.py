@@ -39,7 +39,8 @@ LEASE_S = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionShape:
-    """What each region is made of. `tables` adds to the TOML, such as {"executor": {"kind": "simulated"}}."""
+    """What each region is made of. `tables` adds to the TOML, such as {"executor": {"kind": "simulated"}}; `files` are
+    written beside it."""
 
     nodes: int = 2
     resources: Mapping[str, int] = field(
@@ -47,6 +48,7 @@ class RegionShape:
     )
     labels: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,8 @@ def write(federation: Federation, shape: RegionShape) -> None:
     try:
         for region in federation.regions:
             region.directory.mkdir(parents=True, exist_ok=True)
+            for name, text in shape.files.items():
+                (region.directory / name).write_text(text, encoding="utf-8")
             region.config.write_text(toml_text(configuration(federation, region, shape)), encoding="utf-8")
         _write_dev_file(federation)
     except OSError as error:

@@ -13,8 +13,12 @@ from hanse.core.model.time import Now
 class LocalWork(Protocol):
     """The queue and the capacity of this region."""
 
-    def slots(self, shape: Shape, limit: int) -> int:
-        """How many jobs of this shape could start now, or soon enough that a hop is not wasted; at most `limit`."""
+    def slots(self, shape: Shape, limit: int, tenant: str = "") -> int:
+        """How many jobs of this shape and tenant could start now, or soon enough that a hop is not wasted; at most
+        `limit`."""
+
+    def knows_tier(self, tier: str) -> bool:
+        """Whether the policy in force has it."""
 
     def never_fits(self, shape: Shape) -> str | None:
         """Why it could not run here even if everything were idle; None: it could."""
@@ -37,10 +41,10 @@ class LocalWork(Protocol):
     def stop(self, job: Job, reason: Reason, out: Effects) -> None:
         """End the job's present attempt."""
 
-    def open_books(self, books: Books) -> None:
+    def open_books(self, now: Now, books: Books) -> None:
         """This region leads a shard: what it was running under the same term goes on."""
 
-    def abandon(self, books: Books, out: Effects) -> None:
+    def abandon(self, now: Now, books: Books, out: Effects) -> None:
         """Another region leads the shard: end what runs here, and hold its capacity until it is dead."""
 
     def living(self, shard: str) -> bool:

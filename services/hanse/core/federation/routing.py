@@ -18,13 +18,19 @@ from hanse.core.model.limits import HOPS_MAX, NEVER_FITS_MEMO_MAX, PATH_MAX, REF
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import CapacityClass, RegionConfig, RegionRecord
 from hanse.core.model.resources import Resources, fits, times_fitting
+from hanse.core.model.rules import Rules
 from hanse.core.model.selectors import parse_selector
 from hanse.core.model.time import FOR_EVER_US, Now
+from hanse.core.policy.model import Objective
 
 # Of how many acceptable peers the best is taken.
 CHOICES = 2
 # A peer without a record yet may have anything: it is worth asking, but after those that are known to have room.
 _UNKNOWN_WAIT_US = 1_000_000
+# Price and power are thousandths of the neutral one.
+_NEUTRAL = 1_000
+_TENTH = 100
+_MINUTE_US = 60 * 1_000_000
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -36,8 +42,9 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, order=True):
-    """A peer that may take the job; smaller is better, compared field by field."""
+    """A peer that may take the job; smaller is better, compared field by field. `cost_us`: the policy's objective."""
 
+    cost_us: int
     wait_us: int
     preference: int
     missing_datasets: int
@@ -72,6 +79,7 @@ class Router:
         self._connected = connected
         self._in_flight = in_flight
         self._peers = tuple(member.name for member in config.members if member.name != config.name)
+        self.objective = Objective()
         self._refusals: dict[tuple[str, bytes], Refusal] = {}
         self._abroad: dict[bytes, _Abroad] = {}
         # Which standings these verdicts rest on.
@@ -136,13 +144,16 @@ class Router:
             return None
         record = self._inventory.get(name)
         if record is None:
-            return Candidate(_UNKNOWN_WAIT_US, 0, 0, 0, 0, name)
+            return Candidate(self.objective.wait * _UNKNOWN_WAIT_US, _UNKNOWN_WAIT_US, 0, 0, 0, 0, name)
         if record.draining:
             return None
+        wait_us = self._wait_us(record, shape)
+        missing = sum(1 for each in shape.body.datasets if each not in record.datasets)
         return Candidate(
-            wait_us=self._wait_us(record, shape),
+            cost_us=cost_us(self.objective, wait_us, missing, record.price, record.power),
+            wait_us=wait_us,
             preference=_preference(shape, name),
-            missing_datasets=sum(1 for each in shape.body.datasets if each not in record.datasets),
+            missing_datasets=missing,
             price=record.price,
             power=record.power,
             name=name,
@@ -229,6 +240,15 @@ def may_go_on(path: tuple[str, ...], own_wait_us: int) -> bool:
     return len(path) < (PATH_MAX if own_wait_us >= FOR_EVER_US else HOPS_MAX)
 
 
+def cost_us(objective: Objective, wait_us: int, missing_datasets: int, price: int, power: int) -> int:
+    """What the policy's weights make of a region, in microseconds of wait (Objective says what weighs how much)."""
+    dear = objective.price * (price - _NEUTRAL) + objective.power * (power - _NEUTRAL)
+    return (
+        objective.wait * wait_us
+        + (objective.locality * missing_datasets * _TENTH + dear) * _MINUTE_US // _TENTH
+    )
+
+
 def allowed(shape: Shape, region: str) -> bool:
     """Whether the job's own wishes admit this region."""
     body = shape.body
@@ -241,20 +261,38 @@ def _preference(shape: Shape, region: str) -> int:
     return prefer.index(region) if region in prefer else len(prefer)
 
 
-def _matching(record: RegionRecord, group: GroupShape) -> Sequence[CapacityClass]:
-    if not group.constraints:
-        return record.classes
-    selectors = [parse_selector(text) for text in group.constraints]
+def _matching(
+    record: RegionRecord, constraints: tuple[str, ...], rules: Rules | None
+) -> Sequence[CapacityClass]:
+    tolerations = rules.tolerations if rules is not None else ()
+    selectors = [parse_selector(text) for text in constraints]
     return [
-        each for each in record.classes if all(selector.matches(dict(each.labels)) for selector in selectors)
+        each
+        for each in record.classes
+        if all(taint.tolerated(tolerations) for taint in each.taints)
+        and (not selectors or all(selector.matches(dict(each.labels)) for selector in selectors))
     ]
+
+
+def _ways(group: GroupShape) -> Iterator[tuple[Resources, tuple[str, ...]]]:
+    """What one task wants, and what it would make do with: resources and constraints."""
+    yield group.resources, group.constraints
+    if group.rules is not None:
+        for each in group.rules.alternatives:
+            yield each.resources, group.constraints + each.constraints
 
 
 def slots_free(record: RegionRecord, shape: Shape, limit: int) -> int:
     """How many jobs of this shape the record says could start now, at most `limit`; an estimate from above."""
     slots = limit
     for group in shape.body.groups:
-        tasks = sum(_times(group.resources, each.free, each.free_max) for each in _matching(record, group))
+        tasks = max(
+            sum(
+                _times(wanted, each.free, each.free_max)
+                for each in _matching(record, constraints, group.rules)
+            )
+            for wanted, constraints in _ways(group)
+        )
         slots = min(slots, tasks // group.count_min)
     return slots
 
@@ -262,19 +300,26 @@ def slots_free(record: RegionRecord, shape: Shape, limit: int) -> int:
 def could_ever_fit(record: RegionRecord, shape: Shape) -> str | None:
     """Why the region of this record could not run it even if everything there were idle; None: it could."""
     for number, group in enumerate(shape.body.groups):
-        matching = _matching(record, group)
-        if not matching:
-            return f"no node satisfies {' and '.join(group.constraints)}"
-        tasks = 0
-        for each in matching:
-            per_node = (
-                times_fitting(group.resources, each.node_capacity) if group.resources else group.count_min
-            )
-            tasks += per_node * each.nodes
-        if tasks < group.count_min:
-            return (
-                f"group {number} needs {group.count_min} places of {_text(group.resources)}, it has {tasks}"
-            )
+        reasons = [_never(record, number, group, *way) for way in _ways(group)]
+        if all(reason is not None for reason in reasons):
+            return reasons[0]
+    return None
+
+
+def _never(
+    record: RegionRecord, number: int, group: GroupShape, wanted: Resources, constraints: tuple[str, ...]
+) -> str | None:
+    matching = _matching(record, constraints, group.rules)
+    if not matching:
+        if not constraints:
+            return "every node has taints that it does not tolerate" if record.classes else "it has no nodes"
+        return f"no node satisfies {' and '.join(constraints)}"
+    tasks = 0
+    for each in matching:
+        per_node = times_fitting(wanted, each.node_capacity) if wanted else group.count_min
+        tasks += per_node * each.nodes
+    if tasks < group.count_min:
+        return f"group {number} needs {group.count_min} places of {_text(wanted)}, it has {tasks}"
     return None
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.resources import Resources, added, resources, scaled
+from hanse.core.model.rules import Rules, Within
 
 DEFAULT_TIER = "standard"
 
@@ -28,6 +29,7 @@ class ReasonCode(enum.StrEnum):
     LEASE_ENDED = "LEASE_ENDED"
     ADOPTED = "ADOPTED"
     RETRY = "RETRY"
+    PREEMPTED = "PREEMPTED"
     CANCEL_REQUESTED = "CANCEL_REQUESTED"
     CANCELLED = "CANCELLED"
     HANDED_OFF = "HANDED_OFF"
@@ -56,12 +58,44 @@ class Reason(msgspec.Struct, frozen=True):
 
 class GroupShape(msgspec.Struct, frozen=True):
     """One task group as scheduling sees it: `count` tasks wanted, at least `count_min`, each needing `resources`
-    on a node that satisfies every label selector in `constraints`."""
+    on a node that satisfies every label selector in `constraints`. `rules` None: nothing else is said."""
 
     count: int
     count_min: int
     resources: Resources
     constraints: tuple[str, ...] = ()
+    rules: Rules | None = None
+
+    def resources_of(self, alternative: int) -> Resources:
+        """What one task takes: 0 is the group's own wish, n the n-th alternative."""
+        if not alternative:
+            return self.resources
+        assert self.rules is not None, "an alternative of a group that has none"
+        return self.rules.alternatives[alternative - 1].resources
+
+    @property
+    def wish_count(self) -> int:
+        """In how many ways its wish can be met: its own, and one for each alternative."""
+        return 1 + (len(self.rules.alternatives) if self.rules is not None else 0)
+
+    def settled_on(self, alternative: int) -> GroupShape:
+        """The group as if this were its only wish."""
+        if self.rules is None or not self.rules.alternatives:
+            return self
+        alone = msgspec.structs.replace(self.rules, alternatives=())
+        if not alternative:
+            return msgspec.structs.replace(self, rules=alone)
+        chosen = self.rules.alternatives[alternative - 1]
+        return msgspec.structs.replace(
+            self, resources=chosen.resources, constraints=self.constraints + chosen.constraints, rules=alone
+        )
+
+
+class Ruled(msgspec.Struct, frozen=True):
+    """Rules of the home's policy have changed what the spec says; the rest of the shape is as they have it. `queue`:
+    where the job waits, empty: in its tenant's queue."""
+
+    queue: str = ""
 
 
 class ShapeBody(msgspec.Struct, frozen=True):
@@ -79,6 +113,9 @@ class ShapeBody(msgspec.Struct, frozen=True):
     required_features: tuple[str, ...] = ()
     # Whether guardians keep it: only a region that leads its own shard can take it.
     adoptable: bool = False
+    # Where all groups are to be together.
+    within: Within | None = None
+    ruled: Ruled | None = None
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -120,18 +157,22 @@ class RunId(msgspec.Struct, frozen=True):
         return f"{self.job_id}@{self.epoch}.{self.attempt}"
 
 
-class TaskPlacement(msgspec.Struct, frozen=True):
-    """Where one task runs. `devices` are (kind, index) pairs of whole devices on the node, such as ("gpu", 3)."""
+class TaskPlacement(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where one task runs. `devices` are (kind, index) pairs of whole devices on the node, such as ("gpu", 3).
+    `alternative`: which of its group's wishes was met (see GroupShape.resources_of)."""
 
     group: int
     node: str
     devices: tuple[tuple[str, int], ...] = ()
+    alternative: int = 0
 
 
-class Allocation(msgspec.Struct, frozen=True):
-    """The nodes of one attempt; the position in `tasks` is the task's number."""
+class Allocation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The nodes of one attempt; the position in `tasks` is the task's number. `flavour`: whose quota it is charged
+    to."""
 
     tasks: tuple[TaskPlacement, ...]
+    flavour: str = ""
 
 
 class RemoteView(msgspec.Struct, frozen=True):
@@ -161,6 +202,8 @@ class Submission(msgspec.Struct, frozen=True):
     """One validated job as it enters the core: the id is drawn outside, the spec is opaque bytes.
 
     `grace_us` and `retries_max` are the only parts of the spec, besides the shape, that the core acts on.
+    `policy_version`: by whose rules the shape is what it is (0: by none), and `ruled`, in words, which of them.
+    `refused`: the field and the reason for which a rule refuses it; the client key may still name a job that is there.
     """
 
     job_id: str
@@ -174,6 +217,14 @@ class Submission(msgspec.Struct, frozen=True):
     retries_max: int
     traceparent: str = ""
     on_loss: OnLoss = OnLoss.WAIT
+    policy_version: int = 0
+    ruled: str = ""
+    refused: tuple[str, str] | None = None
+
+
+# Attempts of one term of a shard: what comes after a takeover is larger than anything that came before (HANSE_ATTEMPT
+# grows).
+ATTEMPTS_PER_TERM = 1 << 16
 
 
 class Job(msgspec.Struct, kw_only=True):
@@ -228,3 +279,8 @@ class Job(msgspec.Struct, kw_only=True):
     def run_id(self) -> RunId:
         """The present or last run."""
         return RunId(self.id, self.epoch, self.attempt)
+
+    @property
+    def attempts_begun(self) -> int:
+        """How many attempts were begun by whoever began the last one, at this epoch and in this term."""
+        return (self.attempt - 1) % ATTEMPTS_PER_TERM + 1 if self.attempt else 0

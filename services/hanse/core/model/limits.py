@@ -25,8 +25,20 @@ RESOURCE_KIND_LENGTH_MAX = 63
 QUANTITY_MAX = 2**53 - 1
 # One device in thousandths: below, a share of one; above, whole devices only.
 DEVICE_UNIT = 1_000
+# Room for more than any machine has, and a bound for what placement prepares for each number of them.
+DEVICES_PER_NODE_MAX = 256
 CONSTRAINTS_MAX = 32
 CONSTRAINT_LENGTH_MAX = 1_024
+# Each alternative is a placement that is tried, each preference and affinity a pass over all nodes.
+ALTERNATIVES_MAX = 8
+PREFERENCES_MAX = 16
+AFFINITIES_MAX = 8
+TOLERATIONS_MAX = 32
+# Sums of all costs of a node stay small numbers that people can weigh against each other.
+PLACEMENT_WEIGHT_MAX = 100
+# Levels of a topology: row, pod, rack and some to spare.
+TOPOLOGY_LEVELS_MAX = 8
+TAINTS_MAX = 16
 # Linux takes 128 KiB in one argument or variable, the terminating zero included (MAX_ARG_STRLEN).
 ARGUMENT_BYTES_MAX = 128 * 1024 - 1
 ARGUMENTS_MAX = 4_096
@@ -154,6 +166,66 @@ STARTS_PER_STEP_MAX = 256
 # Attempts of one job in one region that may be lost with their supervisor or machine and not count as its failures.
 # Both die rarely, and not this often under one job: then the job is taken for the cause.
 LOSSES_MAX = 5
+# Tiers, tenants, flavours, cohorts or queues of one policy: ten times Kueue's large benchmark.
+POLICY_ENTRIES_MAX = 10_000
+# Of one policy document: 10,000 entries of some 100 bytes would be more than anybody can read.
+POLICY_BYTES_MAX = 512 * 1024
+# Rules of one policy: each may be evaluated for each job, some 2.5 us.
+POLICY_RULES_MAX = 256
+# A rule's refusal, and what an operator says of a change.
+POLICY_SENTENCE_LENGTH_MAX = 256
+# Of one CEL expression. Its worst case, in units of 0.1 us at most (policies/costs.py): 1.5 ms, enough for a loop over
+# labels or data sets, and not for a loop within a loop ...
+EXPRESSION_LENGTH_MAX = 2_048
+EXPRESSION_COST_MAX = 15_000
+# ... and of all rules of a policy together: 2 ms for one job, whatever it says of itself.
+POLICY_COST_MAX = 20_000
+# Jobs that look alike to the rules, whose ruling is remembered.
+RULING_MEMO_ENTRIES_MAX = 4_096
+# Rulings worked out in one go before others have their turn: with the costliest rules 16 of them take 32 ms.
+RULINGS_PER_TURN_MAX = 16
+# How often a submission is ruled anew because the policy changed while it was on its way to the core.
+RULING_TRIES_MAX = 3
+# A weight of the objective: a factor of 100 is more than anybody can tell apart.
+OBJECTIVE_WEIGHT_MAX = 100
+# Versions of the policy that a ledger keeps, the newest; a change a day for three years.
+POLICY_VERSIONS_KEPT_MAX = 1_000
+# Versions in one answer, newest first.
+POLICY_HISTORY_MAX = 100
+# Jobs of the recent past that a plan replays, newest first: half a minute of work for another process.
+PLAN_JOBS_MAX = 10_000
+PLAN_TIMEOUT_S = 60.0
+# Jobs named one by one in a plan.
+PLAN_CHANGES_MAX = 20
+# Tenants, and shapes by queue, whose place in the quotas is remembered; asked again after this many others.
+QUOTA_MEMO_MAX = 4_096
+# Combinations of alternatives and flavours that are tried for one job: each is a placement. Eight alternatives of one
+# group in eight flavours.
+WAYS_MAX = 64
+# Tenants whose share is remembered; some 300 bytes each. Who holds capacity is never forgotten.
+ACCOUNTS_MAX = 16_384
+# Of these, how many outlive the daemon, those with the largest shares, and how often they are written: some 50 KB,
+# with the end of a job that is written anyway.
+ACCOUNTS_SAVED_MAX = 1_024
+ACCOUNTS_SAVE_US = 60 * 1_000_000
+# Names of jobs, by tenant, whose run times are remembered; some 300 bytes each.
+RUNTIMES_REMEMBERED_MAX = 16_384
+# Ends of running jobs that are looked ahead for a blocked job. One that needs more of them to come waits too long for
+# its start to be worth keeping free.
+RESERVATION_ENDS_MAX = 4_096
+# Lanes of one class that are tried for backfill before the class is passed over until something ends.
+BACKFILL_TRIES_MAX = 8
+# Jobs in one cycle that have room and would delay another; those after them are looked at in the next one. Each costs
+# some 100 us, so that a cycle is not prolonged by more than a few milliseconds.
+BACKFILL_DENIALS_MAX = 32
+# Preemptions under way: each keeps capacity for the job that it was made for.
+CLAIMS_MAX = 64
+# Running jobs that are considered as victims for one waiting job, those that would lose least first.
+VICTIM_CANDIDATES_MAX = 256
+# Interruptions of one job that its attainment remembers; those of the last hour count.
+ATTAINMENT_GAPS_MAX = 64
+# Tenants, by tier, whose attainment is reported; some 200 bytes each.
+ATTAINMENT_TENANTS_MAX = 4_096
 # Undecided transfers per peer: what a dead peer can hold back, and what a round of resending costs.
 TRANSFERS_UNDECIDED_MAX = 256
 # Specs sent again in one step: with the largest specs this is 16 of them.

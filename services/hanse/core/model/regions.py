@@ -9,18 +9,41 @@ import msgspec
 
 from hanse.core.model.resources import Resources
 from hanse.core.model.roster import SignedRoster
+from hanse.core.model.rules import Taint
 
 PROTOCOL_MIN = 1
 PROTOCOL_MAX = 1
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """One machine of the region. `node_class` groups nodes that are alike; labels are sorted pairs."""
+    """One machine of the region. `node_class` groups nodes that are alike; labels are sorted pairs.
+
+    `islands`: (level, devices in one island) pairs, smallest first: every so many devices of a kind, counted from the
+    first, are closer to each other than to the rest (NVLink, NUMA).
+    """
 
     name: str
     node_class: str
     capacity: Resources
     labels: tuple[tuple[str, str], ...] = ()
+    taints: tuple[Taint, ...] = ()
+    islands: tuple[tuple[str, int], ...] = ()
+
+
+class DomainCap(msgspec.Struct, frozen=True, kw_only=True):
+    """What the nodes of one domain (a rack, a pod) may use together, of each of these kinds. `domain` is the value of
+    the level's label, the values of the wider levels before it: "pod-1/rack-7"."""
+
+    level: str
+    domain: str
+    capacity: Resources
+
+
+class Topology(msgspec.Struct, frozen=True, kw_only=True):
+    """How nodes lie to each other: label keys from the widest level ("pod") to the narrowest ("rack"), and caps."""
+
+    levels: tuple[str, ...] = ()
+    caps: tuple[DomainCap, ...] = ()
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +142,7 @@ class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
     cluster_id: str
     members: tuple[Member, ...]
     nodes: tuple[Node, ...]
+    topology: Topology = Topology()
     roster_epoch: int = 1
     tiers: tuple[str, ...] = ("premium", "standard", "basic")
     resource_kinds: tuple[str, ...] = ()
@@ -171,7 +195,8 @@ class Position(msgspec.Struct, frozen=True, order=True):
 
 
 class CapacityClass(msgspec.Struct, frozen=True, kw_only=True):
-    """The nodes of a region that are alike, summed up. `free_max` is, kind by kind, the most that one node has free."""
+    """The nodes of a region that are alike, summed up. `free_max` is, kind by kind, the most that one node has free.
+    `taints` are those that forbid a start."""
 
     node_class: str
     nodes: int
@@ -179,6 +204,7 @@ class CapacityClass(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[tuple[str, str], ...]
     free: Resources
     free_max: Resources
+    taints: tuple[Taint, ...] = ()
 
 
 class QueuedShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -241,7 +267,7 @@ class RegionRecord(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def standing(self) -> tuple[object, ...]:
         """What changes only when an operator, a node or a data set does."""
         return (
-            tuple((c.node_class, c.nodes, c.node_capacity, c.labels) for c in self.classes),
+            tuple((c.node_class, c.nodes, c.node_capacity, c.labels, c.taints) for c in self.classes),
             self.datasets,
             (self.protocol_min, self.protocol_max),
             (self.peer_address, self.public_address),

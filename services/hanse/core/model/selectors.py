@@ -1,10 +1,12 @@
-"""Label selectors, in the set-based grammar that Kubernetes made common.
+"""Label selectors, in the set-based grammar that Kubernetes made common, with comparisons and alternatives.
 
-    selector    := requirement ("," requirement)*
+    selector    := all ("||" all)*
+    all         := requirement ("," requirement)*
     requirement := key | "!" key | key ("=" | "==" | "!=") value | key ("in" | "notin") "(" value ("," value)* ")"
+                 | key (">" | ">=" | "<" | "<=") whole number
 
-As there, `!=` and `notin` also hold where the label is absent. Unlike there, an empty value must not be left out
-silently: "zone =" is refused, because it is nearly always a mistake.
+`!=` and `notin` also hold where the label is absent; comparisons only where it is a whole number. Unlike in Kubernetes,
+an empty value must not be left out silently: "zone =" is refused, because it is nearly always a mistake.
 """
 
 from __future__ import annotations
@@ -23,8 +25,11 @@ from hanse.core.model.limits import CONSTRAINT_LENGTH_MAX
 PARSED_SELECTORS_MAX = 4096
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<operator>==|!=|=|!|\(|\)|,)|(?P<word>[A-Za-z0-9](?:[A-Za-z0-9._/-]*[A-Za-z0-9])?))"
+    r"\s*(?:(?P<operator>\|\||==|!=|>=|<=|=|>|<|!|\(|\)|,)|(?P<word>[A-Za-z0-9](?:[A-Za-z0-9._/-]*[A-Za-z0-9])?))"
 )
+
+# Labels are texts; those that are compared are numbers that a machine could count.
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 class SelectorError(CallerFault):
@@ -44,14 +49,22 @@ class Operator(enum.Enum):
     NOT_IN = "notin"
     EXISTS = "exists"
     ABSENT = "absent"
+    ABOVE = ">"
+    AT_LEAST = ">="
+    BELOW = "<"
+    AT_MOST = "<="
+
+
+_COMPARISONS = (Operator.ABOVE, Operator.AT_LEAST, Operator.BELOW, Operator.AT_MOST)
 
 
 class Requirement(msgspec.Struct, frozen=True):
-    """One condition on one label; `values` are sorted, and empty for EXISTS and ABSENT."""
+    """One condition on one label; `values` are sorted, and empty but for IN and NOT_IN. Comparisons use `number`."""
 
     key: str
     operator: Operator
     values: tuple[str, ...] = ()
+    number: int = 0
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether these labels satisfy it."""
@@ -64,17 +77,30 @@ class Requirement(msgspec.Struct, frozen=True):
                 return self.key in labels
             case Operator.ABSENT:
                 return self.key not in labels
+            case Operator.ABOVE | Operator.AT_LEAST | Operator.BELOW | Operator.AT_MOST:
+                return self._compares(labels.get(self.key, ""))
+
+    def _compares(self, value: str) -> bool:
+        if _NUMBER.fullmatch(value) is None:
+            return False
+        found = int(value)
+        if found == self.number:
+            return self.operator in (Operator.AT_LEAST, Operator.AT_MOST)
+        return (found > self.number) == (self.operator in (Operator.ABOVE, Operator.AT_LEAST))
 
 
 class Selector(msgspec.Struct, frozen=True):
-    """Requirements that must all hold."""
+    """Alternatives, of which one must hold with all its requirements."""
 
     text: str
-    requirements: tuple[Requirement, ...]
+    alternatives: tuple[tuple[Requirement, ...], ...]
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether these labels satisfy every requirement."""
-        return all(requirement.matches(labels) for requirement in self.requirements)
+        """Whether these labels satisfy every requirement of one alternative."""
+        return any(
+            all(requirement.matches(labels) for requirement in requirements)
+            for requirements in self.alternatives
+        )
 
 
 @functools.lru_cache(maxsize=PARSED_SELECTORS_MAX)
@@ -108,12 +134,18 @@ class _Parser:
 
     def selector(self) -> Selector:
         """The whole text."""
+        alternatives = [self._all()]
+        while self._accept("||"):
+            alternatives.append(self._all())
+        if self._peek().word or self._peek().operator:
+            raise self._expected("',' or the end")
+        return Selector(self._text, tuple(alternatives))
+
+    def _all(self) -> tuple[Requirement, ...]:
         requirements = [self._requirement()]
         while self._accept(","):
             requirements.append(self._requirement())
-        if self._peek().word or self._peek().operator:
-            raise self._expected("',' or the end")
-        return Selector(self._text, tuple(requirements))
+        return tuple(requirements)
 
     def _requirement(self) -> Requirement:
         if self._accept("!"):
@@ -123,6 +155,9 @@ class _Parser:
             return Requirement(key, Operator.IN, (self._word("a value"),))
         if self._accept("!="):
             return Requirement(key, Operator.NOT_IN, (self._word("a value"),))
+        for operator in _COMPARISONS:
+            if self._accept(operator.value):
+                return Requirement(key, operator, (), self._number())
         for operator in (Operator.IN, Operator.NOT_IN):
             if self._peek().word == operator.value:
                 self._next += 1
@@ -138,6 +173,11 @@ class _Parser:
         if not self._accept(")"):
             raise self._expected("',' or ')'")
         return tuple(sorted(dict.fromkeys(values)))
+
+    def _number(self) -> int:
+        if _NUMBER.fullmatch(self._peek().word) is None:
+            raise self._expected("a whole number")
+        return int(self._word("a whole number"))
 
     def _word(self, what: str) -> str:
         token = self._peek()

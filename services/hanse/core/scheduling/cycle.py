@@ -1,53 +1,515 @@
-"""The scheduling cycle: from queued jobs to allocations.
+"""The scheduling cycle: from queued jobs to allocations, and to those that are stopped for them.
 
-A shape that was blocked stays parked until capacity is released: nothing else can give it room. So an arrival behind
-a blocked shape costs next to nothing, and a cycle costs one placement for each job that starts and each shape that
-does not.
+    0  wake       what was blocked is looked at again if something that blocked it was released
+    1  claims     jobs for which others were stopped start as soon as these are gone
+    2  order      the first job that is not parked (queue.py)
+    3  admit      in one way after another (ways.py): quota (quota.py)
+    4  place      nodes, by all rules of the job (placement.py)
+    5  backfill   not what would delay a job that is before it and blocked (backfill.py)
+    6  preempt    for the first that is blocked, if it is entitled and would wait long otherwise (preemption.py)
+
+A shape that was blocked stays parked until capacity is released: nothing else can give it room, but for jobs that want
+to be near others, which a start may help. So an arrival behind a blocked shape costs next to nothing, and a cycle costs
+one placement for each job that starts and each shape that does not.
 """
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Iterable
+
+import msgspec
+
+from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.jobs import Allocation, Job
+from hanse.core.model.limits import BACKFILL_DENIALS_MAX, BACKFILL_TRIES_MAX, CLAIMS_MAX
 from hanse.core.model.time import Now
 from hanse.core.scheduling.admission import refused_here
+from hanse.core.scheduling.backfill import Candidate, Outlook, Reservation, beside
+from hanse.core.scheduling.claims import Claims
+from hanse.core.scheduling.cohorts import QuotaRoot
+from hanse.core.scheduling.conservative import Plan
+from hanse.core.scheduling.lanes import Group, Lane
 from hanse.core.scheduling.placement import Capacity
+from hanse.core.scheduling.preemption import Claim, Preemption, Victim
 from hanse.core.scheduling.queue import JobQueue
+from hanse.core.scheduling.quota import held_by
+from hanse.core.scheduling.standing import Standing
+from hanse.core.scheduling.trial import Trial
+from hanse.core.scheduling.wakeups import NODES_MAX, may_have_room
+from hanse.core.scheduling.ways import Way
+
+
+class Preempted(msgspec.Struct, frozen=True):
+    """A running job that is to be stopped for a waiting one."""
+
+    victim: Victim
+    waiting: Job
+
+
+class _Verdict(enum.Enum):
+    STARTED = enum.auto()
+    NOT_HERE = enum.auto()
+    NO_QUOTA = enum.auto()
+    NO_ROOM = enum.auto()
+    WOULD_DELAY = enum.auto()
+
+
+class _Head(msgspec.Struct):
+    """The first job that is blocked by the nodes, or by one tree of quotas. The reservation is made when it is first
+    asked for; `hopeless`: there is none within what can be seen."""
+
+    job: Job
+    root: QuotaRoot | None
+    reservation: Reservation | None = None
+    hopeless: bool = False
 
 
 class Scheduler:
-    """Decides what starts in this region. The caller records every start that `run` returns."""
+    """Decides what starts in this region. The caller records every start that `run` returns, stops what `preempted`
+    names, and tells its standing (`ended`) when a job holds nothing any more."""
 
-    def __init__(self, queue: JobQueue, capacity: Capacity, region: str) -> None:
+    def __init__(
+        self, queue: JobQueue, capacity: Capacity, region: str, standing: Standing | None = None
+    ) -> None:
         self._queue = queue
         self._capacity = capacity
         self._region = region
-        self._parked_at_version = capacity.version
+        self._seen_version = capacity.version
+        self._seen_reorders = 0
+        # The nodes of each job that has ended since the last cycle.
+        self._ended: list[tuple[str, ...]] = []
+        # On which nodes classes that were woken may have room; None: on any.
+        self._fresh: dict[str, None] | None = None
+        self._cut_short = False
         # Whether the last cycle stopped at its limit, so that another one should follow at once.
         self.more = False
+        # When something that was foreseen should have come true.
+        self.alarm = Alarm()
+        self.preempted: list[Preempted] = []
+        # By job that was started in the last cycle: by which part of the policy, if it is not simply its turn.
+        self.why: dict[str, str] = {}
+        self._now = Now(mono_us=0, wall_us=0)
+        self._adopt(standing or Standing.plain(capacity))
+
+    def _adopt(self, standing: Standing) -> None:
+        self._standing = standing
+        self._mode = standing.policy.backfill.mode
+        self._heads: dict[str, _Head] = {}
+        self._claims = Claims(self._capacity, standing)
+        self._tries: dict[tuple[object, ...], int] = {}
+        # Whether the next head was looked for in this cycle, since the last one started.
+        self._sought = False
+        # By what a job was found blocked in this cycle: the nodes (""), or trees of quotas. Those after it are later.
+        self._found_blocked: dict[str, None] = {}
+        claims = self._claims
+        self._outlook = Outlook(self._capacity, standing, claims.world, claims.used, lambda: bool(claims))
+        self._preemption = Preemption(self._capacity, standing, claims.world, claims.used)
+        # The state of nodes and queue that the plan was made for.
+        self._planned = (-1, -1)
+        self._plan = Plan(self._capacity, standing, claims.world, claims.used)
+
+    def adopt(self, standing: Standing) -> None:
+        """Go on under another policy. Claims are given up: their victims' capacity goes to whoever is first now."""
+        self._adopt(standing)
+        self.alarm.ring_at(NEVER_US)
+
+    @property
+    def standing(self) -> Standing:
+        """The policy in force, with its books."""
+        return self._standing
+
+    def claimed(self, job_id: str) -> bool:
+        """Whether others are being stopped for this job."""
+        return job_id in self._claims
+
+    @property
+    def now_us(self) -> int:
+        """When the last cycle was."""
+        return self._now.mono_us
+
+    def delayed_by(self, job: Job) -> Reservation | None:
+        """For whom room is kept that this queued job could have now; None: that is not why it waits."""
+        if job.id not in self._queue:
+            return None
+        for way in self._standing.ways_of(job):
+            allocation = way.place(self._capacity)
+            if allocation is None:
+                continue
+            candidate = self._candidate(job, way)
+            for reservation, _ in self._bindings(candidate):
+                if not reservation.admits(candidate, allocation):
+                    return reservation
+        return None
+
+    def reserved_start_us(self, job: Job) -> int | None:
+        """When room is kept for this job, or planned (mono); None: none is."""
+        starts = [each.starts_us for each in self.reservations() if each.job is job]
+        planned = self._plan.starts_us(job.id)
+        return min([*starts, *([] if planned is None else [planned])], default=None)
+
+    def reservations(self) -> list[Reservation]:
+        """All that is reserved at present, for those that explain and check."""
+        heads = [head.reservation for head in self._heads.values() if head.reservation is not None]
+        return [*heads, *(claim.reservation for claim in self._claims)]
+
+    def rest(self) -> None:
+        """Nothing may be started at present."""
+        self.more = False
+        self.alarm.ring_at(NEVER_US)
 
     def run(self, now: Now, limit: int) -> list[tuple[Job, Allocation]]:
         """One cycle: at most `limit` jobs, in the order in which they were decided. They have left the queue and hold
         their allocation; there is no way back but `Capacity.release`."""
-        # 0. What was blocked is worth another look only once something has been released.
-        if self._capacity.version != self._parked_at_version:
-            self._parked_at_version = self._capacity.version
-            self._queue.reopen()
+        self._now = now
+        self.preempted = []
+        self.why = {}
+        self._queue.tick(now)
         started: list[tuple[Job, Allocation]] = []
-        # 1. Order: tier, priority, age.
-        while (job := self._queue.best()) is not None and len(started) < limit:
-            # 2. Admit. 3. Place.
-            allocation = self._allocation_for(job)
-            if allocation is None:
-                self._queue.park(job.shape.key)
-                continue
-            # 4. Take.
-            self._queue.discard(job.id)
-            self._capacity.take(job.id, job.shape, allocation)
-            started.append((job, allocation))
-        self.more = job is not None
+        self._wake()
+        self._honour_claims(started)
+        self.more = False
+        if self._mode == "conservative":
+            self._run_plan(started, limit)
+        else:
+            self._run_in_order(started, limit)
+        self._set_alarm()
         return started
 
-    def _allocation_for(self, job: Job) -> Allocation | None:
-        if refused_here(self._region, job.shape.body) is not None:
+    def _run_in_order(self, started: list[tuple[Job, Allocation]], limit: int) -> None:
+        self._tries = {}
+        self._found_blocked = {}
+        self._sought = False
+        delayers = 0
+        self._cut_short = True
+        while (lane := self._queue.best_lane()) is not None:
+            if len(started) >= limit:
+                self.more = True
+                return
+            verdict, root = self._try(lane, started)
+            match verdict:
+                case _Verdict.STARTED:
+                    pass
+                case _Verdict.NOT_HERE:
+                    self._queue.park(lane)
+                case _Verdict.NO_QUOTA:
+                    self._blocked(lane, root)
+                    self._park_for_quota(lane, root)
+                case _Verdict.NO_ROOM:
+                    self._blocked(lane, None)
+                    self._park_for_nodes(lane)
+                case _Verdict.WOULD_DELAY:
+                    self._park_delayer(lane, root)
+                    delayers += 1
+                    if delayers >= BACKFILL_DENIALS_MAX:
+                        return  # Those after them are looked at in the next cycle.
+        self._cut_short = False
+        self._seek_head()
+
+    # -- 0. wake
+
+    def _wake(self) -> None:
+        now_us = self._now.mono_us
+        self._standing.running.correct(now_us)
+        self._wake_for_nodes()
+        for root in self._standing.take_released():
+            self._heads.pop(root.name, None)
+            self._queue.reopen_root(root)
+        for name, head in list(self._heads.items()):
+            gone = self._queue.get(head.job.id) is not head.job
+            due = head.reservation is not None and head.reservation.starts_us <= now_us
+            if gone or due:
+                del self._heads[name]
+                self._reopen(head.root)
+
+    def _wake_for_nodes(self) -> None:
+        """Look again at what may have room now. The first that is blocked is worth a look in any case once the order
+        is another one."""
+        version, self._seen_version = self._seen_version, self._capacity.version
+        ended, self._ended = self._ended, []
+        reordered, self._seen_reorders = self._queue.reorders != self._seen_reorders, self._queue.reorders
+        if version == self._capacity.version:
+            return
+        nodes = dict.fromkeys(node for each in ended for node in each)
+        if self._cut_short:
+            # Not all that was woken for earlier ends has been looked at.
+            self._fresh = None if self._fresh is None else self._fresh | nodes
+        else:
+            self._fresh = nodes
+        if reordered or len(ended) != self._capacity.version - version or len(nodes) > NODES_MAX:
+            self._fresh = None
+            self._heads.pop("", None)
+            self._queue.reopen()
+            return
+        table = self._capacity.table
+        head = self._heads.get("")
+        if head is not None:
+            if may_have_room(table, head.job.shape, nodes):
+                del self._heads[""]
+            else:
+                # What ended may have brought it nearer.
+                head.reservation, head.hopeless = None, False
+        self._queue.reopen(lambda shape: may_have_room(table, shape, nodes))
+
+    def note_end(self, nodes: Iterable[str]) -> None:
+        """A job has just given back what it held on these nodes."""
+        self._ended.append(tuple(nodes))
+
+    def _reopen(self, root: QuotaRoot | None) -> None:
+        if root is None:
+            self._queue.reopen()
+        else:
+            self._queue.reopen_root(root)
+
+    def _set_alarm(self) -> None:
+        due = [head.reservation.starts_us for head in self._heads.values() if head.reservation is not None]
+        if self._mode == "conservative":
+            due.append(self._plan.next_us())
+        self.alarm.ring_at(max(self._now.mono_us + 1, min(due, default=NEVER_US)))
+
+    # -- 1. claims
+
+    def _honour_claims(self, started: list[tuple[Job, Allocation]]) -> None:
+        if not self._claims:
+            return
+        for claim in list(self._claims):
+            if self._queue.get(claim.reservation.job.id) is not claim.reservation.job:
+                self._drop(claim)
+        for claim in self._claims.vacated():
+            self._drop(claim)
+            job, way = claim.reservation.job, claim.reservation.way
+            allocation = self._room_for(claim.reservation)
+            if allocation is not None:
+                self._start(self._candidate(job, way), allocation, started)
+                rule, version = claim.victims[0].rule, self._standing.policy.version
+                self.why[job.id] = f"{len(claim.victims)} jobs were stopped for it: {rule}, policy {version}"
+
+    def _room_for(self, reservation: Reservation) -> Allocation | None:
+        """The nodes that were foreseen, or others if these have gone meanwhile."""
+        way, foreseen = reservation.way, reservation.allocation
+        if way.queue is not None and way.bound(way.queue.root.usage) is not None:
             return None
-        return self._capacity.place(job.shape)
+        if foreseen is not None and self._capacity.admits(reservation.job.shape, foreseen):
+            return foreseen
+        return way.place(self._capacity)
+
+    def _drop(self, claim: Claim) -> None:
+        self._claims.drop(claim)
+        self._queue.reopen()
+        if claim.reservation.way.queue is not None:
+            self._queue.reopen_root(claim.reservation.way.queue.root)
+
+    # -- 3. admit, 4. place, 5. backfill
+
+    def _try(self, lane: Lane, started: list[tuple[Job, Allocation]]) -> tuple[_Verdict, QuotaRoot | None]:
+        """Start the first job of a lane if it may; else why not, and (if it is quota) whose."""
+        job = lane.jobs.first
+        if refused_here(self._region, job.shape.body) is not None:
+            return _Verdict.NOT_HERE, None
+        root = lane.quota.root if lane.quota is not None else None
+        verdict = _Verdict.NO_QUOTA
+        for way in self._ways(lane):
+            if way.queue is not None and way.bound(way.queue.root.usage) is not None:
+                continue
+            allocation = None if self._used_up(lane) else way.place(self._capacity)
+            if allocation is None:
+                verdict = _Verdict.NO_ROOM if verdict is _Verdict.NO_QUOTA else verdict
+                continue
+            candidate = self._candidate(job, way)
+            allocation, delayed = self._undelaying(candidate, allocation)
+            if allocation is not None:
+                self._start(candidate, allocation, started)
+                return _Verdict.STARTED, None
+            verdict = _Verdict.WOULD_DELAY
+            root = delayed
+        return verdict, root
+
+    def _ways(self, lane: Lane) -> tuple[Way, ...]:
+        if lane.ways is None:
+            lane.ways = self._standing.ways.of(lane.quota, lane.shape)
+        return lane.ways
+
+    def _used_up(self, lane: Lane) -> bool:
+        """Whether what ended since the lane's class was blocked has gone to others already."""
+        placement = lane.group.placement
+        if self._fresh is None or not placement.woken:
+            return False
+        return not may_have_room(self._capacity.table, lane.shape, self._fresh)
+
+    def _candidate(self, job: Job, way: Way) -> Candidate:
+        return Candidate(job, way, self._now.mono_us + self._standing.predictor.predict_us(job))
+
+    def _undelaying(
+        self, candidate: Candidate, allocation: Allocation
+    ) -> tuple[Allocation | None, QuotaRoot | None]:
+        """Where the candidate may start so that nobody is delayed. None: nowhere, and whom it would delay: somebody
+        in this tree of quotas, or (None) on the nodes."""
+        if not self._heads and not self._claims:
+            return allocation, None
+        bindings = self._bindings(candidate)
+        for reservation, root in bindings:
+            if not reservation.quota_admits(candidate):
+                return None, root
+        reservations = [reservation for reservation, _ in bindings]
+        if all(each.admits(candidate, allocation) for each in reservations):
+            return allocation, None
+        return beside(Trial(self._capacity.table), candidate.way, reservations), None
+
+    def _bindings(self, candidate: Candidate) -> list[tuple[Reservation, QuotaRoot | None]]:
+        """The reservations that this candidate has to heed, and by whose release they change."""
+        found: list[tuple[Reservation, QuotaRoot | None]] = [
+            (reservation, None) for reservation in self._claims.binding(candidate.job)
+        ]
+        if self._mode == "none":
+            return found
+        self._seek_head()
+        queue = candidate.way.queue
+        names = ("",) if queue is None else ("", queue.root.name)
+        for name in names:
+            head = self._heads.get(name)
+            if head is None or self._queue.goes_before(candidate.job, head.job):
+                continue
+            reservation = self._reservation_of(head)
+            if reservation is not None and candidate.end_us > reservation.starts_us:
+                found.append((reservation, head.root))
+        return found
+
+    def _reservation_of(self, head: _Head) -> Reservation | None:
+        if head.reservation is None and not head.hopeless:
+            head.reservation = self._outlook.reserve(head.job, self._now.mono_us, nodes=head.root is None)
+            head.hopeless = head.reservation is None
+        return head.reservation
+
+    def _start(
+        self, candidate: Candidate, allocation: Allocation, started: list[tuple[Job, Allocation]]
+    ) -> None:
+        job = candidate.job
+        for reservation in self.reservations():
+            reservation.note_start(candidate, allocation)
+        head = self._heads.get("")
+        if head is not None and head.job is job:
+            del self._heads[""]
+            self._sought = False
+        self._queue.discard(job.id)
+        self._capacity.take(job.id, job.shape, allocation)
+        held = held_by(job.shape, allocation)
+        self._standing.started(job, candidate.way, held, candidate.end_us, self._now)
+        self._queue.neighbour_started(job)
+        self._explain_start(candidate)
+        started.append((job, allocation))
+
+    def _explain_start(self, candidate: Candidate) -> None:
+        grounds, queue = [], candidate.way.queue
+        if queue is not None:
+            flavour = f", flavour {candidate.way.flavour}" if candidate.way.flavour else ""
+            grounds.append(f"queue {queue.name}{flavour}")
+        head = self._heads.get("") or self._heads.get(queue.root.name if queue else "")
+        if head is not None and head.reservation is not None:
+            grounds.append(f"does not delay {head.job.id}")
+        if grounds:
+            self.why[candidate.job.id] = f"{', '.join(grounds)}, policy {self._standing.policy.version}"
+
+    # -- what is blocked
+
+    def _blocked(self, lane: Lane, root: QuotaRoot | None) -> None:
+        """6. Preempt, or else keep its place: the first that is blocked is the head of what blocks it."""
+        job = lane.jobs.first
+        if job.id in self._claims:
+            return
+        name = root.name if root is not None else ""
+        if name in self._found_blocked:
+            return
+        self._found_blocked[name] = None
+        head = self._heads.get(name)
+        if head is not None and not self._queue.goes_before(job, head.job):
+            return
+        head = _Head(job, root)
+        if self._preempt(head):
+            # The next one that is blocked may do the same, or be the head.
+            del self._found_blocked[name]
+            return
+        if self._mode == "easy":
+            self._heads[name] = head
+
+    def _seek_head(self) -> None:
+        """If the first that was blocked by the nodes has started or gone, the next one is among those that were not
+        looked at again."""
+        if "" in self._heads or self._sought:
+            return
+        self._sought = True
+        lane = self._queue.first_without_room()
+        if lane is not None and refused_here(self._region, lane.shape.body) is None:
+            self._found_blocked.pop("", None)
+            self._blocked(lane, None)
+
+    def _preempt(self, head: _Head) -> bool:
+        job = head.job
+        if len(self._claims) >= CLAIMS_MAX:
+            return False
+        if not self._preemption.entitled(job):
+            return False
+        if self._starts_soon(head):
+            return False
+        claim = self._preemption.find(job, self._now.mono_us)
+        if claim is None:
+            return False
+        self._claims.add(claim)
+        self.preempted += [Preempted(victim, job) for victim in claim.victims]
+        return True
+
+    def _starts_soon(self, head: _Head) -> bool:
+        """Whether it will start by itself before others should be stopped for it."""
+        soon_us = self._now.mono_us + self._standing.policy.preemption.patience_us
+        next_end_us = next(iter(self._standing.running.ends), (NEVER_US, ""))[0]
+        if next_end_us > soon_us:
+            return False  # Nothing ends until then, so nothing is worked out.
+        reservation = self._reservation_of(head)
+        return reservation is not None and reservation.starts_us <= soon_us
+
+    def _park_for_quota(self, lane: Lane, root: QuotaRoot | None) -> None:
+        """Its whole group if the tree has too little for anybody, else only the lane: others have quota of their
+        own, or may borrow more."""
+        assert root is not None
+        assert lane.quota is not None
+        ways = self._ways(lane)
+        bound = ways[0].bound(root.usage)
+        if root.uniform and len(ways) == 1 and bound is not None and bound.node == root.name:
+            self._queue.park_group(lane, root)
+        else:
+            self._queue.park_lane(lane, root)
+
+    def _park_for_nodes(self, lane: Lane) -> None:
+        """All that is placed alike, unless its queue makes a difference to where it may be placed."""
+        if all(way.placed is lane.shape for way in self._ways(lane)):
+            self._queue.park(lane)
+        else:
+            self._queue.park_lane(lane, None)
+
+    def _park_delayer(self, lane: Lane, root: QuotaRoot | None) -> None:
+        """Others of its group may be shorter; a few are tried."""
+        group: Group = lane.group
+        tries = self._tries[group.place] = self._tries.get(group.place, 0) + 1
+        if tries < BACKFILL_TRIES_MAX:
+            self._queue.park_lane(lane, root)
+        else:
+            self._queue.park_group(lane, root)
+
+    # -- conservative backfill
+
+    def _run_plan(self, started: list[tuple[Job, Allocation]], limit: int) -> None:
+        """Each of the first jobs has a place in the plan, and whose place is now starts."""
+        state = (self._capacity.version, self._queue.version)
+        if state == self._planned and self._plan.next_us() > self._now.mono_us:
+            return
+        jobs = self._queue.in_order(self._standing.policy.backfill.depth)
+        for job in jobs:
+            if len(started) >= limit:
+                self.more = True
+                return
+            if refused_here(self._region, job.shape.body) is not None:
+                continue
+            due = self._plan.book(job, self._now.mono_us)
+            if due is not None:
+                self._start(self._candidate(job, due.way), due.allocation, started)
+        self._plan.keep_only(jobs)
+        self._planned = (self._capacity.version, self._queue.version)

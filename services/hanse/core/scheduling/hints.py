@@ -13,6 +13,7 @@ import numpy as np
 
 from hanse.core.model.jobs import GroupShape, Shape, make_shape
 from hanse.core.model.resources import resources
+from hanse.core.model.rules import Rules
 from hanse.core.model.selectors import SelectorError
 from hanse.core.scheduling.devices import device_request_error
 from hanse.core.scheduling.placement import Capacity
@@ -34,6 +35,7 @@ def unblock_hints(capacity: Capacity, shape: Shape) -> tuple[str, ...]:
         hints += _fewer_resources(capacity, shape, number, group)
         hints += _fewer_tasks(capacity, shape, number, group)
         hints += _without_constraint(capacity, shape, number, group)
+        hints += _without_rule(capacity, shape, number, group)
     hints += _more_nodes(capacity, shape)
     return tuple(hints[:HINTS_MAX])
 
@@ -70,12 +72,32 @@ def _without_constraint(capacity: Capacity, shape: Shape, number: int, group: Gr
     return hints
 
 
+def _without_rule(capacity: Capacity, shape: Shape, number: int, group: GroupShape) -> list[str]:
+    rules = group.rules or Rules()
+    less: dict[str, Rules] = {}
+    for name in ("within", "spread", "island"):
+        if getattr(rules, name) is not None:
+            less[f"without placement.{name}"] = msgspec.structs.replace(rules, **{name: None})
+    for at in range(len(rules.affinities)):
+        others = rules.affinities[:at] + rules.affinities[at + 1 :]
+        less[f"without placement.affinities[{at}]"] = msgspec.structs.replace(rules, affinities=others)
+    if capacity.table.mask((), rules.tolerations).count < len(capacity.table.states):
+        less["tolerating every taint"] = msgspec.structs.replace(rules, tolerations=("*",))
+    return [
+        f"{text}{_where(shape, number)}"
+        for text, fewer in less.items()
+        if _starts(capacity, shape, number, msgspec.structs.replace(group, rules=fewer))
+    ]
+
+
 def _more_nodes(capacity: Capacity, shape: Shape) -> list[str]:
     """How many empty nodes of just the task's size are missing. With several groups that is not known: what one group
     leaves of a node may be what another needs."""
     if len(shape.body.groups) != 1:
         return []
     group = shape.body.groups[0]
+    if group.rules is not None or shape.body.within is not None:
+        return []
     if any(device_request_error(kind, quantity) for kind, quantity in group.resources):
         return []
     missing = group.count_min - capacity.table.tasks_fitting(capacity.table.fit_of(group))

@@ -5,35 +5,55 @@ Implements what the federation side asks of it (federation/ports.py: LocalWork).
 
 from __future__ import annotations
 
-import heapq
-
 from hanse.core.books import Books
-from hanse.core.effects import Effects
+from hanse.core.effects import Blocker, Effects
 from hanse.core.events import FoundTask, TaskEnded
 from hanse.core.library import Library
-from hanse.core.model.jobs import Job, Reason, Shape
+from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobState
-from hanse.core.model.limits import ACCEPT_AHEAD_MAX, ACCEPT_AHEAD_US, STARTS_PER_STEP_MAX
+from hanse.core.model.limits import (
+    ACCEPT_AHEAD_MAX,
+    ACCEPT_AHEAD_US,
+    ACCOUNTS_SAVE_US,
+    STARTS_PER_STEP_MAX,
+)
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.resources import times_fitting
 from hanse.core.model.time import FOR_EVER_US, Now
-from hanse.core.scheduling.cycle import Scheduler
+from hanse.core.policy.model import Policy
+from hanse.core.scheduling.attainment import Attainment
+from hanse.core.scheduling.cycle import Preempted, Scheduler
+from hanse.core.scheduling.grounds import policy_blockers
 from hanse.core.scheduling.placement import Capacity
+from hanse.core.scheduling.predictor import OnlinePredictor
 from hanse.core.scheduling.queue import JobQueue
 from hanse.core.scheduling.runs import Runs, Settled
+from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.wait import WaitPredictor
+
+# The meta row that keeps what tenants have had.
+META_SHARES = "shares"
 
 
 class LocalSide:
     """Everything that this region runs or will run. `draining`: nothing new is started; nor is it while the disk is
     `in_doubt`."""
 
-    def __init__(self, config: RegionConfig, library: Library) -> None:
+    def __init__(
+        self, config: RegionConfig, library: Library, policy: Policy, now: Now, saved_shares: str = ""
+    ) -> None:
         self._library = library
-        self.queue = JobQueue(config.tiers)
-        self.capacity = Capacity(config.nodes)
-        self.scheduler = Scheduler(self.queue, self.capacity, config.name)
+        self.capacity = Capacity(config.nodes, config.topology, self._owner_of)
+        self.attainment = Attainment()
+        self.predictor = OnlinePredictor(policy.backfill.runtime)
+        self.standing = Standing(policy, self.capacity, self.predictor, self.attainment)
+        self.standing.tenants.restore(saved_shares, now)
+        self._saved_us = now.mono_us
+        self.queue = JobQueue(policy, self.standing.tenants, self.standing.quotas)
+        self.scheduler = Scheduler(self.queue, self.capacity, config.name, self.standing)
+        self.alarm = self.scheduler.alarm
         self.wait = WaitPredictor(self.queue, self.capacity)
+        self.predictor.fallback = self.wait
         self.runs = Runs(library)
         self.draining = False
         # Whether the last cycle stopped at its limit.
@@ -41,23 +61,27 @@ class LocalSide:
         # Queued jobs whose last attempt here, under a term that is over, still holds capacity.
         self._haunted: dict[str, Job] = {}
         for job in library.jobs():
-            self._seat(job)
+            self._seat(job, now)
             if job.state is JobState.QUEUED:
                 self.queue.add(job)
 
     # --- books of shards ---------------------------------------------------------------------------------------------
 
-    def open_books(self, books: Books) -> None:
+    def open_books(self, now: Now, books: Books) -> None:
         """This region leads a shard: what it was running under the same term goes on."""
         for job in books.jobs.values():
-            self._seat(job)
+            self._seat(job, now)
             self.runs.resume(job)
 
-    def abandon(self, books: Books, out: Effects) -> None:
+    def abandon(self, now: Now, books: Books, out: Effects) -> None:
         """Another region leads the shard: end what runs here, and hold its capacity until it is dead."""
         for job in books.jobs.values():
             if job.state in ALLOCATED_STATES:
                 self.runs.abandon(job, out)
+                # It counts as long as it holds capacity, and is nobody's victim any more.
+                self.standing.running.leave(job.id, now.mono_us + job.grace_us)
+            else:
+                self._leaves(job)
 
     def waits_for_ghost(self, job_id: str) -> bool:
         """Whether this queued job waits until its last attempt here is dead."""
@@ -71,10 +95,18 @@ class LocalSide:
         """Whether tasks of this shard may be alive here."""
         return self.runs.living(shard)
 
-    def _seat(self, job: Job) -> None:
+    def _seat(self, job: Job, now: Now) -> None:
+        """What ran here before this life of the region, or of its desk, holds what it held."""
         if job.state in ALLOCATED_STATES:
             assert job.allocation is not None
             self.capacity.take(job.id, job.shape, job.allocation, recovering=True)
+            self.standing.resumed(job, job.allocation, now, known=False)
+
+    def _owner_of(self, job_id: str) -> tuple[str, str]:
+        """Of a job that holds capacity, or is about to."""
+        job = self.standing.running.jobs.get(job_id) or self._library.find(job_id)
+        assert job is not None, f"nobody knows {job_id}"
+        return job.tenant, job.name
 
     # --- the cycle ------------------------------------------------------------------------------------------------
 
@@ -82,11 +114,33 @@ class LocalSide:
         """Start what can be started, at most so much in one step."""
         self.more = False
         if self._is_closed():
+            self.scheduler.rest()
             return
         started = self.scheduler.run(now, STARTS_PER_STEP_MAX)
         for job, allocation in started:
-            self.runs.start(job, allocation, out)
+            self.runs.start(job, allocation, out, self.scheduler.why.get(job.id, ""))
+        for preempted in self.scheduler.preempted:
+            self.runs.stop(preempted.victim.job, self._preempted(preempted), out)
         self.more = self.scheduler.more
+
+    def adopt(self, policy: Policy, now: Now) -> None:
+        """Go on under another policy, with everything that waits and runs."""
+        former = self.standing
+        self.predictor.source = policy.backfill.runtime
+        self.standing = Standing(policy, self.capacity, self.predictor, self.attainment)
+        self.standing.inherit(former, now)
+        for job in list(former.running.jobs.values()):
+            self.standing.resumed(job, self.capacity.held(job.id)[1], now, known=True)
+        for job_id in former.running.leaving:
+            self.standing.running.leave(job_id, former.running.ends.end_us(job_id))
+        self.queue.adopt(policy, self.standing.tenants, self.standing.quotas)
+        self.scheduler.adopt(self.standing)
+
+    def _preempted(self, preempted: Preempted) -> Reason:
+        """Why a running job is stopped: for whom, and by which rule."""
+        waiting, version = preempted.waiting, self.standing.policy.version
+        detail = f"for {waiting.id} ({waiting.name}): {preempted.victim.rule}, policy {version}"
+        return Reason(ReasonCode.PREEMPTED, detail)
 
     @property
     def in_doubt(self) -> bool:
@@ -122,16 +176,8 @@ class LocalSide:
         if settled is not None:
             self._after(settled)
         for job_id in self.runs.ghosts_gone:
-            self._exorcise(job_id)
+            self._bury(job_id)
         self.runs.ghosts_gone.clear()
-
-    def _exorcise(self, job_id: str) -> None:
-        """Nothing of this job holds capacity any more."""
-        if self.capacity.holds(job_id):
-            self.capacity.release(job_id)
-        job = self._haunted.pop(job_id, None)
-        if job is not None:
-            self.queue.add(job)
 
     def on_recovered(self, found: tuple[FoundTask, ...], out: Effects) -> None:
         """The executor told what it found after a start."""
@@ -139,24 +185,66 @@ class LocalSide:
             self._after(settled)
 
     def _after(self, settled: Settled) -> None:
-        self._exorcise(settled.job.id)
+        self._free(settled.job, run_us=settled.run_us, requeued=settled.requeued, by_itself=settled.by_itself)
         self.wait.observe_run(settled.job.shape, settled.run_us)
+        self._end_haunting(settled.job.id)
         if settled.requeued:
             self.enqueue(settled.job)
 
+    def _bury(self, job_id: str) -> None:
+        """An attempt that was nobody's any more is dead. (One that was found after a restart holds no capacity.)"""
+        if self.capacity.holds(job_id) and self.runs.job(job_id) is None:
+            self._free(self.standing.running.jobs[job_id], run_us=0, requeued=False, by_itself=False)
+        self._end_haunting(job_id)
+
+    def _free(self, job: Job, *, run_us: int, requeued: bool, by_itself: bool) -> None:
+        """Nothing of this attempt holds capacity any more."""
+        now = self._library.now
+        allocation = self.capacity.held(job.id)[1]
+        self.capacity.release(job.id)
+        self.scheduler.note_end(task.node for task in allocation.tasks)
+        self.standing.ended(job, now, run_us=run_us, requeued=requeued, by_itself=by_itself)
+        self.queue.tenant_changed(job.tenant, job.shape)
+        if now.mono_us - self._saved_us >= ACCOUNTS_SAVE_US:
+            self._saved_us = now.mono_us
+            self._library.own.set_meta(META_SHARES, self.standing.tenants.saved(now))
+
+    def _end_haunting(self, job_id: str) -> None:
+        """Nothing of this job holds capacity any more: if it waits for that, it may start."""
+        job = self._haunted.pop(job_id, None)
+        if job is not None:
+            self.queue.add(job)
+
+    def reserved_start_us(self, job: Job) -> int | None:
+        """When room is kept for a queued job (mono); None: none is."""
+        return self.scheduler.reserved_start_us(job)
+
+    def policy_blockers(self, job: Job) -> tuple[Blocker, ...]:
+        """What of the policy keeps a queued job from starting."""
+        return policy_blockers(self.scheduler, job)
+
     # --- what the federation side asks ------------------------------------------------------------------------------
 
-    def slots(self, shape: Shape, limit: int) -> int:
+    def slots(self, shape: Shape, limit: int, tenant: str = "") -> int:
         """How many jobs of this shape could start now, or follow those within a hop's round trip: a pipeline that is
-        filled only when it is empty runs dry once in every round trip."""
+        filled only when it is empty runs dry once in every round trip. Not more than the tenant has quota for."""
         if self._is_closed():
             return 0
+        limit = min(limit, self.standing.quota_slots(tenant, shape, limit))
         free = self.capacity.fitting(shape, limit) if not self.queue else 0
         return min(limit, free + max(0, self._freed_within(shape, ACCEPT_AHEAD_US) - len(self.queue)))
+
+    def knows_tier(self, tier: str) -> bool:
+        """Whether the policy in force has it."""
+        return tier in self.standing.policy.tier_names
 
     def never_fits(self, shape: Shape) -> str | None:
         """Why it could not run here even if everything were idle; None: it could."""
         return self.capacity.never_fits(shape)
+
+    def never_admitted(self, tenant: str, shape: Shape) -> str | None:
+        """Why the tenant's quota could not hold it even if nobody else used any; None: it could."""
+        return self.standing.never_admitted(tenant, shape, self.capacity.never_fits)
 
     def predicted_wait_us(self, shape: Shape) -> int:
         """How long a job of this shape that is queued now would wait."""
@@ -166,14 +254,12 @@ class LocalSide:
 
     def waiting_shapes(self, limit: int) -> list[Shape]:
         """Shapes that are blocked here, in the order in which they would be served."""
-        heads = heapq.nsmallest(
-            limit, self.queue.shapes(), key=lambda each: (each.level, each.jobs.first.order_us)
-        )
-        return [each.shape for each in heads]
+        return self.queue.first_shapes(limit)
 
     def waiting(self, shape_key: bytes, limit: int) -> list[Job]:
-        """The first queued jobs of a shape, in order."""
-        return self.queue.first_of(shape_key, limit)
+        """The first queued jobs of a shape, in order; not those for which others are being stopped here."""
+        jobs = self.queue.first_of(shape_key, limit)
+        return [job for job in jobs if not self.scheduler.claimed(job.id)]
 
     def enqueue(self, job: Job) -> None:
         """This QUEUED job waits for capacity here; one of a shard only while there is a lease to run it under."""
@@ -185,9 +271,17 @@ class LocalSide:
             self.queue.add(job)
 
     def dequeue(self, job: Job) -> None:
-        """It does not any more."""
+        """It does not any more. One of a shard may only have lost its lease."""
         self._haunted.pop(job.id, None)
         self.queue.discard(job.id)
+        if not job.shard or job.shard in self._library.leases:
+            self._leaves(job)
+
+    def _leaves(self, job: Job) -> None:
+        """A job that waited is not this region's any more: what was promised to it is over."""
+        self.attainment.ended(
+            job.id, job.tenant, self.standing.tiers.tier(job.shape.body.tier), self._library.now
+        )
 
     def _freed_within(self, shape: Shape, within_us: int) -> int:
         """How many jobs of this shape, running here one after another on everything there is, end in this time."""

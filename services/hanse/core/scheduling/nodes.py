@@ -2,7 +2,9 @@
 
 A node's quantities stand in columns: first one for each kind of the region (free, in the kind's unit), then two for
 each device kind, because a sum does not tell whether a task fits: how much is free in whole devices, and the largest
-free share of one device. A task fits if every column that it checks has enough, which numpy can ask of all nodes.
+free share of one device; then, where nodes have islands, how much one island has free in whole devices. A task fits if
+every column that it checks has enough, which numpy can ask of all nodes, and if the caps of the node's domains (a
+rack's power) have, too.
 """
 
 from __future__ import annotations
@@ -10,16 +12,17 @@ from __future__ import annotations
 import msgspec
 
 from hanse.core.model.errors import CallerFault
-from hanse.core.model.jobs import GroupShape
-from hanse.core.model.limits import DEVICE_UNIT
+from hanse.core.model.limits import DEVICE_UNIT, DEVICES_PER_NODE_MAX
 from hanse.core.model.regions import Node
 from hanse.core.model.resources import Resources
+from hanse.core.model.rules import Island
 from hanse.core.scheduling.devices import (
     choose_devices,
     device_capacity_error,
     device_family,
     device_request_error,
     first_indices,
+    largest_island,
     shares_fitting,
 )
 
@@ -28,11 +31,7 @@ Devices = tuple[tuple[str, int], ...]
 
 # Slack is summed in shares of the region's largest node; 2^20 tells 1 MiB of 1 TiB apart.
 SLACK_UNIT = 1 << 20
-# Above every sum of slack: tasks that need no device go to nodes without devices first.
-DEVICES_PENALTY = 1 << 40
-# The score of a node that cannot take the task. Far above every other score, and room to add to it.
-BLOCKED = 1 << 62
-# Sums over a whole region must stay below BLOCKED in 64 bits.
+# Sums over a whole region must stay far from the end of 64 bits.
 REGION_QUANTITY_MAX = 1 << 61
 # How many tasks that need nothing at all one node takes.
 EMPTY_TASKS_PER_NODE_MAX = 1 << 16
@@ -63,7 +62,12 @@ class Layout:
         first = len(self.kinds)
         self.whole_column = {kind: first + 2 * number for number, kind in enumerate(device_kinds)}
         self.share_column = {kind: first + 2 * number + 1 for number, kind in enumerate(device_kinds)}
-        self.width = first + 2 * len(device_kinds)
+        after = first + 2 * len(device_kinds)
+        levels = sorted({level for node in nodes for level, _ in node.islands})
+        pairs = [(kind, level) for kind in device_kinds for level in levels]
+        self.island_column = {pair: after + number for number, pair in enumerate(pairs)}
+        self.width = after + len(pairs)
+        self.device_kinds = tuple(device_kinds)
 
 
 def _refuse_capacity(node: Node, kind: str, quantity: int) -> None:
@@ -72,13 +76,16 @@ def _refuse_capacity(node: Node, kind: str, quantity: int) -> None:
     error = device_capacity_error(kind, quantity)
     if error is not None:
         raise NodeError(f"node {node.name}: {error}")
+    if device_family(kind) and quantity > DEVICES_PER_NODE_MAX * DEVICE_UNIT:
+        raise NodeError(f"node {node.name}: {kind}={quantity} is more than {DEVICES_PER_NODE_MAX} devices")
 
 
 class TaskNeed(msgspec.Struct, frozen=True, kw_only=True):
     """What one task of a group needs of a node, compiled for a layout.
 
     `checks` are (column, at least); `charges` (column, quantity) of kinds that are not devices; `devices` (kind, total
-    quantity, quantity of each device). `impossible`: no node of the region has such a thing.
+    quantity, quantity of each device). `impossible`: no node of the region has such a thing. `capped` are the
+    quantities that count against the caps of domains. `island`: the level that its devices should share.
     """
 
     resources: Resources
@@ -86,33 +93,69 @@ class TaskNeed(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[tuple[int, int], ...]
     charges: tuple[tuple[int, int], ...]
     devices: tuple[tuple[str, int, int], ...]
+    capped: tuple[tuple[str, int], ...] = ()
+    island: Island | None = None
     impossible: bool = False
 
 
-def compile_need(layout: Layout, group: GroupShape) -> TaskNeed:
-    """The need of one task of this group."""
+def compile_need(
+    layout: Layout,
+    resources: Resources,
+    constraints: tuple[str, ...] = (),
+    island: Island | None = None,
+    capped_kinds: frozenset[str] = frozenset(),
+) -> TaskNeed:
+    """The need of one task."""
     checks: list[tuple[int, int]] = []
     charges: list[tuple[int, int]] = []
     devices: list[tuple[str, int, int]] = []
     impossible = False
-    for kind, quantity in group.resources:
+    for kind, quantity in resources:
         if kind not in layout.column or device_request_error(kind, quantity) is not None:
             impossible = True
         elif not device_family(kind):
             checks.append((layout.column[kind], quantity))
             charges.append((layout.column[kind], quantity))
         else:
-            columns = layout.whole_column if quantity >= DEVICE_UNIT else layout.share_column
-            checks.append((columns[kind], quantity))
+            column = _device_column(layout, kind, quantity, island)
+            impossible = impossible or column is None
+            checks.append((column or 0, quantity))
             devices.append((kind, quantity, min(quantity, DEVICE_UNIT)))
     return TaskNeed(
-        resources=group.resources,
-        constraints=group.constraints,
+        resources=resources,
+        constraints=constraints,
         checks=tuple(checks),
         charges=tuple(charges),
         devices=tuple(devices),
+        capped=tuple(pair for pair in resources if pair[0] in capped_kinds),
+        island=island,
         impossible=impossible,
     )
+
+
+def _device_column(layout: Layout, kind: str, quantity: int, island: Island | None) -> int | None:
+    """The column that tells whether a task finds its devices; None: no node has such islands."""
+    if quantity < DEVICE_UNIT:
+        return layout.share_column[kind]
+    if island is not None and island.required and quantity > DEVICE_UNIT:
+        return layout.island_column.get((kind, island.level))
+    return layout.whole_column[kind]
+
+
+class CapState:
+    """What is free of a domain's cap. Shared by the nodes of the domain."""
+
+    __slots__ = ("domain", "free", "index", "level")
+
+    def __init__(self, index: int, level: str, domain: str, free: dict[str, int]) -> None:
+        self.index = index
+        self.level = level
+        self.domain = domain
+        self.free = free
+
+    def copy(self) -> CapState:
+        """The same, to try things out."""
+        return CapState(self.index, self.level, self.domain, dict(self.free))
 
 
 class NodeState:
@@ -122,10 +165,22 @@ class NodeState:
     whole node from taking more until enough has been released for all of them to fit.
     """
 
-    __slots__ = ("_first_index", "_layout", "columns", "index", "jobs", "node", "shares", "slack", "stranded")
+    __slots__ = (
+        "_first_index",
+        "_layout",
+        "caps",
+        "columns",
+        "index",
+        "jobs",
+        "node",
+        "shares",
+        "slack",
+        "stranded",
+    )
 
-    def __init__(self, layout: Layout, index: int, node: Node) -> None:
+    def __init__(self, layout: Layout, index: int, node: Node, caps: tuple[CapState, ...] = ()) -> None:
         self._layout = layout
+        self.caps = caps
         self._first_index = first_indices(node.capacity)
         self.index = index
         self.node = node
@@ -139,11 +194,14 @@ class NodeState:
         self.jobs: dict[str, int] = {}
         self.stranded: dict[str, list[tuple[TaskNeed, Devices]]] = {}
         self.slack = 0
-        self._settle()
+        for kind in self.shares:
+            self._settle_devices(kind)
+        self._settle_slack()
 
-    def copy(self) -> NodeState:
-        """A state for trying things out: who is on the node is left behind."""
+    def copy(self, caps: tuple[CapState, ...] = ()) -> NodeState:
+        """A state for trying things out, under these caps: who is on the node is left behind."""
         twin = NodeState.__new__(NodeState)
+        twin.caps = caps
         twin._layout = self._layout
         twin._first_index = self._first_index
         twin.index = self.index
@@ -155,9 +213,9 @@ class NodeState:
         twin.slack = self.slack
         return twin
 
-    def emptied(self) -> NodeState:
+    def emptied(self, caps: tuple[CapState, ...] = ()) -> NodeState:
         """The node as if nothing were on it."""
-        return NodeState(self._layout, self.index, self.node)
+        return NodeState(self._layout, self.index, self.node, caps)
 
     def fits(self, need: TaskNeed) -> bool:
         """Whether one more task with this need has room; labels are not looked at."""
@@ -167,20 +225,17 @@ class NodeState:
         if need.impossible:
             return False
         columns = self.columns
-        for column, quantity in need.checks:  # noqa: SIM110 - all() with a generator takes twice as long
+        for column, quantity in need.checks:
             if columns[column] < quantity:
                 return False
+        return not need.capped or not self.caps or self._under_caps(need)
+
+    def _under_caps(self, need: TaskNeed) -> bool:
+        for cap in self.caps:
+            for kind, quantity in need.capped:
+                if kind in cap.free and cap.free[kind] < quantity:
+                    return False
         return True
-
-    def score(self, need: TaskNeed) -> int:
-        """Best fit: the least free capacity of all kinds first, in shares of the largest node; BLOCKED: no room.
-
-        The order of nodes by what is left *after* the task is the order before it, so the need matters only through
-        whether it fits and whether it wants devices.
-        """
-        if not self.fits(need):
-            return BLOCKED
-        return self.slack if need.devices or not self.shares else self.slack + DEVICES_PENALTY
 
     def times(self, need: TaskNeed) -> int:
         """How many tasks with this need have room together."""
@@ -188,16 +243,39 @@ class NodeState:
             return 0
         columns = self.columns
         counts = [columns[column] // quantity for column, quantity in need.charges]
-        counts += [shares_fitting(self.shares[kind], quantity) for kind, quantity, _ in need.devices]
+        counts += [
+            shares_fitting(self.shares[kind], quantity, self._required_island(need))
+            for kind, quantity, _ in need.devices
+        ]
+        if need.capped:
+            counts += [
+                cap.free[kind] // quantity
+                for cap in self.caps
+                for kind, quantity in need.capped
+                if kind in cap.free
+            ]
         return min(counts, default=EMPTY_TASKS_PER_NODE_MAX)
+
+    def _required_island(self, need: TaskNeed) -> int:
+        """The size of the islands that a task of several devices must not leave; 0: it may."""
+        if need.island is None or not need.island.required:
+            return 0
+        return dict(self.node.islands).get(need.island.level, 0)
 
     def choose(self, need: TaskNeed) -> Devices:
         """The devices that a task gets here, if it is placed now. It must fit."""
         if not need.devices:
             return ()
         chosen: list[tuple[str, int]] = []
+        islands = self.node.islands
         for kind, quantity, _ in need.devices:
-            positions = choose_devices(self.shares[kind], quantity)
+            if islands:
+                level = islands[0][0] if need.island is None else need.island.level
+                size = dict(islands).get(level, 0)
+                strict = need.island is not None and need.island.required
+                positions = choose_devices(self.shares[kind], quantity, size, one_island=strict)
+            else:
+                positions = choose_devices(self.shares[kind], quantity)
             assert positions is not None, f"{self.node.name}: a task that fits must find its {kind}"
             first = self._first_index[kind]
             chosen += [(kind, first + position) for position in positions]
@@ -237,15 +315,26 @@ class NodeState:
             each_of = {kind: each for kind, _, each in need.devices}
             for kind, index in devices:
                 self.shares[kind][index - self._first_index[kind]] += sign * each_of[kind]
-        self._settle()
+        if need.capped:
+            for cap in self.caps:
+                for kind, quantity in need.capped:
+                    if kind in cap.free:
+                        cap.free[kind] += sign * quantity
+        for kind, _, _ in need.devices:
+            self._settle_devices(kind)
+        self._settle_slack()
 
-    def _settle(self) -> None:
-        """Bring what is derived up to date."""
+    def _settle_devices(self, kind: str) -> None:
+        """Bring the columns of a device kind up to date."""
+        columns, layout, shares = self.columns, self._layout, self.shares[kind]
+        columns[layout.column[kind]] = sum(shares)
+        columns[layout.whole_column[kind]] = shares.count(DEVICE_UNIT) * DEVICE_UNIT
+        columns[layout.share_column[kind]] = max(shares, default=0)
+        for level, size in self.node.islands:
+            columns[layout.island_column[kind, level]] = largest_island(shares, size)
+
+    def _settle_slack(self) -> None:
         columns, layout = self.columns, self._layout
-        for kind, shares in self.shares.items():
-            columns[layout.column[kind]] = sum(shares)
-            columns[layout.whole_column[kind]] = shares.count(DEVICE_UNIT) * DEVICE_UNIT
-            columns[layout.share_column[kind]] = max(shares, default=0)
         self.slack = sum(
             [free * SLACK_UNIT // peak for free, peak in zip(columns, layout.peaks, strict=False)]
         )
@@ -276,9 +365,9 @@ class NodeState:
         else:
             self.give_back(need, devices)
         if self.stranded:
-            self._seat_stranded()
+            self.seat_stranded()
 
-    def _seat_stranded(self) -> None:
+    def seat_stranded(self) -> None:
         """Book every stranded task that has room now, in the order in which they were found."""
         waiting, self.stranded = self.stranded, {}
         kept: dict[str, list[tuple[TaskNeed, Devices]]] = {}

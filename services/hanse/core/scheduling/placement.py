@@ -7,17 +7,23 @@ more until it fits.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from hanse.core.effects import Blocker, NodeView
 from hanse.core.model.jobs import Allocation, GroupShape, Shape, TaskPlacement
-from hanse.core.model.regions import CapacityClass, Node
+from hanse.core.model.regions import CapacityClass, Node, Topology
 from hanse.core.model.resources import Resources, resources
-from hanse.core.scheduling.nodes import NodeState
+from hanse.core.model.rules import TaintEffect, Within
+from hanse.core.scheduling.neighbours import Owner, OwnerOf, nobody
+from hanse.core.scheduling.nodes import NodeState, TaskNeed
 from hanse.core.scheduling.shortfall import blockers, never_fits
-from hanse.core.scheduling.table import NodeTable, TaskFit
+from hanse.core.scheduling.table import NodeTable, TaskFit, placeless
 from hanse.core.scheduling.trial import Trial
 
+# The twin of a larger region is made when it is made, because it takes long.
+SMALL_NODES_MAX = 64
 # Verdicts on shapes, kept because every submission asks; a shape is asked again after this many others.
 NEVER_FITS_MEMO_MAX = 4096
 
@@ -28,17 +34,24 @@ class Capacity:
     `version` grows whenever something is released: what had no room before may have some now.
     """
 
-    def __init__(self, nodes: tuple[Node, ...]) -> None:
+    def __init__(
+        self, nodes: tuple[Node, ...], topology: Topology | None = None, owner_of: OwnerOf = nobody
+    ) -> None:
         self.version = 0
-        self._table = NodeTable(nodes)
-        self._empty = self._table  # Nothing is held yet; replaced by a twin at the first take.
+        self._table = NodeTable(nodes, topology)
+        # Nothing is held yet; replaced by a twin at the first take, or now where that takes long.
+        self._empty = NodeTable(nodes, topology) if len(nodes) > SMALL_NODES_MAX else self._table
         self._nodes = nodes
+        self._topology = topology
+        self._owner_of = owner_of
+        # Known of those that neighbours count.
+        self._owners: dict[str, Owner] = {}
+        self._table.neighbours.seated = self._seated
         self._held: dict[str, tuple[Shape, Allocation]] = {}
         # Allocations on nodes that are not configured any more: node -> job -> tasks.
         self._gone: dict[str, dict[str, int]] = {}
         self._overcommitted: dict[str, None] = {}
-        self._never_fits: dict[tuple[GroupShape, ...], str | None] = {}
-        self._class_nodes = _group_nodes(self._table.states)
+        self._never_fits: dict[tuple[tuple[GroupShape, ...], Within | None], str | None] = {}
         self._capacity_total = _total(nodes)
         self._totals_seen = -1
         self._free_total: Resources = ()
@@ -50,21 +63,34 @@ class Capacity:
     def place(self, shape: Shape) -> Allocation | None:
         """Where a job with this shape would run if it started now: all its groups at once, each with as many tasks as
         fit from `count` down to `count_min`. Changes nothing; the same nodes and holders give the same answer."""
-        groups = shape.body.groups
-        if len(groups) == 1 and groups[0].count == 1 and groups[0].count_min == 1:
-            return self._place_one(self._table.fits_of(shape)[0])
-        return Trial(self._table).place(shape)
-
-    def _place_one(self, fit: TaskFit) -> Allocation | None:
+        if not _is_single(shape):
+            return Trial(self._table).place(shape)
+        group = shape.body.groups[0]
+        fit = self._table.fits_of(shape)[0]
         state = self._table.best(fit)
+        alternative = 0
+        if state is None and group.rules is not None:
+            for alternative in range(1, group.wish_count):
+                fit = self._table.fit_of(group, alternative)
+                state = self._table.best(fit)
+                if state is not None:
+                    break
         if state is None:
             return None
-        return Allocation((TaskPlacement(0, state.node.name, state.choose(fit.need)),))
+        return Allocation((TaskPlacement(0, state.node.name, state.choose(fit.need), alternative),))
+
+    def admits(self, shape: Shape, allocation: Allocation) -> bool:
+        """Whether what was foreseen for a job with this shape can be taken as things are now."""
+        for task in allocation.tasks:
+            besides = self._table.besides(self._table.fit_of_task(shape, task))
+            state = self._table.by_name.get(task.node)
+            if state is None or (besides is not None and not besides[state.index]):
+                return False
+        return Trial(self._table).book(shape, allocation)
 
     def fitting(self, shape: Shape, limit: int) -> int:
         """How many jobs with this shape could be started together now, counted up to `limit`."""
-        groups = shape.body.groups
-        if len(groups) == 1 and groups[0].count == 1 and groups[0].count_min == 1:
+        if _is_single(shape) and _counts_exactly(shape, self._table.fits_of(shape)[0]):
             return min(limit, self._table.tasks_fitting(self._table.fits_of(shape)[0]))
         trial = Trial(self._table)
         for started in range(limit):
@@ -85,40 +111,70 @@ class Capacity:
         assert job_id not in self._held, f"{job_id} holds capacity already"
         self._held[job_id] = (shape, allocation)
         if self._empty is self._table:
-            self._empty = NodeTable(self._nodes)
-        fits = self._table.fits_of(shape)
+            self._empty = NodeTable(self._nodes, self._topology)
+        if self._table.neighbours.counts:
+            self._owners[job_id] = self._owner_of(job_id)
         overfull: dict[str, None] = {}
         for task in allocation.tasks:
-            if not self._seat(job_id, task, fits):
+            if not self._seat(job_id, task, self._table.fit_of_task(shape, task).need):
                 overfull[task.node] = None
         assert recovering or not overfull, f"{job_id} does not fit on {', '.join(overfull)}"
         self._overcommitted.update(overfull)
         return tuple(sorted(overfull))
 
-    def _seat(self, job_id: str, task: TaskPlacement, fits: tuple[TaskFit, ...]) -> bool:
+    def _seat(self, job_id: str, task: TaskPlacement, need: TaskNeed) -> bool:
         state = self._table.by_name.get(task.node)
         if state is None:
             jobs = self._gone.setdefault(task.node, {})
             jobs[job_id] = jobs.get(job_id, 0) + 1
             return False
-        seated = state.seat(job_id, fits[task.group].need, task.devices)
+        seated = state.seat(job_id, need, task.devices)
+        if job_id in self._owners:
+            self._table.neighbours.count(self._owners[job_id], state.index, 1)
+        self._table.workload.observe(need, 1)
         self._table.note_change(state)
         return seated
+
+    def _seated(self) -> Iterator[tuple[Owner, int]]:
+        """Whose tasks are on which nodes."""
+        for job_id, (_, allocation) in self._held.items():
+            self._owners[job_id] = owner = self._owner_of(job_id)
+            for task in allocation.tasks:
+                state = self._table.by_name.get(task.node)
+                if state is not None:
+                    yield owner, state.index
 
     def release(self, job_id: str) -> None:
         """Free everything that the job holds."""
         shape, allocation = self._held.pop(job_id)
-        fits = self._table.fits_of(shape)
+        owner = self._owners.pop(job_id, None)
         for task in allocation.tasks:
             state = self._table.by_name.get(task.node)
             if state is None:
                 self._release_gone(job_id, task.node)
-            else:
-                state.unseat(job_id, fits[task.group].need, task.devices)
-                self._table.note_change(state)
-                if not state.stranded:
-                    self._overcommitted.pop(task.node, None)
+                continue
+            need = self._table.fit_of_task(shape, task).need
+            state.unseat(job_id, need, task.devices)
+            if owner is not None:
+                self._table.neighbours.count(owner, state.index, -1)
+            self._table.workload.observe(need, -1)
+            self._settle(state)
+        if self._overcommitted and self._table.caps():
+            self._seat_stranded()
         self.version += 1
+
+    def _settle(self, state: NodeState) -> None:
+        self._table.note_change(state)
+        if not state.stranded:
+            self._overcommitted.pop(state.node.name, None)
+
+    def _seat_stranded(self) -> None:
+        """What a cap kept out on one node may have room since something ended on another."""
+        for name in list(self._overcommitted):
+            state = self._table.by_name.get(name)
+            if state is not None:
+                state.seat_stranded()
+                self._settle(state)
 
     def _release_gone(self, job_id: str, node: str) -> None:
         jobs = self._gone[node]
@@ -137,6 +193,10 @@ class Capacity:
         """Whether the job holds capacity."""
         return job_id in self._held
 
+    def held(self, job_id: str) -> tuple[Shape, Allocation]:
+        """What the job holds. KeyError if it holds nothing."""
+        return self._held[job_id]
+
     def overcommitted(self) -> tuple[str, ...]:
         """Nodes that have, since they were configured anew, less than is held on them (or are gone), sorted."""
         return tuple(sorted(self._overcommitted))
@@ -145,12 +205,12 @@ class Capacity:
 
     def never_fits(self, shape: Shape) -> str | None:
         """Why a job with this shape could not run even if every node were empty; None: it could."""
-        groups = shape.body.groups
-        if groups not in self._never_fits:
+        key = (shape.body.groups, shape.body.within)
+        if key not in self._never_fits:
             if len(self._never_fits) >= NEVER_FITS_MEMO_MAX:
                 del self._never_fits[next(iter(self._never_fits))]
-            self._never_fits[groups] = never_fits(self._empty, shape)
-        return self._never_fits[groups]
+            self._never_fits[key] = never_fits(self._empty, shape)
+        return self._never_fits[key]
 
     def blockers(self, shape: Shape) -> tuple[Blocker, ...]:
         """What keeps a job with this shape from starting now; empty: nothing does. If every job on the nodes that a
@@ -183,12 +243,12 @@ class Capacity:
         """The nodes that are alike, summed up, sorted."""
         if self._classes_seen != self._table.changes:
             self._classes_seen = self._table.changes
-            self._classes = tuple(self._class_view(indices) for indices in self._class_nodes)
+            self._classes = tuple(self._class_view(indices) for indices in self._table.alike)
         return self._classes
 
     def _class_view(self, indices: list[int]) -> CapacityClass:
         layout = self._table.layout
-        columns = np.maximum(self._table.matrix()[:-1, indices], 0)
+        columns = np.maximum(self._table.matrix()[:, indices], 0)
         free, most = columns.sum(axis=1).tolist(), columns.max(axis=1).tolist()
         # Of devices, what one task can get counts, not the sum of scraps.
         for kind, whole in layout.whole_column.items():
@@ -198,9 +258,10 @@ class Capacity:
             node_class=node.node_class,
             nodes=len(indices),
             node_capacity=node.capacity,
-            labels=node.labels,
+            labels=placeless(node, self._table.topology.levels),
             free=resources(zip(layout.kinds, free, strict=False)),
             free_max=resources(zip(layout.kinds, most, strict=False)),
+            taints=tuple(taint for taint in node.taints if taint.effect is TaintEffect.NO_START),
         )
 
     def nodes(self) -> tuple[NodeView, ...]:
@@ -212,13 +273,19 @@ class Capacity:
         return tuple(views)
 
 
-def _group_nodes(states: list[NodeState]) -> list[list[int]]:
-    """Indices of nodes that are alike, sorted by what they are."""
-    alike: dict[tuple[object, ...], list[int]] = {}
-    for state in states:
-        node = state.node
-        alike.setdefault((node.node_class, node.capacity, node.labels), []).append(state.index)
-    return [alike[key] for key in sorted(alike)]
+def _is_single(shape: Shape) -> bool:
+    """Whether one task is all that is wanted, wherever it is: then there is nothing to try."""
+    groups = shape.body.groups
+    if len(groups) != 1 or groups[0].count != 1 or shape.body.within is not None:
+        return False
+    rules = groups[0].rules
+    return rules is None or (rules.within is None and rules.spread is None)
+
+
+def _counts_exactly(shape: Shape, fit: TaskFit) -> bool:
+    """Whether jobs that come one after another are as many as the room that is counted now."""
+    rules = shape.body.groups[0].rules
+    return not fit.need.capped and (rules is None or not (rules.alternatives or rules.affinities))
 
 
 def _total(nodes: tuple[Node, ...]) -> Resources:

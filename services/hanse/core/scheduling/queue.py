@@ -1,124 +1,144 @@
-"""The queue: jobs in the order (tier, priority, age), kept apart by shape, and shapes by what placement sees of them.
+"""The queue: who goes first, and what need not be looked at.
 
-Jobs of one placement class (the same groups, in the same regions) are interchangeable to placement: if the first of
-them has no room, none has. So a cycle asks for one job of each class, and a class that is blocked is parked with all
-its jobs at once. Looking for work among 100,000 jobs of ten classes then costs ten placements and the starts, not
-100,000 looks, even if every job has a runtime estimate, and so a shape, of its own.
+Order. Jobs that have waited longer than their tier lets them, oldest first; then by tier; queues that use less than
+their own quota before those that use it all; tenants by what they have had (tenants.py); priority; age. Shares and
+usage change with every start and every end, so an order is worked out for the heads of lanes only, when they are
+looked at:
+
+    lane     jobs of one tenant with one shape, by age
+    stream   lanes of one tenant in one tier and one queue of the policy. Shares and usage move it as a whole
+    class    what placement cannot tell apart: the same groups in the same regions. If one has no room, none has
+    group    the lanes of one class whose queues share a tree of quotas. If the tree has nothing left for one, it has
+             nothing for any
+
+Each stream has a heap of its lanes, whose order among each other never changes, and one heap has the streams, by the
+key that each had when it was put there. A key that has grown since (its tenant started something) is found when it
+comes up, and put back. Keys that would become smaller (something ended, time passed) stay as they were shown until all
+keys that this concerns are put right together: those of one tenant and its queue at once, all others when all keys are
+worked out anew, at most once a second. So the jobs of one tenant never overtake each other because of when they were
+looked at. Lanes whose first job is overdue are a stream of their own, before all others.
+
+What is blocked is parked, as a whole class or group where that is known, so that finding work among 100,000 jobs of
+ten classes costs ten placements and the starts, not 100,000 looks. A lane that comes up while its group is parked is
+set aside with the group, so it comes up once.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from hanse.core.model.jobs import GroupShape, Job, Shape, ShapeBody
+from hanse.core.model.deadlines import NEVER_US
+from hanse.core.model.jobs import Job, Shape, ShapeBody
 from hanse.core.model.regions import QueuedShape
-from hanse.core.scheduling.sorted_jobs import SortedJobs
+from hanse.core.model.time import SECOND_US, Now
+from hanse.core.policy.model import Policy, Tier
+from hanse.core.scheduling.cohorts import QuotaRoot
+from hanse.core.scheduling.lanes import (
+    ClassKey,
+    Group,
+    Key,
+    Lane,
+    LaneEntry,
+    PlacementClass,
+    ShapeQueue,
+    Stream,
+    crowded,
+)
+from hanse.core.scheduling.quota import QuotaBook
+from hanse.core.scheduling.tenants import Tenants
+from hanse.core.scheduling.tiers import Tiers
 
-# Entries that are out of date are swept from a heap when they outnumber those that count by this factor.
-STALE_ENTRIES_FACTOR = 2
-# Below this, sweeping is not worth a thought.
-STALE_ENTRIES_MIN = 64
+# All keys are worked out anew this often at most, and so seldom that it takes no more than a twentieth of the time:
+# a key costs some 3 us.
+REORDER_US_MIN = SECOND_US
+REORDER_US_PER_LANE = 60
 
-# (tier rank, -priority, order_us, id, shape key): who goes first.
-_Entry = tuple[int, int, int, str, bytes]
-_ClassKey = tuple[tuple[GroupShape, ...], tuple[str, ...], tuple[str, ...]]
+# A tenant with more lanes than this is put right with all others: an end must not cost more than a fifth of a
+# millisecond.
+TENANT_LANES_MAX = 64
 
-
-class ShapeQueue:
-    """Queued jobs with one shape."""
-
-    __slots__ = ("entry", "jobs", "level", "placement", "shape")
-
-    def __init__(self, shape: Shape, tier_rank: int, placement: PlacementClass) -> None:
-        self.shape = shape
-        self.placement = placement
-        # Tier and priority belong to the shape.
-        self.level = (tier_rank, -shape.body.priority)
-        self.jobs = SortedJobs()
-        # The one entry of the class's heap that stands for these jobs.
-        self.entry: _Entry | None = None
-
-    def fresh_entry(self) -> _Entry:
-        """An entry for the first job; an older one is out of date from now on."""
-        first = self.jobs.first
-        self.entry = (*self.level, first.order_us, first.id, self.shape.key)
-        return self.entry
+_START = Now(mono_us=0, wall_us=0)
 
 
-class PlacementClass:
-    """The shapes that placement cannot tell apart, and the sums that predictions need of their jobs."""
-
-    __slots__ = ("count", "entry", "estimates_us", "heap", "key", "parked", "shapes", "total", "unestimated")
-
-    def __init__(self, key: _ClassKey, shape: Shape) -> None:
-        self.key = key
-        self.total = shape.total
-        self.shapes: dict[bytes, ShapeQueue] = {}
-        self.heap: list[_Entry] = []
-        self.parked = False
-        # The one entry of the queue's heap that stands for this class.
-        self.entry: _Entry | None = None
-        self.count = 0
-        self.estimates_us = 0
-        self.unestimated = 0
-
-    def tally(self, job: Job, sign: int) -> None:
-        """Count a job that comes (1) or goes (-1)."""
-        self.count += sign
-        estimate_us = job.shape.body.runtime_estimate_us
-        self.estimates_us += sign * estimate_us
-        if not estimate_us:
-            self.unestimated += sign
-
-    def enter(self, queue: ShapeQueue) -> None:
-        """The first job of this shape is another one."""
-        entry = queue.fresh_entry()
-        if _crowded(self.heap, len(self.shapes)):
-            self.heap = [other.entry for other in self.shapes.values() if other.entry is not None]
-            heapq.heapify(self.heap)
-        else:
-            heapq.heappush(self.heap, entry)
-
-    def best_entry(self) -> _Entry:
-        """The entry of the shape that goes first; there must be one."""
-        while True:
-            entry = self.heap[0]
-            queue = self.shapes.get(entry[4])
-            if queue is not None and queue.entry is entry:
-                return entry
-            heapq.heappop(self.heap)
+def _class_key(body: ShapeBody) -> ClassKey:
+    return (body.groups, body.within, body.regions_allow, body.regions_deny)
 
 
-def _crowded(heap: list[_Entry], current: int) -> bool:
-    return len(heap) > STALE_ENTRIES_MIN + STALE_ENTRIES_FACTOR * current
+def _seeks(shape: Shape, job: Job) -> bool:
+    """Whether jobs of this shape must be near such jobs."""
+    affinities = (each for group in shape.body.groups if group.rules for each in group.rules.affinities)
+    return any(
+        each.tenant == job.tenant and each.name in ("", job.name)
+        for each in affinities
+        if not each.apart and not each.weight
+    )
 
 
-def _class_key(body: ShapeBody) -> _ClassKey:
-    return (body.groups, body.regions_allow, body.regions_deny)
-
-
-def _serving_key(queue: ShapeQueue) -> tuple[int, int, int, str]:
-    first = queue.jobs.first
-    return (*queue.level, first.order_us, first.id)
+def _has_affinities(shape: Shape) -> bool:
+    return any(group.rules is not None and group.rules.affinities for group in shape.body.groups)
 
 
 class JobQueue:
-    """All queued jobs of a region. `tiers` go from first served to last; unknown tiers come after them.
+    """All queued jobs of a region, in the order of a policy, or of tiers that promise nothing, from first served to
+    last. Unknown tiers come after them.
 
     `version` grows with every job that comes or goes.
     """
 
-    def __init__(self, tiers: tuple[str, ...]) -> None:
-        self._rank = {tier: rank for rank, tier in enumerate(tiers)}
+    def __init__(
+        self,
+        rules: Policy | tuple[str, ...],
+        tenants: Tenants | None = None,
+        quotas: QuotaBook | None = None,
+    ) -> None:
+        policy = (
+            rules if isinstance(rules, Policy) else Policy(tiers=tuple(Tier(name=name) for name in rules))
+        )
+        self._now = _START
         self._jobs: dict[str, Job] = {}
-        self._shapes: dict[bytes, ShapeQueue] = {}
-        self._classes: dict[_ClassKey, PlacementClass] = {}
-        self._heap: list[_Entry] = []
-        self._parked: dict[_ClassKey, None] = {}
         self.version = 0
+        # Grows whenever all keys were worked out anew.
+        self.reorders = 0
         # As many as len(); every step asks.
         self.depth = 0
+        self._adopt(policy, tenants or Tenants(policy), quotas or QuotaBook(policy))
+
+    def _adopt(self, policy: Policy, tenants: Tenants, quotas: QuotaBook) -> None:
+        self._tiers = Tiers(policy)
+        self._share_order = policy.fair_share.order
+        self._tenants = tenants
+        self._quotas = quotas
+        self._shapes: dict[bytes, ShapeQueue] = {}
+        self._lanes: dict[tuple[str, bytes], Lane] = {}
+        self._lanes_of: dict[str, dict[bytes, Lane]] = {}
+        self._lanes_in: dict[str, dict[tuple[str, bytes], Lane]] = {}
+        self._classes: dict[ClassKey, PlacementClass] = {}
+        self._groups: dict[tuple[ClassKey, str], Group] = {}
+        self._streams: dict[tuple[object, ...], Stream] = {}
+        self._overdue = Stream((), None, None, 0, None)
+        self._heap: list[tuple[Key, int, Stream]] = []
+        self._entries = 0
+        # Of these, those that care where other jobs are.
+        self._neighbourly: dict[ClassKey, PlacementClass] = {}
+        self._parked_classes: dict[ClassKey, PlacementClass] = {}
+        # Parked because of what runs on the nodes, and (by the tree's name) because of what a tree of quotas has left.
+        self._parked: dict[str, dict[tuple[object, ...], Group | Lane]] = {}
+        self._reordered_us = self._now.mono_us
+        # Whether shares count: not as long as all jobs are one tenant's.
+        self._shared = False
+        self._stale = False
+        # When the first lane that is not overdue yet will be, or earlier.
+        self._overdue_wall_us = NEVER_US
+
+    def adopt(self, policy: Policy, tenants: Tenants, quotas: QuotaBook) -> None:
+        """Put all jobs into the order of another policy."""
+        jobs = list(self._jobs.values())
+        self._jobs = {}
+        self.depth = 0
+        self._adopt(policy, tenants, quotas)
+        for job in jobs:
+            self.add(job)
 
     def __len__(self) -> int:
         return self.depth
@@ -126,19 +146,37 @@ class JobQueue:
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._jobs
 
+    def tick(self, now: Now) -> None:
+        """It is now; to be told before `best`."""
+        self._now = now
+        pause_us = max(REORDER_US_MIN, REORDER_US_PER_LANE * len(self._lanes))
+        if now.mono_us - self._reordered_us >= pause_us and self._may_have_changed():
+            self._stale = True
+        if self._stale:
+            self._reorder()
+
+    def _may_have_changed(self) -> bool:
+        """Whether a lane may go before another without anything having happened to it: another tenant's share has
+        shrunk, or it has waited for too long. Where all jobs belong to one tenant, that is rare."""
+        return len(self._lanes_of) > 1 or self._now.wall_us >= self._overdue_wall_us
+
+    # -- jobs come and go
+
     def add(self, job: Job) -> None:
-        """Queue a job. Its shape, `order_us` and id must not change until it leaves."""
+        """Queue a job. Its shape, tenant, `order_us` and id must not change until it leaves."""
         assert job.id not in self._jobs, f"{job.id} is queued already"
         self._jobs[job.id] = job
         self.depth += 1
         self.version += 1
-        queue = self._shapes.get(job.shape.key)
-        if queue is None:
-            queue = self._open_shape(job.shape)
-        queue.jobs.add(job)
-        queue.placement.tally(job, 1)
-        if queue.jobs.first is job:
-            self._first_changed(queue)
+        lane = self._lanes.get((job.tenant, job.shape.key))
+        if lane is None:
+            lane = self._open_lane(job)
+        lane.jobs.add(job)
+        if lane.of_shape.jobs is not lane.jobs:
+            lane.of_shape.jobs.add(job)
+        lane.group.placement.tally(job, 1)
+        if lane.jobs.first is job:
+            self._enter(lane)
 
     def discard(self, job_id: str) -> None:
         """Take a job out, if it is in."""
@@ -147,81 +185,361 @@ class JobQueue:
             return
         self.depth -= 1
         self.version += 1
-        queue = self._shapes[job.shape.key]
-        was_first = queue.jobs.first is job
-        queue.jobs.remove(job)
-        queue.placement.tally(job, -1)
-        if not len(queue.jobs):
-            self._close_shape(queue)
+        lane = self._lanes[(job.tenant, job.shape.key)]
+        was_first = lane.jobs.first is job
+        lane.jobs.remove(job)
+        if lane.of_shape.jobs is not lane.jobs:
+            lane.of_shape.jobs.remove(job)
+        lane.group.placement.tally(job, -1)
+        if not len(lane.jobs):
+            self._close_lane(lane)
         elif was_first:
-            self._first_changed(queue)
+            self._enter(lane)
 
-    def _open_shape(self, shape: Shape) -> ShapeQueue:
+    def _open_lane(self, job: Job) -> Lane:
+        shape = job.shape
+        tier = self._tiers.tier(shape.body.tier)
+        of_shape = self._shapes.get(shape.key)
+        if of_shape is None:
+            of_shape = self._shapes[shape.key] = ShapeQueue(shape, self._tiers.rank(tier.name))
+        lane = Lane(
+            of_shape,
+            job.tenant,
+            self._tenants.account(job.tenant),
+            self._quotas.queue_of(job.tenant, job.shape),
+            tier.wait_max_us,
+        )
+        of_shape.admit(lane)
         key = _class_key(shape.body)
         placement = self._classes.get(key)
         if placement is None:
             placement = self._classes[key] = PlacementClass(key, shape)
-        rank = self._rank.get(shape.body.tier, len(self._rank))
-        queue = ShapeQueue(shape, rank, placement)
-        self._shapes[shape.key] = placement.shapes[shape.key] = queue
-        return queue
+            if _has_affinities(shape):
+                self._neighbourly[key] = placement
+        root = lane.quota.root.name if lane.quota is not None else ""
+        group = self._groups.get((key, root))
+        if group is None:
+            group = self._groups[(key, root)] = placement.groups[root] = Group(placement, root)
+        lane.group = group
+        group.lanes[lane.name] = lane
+        lane.home = lane.stream = self._stream_of(lane)
+        lane.home.lanes += 1
+        self._lanes[lane.name] = lane
+        self._lanes_of.setdefault(job.tenant, {})[shape.key] = lane
+        if lane.quota is not None:
+            self._lanes_in.setdefault(lane.quota.name, {})[lane.name] = lane
+        self._stale = self._stale or (
+            not self._shared and self._share_order != "off" and len(self._lanes_of) > 1
+        )
+        return lane
 
-    def _close_shape(self, queue: ShapeQueue) -> None:
-        placement = queue.placement
-        del self._shapes[queue.shape.key]
-        del placement.shapes[queue.shape.key]
-        if placement.shapes:
-            self._best_changed(placement)
-        else:
+    def _stream_of(self, lane: Lane) -> Stream:
+        rank, urgency = lane.of_shape.level
+        shared_urgency = urgency if self._share_order == "after_priority" else None
+        name = (lane.tenant, rank, shared_urgency, "" if lane.quota is None else lane.quota.name)
+        stream = self._streams.get(name)
+        if stream is None:
+            stream = self._streams[name] = Stream(name, lane.account, lane.quota, rank, shared_urgency)
+        return stream
+
+    def _close_lane(self, lane: Lane) -> None:
+        group = lane.group
+        lane.entry = None
+        self._place_in(lane, lane.home)
+        lane.home.lanes -= 1
+        if not lane.home.lanes:
+            lane.home.entry = None
+            del self._streams[lane.home.name]
+        if lane.parked_by is not None:
+            self._unpark(lane)
+        del self._lanes[lane.name], group.lanes[lane.name]
+        of_tenant = self._lanes_of[lane.tenant]
+        del of_tenant[lane.of_shape.shape.key]
+        if not of_tenant:
+            del self._lanes_of[lane.tenant]
+        if lane.quota is not None:
+            del self._lanes_in[lane.quota.name][lane.name]
+        if not lane.of_shape.dismiss(lane):
+            del self._shapes[lane.of_shape.shape.key]
+        if not group.lanes:
+            self._close_group(group)
+
+    def _close_group(self, group: Group) -> None:
+        if group.parked_by is not None:
+            self._unpark(group)
+        placement = group.placement
+        del self._groups[(placement.key, group.root)], placement.groups[group.root]
+        if not placement.groups:
             del self._classes[placement.key]
-            self._parked.pop(placement.key, None)
+            self._neighbourly.pop(placement.key, None)
+            self._parked_classes.pop(placement.key, None)
 
-    def _first_changed(self, queue: ShapeQueue) -> None:
-        queue.placement.enter(queue)
-        self._best_changed(queue.placement)
+    # -- keys and heaps
 
-    def _best_changed(self, placement: PlacementClass) -> None:
-        """Let the best job of an open class stand for it in the heap."""
-        if placement.parked:
+    def key(self, lane: Lane) -> Key:
+        """Where the first job of this lane stands in the order now."""
+        return self._key_of(lane.jobs.first)
+
+    def goes_before(self, job: Job, other: Job) -> bool:
+        """Whether a queued job goes before another one, as things are now."""
+        return self._key_of(job) < self._key_of(other)
+
+    def _key_of(self, job: Job) -> Key:
+        lane = self._lanes[(job.tenant, job.shape.key)]
+        if lane.job_overdue(job, self._now.wall_us):
+            return (0, job.order_us, job.id)
+        return (1, *self._prefix(lane), job.order_us, job.id)
+
+    def _prefix(self, lane: Lane) -> Key:
+        """What all jobs of a lane have in common."""
+        rank, urgency = lane.of_shape.level
+        full = 1 if lane.quota is not None and lane.quota.shown_full() else 0
+        levels = lane.account.levels(self._now.mono_us) if self._shared else ()
+        if self._share_order == "after_priority":
+            return (rank, full, urgency, levels)
+        return (rank, full, levels, urgency)
+
+    def _key_in(self, stream: Stream, place: Key) -> Key:
+        """Where a lane with this place in its stream stands in the order now."""
+        if stream is self._overdue:
+            return (0, *place)
+        full = 1 if stream.quota is not None and stream.quota.shown_full() else 0
+        levels: tuple[int, ...] = ()
+        if self._shared and stream.account is not None:
+            levels = stream.account.levels(self._now.mono_us)
+        if stream.urgency is not None:
+            return (1, stream.rank, full, stream.urgency, levels, *place)
+        return (1, stream.rank, full, levels, *place)
+
+    def _enter(self, lane: Lane) -> None:
+        """The lane's first job is another one, or it is looked at again."""
+        if lane.parked_by is not None:
+            self._unpark(lane)
+        first = lane.jobs.first
+        overdue_us = first.order_us + lane.wait_max_us if lane.wait_max_us else NEVER_US
+        self._place_in(lane, self._overdue if overdue_us <= self._now.wall_us else lane.home)
+        if lane.stream is lane.home and overdue_us < self._overdue_wall_us:
+            self._overdue_wall_us = overdue_us
+        place: Key = (first.order_us, first.id)
+        if lane.stream is lane.home and lane.home.urgency is None:
+            place = (lane.of_shape.level[1], *place)
+        self._entries += 1
+        former, lane.entry = lane.entry, (place, self._entries, lane)
+        group = lane.group
+        if not group.is_open:
+            if not group.overtakes(self._key_in(lane.stream, place)):
+                group.set_aside(lane.entry)
+                return
+            # It goes before what was found blocked: perhaps it may do what that may not.
+            self._release(group)
+        lane.stream.push(lane.entry, former)
+        if lane.stream.entry is None or place < lane.stream.place:
+            self._offer(lane.stream, place)
+
+    def _place_in(self, lane: Lane, stream: Stream) -> None:
+        if lane.stream is not stream:
+            self._overdue.lanes += 1 if stream is self._overdue else -1
+            lane.stream = stream
+
+    def _offer(self, stream: Stream, place: Key) -> None:
+        """One of the stream's lanes is to be looked at: let the stream stand in the heap no later than it."""
+        key = self._key_in(stream, place)
+        if stream.entry is not None and stream.entry[0] <= key:
             return
-        best = placement.best_entry()
-        if placement.entry is best:
-            return
-        placement.entry = best
-        if _crowded(self._heap, len(self._classes)):
-            open_classes = (other for other in self._classes.values() if not other.parked)
-            self._heap = [other.entry for other in open_classes if other.entry is not None]
+        self._entries += 1
+        stream.entry, stream.place = (key, self._entries, stream), place
+        if crowded(self._heap, len(self._streams)):
+            live = [*self._streams.values(), self._overdue]
+            self._heap = [each.entry for each in live if each.entry is not None]
             heapq.heapify(self._heap)
         else:
-            heapq.heappush(self._heap, best)
+            heapq.heappush(self._heap, stream.entry)
+
+    def _reorder(self) -> None:
+        """Work out all keys anew."""
+        self._stale = False
+        self.reorders += 1
+        self._reordered_us = self._now.mono_us
+        self._shared = self._share_order != "off" and len(self._lanes_of) > 1
+        if self._shared:
+            self._tenants.show(self._now.mono_us)
+        for queue in self._quotas.queues.values():
+            queue.show()
+        if self._now.wall_us >= self._overdue_wall_us:
+            self._find_overdue()
+        self._heap = []
+        for stream in (*self._streams.values(), self._overdue):
+            first = stream.first_open()
+            stream.entry = None
+            if first is not None:
+                self._entries += 1
+                stream.entry, stream.place = (self._key_in(stream, first[0]), self._entries, stream), first[0]
+                self._heap.append(stream.entry)
+        heapq.heapify(self._heap)
+
+    def _find_overdue(self) -> None:
+        """Lanes whose first job has waited for too long since they were last looked at."""
+        self._overdue_wall_us = NEVER_US
+        for lane in self._lanes.values():
+            if not lane.wait_max_us or lane.stream is self._overdue:
+                continue
+            due_us = lane.jobs.first.order_us + lane.wait_max_us
+            if due_us > self._now.wall_us:
+                self._overdue_wall_us = min(self._overdue_wall_us, due_us)
+            elif lane.parked_by is None:
+                self._enter(lane)
+
+    def tenant_changed(self, tenant: str, shape: Shape | None = None) -> None:
+        """Something of this tenant's (of this shape) has ended: it may go before others now."""
+        lanes = {lane.name: lane for lane in self._lanes_of.get(tenant, {}).values()}
+        queue = self._quotas.queue_of(tenant, shape)
+        if queue is not None:
+            lanes |= self._lanes_in.get(queue.name, {})
+        if not lanes or len(lanes) > TENANT_LANES_MAX or not (self._shared or queue):
+            return
+        self._tenants.account(tenant).show(self._now.mono_us)
+        if queue is not None:
+            queue.show()
+        for lane in lanes.values():
+            if lane.entry is None:
+                continue
+            if lane.group.is_open:
+                self._offer(lane.stream, lane.entry[0])
+            elif lane.group.overtakes(self._key_in(lane.stream, lane.entry[0])):
+                self._release(lane.group)
 
     # -- the cycle's view
 
     def best(self) -> Job | None:
-        """The first job in order whose placement class is not parked."""
+        """The first job in order that is not parked."""
+        lane = self.best_lane()
+        return None if lane is None else lane.jobs.first
+
+    def best_lane(self) -> Lane | None:
+        """The lane of the first job in order that is not parked. Its entry holds its key."""
+        if self._stale:
+            self._reorder()
         while self._heap:
             entry = self._heap[0]
-            queue = self._shapes.get(entry[4])
-            if queue is not None and queue.placement.entry is entry:
-                return queue.jobs.first
-            heapq.heappop(self._heap)
+            stream = entry[2]
+            first = stream.first_open() if stream.entry is entry else None
+            if first is None:
+                heapq.heappop(self._heap)
+                if stream.entry is entry:
+                    stream.entry = None
+                continue
+            key = self._key_in(stream, first[0])
+            if key <= entry[0]:
+                return first[2]
+            self._entries += 1
+            stream.entry, stream.place = (key, self._entries, stream), first[0]
+            heapq.heapreplace(self._heap, stream.entry)
         return None
 
-    def park(self, shape_key: bytes) -> None:
-        """Pass over everything that is placed like this shape, queued or still to come, until `reopen`."""
-        queue = self._shapes.get(shape_key)
-        if queue is not None and not queue.placement.parked:
-            queue.placement.parked = True
-            queue.placement.entry = None
-            self._parked[queue.placement.key] = None
+    def park(self, lane: Lane) -> None:
+        """Pass over everything that is placed like this lane's jobs, queued or still to come, until `reopen`."""
+        placement = lane.group.placement
+        if not placement.parked:
+            placement.parked = True
+            self._parked_classes[placement.key] = placement
+            key = self.key(lane)
+            for group in placement.groups.values():
+                group.blocked_key = key
+                group.settle()
 
-    def reopen(self) -> None:
-        """Nothing is parked any more."""
-        for key in self._parked:
-            placement = self._classes[key]
-            placement.parked = False
-            self._best_changed(placement)
-        self._parked.clear()
+    def park_group(self, lane: Lane, by: QuotaRoot | None) -> None:
+        """Pass over the lane's whole group until `reopen` (by nothing) or `reopen_root` (by a tree of quotas)."""
+        group = lane.group
+        if group.parked_by is None:
+            group.blocked_key = self.key(lane)
+            self._note_parked(group, by)
+
+    def park_lane(self, lane: Lane, by: QuotaRoot | None) -> None:
+        """As `park_group`, for one lane."""
+        if lane.parked_by is None:
+            lane.entry = None
+            self._note_parked(lane, by)
+
+    def _note_parked(self, parked: Group | Lane, by: QuotaRoot | None) -> None:
+        parked.parked_by = by.name if by is not None else ""
+        self._parked.setdefault(parked.parked_by, {})[parked.place] = parked
+        parked.settle()
+
+    def _unpark(self, parked: Group | Lane) -> None:
+        assert parked.parked_by is not None
+        del self._parked[parked.parked_by][parked.place]
+        parked.parked_by = None
+        parked.settle()
+
+    def _release(self, group: Group) -> None:
+        """Look at a parked group again."""
+        if group.parked_by is not None:
+            self._unpark(group)
+        if group.placement.parked:
+            self._unpark_class(group.placement)
+        else:
+            self._bring_back(group)
+        group.blocked_key = None
+
+    def _bring_back(self, group: Group) -> None:
+        """If the group is open now, what was set aside comes up again."""
+        if group.is_open:
+            for entry in group.bring_back():
+                stream = entry[2].stream
+                stream.push(entry)
+                self._offer(stream, entry[0])
+
+    def _unpark_class(self, placement: PlacementClass) -> None:
+        placement.parked = placement.woken = False
+        del self._parked_classes[placement.key]
+        for group in placement.groups.values():
+            group.settle()
+            self._bring_back(group)
+
+    def reopen(self, may_start: Callable[[Shape], bool] | None = None) -> None:
+        """Something was released on the nodes: nothing is parked for want of them any more, but for classes that
+        cannot gain from it (`may_start` says that of a shape of theirs)."""
+        for placement in list(self._parked_classes.values()):
+            if may_start is None or may_start(placement.shape):
+                self._unpark_class(placement)
+                placement.woken = may_start is not None
+        self._reopen("")
+
+    def neighbour_started(self, job: Job) -> None:
+        """This job runs now: those that must be near it may have room there that had none."""
+        if self._neighbourly and any(
+            _seeks(placement.shape, job) for placement in self._neighbourly.values()
+        ):
+            self.reopen(lambda shape: _seeks(shape, job))
+
+    def reopen_root(self, root: QuotaRoot) -> None:
+        """Something was given back to this tree of quotas."""
+        self._reopen(root.name)
+
+    def _reopen(self, by: str) -> None:
+        reopened = list(self._parked.pop(by, {}).values())
+        for parked in reopened:
+            parked.parked_by = None
+            parked.settle()
+        for parked in reopened:
+            if isinstance(parked, Lane):
+                self._enter(parked)
+            else:
+                self._bring_back(parked)
+
+    def first_without_room(self) -> Lane | None:
+        """The lane that goes first among those whose class is parked for want of nodes."""
+        firsts: dict[int, LaneEntry] = {}
+        for placement in self._parked_classes.values():
+            for group in placement.groups.values():
+                for lane in group.lanes.values():
+                    entry = lane.entry
+                    if entry is not None:
+                        known = firsts.get(id(lane.stream))
+                        if known is None or entry < known:
+                            firsts[id(lane.stream)] = entry
+        found = min(firsts.values(), key=lambda each: self._key_in(each[2].stream, each[0]), default=None)
+        return None if found is None else found[2]
 
     # -- questions
 
@@ -229,39 +547,70 @@ class JobQueue:
         """The queued job with this id."""
         return self._jobs.get(job_id)
 
-    def shapes(self) -> Iterator[ShapeQueue]:
-        """Every shape that has jobs queued; not to be changed."""
-        return iter(self._shapes.values())
+    def lane_of(self, job_id: str) -> Lane | None:
+        """The lane in which this job waits."""
+        job = self._jobs.get(job_id)
+        return None if job is None else self._lanes[(job.tenant, job.shape.key)]
 
-    def classes(self) -> Iterator[PlacementClass]:
+    def shapes(self) -> Iterable[ShapeQueue]:
+        """Every shape that has jobs queued; not to be changed."""
+        return self._shapes.values()
+
+    def classes(self) -> Iterable[PlacementClass]:
         """Every placement class that has jobs queued; not to be changed."""
-        return iter(self._classes.values())
+        return self._classes.values()
+
+    def in_order(self, limit: int) -> list[Job]:
+        """The first `limit` jobs, whatever is parked. Grows with the number of lanes."""
+        if self._stale:
+            self._reorder()
+        heads: list[tuple[Key, Job]] = []
+        for lane in heapq.nsmallest(limit, self._lanes.values(), key=self.key):
+            prefix = self._prefix(lane)
+            for job in lane.jobs.head(limit):
+                overdue = lane.job_overdue(job, self._now.wall_us)
+                rest = (job.order_us, job.id)
+                heads.append(((0, *rest) if overdue else (1, *prefix, *rest), job))
+        heads.sort(key=lambda head: head[0])
+        return [job for _, job in heads[:limit]]
 
     def position(self, job_id: str) -> int:
-        """The job's place in the order, from 1; 0 if it is not queued. Grows with the number of shapes."""
+        """The job's place in the order, from 1; 0 if it is not queued. Grows with the number of lanes."""
         job = self._jobs.get(job_id)
         return 1 + sum(count for _, count in self.ahead_by_shape(job)) if job is not None else 0
 
-    def ahead_by_shape(self, job: Job) -> Iterator[tuple[ShapeQueue, int]]:
-        """How many jobs of each shape go before this one (which need not be queued)."""
-        rank = self._rank.get(job.shape.body.tier, len(self._rank))
-        level = (rank, -job.shape.body.priority)
-        for queue in self._shapes.values():
-            if queue.level < level:
-                yield queue, len(queue.jobs)
-            elif queue.level == level:
-                yield queue, queue.jobs.rank(job)
+    def ahead_by_shape(self, job: Job) -> Iterator[tuple[Lane, int]]:
+        """How many jobs of each lane go before this one (which need not be queued)."""
+        own = self._lanes.get((job.tenant, job.shape.key)) or self._lane_for(job)
+        wall_us = self._now.wall_us
+        overdue = own.job_overdue(job, wall_us)
+        prefix = self._prefix(own)
+        for lane in self._lanes.values():
+            late = lane.overdue_count(wall_us)
+            if overdue:
+                count = min(late, lane.jobs.rank(job))
+            else:
+                other = self._prefix(lane)
+                count = len(lane.jobs) if other < prefix else lane.jobs.rank(job) if other == prefix else 0
+                count = max(count, late)
+            if count:
+                yield lane, count
+
+    def _lane_for(self, job: Job) -> Lane:
+        """A lane such as this job would be in."""
+        tier = self._tiers.tier(job.shape.body.tier)
+        of_shape = ShapeQueue(job.shape, self._tiers.rank(tier.name))
+        account = self._tenants.account(job.tenant)
+        quota = self._quotas.queue_of(job.tenant, job.shape)
+        return Lane(of_shape, job.tenant, account, quota, tier.wait_max_us)
 
     def ahead(self, job_id: str, limit: int) -> list[Job]:
         """The first `limit` jobs of the queue, as far as they go before this one."""
-        job = self._jobs.get(job_id)
-        if job is None:
+        if job_id not in self._jobs:
             return []
-        heads: list[tuple[_Entry, Job]] = []
-        for queue, count in self.ahead_by_shape(job):
-            for other in queue.jobs.head(min(count, limit)):
-                heads.append(((*queue.level, other.order_us, other.id, b""), other))
-        return [other for _, other in heapq.nsmallest(limit, heads, key=lambda head: head[0])]
+        first = self.in_order(limit)
+        ids = [job.id for job in first]
+        return first[: ids.index(job_id)] if job_id in ids else first
 
     def depth_of(self, shape_key: bytes) -> int:
         """How many jobs with this shape are queued."""
@@ -269,22 +618,20 @@ class JobQueue:
         return len(queue.jobs) if queue is not None else 0
 
     def first_of(self, shape_key: bytes, limit: int) -> list[Job]:
-        """The first `limit` jobs with this shape, in order."""
+        """The oldest `limit` jobs with this shape."""
         queue = self._shapes.get(shape_key)
         return queue.jobs.head(limit) if queue is not None else []
 
     def first_shapes(self, limit: int) -> list[Shape]:
-        """The first `limit` shapes in the order in which their first jobs will be served."""
-        queues = heapq.nsmallest(limit, self._shapes.values(), key=_serving_key)
-        return [queue.shape for queue in queues]
+        """The first `limit` shapes by tier, priority and the age of their first jobs."""
+        return [
+            queue.shape for queue in heapq.nsmallest(limit, self._shapes.values(), key=ShapeQueue.serving_key)
+        ]
 
     def oldest(self) -> Job | None:
         """The job that has waited longest."""
-        return min(
-            (q.jobs.first for q in self._shapes.values()),
-            key=lambda job: (job.order_us, job.id),
-            default=None,
-        )
+        firsts = (queue.jobs.first for queue in self._shapes.values())
+        return min(firsts, key=lambda job: (job.order_us, job.id), default=None)
 
     def waiting_shapes(self, limit: int, now_wall_us: int) -> tuple[QueuedShape, ...]:
         """The `limit` shapes with most jobs, most numerous first; waits are counted from `order_us`."""

@@ -29,12 +29,13 @@ _FAILURES = (ReasonCode.EXIT_CODE, ReasonCode.SIGNAL, ReasonCode.LAUNCH_FAILED, 
 class Settled(msgspec.Struct, frozen=True):
     """An attempt is over: its capacity is free.
 
-    `requeued`: the job waits again. `run_us`: how long it held capacity.
+    `requeued`: the job waits again. `run_us`: how long it held capacity. `by_itself`: nobody stopped it.
     """
 
     job: Job
     requeued: bool
     run_us: int
+    by_itself: bool
 
 
 class Runs:
@@ -113,9 +114,9 @@ class Runs:
         job = self._library.own.jobs.get(run.job_id)
         return job is not None and (run.epoch, run.attempt) > (job.epoch, job.attempt)
 
-    def start(self, job: Job, allocation: Allocation, out: Effects) -> None:
-        """Record the next attempt and launch it once that is durable."""
-        self._library.of(job).start(job, allocation)
+    def start(self, job: Job, allocation: Allocation, out: Effects, why: str = "") -> None:
+        """Record the next attempt, and why it may start, and launch it once that is durable."""
+        self._library.of(job).start(job, allocation, why)
         self.begun[job.id] = None
         self._jobs[job.id] = job
         self._open[job.id] = dict.fromkeys(range(len(allocation.tasks)))
@@ -273,18 +274,19 @@ class Runs:
         self.begun.pop(job.id, None)
         out.reaps.append(Reap(job.run_id))
         run_us = max(0, self._library.now.wall_us - job.started_wall_us)
-        return Settled(job, job.state is JobState.QUEUED, run_us)
+        return Settled(job, job.state is JobState.QUEUED, run_us, job.state is JobState.SUCCEEDED)
 
 
 def _is_excused(job: Job) -> bool:
     """Whether the loss of its present attempt is not the job's failure. Counted are the attempts here that did not end
     by a failure of its own; the few of them that were stopped for another reason make it stricter, never endless."""
-    return job.attempt - job.failures <= LOSSES_MAX
+    return job.attempts_begun - job.failures <= LOSSES_MAX
 
 
 def _again(job: Job, reason: Reason) -> Reason:
     """Why it is queued again."""
-    code = ReasonCode.LOST_TASK if reason.code is ReasonCode.LOST_TASK else ReasonCode.RETRY
+    kept = (ReasonCode.LOST_TASK, ReasonCode.PREEMPTED)
+    code = reason.code if reason.code in kept else ReasonCode.RETRY
     return Reason(code, f"attempt {job.attempt}: {reason.detail}")
 
 

@@ -10,6 +10,7 @@ from hanse.core.model.limits import DEVICE_UNIT
 from hanse.core.model.resources import Resources
 from hanse.core.model.selectors import SelectorError
 from hanse.core.scheduling.devices import device_request_error
+from hanse.core.scheduling.rule_shortfall import rule_shortfall, variants
 from hanse.core.scheduling.table import NodeTable
 from hanse.core.scheduling.trial import Trial
 
@@ -20,17 +21,30 @@ SINGLE_NODES_TRIED_MAX = 64
 
 CONSTRAINT = "CONSTRAINT"
 CAPACITY = "CAPACITY"
+TAINT = "TAINT"
+# Tolerates everything, so that only labels are asked.
+ANY_TAINT = ("*",)
 
 
 def never_fits(empty: NodeTable, shape: Shape) -> str | None:
     """Why nothing with this shape can run on these nodes, of which nothing is taken. None: it can."""
+    if _starts(empty, shape):
+        return None
     for number, group in enumerate(shape.body.groups):
-        why = _group_never_fits(empty, group)
-        if why is not None:
-            return f"groups[{number}]: {why}"
-    if Trial(empty).place(shape) is None:
-        return "its groups fit one by one but not together, even if every node were empty"
-    return None
+        reasons = [_group_never_fits(empty, variant) for variant in variants(group)]
+        if all(reason is not None for reason in reasons):
+            others = f" (nor do its {len(reasons) - 1} alternatives fit)" if len(reasons) > 1 else ""
+            return f"groups[{number}]: {reasons[0]}{others}"
+    if shape.body.within is not None and shape.body.within.required:
+        return f"its groups do not fit together into one {shape.body.within.level}, even if every node were empty"
+    return "its groups fit one by one but not together, even if every node were empty"
+
+
+def _starts(table: NodeTable, shape: Shape) -> bool:
+    try:
+        return Trial(table).place(shape) is not None
+    except SelectorError:
+        return False
 
 
 def _group_never_fits(empty: NodeTable, group: GroupShape) -> str | None:
@@ -60,7 +74,8 @@ def _group_never_fits(empty: NodeTable, group: GroupShape) -> str | None:
     if room < group.count_min:
         wanted = f"{group.count_min} x {describe(group.resources)}"
         return f"a gang of {wanted} needs room for {group.count_min} tasks; {nodes}, with room for {room} when empty"
-    return None
+    lacking = rule_shortfall(empty, group)
+    return lacking[1] if lacking is not None else None
 
 
 def blockers(table: NodeTable, shape: Shape, never: str | None) -> tuple[Blocker, ...]:
@@ -69,12 +84,13 @@ def blockers(table: NodeTable, shape: Shape, never: str | None) -> tuple[Blocker
         unmatched = [
             group
             for group in shape.body.groups
-            if group.constraints and not table.mask(group.constraints).count
+            if group.constraints and not table.mask(group.constraints, ANY_TAINT).count
         ]
         because = tuple(blocker for group in unmatched for blocker in _constraint_counts(table, group))
         code = CONSTRAINT if unmatched else CAPACITY
         return (Blocker(code=code, message=f"can never run in this region: {never}", because=because),)
     short = [_group_shortfall(table, number, group) for number, group in enumerate(shape.body.groups)]
+    short += [_alternatives_tried(number, group) for number, group in enumerate(shape.body.groups)]
     because = tuple(blocker for blocker in short if blocker is not None)
     message = because[0].message if because else "its groups have room one by one, but not together"
     names, advice = _nodes_to_empty(table, shape)
@@ -86,7 +102,10 @@ def _group_shortfall(table: NodeTable, number: int, group: GroupShape) -> Blocke
     fit = table.fit_of(group)
     room = table.tasks_fitting(fit)
     if room >= group.count_min:
-        return None
+        lacking = rule_shortfall(table, group)
+        if lacking is None:
+            return None
+        return Blocker(code=lacking[0], message=f"groups[{number}]: {lacking[1]}")
     nodes = _matching(table, group)
     if room:
         text = f"room for {room} of {group.count_min} tasks that each need {describe(group.resources)}"
@@ -110,15 +129,37 @@ def _scarcest(table: NodeTable, group: GroupShape) -> str:
 def _constraint_counts(table: NodeTable, group: GroupShape) -> tuple[Blocker, ...]:
     """For each selector, how many nodes satisfy it."""
     total = len(table.states)
-    return tuple(
-        Blocker(code=CONSTRAINT, message=f"{table.mask((text,)).count} of {total} nodes satisfy {text}")
+    found = [
+        Blocker(
+            code=CONSTRAINT, message=f"{table.mask((text,), ANY_TAINT).count} of {total} nodes satisfy {text}"
+        )
         for text in group.constraints
-    )
+    ]
+    tolerations = group.rules.tolerations if group.rules is not None else ()
+    untainted = table.mask((), tolerations).count
+    if untainted < total:
+        found.append(
+            Blocker(
+                code=TAINT,
+                message=f"{total - untainted} of {total} nodes have taints that it does not tolerate",
+            )
+        )
+    return tuple(found)
+
+
+def _alternatives_tried(number: int, group: GroupShape) -> Blocker | None:
+    """That what was said of the first choice is not all that was tried."""
+    if group.rules is None or not group.rules.alternatives:
+        return None
+    count = len(group.rules.alternatives)
+    return Blocker(code=CAPACITY, message=f"groups[{number}]: its {count} alternatives have no room either")
 
 
 def _nodes_to_empty(table: NodeTable, shape: Shape) -> tuple[tuple[str, ...], str]:
     """Nodes whose jobs, if they ended, would leave room, and a sentence that says whether one or all of them."""
-    flags = np.logical_or.reduce([fit.mask.flags for fit in table.fits_of(shape)])
+    flags = np.logical_or.reduce(
+        [table.fit_of(variant).mask.flags for group in shape.body.groups for variant in variants(group)]
+    )
     taken = [table.states[int(index)] for index in np.flatnonzero(flags)]
     taken = sorted((state for state in taken if state.jobs), key=lambda state: (-state.slack, state.index))
     order = [state.index for state in taken]

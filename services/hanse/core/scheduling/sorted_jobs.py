@@ -74,6 +74,21 @@ class SortedJobs:
         number = self._chunk_of(key)
         return sum(map(len, self._chunks[:number])) + bisect_left(self._chunks[number], key, key=job_key)
 
+    def count_until(self, order_us: int) -> int:
+        """How many have an `order_us` of at most this."""
+        if not self._chunks:
+            return 0
+        key = (order_us + 1, "")
+        number = self._chunk_of(key)
+        return sum(map(len, self._chunks[:number])) + bisect_left(self._chunks[number], key, key=job_key)
+
+    def copy(self) -> SortedJobs:
+        """The same jobs in another sequence."""
+        twin = SortedJobs()
+        twin._chunks = [list(chunk) for chunk in self._chunks]
+        twin._length = self._length
+        return twin
+
     def head(self, count: int) -> list[Job]:
         """The first `count` jobs in order."""
         taken: list[Job] = []

@@ -5,10 +5,14 @@ A region answers for jobs whose home it is, and, where it is told that the home 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
+import msgspec
+
+from hanse.core.admission import STALE_POLICY
 from hanse.core.effects import CancelOutcome, Explanation, Refused, SubmitOutcome, Submitted
 from hanse.core.events import Ask, CancelJobs, Question, Submit
 from hanse.core.model import limits
@@ -34,6 +38,7 @@ from hanse.daemon.tracing import current_traceparent
 from hanse.ledger import queries
 from hanse.ledger.copies import JobCopy, shard_copy
 from hanse.ledger.queries import JobRecord
+from hanse.policies.rules import Facts
 from hanse.wire.gen.hanse.v1 import jobs_pb2, jobs_pb2_grpc
 from hanse.wire.jobs import encode_cancel_results, encode_explanation, encode_state, encode_submit_result
 from hanse.wire.specs import SpecReader
@@ -67,7 +72,7 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
             raise invalid("jobs", f"{len(request.jobs)} submissions; 1 to {limits.SUBMISSIONS_MAX}")
         decoded = self._decoded(request.jobs, home)
         good = tuple(each for each in decoded if isinstance(each, Submission))
-        outcomes = iter(await self._admitted(good, home))
+        outcomes = iter(await self._ruled_and_admitted(good, home))
         results = [each if isinstance(each, Refused) else next(outcomes) for each in decoded]
         for result in results:
             if isinstance(result, Refused):
@@ -82,6 +87,42 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
             self._specs.decode_submission(job, job_id, traceparent)
             for job, job_id in zip(jobs, self._ids.draw(len(jobs), home), strict=True)
         ]
+
+    async def _ruled_and_admitted(
+        self, submissions: Sequence[Submission], home: str
+    ) -> list[Submitted | Refused]:
+        """In order. Those that were on their way while the policy changed are ruled anew."""
+        results: dict[int, Submitted | Refused] = {}
+        pending = dict(enumerate(submissions))
+        for _ in range(limits.RULING_TRIES_MAX):
+            ruled = tuple([await self._ruled(each) for each in pending.values()])
+            outcomes = dict(zip(pending, await self._admitted(ruled, home), strict=True))
+            pending = {number: submissions[number] for number, each in outcomes.items() if _is_stale(each)}
+            results |= {number: each for number, each in outcomes.items() if number not in pending}
+            if not pending:
+                break
+        busy = Refused("EXHAUSTED", "", "the policy is being changed; try again", limits.RETRY_AFTER_MS)
+        return [results.get(number, busy) for number in range(len(submissions))]
+
+    async def _ruled(self, submission: Submission) -> Submission:
+        """By the rules of the policy in force. Others have their turn now and then."""
+        rulebook = self._runtime.desk.rulebook
+        if not rulebook.rules:
+            return msgspec.structs.replace(submission, policy_version=rulebook.version)
+        details = self._specs.details(submission)
+        facts = Facts(labels=details.labels, kind=details.kind, tier=details.tier)
+        evaluated = rulebook.evaluated
+        result = rulebook.rule(submission, facts, wall_us())
+        if rulebook.evaluated != evaluated and rulebook.evaluated % limits.RULINGS_PER_TURN_MAX == 0:
+            await asyncio.sleep(0)
+        if isinstance(result, Refused):
+            # Its key may name a job that is there already: only the core knows.
+            refused = (result.field, result.message)
+            return msgspec.structs.replace(submission, policy_version=rulebook.version, refused=refused)
+        if details.loss_by_tier:
+            # A rule may have given it another tier.
+            return msgspec.structs.replace(result, on_loss=self._specs.loss_of(result.shape.body.tier))
+        return result
 
     async def _admitted(
         self, submissions: tuple[Submission, ...], home: str
@@ -290,6 +331,10 @@ def _not_led(record: JobRecord, region: str) -> list[jobs_pb2.RegionExplanation]
     )
     blocker = jobs_pb2.Blocker(code="NO_LEADER", message=message)
     return [jobs_pb2.RegionExplanation(region=region, blockers=[blocker])]
+
+
+def _is_stale(outcome: Submitted | Refused) -> bool:
+    return isinstance(outcome, Refused) and outcome.code == STALE_POLICY
 
 
 def _epilogue(record: JobRecord, region: str) -> str:

@@ -74,7 +74,7 @@ class Intake:
         self._drop_hold((peer, offer.id))
         held = self.held(offer.shape.key)
         wanted = min(offer.count, OFFER_COUNT_MAX)
-        slots = min(wanted, self._local.slots(offer.shape, wanted + held) - held)
+        slots = min(wanted, self._local.slots(offer.shape, wanted + held, offer.tenant) - held)
         if slots <= 0 or len(self._holds) >= HOLDS_MAX:
             out.sends.append(self._decline(peer, offer, Reason(ReasonCode.NO_CAPACITY, "nothing free soon")))
             return slots <= 0
@@ -104,7 +104,7 @@ class Intake:
             return Reason(ReasonCode.BURNED_HOPS, f"handed on {len(path)} times already")
         if name in body.regions_deny or (body.regions_allow and name not in body.regions_allow):
             return Reason(ReasonCode.BURNED_NO_ROOM, "the job does not allow this region")
-        if body.tier not in self._config.tiers:
+        if not self._local.knows_tier(body.tier):
             return Reason(ReasonCode.BURNED_BAD_SPEC, f"no tier {body.tier!r} here")
         if body.adoptable and (reason := self._adopts()) is not None:
             return reason

@@ -23,15 +23,13 @@ from hanse.core.federation.shards.gate import Gate, Held, OwedRows
 from hanse.core.federation.shards.journal import Journal, unpack
 from hanse.core.federation.shards.shard import Shard
 from hanse.core.model.deadlines import NEVER_US
-from hanse.core.model.jobs import Job, Reason, ReasonCode
+from hanse.core.model.jobs import ATTEMPTS_PER_TERM, Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobInput, JobState
 from hanse.core.model.limits import GATE_STEPS_MAX
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
 
 _NOT_WRITTEN = 1 << 62
-# Attempts of one term: what comes after a takeover is larger than anything that came before (HANSE_ATTEMPT grows).
-ATTEMPTS_PER_TERM = 1 << 16
 
 
 def channel_of(shard: str) -> str:

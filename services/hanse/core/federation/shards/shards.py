@@ -115,6 +115,11 @@ class Shards:
         leading = self.leading.get(home)
         return leading if leading is not None and leading.shard.leads else None
 
+    def has_key(self, home: str, key: tuple[str, str]) -> bool:
+        """Whether a job of this home with this client key (tenant, key) is known here as adoptable."""
+        leading = self.leading.get(home)
+        return leading is not None and key in leading.books.keys
+
     def leading_of(self, job: Job) -> Leading | None:
         """Where a job of a shard is dealt with."""
         return self.leading.get(job.shard)
@@ -431,7 +436,7 @@ class Shards:
         if not resumed:
             self.jobs_taken_over += leading.open_jobs
         self._library.add(leading.books)
-        self._local.open_books(leading.books)
+        self._local.open_books(now, leading.books)
         # The deadlines of this step are over, and what it inherits is due at once.
         leading.desk.on_deadline(now, leading.out)
 
@@ -445,7 +450,7 @@ class Shards:
         self.jobs_let_go += leading.open_jobs
         # What has ended and was not written: the next leader starts it again.
         out.reaps.extend(leading.out.reaps)
-        self._local.abandon(leading.books, out)
+        self._local.abandon(now, leading.books, out)
         self._library.remove(name)
         self._hidden.append(name)
 

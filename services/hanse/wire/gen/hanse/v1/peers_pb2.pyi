@@ -1,4 +1,5 @@
 from hanse.wire.gen.hanse.v1 import common_pb2 as _common_pb2
+from hanse.wire.gen.hanse.v1 import placement_pb2 as _placement_pb2
 from hanse.wire.gen.hanse.v1 import regions_pb2 as _regions_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -218,7 +219,7 @@ class ProbeRequest(_message.Message):
     def __init__(self, id: _Optional[int] = ..., target: _Optional[str] = ...) -> None: ...
 
 class Shape(_message.Message):
-    __slots__ = ("groups", "tier", "priority", "regions_allow", "regions_deny", "regions_prefer", "datasets", "runtime_estimate_us", "required_features", "adoptable")
+    __slots__ = ("groups", "tier", "priority", "regions_allow", "regions_deny", "regions_prefer", "datasets", "runtime_estimate_us", "required_features", "adoptable", "within", "ruled")
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
@@ -229,6 +230,8 @@ class Shape(_message.Message):
     RUNTIME_ESTIMATE_US_FIELD_NUMBER: _ClassVar[int]
     REQUIRED_FEATURES_FIELD_NUMBER: _ClassVar[int]
     ADOPTABLE_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_FIELD_NUMBER: _ClassVar[int]
+    RULED_FIELD_NUMBER: _ClassVar[int]
     groups: _containers.RepeatedCompositeFieldContainer[ShapeGroup]
     tier: str
     priority: int
@@ -239,10 +242,18 @@ class Shape(_message.Message):
     runtime_estimate_us: int
     required_features: _containers.RepeatedScalarFieldContainer[str]
     adoptable: bool
-    def __init__(self, groups: _Optional[_Iterable[_Union[ShapeGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions_allow: _Optional[_Iterable[str]] = ..., regions_deny: _Optional[_Iterable[str]] = ..., regions_prefer: _Optional[_Iterable[str]] = ..., datasets: _Optional[_Iterable[str]] = ..., runtime_estimate_us: _Optional[int] = ..., required_features: _Optional[_Iterable[str]] = ..., adoptable: _Optional[bool] = ...) -> None: ...
+    within: _placement_pb2.Within
+    ruled: Ruled
+    def __init__(self, groups: _Optional[_Iterable[_Union[ShapeGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions_allow: _Optional[_Iterable[str]] = ..., regions_deny: _Optional[_Iterable[str]] = ..., regions_prefer: _Optional[_Iterable[str]] = ..., datasets: _Optional[_Iterable[str]] = ..., runtime_estimate_us: _Optional[int] = ..., required_features: _Optional[_Iterable[str]] = ..., adoptable: _Optional[bool] = ..., within: _Optional[_Union[_placement_pb2.Within, _Mapping]] = ..., ruled: _Optional[_Union[Ruled, _Mapping]] = ...) -> None: ...
+
+class Ruled(_message.Message):
+    __slots__ = ("queue",)
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    queue: str
+    def __init__(self, queue: _Optional[str] = ...) -> None: ...
 
 class ShapeGroup(_message.Message):
-    __slots__ = ("count", "count_min", "resources", "constraints")
+    __slots__ = ("count", "count_min", "resources", "constraints", "placement", "affinity_tenant")
     class ResourcesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -254,11 +265,15 @@ class ShapeGroup(_message.Message):
     COUNT_MIN_FIELD_NUMBER: _ClassVar[int]
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
     CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENT_FIELD_NUMBER: _ClassVar[int]
+    AFFINITY_TENANT_FIELD_NUMBER: _ClassVar[int]
     count: int
     count_min: int
     resources: _containers.ScalarMap[str, int]
     constraints: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, count: _Optional[int] = ..., count_min: _Optional[int] = ..., resources: _Optional[_Mapping[str, int]] = ..., constraints: _Optional[_Iterable[str]] = ...) -> None: ...
+    placement: _placement_pb2.PlacementRules
+    affinity_tenant: str
+    def __init__(self, count: _Optional[int] = ..., count_min: _Optional[int] = ..., resources: _Optional[_Mapping[str, int]] = ..., constraints: _Optional[_Iterable[str]] = ..., placement: _Optional[_Union[_placement_pb2.PlacementRules, _Mapping]] = ..., affinity_tenant: _Optional[str] = ...) -> None: ...
 
 class Solicit(_message.Message):
     __slots__ = ("id", "could_start", "hold_ttl_ms")
@@ -307,7 +322,7 @@ class Release(_message.Message):
     def __init__(self, offer_id: _Optional[int] = ...) -> None: ...
 
 class Commit(_message.Message):
-    __slots__ = ("job_id", "epoch", "sequence", "home", "tenant", "spec", "spec_sha256", "path", "cancel_id", "submitted_wall_us", "offer_id", "failures", "traceparent")
+    __slots__ = ("job_id", "epoch", "sequence", "home", "tenant", "spec", "spec_sha256", "path", "cancel_id", "submitted_wall_us", "offer_id", "failures", "traceparent", "shape")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -321,6 +336,7 @@ class Commit(_message.Message):
     OFFER_ID_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     epoch: int
     sequence: int
@@ -334,7 +350,8 @@ class Commit(_message.Message):
     offer_id: int
     failures: int
     traceparent: str
-    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., home: _Optional[str] = ..., tenant: _Optional[str] = ..., spec: _Optional[bytes] = ..., spec_sha256: _Optional[bytes] = ..., path: _Optional[_Iterable[str]] = ..., cancel_id: _Optional[str] = ..., submitted_wall_us: _Optional[int] = ..., offer_id: _Optional[int] = ..., failures: _Optional[int] = ..., traceparent: _Optional[str] = ...) -> None: ...
+    shape: Shape
+    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., home: _Optional[str] = ..., tenant: _Optional[str] = ..., spec: _Optional[bytes] = ..., spec_sha256: _Optional[bytes] = ..., path: _Optional[_Iterable[str]] = ..., cancel_id: _Optional[str] = ..., submitted_wall_us: _Optional[int] = ..., offer_id: _Optional[int] = ..., failures: _Optional[int] = ..., traceparent: _Optional[str] = ..., shape: _Optional[_Union[Shape, _Mapping]] = ...) -> None: ...
 
 class Withdraw(_message.Message):
     __slots__ = ("job_id", "epoch", "sequence")

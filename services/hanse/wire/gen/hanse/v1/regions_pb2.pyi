@@ -157,7 +157,7 @@ class ListNodesResponse(_message.Message):
     def __init__(self, nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ...) -> None: ...
 
 class Node(_message.Message):
-    __slots__ = ("name", "node_class", "labels", "capacity", "free", "jobs")
+    __slots__ = ("name", "node_class", "labels", "capacity", "free", "jobs", "taints")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -185,13 +185,15 @@ class Node(_message.Message):
     CAPACITY_FIELD_NUMBER: _ClassVar[int]
     FREE_FIELD_NUMBER: _ClassVar[int]
     JOBS_FIELD_NUMBER: _ClassVar[int]
+    TAINTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     node_class: str
     labels: _containers.ScalarMap[str, str]
     capacity: _containers.ScalarMap[str, int]
     free: _containers.ScalarMap[str, int]
     jobs: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., node_class: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., jobs: _Optional[_Iterable[str]] = ...) -> None: ...
+    taints: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., node_class: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., jobs: _Optional[_Iterable[str]] = ..., taints: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListMembersRequest(_message.Message):
     __slots__ = ("region",)
@@ -292,7 +294,7 @@ class Leadership(_message.Message):
     def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ...) -> None: ...
 
 class CapacityClass(_message.Message):
-    __slots__ = ("node_class", "nodes", "node_capacity", "labels", "free", "free_max")
+    __slots__ = ("node_class", "nodes", "node_capacity", "labels", "free", "free_max", "taints")
     class NodeCapacityEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -327,13 +329,15 @@ class CapacityClass(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     FREE_FIELD_NUMBER: _ClassVar[int]
     FREE_MAX_FIELD_NUMBER: _ClassVar[int]
+    TAINTS_FIELD_NUMBER: _ClassVar[int]
     node_class: str
     nodes: int
     node_capacity: _containers.ScalarMap[str, int]
     labels: _containers.ScalarMap[str, str]
     free: _containers.ScalarMap[str, int]
     free_max: _containers.ScalarMap[str, int]
-    def __init__(self, node_class: _Optional[str] = ..., nodes: _Optional[int] = ..., node_capacity: _Optional[_Mapping[str, int]] = ..., labels: _Optional[_Mapping[str, str]] = ..., free: _Optional[_Mapping[str, int]] = ..., free_max: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    taints: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, node_class: _Optional[str] = ..., nodes: _Optional[int] = ..., node_capacity: _Optional[_Mapping[str, int]] = ..., labels: _Optional[_Mapping[str, str]] = ..., free: _Optional[_Mapping[str, int]] = ..., free_max: _Optional[_Mapping[str, int]] = ..., taints: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class QueuedShape(_message.Message):
     __slots__ = ("shape_key", "count", "resources", "oldest_wait_ms")

@@ -1,0 +1,1 @@
+"""What an operator decides about who gets the region's capacity: the document, and what may not be in it."""
