@@ -111,7 +111,7 @@ class Operators:
             and not self._dead(heads[0])
             and all(each.voting is not None and each.voting.idle for each in rosters)
             and not self._renamed(heads[0])
-            and all(self._is_guarded(each) or self._is_lost(each.home) for each in heads[0].guardian_sets)
+            and all(self._is_guarded(each) or self._is_stuck(each.home) for each in heads[0].guardian_sets)
         )
 
     def _is_guarded(self, wanted: GuardianSet) -> bool:
@@ -121,14 +121,17 @@ class Operators:
             for shard in self._led(wanted.home)
         )
 
-    def _is_lost(self, home: str) -> bool:
-        """Whether a majority of those who kept a log have lost their disks: nobody can go on with it. (So many are lost
-        at a time only where no job is adoptable.)"""
+    def _is_stuck(self, home: str) -> bool:
+        """Whether several of those who kept a log have lost their disks, so that they wait for each other, and a
+        majority is lost or nobody leads the rest. (So many are lost at a time only where no job is adoptable.)"""
         cores = {host.name: host.core for host in self._hosts if host.core is not None}
         kept = {name: core.shards.shards[home] for name, core in cores.items() if home in core.shards.shards}
         whole = [name for name, shard in kept.items() if shard.seat.holds_copy]
         newest = max((kept[name] for name in whole), key=lambda shard: shard.log.end, default=None)
-        return newest is None or (newest.log.founded and not is_majority(newest.group, whole))
+        if newest is None or not newest.log.founded:
+            return newest is None
+        can_go_on = is_majority(newest.group, whole) and (len(kept) - len(whole) <= 1 or self._led(home))
+        return not can_go_on
 
     def _led(self, home: str) -> list[Shard]:
         """This home's shard, where somebody takes himself for its leader."""
