@@ -61,7 +61,9 @@ class Log:
         self.ends: dict[str, Place] = {}
         # Of lost disks: what others have of what was on them.
         self._to_learn: dict[str, Place] = {}
+        # The newest one, and the end of the longest copy that has it: whoever leads goes by that.
         self.group: Group | None = None
+        self._grouped: Place = _NOTHING
         # By term, up to which sequence a majority has ever held it at one time.
         self._held: dict[int, int] = {}
 
@@ -103,6 +105,7 @@ class Log:
             term, sequence = place
             if self._terms.get(term, (0, (0, 0)))[0] == sequence:
                 del self._terms[term]
+        self._grouped = min(self._grouped, max(self.ends.values()))
         for fact, places in self.facts.items():
             self.facts[fact] = [place for place in places if place in self._records]
 
@@ -110,6 +113,11 @@ class Log:
         return self._shared(end, place) == place
 
     # --- what a majority holds ----------------------------------------------------------------------------------------
+
+    def regroup(self, group: Group, end: Place) -> None:
+        """A copy that goes up to here has this group."""
+        if end >= self._grouped:
+            self.group, self._grouped = group, end
 
     def stand(self, region: str, end: Place) -> None:
         """A copy goes up to here."""
@@ -188,9 +196,10 @@ class Majority(Checker):
 
     def _stand(self, region: str, state: ShardStateRow) -> None:
         log = self._log(state.shard)
-        log.group = _GROUP.decode(state.group)
         if state.blank != Standing.BLANK:
-            log.stand(region, (state.log_term, state.log_sequence))
+            end = (state.log_term, state.log_sequence)
+            log.regroup(_GROUP.decode(state.group), end)
+            log.stand(region, end)
         elif log.ends.get(region, _NOTHING) != _NOTHING:
             # The disk turned out to be an old one. All other copies may be lost by now, too; then the log begins again.
             log.lose(region, _NOTHING)
