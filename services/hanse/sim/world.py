@@ -208,14 +208,13 @@ class World:
         if not self.progress.is_over:
             return "some ledger has an open job"
         if not self.operators.idle:
-            return "some region does not have the roster and the groups that are wanted"
+            return "some region does not have the newest roster"
         if not all(host.trusts_its_disk or host.gone for host in self.hosts):
             return "some region does not trust its disk"
-        return (
-            ""
-            if self._shards_are_led()
-            else "some shard is not led, or some disk has not learnt what it kept"
-        )
+        # Without adoptable jobs several disks are lost at a time, and groups with them.
+        if self.callers.has_adoptable and not self.operators.are_guarded:
+            return "some shard does not have the group that is wanted"
+        return "" if self._shards_are_led() else "some shard is not led, or some disk has to learn"
 
     def _shards_are_led(self) -> bool:
         """Whether callers can read of every adoptable job how it ended, and every lost disk has learnt again what it
