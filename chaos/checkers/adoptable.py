@@ -149,7 +149,7 @@ class Adoptable(Checker):
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def _on_finished(self, entry: Finished) -> None:
-        if not entry.quiet:
+        if entry.waits_for:
             return
         for job_id, ack in self._acknowledged.items():
             row = self._rows.get(job_id, {}).get(ack.home)

@@ -193,19 +193,28 @@ class World:
             self.timeline.run(self.timeline.now_us + _AFTERGLOW_US)
             self._run_until_quiet(deadline_us)  # a caller may have asked just now
         self._check_all()
-        self.record.append(Finished(self.timeline.now_us, self.is_quiet))
+        self.record.append(Finished(self.timeline.now_us, self._waits_for()))
 
     @property
     def is_quiet(self) -> bool:
         """Nothing is open in any ledger, no caller waits, every daemon runs and trusts its disk: one in quarantine may
         still learn of jobs that it has forgotten."""
-        return (
-            self.callers.idle
-            and self.progress.is_over
-            and self.operators.idle
-            and all(host.trusts_its_disk or host.gone for host in self.hosts)
-            and self._shards_are_led()
-        )
+        return not self._waits_for()
+
+    def _waits_for(self) -> str:
+        """What is not over yet; empty: everything is."""
+        if not self.callers.idle:
+            return "a caller was not answered"
+        if not self.progress.is_over:
+            return "some ledger has an open job"
+        if not self.operators.idle:
+            return "some region does not have the newest roster"
+        if not all(host.trusts_its_disk or host.gone for host in self.hosts):
+            return "some region does not trust its disk"
+        # Without adoptable jobs several disks are lost at a time, and groups with them.
+        if self.callers.has_adoptable and not self.operators.are_guarded:
+            return "some shard does not have the group that is wanted"
+        return "" if self._shards_are_led() else "some shard is not led, or some disk has to learn"
 
     def _shards_are_led(self) -> bool:
         """Whether callers can read of every adoptable job how it ended, and every lost disk has learnt again what it
