@@ -383,7 +383,7 @@ class Region:
             case Offer():
                 self.soliciting.answered(peer)
                 if self.intake.on_offer(now, peer, message, out):
-                    self.soliciting.declined(now, peer, message.shape, message.count)
+                    self.soliciting.declined(now, peer, message)
             case OfferAnswer():
                 self.offers.on_answer(now, peer, message, out)
             case Release():

@@ -258,15 +258,16 @@ def recent_jobs(connection: sqlite3.Connection, limit: int) -> tuple[Job, ...]:
     """The last jobs that ended and those that have not, of all that this region has a row of, at most `limit` of each;
     oldest submission first."""
     # Each by its own index, where there is one: a ledger may hold a million jobs.
-    ended = "max(ended_wall_us, submitted_wall_us)"
+    ended = "SELECT id, max(ended_wall_us, submitted_wall_us) AS at FROM jobs WHERE settled = 1"
+    newest = "ORDER BY max(ended_wall_us, submitted_wall_us) DESC, id DESC LIMIT ?1"
     text = connection.execute(
         f"""
         SELECT json_group_array(id) FROM (
           SELECT id FROM (
             SELECT * FROM (
-              SELECT id, {ended} AS at FROM jobs WHERE settled = 1 AND shard = '' ORDER BY {ended} DESC, id DESC LIMIT ?1
+              {ended} AND shard = '' {newest}
             ) UNION ALL SELECT * FROM (
-              SELECT id, {ended} AS at FROM jobs WHERE settled = 1 AND shard <> '' ORDER BY {ended} DESC, id DESC LIMIT ?1
+              {ended} AND shard <> '' {newest}
             ) ORDER BY at DESC, id DESC LIMIT ?1
           ) UNION SELECT id FROM (
             SELECT * FROM (SELECT id FROM jobs WHERE {OPEN_JOBS} ORDER BY id LIMIT ?1)

@@ -64,8 +64,8 @@ class Intake:
         return self._held.get(shape_key, 0)
 
     def on_offer(self, now: Now, peer: str, offer: Offer, out: Effects) -> bool:
-        """ACCEPT what could start here soon, less what is held already. Returns whether there was no capacity: any
-        other refusal still stands when capacity comes free."""
+        """ACCEPT what could start here soon, less what is held already. Returns whether there was no capacity, or none
+        that the tenant may use: any other refusal still stands when capacity comes free."""
         refusal = self.refusal(offer.shape, (*offer.path, peer))
         if refusal is not None:
             out.sends.append(self._decline(peer, offer, refusal))

@@ -37,6 +37,7 @@ class _Outstanding(msgspec.Struct):
     peer: str
     shape: Shape
     path: tuple[str, ...]
+    tenant: str
     count: int
 
 
@@ -98,7 +99,8 @@ class Offers:
         if answer.slots == 0:
             self._router.refused(now, peer, offer.shape, answer.reason or _NO_ANSWER, answer.retry_after_us)
             return
-        jobs = [job for job in self._offerable(offer.shape.key, peer) if job.path == offer.path]
+        offerable = self._offerable(offer.shape.key, peer)
+        jobs = [job for job in offerable if job.path == offer.path and job.tenant == offer.tenant]
         given = min(answer.slots, offer.count, len(jobs))
         for job in jobs[:given]:
             self._transfers.give(now, job, peer, answer.offer_id, out)
@@ -127,16 +129,16 @@ class Offers:
         return True
 
     def _find_taker(self, now: Now, shape: Shape, exclude: list[str]) -> tuple[str, list[Job]] | None:
-        """A peer for the first jobs that may go on; jobs that have come the same way go together."""
+        """A peer for the first jobs that may go on; those of one tenant that have come the same way go together."""
         own_wait_us = self._local.predicted_wait_us(shape)
         waiting = self._local.waiting(shape.key, OFFER_COUNT_MAX)
         first = next((job for job in waiting if may_go_on(job.path, own_wait_us)), None)
         if first is None:
             return None
-        path = first.path
-        peer = self._router.choose(now, shape, path, own_wait_us, [*exclude, first.shard])
-        jobs = [job for job in self._offerable(shape.key, peer) if job.path == path] if peer else []
-        return (peer, jobs) if peer is not None and jobs else None
+        peer = self._router.choose(now, shape, first.path, own_wait_us, [*exclude, first.shard])
+        jobs = self._offerable(shape.key, peer) if peer else []
+        together = [job for job in jobs if job.path == first.path and job.tenant == first.tenant]
+        return (peer, together) if peer is not None and together else None
 
     def _offerable(self, shape_key: bytes, peer: str) -> list[Job]:
         """Queued jobs of a shape that may go to this peer, as many as may be under way. (Those of the peer's own shard
@@ -151,10 +153,10 @@ class Offers:
     def _send_offer(
         self, now: Now, peer: str, jobs: list[Job], limit: int, solicit_id: int, out: Effects
     ) -> None:
-        path, shape = jobs[0].path, jobs[0].shape
-        count = min(limit, sum(1 for job in jobs if job.path == path))
+        path, shape, tenant = jobs[0].path, jobs[0].shape, jobs[0].tenant
+        count = min(limit, sum(1 for job in jobs if job.path == path and job.tenant == tenant))
         self._last_id += 1
-        self._outstanding[self._last_id] = _Outstanding(peer, shape, path, count)
+        self._outstanding[self._last_id] = _Outstanding(peer, shape, path, tenant, count)
         self._counts[peer] = self._counts.get(peer, 0) + count
         self._by_shape.setdefault(shape.key, {})[peer] = self._last_id
         self._deadlines.set(self._last_id, now.mono_us + self._config.timings.offer_deadline_us)
@@ -163,7 +165,7 @@ class Offers:
             shape=shape,
             count=count,
             path=path,
-            tenant=jobs[0].tenant,
+            tenant=tenant,
             solicit_id=solicit_id,
         )
         out.sends.append(Send(peer, offer))

@@ -14,7 +14,7 @@ import msgspec
 from hanse.core.effects import Effects, Send
 from hanse.core.federation.inventory import Inventory
 from hanse.core.federation.ports import LocalWork
-from hanse.core.messages import Solicit
+from hanse.core.messages import Offer, Solicit
 from hanse.core.model.deadlines import Deadlines
 from hanse.core.model.jobs import Shape
 from hanse.core.model.limits import INTERESTS_MAX, OFFER_COUNT_MAX, SOLICIT_SHAPES_MAX
@@ -31,6 +31,7 @@ class _Interest(msgspec.Struct, frozen=True):
     """Work that a peer offered and this region had to decline."""
 
     shape: Shape
+    tenant: str
     count: int
     until_us: int
 
@@ -66,12 +67,15 @@ class Soliciting:
         self._freed_seen = -1
         self._last_id = 0
 
-    def declined(self, now: Now, peer: str, shape: Shape, count: int) -> None:
-        """An offer had to be declined for want of capacity: come back to it."""
+    def declined(self, now: Now, peer: str, offer: Offer) -> None:
+        """An offer had to be declined for want of capacity, or of its tenant's quota: come back to it."""
+        shape = offer.shape
         self._interests.pop((peer, shape.key), None)
         if len(self._interests) >= INTERESTS_MAX:
             del self._interests[next(iter(self._interests))]
-        self._interests[(peer, shape.key)] = _Interest(shape, count, now.mono_us + INTEREST_US)
+        self._interests[(peer, shape.key)] = _Interest(
+            shape, offer.tenant, offer.count, now.mono_us + INTEREST_US
+        )
 
     def answered(self, peer: str) -> None:
         """The peer offered something: it may be asked again at once."""
@@ -100,7 +104,7 @@ class Soliciting:
             elif peer not in self._asked:
                 held = self._held(key)
                 wanted_count = min(interest.count, OFFER_COUNT_MAX)
-                slots = self._local.slots(interest.shape, wanted_count + held) - held
+                slots = self._local.slots(interest.shape, wanted_count + held, interest.tenant) - held
                 if slots > 0:
                     del self._interests[(peer, key)]
                     wanted = QueuedShape(shape_key=key, count=slots, resources=interest.shape.total)
