@@ -32,7 +32,7 @@ _TRAVEL_MAX_US = 5 * MILLISECOND_US
 _ANSWER_TIMEOUT_US = 4 * SECOND_US
 _RETRY_MAX_US = 2 * SECOND_US
 _BATCH_MAX = 8
-_TENANTS = ("mills", "yards/docks", "yards/cranes")
+TENANTS = ("mills", "yards/docks", "yards/cranes")
 # Shares of batches that are sent again although they were answered, and of keys that are misused for another job.
 _REPEATED_SHARE = 0.1
 _MISUSED_SHARE = 0.05
@@ -179,7 +179,7 @@ class Callers:
             for _ in range(size):
                 self._keys += 1
                 items.append((f"key-{self._keys}", self._draw_kind()))
-            batch = Batch(home, self._random.choice(_TENANTS), items, self._draw_on_loss())
+            batch = Batch(home, self._random.choice(TENANTS), items, self._draw_on_loss())
             self.planned_batches += 1
             self._timeline.at(int(within_us * self._random.random()), self._submit_planned, batch)
 

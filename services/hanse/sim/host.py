@@ -42,6 +42,7 @@ from hanse.core.messages import (
 from hanse.core.model.regions import PROTOCOL_MAX, Position, RegionConfig
 from hanse.core.model.roster import SignedRoster
 from hanse.core.model.time import SECOND_US
+from hanse.core.policy.model import DEFAULT_POLICY, Policy
 from hanse.core.region import Region
 from hanse.sim.clock import RegionClock
 from hanse.sim.digest import Digest
@@ -144,8 +145,16 @@ class Host:
     """A region's daemon, disk, engine and clock. `life` grows with every death: what an earlier life had planned is
     void."""
 
-    def __init__(self, index: int, config: RegionConfig, clock: RegionClock, around: Surroundings) -> None:
+    def __init__(
+        self,
+        index: int,
+        config: RegionConfig,
+        clock: RegionClock,
+        around: Surroundings,
+        policy: Policy = DEFAULT_POLICY,
+    ) -> None:
         self.index = index
+        self._policy = policy
         self.name = config.name
         self.config = config
         self.clock = clock
@@ -227,7 +236,8 @@ class Host:
         randomness = random.Random(f"{self._around.seed}/{self.name}/{self.life}")
         now = self.clock.now(self._timeline.now_us)
         try:
-            self.core = Region(self._config_at_start(), snapshot, now, randomness, SimKeys(self.name))
+            keys = SimKeys(self.name)
+            self.core = Region(self._config_at_start(), snapshot, now, randomness, keys, self._policy)
         except Exception as error:
             raise self._crash_of(error) from error
         self._sequence = snapshot.write_sequence

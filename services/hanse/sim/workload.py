@@ -12,6 +12,16 @@ from hanse.core.model.jobs import GroupShape, OnLoss, Shape, ShapeBody, Submissi
 from hanse.core.model.regions import Group, Member, Node, RegionConfig, Timings
 from hanse.core.model.resources import resources
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
+from hanse.core.policy.model import (
+    DEFAULT_POLICY,
+    Backfill,
+    Cohort,
+    FairShare,
+    Policy,
+    Preemption,
+    Queue,
+    Quota,
+)
 from hanse.sim.executor import Behaviour
 
 GIBIBYTE = 1 << 30
@@ -21,6 +31,9 @@ _GPUS_PER_NODE = 4_000
 _COMPLETE_NODES = 4
 # Longer than any run of the simulator.
 _FOR_EVER_US = 1000 * 86_400 * SECOND_US
+_CPU_PER_TASK_MAX = 8_000
+_TASKS_MAX = 3
+_COHORT = "everybody"
 _RUNTIME_MIN_US = 50 * MILLISECOND_US
 
 
@@ -109,6 +122,35 @@ def draw_configs(count: int, randomness: random.Random, timings: Timings) -> tup
     )
 
 
+def draw_policy(randomness: random.Random, tenants: tuple[str, ...]) -> Policy:
+    """Whose turn it is: in half of the leagues as it is by default; in the others tenants have quotas, and take from
+    each other what they lent, soon enough to be seen. The cohort has room for every kind of job: each may start."""
+    if randomness.random() < 0.5:
+        return DEFAULT_POLICY
+    largest = Quota(kind="cpu", nominal=_TASKS_MAX * _CPU_PER_TASK_MAX)
+    return Policy(
+        queues=tuple(_draw_queue(randomness, tenant) for tenant in tenants if randomness.random() < 0.7),
+        cohorts=(Cohort(name=_COHORT, quotas=(largest,)),),
+        fair_share=FairShare(order=randomness.choice(("before_priority", "after_priority", "off"))),
+        backfill=Backfill(mode=randomness.choice(("easy", "easy", "conservative", "none")), depth=20),
+        preemption=Preemption(
+            patience_us=randomness.randint(0, 5 * SECOND_US), run_min_us=randomness.randint(0, 5 * SECOND_US)
+        ),
+    )
+
+
+def _draw_queue(randomness: random.Random, tenant: str) -> Queue:
+    return Queue(
+        name=f"queue-{tenant}",
+        tenants=(tenant,),
+        cohort=_COHORT,
+        quotas=(Quota(kind="cpu", nominal=randomness.randint(0, 2 * _CPU_PER_NODE)),),
+        within_queue=randomness.choice(("never", "lower_priority", "lower_or_newer_equal_priority")),
+        reclaim_within_cohort=randomness.choice(("never", "lower_priority", "any")),
+        borrow_within_cohort=randomness.choice(("never", "lower_priority")),
+    )
+
+
 def draw_groups(names: list[str], randomness: random.Random) -> tuple[Group, ...]:
     """Each region's shard with its guardians: two, sometimes four. Fewer than three regions keep nothing for others."""
     if len(names) < _GROUP_SIZE:
@@ -136,10 +178,13 @@ def draw_kinds(
 
 
 def _draw_kind(name: str, randomness: random.Random, runtime_max_us: int, write_spec: SpecWriter) -> JobKind:
-    wants = {"cpu": randomness.randint(1, 16) * 500, "memory": randomness.randint(1, 16) * GIBIBYTE}
+    wants = {
+        "cpu": randomness.randint(1, 16) * _CPU_PER_TASK_MAX // 16,
+        "memory": randomness.randint(1, 16) * GIBIBYTE,
+    }
     if randomness.random() < 0.3:
         wants["gpu"] = randomness.choice((500, 1000, 1000, 2000))
-    tasks = randomness.choice((1, 1, 1, 2, 3))
+    tasks = randomness.choice((1, 1, 1, 2, _TASKS_MAX))
     runtime_us = _RUNTIME_MIN_US + int(randomness.random() ** 3 * runtime_max_us)
     constraints = ("zone = a",) if randomness.random() < 0.2 else ()
     body = ShapeBody(

@@ -14,7 +14,7 @@ from hanse.core.effects import Answer
 from hanse.core.events import JobsForgotten
 from hanse.core.model.regions import RegionConfig, Timings
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
-from hanse.sim.callers import Callers
+from hanse.sim.callers import TENANTS, Callers
 from hanse.sim.clock import RegionClock
 from hanse.sim.convergence import Convergence
 from hanse.sim.digest import Digest
@@ -28,7 +28,7 @@ from hanse.sim.operators import GUARDED_SHARE, Operators, with_rosters
 from hanse.sim.progress import Progress
 from hanse.sim.record import Committed, Finished, Healed, Record, RegionJoined
 from hanse.sim.timeline import Timeline
-from hanse.sim.workload import SpecWriter, draw_configs, draw_kinds, draw_timings, opaque_spec
+from hanse.sim.workload import SpecWriter, draw_configs, draw_kinds, draw_policy, draw_timings, opaque_spec
 
 # A machine has been up for a while when its daemon first starts.
 _UPTIME_MAX_US = 30 * 24 * 60 * MINUTE_US
@@ -96,6 +96,7 @@ class World:
         if plan.faults.old_disk_every_us and not plan.faults.anchor_elsewhere:
             # Whoever knows that a disk is old may be out of reach: nobody believes a disk before all were heard.
             timings = msgspec.structs.replace(timings, boot_grace_us=FOR_EVER_US)
+        self.policy = draw_policy(self._randomness("policy"), TENANTS)
         self.hosts = tuple(
             self._make_host(index, config, draw)
             for index, config in enumerate(self._draw_configs(draw, timings))
@@ -150,7 +151,7 @@ class World:
             drift_ppm=draw.randint(-faults.drift_ppm_max, faults.drift_ppm_max),
             wall_offset_us=draw.randint(-faults.wall_offset_max_us, faults.wall_offset_max_us),
         )
-        host = Host(index, config, clock, self._around)
+        host = Host(index, config, clock, self._around, self.policy)
         host.executor = SimExecutor(
             config.name,
             self.timeline,
