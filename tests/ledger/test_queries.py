@@ -21,6 +21,7 @@ from hanse.ledger.queries import (
     Revision,
     get_job,
     list_jobs,
+    recent_jobs,
     revision,
     settled_jobs,
     settled_jobs_of,
@@ -386,3 +387,22 @@ async def test_jobs_of_a_shard_that_is_led_from_here_are_listed_under_their_home
     await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=jobs))
 
     assert await listed(ledger, wanted, page_size) == [job_id(number) for number in numbers]
+
+
+async def test_recent_jobs_are_of_all_kinds_each_once_by_its_owners_row(ledger: Ledger) -> None:
+    rows = [
+        done_row(1, ended_wall_us=100, submitted_wall_us=1),
+        done_row(2, ended_wall_us=300, submitted_wall_us=2, shard="north"),
+        done_row(3, ended_wall_us=200, submitted_wall_us=3),
+        job_row(4, submitted_wall_us=4),
+        job_row(5, submitted_wall_us=5, shard="north", epoch=1),
+        job_row(5, submitted_wall_us=5, shard="south", epoch=2),
+    ]
+    await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=rows))
+    found = await ledger.read(recent_jobs, 2)
+    assert [(job.id, job.shard) for job in found] == [
+        (job_id(2), "north"),
+        (job_id(3), ""),
+        (job_id(4), ""),
+        (job_id(5), "south"),
+    ], "the last two that ended and the two that have not"
