@@ -88,7 +88,7 @@ class Solicit(msgspec.Struct, frozen=True):
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """Would you take `count` jobs of this shape? Soft: binds nobody."""
+    """Would you take `count` jobs of this shape and tenant? Soft: binds nobody."""
 
     id: int
     shape: Shape
