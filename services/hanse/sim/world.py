@@ -32,8 +32,8 @@ from hanse.sim.workload import SpecWriter, draw_configs, draw_kinds, draw_timing
 
 # A machine has been up for a while when its daemon first starts.
 _UPTIME_MAX_US = 30 * 24 * 60 * MINUTE_US
-# How long the healed phase may take: the longest retry of the protocol a few times over, and the work that is left. (All
-# of it may be for the one region that has what it needs.)
+# How long the healed phase may take: the longest retry of the protocol a few times over, and the work that is left.
+# (All of it may be for the one region that has what it needs.)
 HEALED_MAX_US = 30 * MINUTE_US
 # Once everything has ended, the world goes on for a little, so that late duplicates meet closed books.
 _AFTERGLOW_US = 2 * SECOND_US
