@@ -173,6 +173,12 @@ class World:
 
     def run(self) -> None:
         """The phase with faults, the healed phase, the end."""
+        self.begin()
+        self.timeline.run(self.plan.duration_us)
+        self.end()
+
+    def begin(self) -> None:
+        """Everything is planned; from here on the timeline may run."""
         plan = self.plan
         self.callers.plan(plan.jobs, plan.duration_us, plan.adoptable_share)
         for host in self.hosts:
@@ -184,8 +190,10 @@ class World:
             self.timeline.after(plan.calm_us, self.injector.begin)
         else:
             self.injector.begin()
-        self.timeline.run(plan.duration_us)
-        deadline_us = plan.duration_us + HEALED_MAX_US
+
+    def end(self) -> None:
+        """No more faults: everything has to end."""
+        deadline_us = self.timeline.now_us + HEALED_MAX_US
         self.record.append(Healed(self.timeline.now_us, deadline_us))
         self._around.faults = HEALED
         self.injector.heal()
