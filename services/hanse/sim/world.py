@@ -13,14 +13,14 @@ import msgspec
 from hanse.core.effects import Answer
 from hanse.core.events import JobsForgotten
 from hanse.core.model.regions import RegionConfig, Timings
-from hanse.core.model.time import MILLISECOND_US, SECOND_US
+from hanse.core.model.time import FOR_EVER_US, MILLISECOND_US, SECOND_US
 from hanse.sim.callers import Callers
 from hanse.sim.clock import RegionClock
 from hanse.sim.convergence import Convergence
 from hanse.sim.digest import Digest
 from hanse.sim.executor import Behaviour, SimExecutor
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
-from hanse.sim.host import FOR_EVER_US, Host, Surroundings, ledger_id_of
+from hanse.sim.host import Host, Surroundings, ledger_id_of
 from hanse.sim.injector import Injector
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Codec, Network
