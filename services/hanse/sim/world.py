@@ -13,14 +13,14 @@ import msgspec
 from hanse.core.effects import Answer
 from hanse.core.events import JobsForgotten
 from hanse.core.model.regions import RegionConfig, Timings
-from hanse.core.model.time import MILLISECOND_US, SECOND_US
+from hanse.core.model.time import FOR_EVER_US, MILLISECOND_US, SECOND_US
 from hanse.sim.callers import TENANTS, Callers
 from hanse.sim.clock import RegionClock
 from hanse.sim.convergence import Convergence
 from hanse.sim.digest import Digest
 from hanse.sim.executor import Behaviour, SimExecutor
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
-from hanse.sim.host import FOR_EVER_US, Host, Surroundings, ledger_id_of
+from hanse.sim.host import Host, Surroundings, ledger_id_of
 from hanse.sim.injector import Injector
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Codec, Network
@@ -33,7 +33,8 @@ from hanse.sim.workload import SpecWriter, draw_configs, draw_kinds, draw_policy
 # A machine has been up for a while when its daemon first starts.
 _UPTIME_MAX_US = 30 * 24 * 60 * MINUTE_US
 # How long the healed phase may take: the longest retry of the protocol a few times over, and the work that is left.
-HEALED_MAX_US = 15 * MINUTE_US
+# (All of it may be for the one region that has what it needs.)
+HEALED_MAX_US = 30 * MINUTE_US
 # Once everything has ended, the world goes on for a little, so that late duplicates meet closed books.
 _AFTERGLOW_US = 2 * SECOND_US
 # Settled rows are kept this long: longer than any caller repeats a request.
@@ -173,6 +174,12 @@ class World:
 
     def run(self) -> None:
         """The phase with faults, the healed phase, the end."""
+        self.begin()
+        self.timeline.run(self.plan.duration_us)
+        self.end()
+
+    def begin(self) -> None:
+        """Everything is planned; from here on the timeline may run."""
         plan = self.plan
         self.callers.plan(plan.jobs, plan.duration_us, plan.adoptable_share)
         for host in self.hosts:
@@ -184,8 +191,10 @@ class World:
             self.timeline.after(plan.calm_us, self.injector.begin)
         else:
             self.injector.begin()
-        self.timeline.run(plan.duration_us)
-        deadline_us = plan.duration_us + HEALED_MAX_US
+
+    def end(self) -> None:
+        """No more faults: everything has to end."""
+        deadline_us = self.timeline.now_us + HEALED_MAX_US
         self.record.append(Healed(self.timeline.now_us, deadline_us))
         self._around.faults = HEALED
         self.injector.heal()
