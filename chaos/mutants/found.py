@@ -19,7 +19,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     shortcut: str
     profile: str
-    by_hand: bool
+    by_hand: bool = False
     harmless: str
     caught: Finding | None
     harm: Finding | None

@@ -28,6 +28,7 @@ from chaos.mutants.schedules import (
     LAUNCHED_AND_LOST,
     LEARNT_A_PROMISE,
     OLD_LEADER_FIRST,
+    SLOW_ANSWERS,
 )
 from chaos.mutants.shell import leaking_sends
 from hanse.core.effects import (
@@ -576,7 +577,7 @@ MUTANTS = (
     Mutant(
         name="a lease counts from the answer",
         shortcut="a lease counts from the receipt of the acknowledgement",
-        profile=LATE_RENEWALS,
+        profile=SLOW_ANSWERS,
         install=_count_from_the_answer,
     ),
     Mutant(

@@ -19,6 +19,8 @@ from hanse.sim.run import Checker
 _SETTLED_US = 3 * SECOND_US
 # Those that did not hear each other do so again.
 _MET_US = 2 * SECOND_US
+# Less than a lease, by more than what must be left of one for a launch.
+_SLOW_US = 3 * SECOND_US
 # Longer than the time between two renewals, and shorter than the grace of a task.
 _HEARD_US = 350 * MILLISECOND_US
 
@@ -158,6 +160,22 @@ def _alone_for_long(stage: Stage) -> None:
     stage.run(_SETTLED_US)
 
 
+# --- leases ---
+
+
+def _answers_are_slow(stage: Stage) -> None:
+    """Only the second guardian hears the leader, and what it answers takes more than half a lease. Then nobody hears
+    the leader any more, but the last answers still come."""
+    home, first, second = stage.home, stage.first, stage.second
+    stage.open()
+    stage.lose(cut(home, first))
+    stage.slow(second, home, _SLOW_US)
+    stage.run_until(lambda: stage.stands_in_us(first) > 0)
+    stage.lose(cut(home, first, second))
+    stage.run_until(lambda: stage.leads(first) or stage.leads(second))
+    stage.run(_SETTLED_US)
+
+
 # --- lost disks ---
 
 
@@ -211,6 +229,7 @@ ASKED_WHILE_TASKS_LIVE = Schedule(name="asked while its tasks live", play=_asked
 DIES_WITH_ITS_PROMISE = Schedule(name="dies when it has promised", play=_dies_when_it_has_promised)
 OLD_LEADER_FIRST = Schedule(name="hears the old leader first", play=_hears_the_old_leader)
 ALONE_FOR_LONG = Schedule(name="alone for long", play=_alone_for_long)
+SLOW_ANSWERS = Schedule(name="answers are slow", play=_answers_are_slow)
 GRANTED_AND_LOST = Schedule(name="granted, and lost its disk", play=_granted_and_lost)
 LEARNT_A_PROMISE = Schedule(name="learnt another's promise", play=_granted_and_lost_after_a_promise)
 LAUNCHED_AND_LOST = Schedule(name="launched, and lost its disk", play=_launched_and_lost)
@@ -220,6 +239,7 @@ SCHEDULES = (
     DIES_WITH_ITS_PROMISE,
     OLD_LEADER_FIRST,
     ALONE_FOR_LONG,
+    SLOW_ANSWERS,
     GRANTED_AND_LOST,
     LEARNT_A_PROMISE,
     LAUNCHED_AND_LOST,

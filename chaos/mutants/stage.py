@@ -40,6 +40,8 @@ TIMINGS = Timings(
 _FAULTS = Faults(ignores_sigterm=1.0)
 _REGIONS = 3
 _TENANT = "mills"
+# Longer than any schedule.
+_FOR_LONG_US = 600 * SECOND_US
 # Shorter than any message takes.
 _LOOK_US = MILLISECOND_US // 2
 _BOOT_US = 30 * MILLISECOND_US
@@ -147,6 +149,10 @@ class Stage:
     def lose(self, *loses: Loses) -> None:
         """From now on these messages are lost, and no others."""
         self._loses = loses
+
+    def slow(self, sender: str, to: str, by_us: int) -> None:
+        """From now on whatever goes from the one to the other takes so much longer."""
+        self.world.network.slow(sender, to, by_us, _FOR_LONG_US)
 
     def submit(self, *, endless: bool = True) -> Batch:
         """A caller hands in an adoptable job; an endless one runs anywhere, until somebody ends it."""

@@ -8,6 +8,7 @@ from chaos.mutants.found import Found
 from chaos.mutants.hunt import HARM, SEEDS_MAX, hunt
 from chaos.mutants.profiles import PROFILES
 from chaos.mutants.schedules import SCHEDULES, Schedule
+from hanse.sim.errors import SimulationFailure
 
 
 def find(name: str) -> Found:
@@ -24,8 +25,12 @@ def find(name: str) -> Found:
     )
 
 
-def stand(name: str) -> None:
-    """The core comes through every seed of a profile or a schedule. Raises what a checker finds."""
+def stand(name: str) -> str:
+    """Whether the core comes through every seed of a profile or a schedule; else what a checker has found."""
     profile = next(each for each in (*PROFILES, *SCHEDULES) if each.name == name)
     for seed in range(SEEDS_MAX):
-        profile.run(seed, check)
+        try:
+            profile.run(seed, check)
+        except SimulationFailure as failure:
+            return f"seed {seed}: {failure}"
+    return ""

@@ -20,6 +20,7 @@ ROWS: frozenset[tuple[str, str, str]] = frozenset(
         ("giver", "XFER", "timer"),
         ("giver", "XFER", "COMMITTED"),
         ("giver", "XFER", "a COMMIT with a higher epoch"),
+        ("giver", "XFER", "a STATUS with its epoch, or a higher one"),
         ("giver", "XFER", "BURNED"),
         ("giver", "XFER", "30 s in doubt"),
         ("giver", "XFER", "cancel"),

@@ -64,6 +64,20 @@ def puppet_in_transfer(league: League) -> Commit:
     return commit
 
 
+def status_of(region: str, epoch: int) -> Status:
+    """A STATUS of job-1 as its owner tells it."""
+    return Status(
+        job_id="job-1",
+        epoch=epoch,
+        attempt=1,
+        state=JobState.RUNNING,
+        region=region,
+        reason=Reason(ReasonCode.STARTED),
+        sequence=1,
+        at_wall_us=1,
+    )
+
+
 def accept_all(league: League) -> None:
     """The puppet "south" accepts whatever it is offered just now."""
     south = league.puppets["south"]
@@ -318,6 +332,44 @@ def test_a_cancel_in_xfer_survives_a_crash_and_is_still_withdrawn() -> None:
     league.restart("north")
     league.run_until(lambda: bool(league.puppets["south"].heard(Withdraw)))
     assert league.state("north", "job-1") is JobState.XFER
+
+
+@row("giver", "XFER", "a STATUS with its epoch, or a higher one")
+@pytest.mark.parametrize(
+    ("epoch", "expected"),
+    [
+        pytest.param(1, JobState.XFER, id="of before the transfer"),
+        pytest.param(2, JobState.MOVED, id="of the target"),
+        pytest.param(3, JobState.MOVED, id="of who has it from the target"),
+    ],
+)
+def test_an_owner_at_the_epoch_of_the_transfer_or_a_later_one_shows_that_it_was_accepted(
+    epoch: int, expected: JobState
+) -> None:
+    """Else the target, had it lost its disk, would be asked to accept the job a second time."""
+    league = League(puppets=["south", "west"], north=0)
+    puppet_in_transfer(league)
+    league.say("west", "north", status_of("west", epoch))
+    league.settle()
+    assert league.state("north", "job-1") is expected
+    league.puppets["south"].received.clear()
+    league.advance(60 * SECOND_US)
+    assert bool(league.puppets["south"].heard(Commit) + league.puppets["south"].heard(Withdraw)) is (
+        expected is JobState.XFER
+    )
+    league.crash("north")
+    league.restart("north")
+    assert league.state("north", "job-1") is expected
+
+
+@row("giver", "XFER", "a STATUS with its epoch, or a higher one")
+def test_a_wish_of_a_caller_goes_after_a_job_that_was_accepted_as_a_status_shows() -> None:
+    league = League(puppets=["south", "west"], north=0)
+    puppet_in_transfer(league)
+    league.cancel("north", "job-1")
+    league.say("west", "north", status_of("west", 3))
+    league.run_until(lambda: bool(league.puppets["south"].heard(Cancel)))
+    assert league.state("north", "job-1") is JobState.MOVED
 
 
 @row("giver", "XFER", "time alone")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hanse.core.effects import Effects
 from hanse.core.messages import (
     Cancel,
     CancelAck,
@@ -153,9 +154,9 @@ def test_of_statuses_in_any_order_the_latest_wins_and_none_is_answered() -> None
     assert known.state is JobState.RUNNING
     north = league["north"].desk.tracking
     for stale in (status_of(2, known.sequence - 1, JobState.QUEUED), status_of(1, 99, JobState.QUEUED)):
-        north.on_status(stale)
+        north.on_status(league.now, stale, Effects())
     assert league.job("north", "job-1").remote is known
-    north.on_status(status_of(2, known.sequence + 1, JobState.STOPPING))
+    north.on_status(league.now, status_of(2, known.sequence + 1, JobState.STOPPING), Effects())
     newer = league.job("north", "job-1").remote
     assert newer is not None
     assert newer.state is JobState.STOPPING

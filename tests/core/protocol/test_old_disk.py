@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanse.core.effects import Refused, Trusted
-from hanse.core.events import TrustDisk
+from hanse.core import messages
+from hanse.core.effects import NO_WRITES, Effects, Refused, Trusted
+from hanse.core.events import LookedUp, TrustDisk
 from hanse.core.federation.old_disk import OldDisk
-from hanse.core.messages import Decision, Offer
+from hanse.core.messages import Decision, Inquest, InquestAnswer, Offer, Standing
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.time import SECOND_US
 from hanse.sim.ledger import SimLedger
@@ -186,6 +187,46 @@ def test_a_job_that_was_taken_and_handed_on_in_the_lost_life_stays_where_it_is()
     league.run_until(lambda: league.state("north", JOB) is JobState.MOVED)
     assert league.running(JOB) == ["west"]
     assert league.states(JOB)["south"] == "MOVED"
+
+
+@pytest.mark.parametrize(("epoch", "is_over"), [(2, True), (3, False)])
+def test_a_hop_that_is_over_is_asked_about_again_if_the_job_has_come_back_since(
+    epoch: int, is_over: bool
+) -> None:
+    """north has passed west-1 on at epoch 2, and its ledger has that settled."""
+    league = Leagues(north=0, south=1, west=1)
+    league.submit("north", JOB)
+    league.run_until(lambda: league.states(JOB) == {"north": "MOVED", "south": "RUNNING"})
+    hop = copy.copy(league.job("north", JOB))
+    hop.id, hop.settled = "west-1", True
+    disk, now = league["north"].old_disk, league.now
+    disk.enter(now, "a test")
+    told = messages.Testimony(job_id="west-1", epoch=epoch, standing=Standing.PASSED, to="south")
+    answer_all(disk, told)
+    assert not disk.is_complete(now, Effects(writes=NO_WRITES)), "it looks into its own ledger first"
+    inquest = Inquest(id=disk._id, part=0, parts=1)
+    disk.on_looked_up(
+        now, LookedUp(peer="north", inquest=inquest, asked=("west-1",), jobs=(hop,), beyond=(), cause="")
+    )
+    answer_all(disk, told)
+    assert disk.is_complete(now, Effects(writes=NO_WRITES))
+    assert ("west-1" not in [each.job_id for each in disk.rulings()]) == is_over
+
+
+def answer_all(disk: OldDisk, told: messages.Testimony) -> None:
+    """Both members answer everything that they were asked, with the same words."""
+    for member in ("south", "west"):
+        for number in range(len(disk._parts)):
+            answer = InquestAnswer(
+                id=disk._id,
+                of_part=number,
+                part=0,
+                parts=1,
+                testimonies=(told,),
+                seen_sequence=0,
+                stable_sequence=0,
+            )
+            disk.on_answer(member, answer)
 
 
 def test_the_transfer_sequences_of_the_lost_life_are_not_used_again() -> None:

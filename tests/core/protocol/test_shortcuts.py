@@ -16,7 +16,7 @@ from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.giver import WITHDRAWN, Giver
 from hanse.core.federation.handoff.target import Target
 from hanse.core.federation.sessions import Sessions
-from hanse.core.messages import Commit, Decision, Envelope, Offer, Stable, Verdict, Withdraw
+from hanse.core.messages import Commit, Decision, Envelope, Offer, Stable, Status, Verdict, Withdraw
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import TRANSITIONS, JobInput, JobState
 from hanse.core.model.regions import Timings
@@ -28,9 +28,10 @@ SHORTCUT = pytest.mark.parametrize("shortcut", [False, True], ids=["protocol", "
 
 
 def in_doubt(*, busy: bool = False) -> League:
-    """south has accepted job-1 and north does not know: the answers are held back."""
+    """south has accepted job-1 and north does not know: the answers are held back, and what else shows it."""
     league = League(north=0, south=1)
     league.hold(Decision)
+    league.hold(Status)
     league.hold(Offer, sender="south")
     if busy:
         league.submit("south", "filler")
@@ -255,6 +256,7 @@ def accepted_and_moved_on() -> League:
     league.submit("south", "filler")
     league.hold(Offer, sender="north")
     league.hold(Decision, sender="south")
+    league.hold(Status)
     league.submit("north", "job-1")
     league.hand_over("north", "job-1", "south")
     league.run_until(lambda: league.running("job-1") == ["west"])
@@ -285,6 +287,7 @@ def test_dropping_a_tombstone_early_makes_two_owners(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(League, "check_tokens", lambda self: None)
     league = accepted_and_moved_on()
     league.lose(Decision)
+    league.lose(Status)
     league.let_go()
     league.settle()
     assert league.states("job-1") == {"north": "QUEUED", "south": "MOVED", "west": "RUNNING"}

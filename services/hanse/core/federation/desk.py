@@ -93,7 +93,7 @@ class Desk:
             case TerminalAck():
                 self.reports.on_ack(peer, message, out)
             case Status():
-                self.tracking.on_status(message)
+                self.tracking.on_status(now, message, out)
             case Stable():
                 self.target.on_stable(peer, ledger_id, message)
             case Withdraw():

@@ -217,13 +217,21 @@ class OldDisk:
         answers.pieces[(answer.of_part, answer.part)] = answer
 
     def on_looked_up(self, now: Now, event: LookedUp) -> None:
-        """What this ledger has of jobs that came up: those need no ruling. Of the others all are asked."""
+        """What this ledger has of jobs that came up: those need no ruling, unless one that was passed on here has come
+        back since. Of the others all are asked."""
         if not self.active or event.inquest.id != self._id:
             return
         asked = frozenset(event.asked)
         answered = [job_id for job_id in self._looking_up if job_id in asked]
         self._looking_up = [job_id for job_id in self._looking_up if job_id not in asked]
-        self._ended.update(dict.fromkeys(job.id for job in event.jobs))
+        newest = self._newest_epochs()
+        self._ended.update(
+            dict.fromkeys(
+                job.id
+                for job in event.jobs
+                if job.state is not JobState.MOVED or newest.get(job.id, 0) <= job.transfer_epoch
+            )
+        )
         unknown = [job_id for job_id in answered if job_id not in self._ended]
         if unknown:
             self._named.update(dict.fromkeys(unknown))
@@ -358,6 +366,15 @@ class OldDisk:
         # What was in these books and is no longer has ended meanwhile.
         job_ids = [job_id for job_id in self._own if job_id in self._books.jobs] + list(self._named)
         return [self._rule(job_id, said.get(job_id, [])) for job_id in sorted(job_ids)]
+
+    def _newest_epochs(self) -> dict[str, int]:
+        """Of every job that any member has spoken of."""
+        newest: dict[str, int] = {}
+        for answers in self._answers.values():
+            for piece in answers.pieces.values():
+                for testimony in piece.testimonies:
+                    newest[testimony.job_id] = max(testimony.epoch, newest.get(testimony.job_id, 0))
+        return newest
 
     def first_free_sequence(self, member: str) -> int:
         """A transfer sequence towards this member such that neither it nor any later one was ever used."""

@@ -46,8 +46,10 @@ class Tracking:
 
     # --- the home's view --------------------------------------------------------------------------------------------
 
-    def on_status(self, status: Status) -> None:
-        """The owner's word: newer than what is known, or of no use."""
+    def on_status(self, now: Now, status: Status, out: Effects) -> None:
+        """The owner's word: newer than what is known, or of no use. If it owns the job at the epoch of a transfer in
+        doubt, or at a later one, the transfer was accepted: its target may have lost its disk since, and must not be
+        asked to accept it again."""
         job = self._books.jobs.get(status.job_id)
         if job is None or job.state not in _ELSEWHERE:
             return
@@ -63,6 +65,11 @@ class Tracking:
         known = job.remote
         newer = known is None or (status.epoch, status.sequence) > (known.epoch, known.sequence)
         if job.home == self._region and newer and status.epoch >= job.transfer_epoch:
+            if job.state is JobState.XFER:
+                self._giver.imply_committed(job)
+                self._books.moved(job)
+                if job.cancel_id:
+                    self.relay_cancel(now, job, out)
             self._books.observe(job, _view(status))
 
     def on_terminal(self, peer: str, terminal: Terminal, out: Effects) -> None:

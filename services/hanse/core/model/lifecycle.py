@@ -41,7 +41,7 @@ class JobInput(enum.Enum):
     STOPPED_CANCEL = "all tasks are dead, as the caller wished"
     CANCEL = "cancelled before it ran"
     GIVE = "a peer accepted the offer: XFER is written, then COMMIT is sent"
-    COMMITTED = "the target said, or a later COMMIT implied, that it owns the job"
+    COMMITTED = "the target said that it owns the job, or a STATUS or a later COMMIT showed that it did"
     BURNED = "the target wrote that it will never take this epoch"
     ACCEPT = "a COMMIT with a higher epoch was admitted"
     OVERTAKEN_MOVED = "this disk is an old one: another region has it, or it has ended"
