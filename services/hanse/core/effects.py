@@ -588,6 +588,14 @@ class Reply(msgspec.Struct, frozen=True):
     answer: Answer
 
 
+class JointReply(Reply, frozen=True):
+    """An answer in which several shards have a part: each of their leaders holds it back, and it leaves with the last.
+    `waits_for`: those whose majority does not hold its part yet. (If one is led by another region meanwhile, nobody is
+    answered, and the caller asks again.)"""
+
+    waits_for: set[str]
+
+
 class JobChange(msgspec.Struct, frozen=True, kw_only=True):
     """A job's new state as its watchers are to see it; published at the job's home and where it runs."""
 

@@ -30,6 +30,7 @@ from hanse.core.effects import (
     CancelOutcome,
     Done,
     Effects,
+    JointReply,
     PolicyAdopted,
     Refused,
     Reply,
@@ -478,7 +479,7 @@ class Region:
     def _cancel_jobs(self, now: Now, event: CancelJobs, out: Effects) -> None:
         """Wishes for jobs of shards are answered when a majority holds them; one answer for all of the call."""
         results: list[JobState | Refused] = []
-        waits_for: Leading | None = None
+        waits_for: dict[str, Leading] = {}
         for job_id in event.job_ids:
             job = self.library.find(job_id)
             if job is None and self.in_doubt:
@@ -493,9 +494,13 @@ class Region:
                 results.append(self.desk.cancel(now, job, event.cause, out))
             else:
                 results.append(leading.desk.cancel(now, job, event.cause, leading.out))
-                waits_for = leading
-        reply = Reply(event.request_id, CancelOutcome(tuple(results)))
-        (out if waits_for is None else waits_for.out).replies.append(reply)
+                waits_for[leading.shard.name] = leading
+        if waits_for:
+            joint = JointReply(event.request_id, CancelOutcome(tuple(results)), set(waits_for))
+            for leading in waits_for.values():
+                leading.out.replies.append(joint)
+        else:
+            out.replies.append(Reply(event.request_id, CancelOutcome(tuple(results))))
 
     # --- an old disk ------------------------------------------------------------------------------------------------
 

@@ -124,6 +124,8 @@ class Callers:
         has_guardians: bool = False,
     ) -> None:
         self.faults = faults
+        # Of the acknowledged jobs: those that their caller soon wishes to end.
+        self.cancelled_share = _CANCELLED_SHARE
         self._has_guardians = has_guardians
         self._adoptable_share = 0.0
         self.open_requests = 0
@@ -410,7 +412,7 @@ class Callers:
     def _follow_up(self, home: str, job_id: str, kind: JobKind) -> None:
         if kind.endless and self._closing:
             self.cancel(home, job_id)
-        if self._random.random() < _CANCELLED_SHARE:
+        if self._random.random() < self.cancelled_share:
             # Most within a second: while the job is on its way.
             delay_us = int(_CANCEL_WITHIN_US * self._random.random() ** 4)
             self._timeline.after(delay_us, self.cancel, home, job_id)
