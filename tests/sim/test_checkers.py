@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from chaos.checkers import Conservation, Epochs, Liveness, OneRunner, Outcomes, Reasons, WriteAhead, check
 from chaos.checkers.base import Checker
 from chaos.checkers.capacity import CapacityHeld
+from chaos.checkers.policies import Policies
 from chaos.story import story
-from hanse.core.effects import Blocker, Explanation, IntentRow, RegionExplanation
+from hanse.core.effects import (
+    Blocker,
+    Explanation,
+    IntentRow,
+    PolicyRow,
+    RegionExplanation,
+    ShapeRow,
+    TimelineRow,
+)
 from hanse.core.messages import (
     CancelAck,
     Commit,
@@ -21,11 +31,32 @@ from hanse.core.messages import (
     TerminalAck,
     Verdict,
 )
-from hanse.core.model.jobs import Reason, ReasonCode
+from hanse.core.model.jobs import (
+    Allocation,
+    GroupShape,
+    Reason,
+    ReasonCode,
+    ShapeBody,
+    TaskPlacement,
+    make_shape,
+)
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.resources import resources
+from hanse.core.policy.model import Policy, Queue, Quota
 from hanse.sim.errors import LivenessViolation, SafetyViolation
-from hanse.sim.record import Acknowledged, CancelAsked, Entry, Explained, Finished, LaunchFailed, Sent
+from hanse.sim.policies import document_of
+from hanse.sim.record import (
+    Acknowledged,
+    CancelAsked,
+    DiskReplaced,
+    Entry,
+    Explained,
+    Finished,
+    ImageTaken,
+    LaunchFailed,
+    Sent,
+    Started,
+)
 from tests.sim.records import (
     JOB,
     accepted,
@@ -319,6 +350,64 @@ def test_nothing_is_in_the_way_of_a_job_that_starts_at_that_moment() -> None:
     )
     with pytest.raises(SafetyViolation):
         judge(Reasons, committed(1, "a", jobs=[job_row()]), explained())
+
+
+MINE = Queue(name="mine", tenants=("mills",), cohort="all", quotas=(Quota(kind="cpu", nominal=600),))
+THEIRS = Queue(name="theirs", tenants=("yards",), cohort="all", quotas=(Quota(kind="cpu", nominal=600),))
+RULED = Policy(queues=(MINE, THEIRS))
+SHAPE = make_shape(ShapeBody(groups=(GroupShape(1, 1, CPU),)))
+
+
+def policy_row(version: int, policy: Policy) -> PolicyRow:
+    return PolicyRow(version, "", document_of(policy).document, "", "", 0)
+
+
+def starts(number: int, detail: str, tenant: str = "mills", **tables: Any) -> Entry:
+    """A job of this tenant that needs 600 cpu starts."""
+    job_id = f"a-{number}"
+    allocation = msgspec.msgpack.encode(Allocation((TaskPlacement(0, "n1"),)))
+    row = job_row(
+        JobState.RUNNING, id=job_id, tenant=tenant, shape_key=SHAPE.key, allocation=allocation, attempt=1
+    )
+    shape = ShapeRow(SHAPE.key, msgspec.msgpack.encode(SHAPE.body))
+    began = TimelineRow(job_id, 1, 1, "RUNNING", "STARTED", detail, 1, 1, "")
+    return committed(number, "a", shapes=[shape], jobs=[row], timeline=[began], **tables)
+
+
+def test_a_start_that_cites_another_policy_than_that_in_force_is_caught() -> None:
+    up = Started(0, "a", 1, RULED)
+    judge(Policies, up, starts(1, "1 tasks on n1; queue mine, policy 1"))
+    adopted = {"policies": [policy_row(1, RULED), policy_row(2, RULED)]}
+    judge(Policies, up, starts(1, "1 tasks on n1; queue mine, policy 2", **adopted))
+    with pytest.raises(SafetyViolation, match="under policy 2"):
+        judge(Policies, up, starts(1, "1 tasks on n1; queue mine, policy 1", **adopted))
+    with pytest.raises(SafetyViolation, match="no policy is cited"):
+        judge(Policies, up, starts(1, "1 tasks on n1"))
+
+
+def test_a_start_beyond_what_a_queue_or_its_cohort_has_is_caught() -> None:
+    first, second = (starts(number, "queue mine, policy 1") for number in (1, 2))
+    judge(Policies, Started(0, "a", 1, RULED), first, second)
+    strict = msgspec.structs.replace(MINE, quotas=(Quota(kind="cpu", nominal=600, borrowing_limit=0),))
+    with pytest.raises(SafetyViolation, match=r"queue mine uses 1200 cpu of 600 \+ 0"):
+        judge(Policies, Started(0, "a", 1, Policy(queues=(strict, THEIRS))), first, second)
+    third = starts(3, "queue theirs, policy 1", tenant="yards")
+    with pytest.raises(SafetyViolation, match="cohort all uses 1800 cpu of 1200"):
+        judge(Policies, Started(0, "a", 1, RULED), first, second, third)
+    over = committed(3, "a", jobs=[job_row(JobState.SUCCEEDED, id="a-1")])
+    judge(Policies, Started(0, "a", 1, RULED), first, second, over, third)
+
+
+def test_a_region_that_forgets_its_policy_is_caught() -> None:
+    adopted = committed(1, "a", policies=[policy_row(1, Policy()), policy_row(2, RULED)])
+    second = msgspec.structs.replace(RULED, version=2)
+    judge(Policies, Started(0, "a", 1), adopted, Started(2, "a", 2, second))
+    with pytest.raises(SafetyViolation, match="starts under policy 1; 2 is on its disk"):
+        judge(Policies, Started(0, "a", 1), adopted, Started(2, "a", 2))
+    image = [ImageTaken(0, "a", 1), adopted, DiskReplaced(2, "a", 1, True, False)]
+    judge(Policies, Started(0, "a", 1), *image, Started(3, "a", 2))
+    with pytest.raises(SafetyViolation, match="policy 4 follows on 2"):
+        judge(Policies, Started(0, "a", 1), adopted, committed(2, "a", policies=[policy_row(4, RULED)]))
 
 
 def test_what_never_ends_is_caught_and_named() -> None:

@@ -70,6 +70,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "destroyed": ("destroyed_every_us", "destroyed_away_max_us", "destroyed_for_ever"),
     "roster_change": ("roster_every_us",),
     "region_lost": ("lost_every_us", "lost_max_us"),
+    "policy_change": ("policy_every_us",),
 }
 
 
@@ -158,6 +159,9 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     # expects it any more.
     lost_every_us: int = 0
     lost_max_us: int = 0
+    # Somebody replaces a region's policy, now and then by one that is broken, or that follows on one that is not in
+    # force any more.
+    policy_every_us: int = 0
 
     @staticmethod
     def none() -> Faults:
@@ -273,6 +277,7 @@ class _Swarm:
             roster_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
             lost_every_us=self._every(MINUTE_US, 3 * MINUTE_US),
             lost_max_us=MINUTE_US + self._up_to(4 * MINUTE_US),
+            policy_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
         )
 
 

@@ -21,6 +21,7 @@ from hanse.core.events import (
     ExecutorRecovered,
     PeerMessages,
     PeerUnreachable,
+    PolicyChanged,
     TaskEnded,
     TaskStarted,
 )
@@ -52,6 +53,7 @@ from hanse.sim.faults import Faults
 from hanse.sim.keys import SimKeys
 from hanse.sim.ledger import SimLedger, looked_up
 from hanse.sim.network import Network
+from hanse.sim.policies import document_of, policy_of
 from hanse.sim.record import Committed, Died, Record, Sent, Started
 from hanse.sim.timeline import Timeline
 
@@ -153,7 +155,8 @@ class Host:
         policy: Policy = DEFAULT_POLICY,
     ) -> None:
         self.index = index
-        self._policy = policy
+        # In force while the ledger has none.
+        self._founding = policy
         self.name = config.name
         self.config = config
         self.clock = clock
@@ -230,13 +233,14 @@ class Host:
         snapshot = self.ledger.recover(self.anchor if self._has_anchor else None)
         if not snapshot.disk_is_old:
             self._write_anchor()
-        self._record.append(Started(self._timeline.now_us, self.name, snapshot.incarnation))
+        policy = self._founding if snapshot.policy is None else policy_of(snapshot.policy)
+        self._record.append(Started(self._timeline.now_us, self.name, snapshot.incarnation, policy))
         # Not by incarnation: two lives that begin from one image have the same.
         randomness = random.Random(f"{self._around.seed}/{self.name}/{self.life}")
         now = self.clock.now(self._timeline.now_us)
         try:
             keys = SimKeys(self.name)
-            self.core = Region(self._config_at_start(), snapshot, now, randomness, keys, self._policy)
+            self.core = Region(self._config_at_start(), snapshot, now, randomness, keys, policy)
         except Exception as error:
             raise self._crash_of(error) from error
         self._sequence = snapshot.write_sequence
@@ -297,6 +301,23 @@ class Host:
         if self.core is not None:
             self.crash("restarted with another roster")
         self.config = msgspec.structs.replace(self.config, roster=roster)
+
+    def policy_version(self) -> int | None:
+        """Which version of the policy is in force, as far as anybody is told; None: nobody answers."""
+        return None if self.core is None else self.core.local.standing.policy.version
+
+    def change_policy(self, policy: Policy, expected_version: int) -> None:
+        """An operator hands in another policy. What becomes of it shows in the ledger."""
+        self.post(
+            PolicyChanged(
+                request_id=-1,
+                policy=policy,
+                cause="operator",
+                expected_version=expected_version,
+                text=document_of(policy),
+                former=document_of(self._founding),
+            )
+        )
 
     def freeze(self, duration_us: int) -> None:
         """SIGSTOP for a while. The engine's processes go on."""

@@ -13,6 +13,7 @@ from hanse.core.messages import Message
 from hanse.core.model.jobs import RunId
 from hanse.core.model.regions import Node
 from hanse.core.model.resources import Resources
+from hanse.core.policy.model import DEFAULT_POLICY, Policy
 
 
 class RegionJoined(msgspec.Struct, frozen=True, gc=False):
@@ -149,11 +150,12 @@ class LaunchFailed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Started(msgspec.Struct, frozen=True, gc=False):
-    """The daemon is up with this incarnation."""
+    """The daemon is up with this incarnation, under this policy."""
 
     at_us: int
     region: str
     incarnation: int
+    policy: Policy = DEFAULT_POLICY
 
 
 class Died(msgspec.Struct, frozen=True, gc=False):

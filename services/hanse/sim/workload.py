@@ -12,20 +12,10 @@ from hanse.core.model.jobs import GroupShape, OnLoss, Shape, ShapeBody, Submissi
 from hanse.core.model.regions import Group, Member, Node, RegionConfig, Timings
 from hanse.core.model.resources import resources
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
-from hanse.core.policy.model import (
-    DEFAULT_POLICY,
-    Backfill,
-    Cohort,
-    FairShare,
-    Policy,
-    Preemption,
-    Queue,
-    Quota,
-)
 from hanse.sim.executor import Behaviour
 
 GIBIBYTE = 1 << 30
-_CPU_PER_NODE = 16_000
+CPU_PER_NODE = 16_000
 _MEMORY_PER_NODE = 64 * GIBIBYTE
 _GPUS_PER_NODE = 4_000
 _COMPLETE_NODES = 4
@@ -33,7 +23,7 @@ _COMPLETE_NODES = 4
 _ETERNAL_US = 1000 * 86_400 * SECOND_US
 _CPU_PER_TASK_MAX = 8_000
 _TASKS_MAX = 3
-_COHORT = "everybody"
+LARGEST_JOB_CPU = _TASKS_MAX * _CPU_PER_TASK_MAX
 _RUNTIME_MIN_US = 50 * MILLISECOND_US
 
 
@@ -64,7 +54,7 @@ def draw_nodes(region: str, randomness: random.Random, *, complete: bool) -> tup
     nodes = []
     for number in range(_COMPLETE_NODES if complete else randomness.randint(2, 4)):
         has_devices = complete or randomness.random() < 0.5
-        capacity = {"cpu": _CPU_PER_NODE, "memory": _MEMORY_PER_NODE}
+        capacity = {"cpu": CPU_PER_NODE, "memory": _MEMORY_PER_NODE}
         if has_devices:
             capacity["gpu"] = _GPUS_PER_NODE
         nodes.append(
@@ -122,35 +112,6 @@ def draw_configs(count: int, randomness: random.Random, timings: Timings) -> tup
     )
 
 
-def draw_policy(randomness: random.Random, tenants: tuple[str, ...]) -> Policy:
-    """Whose turn it is: in half of the leagues as it is by default; in the others tenants have quotas, and take from
-    each other what they lent, soon enough to be seen. The cohort has room for every kind of job: each may start."""
-    if randomness.random() < 0.5:
-        return DEFAULT_POLICY
-    largest = Quota(kind="cpu", nominal=_TASKS_MAX * _CPU_PER_TASK_MAX)
-    return Policy(
-        queues=tuple(_draw_queue(randomness, tenant) for tenant in tenants if randomness.random() < 0.7),
-        cohorts=(Cohort(name=_COHORT, quotas=(largest,)),),
-        fair_share=FairShare(order=randomness.choice(("before_priority", "after_priority", "off"))),
-        backfill=Backfill(mode=randomness.choice(("easy", "easy", "conservative", "none")), depth=20),
-        preemption=Preemption(
-            patience_us=randomness.randint(0, 5 * SECOND_US), run_min_us=randomness.randint(0, 5 * SECOND_US)
-        ),
-    )
-
-
-def _draw_queue(randomness: random.Random, tenant: str) -> Queue:
-    return Queue(
-        name=f"queue-{tenant}",
-        tenants=(tenant,),
-        cohort=_COHORT,
-        quotas=(Quota(kind="cpu", nominal=randomness.randint(0, 2 * _CPU_PER_NODE)),),
-        within_queue=randomness.choice(("never", "lower_priority", "lower_or_newer_equal_priority")),
-        reclaim_within_cohort=randomness.choice(("never", "lower_priority", "any")),
-        borrow_within_cohort=randomness.choice(("never", "lower_priority")),
-    )
-
-
 def draw_groups(names: list[str], randomness: random.Random) -> tuple[Group, ...]:
     """Each region's shard with its guardians: two, sometimes four. Fewer than three regions keep nothing for others."""
     if len(names) < _GROUP_SIZE:
@@ -170,7 +131,7 @@ def draw_kinds(
 ) -> tuple[JobKind, ...]:
     """So many kinds that can run on some node, one that fits nowhere, and one that never ends by itself."""
     kinds = [_draw_kind(f"kind-{number}", randomness, runtime_max_us, write_spec) for number in range(count)]
-    vast = ShapeBody(groups=(GroupShape(1, 1, resources({"cpu": 1000 * _CPU_PER_NODE})),))
+    vast = ShapeBody(groups=(GroupShape(1, 1, resources({"cpu": 1000 * CPU_PER_NODE})),))
     kinds.append(_kind("vast", vast, 1.0, SECOND_US, 0, SECOND_US, write_spec, endless=True))
     eternal = ShapeBody(groups=(GroupShape(1, 1, resources({"cpu": 1000})),))
     kinds.append(_kind("eternal", eternal, 0.0, _ETERNAL_US, 0, SECOND_US, write_spec, endless=True))

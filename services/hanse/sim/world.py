@@ -25,10 +25,11 @@ from hanse.sim.injector import Injector
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Codec, Network
 from hanse.sim.operators import GUARDED_SHARE, Operators, with_rosters
+from hanse.sim.policies import Office, Rulers, draw_policy
 from hanse.sim.progress import Progress
 from hanse.sim.record import Committed, Finished, Healed, Record, RegionJoined
 from hanse.sim.timeline import Timeline
-from hanse.sim.workload import SpecWriter, draw_configs, draw_kinds, draw_policy, draw_timings, opaque_spec
+from hanse.sim.workload import SpecWriter, draw_configs, draw_kinds, draw_timings, opaque_spec
 
 # A machine has been up for a while when its daemon first starts.
 _UPTIME_MAX_US = 30 * 24 * 60 * MINUTE_US
@@ -131,6 +132,13 @@ class World:
             self.network,
             self.callers,
             self.operators,
+            Rulers(
+                self.timeline,
+                self._randomness("rulers"),
+                [Office(host.name, host.policy_version, host.change_policy) for host in self.hosts],
+                TENANTS,
+                self.count,
+            ),
         )
 
     def _draw_configs(self, draw: random.Random, timings: Timings) -> tuple[RegionConfig, ...]:
