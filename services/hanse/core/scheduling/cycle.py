@@ -384,6 +384,10 @@ class Scheduler:
         self, candidate: Candidate, allocation: Allocation, started: list[tuple[Job, Allocation]]
     ) -> None:
         job = candidate.job
+        claim = self._claims.of(job.id)
+        if claim is not None:
+            # It found room before its victims were gone: what they leave is for whoever is first then.
+            self._drop(claim)
         for reservation in self.reservations():
             reservation.note_start(candidate, allocation)
         head = self._heads.get("")
