@@ -72,6 +72,8 @@ class Answers:
             )
         if job.state is not JobState.QUEUED:
             return None
+        if region.config.is_lost:
+            return Blocker(code="LOST", message=f"{region.config.name} was declared lost, and starts nothing")
         if region.in_doubt:
             return Blocker(
                 code="QUARANTINE" if region.old_disk.active else "STARTING",
@@ -183,7 +185,7 @@ class Answers:
         if region.old_disk.active:
             detail = f"{region.old_disk.why}; nothing runs until all have answered, it waits for {region.waits_for}"
             found.append(Reason(ReasonCode.OLD_DISK, detail))
-        elif region.in_doubt:
+        elif region.in_doubt and not region.config.is_lost:
             detail = f"it has just started; nothing runs yet, it waits for {region.waits_for}"
             found.append(Reason(ReasonCode.OLD_DISK, detail))
         found.extend(region.rosters.impairments())
