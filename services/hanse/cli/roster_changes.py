@@ -133,7 +133,9 @@ def declare_lost(
     name: NameArgument,
     yes: Annotated[
         bool,
-        typer.Option("--yes-nothing-of-it-runs", help="It is certain that nothing of it runs, nor ever will."),
+        typer.Option(
+            "--yes-nothing-of-it-runs", help="It is certain that nothing of it runs, nor ever will."
+        ),
     ] = False,
     operator_key: KeyOption = None,
     draft: DraftOption = None,

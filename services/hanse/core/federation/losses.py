@@ -31,7 +31,7 @@ import msgspec
 from hanse.core.books import Books
 from hanse.core.effects import Effects, Send
 from hanse.core.federation.rulings import Said
-from hanse.core.messages import Inquest, InquestAnswer, Standing
+from hanse.core.messages import Inquest, InquestAnswer, Standing, Verdict
 from hanse.core.model.deadlines import Alarm, Deadlines, backoff_us
 from hanse.core.model.jobs import Job
 from hanse.core.model.lifecycle import JobState
@@ -56,10 +56,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool = False
 
 
-def conclude(job: Job, said: Sequence[Said]) -> Outcome:
-    """From all that the members said of a job that this region gave to one that is lost."""
+def conclude(job: Job, said: Sequence[Said], burned_here: int = 0) -> Outcome:
+    """From all that the members said of a job that this region gave to one that is lost. `burned_here` is the newest
+    epoch of it that this region burned itself: the lost one ran it at that epoch perhaps."""
     ours = job.transfer_epoch
-    heard = [ours, *(word.epoch for _, word in said)]
+    heard = [ours, burned_here, *(word.epoch for _, word in said)]
     if job.remote is not None:
         heard.append(job.remote.epoch)
     later = [
@@ -182,9 +183,15 @@ class Losses:
                     said.setdefault(word.job_id, []).append((member, word))
         jobs = [self._books.jobs.get(job_id) for part in self._parts for job_id in part]
         self._parts = []
+        burned: dict[str, int] = {}
+        for row in self._books.decisions.values():
+            if row.verdict == Verdict.BURNED:
+                burned[row.job_id] = max(row.epoch, burned.get(row.job_id, 0))
         # One may have come back while the others were asked.
         return [
-            conclude(job, said.get(job.id, [])) for job in jobs if job is not None and self._is_concerned(job)
+            conclude(job, said.get(job.id, []), burned.get(job.id, 0))
+            for job in jobs
+            if job is not None and self._is_concerned(job)
         ]
 
     def _is_concerned(self, job: Job) -> bool:

@@ -226,9 +226,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
             results.update({job_id: each for job_id, each in answers.items() if not _is_unknown(each)})
         return results
 
-    async def _cancel_orphans(
-        self, job_ids: Sequence[str], context: Any
-    ) -> dict[str, jobs_pb2.CancelResult]:
+    async def _cancel_orphans(self, job_ids: Sequence[str], context: Any) -> dict[str, jobs_pb2.CancelResult]:
         """Of a home that was declared lost: by each member that knows them. One that passed one on tells the next."""
         results = _refused(job_ids, Refused("NOT_FOUND", "job_ids", "no region in the roster knows it"))
         for region in self._members.names:

@@ -150,7 +150,9 @@ def _lost_faults(roster: Roster) -> Iterator[RosterFault]:
     for index, each in enumerate(lost):
         yield from _word_faults(f"lost[{index}].name", each.name, _WORD, "letters, digits, dots, dashes")
         if roster.member(each.name) is not None:
-            message = f"{_echo(each.name)!r} was declared lost, for good: what takes its place needs another name"
+            message = (
+                f"{_echo(each.name)!r} was declared lost, for good: what takes its place needs another name"
+            )
             yield _invalid("members", message)
     yield from _doubled("lost", "names twice", tuple(each.name for each in lost))
 
