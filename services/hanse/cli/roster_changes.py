@@ -167,6 +167,7 @@ def declare_lost(
         return _successor(roster, rest, lost=name)
 
     async def check(client: AsyncClient) -> None:
+        await _insist_was_member(client, name)
         await _insist_silent(client, name)
 
     _make(ctx, change, operator_key, draft, save, timeout, check)
@@ -508,6 +509,15 @@ def _insist_on_name(name: str) -> None:
         )
     if typer.prompt(asked) != name:
         raise UsageOrConfigError("that is another name", hint="nothing was done")
+
+
+async def _insist_was_member(client: AsyncClient, name: str) -> None:
+    """A slip of the pen must not become a loss that is never taken back."""
+    from hanse.cli.roster_work import fetch_chain
+
+    chain = await fetch_chain(client)
+    if all(signed.roster.member(name) is None for signed in chain):
+        raise UsageOrConfigError(f"{name} never was a member", hint="hanse federation show")
 
 
 async def _insist_silent(client: AsyncClient, name: str) -> None:

@@ -106,7 +106,7 @@ def test_nothing_is_taken_back_while_a_member_has_not_answered(league: Bereft) -
     league.lose_region("west")
     league.heal()
     league.cut("north", "south")
-    propose(league, "north", WITHOUT_WEST)
+    propose(league, "east", WITHOUT_WEST)
     run_until_at(league, 2, *REST)
     league.advance(60 * SECOND_US)
     assert league.state("north", "north-1") is JobState.MOVED

@@ -8,7 +8,7 @@
     MOVED to a lost region that was       the roster is in force                      lets go of it: what was promised
     its home                                                                          of it is lost with its home
     owns a job whose home is lost         it ends                                     settled: there is nobody to tell
-    (itself declared lost)                it hears of it                              starts nothing any more, stops what runs
+    (itself declared lost)                it hears of it                              starts nothing, stops what runs
 
 Theory of operation. A roster that declares a region lost does not name it among the members. Members hear nothing of
 who is not in their roster, and nothing at all of an older roster; so whoever answers an inquest under this one takes
