@@ -65,6 +65,10 @@ class Target(Protocol):
         """Whether it leads this shard, as far as it knows."""
         ...
 
+    def has(self, job_id: str) -> bool:
+        """Whether it has this `wait` job in its books."""
+        ...
+
 
 class Request:
     """One thing that somebody wants until it is answered."""
@@ -338,11 +342,7 @@ class Callers:
     def _owners(self, job_id: str) -> list[str]:
         """Who has a job whose home is gone; if nobody says so just now, whoever may."""
         present = [name for name in self._hosts if name not in self._gone]
-        return [
-            name
-            for name in present
-            if (core := self._hosts[name].core) is not None and job_id in core.books.jobs
-        ] or present
+        return [name for name in present if self._hosts[name].has(job_id)] or present
 
     def _later(self, request: Request, batch: Batch | None) -> None:
         self._timeline.after(int(_RETRY_MAX_US * self._random.random()), self._travel, request, batch)
