@@ -33,8 +33,9 @@ ADOPT = jobs_pb2.ON_REGION_LOSS_ADOPT
 @asynccontextmanager
 async def at_work(directory: Path) -> AsyncIterator[League]:
     """Three regions with real tasks, which guard each other's adoptable jobs."""
-    tables = {"federation": FEDERATION, "timings": TIMINGS}
-    async with league(directory, *REGIONS, executor="local", **tables) as regions:
+    async with league(
+        directory, *REGIONS, executor="local", federation=FEDERATION, timings=TIMINGS
+    ) as regions:
         await acquainted(regions)
         await eventually(lambda: led_by_their_homes(regions))
         yield regions

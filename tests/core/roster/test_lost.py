@@ -29,7 +29,7 @@ class Bereft(League):
 
     def __init__(self) -> None:
         self.lost: dict[str, Station] = {}
-        super().__init__(roster=(signed(FIRST),), **dict.fromkeys(NAMES, 1))
+        super().__init__(roster=(signed(FIRST),), east=1, north=1, south=1, west=1)
 
     def lose_region(self, name: str) -> None:
         """It is gone, and nothing of it runs any more."""
