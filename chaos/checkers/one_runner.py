@@ -16,7 +16,7 @@ class OneRunner(Checker):
     run that only a replaced disk knew may be ordered anew, and a success that no disk knows any more does not count;
     that of an adoptable job counts once a majority of its guardians holds it. But no two processes live at once,
     whatever was forgotten, and the runs of an adoptable job begin in the order of their fencing tokens (epoch,
-    attempt)."""
+    attempt). So do those of a `wait` job that comes back from a region that is gone for ever."""
 
     def __init__(self, disks: Disks) -> None:
         super().__init__(disks)
@@ -33,6 +33,8 @@ class OneRunner(Checker):
         # Adoptable jobs whose end callers may know, and the newest run of each.
         self._told: set[str] = set()
         self._newest: dict[str, RunId] = {}
+        # Of `wait` jobs: where each began to run last.
+        self._last: dict[str, _Place] = {}
 
     def handlers(self) -> Handlers:
         return {
@@ -97,6 +99,8 @@ class OneRunner(Checker):
         self._begun.add((place, entry.task))
         if job_id in self._adoptable:
             self._check_token(entry)
+        else:
+            self._check_token_after_loss(entry)
         if job_id in self._succeeded and (job_id not in self._adoptable or job_id in self._told):
             (region, run), generation = self._succeeded[job_id]
             told = job_id in self._told or self.disks.outcome_is_known(job_id)
@@ -115,6 +119,15 @@ class OneRunner(Checker):
                 job_id,
             )
         self._living[job_id] = (place, count + 1)
+
+    def _check_token_after_loss(self, entry: TaskBegan) -> None:
+        run, job_id = entry.run, entry.run.job_id
+        region, last = self._last.get(job_id, (entry.region, run))
+        is_larger = (run.epoch, run.attempt) > (last.epoch, last.attempt)
+        if region != entry.region and region in self.disks.gone and not is_larger:
+            message = f"{run} began in {entry.region}, and {region}, which is gone, had begun {last}"
+            raise violated(message, entry.at_us, job_id)
+        self._last[job_id] = (entry.region, run)
 
     def _check_token(self, entry: TaskBegan) -> None:
         run = entry.run

@@ -7,6 +7,7 @@
     guardians who leads a shard, what a majority is, leases, lost disks
     roster   forks: two rosters of one epoch
     regroup  a guardian is replaced without the old group, the log or the wait
+    losses   what a region does with jobs that it gave to one that was declared lost
     old_disk what a region with a disk from the past may do before and after it has asked the others
 
 Random runs of a profile find most of them (profiles.py). Some need too many coincidences for that: for each of them a
@@ -17,7 +18,7 @@ schedule is built by hand (schedules.py, stage.py), in the same simulated world 
 
 from __future__ import annotations
 
-from chaos.mutants import giver, guardians, old_disk, owner, regroup, roster, shell, target
+from chaos.mutants import giver, guardians, losses, old_disk, owner, regroup, roster, shell, target
 from chaos.mutants.mutant import Mutant, applied
 
 ALL: tuple[Mutant, ...] = (
@@ -28,6 +29,7 @@ ALL: tuple[Mutant, ...] = (
     *roster.MUTANTS,
     *regroup.MUTANTS,
     *old_disk.MUTANTS,
+    *losses.MUTANTS,
     *guardians.MUTANTS,
 )
 

@@ -443,3 +443,24 @@ PROFILES = (
     FORGETFUL_GUARDIANS,
     DESTROYED,
 )
+
+LOST_REGIONS = Profile(
+    name="lost regions",
+    faults=Faults(
+        destroyed_every_us=8 * SECOND_US,
+        destroyed_away_max_us=8 * SECOND_US,
+        destroyed_for_ever=1.0,
+        roster_every_us=20 * SECOND_US,
+        drain_every_us=SECOND_US,
+        drain_max_us=3 * SECOND_US,
+        loss=0.05,
+        late=0.2,
+        late_max_us=2 * SECOND_US,
+    ),
+    regions=5,
+    duration_us=60 * SECOND_US,
+    jobs=300,
+    guarded_share=0.0,
+)
+"""One region is destroyed for ever while jobs go back and forth between all of them, because others are drained, and
+is declared lost some seconds later."""

@@ -20,7 +20,7 @@ from hanse.cli.settings import OutputOption, ServerOption
 # Name: one line of help. The order is that of the help.
 COMMANDS = {
     "job": "Submit, list, show, explain, watch, follow and cancel jobs.",
-    "region": "How a region fares, its nodes, and draining it.",
+    "region": "How a region fares, its nodes, draining it, and copies of its ledger.",
     "federation": "Members and capacity of the whole federation, and its signed roster.",
     "dev": "Run a federation of local regions, for development.",
     "demo": "Show a federation at work: three regions, real jobs, faults.",

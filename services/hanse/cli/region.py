@@ -1,4 +1,4 @@
-"""`hanse region`."""
+"""`hanse region`. Copies of its ledger: region_copies.py."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from hanse.cli import region_copies
 from hanse.cli.connect import WRITE_RETRY, client_of, run
 from hanse.cli.errors import UsageOrConfigError
 from hanse.cli.output import Printer
@@ -27,7 +28,7 @@ RegionArgument = Annotated[
 
 @app.callback()
 def region() -> None:
-    """How a region fares, its nodes, draining it, and trusting its disk."""
+    """How a region fares, its nodes, draining it, and copies of its ledger."""
 
 
 @app.command()
@@ -115,6 +116,10 @@ def trust_disk(
         print(f"{name} goes on without {', '.join(without)}, and still waits for {', '.join(missing)}")
     else:
         print(f"{name} goes on without {', '.join(without)}")
+
+
+app.command()(region_copies.backup)
+app.command()(region_copies.restore)
 
 
 def _show_stakes(ctx: typer.Context, name: str, without: list[str]) -> None:

@@ -71,7 +71,9 @@ class Answers:
                 f"here; it waits for {waiting}",
             )
         if job.state is not JobState.QUEUED:
-            return None
+            return self._asked_for(job)
+        if region.config.is_lost:
+            return Blocker(code="LOST", message=f"{region.config.name} was declared lost, and starts nothing")
         if region.in_doubt:
             return Blocker(
                 code="QUARANTINE" if region.old_disk.active else "STARTING",
@@ -82,6 +84,18 @@ class Answers:
         if region.local.runs.has_orphans:
             return Blocker(code="STARTING", message="processes of a forgotten life are being ended")
         return self._out_of_lease(now, job)
+
+    def _asked_for(self, job: Job) -> Blocker | None:
+        """It was with a region that was declared lost."""
+        region = self._region
+        if job.shard or region.in_doubt or not region.losses.asks_about(job):
+            return None
+        silent = ", ".join(region.losses.missing()) or "nobody"
+        return Blocker(
+            code="REGION_LOST",
+            message=f"{job.transfer_to} was declared lost, and the members are asked whether one of them got it from "
+            f"there; {region.config.name} waits for {silent}",
+        )
 
     def _out_of_lease(self, now: Now, job: Job) -> Blocker | None:
         """Why an adoptable job may not be started here although this region leads its shard."""
@@ -183,10 +197,14 @@ class Answers:
         if region.old_disk.active:
             detail = f"{region.old_disk.why}; nothing runs until all have answered, it waits for {region.waits_for}"
             found.append(Reason(ReasonCode.OLD_DISK, detail))
-        elif region.in_doubt:
+        elif region.in_doubt and not region.config.is_lost:
             detail = f"it has just started; nothing runs yet, it waits for {region.waits_for}"
             found.append(Reason(ReasonCode.OLD_DISK, detail))
         found.extend(region.rosters.impairments())
+        if region.losses.active:
+            silent = ", ".join(region.losses.missing()) or "nobody"
+            detail = f"{region.losses.waiting:,} jobs that were with a lost region are asked for; it waits for {silent}"
+            found.append(Reason(ReasonCode.REGION_LOST, detail))
         if region.disk_nearly_full:
             found.append(Reason(ReasonCode.NO_CAPACITY, "the disk of the ledger is nearly full"))
         if not region.local.runs.recovered:

@@ -271,6 +271,15 @@ class Books:
             job, JobInput.OVERTAKEN_QUEUED, Reason(ReasonCode.OLD_DISK, f"ours at epoch {epoch}"), whole=True
         )
 
+    def taken_back(self, job: Job, epoch: int) -> None:
+        """Who had it was declared lost, and nobody else has it: ours again, at an epoch that nobody has heard of."""
+        assert epoch > max(job.epoch, job.transfer_epoch), "an epoch is never used again"
+        reason = Reason(ReasonCode.REGION_LOST, f"{job.transfer_to} was declared lost; ours at epoch {epoch}")
+        job.epoch, job.attempt = epoch, 0
+        job.remote = None
+        job.allocation = None
+        self._change(job, JobInput.TAKEN_BACK, reason)
+
     def found_queued(self, commit: Commit, epoch: int, attempt: int) -> Job:
         """A job that this disk had not heard of is ours, at this epoch, after this attempt."""
         job = self._job_of(commit, _UNKNOWN_HERE)

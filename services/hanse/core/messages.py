@@ -279,6 +279,9 @@ class Inquest(msgspec.Struct, frozen=True):
 
     `wants_unnamed`: and of what other jobs that I have had to do with? That is all that are open, and those of my home
     that have ended and whose id is greater than `after`, the last one that my disk knows.
+
+    `of_lost`: my disk is sound, and I passed these jobs on to regions that were declared lost. All that is known of one
+    is told then, each in a testimony of its own.
     """
 
     id: int
@@ -287,6 +290,7 @@ class Inquest(msgspec.Struct, frozen=True):
     job_ids: tuple[str, ...] = ()
     wants_unnamed: bool = False
     after: str = ""
+    of_lost: bool = False
 
 
 class InquestAnswer(msgspec.Struct, frozen=True, kw_only=True):

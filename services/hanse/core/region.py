@@ -60,6 +60,7 @@ from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.handoff.offers import Offers
 from hanse.core.federation.handoff.soliciting import Soliciting
 from hanse.core.federation.inquest import Witness
+from hanse.core.federation.losses import FIRST_ID, Losses, Outcome
 from hanse.core.federation.membership import Membership
 from hanse.core.federation.old_disk import OldDisk
 from hanse.core.federation.overtaking import (
@@ -126,6 +127,7 @@ _DISK_FULL = Reason(ReasonCode.BURNED_NO_ROOM, "the region's disk is nearly full
 _OLD_DISK = Reason(ReasonCode.OLD_DISK, "the region's disk is an old one; it asks the others first")
 # When a caller may ask again for what needs a leader: about an election.
 NOT_LEADER_RETRY_MS = 1_000
+_LOST = Reason(ReasonCode.REGION_LOST, "the region was declared lost: the others have gone on without it")
 _RECOVERING = Reason(ReasonCode.BURNED_NO_ROOM, "the region is starting")
 
 
@@ -156,6 +158,7 @@ class Region:
         self.publisher = Publisher(timings, len(config.members))
         self.router = Router(config, self.inventory, randomness, self._connected, self._in_flight)
         self.witness = Witness(config.name, self.books)
+        self.losses = Losses(config, self.books)
         self._randomness = randomness
         self.intake = Intake(config, self.local, self._queued, self._why_not_adopting)
         self.shards = Shards(
@@ -188,6 +191,8 @@ class Region:
         self.local.in_doubt = self.desk.in_doubt = self.shards.in_doubt = self.in_doubt
         self._alarms = self._all_alarms()
         self._open_or_close()
+        if not self.in_doubt:
+            self._reckon_with_losses(now)
 
     def _build_handoff(self, now: Now) -> None:
         """The parts whose memory follows from the books: at boot, and after an inquest has changed the books."""
@@ -200,6 +205,7 @@ class Region:
             self.router,
             now,
             self.local.enqueue,
+            self.config.lost,
         )
         self.offers = Offers(self.config, self.local, Transferring(self.desk, self.shards), self.router)
         self.soliciting = Soliciting(
@@ -212,7 +218,9 @@ class Region:
             self._randomness,
             now,
         )
-        self._handoff_alarms = Alarms(self.desk.alarm, self.intake.alarm, *self.offers.alarms)
+        self._handoff_alarms = Alarms(
+            self.desk.alarm, self.intake.alarm, *self.offers.alarms, self.losses.alarm
+        )
 
     def _all_alarms(self) -> Alarms:
         """Those of the parts that are at work. The handoff's are a group of their own, because they seldom move."""
@@ -230,11 +238,13 @@ class Region:
     def in_doubt(self) -> bool:
         """Whether the disk may be an old one: nothing is launched then, and nothing that rests on what the disk says
         is sent, read or decided."""
-        return self.old_disk.active or self._in_grace
+        return self.old_disk.active or self._in_grace or self.config.is_lost
 
     @property
     def waits_for(self) -> str:
         """Who or what ends the doubt, in words."""
+        if self.config.is_lost:
+            return "nobody: it was declared lost, and others have gone on with its jobs"
         if not self.local.runs.recovered:
             return "the executor, to tell what still runs"
         return ", ".join(self._silent()) or "what runs on to be stopped"
@@ -256,6 +266,9 @@ class Region:
         if self.in_doubt:
             self.library.set_cause("timer")
             self._try_to_end_doubt(now, out)
+        elif self.losses.active:
+            self.library.set_cause("losses")
+            self._settle_losses(now, out)
         self.shards.wind(now)
         if now.mono_us >= self._alarms.next_us:
             self._on_deadlines(now, out)
@@ -381,7 +394,7 @@ class Region:
             case Inquest():
                 self.witness.on_inquest(peer, message, out)
             case InquestAnswer():
-                self.old_disk.on_answer(peer, message)
+                (self.losses if message.id >= FIRST_ID else self.old_disk).on_answer(peer, message)
             case ToShard():
                 if not self.in_doubt:
                     self.shards.on_to_shard(now, peer, message)
@@ -400,6 +413,7 @@ class Region:
     def _on_session(self, now: Now, peer: str, out: Effects) -> None:
         self.rosters.on_session(peer, out)
         self.old_disk.on_session(now, peer)
+        self.losses.on_session(now, peer)
         if not self.in_doubt:
             self.desk.on_session(now, peer, out)
 
@@ -488,6 +502,8 @@ class Region:
     def _on_recovered(self, now: Now, event: ExecutorRecovered, out: Effects) -> None:
         forgotten = next((each.run for each in event.found if self.local.runs.is_forgotten(each.run)), None)
         self.local.on_recovered(event.found, out)
+        if self.config.is_lost:
+            self._stop_all(out)
         if forgotten is not None and not self.old_disk.active:
             self._quarantine(now, f"the engine knows the run {forgotten}, which the ledger does not", out)
         self._open_or_close()
@@ -536,7 +552,7 @@ class Region:
         if now.mono_us >= self._grace.next_us:
             self._grace.ring_at(NEVER_US)
             self._grace_is_over = True
-        if not self.local.runs.recovered:
+        if not self.local.runs.recovered or self.config.is_lost:
             return
         if self.old_disk.active:
             self._try_to_leave_quarantine(now, out)
@@ -589,7 +605,42 @@ class Region:
         for peer in self.peers:
             if self.sessions.established(peer):
                 self._on_session(now, peer, out)
+        self._reckon_with_losses(now)
         self._open_or_close()
+
+    # --- regions that were declared lost ----------------------------------------------------------------------------
+
+    def _reckon_with_losses(self, now: Now) -> None:
+        """The books are right: look in them for what was with regions that are lost."""
+        for job in self.losses.forsaken():
+            self.books.settle(job, keep_spec=True)
+        self.losses.begin(now)
+
+    def _settle_losses(self, now: Now, out: Effects) -> None:
+        """Once all have answered: carry out what follows."""
+        for outcome in self.losses.outcomes(now):
+            self._carry_out(now, outcome, out)
+
+    def _carry_out(self, now: Now, outcome: Outcome, out: Effects) -> None:
+        job = self.books.jobs[outcome.job_id]
+        self.desk.giver.give_up(job)
+        self.desk.tracking.forget_cancel(job)
+        if not outcome.to:
+            self.books.taken_back(job, outcome.epoch)
+            self.books.skip_attempts(job, self.local.found_attempt(job.id, job.epoch))
+            self.local.enqueue(job)
+        elif job.state is JobState.XFER or outcome.to != job.transfer_to:
+            self.books.overtaken_moved(job, outcome.to, max(outcome.epoch, job.transfer_epoch))
+        if outcome.ended:
+            self.books.settle(job)
+        elif job.cancel_id:
+            self.desk.carry_out_wish(now, job, out)
+
+    def _stop_all(self, out: Effects) -> None:
+        """This region was declared lost, and others have gone on: whatever still runs here may run there as well."""
+        for job in list(self.books.jobs.values()):
+            if job.state is JobState.RUNNING:
+                self.local.stop(job, Reason(ReasonCode.REGION_LOST, "this region was declared lost"), out)
 
     # --- the rest of the step ---------------------------------------------------------------------------------------
 
@@ -605,6 +656,7 @@ class Region:
         if now.mono_us < self._handoff_alarms.next_us:
             return
         self.desk.on_deadline(now, out)
+        self.losses.on_deadline(now, out)
         self.offers.on_deadline(now)
         self.intake.on_deadline(now)
 
@@ -680,7 +732,9 @@ class Region:
         """Whether callers and peers may bring new work, from everything that could forbid it."""
         self._standing_changed = True
         self.local.draining = self.draining
-        if self.old_disk.active:
+        if self.config.is_lost:
+            self.intake.closed = _LOST
+        elif self.old_disk.active:
             self.intake.closed = _OLD_DISK
         elif self.draining:
             self.intake.closed = _DRAINING

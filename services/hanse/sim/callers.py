@@ -65,6 +65,10 @@ class Target(Protocol):
         """Whether it leads this shard, as far as it knows."""
         ...
 
+    def has(self, job_id: str) -> bool:
+        """Whether it has this `wait` job in its books."""
+        ...
+
 
 class Request:
     """One thing that somebody wants until it is answered."""
@@ -296,7 +300,9 @@ class Callers:
             return False
         if batch is not None:
             return batch.on_loss is not OnLoss.ADOPT
-        return not request.of_shard or request.job_id not in self._progress.unfinished
+        if request.of_shard:
+            return request.job_id not in self._progress.unfinished
+        return not (request.job_id and self._progress.may_go_on(request.job_id))
 
     # --- there and back ---------------------------------------------------------------------------------------------
 
@@ -326,12 +332,19 @@ class Callers:
     def _whom(self, request: Request) -> str:
         """What any region's front does: a job of a shard is asked of whoever leads it, as its home would tell."""
         is_gone = request.region in self._gone
+        if is_gone and not request.of_shard:
+            return self._random.choice(self._owners(request.job_id))
         if not request.of_shard or (not is_gone and self._random.random() < _ASKS_HOME_SHARE):
             return request.region
         leaders = [name for name, host in self._hosts.items() if host.leads(request.region)]
         if is_gone and not leaders:
             leaders = [name for name in self._hosts if name not in self._gone]
         return self._random.choice(leaders) if leaders else request.region
+
+    def _owners(self, job_id: str) -> list[str]:
+        """Who has a job whose home is gone; if nobody says so just now, whoever may."""
+        present = [name for name in self._hosts if name not in self._gone]
+        return [name for name in present if self._hosts[name].has(job_id)] or present
 
     def _later(self, request: Request, batch: Batch | None) -> None:
         self._timeline.after(int(_RETRY_MAX_US * self._random.random()), self._travel, request, batch)

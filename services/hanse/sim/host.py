@@ -214,6 +214,10 @@ class Host:
         """Whether the daemon leads this shard, as far as it knows."""
         return self.core is not None and self.core.shards.desk_for(shard) is not None
 
+    def has(self, job_id: str) -> bool:
+        """Whether the daemon has this `wait` job in its books."""
+        return self.core is not None and job_id in self.core.books.jobs
+
     def start(self) -> None:
         """Boot: recover from the ledger, then tell the core what the engine found."""
         assert self.core is None

@@ -277,6 +277,8 @@ class Injector:
         if for_ever:
             self.count("gone")
             self._callers.give_up(host.name)
+            found_out_us = self._lasting(self.faults.destroyed_away_max_us)
+            self._timeline.after(found_out_us, self._operators.declare_lost, host.name)
             return
         self._callers.drain(host.name, host.name in self._draining)
         self._timeline.after(away_us, self._restart, host, host.life)

@@ -32,6 +32,8 @@ from hanse.sim.workload import SpecWriter, draw_configs, draw_kinds, draw_timing
 
 # A machine has been up for a while when its daemon first starts.
 _UPTIME_MAX_US = 30 * 24 * 60 * MINUTE_US
+# Of leagues in which a region may go for ever, how many have a signed roster, so that it can be declared lost.
+_SIGNED_SHARE = 0.7
 # How long the healed phase may take: the longest retry of the protocol a few times over, and the work that is left.
 # (All of it may be for the one region that has what it needs.)
 HEALED_MAX_US = 30 * MINUTE_US
@@ -135,7 +137,8 @@ class World:
     def _draw_configs(self, draw: random.Random, timings: Timings) -> tuple[RegionConfig, ...]:
         configs = draw_configs(self.plan.regions, draw, timings)
         faults = self.plan.faults
-        if not (faults.roster_every_us or faults.lost_every_us):
+        may_go = bool(faults.destroyed_for_ever) and self._randomness("signed").random() < _SIGNED_SHARE
+        if not (faults.roster_every_us or faults.lost_every_us or may_go):
             return configs
         guarded = self._randomness("roster").random() < self.plan.guarded_share or bool(faults.lost_every_us)
         ledger_ids = {config.name: ledger_id_of(config.name, self._seed) for config in configs}

@@ -289,6 +289,7 @@ def _encode_inquest(message: m.Inquest) -> pb.Inquest:
         job_ids=message.job_ids,
         wants_unnamed=message.wants_unnamed,
         after=message.after,
+        of_lost=message.of_lost,
     )
 
 
@@ -301,6 +302,7 @@ def _decode_inquest(_: Readers, message: pb.Inquest) -> m.Inquest:
         job_ids=tuple(job_id_of(each) for each in job_ids),
         wants_unnamed=message.wants_unnamed,
         after=job_id_of(message.after),
+        of_lost=message.of_lost,
     )
 
 

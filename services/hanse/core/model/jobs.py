@@ -42,6 +42,7 @@ class ReasonCode(enum.StrEnum):
     DRAINING = "DRAINING"
     OLD_DISK = "OLD_DISK"
     REMOVED = "REMOVED"
+    REGION_LOST = "REGION_LOST"
     ROSTER_CONFLICT = "ROSTER_CONFLICT"
     # A peer of another version gave a code that this one lacks; the detail repeats it.
     UNKNOWN = "UNKNOWN"

@@ -46,6 +46,7 @@ class JobInput(enum.Enum):
     ACCEPT = "a COMMIT with a higher epoch was admitted"
     OVERTAKEN_MOVED = "this disk is an old one: another region has it, or it has ended"
     OVERTAKEN_QUEUED = "this disk is an old one: the job came back at a higher epoch"
+    TAKEN_BACK = "it was with a region that was declared lost, and nobody else has heard of it since"
     CLOSE_SUCCEEDED = "home learnt that it succeeded elsewhere"
     CLOSE_FAILED = "home learnt that it failed elsewhere"
     CLOSE_CANCELLED = "home learnt that it was cancelled elsewhere"
@@ -87,9 +88,11 @@ TRANSITIONS: dict[JobState, dict[JobInput, JobState]] = {
         # The terminal may overtake the COMMITTED that it implies.
         **_CLOSE,
         **_OVERTAKEN,
+        JobInput.TAKEN_BACK: JobState.QUEUED,
     },
     JobState.MOVED: {
         JobInput.ACCEPT: JobState.QUEUED,
+        JobInput.TAKEN_BACK: JobState.QUEUED,
         **_CLOSE,
         **_OVERTAKEN,
     },

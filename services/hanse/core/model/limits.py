@@ -122,6 +122,8 @@ LIVENESS_CHANGES_MAX = 2 * DIGEST_ENTRIES_MAX
 
 # Regions of the largest league that is simulated.
 ROSTER_MEMBERS_MAX = 1_024
+# Declared lost in all the time that a league exists; their names are never used again.
+ROSTER_LOST_MAX = 256
 # 1,024 members with a few labels each; several fit into an envelope.
 ROSTER_BYTES_MAX = 512 * 1024
 # With its signatures: one of 200 characters for each member comes on top.
@@ -172,6 +174,9 @@ HOLDS_MAX = 1_024
 HOPS_MAX = 4
 # And of a job that can't run where it is: an old disk may have brought it back there.
 PATH_MAX = 2 * HOPS_MAX
+# A job that comes back from regions that are lost leaves out so many epochs: those at which they may have handed it to
+# each other, which nobody is left to tell of.
+LOST_EPOCHS_SKIPPED = 2 * PATH_MAX
 # Declined offers that are remembered for soliciting, and refusals of peers that are remembered for explanations.
 INTERESTS_MAX = 1_024
 REFUSALS_REMEMBERED_MAX = 4_096

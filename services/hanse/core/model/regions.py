@@ -141,8 +141,15 @@ class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
     former: tuple[Member, ...] = ()
     # This region itself is not in the newest roster: it is alone, and nothing is adoptable here.
     removed: bool = False
+    # Declared lost: what they had of `wait` jobs is taken back or settled without them (federation/losses.py).
+    lost: tuple[str, ...] = ()
     protocol_min: int = PROTOCOL_MIN
     protocol_max: int = PROTOCOL_MAX
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether this very region was declared lost. It is not, as its running shows; but others have gone on."""
+        return self.name in self.lost
 
     def member(self, name: str) -> Member | None:
         """The member of this name."""

@@ -7,6 +7,7 @@ lost, and for a while after it came back; which one, the records of gossip say.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -38,7 +39,7 @@ class Asking:
         home = home_of(job_id)
         if home is None:
             raise invalid("job_id", f"{job_id[: limits.ECHO_LENGTH_MAX]!r} is no job id")
-        if not (self._members.knows(home) or self._leaders.keep(home)):
+        if not (self._members.knows(home) or self._leaders.keep(home) or self._leaders.is_lost(home)):
             raise not_found(f"no region {home!r} in the roster, so no job {job_id!r}")
         return home
 
@@ -58,6 +59,8 @@ class Asking:
         Raises RequestRefused, ProxiedError; RegionUnreachable if one of those who would know can't be asked.
         """
         home = self.home(request.job_id)
+        if self._leaders.is_lost(home) and (orphan := await self._orphan(request, context)) is not None:
+            return orphan
         copy: jobs_pb2.Job | None = None
         fault: Exception | None = None
         async for region in self._tellers(home):
@@ -82,6 +85,31 @@ class Asking:
             return copy
         assert fault is not None
         raise fault
+
+    async def _orphan(self, request: jobs_pb2.GetJobRequest, context: Any) -> jobs_pb2.Job | None:
+        """A `wait` job whose home was declared lost, as the member has it that got it last: with the largest epoch.
+        None: nobody has it, or it is in that home's shard."""
+        answers = await asyncio.gather(
+            *(self.at(region, "GetJob", request, context) for region in self._members.names),
+            return_exceptions=True,
+        )
+        found: list[jobs_pb2.Job] = []
+        silent: RegionUnreachable | None = None
+        for answer in answers:
+            match answer:
+                case RegionUnreachable():
+                    silent = answer
+                case RequestRefused() | ProxiedError() if is_not_found(answer):
+                    pass
+                case BaseException():
+                    raise answer
+                case _:
+                    found.append(answer.job)
+        if any(job.durability == common_pb2.DURABILITY_FEDERATED for job in found):
+            return None
+        if not found and silent is not None and not self._leaders.keep(home_of(request.job_id) or ""):
+            raise silent
+        return max(found, key=lambda job: (job.epoch, job.region == job.answered_by), default=None)
 
     async def _tellers(self, home: str) -> AsyncIterator[str]:
         """Regions in the order in which they are asked. Nobody looks for the later ones if an earlier one can tell."""

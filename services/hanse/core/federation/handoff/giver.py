@@ -118,6 +118,11 @@ class Giver:
             self.counts.setdefault(job.transfer_to, PeerCounts()).given += 1
             self._resolve(job)
 
+    def give_up(self, job: Job) -> None:
+        """The target was declared lost: it will not decide, and what becomes of the job was found out otherwise."""
+        if job.id in self._transfers:
+            self._resolve(job)
+
     def withdraw(self, now: Now, job: Job, out: Effects) -> None:
         """Rather have it back: from now on WITHDRAW is sent instead of COMMIT."""
         transfer = self._transfers[job.id]

@@ -120,6 +120,11 @@ class Rosters:
         if self.config.removed:
             epoch = self._chain.head.epoch
             why = f"the roster of epoch {epoch} does not name this region: the others do not hear it"
+            if self.config.is_lost:
+                why = (
+                    f"declared lost by an operator: the others do not hear it (epoch {epoch}), and have gone on with "
+                    "its jobs. Nothing is started here any more. A region in its place needs a name of its own"
+                )
             found.append(Reason(ReasonCode.REMOVED, why))
         for peer, why in self._conflicts.items():
             found.append(Reason(ReasonCode.ROSTER_CONFLICT, f"{peer}: {why}"))

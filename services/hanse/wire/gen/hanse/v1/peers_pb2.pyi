@@ -463,20 +463,22 @@ class Located(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., epoch: _Optional[int] = ..., next_hop: _Optional[str] = ...) -> None: ...
 
 class Inquest(_message.Message):
-    __slots__ = ("id", "part", "parts", "job_ids", "wants_unnamed", "after")
+    __slots__ = ("id", "part", "parts", "job_ids", "wants_unnamed", "after", "of_lost")
     ID_FIELD_NUMBER: _ClassVar[int]
     PART_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
     JOB_IDS_FIELD_NUMBER: _ClassVar[int]
     WANTS_UNNAMED_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
+    OF_LOST_FIELD_NUMBER: _ClassVar[int]
     id: int
     part: int
     parts: int
     job_ids: _containers.RepeatedScalarFieldContainer[str]
     wants_unnamed: bool
     after: str
-    def __init__(self, id: _Optional[int] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., job_ids: _Optional[_Iterable[str]] = ..., wants_unnamed: _Optional[bool] = ..., after: _Optional[str] = ...) -> None: ...
+    of_lost: bool
+    def __init__(self, id: _Optional[int] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., job_ids: _Optional[_Iterable[str]] = ..., wants_unnamed: _Optional[bool] = ..., after: _Optional[str] = ..., of_lost: _Optional[bool] = ...) -> None: ...
 
 class InquestAnswer(_message.Message):
     __slots__ = ("id", "of_part", "part", "parts", "testimonies", "seen_sequence", "stable_sequence", "more_after", "is_old")
