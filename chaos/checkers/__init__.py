@@ -9,6 +9,7 @@
     reasons        a job without an allocation says why                                                           P6
     adoptable      what a majority of guardians holds is never lost, has one owner, and ends once             P1, P2, P4
     majority       what is told about an adoptable job is on the disks of a majority of its guardians         P1, P2
+    moves          a running job that moves is dead before it leaves, is not blamed, and moves few times       P3
     liveness       once everything has healed, everything ends                                                 P1, P7
 
 `check(record)` runs them all, in one pass, and raises the first SafetyViolation or LivenessViolation. What may be
@@ -27,6 +28,7 @@ from chaos.checkers.disks import Disks
 from chaos.checkers.epochs import Epochs
 from chaos.checkers.liveness import Liveness
 from chaos.checkers.majority import Majority
+from chaos.checkers.moves import Moves
 from chaos.checkers.one_runner import OneRunner
 from chaos.checkers.outcomes import Outcomes
 from chaos.checkers.reasons import Reasons
@@ -45,6 +47,7 @@ ALL: tuple[Kind, ...] = (
     Liveness,
     Adoptable,
     Majority,
+    Moves,
 )
 
 

@@ -92,6 +92,8 @@ class Outcomes(Checker):
         if entry.exit_code:
             self._failed.add(entry.run.job_id)
             return
+        if not entry.natural:
+            return  # that is how a task may answer SIGTERM
         clean = self._clean.setdefault(run, set())
         clean.add(entry.task)
         if clean == self._tasks.get(run):

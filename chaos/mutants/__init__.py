@@ -4,6 +4,7 @@
     target   refuses or accepts without keeping it, and the fence of sessions
     shell    lets go before the write, goes on after a failed one
     owner    processes, capacity, outcomes
+    moving   running jobs that leave a region that is being drained
     guardians who leads a shard, what a majority is, leases, lost disks
     old_disk what a region with a disk from the past may do before and after it has asked the others
 
@@ -12,7 +13,7 @@
 
 from __future__ import annotations
 
-from chaos.mutants import giver, guardians, old_disk, owner, shell, target
+from chaos.mutants import giver, guardians, moving, old_disk, owner, shell, target
 from chaos.mutants.mutant import Mutant, applied
 
 ALL: tuple[Mutant, ...] = (
@@ -20,6 +21,7 @@ ALL: tuple[Mutant, ...] = (
     *target.MUTANTS,
     *shell.MUTANTS,
     *owner.MUTANTS,
+    *moving.MUTANTS,
     *old_disk.MUTANTS,
     *guardians.MUTANTS,
 )

@@ -115,6 +115,24 @@ STUBBORN = Profile(
 )
 """Tasks that do not heed SIGTERM, on machines that are full."""
 
+DRAINED = Profile(
+    name="drained regions",
+    faults=Faults(
+        drain_every_us=SECOND_US,
+        drain_max_us=4 * SECOND_US,
+        drain_moves=1.0,
+        ignores_sigterm=0.3,
+        late_report=0.3,
+        late_report_max_us=2 * SECOND_US,
+        loss=0.05,
+        crash_every_us=10 * SECOND_US,
+        downtime_max_us=SECOND_US,
+    ),
+    duration_us=60 * SECOND_US,
+    jobs=60,
+)
+"""Regions are drained again and again, their running jobs moved, and news of ends come late."""
+
 OLD_DISKS = Profile(
     name="old disks",
     faults=Faults(
@@ -300,6 +318,7 @@ PROFILES = (
     LOST_OUTCOMES,
     BAD_DISKS,
     STUBBORN,
+    DRAINED,
     OLD_DISKS,
     FORGOTTEN_ANSWERS,
     ANCHORED,

@@ -35,6 +35,7 @@ from hanse.wire.gen.hanse.v1.jobs_pb2 import (
 from hanse.wire.gen.hanse.v1.regions_pb2 import (
     CapacityClass,
     ChannelStatus,
+    DrainStatus,
     GetInventoryResponse,
     GetStatusResponse,
     ListMembersResponse,
@@ -44,6 +45,7 @@ from hanse.wire.gen.hanse.v1.regions_pb2 import (
     Node,
     Quarantine,
     RegionRecord,
+    RunningJobs,
     ShardStatus,
 )
 
@@ -53,6 +55,7 @@ __all__ = [
     "CancelResult",
     "CapacityClass",
     "ChannelStatus",
+    "DrainStatus",
     "Durability",
     "ExplainJobResponse",
     "GetInventoryResponse",
@@ -81,6 +84,7 @@ __all__ = [
     "Requirements",
     "RetryPolicy",
     "Revision",
+    "RunningJobs",
     "ShardStatus",
     "StreamLogsResponse",
     "TaskGroup",

@@ -219,9 +219,9 @@ class Client:
         """See AsyncClient.inventory."""
         return self._thread.run(self._client.inventory(region))
 
-    def drain(self, region: str = "") -> bool:
+    def drain(self, region: str = "", *, move: bool = False) -> bool:
         """See AsyncClient.drain."""
-        return self._thread.run(self._client.drain(region))
+        return self._thread.run(self._client.drain(region, move=move))
 
     def undrain(self, region: str = "") -> bool:
         """See AsyncClient.undrain."""

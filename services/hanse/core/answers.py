@@ -141,6 +141,7 @@ class Answers:
             free=region.local.capacity.free_total(),
             channels=tuple(self._channel(peer) for peer in region.peers),
             quarantine=self._quarantine(),
+            drain=region.moving.view(now, counts[JobState.QUEUED], counts[JobState.XFER]),
             shards=tuple(shard.view(now) for shard in region.shards.shards.values()),
             orphans=region.local.runs.orphans,
             orphans_ended=region.local.runs.orphans_ended,

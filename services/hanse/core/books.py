@@ -162,7 +162,7 @@ class Books:
         if known is not None:
             assert commit.epoch > max(known.epoch, known.transfer_epoch), "an epoch is never used again"
             known.epoch, known.attempt = commit.epoch, 0
-            known.path, known.failures = commit.path, commit.failures
+            known.path, known.failures, known.moves = commit.path, commit.failures, commit.moves
             known.spec = commit.spec
             known.cancel_id = known.cancel_id or commit.cancel_id or self._take_intent(known.id)
             known.remote = None
@@ -204,6 +204,11 @@ class Books:
 
     def stop(self, job: Job, reason: Reason) -> None:
         """Its tasks are to be ended; the reason says what for."""
+        self._change(job, JobInput.STOP, reason)
+
+    def stop_to_move(self, job: Job, reason: Reason) -> None:
+        """Its tasks are to be ended so that it goes on in another region: one of the few moves that a job may make."""
+        job.moves += 1
         self._change(job, JobInput.STOP, reason)
 
     def requeue(self, job: Job, reason: Reason) -> None:
@@ -444,6 +449,7 @@ class Books:
             reason=reason,
             epoch=commit.epoch,
             failures=commit.failures,
+            moves=commit.moves,
             cancel_id=commit.cancel_id,
         )
 
@@ -603,6 +609,7 @@ def job_row(job: Job) -> JobRow:
         _packed(job.remote),
         job.timeline_length,
         job.shard,
+        job.moves,
     )
 
 
@@ -643,6 +650,7 @@ def job_of(row: JobRow, shape: Shape) -> Job:
         settled=bool(row.settled),
         remote=msgspec.msgpack.decode(row.remote, type=RemoteView) if row.remote else None,
         timeline_length=row.timeline_length,
+        moves=row.moves,
     )
 
 
@@ -666,6 +674,7 @@ def job_state_row(job: Job) -> JobStateRow:
         int(job.settled),
         _packed(job.remote),
         job.timeline_length,
+        job.moves,
         ",".join(job.path),
         job.shard,
         job.id,

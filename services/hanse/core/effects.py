@@ -17,7 +17,7 @@ import msgspec
 from hanse.core.messages import Inquest, Message
 from hanse.core.model.jobs import Job, Reason, RunId, TaskPlacement
 from hanse.core.model.lifecycle import JobState
-from hanse.core.model.regions import Liveness, Member, Node, RegionRecord
+from hanse.core.model.regions import Liveness, Member, Node, RegionRecord, RunningJobs
 from hanse.core.model.resources import Resources
 
 # --- 1. writes: rows, in the order of their table's columns (see ledger/schema.sql) --------------------------------
@@ -65,6 +65,7 @@ class JobRow(msgspec.Struct, frozen=True, array_like=True):
     remote: bytes  # msgpack of RemoteView; empty: none
     timeline_length: int
     shard: str = ""  # empty: a `wait` job
+    moves: int = 0
 
 
 class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
@@ -87,6 +88,7 @@ class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
     settled: int
     remote: bytes
     timeline_length: int
+    moves: int
     path: str
     shard: str
     id: str
@@ -451,10 +453,23 @@ class ShardView(msgspec.Struct, frozen=True, kw_only=True):
     lease_left_us: int | None = None
 
 
+class DrainView(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a drain is: jobs that wait, that are under way to another region, that are being stopped in order to
+    move, that were stopped so far, and how many run on, by why (federation/moving.py: Stays)."""
+
+    running: RunningJobs
+    queued: int
+    leaving: int
+    stopping: int
+    stopped: int
+    running_on: tuple[tuple[str, int], ...]
+
+
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
-    """How the region fares. `quarantine` None: its disk is believed. `orphans`: runs that are nobody's any more and
-    still have to end; `orphans_ended`: how many of them have. `jobs_taken_over`, `jobs_let_go`: open jobs of shards
-    that the region began to lead, or had to stop leading. These count from the start of this life."""
+    """How the region fares. `quarantine` None: its disk is believed; `drain` None: it is not drained. `orphans`: runs
+    that are nobody's any more and still have to end; `orphans_ended`: how many of them have. `jobs_taken_over`,
+    `jobs_let_go`: open jobs of shards that the region began to lead, or had to stop leading. These count from the start
+    of this life."""
 
     region: str
     ledger_id: str
@@ -467,6 +482,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     free: Resources
     channels: tuple[ChannelView, ...]
     quarantine: QuarantineView | None = None
+    drain: DrainView | None = None
     shards: tuple[ShardView, ...] = ()
     orphans: int = 0
     orphans_ended: int = 0

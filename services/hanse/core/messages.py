@@ -128,6 +128,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     cancel_id: str = ""
     offer_id: int = 0
     failures: int = 0
+    moves: int = 0
     traceparent: str = ""
     # The spec as scheduling sees it, derived from `spec` by the receiver's codec; None: the spec can't be read here.
     shape: Shape | None = None

@@ -153,6 +153,7 @@ class _Shared:
             epoch=found.epoch,
             attempt=found.attempt,
             failures=found.failures,
+            moves=found.moves,
             order_us=found.order_us,
             allocation=decoded_allocation(found.allocation),
             started_wall_us=found.started_wall_us,

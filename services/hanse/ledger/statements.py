@@ -30,7 +30,7 @@ from hanse.core.effects import (
     TimelineRow,
 )
 
-# 512 x 32 columns stays below the 32,766 parameters that SQLite allows by default.
+# 512 x 33 columns stays below the 32,766 parameters that SQLite allows by default.
 ROWS_PER_STATEMENT_MAX = 512
 # Ten lengths of each statement below, with room: nothing is prepared twice.
 STATEMENTS_CACHED = 256

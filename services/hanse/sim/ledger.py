@@ -335,6 +335,7 @@ class SimLedger:
             epoch=row.epoch,
             attempt=row.attempt,
             failures=row.failures,
+            moves=row.moves,
             order_us=row.order_us,
             allocation=msgspec.msgpack.decode(row.allocation, type=Allocation) if row.allocation else None,
             started_wall_us=row.started_wall_us,

@@ -18,7 +18,7 @@ from hanse.sim.callers import Callers
 from hanse.sim.clock import RegionClock
 from hanse.sim.convergence import Convergence
 from hanse.sim.digest import Digest
-from hanse.sim.executor import Behaviour, SimExecutor
+from hanse.sim.executor import Behaviour, Checkpoints, SimExecutor
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
 from hanse.sim.host import FOR_EVER_US, Host, Surroundings
 from hanse.sim.injector import Injector
@@ -86,6 +86,7 @@ class World:
             plan.check_every,
         )
         self.kinds = draw_kinds(draw, plan.kinds, plan.runtime_max_us, write_spec)
+        self._checkpoints: Checkpoints = {}
         self._behaviours = {kind.spec: kind.behaviour for kind in self.kinds}
         timings = plan.timings or draw_timings(draw)
         if plan.faults.old_disk_every_us and not plan.faults.anchor_elsewhere:
@@ -139,6 +140,7 @@ class World:
             self._behaviour,
             host,
             self.count,
+            self._checkpoints,
         )
         self.network.join(config.name, host)
         self.record.append(RegionJoined(0, config.name, config.nodes))

@@ -137,6 +137,7 @@ def _encode_commit(message: m.Commit) -> pb.Commit:
         offer_id=message.offer_id,
         failures=message.failures,
         traceparent=message.traceparent,
+        moves=message.moves,
     )
 
 
@@ -157,6 +158,7 @@ def _decode_commit(readers: Readers, message: pb.Commit) -> m.Commit:
         cancel_id=word(message.cancel_id),
         offer_id=message.offer_id,
         failures=message.failures,
+        moves=message.moves,
         traceparent=word(message.traceparent),
         shape=None if spec is None else spec.shape,
         name="" if spec is None else spec.name,

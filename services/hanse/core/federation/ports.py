@@ -37,6 +37,12 @@ class LocalWork(Protocol):
     def stop(self, job: Job, reason: Reason, out: Effects) -> None:
         """End the job's present attempt."""
 
+    def running(self) -> list[Job]:
+        """The jobs that run here, and are not being stopped, in the order of their starts."""
+
+    def stop_to_move(self, job: Job, reason: Reason, out: Effects) -> None:
+        """End the present attempt so that the job goes on in another region."""
+
     def open_books(self, books: Books) -> None:
         """This region leads a shard: what it was running under the same term goes on."""
 

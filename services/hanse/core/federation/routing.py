@@ -95,6 +95,22 @@ class Router:
                     break
         return min(found).name if found else None
 
+    def room_elsewhere(self, now: Now, shape: Shape, path: tuple[str, ...], shard: str, limit: int) -> int:
+        """How many jobs of this shape that have come this way other regions could start now, by their records and
+        minus what is under way to them; at most `limit`."""
+        if not may_go_on(path, FOR_EVER_US):
+            return 0
+        room = 0
+        for name in self._judge(shape).able:
+            record = self._inventory.get(name)
+            if name == shard or record is None or self._candidate(now, name, shape) is None:
+                continue
+            in_flight = self._in_flight(name)
+            room += max(0, slots_free(record, shape, in_flight + limit) - in_flight)
+            if room >= limit:
+                return limit
+        return room
+
     def _in_random_order(self, names: tuple[str, ...]) -> Iterator[str]:
         """Drawn one by one (Fisher and Yates), because the first few usually do."""
         left = list(names)

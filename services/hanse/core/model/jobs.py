@@ -28,6 +28,7 @@ class ReasonCode(enum.StrEnum):
     LEASE_ENDED = "LEASE_ENDED"
     ADOPTED = "ADOPTED"
     RETRY = "RETRY"
+    MOVING = "MOVING"
     CANCEL_REQUESTED = "CANCEL_REQUESTED"
     CANCELLED = "CANCELLED"
     HANDED_OFF = "HANDED_OFF"
@@ -77,6 +78,8 @@ class ShapeBody(msgspec.Struct, frozen=True):
     required_features: tuple[str, ...] = ()
     # Whether guardians keep it: only a region that leads its own shard can take it.
     adoptable: bool = False
+    # Whether it may be stopped while it runs, and go on elsewhere.
+    restartable: bool = False
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -201,6 +204,8 @@ class Job(msgspec.Struct, kw_only=True):
     epoch: int = 1
     attempt: int = 0
     failures: int = 0
+    # How often it was stopped while it ran, to go on in another region.
+    moves: int = 0
     # Which job goes first among equals: the submit time; a job that comes back keeps its place.
     order_us: int = 0
 

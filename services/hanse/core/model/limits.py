@@ -125,6 +125,12 @@ STARTS_PER_STEP_MAX = 256
 # Attempts of one job in one region that may be lost with their supervisor or machine and not count as its failures.
 # Both die rarely, and not this often under one job: then the job is taken for the cause.
 LOSSES_MAX = 5
+# How often a running job may be stopped in order to move. Each time costs its grace and what it did since its last
+# checkpoint: a job that has had as many drains as that ends where it is.
+MOVES_MAX = 3
+# Jobs of a region that are stopped to move and not yet taken elsewhere: how many lose time if the others turn out to
+# have less room than they told, and how many write their checkpoints at the same time.
+MOVES_AT_ONCE_MAX = 64
 # Undecided transfers per peer: what a dead peer can hold back, and what a round of resending costs.
 TRANSFERS_UNDECIDED_MAX = 256
 # Specs sent again in one step: with the largest specs this is 16 of them.

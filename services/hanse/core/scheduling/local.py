@@ -109,6 +109,14 @@ class LocalSide:
         """End the job's present attempt."""
         self.runs.stop(job, reason, out)
 
+    def stop_to_move(self, job: Job, reason: Reason, out: Effects) -> None:
+        """End the job's present attempt so that it goes on elsewhere."""
+        self.runs.stop_to_move(job, reason, out)
+
+    def running(self) -> list[Job]:
+        """The jobs that run here, and are not being stopped, in the order of their starts."""
+        return self.runs.running()
+
     def suspend(self, reason: Reason, out: Effects) -> None:
         """End every attempt that this life of the daemon began."""
         for job_id in list(self.runs.begun):

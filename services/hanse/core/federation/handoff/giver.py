@@ -204,6 +204,7 @@ def commit_of(job: Job, region: str, offer_id: int) -> Commit:
         cancel_id=job.cancel_id,
         offer_id=offer_id,
         failures=job.failures,
+        moves=job.moves,
         traceparent=job.traceparent,
         shape=job.shape,
         name=job.name,
