@@ -6,7 +6,7 @@ import msgspec
 
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
-from chaos.checkers.rows import Row, job_rows, shard_rows
+from chaos.checkers.rows import HELD, Row, job_rows, shard_rows
 from hanse.core.effects import JobRow
 from hanse.core.model.jobs import ReasonCode, RunId, ShapeBody
 from hanse.core.model.lifecycle import JobState
@@ -26,8 +26,10 @@ class Moves(Checker):
         self._living: dict[_Place, int] = {}
         self._restartable: dict[bytes, bool] = {}
         self._shapes: dict[str, bytes] = {}
-        # Attempts that were stopped to move, with the failures of their job until then.
-        self._stopped: dict[_Place, int] = {}
+        # Attempts that were stopped to move.
+        self._stopped: set[_Place] = set()
+        # (region, job) -> its failures, as its newest row has them.
+        self._failures: dict[tuple[str, str], int] = {}
         self._counts: dict[str, int] = {}
         self._forgetful = False
 
@@ -68,23 +70,20 @@ class Moves(Checker):
             raise violated(f"{entry.region}: moved {row.moves} times", entry.at_us, row.id)
         if moving and row.state == JobState.STOPPING and place not in self._stopped:
             self._on_stop(entry, row, place)
-        elif moving and row.state == JobState.QUEUED:
-            self._on_dead(entry, row, place)
+        elif moving and row.state == JobState.QUEUED and self._living.get(place):
+            raise violated(
+                f"{entry.region}: {place[1]} waits to be handed over while it lives", entry.at_us, row.id
+            )
+        before = self._failures.get((entry.region, row.id), row.failures)
+        if moving and row.state in HELD and row.failures > before:
+            raise violated(f"{entry.region}: a move was counted as a failure", entry.at_us, row.id)
+        self._failures[entry.region, row.id] = row.failures
 
     def _on_stop(self, entry: Committed, row: Row, place: _Place) -> None:
-        self._stopped[place] = row.failures
+        self._stopped.add(place)
         if not self._restartable.get(self._shapes.get(row.id, b""), True):
             raise violated(f"{entry.region}: stopped to move, and not restartable", entry.at_us, row.id)
         if not row.shard:
             self._counts[row.id] = self._counts.get(row.id, 0) + 1
         if self._counts.get(row.id, 0) > MOVES_MAX and not self._forgetful:
             raise violated(f"{entry.region}: stopped to move once too often", entry.at_us, row.id)
-
-    def _on_dead(self, entry: Committed, row: Row, place: _Place) -> None:
-        if self._living.get(place):
-            raise violated(
-                f"{entry.region}: {place[1]} waits to be handed over while it lives", entry.at_us, row.id
-            )
-        before = self._stopped.get(place)
-        if before is not None and row.failures != before:
-            raise violated(f"{entry.region}: a move was counted as a failure", entry.at_us, row.id)

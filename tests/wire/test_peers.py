@@ -57,6 +57,7 @@ SHAPE = st.builds(
     runtime_estimate_us=st.integers(0, limits.RUNTIME_ESTIMATE_US_MAX),
     required_features=REGIONS,
     adoptable=st.booleans(),
+    restartable=st.booleans(),
 ).map(make_shape)
 QUEUED_SHAPE = st.builds(
     QueuedShape,
@@ -137,6 +138,7 @@ MESSAGES: dict[type, st.SearchStrategy[m.Message]] = {
         cancel_id=WORD,
         offer_id=COUNT_64,
         failures=COUNT_32,
+        moves=COUNT_32,
         traceparent=WORD,
         shape=st.just(CHECKED.shape),
         name=st.just("train"),
