@@ -63,6 +63,7 @@ async def test_every_field_of_a_job_comes_back(ledger: Ledger) -> None:
         cancel_id="cancel-1",
         remote=msgspec.msgpack.encode(REMOTE),
         timeline_length=9,
+        moves=2,
     )
     await commit(ledger, Writes(shapes=[SHAPE_ROW], jobs=[row]))
     (job,) = (await ledger.load_snapshot()).jobs
@@ -97,6 +98,7 @@ async def test_every_field_of_a_job_comes_back(ledger: Ledger) -> None:
         settled=False,
         remote=REMOTE,
         timeline_length=9,
+        moves=2,
     )
     assert job.shape.total == SHAPE.total
     assert type(job.state) is JobState

@@ -108,12 +108,12 @@ def test_an_older_ledger_is_migrated_with_its_rows(empty: sqlite3.Connection) ->
 
 
 def ledger_of_version_1(connection: sqlite3.Connection) -> None:
-    """As the first release of the schema wrote it: rows without shards."""
+    """As the first release of the schema wrote it: rows without moves and shards."""
     migrate(connection, migrations()[:1])
     connection.execute("INSERT INTO ledger VALUES (1, 'id', 'north', 4, 7, 0, 0)")
     older = {
         "shapes": [msgspec.structs.astuple(SHAPE_ROW)],
-        "jobs": [msgspec.structs.astuple(row)[:-1] for row in OLDER_JOBS],
+        "jobs": [msgspec.structs.astuple(row)[:-2] for row in OLDER_JOBS],
         "timeline": [msgspec.structs.astuple(row)[:-1] for row in OLDER_TIMELINE],
         "decisions": [msgspec.structs.astuple(decision_row(3))],
     }
@@ -122,7 +122,10 @@ def ledger_of_version_1(connection: sqlite3.Connection) -> None:
         connection.executemany(f"INSERT INTO {table} VALUES ({values})", rows)
 
 
-OLDER_JOBS = [job_row(number) for number in (7, 2, 5)] + [done_row(number) for number in (1, 9)]
+OLDER_JOBS = [
+    *(job_row(number, moves=0) for number in (7, 2, 5)),
+    *(msgspec.structs.replace(done_row(number), moves=0) for number in (1, 9)),
+]
 OLDER_TIMELINE = [timeline_row(number, sequence) for number in (9, 2) for sequence in (0, 1, 10)]
 
 

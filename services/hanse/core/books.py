@@ -608,8 +608,8 @@ def job_row(job: Job) -> JobRow:
         int(job.settled),
         _packed(job.remote),
         job.timeline_length,
-        job.shard,
         job.moves,
+        job.shard,
     )
 
 

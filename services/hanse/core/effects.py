@@ -64,8 +64,8 @@ class JobRow(msgspec.Struct, frozen=True, array_like=True):
     settled: int
     remote: bytes  # msgpack of RemoteView; empty: none
     timeline_length: int
-    shard: str = ""  # empty: a `wait` job
     moves: int = 0
+    shard: str = ""  # empty: a `wait` job
 
 
 class JobStateRow(msgspec.Struct, frozen=True, array_like=True):

@@ -65,10 +65,10 @@ CREATE TABLE jobs (
   -- msgpack of core/model/jobs.py: RemoteView.
   remote BLOB NOT NULL,
   timeline_length INTEGER NOT NULL,
-  -- Whose log it is in. Empty: a `wait` job.
-  shard TEXT NOT NULL,
   -- How often it was stopped while it ran, to go on in another region.
   moves INTEGER NOT NULL,
+  -- Whose log it is in. Empty: a `wait` job.
+  shard TEXT NOT NULL,
   PRIMARY KEY (shard, id)
 ) STRICT;
 

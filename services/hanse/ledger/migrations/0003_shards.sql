@@ -37,12 +37,12 @@ CREATE TABLE jobs (
   settled INTEGER NOT NULL CHECK (settled IN (0, 1)),
   remote BLOB NOT NULL,
   timeline_length INTEGER NOT NULL,
-  shard TEXT NOT NULL,
   moves INTEGER NOT NULL,
+  shard TEXT NOT NULL,
   PRIMARY KEY (shard, id)
 ) STRICT;
 
-INSERT INTO jobs SELECT *, '', 0 FROM jobs_before;
+INSERT INTO jobs SELECT *, 0, '' FROM jobs_before;
 DROP TABLE jobs_before;
 CREATE UNIQUE INDEX jobs_client_key ON jobs (shard, home, tenant, client_key) WHERE client_key <> '';
 CREATE INDEX jobs_tenant ON jobs (home, tenant, id);
