@@ -34,8 +34,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     duration_us: int = 20 * SECOND_US
     jobs: int = 80
     runtime_max_us: int = 20 * SECOND_US
-    # Of the batches of jobs; None: drawn.
-    adoptable_share: float | None = None
+    # Of the batches of jobs: those of guardians have nothing else, the others none.
+    adoptable_share: float = 0.0
 
     def plan(self, seed: int) -> Plan:
         """The run of this seed. The core's own invariants are not looked at: the checkers must do without."""

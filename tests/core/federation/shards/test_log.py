@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from hanse.core.federation.shards.log import GONE, ShardLog, Where
 from hanse.core.messages import LogRecord
@@ -79,6 +79,26 @@ def test_what_the_next_leader_never_had_is_taken_back(shared: Writes, lost: Writ
     old.cut_to(old.committed, repair, new.end)
     assert present(old) == present(new)
     assert old.end == new.end
+
+
+@example(
+    shared=[("j/1", b"a"), ("j/2", b"a"), ("s/1", b"a")], lost=[("j/1", b"b")], won=[("f/2", b"a")], since=1
+)
+@given(writes, writes, writes, st.integers(min_value=0, max_value=24))
+def test_a_repaired_copy_can_tell_others_what_changed_since_any_position(
+    shared: Writes, lost: Writes, won: Writes, since: int
+) -> None:
+    """What came back from before the committed position has its place there, not at the end (seed 1590: what lay
+    between was never told, and a job that had ended ran again)."""
+    old = written(empty(), 1, shared)
+    new = copied(old)
+    old.note_committed(old.end.sequence)
+    written(old, 1, lost)
+    written(new, 2, won)
+    old.cut_to(old.committed, new.repair(old.committed, old.beyond(old.committed)), new.end)
+    told = {record.key: record.value for record in old.since(since)}
+    for record in new.since(since):
+        assert told.get(record.key, GONE) == record.value
 
 
 @given(writes, writes)

@@ -111,6 +111,7 @@ class ShardLog:
                 self._put(record)
             else:
                 self._remove(record.key)
+        self._put_in_order()
         self.end = end
 
     def begin_anew(self, records: Iterable[LogRecord], end: Where) -> None:
@@ -185,6 +186,12 @@ class ShardLog:
         if record.value == GONE:
             self._gone[record.key] = None
         self._owed[record.key] = True
+
+    def _put_in_order(self) -> None:
+        """Records that came back from before the committed position belong among those that stayed."""
+        records = sorted(self._records.values(), key=lambda record: record.sequence)
+        self._records = {record.key: record for record in records}
+        self._gone = {record.key: None for record in records if record.value == GONE}
 
     def _remove(self, key: str) -> None:
         self._gone.pop(key, None)
