@@ -40,6 +40,8 @@ class Behaviour(msgspec.Struct, frozen=True):
     fail_share: float
     resources: tuple[Resources, ...]
     keeps_checkpoint: bool = False
+    # Whether the run time is about that, or exactly.
+    varies: bool = True
 
 
 # (job id, task) -> how much of its run time is done: storage that all regions reach.
@@ -272,7 +274,7 @@ class SimExecutor:
                 placement.devices,
             )
         )
-        runtime_us = int(behaviour.runtime_us * (0.5 + self._random.random()))
+        runtime_us = int(behaviour.runtime_us * (0.5 + self._random.random() if behaviour.varies else 1))
         done_us = self._checkpoints.get((task.run.job_id, task.task), 0)
         if done_us:
             self._count("continued")

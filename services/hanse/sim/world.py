@@ -64,7 +64,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class World:
     """One run. `record` is what the checkers read."""
 
-    def __init__(self, plan: Plan, write_spec: SpecWriter = opaque_spec, codec: Codec | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        write_spec: SpecWriter = opaque_spec,
+        codec: Codec | None = None,
+        configs: tuple[RegionConfig, ...] = (),
+    ) -> None:
+        """`configs` are the regions, if they are not to be drawn."""
         self.plan = plan
         self.timeline = Timeline()
         self.record: Record = []
@@ -94,7 +101,7 @@ class World:
             timings = msgspec.structs.replace(timings, boot_grace_us=FOR_EVER_US)
         self.hosts = tuple(
             self._make_host(index, config, draw)
-            for index, config in enumerate(draw_configs(plan.regions, draw, timings))
+            for index, config in enumerate(configs or draw_configs(plan.regions, draw, timings))
         )
         for group in self.hosts[0].config.groups:
             self.progress.note_group(group)
@@ -145,6 +152,10 @@ class World:
         self.network.join(config.name, host)
         self.record.append(RegionJoined(0, config.name, config.nodes))
         return host
+
+    def note_behaviour(self, spec: bytes, behaviour: Behaviour) -> None:
+        """What tasks of jobs with this spec do."""
+        self._behaviours[spec] = behaviour
 
     def _behaviour(self, spec: bytes) -> Behaviour:
         return self._behaviours[spec]
