@@ -21,6 +21,7 @@ from hanse.core.model.resources import resources
 from hanse.core.model.time import SECOND_US
 from hanse.sim.executor import Behaviour
 from hanse.sim.faults import Faults
+from hanse.sim.host import Host
 from hanse.sim.record import Launched
 from hanse.sim.world import Plan, World
 
@@ -136,7 +137,11 @@ def _plan_submit(world: World, number: int, job: TracedJob, speedup: int) -> Non
     )
     host = next(each for each in world.hosts if each.name == job.region)
     event = Submit(request_id=number, submissions=(submission,), cause="trace")
-    world.timeline.at(int(job.submit_s * SECOND_US / speedup), host.post, event)
+    world.timeline.at(int(job.submit_s * SECOND_US / speedup), _hand_in, host, event)
+
+
+def _hand_in(host: Host, event: Submit) -> None:
+    assert host.post(event), "a trace fills no inbox"
 
 
 def _outcome(world: World, jobs: Sequence[TracedJob], speedup: int) -> Outcome:
