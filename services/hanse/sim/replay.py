@@ -87,10 +87,10 @@ def replay(
     """Run them; what has not started by `until_s` is not counted as waiting."""
     plan = Plan(seed=seed, faults=Faults.none(), regions=len(nodes), jobs=0, check_every=0)
     world = World(plan, configs=_configs(nodes))
-    for number, job in enumerate(jobs):
-        _plan_submit(world, number, job, speedup)
     for host in world.hosts:
         world.timeline.after(0, host.start)
+    for number, job in enumerate(jobs):
+        _plan_submit(world, number, job, speedup)
     end_us = int(until_s * SECOND_US / speedup)
     while world.timeline.now_us < end_us:
         world.timeline.run(min(end_us, world.timeline.now_us + _CHUNK_US))

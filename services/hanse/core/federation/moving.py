@@ -53,6 +53,8 @@ class Moving:
         # Stopped here, and not yet taken by anybody.
         self._under_way: dict[str, Job] = {}
         self._stopped = 0
+        # (shape, path, shard) of jobs that nobody else has room for: looked up once in a look, since thousands are alike.
+        self._full: dict[tuple[bytes, tuple[str, ...], str], None] = {}
         # When to look again: at the pace at which regions look for capacity elsewhere.
         self.alarm = Alarm()
 
@@ -76,6 +78,7 @@ class Moving:
             return
         self.alarm.ring_at(now.mono_us + self._timings.solicit_interval_us)
         self._under_way = {job.id: job for job in self._under_way.values() if job.state in _WITHOUT_A_PLACE}
+        self._full = {}
         for job in self._local.running():
             if len(self._under_way) >= MOVES_AT_ONCE_MAX:
                 return
@@ -89,6 +92,7 @@ class Moving:
         if self._wish is None:
             return None
         running_on: dict[str, int] = {}
+        self._full = {}
         for job in self._local.running():
             why = self._why_it_stays(now, job)
             running_on[why] = running_on.get(why, 0) + 1
@@ -111,10 +115,16 @@ class Moving:
             return Stays.MOVED_OFTEN
         if self._ends_soon(now, job):
             return Stays.ENDS_SOON
+        kind = (job.shape.key, job.path, job.shard)
+        if kind in self._full:
+            return Stays.NO_ROOM_ELSEWHERE
         # Those without a place yet will take room, too; of which kind is not asked.
         waiting = sum(1 for each in self._under_way.values() if each.state is not JobState.XFER)
         room = self._router.room_elsewhere(now, job.shape, job.path, job.shard, waiting + 1)
-        return Stays.NEXT if room > waiting else Stays.NO_ROOM_ELSEWHERE
+        if room > waiting:
+            return Stays.NEXT
+        self._full[kind] = None
+        return Stays.NO_ROOM_ELSEWHERE
 
     def _ends_soon(self, now: Now, job: Job) -> bool:
         """Whether, by its caller's estimate, it is over before it could start elsewhere. Who has run for longer than
