@@ -53,7 +53,7 @@ class Moving:
         # Stopped here, and not yet taken by anybody.
         self._under_way: dict[str, Job] = {}
         self._stopped = 0
-        # (shape, path, shard) of jobs that nobody else has room for: looked up once in a look, since thousands are alike.
+        # (shape, path, shard) of jobs that nobody has room for: asked once in a look, since thousands may be alike.
         self._full: dict[tuple[bytes, tuple[str, ...], str], None] = {}
         # When to look again: at the pace at which regions look for capacity elsewhere.
         self.alarm = Alarm()
