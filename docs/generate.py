@@ -15,6 +15,7 @@ from docs.commands import command_reference, exit_codes
 from docs.configuration import configuration_tables
 from docs.diagrams import state_diagram, transition_table
 from docs.failures import campaign_results, failure_matrix
+from docs.guardians import guarded_rows
 from docs.limits import limits_tables
 from docs.messages import envelope_fields, message_fields
 from docs.metrics import metric_table
@@ -33,6 +34,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "plain handoff": plain_handoff,
     "tested rows": tested_rows,
     "modelled rows": modelled_rows,
+    "guarded rows": guarded_rows,
     "mutants": mutant_table,
     "limits": limits_tables,
     "commands": command_reference,

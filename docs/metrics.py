@@ -39,7 +39,7 @@ def _kept() -> Iterator[_Family]:
 
 
 def _read_when_asked() -> Iterator[_Family]:
-    for family in _Live({}, []).collect():
+    for family in _Live({}, list).collect():
         yield _family(family, vars(family)["_labelnames"])
     gauges = re.findall(r'"(\w+)": lambda', inspect.getsource(Daemon._watch_gauges))
     assert gauges, "the daemon's gauges are not where they were"

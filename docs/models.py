@@ -135,7 +135,7 @@ def modelled_rows() -> str:
     lines = ["| table | has | event | model | core | tests |", "|---|---|---|---|---|---|"]
     for row, part in PARTS.items():
         table, has, event = row
-        core = "<br>".join(_code_link(name) for name in part.code)
+        core = "<br>".join(code_link(name) for name in part.code)
         shown = "<br>".join(tests.get(row, []))
         lines.append(f"| {table} | {cell(has)} | {cell(event)} | {_model_link(part)} | {core} | {shown} |")
     return "\n".join(lines)
@@ -155,7 +155,7 @@ def _model_link(part: Part) -> str:
     return f"{link}: {part.note}" if part.note else link
 
 
-def _code_link(name: str) -> str:
+def code_link(name: str) -> str:
     """A method by its full name. AttributeError if there is none."""
     module_name, class_name, method_name = name.rsplit(".", 2)
     owner = getattr(importlib.import_module(module_name), class_name)

@@ -6,6 +6,7 @@
     write_ahead    nothing leaves a region before the row that it rests on is durable                          P1, P2
     outcomes       what was acknowledged ends, once, and as its processes (or a cancel) say                       P1
     capacity       no node or device holds more than it has                                                       P5
+    rosters        an epoch of the league has one roster; a countersignature is durable before it leaves          P2
     reasons        a job without an allocation says why                                                           P6
     adoptable      what a majority of guardians holds is never lost, has one owner, and ends once             P1, P2, P4
     majority       what is told about an adoptable job is on the disks of a majority of its guardians         P1, P2
@@ -32,6 +33,7 @@ from chaos.checkers.moves import Moves
 from chaos.checkers.one_runner import OneRunner
 from chaos.checkers.outcomes import Outcomes
 from chaos.checkers.reasons import Reasons
+from chaos.checkers.rosters import Rosters
 from chaos.checkers.write_ahead import WriteAhead
 from hanse.sim.record import Entry
 
@@ -44,6 +46,7 @@ ALL: tuple[Kind, ...] = (
     Outcomes,
     CapacityHeld,
     Reasons,
+    Rosters,
     Liveness,
     Adoptable,
     Majority,

@@ -19,7 +19,8 @@ from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
 from chaos.checkers.rows import FINAL, Row, shard_rows
 from hanse.core.effects import DecisionRow, IntentRow, JobRow, JobStateRow, ShardRow, ShardStateRow
-from hanse.core.federation.shards.shard import START_KEY, Standing
+from hanse.core.federation.shards.log import START_KEY
+from hanse.core.federation.shards.seat import Standing
 from hanse.core.messages import (
     CancelAck,
     Commit,
@@ -36,6 +37,7 @@ from hanse.sim.record import EMPTY_IMAGE, CancelTaken, Committed, DiskReplaced, 
 
 # (term, sequence) of a record.
 Place = tuple[int, int]
+_NOTHING: Place = (0, 0)
 # What a record says, and what somebody may be told.
 Fact = tuple[str, ...] | tuple[str, str, int] | tuple[str, str, int, int]
 
@@ -174,8 +176,11 @@ class Majority(Checker):
     def _stand(self, region: str, state: ShardStateRow) -> None:
         log = self._log(state.shard)
         log.group = _GROUP.decode(state.group)
-        counts = state.blank != Standing.BLANK
-        log.stand(region, (state.log_term, state.log_sequence) if counts else (0, 0))
+        if state.blank != Standing.BLANK:
+            log.stand(region, (state.log_term, state.log_sequence))
+        elif log.ends.get(region, _NOTHING) != _NOTHING:
+            # The disk turned out to be an old one. All other copies may be lost by now, too; then the log begins again.
+            log.lose(region, _NOTHING)
 
     def _on_image(self, entry: ImageTaken) -> None:
         self._images[entry.image] = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from hanse.core.effects import DecisionRow, JobRow, JobStateRow, ShardRow
-from hanse.core.federation.shards.shard import START_KEY
+from hanse.core.federation.shards.log import START_KEY
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.sim.record import Committed
 

@@ -24,7 +24,7 @@ from hanse.cli.devnet import processes
 from hanse.cli.devnet.layout import LEASE_S
 from hanse.client import HanseError, NotFoundError, WaitTimeoutError
 from hanse.client.messages import Job, JobFilter
-from hanse.daemon.runtime import LEDGER_FILE
+from hanse.daemon.ledger_ids import LEDGER_FILE
 from hanse.demo.records import read_runs
 from hanse.demo.workload import TENANT
 

@@ -6,6 +6,8 @@
     owner    processes, capacity, outcomes
     moving   running jobs that leave a region that is being drained
     guardians who leads a shard, what a majority is, leases, lost disks
+    roster   forks: two rosters of one epoch
+    regroup  a guardian is replaced without the old group, the log or the wait
     old_disk what a region with a disk from the past may do before and after it has asked the others
 
 `python -m chaos.mutants` hunts them all and writes found.json, from which docs/mutants.md is made.
@@ -13,7 +15,7 @@
 
 from __future__ import annotations
 
-from chaos.mutants import giver, guardians, moving, old_disk, owner, shell, target
+from chaos.mutants import giver, guardians, moving, old_disk, owner, regroup, roster, shell, target
 from chaos.mutants.mutant import Mutant, applied
 
 ALL: tuple[Mutant, ...] = (
@@ -22,6 +24,8 @@ ALL: tuple[Mutant, ...] = (
     *shell.MUTANTS,
     *owner.MUTANTS,
     *moving.MUTANTS,
+    *roster.MUTANTS,
+    *regroup.MUTANTS,
     *old_disk.MUTANTS,
     *guardians.MUTANTS,
 )

@@ -29,13 +29,19 @@ from hanse.core.effects import (
     ShardStateRow,
     SubmitOutcome,
 )
-from hanse.core.federation.shards import shard as shard_module
+from hanse.core.federation.shards import following as following_module
+from hanse.core.federation.shards import seat as seat_module
 from hanse.core.federation.shards.candidacy import Candidacy, Stage
+from hanse.core.federation.shards.elections import Elections
+from hanse.core.federation.shards.following import Following
 from hanse.core.federation.shards.journal import Journal
+from hanse.core.federation.shards.leadership import Leadership
 from hanse.core.federation.shards.leading import Leading
 from hanse.core.federation.shards.lease import Renewals
 from hanse.core.federation.shards.log import ShardLog, Where
-from hanse.core.federation.shards.shard import Role, Shard, Standing
+from hanse.core.federation.shards.rejoining import Rejoining
+from hanse.core.federation.shards.seat import Role, Seat, Standing
+from hanse.core.federation.shards.shard import Shard
 from hanse.core.federation.shards.shards import Shards
 from hanse.core.messages import (
     Append,
@@ -138,44 +144,47 @@ def _keep_transfers_to_oneself(patches: ExitStack) -> None:
 
 
 def _act_once_started(patches: ExitStack) -> None:
-    replicate = Shard._replicate_from
+    replicate = Leadership._replicate_from
 
-    def shortcut(self: Shard, now: Now, inherited: Where) -> None:
+    def shortcut(self: Leadership, now: Now, inherited: Where) -> None:
         replicate(self, now, inherited)
-        self.log.note_committed(self.log.end.sequence)
-        self.role = Role.LEADER
+        _act_on_all(self._seat)
 
-    replace(patches, Shard, "_replicate_from", shortcut)
+    replace(patches, Leadership, "_replicate_from", shortcut)
+
+
+def _act_on_all(seat: Seat) -> None:
+    seat.log.note_committed(seat.log.end.sequence)
+    seat.role = Role.LEADER
 
 
 def _reopen_alone(patches: ExitStack) -> None:
-    resume = Shard._resume
+    resume = Leadership.resume
 
-    def shortcut(self: Shard, now: Now) -> None:
+    def shortcut(self: Leadership, now: Now) -> None:
         resume(self, now)
-        if self.role is Role.STARTING:
-            self.log.note_committed(self.log.end.sequence)
-            self.role = Role.LEADER
+        if self._seat.role is Role.STARTING:
+            _act_on_all(self._seat)
 
-    replace(patches, Shard, "_resume", shortcut)
+    replace(patches, Leadership, "resume", shortcut)
 
 
 # --- votes ------------------------------------------------------------------------------------------------------------
 
 
 def _wait_for_no_grant(patches: ExitStack) -> None:
-    replace(patches, Shard, "_waited", lambda self, now, candidate: True)
+    replace(patches, Seat, "waited", lambda self, now, candidate: True)
 
 
 def _forget_the_wait_at_start(patches: ExitStack) -> None:
-    init = Shard.__init__
+    init = Seat.__init__
 
-    def shortcut(self: Shard, *arguments: Any) -> None:
+    def shortcut(self: Seat, *arguments: Any) -> None:
         init(self, *arguments)
         now: Now = arguments[-1]
-        self._granted_until_us = now.mono_us
+        self.granted_until_us = now.mono_us
 
-    replace(patches, Shard, "__init__", shortcut)
+    replace(patches, Seat, "__init__", shortcut)
 
 
 def _take_processes_for_dead(patches: ExitStack) -> None:
@@ -183,34 +192,30 @@ def _take_processes_for_dead(patches: ExitStack) -> None:
 
 
 def _written(
-    change: Callable[[Shard, ShardStateRow, list[ShardRow]], tuple[ShardStateRow, list[ShardRow]]],
+    change: Callable[[ShardStateRow, list[ShardRow]], tuple[ShardStateRow, list[ShardRow]]],
 ) -> Install:
     """What a member that does not lead writes is less than what it says."""
 
     def install(patches: ExitStack) -> None:
-        collect = Shard.collect
+        collect = Seat.collect
 
-        def shortcut(self: Shard) -> tuple[ShardStateRow | None, list[ShardRow], list[tuple[str, str]]]:
+        def shortcut(self: Seat) -> tuple[ShardStateRow | None, list[ShardRow], list[tuple[str, str]]]:
             state, rows, gone = collect(self)
-            if state is not None and self.role not in (Role.STARTING, Role.LEADER):
-                state, rows = change(self, state, rows)
+            if state is not None and not self.leading:
+                state, rows = change(state, rows)
             return state, rows, gone
 
-        replace(patches, Shard, "collect", shortcut)
+        replace(patches, Seat, "collect", shortcut)
 
     return install
 
 
-def _without_records(
-    shard: Shard, state: ShardStateRow, rows: list[ShardRow]
-) -> tuple[ShardStateRow, list[ShardRow]]:
+def _without_records(state: ShardStateRow, rows: list[ShardRow]) -> tuple[ShardStateRow, list[ShardRow]]:
     log = {"log_term": 0, "log_sequence": 0, "committed_sequence": 0}
     return _changed(state, **log), []
 
 
-def _without_promise(
-    shard: Shard, state: ShardStateRow, rows: list[ShardRow]
-) -> tuple[ShardStateRow, list[ShardRow]]:
+def _without_promise(state: ShardStateRow, rows: list[ShardRow]) -> tuple[ShardStateRow, list[ShardRow]]:
     return _changed(state, promised_term=state.log_term), rows
 
 
@@ -220,17 +225,17 @@ def _changed(state: ShardStateRow, **columns: int) -> ShardStateRow:
 
 
 def _vote_for_oneself_alone(patches: ExitStack) -> None:
-    consider = Shard._consider
+    consider = Elections.consider
 
-    def shortcut(self: Shard, now: Now, out: Effects) -> None:
+    def shortcut(self: Elections, now: Now, out: Effects) -> None:
         consider(self, now, out)
-        candidacy = self._candidacy
-        if candidacy is not None and candidacy.term > self.promised:
-            self._join(candidacy.term)
-            self._give_up()
-            self._start(now, self.log.end)
+        seat, candidacy = self._seat, self.candidacy
+        if candidacy is not None and candidacy.term > seat.promised:
+            seat.join(candidacy.term, seat.region)
+            self.give_up()
+            self._leadership.start(now, seat.log.end)
 
-    replace(patches, Shard, "_consider", shortcut)
+    replace(patches, Elections, "consider", shortcut)
 
 
 def _keep_own_copy(patches: ExitStack) -> None:
@@ -258,30 +263,31 @@ def _choose_the_longest_copy(patches: ExitStack) -> None:
 
 
 def _follow_the_fenced(patches: ExitStack) -> None:
-    on_append = Shard._on_append
+    on_append = Following.on_append
 
-    def shortcut(self: Shard, now: Now, peer: str, append: Append, out: Effects) -> None:
-        fenced = append.term < self.promised and self.group.owner(append.term) == peer
-        if not fenced or self.role is not Role.MEMBER or self.blank:
+    def shortcut(self: Following, now: Now, peer: str, append: Append, out: Effects) -> None:
+        seat = self._seat
+        if append.term >= seat.promised or seat.role is not Role.MEMBER or not seat.holds_copy:
             on_append(self, now, peer, append, out)
             return
-        promised, self.promised = self.promised, append.term
+        promise = seat.promised, seat.promised_to
+        seat.promised, seat.promised_to = append.term, peer
         self._follow(peer, append, out)
-        self.promised = promised
+        seat.promised, seat.promised_to = promise
 
-    replace(patches, Shard, "_on_append", shortcut)
+    replace(patches, Following, "on_append", shortcut)
 
 
 def _grant_to_the_fenced(patches: ExitStack) -> None:
-    on_renew = Shard._on_renew
+    on_renew = Following.on_renew
 
-    def shortcut(self: Shard, now: Now, peer: str, renew: Renew, out: Effects) -> None:
-        if renew.term < self.promised and self.group.owner(renew.term) == peer and not self.blank:
-            out.sends.append(Send(peer, RenewAck(self.name, renew.term, renew.boot, renew.number)))
+    def shortcut(self: Following, now: Now, peer: str, renew: Renew, out: Effects) -> None:
+        if renew.term < self._seat.promised and self._seat.holds_copy:
+            out.sends.append(Send(peer, RenewAck(renew.shard, renew.term, renew.boot, renew.number)))
         else:
             on_renew(self, now, peer, renew, out)
 
-    replace(patches, Shard, "_on_renew", shortcut)
+    replace(patches, Following, "on_renew", shortcut)
 
 
 def _keep_the_suffix(patches: ExitStack) -> None:
@@ -298,20 +304,20 @@ def _keep_the_suffix(patches: ExitStack) -> None:
 
 
 def _count_from_the_answer(patches: ExitStack) -> None:
-    on_message, on_renew_ack = Shard.on_message, Shard._on_renew_ack
-    received_us: dict[Shard, int] = {}
+    on_message, on_renew_ack = Shard.on_message, Leadership.on_renew_ack
+    received_us: dict[Leadership, int] = {}
 
     def note(self: Shard, now: Now, *arguments: Any) -> None:
-        received_us[self] = now.mono_us
+        received_us[self.leadership] = now.mono_us
         on_message(self, now, *arguments)
 
-    def shortcut(self: Shard, peer: str, ack: RenewAck, out: Effects) -> None:
+    def shortcut(self: Leadership, peer: str, ack: RenewAck, out: Effects) -> None:
         if ack.number in self.renewals._sent_us:
             self.renewals._sent_us[ack.number] = received_us[self]
         on_renew_ack(self, peer, ack, out)
 
     replace(patches, Shard, "on_message", note)
-    replace(patches, Shard, "_on_renew_ack", shortcut)
+    replace(patches, Leadership, "on_renew_ack", shortcut)
 
 
 def _count_for_the_newest(patches: ExitStack) -> None:
@@ -327,7 +333,8 @@ def _wait_for_the_lease_alone(patches: ExitStack) -> None:
     def shortcut(timings: Timings) -> int:
         return timings.lease_us
 
-    patches.enter_context(mock.patch.object(shard_module, "member_wait_us", shortcut))
+    for module in (following_module, seat_module):
+        patches.enter_context(mock.patch.object(module, "member_wait_us", shortcut))
 
 
 def _no_supervisor(patches: ExitStack) -> None:
@@ -347,45 +354,50 @@ def _forget_nothing(patches: ExitStack) -> None:
 
 
 def _learn_from_one(patches: ExitStack) -> None:
-    recall = Shard._recall
+    on_deadline = Rejoining.on_deadline
 
-    def shortcut(self: Shard, now: Now, out: Effects) -> None:
-        if any(not each.blank for each in self._recalled.values()) and not self._living():
-            self._fetch_longest(out)
-            self._recall_us = now.mono_us + self._timings.append_retry_us
+    def shortcut(self: Rejoining, now: Now, out: Effects) -> None:
+        told, is_due = dict(self._told), self.asks and self._ask_us <= now.mono_us
+        if is_due and any(not each.blank for each in told.values()) and not self._seat.living():
+            self._fetch_longest(told, out)
+            self._ask_us = now.mono_us + self._seat.timings.append_retry_us
         else:
-            recall(self, now, out)
+            on_deadline(self, now, out)
 
-    replace(patches, Shard, "_recall", shortcut)
+    replace(patches, Rejoining, "on_deadline", shortcut)
 
 
-def _after_learning(change: Callable[[Shard, Now], None]) -> Install:
+def _after_learning(change: Callable[[Following, Now], None]) -> Install:
     def install(patches: ExitStack) -> None:
-        on_append = Shard._on_append
+        on_append = Following.on_append
 
-        def shortcut(self: Shard, now: Now, peer: str, append: Append, out: Effects) -> None:
-            was_blank = self.blank
+        def shortcut(self: Following, now: Now, peer: str, append: Append, out: Effects) -> None:
+            was_blank = self._seat.blank
             on_append(self, now, peer, append, out)
-            if was_blank and not self.blank:
+            if was_blank and self._seat.standing is Standing.REJOINED:
                 change(self, now)
 
-        replace(patches, Shard, "_on_append", shortcut)
+        replace(patches, Following, "on_append", shortcut)
 
     return install
 
 
-def _skip_the_wait(shard: Shard, now: Now) -> None:
-    shard._granted_until_us = now.mono_us
+def _skip_the_wait(member: Following, now: Now) -> None:
+    member._seat.granted_until_us = now.mono_us
 
 
-def _count_as_whole(shard: Shard, now: Now) -> None:
-    shard.standing = Standing.WHOLE
+def _count_as_whole(member: Following, now: Now) -> None:
+    """The term was promised to whoever owns it: what comes from him was granted to him."""
+    seat = member._seat
+    seat.standing = Standing.WHOLE
+    seat.promised_to = seat.group.owner(max(1, seat.promised))
 
 
-def _resume_the_own_term(shard: Shard, now: Now) -> None:
-    if shard.group.owner(max(1, shard.promised)) == shard._region:
-        shard.standing = Standing.WHOLE
-        shard._resume(now)
+def _resume_the_own_term(member: Following, now: Now) -> None:
+    seat = member._seat
+    if seat.group.owner(max(1, seat.promised)) == seat.region:
+        seat.standing, seat.promised_to = Standing.WHOLE, seat.region
+        member._leadership.resume(now)
 
 
 def _write_in_doubt(patches: ExitStack) -> None:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from unittest import mock
 
 from chaos.mutants.mutant import Mutant, replace
-from chaos.mutants.profiles import ANCHORED, DESTROYED, FORGOTTEN_ANSWERS, OLD_DISKS
+from chaos.mutants.profiles import ANCHORED, DESTROYED, FORGOTTEN_ANSWERS, LONG_INQUESTS, OLD_DISKS
 from chaos.mutants.target import take_every_session
 from hanse.core import region
 from hanse.core.effects import Effects, Snapshot
@@ -174,7 +174,7 @@ MUTANTS = (
     Mutant(
         name="a cancel is settled in quarantine",
         shortcut="a job that waits here by an old disk's word is CANCELLED at once",
-        profile=OLD_DISKS,
+        profile=LONG_INQUESTS,
         install=_cancel_in_doubt,
     ),
 )

@@ -11,6 +11,7 @@ import msgspec
 from hanse.core.model.regions import Timings
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from hanse.sim.faults import Faults
+from hanse.sim.operators import GUARDED_SHARE
 from hanse.sim.world import Plan
 
 # Short, so that the rows of the tables that wait for something are met within seconds.
@@ -32,10 +33,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     timings: Timings = _HASTY
     regions: int = 3
     duration_us: int = 20 * SECOND_US
+    calm_us: int = 0
     jobs: int = 80
     runtime_max_us: int = 20 * SECOND_US
     # Of the batches of jobs: those of guardians have nothing else, the others none.
     adoptable_share: float = 0.0
+    guarded_share: float = GUARDED_SHARE
 
     def plan(self, seed: int) -> Plan:
         """The run of this seed. The core's own invariants are not looked at: the checkers must do without."""
@@ -44,11 +47,13 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
             faults=self.faults,
             regions=self.regions,
             duration_us=self.duration_us,
+            calm_us=self.calm_us,
             jobs=self.jobs,
             runtime_max_us=self.runtime_max_us,
             timings=self.timings,
             adoptable_share=self.adoptable_share,
             check_every=0,
+            guarded_share=self.guarded_share,
         )
 
 
@@ -132,6 +137,76 @@ DRAINED = Profile(
     jobs=60,
 )
 """Regions are drained again and again, their running jobs moved, and news of ends come late."""
+ROSTERS = Profile(
+    name="rosters",
+    faults=Faults(
+        roster_every_us=2 * SECOND_US,
+        loss=0.1,
+        duplicate=0.1,
+        late=0.4,
+        late_max_us=6 * SECOND_US,
+        crash_every_us=4 * SECOND_US,
+        downtime_max_us=SECOND_US // 2,
+        partition_every_us=5 * SECOND_US,
+        partition_max_us=4 * SECOND_US,
+    ),
+    regions=3,
+    duration_us=120 * SECOND_US,
+    jobs=10,
+    guarded_share=0.0,
+)
+"""Operators change the roster all the time, and often two of them at once; the league is in parts, and what somebody
+said may arrive after he has started anew."""
+
+ROSTERS_OF_FIVE = msgspec.structs.replace(ROSTERS, name="rosters of five", regions=5)
+"""The same, where so many regions may leave that the rest is a majority of nothing."""
+
+ROSTER_DISKS = Profile(
+    name="rosters and disks",
+    faults=Faults(
+        roster_every_us=3 * SECOND_US,
+        loss=0.2,
+        late=0.4,
+        late_max_us=6 * SECOND_US,
+        old_disk_every_us=8 * SECOND_US,
+        anchor_elsewhere=True,
+        partition_every_us=6 * SECOND_US,
+        partition_max_us=4 * SECOND_US,
+    ),
+    regions=3,
+    duration_us=120 * SECOND_US,
+    jobs=10,
+    guarded_share=0.0,
+)
+"""Operators change the roster all the time, and disks are replaced by older ones that do not know who was
+countersigned."""
+
+EXCHANGED_GUARDIANS = Profile(
+    name="exchanged guardians",
+    timings=msgspec.structs.replace(
+        _HASTY,
+        lease_us=SECOND_US,
+        kill_us=SECOND_US // 4,
+        election_spread_us=200 * MILLISECOND_US,
+        append_retry_max_us=SECOND_US // 2,
+    ),
+    faults=Faults(
+        roster_every_us=SECOND_US,
+        victim="Append",
+        victim_loss=0.5,
+        crash_every_us=1_500 * MILLISECOND_US,
+        downtime_max_us=6 * SECOND_US,
+        partition_every_us=6 * SECOND_US,
+        partition_max_us=4 * SECOND_US,
+    ),
+    regions=5,
+    duration_us=60 * SECOND_US,
+    jobs=240,
+    runtime_max_us=5 * SECOND_US,
+    adoptable_share=1.0,
+    guarded_share=1.0,
+)
+"""Guardians give way to others all the time, while regions are killed, frozen and cut off for longer than a lease."""
 
 OLD_DISKS = Profile(
     name="old disks",
@@ -152,6 +227,25 @@ OLD_DISKS = Profile(
 )
 """Every two seconds or so a region comes back with a disk from some seconds ago; only its peers can tell, and some of
 them cannot be heard at once."""
+
+LONG_INQUESTS = Profile(
+    name="long inquests",
+    faults=Faults(
+        old_disk_every_us=SECOND_US,
+        old_disk_reboot=0.5,
+        downtime_max_us=SECOND_US,
+        loss=0.05,
+        late=0.2,
+        late_max_us=6 * SECOND_US,
+        duplicate=0.1,
+        partition_every_us=2 * SECOND_US,
+        partition_max_us=4 * SECOND_US,
+    ),
+    regions=4,
+    duration_us=40 * SECOND_US,
+    jobs=200,
+)
+"""The same, and the league is cut in two so often that a region waits long for the others' word."""
 
 FORGOTTEN_ANSWERS = Profile(
     name="forgotten answers",
@@ -195,6 +289,9 @@ _SHORT_LEASES = msgspec.structs.replace(
     boot_grace_us=500 * MILLISECOND_US,
 )
 
+# A new shard begins when all of its members keep it.
+_FOUNDING_US = 3 * SECOND_US
+
 LOST_LEADERS = Profile(
     name="lost leaders",
     faults=Faults(
@@ -206,6 +303,7 @@ LOST_LEADERS = Profile(
     ),
     timings=_SHORT_LEASES,
     duration_us=40 * SECOND_US,
+    calm_us=_FOUNDING_US,
     adoptable_share=1.0,
 )
 """Regions are away for longer than a lease, and find others leading when they come back."""
@@ -225,6 +323,7 @@ CUT_LEADERS = Profile(
     ),
     timings=_SHORT_LEASES,
     duration_us=40 * SECOND_US,
+    calm_us=_FOUNDING_US,
     adoptable_share=1.0,
 )
 """Leaders live on while nobody hears them, their tasks with them, and some of these do not heed SIGTERM."""
@@ -234,6 +333,7 @@ UNEVEN_CLOCKS = Profile(
     faults=Faults(drift_ppm_max=200_000, partition_every_us=3 * SECOND_US, partition_max_us=8 * SECOND_US),
     timings=msgspec.structs.replace(_SHORT_LEASES, lease_us=4 * SECOND_US, drift_ppm=200_000),
     duration_us=60 * SECOND_US,
+    calm_us=_FOUNDING_US,
     adoptable_share=1.0,
 )
 """The slowest clock goes at two thirds of the fastest one's rate, and leaders are cut off."""
@@ -257,6 +357,7 @@ LOST_RENEWALS = Profile(
     timings=_SHORT_LEASES,
     duration_us=40 * SECOND_US,
     jobs=160,
+    calm_us=_FOUNDING_US,
     adoptable_share=1.0,
 )
 """Leaders are thought lost although they live, and go on writing until somebody tells them."""
@@ -272,6 +373,7 @@ LATE_RENEWALS = Profile(
     ),
     timings=_SHORT_LEASES,
     duration_us=40 * SECOND_US,
+    calm_us=_FOUNDING_US,
     adoptable_share=1.0,
 )
 """Messages, and copies of them, come when the lease that they speak of is nearly over."""
@@ -291,6 +393,7 @@ FORGETFUL_GUARDIANS = Profile(
     ),
     timings=_SHORT_LEASES,
     duration_us=60 * SECOND_US,
+    calm_us=_FOUNDING_US,
     adoptable_share=1.0,
 )
 """Members of groups come back with disks from some seconds ago."""
@@ -319,7 +422,12 @@ PROFILES = (
     BAD_DISKS,
     STUBBORN,
     DRAINED,
+    ROSTERS,
+    ROSTERS_OF_FIVE,
+    ROSTER_DISKS,
+    EXCHANGED_GUARDIANS,
     OLD_DISKS,
+    LONG_INQUESTS,
     FORGOTTEN_ANSWERS,
     ANCHORED,
     LOST_LEADERS,

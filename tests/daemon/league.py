@@ -104,6 +104,12 @@ class League:
         self.running[name] = (Place(daemon, channel), task, channel)
         return self[name]
 
+    async def run_once(self, name: str) -> None:
+        """Start a region that ends by itself. Raises what ends it."""
+        daemon = Daemon(make_config(self._directory / f"{name}.toml", self.configs[name]))
+        async with asyncio.timeout(DEADLINE_S):
+            await daemon.run()
+
     async def stop(self, name: str) -> None:
         place, task, channel = self.running.pop(name)
         await channel.close()
@@ -117,7 +123,7 @@ async def league(
     directory: Path, *names: str, start: bool = True, executor: str = "simulated", **tables: dict[str, Any]
 ) -> AsyncIterator[League]:
     """Regions of these names with two nodes each; `tables` replace or add tables of their configurations."""
-    peers = dict(zip(names, _free_addresses(len(names)), strict=True))
+    peers = dict(zip(names, free_addresses(len(names)), strict=True))
     configs = {
         name: {
             "region": {"name": name, "cluster_id": "test", "data_dir": f"data-{name}"},
@@ -193,7 +199,7 @@ def until_exists(path: Path) -> str:
     return f"for i in $(seq 1000); do [ -e {path} ] && break; sleep 0.02; done"
 
 
-def _free_addresses(count: int) -> list[str]:
+def free_addresses(count: int) -> list[str]:
     """Addresses that nobody listens on now. (Members must know each other's ports before any of them is bound.)"""
     sockets = [socket.socket() for _ in range(count)]
     try:

@@ -17,6 +17,7 @@ from hanse.core.effects import (
     JobStateRow,
     OutboundRow,
     PeerSeenRow,
+    RosterRow,
     ShapeRow,
     ShardRow,
     ShardStateRow,
@@ -171,6 +172,7 @@ def shard_state_row(shard: str = "south", **changes: object) -> ShardStateRow:
         committed_sequence=8,
         group=b"group",
         blank=0,
+        promised_to="south",
     )
     return msgspec.structs.replace(row, **changes)
 
@@ -202,6 +204,7 @@ def one_of_each() -> Writes:
         intents=[IntentRow("south-9", "cancel-1", T0_US)],
         peers_seen=[PeerSeenRow("south", "ledger-s", 4, 99, 5)],
         meta=[("draining", "1")],
+        rosters=[RosterRow(1, "0a", b"{}", 1), RosterRow(2, "0b", b"{}", 0, 3)],
         shard_states=[shard_state_row()],
         shard_rows=[shard_row("j/south-1")],
     )

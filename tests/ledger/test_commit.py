@@ -72,6 +72,7 @@ async def test_every_row_type_comes_back_as_it_was_written(ledger: Ledger, path:
         "intents": [astuple(writes.intents[0])],
         "peers_seen": [astuple(writes.peers_seen[0])],
         "meta": writes.meta,
+        "rosters": [astuple(row) for row in writes.rosters],
         "shard_states": [astuple(writes.shard_states[0])],
         "shard_rows": [astuple(writes.shard_rows[0])],
     }
@@ -129,7 +130,7 @@ def test_newer_rows_replace_older_ones_except_shapes() -> None:
         assert rows["intents"] == [("south-9", "cancel-2", 1)]
         assert rows["peers_seen"] == [("south", "ledger-s", 5, 1, 2)]
         assert rows["meta"] == [("draining", "0")]
-        assert rows["shard_states"] == [("south", 5, 2, 9, 8, b"group", 1)]
+        assert rows["shard_states"] == [("south", 5, 2, 9, 8, b"group", 1, "south")]
         assert rows["shard_rows"] == [("south", "j/south-1", 2, 8, b"v")]
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hanse.core.effects import Effects, IntentRow, ShapeRow, Writes
+from hanse.core.effects import Effects, IntentRow, RosterRow, ShapeRow, Writes
 from hanse.core.messages import Verdict
 from hanse.core.model.jobs import GroupShape, ShapeBody
 from hanse.core.model.lifecycle import JobState
@@ -113,12 +113,27 @@ def test_an_image_of_a_disk_is_changed_apart_from_it() -> None:
         Writes(job_states=[state_row(JobState.RUNNING, shard="b")]),
         Writes(decisions=[decided(Verdict.BURNED)]),
         Writes(jobs=[job_row(id="a-2", client_key="key-1")]),
+        Writes(rosters=[RosterRow(2, "another", b"", 0, 2)]),
+        Writes(rosters=[RosterRow(1, "another", b"", 1)]),
+        Writes(rosters=[RosterRow(1, "first", b"", 0)]),
     ],
-    ids=["a change without a row", "a change in another shard", "a second decision", "a key that is taken"],
+    ids=[
+        "a change without a row",
+        "a change in another shard",
+        "a second decision",
+        "a key that is taken",
+        "a vote of an earlier round",
+        "a fork",
+        "a roster that is in force no more",
+    ],
 )
 def test_what_sqlite_refuses_is_refused(second: Writes) -> None:
     disk = ledger()
-    disk.append(1, Writes(jobs=[job_row(client_key="key-1")], decisions=[decided(Verdict.COMMITTED)]))
+    rosters = [RosterRow(1, "first", b"", 1), RosterRow(2, "second", b"", 0, 3)]
+    disk.append(
+        1,
+        Writes(jobs=[job_row(client_key="key-1")], decisions=[decided(Verdict.COMMITTED)], rosters=rosters),
+    )
     disk.append(2, second)
     disk.sync(1)
     with pytest.raises(AssertionError):
@@ -192,7 +207,14 @@ def replay(record: list[Entry], directory: Path) -> dict[str, Both]:
 def test_real_runs_leave_the_same_rows_in_sqlite(seed: int, tmp_path: Path) -> None:
     faults = msgspec.structs.replace(Faults.swarm(seed), crash_at_commit=0.03, commit_failure=0.01)
     world = World(
-        Plan(seed=seed, faults=faults, duration_us=MINUTE_US // 2, jobs=40, runtime_max_us=10_000_000)
+        Plan(
+            seed=seed,
+            faults=faults,
+            duration_us=MINUTE_US // 2,
+            jobs=40,
+            runtime_max_us=10_000_000,
+            guarded_share=1.0,
+        )
     )
     world.run()
     ledgers = replay(world.record, tmp_path)

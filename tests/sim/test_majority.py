@@ -8,7 +8,8 @@ import pytest
 from chaos.checkers import check
 from chaos.checkers.majority import Majority
 from hanse.core.effects import ShardRow, ShardStateRow, Writes
-from hanse.core.federation.shards.shard import START_KEY, Standing
+from hanse.core.federation.shards.log import START_KEY
+from hanse.core.federation.shards.seat import Standing
 from hanse.core.messages import Commit, ToShard
 from hanse.core.model.regions import Group
 from hanse.sim.errors import SafetyViolation

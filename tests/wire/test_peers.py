@@ -14,8 +14,9 @@ from hanse.core import messages as m
 from hanse.core.model import limits
 from hanse.core.model.jobs import GroupShape, Reason, ReasonCode, ShapeBody, make_shape
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
-from hanse.core.model.regions import CapacityClass, Position, QueuedShape, RegionRecord
+from hanse.core.model.regions import CapacityClass, Group, Position, QueuedShape, RegionRecord, pack_group
 from hanse.core.model.resources import resources
+from hanse.core.model.roster import Countersignature, GuardianSet, Roster, RosterMember, Round, SignedRoster
 from hanse.wire.gen.hanse.v1 import jobs_pb2, peers_pb2, regions_pb2
 from hanse.wire.peers import PeerCodec, encode_exchange, size_hint
 from hanse.wire.shapes import MalformedMessage
@@ -110,7 +111,55 @@ SHA256 = hashlib.sha256(SPEC).digest()
 CHECKED = SpecReader(SpecRules()).read_bytes(SPEC, SHA256)
 assert isinstance(CHECKED, CheckedSpec)
 
+EPOCH = st.integers(0, 2**53 - 1)
+COUNTERSIGNATURES = st.lists(st.builds(Countersignature, REGION, WORD), max_size=3).map(tuple)
+ROSTER_MEMBER = st.builds(
+    RosterMember,
+    name=WORD,
+    peer_address=WORD,
+    public_key=WORD,
+    ledger_id=WORD,
+    protocol_min=st.integers(0, 2**31 - 1),
+    protocol_max=st.integers(0, 2**31 - 1),
+    public_address=WORD,
+    labels=st.dictionaries(WORD, WORD, max_size=2),
+)
+ROSTER = st.builds(
+    Roster,
+    cluster_id=WORD,
+    epoch=EPOCH,
+    previous_sha256=WORD,
+    operator_key=WORD,
+    issuer=WORD,
+    issued_wall_us=EPOCH,
+    members=st.lists(ROSTER_MEMBER, max_size=3).map(tuple),
+    guardian_sets=st.lists(st.builds(GuardianSet, home=WORD, members=REGIONS, version=EPOCH), max_size=2).map(
+        tuple
+    ),
+    domains=st.sampled_from(["strict", "spread"]),
+    guardians=EPOCH,
+)
+ROUND = st.builds(Round, EPOCH, REGION)
+SIGNED_ROSTER = st.builds(
+    SignedRoster, roster=ROSTER, operator_signature=WORD, round=ROUND, countersignatures=COUNTERSIGNATURES
+)
 MESSAGES: dict[type, st.SearchStrategy[m.Message]] = {
+    m.RosterAnnounce: st.builds(m.RosterAnnounce, COUNT_63, WORD),
+    m.RosterRequest: st.builds(m.RosterRequest, COUNT_63),
+    m.RosterDocument: st.builds(m.RosterDocument, SIGNED_ROSTER),
+    m.RosterProposal: st.builds(m.RosterProposal, SIGNED_ROSTER, ROUND, st.booleans()),
+    m.RosterVote: st.builds(
+        m.RosterVote,
+        epoch=COUNT_63,
+        sha256=WORD,
+        round=ROUND,
+        answered=ROUND,
+        asks=st.booleans(),
+        signature=WORD,
+        has=st.none() | SIGNED_ROSTER,
+        refusal=WORD,
+        is_final=st.booleans(),
+    ),
     m.Hello: st.builds(m.Hello, COUNT_64),
     m.HelloAck: st.builds(m.HelloAck, COUNT_64, COUNT_64),
     m.GossipDigest: st.builds(
@@ -218,6 +267,7 @@ MESSAGES[m.Append] = st.integers(1, limits.APPEND_PARTS_MAX).flatmap(
         committed=COUNT_63,
         everywhere=COUNT_63,
         cut=st.booleans(),
+        begins=st.booleans(),
         part=st.integers(0, parts - 1),
         parts=st.just(parts),
     )
@@ -233,7 +283,7 @@ MESSAGES[m.AppendAck] = st.builds(
 )
 MESSAGES[m.Renew] = st.builds(m.Renew, REGION, COUNT_63, COUNT_63, COUNT_64, COUNT_64, COUNT_63, COUNT_63)
 MESSAGES[m.RenewAck] = st.builds(m.RenewAck, REGION, COUNT_63, COUNT_64, COUNT_64)
-MESSAGES[m.Prepare] = st.builds(m.Prepare, REGION, COUNT_63, COUNT_63, st.booleans())
+MESSAGES[m.Prepare] = st.builds(m.Prepare, REGION, COUNT_63, COUNT_63, st.booleans(), COUNT_63)
 MESSAGES[m.Promise] = st.builds(
     m.Promise,
     shard=REGION,
@@ -244,6 +294,8 @@ MESSAGES[m.Promise] = st.builds(
     promised_term=COUNT_63,
     founded=st.booleans(),
     blank=st.booleans(),
+    life=COUNT_63,
+    group=st.sampled_from([b"", pack_group(Group(shard="a", members=("a", "b"), joining=("a", "c")))]),
 )
 MESSAGES[m.Refuse] = st.builds(
     m.Refuse, shard=REGION, term=COUNT_63, promised_term=COUNT_63, wait_us=COUNT_63, blank=st.booleans()
@@ -406,11 +458,14 @@ def test_what_breaks_a_bound_is_dropped_alone() -> None:
     hostile = request.offers.add()
     hostile.shape.groups.add(count=1, count_min=1, constraints=["zone in ("])
     request.deltas.add().records.add(region="east").queued_shapes.add(oldest_wait_ms=2**63)
+    request.roster_documents.add(document=b'{"roster": 1}')
+    request.roster_proposals.add(document=b" " * (limits.SIGNED_ROSTER_BYTES_MAX + 1))
+    request.roster_votes.add(epoch=2**64 - 1)
 
     exchange = codec().decode(request)
 
     assert exchange.messages == (m.Probe(1),)
-    assert len(exchange.dropped) == 10
+    assert len(exchange.dropped) == 13
 
 
 def test_what_breaks_a_bound_of_the_shards_is_dropped_alone() -> None:

@@ -15,7 +15,7 @@ from chaos.live.faults import CorruptLedger, FillDisk
 from chaos.live.injectors.base import Injector
 from chaos.live.stage import Stage
 from hanse.cli.devnet import processes
-from hanse.daemon.runtime import LEDGER_FILE
+from hanse.daemon.ledger_ids import LEDGER_FILE
 from hanse.ledger.backup import backup, restore
 from hanse.ledger.connection import connect_read_only
 

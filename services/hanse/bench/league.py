@@ -23,7 +23,8 @@ from hanse.cli.devnet.tasks import end_tasks
 from hanse.cli.errors import CommandError, UsageOrConfigError
 from hanse.client import AsyncClient, RetryPolicy
 from hanse.client.messages import Liveness
-from hanse.daemon.runtime import LEDGER_FILE, TASKS_DIRECTORY
+from hanse.daemon.ledger_ids import LEDGER_FILE
+from hanse.daemon.runtime import TASKS_DIRECTORY
 from hanse.executors.local.processes import ProcessId
 
 TENANT = "bench"
@@ -149,10 +150,11 @@ def _workplace(directory: Path) -> Path:
 
 
 async def _acquainted(running: League) -> None:
-    """Wait until every region hears every other."""
+    """Wait until every region hears every other, and knows what it has to offer."""
     try:
         async with running.client() as client, asyncio.timeout(_MEMBERS_TIMEOUT_S):
-            while not await _all_alive(client, running):  # noqa: ASYNC110 - the condition is in other processes
+            # A poll: the condition is in other processes.
+            while not (await _all_alive(client, running) and await _all_offer(client, running)):  # noqa: ASYNC110
                 await asyncio.sleep(_MEMBERS_INTERVAL_S)
     except TimeoutError as error:
         raise CommandError(
@@ -168,6 +170,12 @@ async def _all_alive(client: AsyncClient, running: League) -> bool:
         for answer in answers
         for member in answer.members
     )
+
+
+async def _all_offer(client: AsyncClient, running: League) -> bool:
+    names = {region.name for region in running.federation.regions}
+    answers = [await client.inventory(name) for name in names]
+    return all({record.region for record in answer.records if record.classes} == names for answer in answers)
 
 
 def _clear_away(federation: Federation, parent: Path, *, keep: bool) -> None:

@@ -14,6 +14,7 @@ from hanse.cli.output import Printer
 if TYPE_CHECKING:
     from hanse.core.model.regions import Member
     from hanse.daemon.config import DaemonConfig
+    from hanse.daemon.settings import FederationTable
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Check region configurations.")
 
@@ -106,8 +107,15 @@ def _find_different_federations(loaded: list[_Loaded]) -> None:
         ours, theirs = one.config, other.config
         if _by_name(ours) != _by_name(theirs):
             one.complain("members", f"not the same as in {other.file}, at the same region.roster_epoch")
-        if ours.settings.federation != theirs.settings.federation:
+        if _federation(ours) != _federation(theirs):
             one.complain("federation", f"not the same as in {other.file}")
+
+
+def _federation(config: DaemonConfig) -> FederationTable:
+    """What must be the same everywhere; where the roster's file lies need not."""
+    import msgspec
+
+    return msgspec.structs.replace(config.settings.federation, roster="")
 
 
 def _by_name(config: DaemonConfig) -> list[Member]:

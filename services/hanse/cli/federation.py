@@ -1,4 +1,4 @@
-"""`hanse federation`."""
+"""`hanse federation`. Its roster: roster_founding.py, roster_changes.py."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from hanse.cli import roster_changes, roster_founding
 from hanse.cli.connect import client_of, run
 from hanse.cli.output import Printer
 
@@ -17,7 +18,19 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.callback()
 def federation() -> None:
-    """Members and capacity of the whole federation."""
+    """Members and capacity of the whole federation, and its signed roster."""
+
+
+app.command()(roster_founding.keygen)
+app.command()(roster_founding.init)
+app.command()(roster_changes.show)
+app.command()(roster_changes.add)
+app.command()(roster_changes.remove)
+app.command()(roster_changes.change)
+app.command()(roster_changes.rotate)
+app.command()(roster_changes.draft)
+app.command()(roster_changes.sign)
+app.command()(roster_changes.apply)
 
 
 @app.command()

@@ -21,7 +21,7 @@ from hanse.cli.settings import OutputOption, ServerOption
 COMMANDS = {
     "job": "Submit, list, show, explain, watch, follow and cancel jobs.",
     "region": "How a region fares, its nodes, and draining it.",
-    "federation": "Members and capacity of the whole federation.",
+    "federation": "Members and capacity of the whole federation, and its signed roster.",
     "dev": "Run a federation of local regions, for development.",
     "demo": "Show a federation at work: three regions, real jobs, faults.",
     "bench": "Measure this machine.",

@@ -16,7 +16,7 @@ from hanse.client import watch as watches
 from hanse.client.calls import Calls
 from hanse.client.concurrently import mapped
 from hanse.client.errors import InvalidArgumentError
-from hanse.client.limits import BATCH_JOBS, BATCHES_IN_FLIGHT, CANCEL_IDS_MAX, PAGE_JOBS_MAX
+from hanse.client.limits import BATCH_JOBS, BATCHES_IN_FLIGHT, CANCEL_IDS_MAX, NO_EPOCH, PAGE_JOBS_MAX
 from hanse.client.messages import (
     CancelResult,
     ExplainJobResponse,
@@ -30,6 +30,7 @@ from hanse.client.messages import (
     ListNodesResponse,
     LogStream,
     Revision,
+    RosterStatus,
     RunningJobs,
     StreamLogsResponse,
 )
@@ -232,6 +233,24 @@ class AsyncClient:
             lambda link: link.regions.GetInventory, request
         )
         return response
+
+    async def roster(self, region: str = "", *, after_epoch: int = NO_EPOCH) -> RosterStatus:
+        """The signed roster that a region has in force, and how far its successor is; `following` are the rosters after
+        `after_epoch`, as many as one answer holds."""
+        request = regions_pb2.GetRosterRequest(region=region, after_epoch=after_epoch)
+        response: regions_pb2.GetRosterResponse = await self._calls.unary(
+            lambda link: link.regions.GetRoster, request
+        )
+        return response.roster
+
+    async def propose_roster(self, document: bytes, region: str = "") -> RosterStatus:
+        """Hand in the next roster, signed by the operator. The region has countersigned it when this returns, and
+        gathers the others' countersignatures by itself: `roster` tells how far it is."""
+        request = regions_pb2.ProposeRosterRequest(region=region, document=document)
+        response: regions_pb2.ProposeRosterResponse = await self._calls.unary(
+            lambda link: link.regions.ProposeRoster, request
+        )
+        return response.roster
 
     async def drain(self, region: str = "", *, move: bool = False) -> bool:
         """Take no new work: queued jobs are offered to peers, running ones finish. With `move` those of them that may

@@ -53,3 +53,6 @@ SPEC_FILE_ALIASED_VALUES_MAX = 100_000
 
 # Mistakes reported for one file: more than that says something else is wrong.
 SPEC_PROBLEMS_MAX = 20
+
+# Later than any roster: a question for what followed on it has a short answer.
+NO_EPOCH = 2**53 - 1

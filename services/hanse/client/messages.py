@@ -45,6 +45,8 @@ from hanse.wire.gen.hanse.v1.regions_pb2 import (
     Node,
     Quarantine,
     RegionRecord,
+    RosterProgress,
+    RosterStatus,
     RunningJobs,
     ShardStatus,
 )
@@ -84,6 +86,8 @@ __all__ = [
     "Requirements",
     "RetryPolicy",
     "Revision",
+    "RosterProgress",
+    "RosterStatus",
     "RunningJobs",
     "ShardStatus",
     "StreamLogsResponse",

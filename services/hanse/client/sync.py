@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from hanse.client.aio import AsyncClient
-from hanse.client.limits import BATCH_JOBS, BATCHES_IN_FLIGHT, PAGE_JOBS_MAX
+from hanse.client.limits import BATCH_JOBS, BATCHES_IN_FLIGHT, NO_EPOCH, PAGE_JOBS_MAX
 from hanse.client.messages import (
     CancelResult,
     ExplainJobResponse,
@@ -25,6 +25,7 @@ from hanse.client.messages import (
     ListNodesResponse,
     LogStream,
     Revision,
+    RosterStatus,
     StreamLogsResponse,
 )
 from hanse.client.retry import RetryPolicy
@@ -218,6 +219,14 @@ class Client:
     def inventory(self, region: str = "") -> GetInventoryResponse:
         """See AsyncClient.inventory."""
         return self._thread.run(self._client.inventory(region))
+
+    def roster(self, region: str = "", *, after_epoch: int = NO_EPOCH) -> RosterStatus:
+        """See AsyncClient.roster."""
+        return self._thread.run(self._client.roster(region, after_epoch=after_epoch))
+
+    def propose_roster(self, document: bytes, region: str = "") -> RosterStatus:
+        """See AsyncClient.propose_roster."""
+        return self._thread.run(self._client.propose_roster(document, region))
 
     def drain(self, region: str = "", *, move: bool = False) -> bool:
         """See AsyncClient.drain."""

@@ -91,7 +91,7 @@ class Answers:
         if leading.is_unheld(job.id):
             return Blocker(code="UNHELD", message=f"no majority of the guardians of {job.shard} holds it yet")
         if not (leading.startable and leading.shard.leads):
-            if leading.home_back_us is not None:
+            if leading.heir_since_us is not None:
                 return Blocker(code="RETURNING", message=f"{job.shard} is back and is to lead its jobs again")
             return Blocker(
                 code="NO_LEASE", message=f"no majority of the guardians of {job.shard} has answered of late"
@@ -140,6 +140,7 @@ class Answers:
             capacity=region.local.capacity.capacity_total(),
             free=region.local.capacity.free_total(),
             channels=tuple(self._channel(peer) for peer in region.peers),
+            roster_epoch=region.config.roster_epoch,
             quarantine=self._quarantine(),
             drain=region.moving.view(now, counts[JobState.QUEUED], counts[JobState.XFER]),
             shards=tuple(shard.view(now) for shard in region.shards.shards.values()),
@@ -184,6 +185,7 @@ class Answers:
         elif region.in_doubt:
             detail = f"it has just started; nothing runs yet, it waits for {region.waits_for}"
             found.append(Reason(ReasonCode.OLD_DISK, detail))
+        found.extend(region.rosters.impairments())
         if region.disk_nearly_full:
             found.append(Reason(ReasonCode.NO_CAPACITY, "the disk of the ledger is nearly full"))
         if not region.local.runs.recovered:

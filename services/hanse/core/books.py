@@ -19,6 +19,7 @@ from hanse.core.effects import (
     JobStateRow,
     OutboundRow,
     PeerSeenRow,
+    RosterRow,
     ShapeRow,
     Snapshot,
     TimelineRow,
@@ -389,6 +390,10 @@ class Books:
         """The newest position that was seen of a peer."""
         self._rows.peers_seen.append(row)
 
+    def remember_roster(self, row: RosterRow) -> None:
+        """A roster that is in force, or that this region countersigns."""
+        self._rows.rosters.append(row)
+
     def set_meta(self, name: str, value: str) -> None:
         """A small durable fact."""
         self._rows.meta.append((name, value))
@@ -608,8 +613,8 @@ def job_row(job: Job) -> JobRow:
         int(job.settled),
         _packed(job.remote),
         job.timeline_length,
-        job.moves,
         job.shard,
+        job.moves,
     )
 
 
@@ -674,8 +679,8 @@ def job_state_row(job: Job) -> JobStateRow:
         int(job.settled),
         _packed(job.remote),
         job.timeline_length,
-        job.moves,
         ",".join(job.path),
         job.shard,
         job.id,
+        job.moves,
     )

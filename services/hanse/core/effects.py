@@ -19,6 +19,7 @@ from hanse.core.model.jobs import Job, Reason, RunId, TaskPlacement
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Liveness, Member, Node, RegionRecord, RunningJobs
 from hanse.core.model.resources import Resources
+from hanse.core.model.roster import SignedRoster
 
 # --- 1. writes: rows, in the order of their table's columns (see ledger/schema.sql) --------------------------------
 
@@ -64,12 +65,14 @@ class JobRow(msgspec.Struct, frozen=True, array_like=True):
     settled: int
     remote: bytes  # msgpack of RemoteView; empty: none
     timeline_length: int
-    moves: int = 0
     shard: str = ""  # empty: a `wait` job
+    moves: int = 0
 
 
 class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
-    """The columns that change, then (shard, id): an update of a row that exists. `path` changes when a job returns."""
+    """The columns that change, and (shard, id): an update of a row that exists. `path` changes when a job returns.
+
+    Like JobRow it is kept in logs that members of other versions hold: what is new comes last, with a default."""
 
     state: int
     reason: str
@@ -88,10 +91,10 @@ class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
     settled: int
     remote: bytes
     timeline_length: int
-    moves: int
     path: str
     shard: str
     id: str
+    moves: int = 0
 
 
 class TimelineRow(msgspec.Struct, frozen=True, array_like=True):
@@ -155,12 +158,24 @@ class PeerSeenRow(msgspec.Struct, frozen=True, array_like=True):
     life: int
 
 
+class RosterRow(msgspec.Struct, frozen=True, array_like=True):
+    """A roster of this epoch: in force, or the one that this member has countersigned last, in the round of this
+    number. One of a later round may take its place, or one in force; what is in force is never replaced. `document` is
+    a signed roster's JSON."""
+
+    epoch: int
+    sha256: str
+    document: bytes
+    in_force: int
+    round_number: int = 0
+
+
 class ShardStateRow(msgspec.Struct, frozen=True, array_like=True):
     """This member's standing in one shard; replaces an older row. A position is (the last record's term, its sequence).
 
-    `promised_term` is the largest term that this member has joined or promised: it refuses everything older.
-    `group` is msgpack of the group (model/regions.py: Group) that it knows. `blank`: this disk holds nothing that
-    counts, because the shard was never begun or the disk was lost; it may not promise or lead.
+    `promised_term` is the largest term that this member has joined or promised, to `promised_to` (empty: to nobody any
+    more): it refuses everything older. `group` is msgpack of the group (model/regions.py: Group) that it knows. `blank`
+    is a Standing (federation/shards/shard.py): what this disk is worth for the shard.
     """
 
     shard: str
@@ -170,6 +185,7 @@ class ShardStateRow(msgspec.Struct, frozen=True, array_like=True):
     committed_sequence: int
     group: bytes
     blank: int
+    promised_to: str = ""
 
 
 class ShardRow(msgspec.Struct, frozen=True, array_like=True):
@@ -215,6 +231,7 @@ class Writes(msgspec.Struct, kw_only=True):
     peers_seen: list[PeerSeenRow] = msgspec.field(default_factory=list)
     # Small facts by name, such as "draining".
     meta: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    rosters: list[RosterRow] = msgspec.field(default_factory=list)
     shard_states: list[ShardStateRow] = msgspec.field(default_factory=list)
     shard_rows: list[ShardRow] = msgspec.field(default_factory=list)
     # (giver_ledger_id, sequence): decisions below it are deleted.
@@ -256,6 +273,7 @@ class Writes(msgspec.Struct, kw_only=True):
             or self.intents
             or self.peers_seen
             or self.meta
+            or self.rosters
             or self.shard_states
             or self.shard_rows
             or self.deletes
@@ -418,6 +436,38 @@ class MemberView(msgspec.Struct, frozen=True, kw_only=True):
     protocol_max: int
 
 
+class ProposalView(msgspec.Struct, frozen=True, kw_only=True):
+    """A roster for which this region gathers countersignatures. `refusals` are (member, why). While it `is_asking`,
+    `missing` are the members that have not said what they have countersigned before; nobody countersigns yet."""
+
+    signed: SignedRoster
+    is_asking: bool = False
+    has_failed: bool = False
+    countersigned: tuple[str, ...]
+    missing: tuple[str, ...]
+    refusals: tuple[tuple[str, str], ...] = ()
+
+
+class RosterView(msgspec.Struct, frozen=True, kw_only=True):
+    """The roster as this region has it; `head` None: a static one, out of its configuration.
+
+    `following` are the rosters after the epoch that was asked for, as many as one answer holds. `known` are
+    (member, epoch) as members last said, `conflicts` (member, what its roster has against this one).
+    """
+
+    region: str
+    head: SignedRoster | None
+    removed: bool = False
+    following: tuple[SignedRoster, ...] = ()
+    known: tuple[tuple[str, int], ...] = ()
+    proposal: ProposalView | None = None
+    conflicts: tuple[tuple[str, str], ...] = ()
+    # Why it could not countersign now; empty: it could.
+    unable: str = ""
+    # What a roster must name for this region, so that it may countersign.
+    ledger_id: str = ""
+
+
 class ChannelView(msgspec.Struct, frozen=True, kw_only=True):
     """Handoff with one peer since this daemon started; `undecided` is what waits for an answer now."""
 
@@ -481,6 +531,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     capacity: Resources
     free: Resources
     channels: tuple[ChannelView, ...]
+    roster_epoch: int = 1
     quarantine: QuarantineView | None = None
     drain: DrainView | None = None
     shards: tuple[ShardView, ...] = ()
@@ -498,6 +549,7 @@ Answer = (
     | Refused
     | Explanation
     | StatusView
+    | RosterView
     | tuple[NodeView, ...]
     | tuple[MemberView, ...]
     | tuple[RegionRecord, ...]
@@ -547,6 +599,8 @@ class Effects(msgspec.Struct, kw_only=True):
     replies: list[Reply] = msgspec.field(default_factory=list)
     changes: list[JobChange] = msgspec.field(default_factory=list)
     owes_rows: bool = False
+    # Once all of this has left, the Region is discarded and rebuilt from disk: a new roster is in force.
+    restart: bool = False
 
 
 # --- what recovery reads back ---------------------------------------------------------------------------------------
@@ -570,6 +624,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     intents: list[IntentRow] = msgspec.field(default_factory=list)
     peers_seen: list[PeerSeenRow] = msgspec.field(default_factory=list)
     meta: dict[str, str] = msgspec.field(default_factory=dict)
+    # By epoch.
+    rosters: list[RosterRow] = msgspec.field(default_factory=list)
     shard_states: list[ShardStateRow] = msgspec.field(default_factory=list)
     # By shard, in the order of their sequences.
     shard_rows: list[ShardRow] = msgspec.field(default_factory=list)

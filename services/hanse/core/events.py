@@ -12,6 +12,7 @@ import msgspec
 from hanse.core.messages import Envelope, Inquest, Message
 from hanse.core.model.jobs import Job, RunId, Submission
 from hanse.core.model.regions import RunningJobs
+from hanse.core.model.roster import SignedRoster
 
 
 class Submit(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,6 +176,22 @@ class ShowRows(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
 
 
+class ProposeRoster(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's signed roster. Answered by a RosterView that says how far it is, or Refused."""
+
+    request_id: int
+    signed: SignedRoster
+    cause: str
+
+
+class AskRoster(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest roster, and what followed on `after_epoch`. Answered by a RosterView, without a write."""
+
+    request_id: int
+    after_epoch: int
+    cause: str = ""
+
+
 Event = (
     Submit
     | CancelJobs
@@ -190,4 +207,6 @@ Event = (
     | LookedUp
     | TrustDisk
     | ShowRows
+    | ProposeRoster
+    | AskRoster
 )

@@ -12,6 +12,7 @@ import msgspec
 from hanse.core.model.jobs import Reason, Shape
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Position, QueuedShape, RegionRecord
+from hanse.core.model.roster import Round, SignedRoster
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -306,6 +307,53 @@ class InquestAnswer(msgspec.Struct, frozen=True, kw_only=True):
     is_old: bool = False
 
 
+class RosterAnnounce(msgspec.Struct, frozen=True):
+    """The newest roster that is in force at the sender."""
+
+    epoch: int
+    sha256: str
+
+
+class RosterRequest(msgspec.Struct, frozen=True):
+    """What came into force after this epoch? The sender has this one."""
+
+    after_epoch: int
+
+
+class RosterDocument(msgspec.Struct, frozen=True):
+    """A roster with the countersignatures that put it in force; its successors follow in messages of their own."""
+
+    signed: SignedRoster
+
+
+class RosterProposal(msgspec.Struct, frozen=True):
+    """Countersign this one in this round; the sender gathers in it. With `asks` only: sign nothing in earlier rounds,
+    and tell what you have signed. Would you sign this one?"""
+
+    signed: SignedRoster
+    round: Round
+    asks: bool = False
+
+
+class RosterVote(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer in this round: a countersignature of this roster; if that was asked, what the sender has countersigned
+    last (None: nothing); or why not. It may do so later, unless that `is_final`. `answered` is the newest round in
+    which it said anything."""
+
+    epoch: int
+    sha256: str
+    round: Round
+    answered: Round
+    asks: bool = False
+    signature: str = ""
+    has: SignedRoster | None = None
+    refusal: str = ""
+    is_final: bool = False
+
+
+RosterMessage = RosterAnnounce | RosterRequest | RosterDocument | RosterProposal | RosterVote
+
+
 class ToShard(msgspec.Struct, frozen=True):
     """A message of the handoff from the leader of `source` to the leader of `shard`, whoever that is; both are shards,
     and stand where `wait` jobs have regions."""
@@ -330,7 +378,8 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
     They follow on the position (`previous_term`, `previous_sequence`) of the member's copy. With `cut` they follow on
     the committed prefix up to `previous_sequence` instead: whatever the copy has beyond it goes first. Large batches
     come in parts and take effect when all of `parts` have come. `committed` is known to be held by a majority, and
-    everything up to `everywhere` by all members.
+    everything up to `everywhere` by all members. `begins`: the receiver is no member yet, and its copy is to begin from
+    nothing in this term.
     """
 
     shard: str
@@ -343,6 +392,7 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
     committed: int
     everywhere: int
     cut: bool = False
+    begins: bool = False
     part: int = 0
     parts: int = 1
 
@@ -383,17 +433,20 @@ class RenewAck(msgspec.Struct, frozen=True):
 
 class Prepare(msgspec.Struct, frozen=True):
     """May I lead in `term`? With `trial` nothing is promised: would you, and do you miss the leader too? Term 0 with
-    `trial` only asks how far the receiver has come: my own disk is blank."""
+    `trial` only asks how far the receiver has come: my own disk is blank. `life` tells the candidate's lives apart:
+    what was promised to an earlier one does not count, since that one may have had another disk."""
 
     shard: str
     term: int
     version: int
     trial: bool
+    life: int = 0
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
     """Yes. The member has promised `term`, durably (unless it was a trial), and its copy goes to this position.
-    `promised_term`, `founded` (all have once kept this log) and `blank` answer a Prepare of term 0."""
+    `promised_term`, `founded` (all have once kept this log), `blank` and `group` (msgpack; empty: not known) answer a
+    Prepare of term 0; `left`: it kept a copy, and others do so in its place. `life` is the Prepare's."""
 
     shard: str
     term: int
@@ -403,6 +456,9 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     promised_term: int = 0
     founded: bool = False
     blank: bool = False
+    life: int = 0
+    group: bytes = b""
+    left: bool = False
 
 
 class Refuse(msgspec.Struct, frozen=True, kw_only=True):
@@ -465,6 +521,11 @@ Message = (
     | Located
     | Inquest
     | InquestAnswer
+    | RosterAnnounce
+    | RosterRequest
+    | RosterDocument
+    | RosterProposal
+    | RosterVote
     | ToShard
     | Append
     | AppendAck

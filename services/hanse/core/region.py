@@ -3,6 +3,7 @@
 A Region is one region's whole mind. It is synchronous and deterministic: the same snapshot, randomness and sequence of
 (now, events) give the same effects, bit for bit. It routes; the parts decide:
 
+    rosters     who belongs to the league, and how that changes
     sessions    which messages belong to the present lives of both ends
     membership  who is there, and the gossip of capacity records       (hints: no safety decision reads them)
     local       what runs here next: queue, capacity, attempts
@@ -37,6 +38,7 @@ from hanse.core.effects import (
 )
 from hanse.core.events import (
     Ask,
+    AskRoster,
     CancelJobs,
     Event,
     ExecutorRecovered,
@@ -45,6 +47,7 @@ from hanse.core.events import (
     LookedUp,
     PeerMessages,
     PeerUnreachable,
+    ProposeRoster,
     SetDrain,
     ShowRows,
     Submit,
@@ -67,6 +70,8 @@ from hanse.core.federation.overtaking import (
     stop_what_runs_on,
 )
 from hanse.core.federation.publisher import Publisher
+from hanse.core.federation.roster.ballot import Authority
+from hanse.core.federation.roster.keeper import Rosters
 from hanse.core.federation.routing import Router
 from hanse.core.federation.sessions import Sessions
 from hanse.core.federation.shards.leading import Leading
@@ -96,6 +101,11 @@ from hanse.core.messages import (
     Release,
     Renew,
     RenewAck,
+    RosterAnnounce,
+    RosterDocument,
+    RosterProposal,
+    RosterRequest,
+    RosterVote,
     Solicit,
     ToShard,
 )
@@ -126,12 +136,20 @@ _RECOVERING = Reason(ReasonCode.BURNED_NO_ROOM, "the region is starting")
 class Region:
     """See the module's docstring. Built from what the ledger holds, at boot and after every failed transaction."""
 
-    def __init__(self, config: RegionConfig, snapshot: Snapshot, now: Now, randomness: Randomness) -> None:
+    def __init__(
+        self,
+        config: RegionConfig,
+        snapshot: Snapshot,
+        now: Now,
+        randomness: Randomness,
+        authority: Authority | None = None,
+    ) -> None:
         timings = config.timings
-        self.config = config
         self.ledger_id = snapshot.ledger_id
         self.sequence = snapshot.write_sequence
         self.books = Books(config.name, snapshot)
+        self.rosters = Rosters(config, snapshot, authority, self.books, now, self._hesitates_to_vote)
+        self.config = config = self.rosters.config
         self.library = Library(self.books)
         self.local = LocalSide(config, self.library)
         self.old_disk = OldDisk(config, self.books, snapshot, randomness.getrandbits(63) + 1, now)
@@ -209,7 +227,8 @@ class Region:
         """Those of the parts that are at work. The handoff's are a group of their own, because they seldom move."""
         work = Alarms(self.old_disk.alarm, self._grace) if self.in_doubt else self._handoff_alarms
         shards = Alarm() if self.in_doubt else self.shards.alarm
-        return Alarms(self.membership.alarm, self.publisher.alarm, Alarms(self.sessions.alarm, shards, work))
+        rare = Alarms(self.sessions.alarm, self.rosters.alarm, shards, work)
+        return Alarms(self.membership.alarm, self.publisher.alarm, rare)
 
     @property
     def incarnation(self) -> int:
@@ -304,6 +323,10 @@ class Region:
                 out.replies.append(Reply(event.request_id, Done()))
             case TrustDisk():
                 out.replies.append(Reply(event.request_id, self._trust_disk(event)))
+            case ProposeRoster():
+                out.replies.append(Reply(event.request_id, self.rosters.propose(now, event, out)))
+            case AskRoster():
+                out.replies.append(Reply(event.request_id, self.rosters.answer(event)))
             case _:
                 assert_never(event)
 
@@ -311,21 +334,25 @@ class Region:
         envelope = event.envelope
         if not self.sessions.addressed_to_us(envelope):
             self.sessions.dropped += 1
+            self.rosters.on_envelope(now, event, out)  # one that was a member is told
             return
         peer = envelope.sender
         self.membership.heard(now, peer)
         if self.old_disk.contradicts(envelope):
             self._quarantine(now, f"{peer} has seen newer writes of this region", out)
+        messages = self.rosters.on_envelope(now, event, out)
+        if not messages:
+            return
         greeting_back = self.sessions.confirm(now, envelope)
         if greeting_back:
             out.sends.extend(greeting_back)
             self._on_session(now, peer, out)
-        greetings = [each for each in event.messages if isinstance(each, _GREETINGS)]
+        greetings = [each for each in messages if isinstance(each, _GREETINGS)]
         for greeting in greetings:
             self._on_greeting(now, peer, greeting, out)
-        if len(greetings) == len(event.messages) or not self.sessions.accepts(now, envelope):
+        if len(greetings) == len(messages) or not self.sessions.accepts(now, envelope):
             return
-        for message in event.messages:
+        for message in messages:
             if not self._may_read(message):
                 continue
             if isinstance(message, _FOR_MEMBERSHIP):
@@ -372,12 +399,15 @@ class Region:
                     self.shards.on_group_message(now, peer, message, out)
             case Hello() | HelloAck():
                 pass  # Taken in before the session was checked.
+            case RosterAnnounce() | RosterRequest() | RosterDocument() | RosterProposal() | RosterVote():
+                pass  # These need no session either.
             case GossipDigest() | GossipDelta() | Probe() | ProbeAck() | ProbeRequest():
                 pass  # Membership's, and not for quarantine to stop.
             case _:
                 self.desk.on_message(now, peer, ledger_id, message, out)
 
     def _on_session(self, now: Now, peer: str, out: Effects) -> None:
+        self.rosters.on_session(peer, out)
         self.old_disk.on_session(now, peer)
         if not self.in_doubt:
             self.desk.on_session(now, peer, out)
@@ -412,10 +442,11 @@ class Region:
             message = f"{home} may have taken it as a `wait` job already: only it can tell"
             return Refused("NOT_LEADER", "spec.on_region_loss", message, NOT_LEADER_RETRY_MS, home)
         leading = self.shards.leading.get(home)
-        if leading is not None and leading.admits(now):
+        known = leading is not None and key in leading.books.keys
+        if leading is not None and leading.admits(now) and (known or self.shards.takes(home)):
             return self.admission.submit(submission, leading.books, leading.enqueue_when_held)
         self.shards.demand(now, home)
-        taken = leading is None or key in leading.books.keys
+        taken = leading is None or known
         may_wait = submission.on_loss is OnLoss.ADOPT_OR_WAIT and own
         if may_wait and not (taken and self.shards.has_group(home)):
             return self._admit(submission)
@@ -425,7 +456,7 @@ class Region:
         return self.admission.submit(submission, self.books, self.local.enqueue)
 
     def _not_leading(self, home: str) -> Refused:
-        if not self.shards.has_group(home):
+        if not self.shards.takes(home):
             message = f"nobody guards the jobs of {home} in this federation; use WAIT or ADOPT_OR_WAIT"
             return Refused("INVALID", "spec.on_region_loss", message)
         leader = self.shards.leader_of(home)
@@ -530,7 +561,7 @@ class Region:
 
     def _try_to_leave_quarantine(self, now: Now, out: Effects) -> None:
         """Once all have told all that they know, and nothing runs that should not: carry out what follows."""
-        if not self.old_disk.is_complete(now, out):
+        if not self.old_disk.is_complete(now, out) or not self.rosters.is_newest:
             return
         rulings = self.old_disk.rulings()
         if not stop_what_runs_on(rulings, self.books, self.local, out) or self.local.runs.has_orphans:
@@ -543,6 +574,7 @@ class Region:
             carry_out(ruling, self.books, self.local)
             decide_what_is_passed(ruling, self.books, lambda peer: self.sessions.seen(peer).ledger_id)
         self.old_disk.leave()
+        self.rosters.on_quarantine_left(self.incarnation)
         self.sessions.begin_incarnation(self.incarnation)
         self._end_doubt(now, out)
 
@@ -570,6 +602,7 @@ class Region:
         self.library.set_cause("timer")
         out.sends.extend(self.sessions.on_deadline(now))
         out.sends.extend(self.membership.on_deadline(now))
+        self.rosters.on_deadline(now, out)
         if self.in_doubt:
             self.old_disk.on_deadline(now, out)
             return
@@ -635,6 +668,7 @@ class Region:
             self.sequence += 1
             self.sessions.note_step(self.sequence)
         out.sequence = self.sequence
+        out.restart = self.rosters.restart
         if out.sends and not self.sessions.complete:
             out.sends = [each for each in out.sends if self.sessions.may_send(each.to, each.message)]
         return out
@@ -668,6 +702,10 @@ class Region:
         else:
             self.intake.closed = None
         self.admission.disk_nearly_full = self.disk_nearly_full
+
+    def _hesitates_to_vote(self) -> str:
+        """Whether this disk may be an old one that has forgotten a countersignature, as far as is known."""
+        return f"its disk may be an old one; it waits for {self.waits_for}" if self.in_doubt else ""
 
     def _freed(self) -> int:
         """Grows whenever something may have room here that had none."""

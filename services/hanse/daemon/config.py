@@ -12,11 +12,14 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from hanse.core.federation.guardians import choose_groups, shared_domains
+from hanse.core.federation.roster.chain import Chain, config_in_force
 from hanse.core.model import limits
 from hanse.core.model.jobs import OnLoss
 from hanse.core.model.regions import Member, Node, RegionConfig, Timings
 from hanse.core.model.resources import is_known_kind, resources
+from hanse.core.model.roster import SignedRoster
 from hanse.daemon.errors import ConfigError, Problem
+from hanse.daemon.rosters import RosterFileFault, chain_problems, read_roster_file
 from hanse.daemon.settings import GUARDIANS_DEFAULT, TIMINGS_OF_FEDERATION, NodesTable, Settings
 from hanse.ledger.disk import DiskPolicy
 from hanse.ledger.retention import RetentionPolicy
@@ -59,7 +62,10 @@ def make_config(path: Path, document: dict[str, Any]) -> DaemonConfig:
     if problems:
         raise ConfigError(problems)
     settings = msgspec.convert(document, Settings)
-    problems = [Problem(str(path), key, reason) for key, reason in _contradictions(settings)]
+    chain, roster_problems = _roster(path, settings)
+    problems = [
+        Problem(str(path), key, reason) for key, reason in (*_contradictions(settings), *roster_problems)
+    ]
     if problems:
         raise ConfigError(problems)
     data_dir = (path.parent / settings.region.data_dir).resolve()
@@ -69,7 +75,7 @@ def make_config(path: Path, document: dict[str, Any]) -> DaemonConfig:
         data_dir=data_dir,
         anchor_dir=(path.parent / anchor_dir).resolve() if anchor_dir else data_dir,
         settings=settings,
-        region=_region_config(settings),
+        region=_region_config(settings, chain),
     )
 
 
@@ -93,7 +99,31 @@ def loss_by_tier(settings: Settings) -> dict[str, OnLoss]:
     return {name: OnLoss[table.on_region_loss.upper()] for name, table in settings.tiers.items()}
 
 
-def _region_config(settings: Settings) -> RegionConfig:
+def _roster(path: Path, settings: Settings) -> tuple[tuple[SignedRoster, ...], list[tuple[str, str]]]:
+    """The signed roster of this configuration, if it has one, and what is wrong with it."""
+    federation, region = settings.federation, settings.region
+    if not federation.roster:
+        return (), []
+    if not federation.operator:
+        return (), [
+            ("federation.operator", "required with federation.roster: the key that it must be founded by")
+        ]
+    try:
+        chain = read_roster_file((path.parent / federation.roster).resolve())
+    except RosterFileFault as fault:
+        return (), [("federation.roster", str(fault))]
+    problems = chain_problems(chain, federation.operator, region.cluster_id, region.name)
+    return chain, [("federation.roster", problem) for problem in problems]
+
+
+def _region_config(settings: Settings, chain: tuple[SignedRoster, ...]) -> RegionConfig:
+    config = _static_config(settings)
+    if not chain:
+        return config
+    return config_in_force(msgspec.structs.replace(config, roster=chain), Chain(chain))
+
+
+def _static_config(settings: Settings) -> RegionConfig:
     region = settings.region
     members = _members(settings)
     return RegionConfig(
@@ -198,10 +228,22 @@ def _named_misfits(value: Any, kind: Any, key: str) -> Iterator[tuple[str, str]]
 
 
 def _misplaced(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield from _said_twice(document)
     timings = document.get("timings")
     for name, key in TIMINGS_OF_FEDERATION.items():
         if isinstance(timings, dict) and name in timings:
             yield f"timings.{name}", f"is set by federation.{key}"
+
+
+def _said_twice(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    federation = document.get("federation")
+    if not isinstance(federation, dict) or not federation.get("roster"):
+        return
+    if "members" in document:
+        yield "members", "the signed roster says who they are (federation.roster)"
+    for key in ("guardians", "domains"):
+        if key in federation:
+            yield f"federation.{key}", "is said by the signed roster (federation.roster)"
 
 
 def _table_misfits(value: dict[str, Any], kind: type[msgspec.Struct], key: str) -> Iterator[tuple[str, str]]:
@@ -243,6 +285,11 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _member_problems(settings: Settings) -> Iterator[tuple[str, str]]:
     members = settings.members
+    if settings.federation.roster:
+        return
+    if not members:
+        yield "members", "required, unless federation.roster has a signed roster"
+        return
     yield from _duplicates("members.name", (member.name for member in members))
     yield from _duplicates(
         "members.peer_address / public_address",
@@ -309,7 +356,11 @@ def _timing_problems(timings: Timings) -> Iterator[tuple[str, str]]:
 def _federation_problems(settings: Settings) -> Iterator[tuple[str, str]]:
     federation, members = settings.federation, settings.members
     # Three is what is tried where nothing is said; it takes no part in a smaller federation.
-    if federation.guardians > GUARDIANS_DEFAULT and len(members) < federation.guardians:
+    if (
+        not federation.roster
+        and federation.guardians > GUARDIANS_DEFAULT
+        and len(members) < federation.guardians
+    ):
         yield (
             "federation.guardians",
             f"{federation.guardians} keep a shard, and there are {len(members)} members",
@@ -324,7 +375,7 @@ def _federation_problems(settings: Settings) -> Iterator[tuple[str, str]]:
             )
     if federation.kill_s * 2 > federation.lease_s:
         yield "federation.kill_s", f"more than half of lease_s = {federation.lease_s:g}"
-    if federation.domains == "strict":
+    if federation.domains == "strict" and not federation.roster:
         yield from _domain_problems(settings)
 
 
@@ -345,7 +396,9 @@ def _domain_problems(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _tier_problems(settings: Settings) -> Iterator[tuple[str, str]]:
-    adopted = settings.federation.guardians and len(settings.members) >= settings.federation.guardians
+    federation = settings.federation
+    # What a signed roster has of guardians may change while the region runs.
+    adopted = federation.roster or (federation.guardians and len(settings.members) >= federation.guardians)
     for name, table in settings.tiers.items():
         if name not in settings.region.tiers:
             yield f"tiers.{name}", f"no tier {name!r}; there are {', '.join(settings.region.tiers)}"

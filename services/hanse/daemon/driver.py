@@ -4,7 +4,8 @@ Theory of operation. Everything that enters the core waits in the inbox. The ste
 `Region.step`, and puts the Effects into the pipeline; it may be STEPS_IN_FLIGHT_MAX steps ahead of the disk. The commit
 loop takes all steps that wait, commits their writes in one transaction, and only then releases their effects, in step
 order. That is where group commit comes from: while the disk is busy, steps gather. A failed commit ends both loops with
-nothing of that batch or a later one released; the caller discards the Region and builds another from the disk.
+nothing of that batch or a later one released; the caller discards the Region and builds another from the disk. It does
+the same after a step that asks for it (Effects.restart), the last one of its life.
 """
 
 from __future__ import annotations
@@ -81,10 +82,13 @@ class Driver:
         self._pipeline: asyncio.Queue[Step | None] = asyncio.Queue()
         self._slots = asyncio.Semaphore(limits.STEPS_IN_FLIGHT_MAX)
         self._draining = False
+        # A step was the last one that this Region makes.
+        self._ended = False
         self.stepped_mono_us = clock().mono_us
 
     async def run(self) -> None:
-        """Drive until cancelled, or until all is out after `drain`. Raises (in a group) what a commit raises."""
+        """Drive until cancelled, or until all is out after `drain` or after a step that ends this life. Raises (in a
+        group) what a commit raises."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._run_steps(), name="steps")
             group.create_task(self._run_commits(), name="commits")
@@ -97,7 +101,7 @@ class Driver:
     # --- steps ----------------------------------------------------------------------------------------------------
 
     async def _run_steps(self) -> None:
-        while self._inbox or not self._draining:
+        while not self._ended and (self._inbox or not self._draining):
             await self._inbox.wait(self._until_deadline_s())
             if self._inbox or self._is_due():
                 await self._slots.acquire()
@@ -110,6 +114,7 @@ class Driver:
         events = self._inbox.take()
         now = self._clock()
         effects = self._region.step(now, events)
+        self._ended = effects.restart
         peers = {send.to for send in effects.sends}
         self._pipeline.put_nowait(Step(effects, {peer: self._region.envelope(peer) for peer in peers}))
         after = self._clock()

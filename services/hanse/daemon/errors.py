@@ -77,6 +77,8 @@ _STATUS_OF_REFUSAL = {
     "NOT_FOUND": grpc.StatusCode.NOT_FOUND,
     "TERMINAL": grpc.StatusCode.FAILED_PRECONDITION,
     "UNREACHABLE": grpc.StatusCode.UNAVAILABLE,
+    "UNAUTHORISED": grpc.StatusCode.PERMISSION_DENIED,
+    "CONFLICT": grpc.StatusCode.FAILED_PRECONDITION,
     "NOT_LEADER": grpc.StatusCode.UNAVAILABLE,
 }
 

@@ -35,6 +35,7 @@ class Metrics:
         self.rebuilds = self._counter("rebuilds_total", "Times that the region was rebuilt from its disk")
         self.disk_free = self._gauge("disk_free_bytes", "Free space on the ledger's filesystem")
         self._jobs = self._gauge("jobs", "Jobs in memory by state", "state")
+        self._roster_epoch = self._gauge("roster_epoch", "Epoch of the roster in force")
         self._capacity = self._gauge("capacity", "Capacity by resource kind", "kind")
         self._free = self._gauge("free", "Free capacity by resource kind", "kind")
         self._orphans = self._gauge("orphans", "Runs here that are nobody's any more and have to end")
@@ -60,9 +61,9 @@ class Metrics:
             "suspect_jobs", "Jobs that wait because an old disk may have forgotten them"
         )
 
-    def watch(self, gauges: dict[str, Callable[[], float]], links: Iterable[PeerLink]) -> None:
+    def watch(self, gauges: dict[str, Callable[[], float]], links: Callable[[], Iterable[PeerLink]]) -> None:
         """Read these whenever somebody asks, rather than keep them up to date."""
-        self.registry.register(_Live(gauges, list(links)))
+        self.registry.register(_Live(gauges, links))
 
     def stepped(self, events: int, seconds: float) -> None:
         """As DriverMeter."""
@@ -91,6 +92,7 @@ class Metrics:
 
     def set_status(self, status: StatusView) -> None:
         """What only the core knows."""
+        self._roster_epoch.set(status.roster_epoch)
         self._jobs.clear()
         for state, count in status.jobs_by_state:
             self._jobs.labels(state).set(count)
@@ -128,7 +130,9 @@ class Metrics:
 class _Live(Collector):
     """Values that are read when they are asked for."""
 
-    def __init__(self, gauges: dict[str, Callable[[], float]], links: list[PeerLink]) -> None:
+    def __init__(
+        self, gauges: dict[str, Callable[[], float]], links: Callable[[], Iterable[PeerLink]]
+    ) -> None:
         self._gauges = gauges
         self._links = links
 
@@ -139,7 +143,7 @@ class _Live(Collector):
             "hanse_peer_messages", "Messages to peers by outcome", labels=["peer", "outcome"]
         )
         queue = GaugeMetricFamily("hanse_peer_queue", "Messages that wait for a peer", labels=["peer"])
-        for link in self._links:
+        for link in self._links():
             queue.add_metric([link.peer], len(link))
             for outcome, count in sorted(link.counts.items()):
                 messages.add_metric([link.peer, outcome], count)

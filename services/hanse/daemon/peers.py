@@ -13,13 +13,16 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from hanse.core import messages as m
 from hanse.core.effects import Send
 from hanse.core.model import limits
+from hanse.core.model.regions import RegionConfig
 from hanse.daemon.inbox import Inbox
 from hanse.daemon.lanes import Lane, LaneBounds, SendEnvelope
 from hanse.daemon.urgency import is_urgent
+from hanse.wire.services import Stubs
 
 
 class PeerLink:
@@ -73,11 +76,57 @@ class PeerLink:
             group.create_task(self._urgent.run(), name=f"lane:{self.peer}:urgent")
 
 
-class PeerLinks:
-    """The links to all other members."""
+class Way(NamedTuple):
+    """All that leads to one region: the link for messages, and stubs for calls that it must answer."""
 
-    def __init__(self, links: dict[str, PeerLink]) -> None:
-        self.links = links
+    address: str
+    link: PeerLink
+    stubs: Stubs
+
+
+class PeerLinks:
+    """The ways to all other members, and to those that were members and are told so. They change with the roster."""
+
+    def __init__(self, region: str, inbox: Inbox) -> None:
+        self.region = region
+        # All members, this region included.
+        self.members: tuple[str, ...] = (region,)
+        self._inbox = inbox
+        self._ways: dict[str, Way] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    @property
+    def links(self) -> dict[str, PeerLink]:
+        """By region."""
+        return {name: way.link for name, way in self._ways.items()}
+
+    def all(self) -> list[PeerLink]:
+        """Every link that there is now."""
+        return [way.link for way in self._ways.values()]
+
+    def knows(self, region: str) -> bool:
+        """Whether it is or was a member: whether envelopes of it are worth reading."""
+        return region in self._ways
+
+    def stubs(self, region: str) -> Stubs | None:
+        """For calls to another member; None: it is none."""
+        way = self._ways.get(region) if region in self.members else None
+        return None if way is None else way.stubs
+
+    def adopt(self, config: RegionConfig) -> None:
+        """Open and close ways, so that there is one to each region that this configuration knows, at its address."""
+        self.members = tuple(sorted(member.name for member in config.members))
+        wanted = {
+            member.name: member.peer_address
+            for member in (*config.members, *config.former)
+            if member.name != self.region
+        }
+        for name in [name for name, way in self._ways.items() if wanted.get(name) != way.address]:
+            self._close(name)
+        for name, address in wanted.items():
+            if name not in self._ways:
+                self._open(name, address)
 
     def send(self, sends: Sequence[Send], envelopes: dict[str, m.Envelope]) -> None:
         """Post one step's messages, each under the envelope of that step."""
@@ -85,10 +134,41 @@ class PeerLinks:
         for send in sends:
             by_peer.setdefault(send.to, []).append(send.message)
         for peer, messages in by_peer.items():
-            self.links[peer].post(envelopes[peer], messages)
+            self._ways[peer].link.post(envelopes[peer], messages)
 
     async def run(self) -> None:
         """Run every link until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for peer, link in self.links.items():
-                group.create_task(link.run(), name=f"link:{peer}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for name in self._ways:
+                    self._start(name)
+                # Links come and go; this goes on.
+                await asyncio.Event().wait()
+        finally:
+            self._group = None
+            self._running.clear()
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        for way in self._ways.values():
+            await way.stubs.close()
+
+    def _open(self, name: str, address: str) -> None:
+        stubs = Stubs(address)
+        link = PeerLink(name, stubs.exchange, stubs.urgent.exchange, self._inbox, random.Random())
+        self._ways[name] = Way(address, link, stubs)
+        if self._group is not None:
+            self._start(name)
+
+    def _start(self, name: str) -> None:
+        assert self._group is not None
+        self._running[name] = self._group.create_task(self._ways[name].link.run(), name=f"link:{name}")
+
+    def _close(self, name: str) -> None:
+        way = self._ways.pop(name)
+        running = self._running.pop(name, None)
+        if running is not None:
+            running.cancel()
+        if self._group is not None:
+            self._group.create_task(way.stubs.close(), name=f"close:{name}")

@@ -1,10 +1,10 @@
 """The region as the rest of the daemon sees it: one life of the Region after another, over the same ledger.
 
 Theory of operation. A life begins by opening the ledger, rebuilding the Region from it, and asking the executor what
-still runs; it ends with shutdown, or when a transaction or the executor fails. Then everything in memory is thrown away
-and the next life begins from the disk: recovery is the ordinary path. Callers that waited are told that the outcome is
-unknown, and retry by their client keys. A disk that can't even be opened again is tried again after a while.
-REBUILDS_MAX failures within REBUILD_WINDOW_US end the daemon.
+still runs; it ends with shutdown, when a transaction or the executor fails, or when a new roster is in force. Then all
+that is in memory is thrown away and the next life begins from the disk: recovery is the ordinary path. Callers that
+waited are told that the outcome is unknown, and retry by their client keys. A disk that can't even be opened again is
+tried again after a while. REBUILDS_MAX failures within REBUILD_WINDOW_US end the daemon.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import structlog
 from hanse.core.effects import META_QUARANTINE, META_QUARANTINE_WHY, Done, Lease
 from hanse.core.events import Event, ExecutorRecovered, PeerMessages, ShowRows
 from hanse.core.model import limits
+from hanse.core.model.regions import RegionConfig
 from hanse.core.region import Region
 from hanse.daemon.clock import Clock, mono_us, system_now, wall_us
 from hanse.daemon.config import DaemonConfig, disk_policy, retention_policy
@@ -29,6 +30,8 @@ from hanse.daemon.driver import Driver, Step
 from hanse.daemon.errors import DriverInterrupted, DriverOverloaded, leaves
 from hanse.daemon.housekeeping import Housekeeping
 from hanse.daemon.inbox import Inbox
+from hanse.daemon.keys import region_keys, take_next
+from hanse.daemon.ledger_ids import LEDGER_FILE, read_prepared, use_up
 from hanse.daemon.lookups import Lookups
 from hanse.daemon.metrics import Metrics
 from hanse.daemon.orders import Orders
@@ -49,7 +52,6 @@ A = TypeVar("A")
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LEDGER_FILE = "ledger.db"
 ANCHOR_FILE = "anchor"
 TASKS_DIRECTORY = "tasks"
 # Why a ledger can't be opened again that could be opened before, without anything being wrong with it.
@@ -57,7 +59,8 @@ _MAY_PASS = (RefusedKind.FULL, RefusedKind.IO)
 
 
 class Runtime:
-    """Owns inbox, ledger, executor and Region. `make_executor` is called once for each life."""
+    """Owns inbox, ledger, executor and Region. `make_executor` is called once for each life, and so is `adopt`, with
+    the configuration that it goes by."""
 
     def __init__(
         self,
@@ -69,10 +72,14 @@ class Runtime:
         orders: Orders,
         metrics: Metrics,
         tracing: Tracing,
+        adopt: Callable[[RegionConfig], None] = lambda _: None,
         clock: Clock = system_now,
     ) -> None:
         self.config = config
         self.name = config.region.name
+        # With what the newest roster says; another one in each life.
+        self.region = config.region
+        self._adopt = adopt
         self.hub = hub
         self.metrics = metrics
         self.tracing = tracing
@@ -107,6 +114,10 @@ class Runtime:
     async def ask(self, kind: type[A], make: Callable[[int], Event]) -> A:
         """Post an event and wait for its answer. Raises DriverOverloaded, DriverInterrupted."""
         return await self._requests.ask(kind, make)
+
+    def knows(self, region: str) -> bool:
+        """Whether this is another region that is or was a member."""
+        return self._links.knows(region)
 
     def post(self, event: PeerMessages) -> bool:
         """Take an envelope of a peer in; False if the inbox is full, or the region is not there."""
@@ -192,7 +203,9 @@ class Runtime:
             # 1. What is on the disk.
             ledger = await self._open_ledger(resources)
             snapshot = await ledger.load_snapshot()
-            region = Region(self.config.region, snapshot, self._clock(), random.Random())
+            keys = region_keys(self.config.data_dir) if self.config.region.roster else None
+            region = Region(self.config.region, snapshot, self._clock(), random.Random(), keys)
+            self._take_config(region.config)
             # 2. What still runs.
             executor = self._make_executor()
             await self._recover(executor)
@@ -211,6 +224,22 @@ class Runtime:
             )
             await self._drive(driver, executor, ledger)
 
+    def _take_config(self, config: RegionConfig) -> None:
+        """Who belongs to the league, as of this life."""
+        self.region = config
+        self._links.adopt(config)
+        self._adopt(config)
+        if config.roster:
+            own = config.member(self.name)
+            log.info(
+                "roster.in_force",
+                epoch=config.roster_epoch,
+                members=[member.name for member in config.members],
+                removed=config.removed,
+            )
+            assert own is not None
+            take_next(self.config.data_dir, own.public_key)
+
     async def _open_ledger(self, resources: AsyncExitStack) -> Ledger:
         data = self.config.data_dir
         if not data.exists():
@@ -218,9 +247,13 @@ class Runtime:
             log.warning("data_dir.created", path=str(data))
             data.mkdir(parents=True, mode=0o700)
         ledger = await Ledger.open(
-            data / LEDGER_FILE, region=self.name, anchor_path=self.config.anchor_dir / ANCHOR_FILE
+            data / LEDGER_FILE,
+            region=self.name,
+            anchor_path=self.config.anchor_dir / ANCHOR_FILE,
+            new_ledger_id=read_prepared(data),
         )
         resources.push_async_callback(self._close_ledger, ledger)
+        use_up(data)
         return ledger
 
     async def _close_ledger(self, ledger: Ledger) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import random
 import signal
 import sys
 from http import HTTPStatus
@@ -23,8 +22,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from hanse.core.effects import StatusView
 from hanse.core.events import Ask, Question
 from hanse.core.federation.handoff.target import KNOWN_FEATURES
+from hanse.core.federation.roster.faults import RosterConflict
 from hanse.core.model import limits
 from hanse.core.model.errors import EnvironmentFault, HanseError
+from hanse.core.model.regions import RegionConfig
 from hanse.daemon.config import DaemonConfig, load_config, loss_by_tier
 from hanse.daemon.errors import ConfigError, leaves
 from hanse.daemon.http import HttpListener, Page
@@ -34,7 +35,7 @@ from hanse.daemon.listeners import Listener, peer_listener, public_listener
 from hanse.daemon.logs import configure_logging
 from hanse.daemon.metrics import Metrics
 from hanse.daemon.orders import Orders
-from hanse.daemon.peers import PeerLink, PeerLinks
+from hanse.daemon.peers import PeerLinks
 from hanse.daemon.runtime import TASKS_DIRECTORY, Runtime
 from hanse.daemon.servers.leaders import Leaders
 from hanse.daemon.servers.local import LocalJobs
@@ -45,7 +46,6 @@ from hanse.executors.errors import ExecutorError
 from hanse.executors.port import Executor
 from hanse.wire.peers import PeerCodec
 from hanse.wire.programs import ProgramReader
-from hanse.wire.services import Stubs
 from hanse.wire.specs import SpecReader, SpecRules
 
 log = structlog.get_logger()
@@ -73,6 +73,10 @@ def run(config_path: Path) -> int:
     code = EXIT_OK
     try:
         asyncio.run(_run_until_signalled(config))
+    except* RosterConflict as conflicts:
+        code = EXIT_CONFIG
+        for conflict in leaves(conflicts):
+            log.error("roster.conflict", error=str(conflict))
     except* (HanseError, ExecutorError, OSError) as failures:
         code = EXIT_FAILED
         for failure in leaves(failures):
@@ -101,15 +105,9 @@ class Daemon:
             otlp_exporter(settings.telemetry.otlp_endpoint),
         )
         inbox = Inbox(settings.limits.inbox_items_max)
-        self._stubs = {
-            member.name: Stubs(member.peer_address) for member in region.members if member.name != region.name
-        }
-        self._links = PeerLinks(
-            {
-                name: PeerLink(name, stubs.exchange, stubs.urgent.exchange, inbox, random.Random())
-                for name, stubs in self._stubs.items()
-            }
-        )
+        self._links = PeerLinks(region.name, inbox)
+        self._links.adopt(region)
+        own, theirs = _spec_readers(config)
         orders = Orders(
             region.name, ProgramReader(), settings.executor.log_bytes_max, region.timings.lease_us
         )
@@ -122,11 +120,11 @@ class Daemon:
             orders,
             self.metrics,
             self.tracing,
+            lambda adopted: own.go_by(_spec_rules(config, adopted)),
         )
         self._watch_gauges(inbox, orders)
-        own, theirs = _spec_readers(config)
         ids = JobIds(region.name)
-        members = Members(region, self._stubs, lambda name: self._links.links[name].failing)
+        members = Members(self._links)
         leaders = Leaders(self.runtime)
         local = LocalJobs(self.runtime, own, ids, leaders)
         self.public = public_listener(self.runtime, local, ids, members, leaders)
@@ -198,8 +196,7 @@ class Daemon:
         await self.public.close(0)
         await self.peers.close(0)
         await self.http.close()
-        for stubs in self._stubs.values():
-            await stubs.close()
+        await self._links.close()
         await asyncio.to_thread(self.tracing.close)
         log.info("daemon.stopped")
 
@@ -239,7 +236,7 @@ class Daemon:
                 "executor_orders": lambda: len(orders),
                 "driver_stalled_seconds": lambda: runtime.stalled_us / 1e6,
             },
-            self._links.links.values(),
+            self._links.all,
         )
 
 
@@ -259,12 +256,14 @@ def make_executor(config: DaemonConfig) -> Executor:
 
 def _spec_readers(config: DaemonConfig) -> tuple[SpecReader, SpecReader]:
     """For submissions, by all rules of this region; for what peers hand over, by bounds alone."""
-    region = config.region
-    own = SpecRules(
+    return SpecReader(_spec_rules(config, config.region)), SpecReader(SpecRules())
+
+
+def _spec_rules(config: DaemonConfig, region: RegionConfig) -> SpecRules:
+    return SpecRules(
         resource_kinds=frozenset(region.resource_kinds),
         tiers=region.tiers,
         regions=tuple(member.name for member in region.members),
         features=frozenset(KNOWN_FEATURES),
         on_loss=loss_by_tier(config.settings),
     )
-    return SpecReader(own), SpecReader(SpecRules())

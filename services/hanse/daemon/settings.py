@@ -74,9 +74,13 @@ class MemberTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class FederationTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[federation]: how adoptable jobs outlive their region. The same in every region's file. `guardians` counts all
-    who keep a region's shard, itself included; 0: nothing is adoptable."""
+    """[federation]: who belongs to it, and how adoptable jobs outlive their region. The same in every region's file.
+    `guardians` counts all who keep a region's shard, itself included; 0: nothing is adoptable."""
 
+    # A signed roster's file, and the id of the operator's key that founded it. With them [[members]], `guardians` and
+    # `domains` are the roster's to say.
+    roster: str = ""
+    operator: Annotated[str, Meta(pattern=r"^([0-9a-f]{32})?$")] = ""
     guardians: Literal[0, 3, 5] = GUARDIANS_DEFAULT
     # "strict": two of a group in one failure domain are an error.
     domains: Literal["spread", "strict"] = "spread"
@@ -151,8 +155,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     region: RegionTable
     listen: ListenTable
-    members: tuple[MemberTable, ...]
     nodes: tuple[NodesTable, ...]
+    # Required, unless there is a signed roster.
+    members: tuple[MemberTable, ...] = ()
     federation: FederationTable = FederationTable()
     tiers: dict[Word, TierTable] = {}
     executor: ExecutorTable = ExecutorTable()

@@ -22,6 +22,7 @@ TABLES: dict[str, type[msgspec.Struct] | None] = {
     "meta": None,
     "shard_states": effects.ShardStateRow,
     "shard_rows": effects.ShardRow,
+    "rosters": effects.RosterRow,
 }
 
 

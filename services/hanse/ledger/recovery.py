@@ -21,6 +21,7 @@ from hanse.core.effects import (
     JobRow,
     OutboundRow,
     PeerSeenRow,
+    RosterRow,
     ShardRow,
     ShardStateRow,
     Snapshot,
@@ -33,7 +34,7 @@ from hanse.core.model.jobs import (
     RemoteView,
     Shape,
     ShapeBody,
-    make_shape,
+    stored_shape,
 )
 from hanse.core.model.lifecycle import JobState
 from hanse.ledger.statements import columns_of
@@ -75,6 +76,7 @@ def load_snapshot(connection: sqlite3.Connection) -> Snapshot:
         intents=_rows(connection, "intents", IntentRow),
         peers_seen=_rows(connection, "peers_seen", PeerSeenRow),
         meta=dict(connection.execute("SELECT name, value FROM meta ORDER BY name")),
+        rosters=_rows(connection, "rosters", RosterRow),
         shard_states=_rows(connection, "shard_states", ShardStateRow),
         shard_rows=shard_rows,
         disk_is_old=doubt > 0,
@@ -173,7 +175,7 @@ class _Shared:
         shape = self._shapes.get(key)
         if shape is None:
             row = self._connection.execute("SELECT body FROM shapes WHERE key = ?", (key,)).fetchone()
-            shape = self._shapes[key] = make_shape(_SHAPE.decode(row[0]))
+            shape = self._shapes[key] = stored_shape(key, _SHAPE.decode(row[0]))
         return shape
 
     def _reason(self, code: str, detail: str) -> Reason:

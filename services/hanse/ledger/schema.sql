@@ -65,10 +65,10 @@ CREATE TABLE jobs (
   -- msgpack of core/model/jobs.py: RemoteView.
   remote BLOB NOT NULL,
   timeline_length INTEGER NOT NULL,
-  -- How often it was stopped while it ran, to go on in another region.
-  moves INTEGER NOT NULL,
   -- Whose log it is in. Empty: a `wait` job.
   shard TEXT NOT NULL,
+  -- How often it was stopped while it ran, to go on in another region.
+  moves INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (shard, id)
 ) STRICT;
 
@@ -164,6 +164,31 @@ CREATE TABLE meta (
   value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Rosters by epoch: those that are in force, and the successor of the newest that this member has countersigned last.
+CREATE TABLE rosters (
+  epoch INTEGER NOT NULL PRIMARY KEY,
+  -- Of the document without signatures, in hexadecimal.
+  sha256 TEXT NOT NULL,
+  -- JSON of core/model/roster.py: SignedRoster.
+  document BLOB NOT NULL,
+  in_force INTEGER NOT NULL CHECK (in_force IN (0, 1)),
+  -- Of the round in which its countersignatures were given.
+  round_number INTEGER NOT NULL
+) STRICT;
+
+-- No code path may make a fork: what is in force stays, and rounds only go on.
+CREATE TRIGGER rosters_follow_rounds BEFORE UPDATE ON rosters
+WHEN old.sha256 <> new.sha256 AND (old.in_force = 1 OR (new.in_force = 0 AND new.round_number < old.round_number))
+BEGIN
+  SELECT RAISE(ABORT, 'a roster in force is never replaced, and one that was countersigned by none of an earlier round');
+END;
+
+CREATE TRIGGER rosters_stay_in_force BEFORE UPDATE ON rosters
+WHEN old.in_force = 1 AND new.in_force = 0
+BEGIN
+  SELECT RAISE(ABORT, 'a roster in force is never taken back');
+END;
+
 -- This member's standing in each shard whose log it keeps.
 CREATE TABLE shard_states (
   shard TEXT NOT NULL PRIMARY KEY,
@@ -177,7 +202,9 @@ CREATE TABLE shard_states (
   -- msgpack of core/model/regions.py: Group.
   "group" BLOB NOT NULL,
   -- What its disk is worth. core/federation/shards/shard.py: Standing.
-  blank INTEGER NOT NULL CHECK (blank IN (0, 1, 2))
+  blank INTEGER NOT NULL CHECK (blank IN (0, 1, 2, 3)),
+  -- Whom that term was promised; empty: nobody any more.
+  promised_to TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- This member's copy of each shard's log, and what a region that leads it recovers from: the newest record of each key.

@@ -88,6 +88,7 @@ def apply(connection: sqlite3.Connection, writes: Writes) -> None:
     statements.UPSERT_INTENTS.run(connection, tuples(writes.intents))
     statements.UPSERT_PEERS_SEEN.run(connection, tuples(writes.peers_seen))
     statements.UPSERT_META.run(connection, writes.meta)
+    statements.UPSERT_ROSTERS.run(connection, tuples(writes.rosters))
     statements.UPSERT_SHARD_STATES.run(connection, tuples(writes.shard_states))
     statements.UPSERT_SHARD_ROWS.run(connection, tuples(writes.shard_rows))
     if writes.deletes:

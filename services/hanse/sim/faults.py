@@ -68,6 +68,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "drain": ("drain_every_us", "drain_max_us", "drain_moves"),
     "old_disk": ("old_disk_every_us", "old_disk_reboot", "anchor_elsewhere"),
     "destroyed": ("destroyed_every_us", "destroyed_away_max_us", "destroyed_for_ever"),
+    "roster_change": ("roster_every_us",),
+    "region_lost": ("lost_every_us", "lost_max_us"),
 }
 
 
@@ -151,6 +153,13 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     destroyed_every_us: int = 0
     destroyed_away_max_us: int = 0
     destroyed_for_ever: float = 0.0
+    # Operators remove regions, add them again, give them other addresses and exchange guardians, sometimes two
+    # operators at the same time.
+    roster_every_us: int = 0
+    # A region is gone, so that an operator has its guardianships taken over by others; it comes back when nobody
+    # expects it any more.
+    lost_every_us: int = 0
+    lost_max_us: int = 0
 
     @staticmethod
     def none() -> Faults:
@@ -264,6 +273,9 @@ class _Swarm:
             destroyed_away_max_us=self._up_to(MINUTE_US),
             destroyed_for_ever=_GONE_SHARE * self._random.random(),
             drain_moves=self._random.random(),
+            roster_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
+            lost_every_us=self._every(MINUTE_US, 3 * MINUTE_US),
+            lost_max_us=MINUTE_US + self._up_to(4 * MINUTE_US),
         )
 
 

@@ -31,6 +31,8 @@ from hanse.core.messages import (
     Decision,
     Envelope,
     Message,
+    RosterProposal,
+    RosterVote,
     Stable,
     Terminal,
     TerminalAck,
@@ -38,6 +40,7 @@ from hanse.core.messages import (
     Withdraw,
 )
 from hanse.core.model.regions import PROTOCOL_MAX, Position, RegionConfig
+from hanse.core.model.roster import SignedRoster
 from hanse.core.model.time import SECOND_US
 from hanse.core.region import Region
 from hanse.sim.clock import RegionClock
@@ -45,6 +48,7 @@ from hanse.sim.digest import Digest
 from hanse.sim.errors import Crash
 from hanse.sim.executor import SimExecutor
 from hanse.sim.faults import Faults
+from hanse.sim.keys import SimKeys
 from hanse.sim.ledger import SimLedger, looked_up
 from hanse.sim.network import Network
 from hanse.sim.record import Committed, Died, Record, Sent, Started
@@ -70,7 +74,7 @@ _BEFORE_COMMIT = -1
 _CRASH_POINTS = (_BEFORE_COMMIT, _BEFORE_COMMIT, 0, 0, 1, 2, 4, 8)
 
 RECORDED: frozenset[type] = frozenset(
-    (Commit, Withdraw, Decision, Stable, Cancel, CancelAck, Terminal, TerminalAck)
+    (Commit, Withdraw, Decision, Stable, Cancel, CancelAck, Terminal, TerminalAck, RosterProposal, RosterVote)
 )
 
 
@@ -131,6 +135,11 @@ class Surroundings:
         self.check_every = check_every
 
 
+def ledger_id_of(region: str, seed: str) -> str:
+    """Of the disk that a region begins with."""
+    return f"ledger-{region}-{seed}"
+
+
 class Host:
     """A region's daemon, disk, engine and clock. `life` grows with every death: what an earlier life had planned is
     void."""
@@ -140,7 +149,7 @@ class Host:
         self.name = config.name
         self.config = config
         self.clock = clock
-        self.ledger = SimLedger(config.name, f"ledger-{config.name}-{around.seed}")
+        self.ledger = SimLedger(config.name, ledger_id_of(config.name, around.seed))
         # What the anchor file says, on a disk of its own.
         self.anchor = Position()
         self._has_anchor = around.faults.anchor_elsewhere
@@ -176,6 +185,8 @@ class Host:
         # The deadline of the core that the timer stands for.
         self._armed_us: int | None = None
         self._idle_wakes = 0
+        # A step has put a new roster in force: the last one of this life.
+        self._renewing = False
         self._sequence = 0
 
     # --- life and death ---------------------------------------------------------------------------------------------
@@ -197,7 +208,7 @@ class Host:
         return (
             core is not None
             and self.trusts_its_disk
-            and not any(shard.blank for shard in core.shards.shards.values())
+            and not any(shard.is_missing for shard in core.shards.shards.values())
         )
 
     def leads(self, shard: str) -> bool:
@@ -216,7 +227,7 @@ class Host:
         randomness = random.Random(f"{self._around.seed}/{self.name}/{self.life}")
         now = self.clock.now(self._timeline.now_us)
         try:
-            self.core = Region(self._config_at_start(), snapshot, now, randomness)
+            self.core = Region(self._config_at_start(), snapshot, now, randomness, SimKeys(self.name))
         except Exception as error:
             raise self._crash_of(error) from error
         self._sequence = snapshot.write_sequence
@@ -263,6 +274,20 @@ class Host:
         self._forget_process()
         self.executor.daemon_died()
         self.start()
+
+    def _renew(self) -> None:
+        """A new roster is in force: the Region is read anew from the disk; the process lives on."""
+        self._record.append(Died(self._timeline.now_us, self.name, "a new roster is in force"))
+        self._observer.count("roster_in_force")
+        self._forget_process()
+        self.executor.daemon_died()
+        self.start()
+
+    def found_anew(self, roster: tuple[SignedRoster, ...]) -> None:
+        """An operator gives this region another roster's file, and starts it again."""
+        if self.core is not None:
+            self.crash("restarted with another roster")
+        self.config = msgspec.structs.replace(self.config, roster=roster)
 
     def freeze(self, duration_us: int) -> None:
         """SIGSTOP for a while. The engine's processes go on."""
@@ -330,6 +355,7 @@ class Host:
         self._stalled = False
         self._timer_us = self._armed_us = None
         self._idle_wakes = 0
+        self._renewing = False
 
     # --- what comes in ----------------------------------------------------------------------------------------------
 
@@ -373,6 +399,8 @@ class Host:
         return self.clock.world_us(mono_us)
 
     def _step_or_wait(self) -> None:
+        if self._renewing:
+            return
         if self._timeline.now_us < self._busy_until_us:
             self._wake_at(self._busy_until_us)
         elif len(self._pending) >= _PIPELINE_MAX:
@@ -424,6 +452,7 @@ class Host:
         except Exception as error:
             raise self._crash_of(error) from error
         self._busy_until_us = now_us + _STEP_US
+        self._renewing = effects.restart
         only_sends = _only_sends(effects)
         self._digest.add(self.index, now_us, effects, only_sends=only_sends)
         if deadline_us > now.mono_us or events or effects.sends:
@@ -550,6 +579,9 @@ class Host:
         self._committing = 0
         for step in steps:
             self._release(step)
+        if steps[-1].effects.restart:
+            self._renew()
+            return
         while self._pending and not self._pending[0].wrote:
             self._release(self._pending.popleft())
         if self._pending:

@@ -15,6 +15,7 @@ from hanse.sim.faults import HEALED, MINUTE_US, Faults
 from hanse.sim.host import Host
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Network
+from hanse.sim.operators import Operators
 from hanse.sim.record import EMPTY_IMAGE, DiskReplaced, FaultInjected, ImageTaken, Record
 from hanse.sim.timeline import Timeline
 from hanse.sim.workload import is_complete
@@ -48,6 +49,7 @@ class Injector:
         hosts: tuple[Host, ...],
         network: Network,
         callers: Callers,
+        operators: Operators,
     ) -> None:
         self.counts: dict[str, int] = {}
         self.faults = faults
@@ -57,8 +59,11 @@ class Injector:
         self._hosts = hosts
         self._network = network
         self._callers = callers
+        self._operators = operators
         self._pressed: dict[str, int] = {}
         self._draining: dict[str, RunningJobs] = {}
+        # A region that is gone, and until when.
+        self._lost = ("", 0)
         # The newest of each region.
         self._images: dict[str, Image] = {}
         self._images_taken = 0
@@ -81,6 +86,8 @@ class Injector:
             (faults.executor_death_every_us, self._kill_processes),
             (faults.old_disk_every_us, self._age_disk),
             (faults.destroyed_every_us, self._destroy),
+            (faults.roster_every_us, self._change_roster),
+            (faults.lost_every_us, self._lose),
         ):
             if every_us:
                 self._plan(every_us, inject)
@@ -92,11 +99,16 @@ class Injector:
     def died(self, host: Host) -> None:
         """Somebody starts it again, after a while."""
         top_us = self.faults.downtime_max_us if self.faults is not HEALED else _RESTART_AFTER_HEAL_MAX_US
-        self._timeline.after(int(top_us * self._random.random()), self._restart, host, host.life)
+        down_us = int(top_us * self._random.random())
+        name, until_us = self._lost
+        if host.name == name:
+            down_us = max(down_us, until_us - self._timeline.now_us)
+        self._timeline.after(down_us, self._restart, host, host.life)
 
     def heal(self) -> None:
         """No more faults; what is down comes up, what is frozen thaws, what is drained is opened again."""
         self.faults = HEALED
+        self._lost = ("", 0)
         self._network.heal(HEALED)
         for host in self._hosts:
             host.executor.faults = HEALED
@@ -112,6 +124,7 @@ class Injector:
         for region in self._draining:
             self._callers.drain(region, None)
         self._callers.cancel_endless()
+        self._operators.heal()
 
     # --- when -------------------------------------------------------------------------------------------------------
 
@@ -275,6 +288,21 @@ class Injector:
         others = [each for each in self._hosts if each is not host]
         peers_tell = bool(self.faults.old_disk_every_us) and not self.faults.anchor_elsewhere
         return not peers_tell and any(is_complete(each.config.nodes) for each in others)
+
+    def _change_roster(self) -> None:
+        self._note("roster_change", "")
+        self._operators.change()
+
+    def _lose(self) -> None:
+        """One region at a time: with a second one gone a group of three can only wait."""
+        host = self._random.choice(self._hosts)
+        if self._timeline.now_us < self._lost[1] or not host.up:
+            return
+        duration_us = self.faults.lost_max_us // 2 + self._lasting(self.faults.lost_max_us // 2)
+        self._note("region_lost", f"{host.name} for {duration_us} us")
+        self._lost = (host.name, self._timeline.now_us + duration_us)
+        host.crash("gone for long", reboot=host.draw_reboot())
+        self._operators.replace(host.name, self._lost[1])
 
     def _jump(self) -> None:
         host = self._random.choice(self._hosts)

@@ -22,6 +22,7 @@ from hanse.core.effects import (
     Lookup,
     OutboundRow,
     PeerSeenRow,
+    RosterRow,
     ShapeRow,
     ShardRow,
     ShardStateRow,
@@ -38,7 +39,7 @@ from hanse.core.model.jobs import (
     RemoteView,
     Shape,
     ShapeBody,
-    make_shape,
+    stored_shape,
 )
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Position
@@ -92,6 +93,7 @@ class SimLedger:
         self.intents: dict[str, IntentRow] = {}
         self.peers_seen: dict[str, PeerSeenRow] = {}
         self.meta: dict[str, str] = {}
+        self.rosters: dict[int, RosterRow] = {}
         self.shard_states: dict[str, ShardStateRow] = {}
         self.shard_rows: dict[str, dict[str, ShardRow]] = {}
         self.pending: deque[tuple[int, Writes]] = deque()
@@ -139,6 +141,7 @@ class SimLedger:
         image.channels, image.outbound = dict(self.channels), dict(self.outbound)
         image.intents, image.peers_seen = dict(self.intents), dict(self.peers_seen)
         image.meta, image._keys = dict(self.meta), dict(self._keys)
+        image.rosters = dict(self.rosters)
         image.shard_states = dict(self.shard_states)
         image.shard_rows = {shard: dict(rows) for shard, rows in self.shard_rows.items()}
         return image
@@ -192,10 +195,20 @@ class SimLedger:
             self.peers_seen[seen.peer] = seen
         for name, value in writes.meta:
             self.meta[name] = value
+        for roster in writes.rosters:
+            self._take_roster(roster)
         for standing in writes.shard_states:
             self.shard_states[standing.shard] = standing
         for record in writes.shard_rows:
             self.shard_rows.setdefault(record.shard, {})[record.key] = record
+
+    def _take_roster(self, row: RosterRow) -> None:
+        before = self.rosters.get(row.epoch)
+        if before is not None and before.sha256 != row.sha256:
+            assert not before.in_force, "a roster in force is never replaced"
+            assert row.in_force or row.round_number >= before.round_number, "rounds only go on"
+        assert before is None or row.in_force or not before.in_force, "what is in force stays"
+        self.rosters[row.epoch] = row
 
     def _apply_deletes(self, writes: Writes) -> None:
         for ledger_id, below in writes.decisions_delete_below:
@@ -279,6 +292,7 @@ class SimLedger:
             intents=_by_key(self.intents),
             peers_seen=_by_key(self.peers_seen),
             meta=dict(sorted(self.meta.items())),
+            rosters=[self.rosters[epoch] for epoch in sorted(self.rosters)],
             shard_states=_by_key(self.shard_states),
             shard_rows=sorted(
                 (row for rows in self.shard_rows.values() for row in rows.values()),
@@ -306,6 +320,7 @@ class SimLedger:
             "intents": _tuples(self.intents.values()),
             "peers_seen": _tuples(self.peers_seen.values()),
             "meta": sorted(self.meta.items()),
+            "rosters": _tuples(self.rosters.values()),
             "shard_states": _tuples(self.shard_states.values()),
             "shard_rows": _tuples(row for rows in self.shard_rows.values() for row in rows.values()),
         }
@@ -353,7 +368,7 @@ class SimLedger:
     def _shape(self, key: bytes) -> Shape:
         shape = self._shapes_read.get(key)
         if shape is None:
-            shape = make_shape(msgspec.msgpack.decode(self.shapes[key].body, type=ShapeBody))
+            shape = stored_shape(key, msgspec.msgpack.decode(self.shapes[key].body, type=ShapeBody))
             self._shapes_read[key] = shape
         return shape
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import islice
 
 from hanse.core.effects import JobRow, JobStateRow, ShardRow
+from hanse.core.federation.shards.quorum import is_majority
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
-from hanse.core.model.regions import Group
+from hanse.core.model.regions import Group, unpack_group
 from hanse.sim.ledger import SimLedger
 from hanse.sim.record import Committed, place_of
 
@@ -32,7 +33,9 @@ class Progress:
         self._of_shards: dict[str, None] = {}
         # (shard, key, term, sequence) of records that say that a job has ended -> regions whose copies have them.
         self._held_by: dict[tuple[str, str, int, int], set[str]] = {}
-        self._members: dict[str, tuple[str, ...]] = {}
+        # Who keeps a shard's log, by the newest group that any copy knows; and what was looked at last.
+        self._groups: dict[str, Group] = {}
+        self._packed: dict[str, bytes] = {}
         self._handed: dict[tuple[str, str], int] = {}
         # Acknowledged jobs that their home's disk has forgotten, until they are known there again.
         self._lost: dict[str, None] = {}
@@ -40,9 +43,13 @@ class Progress:
         self._gone: dict[str, None] = {}
         self._newest: dict[str, dict[str, JobRow | JobStateRow]] = {}
 
-    def note_group(self, group: Group) -> None:
-        """These regions keep the adoptable jobs of one."""
-        self._members[group.shard] = group.members
+    def _note_group(self, shard: str, packed: bytes) -> None:
+        """These regions keep the adoptable jobs of one, as far as some copy knows."""
+        if packed != self._packed.get(shard):
+            group = unpack_group(packed)
+            known = self._groups.get(shard, group)
+            self._packed[shard] = packed
+            self._groups[shard] = max(known, group, key=lambda each: (each.version, not each.joining))
 
     def acknowledged(self, region: str, job_id: str) -> None:
         """Somebody was told that this job is on this region's disk."""
@@ -79,6 +86,8 @@ class Progress:
                 if row.state == JobState.MOVED and self._handed.get(key) != row.transfer_epoch:
                     self._handed[key] = row.transfer_epoch
                     self.handoffs += 1
+            for state in writes.shard_states:
+                self._note_group(state.shard, state.group)
             for record in writes.shard_rows:
                 self._on_record(region, record)
             for job_id in writes.jobs_delete:
@@ -174,7 +183,7 @@ class Progress:
             return
         holders = self._held_by.setdefault((record.shard, record.key, record.term, record.sequence), set())
         holders.add(region)
-        if 2 * len(holders) > len(self._members.get(record.shard, ())):
+        if is_majority(self._groups[record.shard], holders):
             self.open.pop((record.shard, job_id), None)
             if kind == "f":
                 self._closed(record.shard, job_id)

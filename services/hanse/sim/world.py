@@ -20,10 +20,11 @@ from hanse.sim.convergence import Convergence
 from hanse.sim.digest import Digest
 from hanse.sim.executor import Behaviour, Checkpoints, SimExecutor
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
-from hanse.sim.host import FOR_EVER_US, Host, Surroundings
+from hanse.sim.host import FOR_EVER_US, Host, Surroundings, ledger_id_of
 from hanse.sim.injector import Injector
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Codec, Network
+from hanse.sim.operators import GUARDED_SHARE, Operators, with_rosters
 from hanse.sim.progress import Progress
 from hanse.sim.record import Committed, Finished, Healed, Record, RegionJoined
 from hanse.sim.timeline import Timeline
@@ -45,12 +46,14 @@ _CHUNK_US = 100 * MILLISECOND_US
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is made of. `check_every`: full invariants after every so many steps of a region (0: never);
-    `timings`, and the share of batches of jobs that are adoptable: drawn from the seed, unless given."""
+    `calm_us`: for how long nothing is broken at the start; `timings`, and the share of batches of jobs that are
+    adoptable: drawn from the seed, unless given."""
 
     seed: int
     faults: Faults
     regions: int = 3
     duration_us: int = 10 * MINUTE_US
+    calm_us: int = 0
     jobs: int = 100
     kinds: int = 12
     runtime_max_us: int = 60 * SECOND_US
@@ -59,6 +62,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     check_every: int = 64
     codec_share: float = 0.0
     watch_convergence: bool = False
+    # Of a league whose roster changes, how likely it has guardians; in one that has, no region leaves.
+    guarded_share: float = GUARDED_SHARE
 
 
 class World:
@@ -101,10 +106,8 @@ class World:
             timings = msgspec.structs.replace(timings, boot_grace_us=FOR_EVER_US)
         self.hosts = tuple(
             self._make_host(index, config, draw)
-            for index, config in enumerate(configs or draw_configs(plan.regions, draw, timings))
+            for index, config in enumerate(configs or self._draw_configs(draw, timings))
         )
-        for group in self.hosts[0].config.groups:
-            self.progress.note_group(group)
         self.callers = Callers(
             self.timeline,
             self._randomness("callers"),
@@ -116,6 +119,14 @@ class World:
             self.count,
             any(host.config.groups for host in self.hosts),
         )
+        self.operators = Operators(
+            self.timeline,
+            self._randomness("operators"),
+            self.hosts,
+            self.count,
+            # What a region that is no member knows of a disk that was lost, nobody asks it for.
+            may_remove=not (plan.faults.old_disk_every_us or plan.faults.destroyed_every_us),
+        )
         self.convergence = Convergence(self.timeline, self.hosts)
         self.injector = Injector(
             self.timeline,
@@ -125,7 +136,17 @@ class World:
             self.hosts,
             self.network,
             self.callers,
+            self.operators,
         )
+
+    def _draw_configs(self, draw: random.Random, timings: Timings) -> tuple[RegionConfig, ...]:
+        configs = draw_configs(self.plan.regions, draw, timings)
+        faults = self.plan.faults
+        if not (faults.roster_every_us or faults.lost_every_us):
+            return configs
+        guarded = self._randomness("roster").random() < self.plan.guarded_share or bool(faults.lost_every_us)
+        ledger_ids = {config.name: ledger_id_of(config.name, self._seed) for config in configs}
+        return with_rosters(configs, ledger_ids, guarded=guarded)
 
     def _randomness(self, purpose: str) -> random.Random:
         return random.Random(f"{self._seed}/{purpose}")
@@ -171,7 +192,10 @@ class World:
         self.timeline.after(_RETENTION_EVERY_US, self._retain)
         if plan.watch_convergence:
             self.convergence.begin()
-        self.injector.begin()
+        if plan.calm_us:
+            self.timeline.after(plan.calm_us, self.injector.begin)
+        else:
+            self.injector.begin()
         self.timeline.run(plan.duration_us)
         deadline_us = plan.duration_us + HEALED_MAX_US
         self.record.append(Healed(self.timeline.now_us, deadline_us))
@@ -191,6 +215,7 @@ class World:
         return (
             self.callers.idle
             and self.progress.is_over
+            and self.operators.idle
             and all(host.trusts_its_disk or host.gone for host in self.hosts)
             and self._shards_are_led()
         )

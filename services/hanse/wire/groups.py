@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from hanse.core import messages as m
+from hanse.core.federation.shards.log import GROUP_KEY
 from hanse.core.model import limits
+from hanse.core.model.regions import unpack_group
 from hanse.wire.gen.hanse.v1 import peers_pb2 as pb
 from hanse.wire.kinds import Kind, Readers, bounded, named, stored
 from hanse.wire.shapes import MalformedMessage, word, words
@@ -16,7 +20,23 @@ def _encode_record(record: m.LogRecord) -> pb.LogRecord:
 def _decode_record(message: pb.LogRecord) -> m.LogRecord:
     if len(message.value) > limits.LOG_VALUE_BYTES_MAX:
         raise MalformedMessage(f"a record of {len(message.value)} bytes")
+    if message.key == GROUP_KEY and message.value:
+        _group(message.value)
     return m.LogRecord(word(message.key), stored(message.term), stored(message.sequence), message.value)
+
+
+def _group(value: bytes) -> bytes:
+    """Which regions keep a log. Raises MalformedMessage if that is not what it says."""
+    try:
+        group = unpack_group(value)
+    except msgspec.DecodeError as error:
+        raise MalformedMessage(f"no group: {error}") from error
+    for members in (group.members, group.joining):
+        for name in bounded(members, limits.GUARDIANS_MAX):
+            named(name)
+    if not group.members:
+        raise MalformedMessage("a group of nobody")
+    return value
 
 
 def _encode_append(message: m.Append) -> pb.Append:
@@ -31,6 +51,7 @@ def _encode_append(message: m.Append) -> pb.Append:
         committed=message.committed,
         everywhere=message.everywhere,
         cut=message.cut,
+        begins=message.begins,
         part=message.part,
         parts=message.parts,
     )
@@ -55,6 +76,7 @@ def _decode_append(_: Readers, message: pb.Append) -> m.Append:
         committed=stored(message.committed),
         everywhere=stored(message.everywhere),
         cut=message.cut,
+        begins=message.begins,
         part=message.part,
         parts=message.parts,
     )
@@ -116,6 +138,9 @@ def _encode_promise(message: m.Promise) -> pb.Promise:
         promised_term=message.promised_term,
         founded=message.founded,
         blank=message.blank,
+        life=message.life,
+        group=message.group,
+        left=message.left,
     )
 
 
@@ -129,6 +154,9 @@ def _decode_promise(_: Readers, message: pb.Promise) -> m.Promise:
         promised_term=stored(message.promised_term),
         founded=message.founded,
         blank=message.blank,
+        life=message.life,
+        group=_group(message.group) if message.group else b"",
+        left=message.left,
     )
 
 
@@ -175,8 +203,8 @@ GROUP_KINDS: tuple[Kind, ...] = (
     Kind(
         m.Prepare,
         "prepares",
-        lambda x: pb.Prepare(shard=x.shard, term=x.term, version=x.version, trial=x.trial),
-        lambda _, x: m.Prepare(named(x.shard), stored(x.term), stored(x.version), x.trial),
+        lambda x: pb.Prepare(shard=x.shard, term=x.term, version=x.version, trial=x.trial, life=x.life),
+        lambda _, x: m.Prepare(named(x.shard), stored(x.term), stored(x.version), x.trial, x.life),
     ),
     Kind(m.Promise, "promises", _encode_promise, _decode_promise),
     Kind(m.Refuse, "refuses", _encode_refuse, _decode_refuse),

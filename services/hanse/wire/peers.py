@@ -20,6 +20,7 @@ from hanse.core import messages as m
 from hanse.core.model import limits
 from hanse.core.model.jobs import make_shape
 from hanse.core.model.regions import Position, RegionRecord
+from hanse.core.model.roster import SignedRoster
 from hanse.wire.gen.hanse.v1 import peers_pb2 as pb
 from hanse.wire.kinds import Kind, Readers, named, stored
 from hanse.wire.messages import KIND_BY_MODEL, KINDS, SHARD_KINDS
@@ -148,8 +149,16 @@ def size_hint(message: m.Message) -> int:
         case m.InquestAnswer():
             specs = sum(len(each.commit.spec) for each in message.testimonies if each.commit is not None)
             return 64 + 1_024 * len(message.testimonies) + specs
+        case m.RosterDocument() | m.RosterProposal():
+            return _roster_size_hint(message.signed)
+        case m.RosterVote():
+            return 512 + (0 if message.has is None else _roster_size_hint(message.has))
         case _:
             return 256
+
+
+def _roster_size_hint(signed: SignedRoster) -> int:
+    return 512 + 768 * len(signed.roster.members) + 256 * len(signed.countersignatures)
 
 
 def _record_size_hint(record: RegionRecord) -> int:

@@ -79,6 +79,12 @@ class SpecReader:
         self._shapes: Memo[tuple[object, ...], Shape] = Memo(limits.SHAPE_MEMO_ENTRIES_MAX)
         self._specs: Memo[bytes, CheckedSpec] = Memo(limits.SPEC_MEMO_ENTRIES_MAX)
 
+    def go_by(self, rules: SpecRules) -> None:
+        """Other rules from now on; what was found right by the old ones is looked at again."""
+        if rules != self._rules:
+            self._rules = rules
+            self._specs = Memo(limits.SPEC_MEMO_ENTRIES_MAX)
+
     def decode_submission(
         self, submission: jobs_pb2.JobSubmission, job_id: str, traceparent: str = ""
     ) -> Submission | Refused:

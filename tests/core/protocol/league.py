@@ -41,8 +41,10 @@ from hanse.core.model.jobs import Job, RunId, Shape, Submission
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Member, Node, RegionConfig, Timings
 from hanse.core.model.resources import resources
+from hanse.core.model.roster import SignedRoster
 from hanse.core.model.time import MILLISECOND_US, SECOND_US, Now
 from hanse.core.region import Region
+from hanse.sim.keys import SimKeys
 from hanse.sim.ledger import looked_up
 from tests.core.protocol import tokens
 from tests.core.protocol.puppet import Puppet
@@ -64,7 +66,8 @@ DELIVERIES_MAX = 5_000
 
 
 class League:
-    """Regions by name, each with so many GPUs; `puppets` are members whose words the test writes itself."""
+    """Regions by name, each with so many GPUs; `puppets` are members whose words the test writes itself. With a signed
+    `roster`, that says who is a member."""
 
     def __init__(
         self,
@@ -74,6 +77,7 @@ class League:
         seed: int = 0,
         connect: bool = True,
         queue_depth_max: int = 1_000_000,
+        roster: tuple[SignedRoster, ...] = (),
         **gpus: int,
     ) -> None:
         self.now_us = START_US
@@ -101,6 +105,7 @@ class League:
                 nodes=(node,),
                 timings=timings or Timings(),
                 queue_depth_max=queue_depth_max,
+                roster=roster,
             )
             self.stations[name] = Station(config)
         base = next(iter(self.stations.values())).config
@@ -196,6 +201,9 @@ class League:
             self.check_tokens()
         if not self._dies(station, effects, before=False):
             self._release(station, effects)
+            if effects.restart:
+                self.crash(name, "of its own will: a new roster is in force")
+                self.restart(name)
 
     def _dies(self, station: Station, effects: Effects, *, before: bool) -> bool:
         if station.crash_at is None or station.crash_at[0] != before:
@@ -272,7 +280,7 @@ class League:
             self.story.note(f"{name} starts again")
         station.lives += 1
         randomness = random.Random(f"{self._seed}/{name}/{station.lives}")
-        station.core = Region(station.config, snapshot, self.now, randomness)
+        station.core = Region(station.config, snapshot, self.now, randomness, SimKeys(*station.keys))
         found = tuple(
             FoundTask(run=run, task=task, ended=ended)
             for run, tasks in station.processes.items()
@@ -333,7 +341,7 @@ class League:
         if parcel.to in self.puppets:
             self.story.message(parcel.sender, parcel.to, parcel.message, tag)
             self._perform(self.puppets[parcel.to], parcel)
-        elif self.stations[parcel.to].core is None:
+        elif parcel.to not in self.stations or self.stations[parcel.to].core is None:
             self.story.message(parcel.sender, parcel.to, parcel.message, "nobody there")
         else:
             self.story.message(parcel.sender, parcel.to, parcel.message, tag)

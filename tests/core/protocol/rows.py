@@ -1,6 +1,6 @@
 """The protocol's tables as one literal list: every row that concerns jobs that wait, and who tests it.
 
-Left out are old disks (epoch floor, quarantine, INQUEST) and guardians: not built yet.
+Old disks, guardians and rosters have tables and tests of their own (docs/guardians.py ties these together).
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ ROWS: frozenset[tuple[str, str, str]] = frozenset(
         ("envelope", "sender", "a stranger is dropped"),
         ("envelope", "session", "a wrong one is dropped"),
         ("envelope", "protocol", "an incompatible one is dropped"),
+        ("envelope", "roster epoch", "an older one is told, not heard"),
     }
 )
 

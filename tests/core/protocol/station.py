@@ -61,6 +61,8 @@ class Station:
         # A mutation: messages of this kind leave before the step's rows are durable.
         self.leaks: type | None = None
         self.obeys_stop = True
+        # Whose private keys it has.
+        self.keys = [config.name]
 
     @property
     def region(self) -> Region:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from hanse.core.messages import Commit, Decision
+from hanse.core.messages import Commit, Decision, RosterAnnounce
 from tests.core.protocol.league import League
 from tests.core.protocol.rows import row
 from tests.core.protocol.station import Parcel
+from tests.core.roster.league import chain, following, founded
 
 
 def with_commit_under_way() -> tuple[League, Parcel]:
@@ -47,6 +48,25 @@ def test_what_is_meant_for_another_is_dropped() -> None:
 def test_a_stranger_is_dropped() -> None:
     league, parcel = with_commit_under_way()
     is_dropped(league, parcel, sender="nobody")
+
+
+@row("envelope", "roster epoch", "an older one is told, not heard")
+def test_an_older_roster_is_told_and_nothing_else_is_heard() -> None:
+    first = founded("north", "south")
+    line = chain(first, following(first))
+    league = League(roster=line, north=0, south=1)
+    league.hold(Commit)
+    league.submit("north", "job-1")
+    league.run_until(lambda: bool(league.under_way(Commit)))
+    parcel = league.take(Commit)
+    old = msgspec.structs.replace(parcel.envelope, roster_epoch=1)
+    league.deliver(msgspec.structs.replace(parcel, envelope=old))
+    assert league.states("job-1") == {"north": "XFER"}
+    (told,) = league.under_way(RosterAnnounce, sender="south", to="north")
+    assert isinstance(told.message, RosterAnnounce)
+    assert told.message.epoch == 2
+    league.deliver(parcel)
+    assert league.states("job-1") == {"north": "XFER", "south": "RUNNING"}
 
 
 @row("envelope", "protocol", "an incompatible one is dropped")

@@ -35,7 +35,7 @@ from hanse.core.effects import (
 )
 from hanse.core.events import LookedUp
 from hanse.core.federation.history import History
-from hanse.core.federation.rulings import Ruling, Said, Target, holder_of, rule
+from hanse.core.federation.rulings import Ruling, Said, Target, holder_of, is_in_transfer, rule
 from hanse.core.messages import Envelope, Inquest, InquestAnswer
 from hanse.core.model.deadlines import Alarm, Deadlines, backoff_us
 from hanse.core.model.jobs import Job
@@ -372,7 +372,7 @@ class OldDisk:
     def _target_of(self, job: Job | None) -> Target:
         if job is None or job.state not in _ELSEWHERE:
             return Target.UNCERTAIN
-        in_transfer = job.state is JobState.XFER
+        in_transfer = is_in_transfer(job)
         member = job.transfer_to if in_transfer else holder_of(job)[0]
         if not self._has_told_all(member):
             return Target.UNCERTAIN

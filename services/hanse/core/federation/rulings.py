@@ -4,6 +4,7 @@ M is the newest epoch that anybody knows; R is the region whose disk is an old o
 
     the home says that it has ended             MOVED to the home: closed, never run here
     M is not newer than R's                     R's row stands
+        XFER, and R has heard who had it since  as MOVED to that one
         XFER(M), the target has it or had it    MOVED
         XFER(M), burned, or resolved and gone   QUEUED(M)
     M newer, a member has it or passed it on    MOVED to that member
@@ -123,6 +124,12 @@ def _would_go_on(ruling: Ruling, job: Job | None) -> bool:
     return ruling.fate is Fate.QUEUED or (ruling.fate is Fate.STANDS and owned)
 
 
+def is_in_transfer(job: Job) -> bool:
+    """Whether the transfer may be undecided: nobody has been heard of who had the job at its epoch, or a later one."""
+    view = job.remote
+    return job.state is JobState.XFER and (view is None or view.epoch < job.transfer_epoch)
+
+
 def holder_of(job: Job) -> tuple[str, int]:
     """Who had a job that is not here, and at which epoch, by the newest that these books have heard."""
     view = job.remote
@@ -156,7 +163,8 @@ def _fate(region: str, job: Job | None, ranked: Sequence[Said], target: Target, 
             return _moved(newest.epoch, newest.giver)
         case Standing.GAVE:
             return _queued(newest.epoch, ranked)
-        case Standing.IN_TRANSFER if job is not None:
+        case Standing.IN_TRANSFER if job is not None or is_home:
+            # A home without the row would say that the job is closed, whatever becomes of the transfer.
             return _moved(newest.epoch - 1, member)
         case Standing.IN_TRANSFER:
             return Ruling(job_id="", fate=Fate.STANDS)
@@ -169,11 +177,12 @@ def _rule_ours(job: Job | None, ours: int, ranked: Sequence[Said], target: Targe
     stands = Ruling(job_id="", fate=Fate.STANDS, epoch=ours, attempt=_attempt(ours, ranked))
     if job is None or job.state not in _ELSEWHERE:
         return stands
-    if job.state is JobState.MOVED:
+    if not is_in_transfer(job):
         holder, epoch = holder_of(job)
         has_had = any(_has_had(each, epoch) for member, each in ranked if member == holder)
-        is_lost = target is not Target.UNCERTAIN and not has_had
-        return _queued(epoch + 1, ranked) if is_lost else stands
+        if target is not Target.UNCERTAIN and not has_had:
+            return _queued(epoch + 1, ranked)
+        return stands if job.state is JobState.MOVED else _moved(epoch, holder)
     standings = [each.standing for member, each in ranked if member == job.transfer_to and each.epoch == ours]
     if Standing.HELD in standings or Standing.PASSED in standings:
         return _moved(ours, job.transfer_to)

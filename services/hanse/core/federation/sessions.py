@@ -15,7 +15,7 @@ from __future__ import annotations
 import msgspec
 
 from hanse.core.effects import PeerSeenRow, Send
-from hanse.core.messages import Envelope, Hello, HelloAck, Message
+from hanse.core.messages import Envelope, Hello, HelloAck, Message, RosterMessage
 from hanse.core.model.deadlines import Alarm, Deadlines, backoff_us
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Position, RegionConfig
@@ -64,8 +64,9 @@ class Sessions:
                 link.seen = Position(row.incarnation, row.write_sequence, row.life)
         for peer in self._links:
             self._deadlines.set(peer, now.mono_us)
-        self._missing = len(self._links)
-        # Whether there is a session with every peer.
+        # With a signed roster something may be owed to a region that has left.
+        self._missing = len(self._links) + (1 if config.roster else 0)
+        # Whether there is a session with everybody to whom anything is sent.
         self.complete = not self._missing
         self.dropped = 0
 
@@ -97,7 +98,8 @@ class Sessions:
 
     def envelope(self, to: str) -> Envelope:
         """The envelope for the messages to this peer of the step that has just ended."""
-        link = self._links[to]
+        # Those who were members once are written to without a session.
+        link = self._links.get(to) or _Link()
         peer_nonce, my_nonce = link.current or link.pending or (0, 0)
         return Envelope(
             cluster_id=self._config.cluster_id,
@@ -183,8 +185,9 @@ class Sessions:
         return sends
 
     def may_send(self, to: str, message: Message) -> bool:
-        """Hellos always; anything else only within a session (what is dropped here is sent again by its timer)."""
-        return self._links[to].current is not None or isinstance(message, Hello | HelloAck)
+        """Hellos and rosters always; anything else only within a session (what is dropped here is sent again by its
+        timer)."""
+        return self.established(to) or isinstance(message, Hello | HelloAck | RosterMessage)
 
     def _begin(self, peer: str, pair: tuple[int, int], *, is_mutual: bool) -> None:
         link = self._links[peer]

@@ -42,6 +42,8 @@ class ReasonCode(enum.StrEnum):
     ENDED_ELSEWHERE = "ENDED_ELSEWHERE"
     DRAINING = "DRAINING"
     OLD_DISK = "OLD_DISK"
+    REMOVED = "REMOVED"
+    ROSTER_CONFLICT = "ROSTER_CONFLICT"
     # A peer of another version gave a code that this one lacks; the detail repeats it.
     UNKNOWN = "UNKNOWN"
 
@@ -103,7 +105,12 @@ class Shape(msgspec.Struct, frozen=True):
 
 def make_shape(body: ShapeBody) -> Shape:
     """The shape of this body, with its key (16 bytes) and the resources of all its tasks."""
-    key = hashlib.blake2b(msgspec.msgpack.encode(body), digest_size=16).digest()
+    return stored_shape(hashlib.blake2b(msgspec.msgpack.encode(body), digest_size=16).digest(), body)
+
+
+def stored_shape(key: bytes, body: ShapeBody) -> Shape:
+    """The shape that is kept under this key. A version in which bodies have more fields would give it another one, and
+    rows that refer to the key would lead nowhere."""
     total: Resources = resources({})
     for group in body.groups:
         total = added(total, scaled(group.resources, group.count))

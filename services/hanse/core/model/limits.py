@@ -118,6 +118,35 @@ LOCAL_HEALTH_MULTIPLIER_MAX = 8
 # Changes of liveness that wait to be traced. They are taken after every step; one step can change each member twice.
 LIVENESS_CHANGES_MAX = 2 * DIGEST_ENTRIES_MAX
 
+# --- roster (core) ---------------------------------------------------------------------------------------------------
+
+# Regions of the largest league that is simulated.
+ROSTER_MEMBERS_MAX = 1_024
+# 1,024 members with a few labels each; several fit into an envelope.
+ROSTER_BYTES_MAX = 512 * 1024
+# With its signatures: one of 200 characters for each member comes on top.
+SIGNED_ROSTER_BYTES_MAX = ROSTER_BYTES_MAX + 200 * ROSTER_MEMBERS_MAX
+# Rosters that every member keeps in memory, so that one that was away can fetch what it missed: with ten members 4 MB,
+# and a change a week for twenty years.
+ROSTER_CHAIN_MAX = 1_024
+# What SQLite and JSON can both hold; also of the other numbers in a roster.
+ROSTER_EPOCH_MAX = 2**53 - 1
+# Of one fetch; a region that lacks more asks again.
+ROSTERS_PER_ANSWER_MAX = 16
+ROSTERS_PER_ANSWER_BYTES_MAX = 1024 * 1024
+# Regions in a guardian set, always an odd number: three outlive the loss of one, five that of two.
+GUARDIANS_MIN = 3
+GUARDIANS_MAX = 5
+# Regions that were members and are still told so; each costs a connection that is idle.
+FORMER_MEMBERS_MAX = 64
+# Asking ends without a majority after this; callers begin anew while they wait.
+ROSTER_ASKING_US = 5_000_000
+# Regions that gather at the same time and wait for different times before they try again. More than two or three are
+# at it only if as many operators are.
+GATHERERS_MAX = 16
+# A member that has countersigned waits this much longer for the region that proposed before it gathers by itself.
+GATHER_ALONE_US = 5_000_000
+
 # --- scheduling and handoff (core) -----------------------------------------------------------------------------------
 
 # Jobs started in one step: a launch costs some 50 us here, and a step must not hold others up for more than 20 ms.

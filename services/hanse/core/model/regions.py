@@ -8,6 +8,7 @@ from functools import cached_property
 import msgspec
 
 from hanse.core.model.resources import Resources
+from hanse.core.model.roster import SignedRoster
 
 PROTOCOL_MIN = 1
 PROTOCOL_MAX = 1
@@ -31,12 +32,14 @@ class RunningJobs(enum.IntEnum):
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """A region of the roster. Addresses are "host:port". `labels` are sorted pairs that name its failure domains."""
+    """A region of the roster. Addresses are "host:port". `labels` are sorted pairs that name its failure domains,
+    `public_key` is its own in a signed roster."""
 
     name: str
     peer_address: str = ""
     public_address: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    public_key: str = ""
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +54,28 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
     joining: tuple[str, ...] = ()
 
+    @property
+    def ranks(self) -> tuple[str, ...]:
+        """Who may lead, in rank order: while the group changes, those of the new one."""
+        return self.joining or self.members
+
     def owner(self, term: int) -> str:
-        """The only region that may lead in this term: terms go round in rank order, term 1 is the home's."""
-        return self.members[(term - 1) % len(self.members)]
+        """Who stands for this term: terms go round in rank order, term 1 is the home's. So votes seldom split; who
+        leads in it is for the members' promises to say."""
+        return self.ranks[(term - 1) % len(self.ranks)]
+
+
+_GROUP = msgspec.msgpack.Decoder(Group)
+
+
+def pack_group(group: Group) -> bytes:
+    """For the log, the ledger and the wire."""
+    return msgspec.msgpack.encode(group)
+
+
+def unpack_group(packed: bytes) -> Group:
+    """Raises msgspec.DecodeError if these bytes are no group."""
+    return _GROUP.decode(packed)
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +119,8 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
 class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What a region is told at start. `members` includes the region itself; `tiers` go from first served to last.
 
-    `queue_depth_max` bounds what is queued here, from callers and from peers.
+    `queue_depth_max` bounds what is queued here, from callers and from peers. With a signed roster (`roster`, oldest
+    first; federation/roster/) what is said here of members and groups is replaced by what the newest one says.
     """
 
     name: str
@@ -112,8 +135,20 @@ class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
     power: int = 1000
     queue_depth_max: int = 1_000_000
     timings: Timings = Timings()
-    # Of all shards, so that their leaders can be found; empty: nothing is adoptable in this federation.
+    # Of all shards, so that their leaders can be found, also of homes that have left; empty: nothing is adoptable in
+    # this federation.
     groups: tuple[Group, ...] = ()
+    # With a signed roster: what it says that the groups are to become. `groups` never changes with a roster alone.
+    groups_wanted: tuple[Group, ...] = ()
+    # Who may ever have kept the log of this region's own shard: asked before it is begun from nothing.
+    keepers: tuple[str, ...] = ()
+    # Shards whose logs this region may begin to keep, as a newcomer that has never kept them.
+    begins: tuple[str, ...] = ()
+    roster: tuple[SignedRoster, ...] = ()
+    # Of the league once, and not in its newest roster: they are told so, and nothing else of theirs is heard.
+    former: tuple[Member, ...] = ()
+    # This region itself is not in the newest roster: it is alone, and nothing is adoptable here.
+    removed: bool = False
     protocol_min: int = PROTOCOL_MIN
     protocol_max: int = PROTOCOL_MAX
 

@@ -33,11 +33,12 @@ class Asking:
         self._leaders = leaders
 
     def home(self, job_id: str) -> str:
-        """The job's home. Raises RequestRefused if this is no job id, or the home is not in the roster."""
+        """The job's home. Raises RequestRefused if this is no job id, or nobody keeps the jobs of that home. (Its
+        guardians do, of one that has left the roster.)"""
         home = home_of(job_id)
         if home is None:
             raise invalid("job_id", f"{job_id[: limits.ECHO_LENGTH_MAX]!r} is no job id")
-        if not self._members.knows(home):
+        if not (self._members.knows(home) or self._leaders.keep(home)):
             raise not_found(f"no region {home!r} in the roster, so no job {job_id!r}")
         return home
 

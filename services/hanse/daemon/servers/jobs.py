@@ -69,7 +69,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         async def ask(home: str, page: jobs_pb2.ListJobsRequest) -> jobs_pb2.ListJobsResponse:
             return await self._list_home(home, page, context)
 
-        return await list_league(request, self._members.names, ask)
+        return await list_league(request, await self._homes(), ask)
 
     async def CancelJobs(
         self, request: jobs_pb2.CancelJobsRequest, context: Any
@@ -109,7 +109,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
     ) -> AsyncGenerator[jobs_pb2.WatchJobsResponse, None]:
         """One stream to each home that the filter leaves, and to whoever leads its shard."""
         check_filter(request.filter)
-        homes = homes_of(request.filter, self._members.names)
+        homes = homes_of(request.filter, await self._homes())
         if not homes:
             raise not_found("no region in the roster is the home of any of these jobs", "filter.job_ids")
         async with aclosing(self._watch(homes, request, context)) as responses:
@@ -133,6 +133,10 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         async with aclosing(pieces) as responses:
             async for response in responses:
                 yield response
+
+    async def _homes(self) -> tuple[str, ...]:
+        """All members, and homes that have left the roster while somebody leads their shards."""
+        return tuple(dict.fromkeys((*self._members.names, *await self._leaders.homes())))
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -172,7 +176,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         asked; if one of them can't, or nobody leads, the answer names the home as unreachable: it is not complete."""
         leader = await self._leaders.other_than(home)
         complete = bool(leader) or await self._leaders.leads_itself(home)
-        regions = [home, leader] if leader and self._members.knows(leader) else [home]
+        regions = [each for each in (home, leader) if self._members.knows(each)] or [home]
         answers = await asyncio.gather(
             *(self._asking.at(region, "ListJobs", page, context) for region in regions),
             return_exceptions=True,
@@ -198,7 +202,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         self, home: str, job_ids: Sequence[str], context: Any
     ) -> dict[str, jobs_pb2.CancelResult]:
         """The wishes for jobs of one home, taken by whoever may take them."""
-        if not self._members.knows(home):
+        if not (self._members.knows(home) or self._leaders.keep(home)):
             return _refused(job_ids, Refused("NOT_FOUND", "job_ids", "no region in the roster is its home"))
         unreachable: RegionUnreachable | None = None
         try:

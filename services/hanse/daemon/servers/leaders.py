@@ -34,7 +34,7 @@ class Leaders:
     @property
     def exist(self) -> bool:
         """Whether there are shards at all in this federation."""
-        return bool(self._runtime.config.region.groups)
+        return bool(self._runtime.region.groups)
 
     async def of(self, home: str) -> str:
         """The region that leads the shard of this home; empty: none is known."""
@@ -43,6 +43,17 @@ class Leaders:
         await self._read()
         claim = self._claims.get(home)
         return claim.region if claim is not None else ""
+
+    def keep(self, home: str) -> bool:
+        """Whether anybody keeps this home's adoptable jobs; perhaps it is not in the roster any more."""
+        return any(group.shard == home for group in self._runtime.region.groups)
+
+    async def homes(self) -> tuple[str, ...]:
+        """Those whose shards are led."""
+        if not self.exist:
+            return ()
+        await self._read()
+        return tuple(self._claims)
 
     async def other_than(self, home: str) -> str:
         """As `of`, but empty while the home leads its own shard."""
@@ -56,7 +67,7 @@ class Leaders:
 
     def guardians(self, home: str) -> tuple[str, ...]:
         """Who has copies of the shard of this home, besides the home, in rank order."""
-        groups = self._runtime.config.region.groups
+        groups = self._runtime.region.groups
         group = next((group for group in groups if group.shard == home), None)
         return group.members[1:] if group is not None else ()
 

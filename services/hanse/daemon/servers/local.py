@@ -61,7 +61,7 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
         """Check every spec, and have the good ones admitted together; the reply means that they are on disk. For
         another home it takes adoptable jobs, while it leads that home's shard."""
         home = request.home or self._region
-        if self._runtime.config.region.member(home) is None:
+        if self._runtime.region.member(home) is None:
             raise invalid("home", f"no region {home!r} in the roster")
         if not 1 <= len(request.jobs) <= limits.SUBMISSIONS_MAX:
             raise invalid("jobs", f"{len(request.jobs)} submissions; 1 to {limits.SUBMISSIONS_MAX}")

@@ -12,8 +12,8 @@ import grpc
 
 from hanse.core.model import limits
 from hanse.core.model.errors import HanseError
-from hanse.core.model.regions import RegionConfig
 from hanse.daemon.errors import RegionUnreachable
+from hanse.daemon.peers import PeerLinks
 from hanse.daemon.tracing import TRACEPARENT, current_traceparent
 from hanse.wire.services import Stubs
 
@@ -36,19 +36,20 @@ class ProxiedError(HanseError):
 
 
 class Members:
-    """Stubs for every other member, by name."""
+    """Calls to the other members, by name."""
 
-    def __init__(
-        self, config: RegionConfig, stubs: dict[str, Stubs], failing: Callable[[str], bool] = lambda _: False
-    ) -> None:
-        self.home = config.name
-        self._failing = failing
-        self.names = tuple(sorted(member.name for member in config.members))
-        self._stubs = stubs
+    def __init__(self, links: PeerLinks) -> None:
+        self.home = links.region
+        self._links = links
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All members, this region included."""
+        return self._links.members
 
     def knows(self, region: str) -> bool:
         """Whether a region of this name is in the roster."""
-        return region == self.home or region in self._stubs
+        return region == self.home or self._links.stubs(region) is not None
 
     async def call(
         self,
@@ -62,10 +63,11 @@ class Members:
 
         A region whose link fails gets little time: a frozen one would hold up every list.
         """
-        if self._failing(region):
+        stubs = self._stubs_of(region)
+        if self._links.links[region].failing:
             timeout_s = min(timeout_s, limits.PROXY_TIMEOUT_FAILING_S)
         try:
-            return await method(self._stubs[region])(
+            return await method(stubs)(
                 request, timeout=_shortened_s(context, timeout_s), metadata=_passed_on()
             )
         except grpc.aio.AioRpcError as error:
@@ -75,7 +77,7 @@ class Members:
         self, region: str, method: Callable[[Stubs], Any], request: Any
     ) -> AsyncGenerator[Any, None]:
         """The stream of `region`; closed with the iterator. Raises as `call`."""
-        call = method(self._stubs[region])(request)
+        call = method(self._stubs_of(region))(request)
         try:
             async for message in call:
                 yield message
@@ -83,6 +85,13 @@ class Members:
             raise _translated(region, error) from error
         finally:
             call.cancel()
+
+    def _stubs_of(self, region: str) -> Stubs:
+        stubs = self._links.stubs(region)
+        if stubs is None:
+            # It was a member when the call came in.
+            raise RegionUnreachable(region, "it is not in the roster any more")
+        return stubs
 
 
 def _translated(region: str, error: grpc.aio.AioRpcError) -> RegionUnreachable | ProxiedError:

@@ -21,7 +21,6 @@ class PeerService(peers_pb2_grpc.PeerServiceServicer):
     def __init__(self, runtime: Runtime, codec: PeerCodec) -> None:
         self._runtime = runtime
         self._codec = codec
-        self._members = {member.name for member in runtime.config.region.members} - {runtime.name}
         self._envelopes = 0
 
     async def Exchange(self, request: peers_pb2.ExchangeRequest, context: Any) -> peers_pb2.ExchangeResponse:
@@ -54,5 +53,6 @@ class PeerService(peers_pb2_grpc.PeerServiceServicer):
             raise invalid("cluster_id", f"this is cluster {config.cluster_id!r}")
         if request.receiver != config.name:
             raise invalid("receiver", f"this is region {config.name!r}")
-        if request.sender not in self._members:
+        # One that was a member is let in, and told by the core that it is none any more.
+        if not self._runtime.knows(request.sender):
             raise invalid("sender", f"no other region {request.sender!r} in the roster")

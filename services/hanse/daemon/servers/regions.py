@@ -7,13 +7,15 @@ from typing import Any
 import structlog
 
 from hanse import __version__
-from hanse.core.effects import Done, Refused, StatusView, Trusted
-from hanse.core.events import Ask, Question, SetDrain, TrustDisk
+from hanse.core.effects import Done, Refused, RosterView, StatusView, Trusted
+from hanse.core.events import Ask, AskRoster, ProposeRoster, Question, SetDrain, TrustDisk
+from hanse.core.model import limits
 from hanse.core.model.regions import RunningJobs
 from hanse.daemon.errors import invalid, refused_request
 from hanse.daemon.ids import JobIds
 from hanse.daemon.runtime import Runtime
 from hanse.daemon.servers.members import Members
+from hanse.wire.checks import FieldRefused
 from hanse.wire.gen.hanse.v1 import regions_pb2, regions_pb2_grpc
 from hanse.wire.regions import (
     decode_running_jobs,
@@ -23,6 +25,7 @@ from hanse.wire.regions import (
     encode_running_jobs,
     encode_status,
 )
+from hanse.wire.rosters import encode_roster, read_document
 
 log = structlog.get_logger()
 
@@ -60,7 +63,7 @@ class RegionService(regions_pb2_grpc.RegionServiceServicer):
         if not self._is_here(request.region):
             return await self._elsewhere("ListMembers", request, context)  # type: ignore[no-any-return]
         members = await self._runtime.ask(tuple, self._question(Question.MEMBERS))
-        return encode_members(self._runtime.name, self._runtime.config.region.roster_epoch, members)
+        return encode_members(self._runtime.name, self._runtime.region.roster_epoch, members)
 
     async def GetInventory(
         self, request: regions_pb2.GetInventoryRequest, context: Any
@@ -87,6 +90,36 @@ class RegionService(regions_pb2_grpc.RegionServiceServicer):
             return await self._elsewhere("Undrain", request, context)  # type: ignore[no-any-return]
         await self._set_drain(draining=False)
         return regions_pb2.UndrainResponse(draining=False)
+
+    async def GetRoster(
+        self, request: regions_pb2.GetRosterRequest, context: Any
+    ) -> regions_pb2.GetRosterResponse:
+        """The roster as it has it, and what followed on an epoch."""
+        if not self._is_here(request.region):
+            return await self._elsewhere("GetRoster", request, context)  # type: ignore[no-any-return]
+        after = min(request.after_epoch, limits.ROSTER_EPOCH_MAX)
+        view = await self._runtime.ask(
+            RosterView, lambda number: AskRoster(request_id=number, after_epoch=after)
+        )
+        return regions_pb2.GetRosterResponse(roster=encode_roster(view))
+
+    async def ProposeRoster(
+        self, request: regions_pb2.ProposeRosterRequest, context: Any
+    ) -> regions_pb2.ProposeRosterResponse:
+        """Its countersignature is durable, or the roster is in force already. Raises RequestRefused."""
+        if not self._is_here(request.region):
+            return await self._elsewhere("ProposeRoster", request, context)  # type: ignore[no-any-return]
+        read = read_document(request.document)
+        if isinstance(read, FieldRefused):
+            raise invalid(read.field, read.message)
+        cause = f"roster:{self._ids.draw(1)[0]}"
+        answer = await self._runtime.ask(
+            object, lambda number: ProposeRoster(request_id=number, signed=read, cause=cause)
+        )
+        if isinstance(answer, Refused):
+            raise refused_request(answer)
+        assert isinstance(answer, RosterView)
+        return regions_pb2.ProposeRosterResponse(roster=encode_roster(answer))
 
     async def TrustDisk(
         self, request: regions_pb2.TrustDiskRequest, context: Any

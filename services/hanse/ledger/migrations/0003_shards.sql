@@ -37,12 +37,11 @@ CREATE TABLE jobs (
   settled INTEGER NOT NULL CHECK (settled IN (0, 1)),
   remote BLOB NOT NULL,
   timeline_length INTEGER NOT NULL,
-  moves INTEGER NOT NULL,
   shard TEXT NOT NULL,
   PRIMARY KEY (shard, id)
 ) STRICT;
 
-INSERT INTO jobs SELECT *, 0, '' FROM jobs_before;
+INSERT INTO jobs SELECT *, '' FROM jobs_before;
 DROP TABLE jobs_before;
 CREATE UNIQUE INDEX jobs_client_key ON jobs (shard, home, tenant, client_key) WHERE client_key <> '';
 CREATE INDEX jobs_tenant ON jobs (home, tenant, id);
@@ -82,7 +81,8 @@ CREATE TABLE shard_states (
   log_sequence INTEGER NOT NULL,
   committed_sequence INTEGER NOT NULL,
   "group" BLOB NOT NULL,
-  blank INTEGER NOT NULL CHECK (blank IN (0, 1, 2))
+  blank INTEGER NOT NULL CHECK (blank IN (0, 1, 2, 3)),
+  promised_to TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE shard_rows (

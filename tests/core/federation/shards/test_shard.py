@@ -144,7 +144,7 @@ def test_a_region_that_gives_a_shard_back_follows_its_home_at_once() -> None:
     (third,) = set(NAMES) - {"north", heir_name}
     members.cut.clear()
     members.run_for(SECOND_US)
-    assert heir.home_is_ready()
+    assert heir.heirs == ("north",)
     heir.hand_back(members.now)
     # Only the heir is left to follow.
     members.cut.add(third)

@@ -5,7 +5,9 @@
     PREPARE   a majority promised          nothing, if the own copy is     START is written (shard.py)
                                            the largest
     PREPARE   another's copy is larger     nothing                         FETCH to that member
-    FETCH     the copy has come            copy and START, together        the records, by the leader's table
+    FETCH     the copy has come, and its   copy and START, together        the records, by the leader's table
+              group agrees as well
+    FETCH     its group is another one     the copy                        PREPARE to those that have not promised
     any       the time is over, or a       nothing                         nothing: later again, with a larger term
               larger term is seen
 
@@ -46,12 +48,17 @@ class Candidacy(msgspec.Struct):
     source: str = ""
     fetched: list[LogRecord] | None = None
 
-    def on_promise(self, member: str, promise: Promise, own: Where) -> bool:
+    def on_promise(self, member: str, promise: Promise) -> bool:
         """Count a promise. Returns whether a stage is complete: then `advance` says what follows."""
         expected = self.stage is Stage.TRIAL if promise.trial else self.stage is Stage.PREPARE
         if promise.term != self.term or not expected:
             return False
         self.copies[member] = Where(promise.log_term, promise.log_sequence)
+        return self.has_majority
+
+    @property
+    def has_majority(self) -> bool:
+        """Whether those that said yes, and this region, decide for the group as it is known by now."""
         return is_majority(self.group, (self.region, *self.copies))
 
     def begin_prepare(self) -> None:

@@ -80,9 +80,9 @@ class Leading:
         self.startable = False
         # Since when nothing may start although there is something to start.
         self._without_lease_us: int | None = None
-        # Since when the shard's home, which is another region, could lead again.
-        self.home_back_us: int | None = None
-        self.waited_for_home = False
+        # Since when another region that should lead could: the shard's home, or whoever takes this one's place.
+        self.heir_since_us: int | None = None
+        self.waited_for_heir = False
         self._patience_us = config.timings.lease_us
         # What callers of this region may read of the shard, once a majority holds what the term begins with; after a
         # restart these rows may lag.
@@ -118,13 +118,13 @@ class Leading:
         )
 
     def wind(self, lease_us: int) -> int:
-        """When the desk has something to do, what has a lease may not start any more, or a home that is back may be
-        trusted to stay (after a lease)."""
+        """When the desk has something to do, what has a lease may not start any more, or an heir may be trusted to
+        stay (after a lease)."""
         due_us = self._wound_us = self.desk.alarm.next_us
         if self.startable:
             due_us = min(due_us, self.shard.renewals.lapses_us())
-        if self.home_back_us is not None and not self.waited_for_home:
-            due_us = min(due_us, self.home_back_us + lease_us)
+        if self.heir_since_us is not None and not self.waited_for_heir:
+            due_us = min(due_us, self.heir_since_us + lease_us)
         return due_us
 
     def admits(self, now: Now) -> bool:
@@ -149,17 +149,12 @@ class Leading:
         """What ran in an older term has ended with its lease."""
         for job in list(self.books.jobs.values()):
             if job.state in ALLOCATED_STATES:
-                self.books.recall_run(job, self._wrote(job))
+                self.books.recall_run(job, self.shard.leader_before)
                 if job.cancel_id:
                     reason = Reason(ReasonCode.CANCELLED, "its region was lost while it ran")
                     self.books.finish(job, JobInput.STOPPED_CANCEL, reason, job.exit_code)
                 else:
                     self.books.requeue(job, Reason(ReasonCode.ADOPTED, f"in term {self.term}"))
-
-    def _wrote(self, job: Job) -> str:
-        """The region that led when this job's row was last written."""
-        term = self.shard.log.term_of(f"s/{job.id}") or self.shard.log.term_of(f"j/{job.id}")
-        return self.shard.group.owner(max(1, term))
 
     def set_startable(self, now: Now, startable: bool) -> None:
         """Put the queued jobs into the region's queue, or take them out."""

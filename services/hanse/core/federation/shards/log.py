@@ -22,6 +22,10 @@ from hanse.core.messages import LogRecord
 GONE = b""
 # Keys of jobs that have not ended begin so.
 OPEN_JOB = "j/"
+# Begins each term: msgpack of the term, its leader, and the position at which the log ended before.
+START_KEY = "start"
+# Which regions keep this log: msgpack of a Group. The newest record in a copy is what counts for its holder.
+GROUP_KEY = "group"
 # The leader of a new shard writes it when all members keep the log. Nothing is committed before: from then on a blank
 # disk is one that was lost.
 _FOUNDED_KEY = "founded"
@@ -70,10 +74,10 @@ class ShardLog:
         record = self._records.get(key)
         return GONE if record is None else record.value
 
-    def term_of(self, key: str) -> int:
-        """The term in which a key was last written; 0: never."""
+    def sequence_of(self, key: str) -> int:
+        """Where the newest record of this key is; 0: there is none."""
         record = self._records.get(key)
-        return 0 if record is None else record.term
+        return 0 if record is None else record.sequence
 
     @property
     def founded(self) -> bool:

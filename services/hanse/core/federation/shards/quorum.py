@@ -35,9 +35,8 @@ def reached_by_majority(group: Group, value_of: Callable[[str], int]) -> int:
 
 def next_own_term(group: Group, region: str, promised: int) -> int:
     """The smallest term above `promised` that belongs to this region."""
-    members = group.members
-    rank = members.index(region)
-    return promised + 1 + (rank - promised) % len(members)
+    rank = group.ranks.index(region)
+    return promised + 1 + (rank - promised) % len(group.ranks)
 
 
 def _electorates(group: Group) -> tuple[tuple[str, ...], ...]:

@@ -6,11 +6,14 @@ committed.
     unknown                            diverged              the repair: what replaces all that it is not sure of
     known                              the log grew          what changed since the last that was sent
     known                              no answer in time     what changed since the last acknowledged
+
+Listeners are sent the log as well and count for nothing: newcomers before the group changes, who begin from nothing,
+and those that have left, until they know it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -25,13 +28,15 @@ from hanse.core.model.time import Now
 
 
 class _Follower(msgspec.Struct):
-    """One member. Sequences; -1: unknown in this term. `repair` is what it told of itself when it could not follow."""
+    """One member. Sequences; -1: unknown in this term. `repair` is what it told of itself when it could not follow.
+    `begins`: a newcomer, whose copy begins from nothing."""
 
     acked: int = -1
     sent: int = -1
     in_flight: int = 0
     attempts: int = 0
     repair: tuple[int, tuple[str, ...]] | None = None
+    begins: bool = False
 
 
 class Replication:
@@ -47,8 +52,13 @@ class Replication:
         inherited: Where,
         timings: Timings,
         now: Now,
+        reachable: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._region = region
+        # Whether a region is in the league at all.
+        self._reachable = reachable
+        self._newcomers: tuple[str, ...] = ()
+        self._leavers: tuple[str, ...] = ()
         self._log = log
         self._term = term
         self._inherited = inherited
@@ -61,10 +71,42 @@ class Replication:
     def set_group(self, group: Group, now: Now) -> None:
         """Members that are new are told at once; those that have left are told nothing any more."""
         self.group = group
-        others = [member for member in participants(group) if member != self._region]
-        self._followers = {member: self._followers.get(member, _Follower()) for member in others}
-        for member, follower in self._followers.items():
-            if follower.sent < 0:
+        self._follow(now)
+
+    def listen(self, newcomers: tuple[str, ...], now: Now) -> None:
+        """These are sent the log before they count; others that were, and did not become members, no more."""
+        if newcomers != self._newcomers:
+            self._newcomers = newcomers
+            self._follow(now)
+
+    def tell(self, member: str, now: Now) -> None:
+        """Somebody who has left and may not know it."""
+        if member not in self._followers and member != self._region:
+            self._leavers = (*self._leavers, member)
+            self._follow(now)
+
+    def forget(self, member: str, now: Now) -> None:
+        """It knows that it has left."""
+        if member in self._leavers:
+            self._leavers = tuple(each for each in self._leavers if each != member)
+            self._follow(now)
+
+    def _follow(self, now: Now) -> None:
+        members = participants(self.group)
+        self._leavers = tuple(each for each in self._leavers if each not in members)
+        others = dict.fromkeys((*members, *self._newcomers, *self._leavers))
+        found: dict[str, _Follower] = {}
+        for member in others:
+            if member != self._region and self._reachable(member):
+                begins = member in self._newcomers and member not in members
+                found[member] = self._followers.get(member) or _Follower()
+                found[member].begins = begins
+        for member in self._followers:
+            if member not in found:
+                self._deadlines.cancel(member)
+        self._followers = found
+        for member, follower in found.items():
+            if follower.sent < 0 and member not in self._deadlines:
                 self._deadlines.set(member, now.mono_us)
 
     def acked(self, member: str) -> int:
@@ -93,15 +135,23 @@ class Replication:
         if follower.acked >= follower.sent:
             follower.in_flight = 0
             self._deadlines.cancel(member)
-        if self._log.founded:
-            self._log.note_committed(reached_by_majority(self.group, self.acked))
-        self._log.note_everywhere(self.everywhere)
+        if follower.acked >= self._log.end.sequence:
+            self.forget(member, now)
+        self.count()
         return True
 
-    @property
-    def everywhere(self) -> int:
-        """Up to where all members hold the log."""
-        return min(self.acked(each) for each in participants(self.group))
+    def count(self) -> None:
+        """What a majority holds, and what all do. Before all have once kept the log, a majority decides nothing."""
+        if self._log.founded:
+            self._log.note_committed(reached_by_majority(self.group, self.acked))
+        keep = dict.fromkeys((*participants(self.group), *self._newcomers))
+        self._log.note_everywhere(min(self.acked(each) for each in keep))
+
+    def holds(self) -> tuple[str, ...]:
+        """Who has as much of the log as a majority."""
+        return tuple(
+            name for name, follower in self._followers.items() if follower.acked >= self._log.committed
+        )
 
     def flush(self, now: Now, out: Effects) -> None:
         """At the end of a step: what the log gained goes to everybody who can take it."""
@@ -147,12 +197,27 @@ class Replication:
     ) -> None:
         out.sends.extend(
             Send(member, part)
-            for part in in_parts(self._log, self._term, self.group.version, previous, records, cut=cut)
+            for part in in_parts(
+                self._log,
+                self._term,
+                self.group.version,
+                previous,
+                records,
+                cut=cut,
+                begins=self._followers[member].begins,
+            )
         )
 
 
 def in_parts(
-    log: ShardLog, term: int, version: int, previous: Where, records: list[LogRecord], *, cut: bool
+    log: ShardLog,
+    term: int,
+    version: int,
+    previous: Where,
+    records: list[LogRecord],
+    *,
+    cut: bool,
+    begins: bool = False,
 ) -> list[Append]:
     """One batch that ends at the end of the log, as messages that an envelope can carry."""
     pieces = _pieces(records) or [[]]
@@ -168,6 +233,7 @@ def in_parts(
             committed=log.committed,
             everywhere=log.everywhere,
             cut=cut,
+            begins=begins,
             part=number,
             parts=len(pieces),
         )

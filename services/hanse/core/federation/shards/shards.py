@@ -10,22 +10,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast, get_args
 
-from hanse.core.effects import NO_WRITES, Effects, JobChange, Lease, Send, Snapshot, Writes
+from hanse.core.effects import (
+    NO_WRITES,
+    Effects,
+    JobChange,
+    Lease,
+    Send,
+    Snapshot,
+    Writes,
+)
 from hanse.core.events import JobsForgotten
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.inventory import Inventory
 from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
+from hanse.core.federation.shards.kept import open_shards
 from hanse.core.federation.shards.leading import Leading, channel_of
-from hanse.core.federation.shards.quorum import participants
-from hanse.core.federation.shards.shard import GroupMessage, Role, Shard
+from hanse.core.federation.shards.routes import Route, Routes
+from hanse.core.federation.shards.seat import Role
+from hanse.core.federation.shards.shard import GroupMessage, Shard
 from hanse.core.library import Library
-from hanse.core.messages import ShardMessage, ToShard
+from hanse.core.messages import Prepare, Promise, ShardMessage, ToShard
 from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.limits import ROWS_DELAY_US
 from hanse.core.model.randomness import Randomness
-from hanse.core.model.regions import Group, RegionConfig
+from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
 
 _AT_ONCE_US = -1
@@ -56,11 +66,7 @@ class Shards:
         self._local = local
         self._intake = intake
         self._router = router
-        self._inventory = inventory
         self._reachable = reachable
-        self._groups: dict[str, Group] = {group.shard: group for group in config.groups}
-        # Where messages to a shard went last, and who had said in which term that it leads it (0: nobody, a guess).
-        self._routes: dict[str, tuple[str, int]] = {}
         # Shards that this region leads, with their terms.
         self.led: tuple[tuple[str, int], ...] = ()
         # How the shards stood when the desks were last looked through.
@@ -79,11 +85,12 @@ class Shards:
         # While the disk may be an old one nothing is written or sent: what it would add to a log might stand where the
         # others hold other records of the same term.
         self.in_doubt = False
-        self.shards = self._load(snapshot, boot, randomness, now)
+        self.shards = open_shards(config, snapshot, boot, local, randomness, now)
+        self._routes = Routes(config, inventory, reachable, self.shards)
         if disk_is_old:
             self.forget_disk(now)
         for shard in self.shards.values():
-            if shard.role is Role.STARTING:
+            if shard.starting:
                 self._open(shard, now, resumed=True)
             else:
                 self._hidden.append(shard.name)
@@ -94,26 +101,6 @@ class Shards:
         # When `on_deadline` has something to do.
         self.alarm = Alarm()
         self._wind()
-
-    def _load(self, snapshot: Snapshot, boot: int, randomness: Randomness, now: Now) -> dict[str, Shard]:
-        states = {state.shard: state for state in snapshot.shard_states}
-        return {
-            group.shard: Shard(
-                self._config,
-                group,
-                states.get(group.shard),
-                [row for row in snapshot.shard_rows if row.shard == group.shard],
-                boot,
-                self._living_in(group.shard),
-                randomness,
-                now,
-            )
-            for group in self._config.groups
-            if self._config.name in participants(group)
-        }
-
-    def _living_in(self, shard: str) -> Callable[[], bool]:
-        return lambda: self._local.living(shard)
 
     # --- what others ask ---
 
@@ -133,8 +120,13 @@ class Shards:
         return self.leading.get(job.shard)
 
     def has_group(self, name: str) -> bool:
-        """Whether anybody keeps this region's adoptable jobs."""
-        return name in self._groups
+        """Whether anybody keeps, or has kept, this region's adoptable jobs."""
+        return name in self._routes.groups
+
+    def takes(self, name: str) -> bool:
+        """Whether this region may have new adoptable jobs: it has guardians, and they are to stay."""
+        wanted = any(group.shard == name for group in self._config.groups_wanted)
+        return self.has_group(name) and (wanted or not self._config.roster)
 
     @property
     def owes_rows(self) -> bool:
@@ -158,27 +150,14 @@ class Shards:
             self.shards[shard].demand(now)
 
     def leader_of(self, name: str) -> str:
-        """Who leads a shard, as far as is known here: the largest term wins; a guess if nobody has said so. This region
-        only if it does lead, whatever its record still says; empty: nobody else could."""
+        """Who leads a shard, as far as is known here; this region only if it does. Empty: nobody else could."""
         return self._route_to(name)[0]
 
-    def _route_to(self, name: str) -> tuple[str, int]:
-        own = self._config.name
+    def _route_to(self, name: str) -> Route:
         leading = self.leading.get(name)
         if leading is not None:
-            return own, leading.term if leading.shard.leads else 0
-        best = (0, "")
-        for record in self._inventory.records():
-            for shard, term in record.leads:
-                if shard == name and record.region != own:
-                    best = max(best, (term, record.region))
-        if best[1] and self._reachable(best[1]):
-            return best[1], best[0]
-        group = self._groups.get(name)
-        members = participants(group) if group is not None else (name,)
-        others = [member for member in members if member != own]
-        alive = [member for member in others if self._reachable(member)]
-        return next((name for name in (*alive, best[1], *others) if name), ""), 0
+            return self._config.name, leading.term if leading.shard.leads else 0
+        return self._routes.leader_elsewhere(name)
 
     def why_not_adopting(self) -> Reason | None:
         """Why no adoptable job is taken from peers; None: they are."""
@@ -195,6 +174,8 @@ class Shards:
         shard = self.shards.get(message.shard)
         if shard is not None:
             shard.on_message(now, peer, message, out)
+        elif isinstance(message, Prepare) and not message.term and not self.in_doubt:
+            out.sends.append(Send(peer, _knows_nothing(message)))
 
     def on_to_shard(self, now: Now, via: str, message: ToShard) -> None:
         """A message of another shard's leader."""
@@ -211,11 +192,9 @@ class Shards:
         the old one did not answer, or whoever was taken for it."""
         if self.in_doubt:
             return
-        for name in self._groups:
-            route = self._route_to(name)
-            if self._routes.get(name) == route:
+        for name in self._routes.names():
+            if not self._routes.take(name, self._route_to(name)):
                 continue
-            self._routes[name] = route
             for leading in self.leading.values():
                 leading.desk.on_session(now, name, leading.out)
 
@@ -280,7 +259,7 @@ class Shards:
         let start what has a lease."""
         if self._calm and not self._has_guests:
             return
-        roles = [(shard.role, shard.promised) for shard in self.shards.values()]
+        roles = [(shard.role, shard.term) for shard in self.shards.values()]
         if roles != self._roles:
             self._roles = roles
             self._open_and_close(now, out)
@@ -304,7 +283,7 @@ class Shards:
         for name in [name for name, leading in self.leading.items() if not _is_led(leading)]:
             self._close(now, name, out)
         for shard in self.shards.values():
-            if shard.role in (Role.STARTING, Role.LEADER) and shard.name not in self.leading:
+            if shard.starting and shard.name not in self.leading:
                 self._open(shard, now, resumed=False)
         led = tuple(
             (name, leading.term) for name, leading in sorted(self.leading.items()) if leading.shard.leads
@@ -316,22 +295,21 @@ class Shards:
                 leading.desk.on_deadline(now, leading.out)
 
     def _returns(self, now: Now, leading: Leading) -> bool:
-        """Whether a shard of another home is on its way back to it: then nothing is started any more, and when the
-        last task has ended the home may lead. What runs for long goes on: after a while all is as before."""
+        """Whether a shard is on its way to another region (its home that is back, or whoever stays when this one is
+        replaced): then nothing is started any more, and when the last task has ended the other may lead. What runs for
+        long goes on: after a while all is as before."""
         shard = leading.shard
-        if shard.name == self._config.name:
+        if not any(self._reachable(heir) for heir in shard.heirs):
+            leading.heir_since_us, leading.waited_for_heir = None, False
             return False
-        if not (self._reachable(shard.name) and shard.home_is_ready()):
-            leading.home_back_us, leading.waited_for_home = None, False
-            return False
-        if leading.home_back_us is None:
-            leading.home_back_us = now.mono_us
-        here_us = now.mono_us - leading.home_back_us
-        leading.waited_for_home = here_us >= self._config.timings.lease_us
-        if leading.waited_for_home and leading.is_at_rest:
+        if leading.heir_since_us is None:
+            leading.heir_since_us = now.mono_us
+        here_us = now.mono_us - leading.heir_since_us
+        leading.waited_for_heir = here_us >= self._config.timings.lease_us
+        if leading.waited_for_heir and leading.is_at_rest:
             shard.hand_back(now)
             return True
-        return leading.waited_for_home and here_us < self._config.timings.return_patience_us
+        return leading.waited_for_heir and here_us < self._config.timings.return_patience_us
 
     def forget_disk(self, now: Now) -> None:
         """The disk is an old one."""
@@ -440,7 +418,8 @@ class Shards:
     def _address(self, source: str, send: Send, out: Effects) -> None:
         """From one shard to another, wherever they are led."""
         message = ToShard(source, send.to, cast("ShardMessage", send.message))
-        route = self._routes[send.to] = self._route_to(send.to)
+        route = self._route_to(send.to)
+        self._routes.take(send.to, route)
         if send.to in self.leading:
             self._loopback.append(message)
         elif route[0]:
@@ -473,7 +452,14 @@ class Shards:
 
 def _is_led(leading: Leading) -> bool:
     shard = leading.shard
-    return shard.role in (Role.STARTING, Role.LEADER) and shard.term == leading.term
+    return shard.starting and shard.term == leading.term
+
+
+def _knows_nothing(asked: Prepare) -> Promise:
+    """Of somebody who has never kept this shard's log."""
+    return Promise(
+        shard=asked.shard, term=0, trial=True, log_term=0, log_sequence=0, blank=True, life=asked.life
+    )
 
 
 def _writable(out: Effects) -> Writes:

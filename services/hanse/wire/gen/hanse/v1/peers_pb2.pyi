@@ -48,7 +48,7 @@ class Position(_message.Message):
     def __init__(self, incarnation: _Optional[int] = ..., write_sequence: _Optional[int] = ..., life: _Optional[int] = ...) -> None: ...
 
 class ExchangeRequest(_message.Message):
-    __slots__ = ("cluster_id", "roster_epoch", "sender", "receiver", "sender_ledger_id", "sender_position", "sender_nonce", "receiver_nonce", "protocol_min", "protocol_max", "receiver_seen", "receiver_seen_ledger_id", "deadline_ms", "hellos", "hello_acks", "digests", "deltas", "probes", "probe_acks", "probe_requests", "solicits", "offers", "offer_answers", "releases", "commits", "withdraws", "decisions", "stables", "statuses", "cancels", "cancel_acks", "terminals", "terminal_acks", "locates", "located", "inquests", "inquest_answers", "appends", "append_acks", "renews", "renew_acks", "prepares", "promises", "refuses", "fetches", "shard_batches")
+    __slots__ = ("cluster_id", "roster_epoch", "sender", "receiver", "sender_ledger_id", "sender_position", "sender_nonce", "receiver_nonce", "protocol_min", "protocol_max", "receiver_seen", "receiver_seen_ledger_id", "deadline_ms", "hellos", "hello_acks", "digests", "deltas", "probes", "probe_acks", "probe_requests", "solicits", "offers", "offer_answers", "releases", "commits", "withdraws", "decisions", "stables", "statuses", "cancels", "cancel_acks", "terminals", "terminal_acks", "locates", "located", "inquests", "inquest_answers", "roster_announces", "roster_requests", "roster_documents", "roster_proposals", "roster_votes", "appends", "append_acks", "renews", "renew_acks", "prepares", "promises", "refuses", "fetches", "shard_batches")
     CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
     ROSTER_EPOCH_FIELD_NUMBER: _ClassVar[int]
     SENDER_FIELD_NUMBER: _ClassVar[int]
@@ -86,6 +86,11 @@ class ExchangeRequest(_message.Message):
     LOCATED_FIELD_NUMBER: _ClassVar[int]
     INQUESTS_FIELD_NUMBER: _ClassVar[int]
     INQUEST_ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_ANNOUNCES_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_PROPOSALS_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_VOTES_FIELD_NUMBER: _ClassVar[int]
     APPENDS_FIELD_NUMBER: _ClassVar[int]
     APPEND_ACKS_FIELD_NUMBER: _ClassVar[int]
     RENEWS_FIELD_NUMBER: _ClassVar[int]
@@ -132,6 +137,11 @@ class ExchangeRequest(_message.Message):
     located: _containers.RepeatedCompositeFieldContainer[Located]
     inquests: _containers.RepeatedCompositeFieldContainer[Inquest]
     inquest_answers: _containers.RepeatedCompositeFieldContainer[InquestAnswer]
+    roster_announces: _containers.RepeatedCompositeFieldContainer[RosterAnnounce]
+    roster_requests: _containers.RepeatedCompositeFieldContainer[RosterRequest]
+    roster_documents: _containers.RepeatedCompositeFieldContainer[RosterDocument]
+    roster_proposals: _containers.RepeatedCompositeFieldContainer[RosterProposal]
+    roster_votes: _containers.RepeatedCompositeFieldContainer[RosterVote]
     appends: _containers.RepeatedCompositeFieldContainer[Append]
     append_acks: _containers.RepeatedCompositeFieldContainer[AppendAck]
     renews: _containers.RepeatedCompositeFieldContainer[Renew]
@@ -141,7 +151,7 @@ class ExchangeRequest(_message.Message):
     refuses: _containers.RepeatedCompositeFieldContainer[Refuse]
     fetches: _containers.RepeatedCompositeFieldContainer[Fetch]
     shard_batches: _containers.RepeatedCompositeFieldContainer[ShardBatch]
-    def __init__(self, cluster_id: _Optional[str] = ..., roster_epoch: _Optional[int] = ..., sender: _Optional[str] = ..., receiver: _Optional[str] = ..., sender_ledger_id: _Optional[str] = ..., sender_position: _Optional[_Union[Position, _Mapping]] = ..., sender_nonce: _Optional[int] = ..., receiver_nonce: _Optional[int] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., receiver_seen: _Optional[_Union[Position, _Mapping]] = ..., receiver_seen_ledger_id: _Optional[str] = ..., deadline_ms: _Optional[int] = ..., hellos: _Optional[_Iterable[_Union[Hello, _Mapping]]] = ..., hello_acks: _Optional[_Iterable[_Union[HelloAck, _Mapping]]] = ..., digests: _Optional[_Iterable[_Union[GossipDigest, _Mapping]]] = ..., deltas: _Optional[_Iterable[_Union[GossipDelta, _Mapping]]] = ..., probes: _Optional[_Iterable[_Union[Probe, _Mapping]]] = ..., probe_acks: _Optional[_Iterable[_Union[ProbeAck, _Mapping]]] = ..., probe_requests: _Optional[_Iterable[_Union[ProbeRequest, _Mapping]]] = ..., solicits: _Optional[_Iterable[_Union[Solicit, _Mapping]]] = ..., offers: _Optional[_Iterable[_Union[Offer, _Mapping]]] = ..., offer_answers: _Optional[_Iterable[_Union[OfferAnswer, _Mapping]]] = ..., releases: _Optional[_Iterable[_Union[Release, _Mapping]]] = ..., commits: _Optional[_Iterable[_Union[Commit, _Mapping]]] = ..., withdraws: _Optional[_Iterable[_Union[Withdraw, _Mapping]]] = ..., decisions: _Optional[_Iterable[_Union[Decision, _Mapping]]] = ..., stables: _Optional[_Iterable[_Union[Stable, _Mapping]]] = ..., statuses: _Optional[_Iterable[_Union[Status, _Mapping]]] = ..., cancels: _Optional[_Iterable[_Union[Cancel, _Mapping]]] = ..., cancel_acks: _Optional[_Iterable[_Union[CancelAck, _Mapping]]] = ..., terminals: _Optional[_Iterable[_Union[Terminal, _Mapping]]] = ..., terminal_acks: _Optional[_Iterable[_Union[TerminalAck, _Mapping]]] = ..., locates: _Optional[_Iterable[_Union[Locate, _Mapping]]] = ..., located: _Optional[_Iterable[_Union[Located, _Mapping]]] = ..., inquests: _Optional[_Iterable[_Union[Inquest, _Mapping]]] = ..., inquest_answers: _Optional[_Iterable[_Union[InquestAnswer, _Mapping]]] = ..., appends: _Optional[_Iterable[_Union[Append, _Mapping]]] = ..., append_acks: _Optional[_Iterable[_Union[AppendAck, _Mapping]]] = ..., renews: _Optional[_Iterable[_Union[Renew, _Mapping]]] = ..., renew_acks: _Optional[_Iterable[_Union[RenewAck, _Mapping]]] = ..., prepares: _Optional[_Iterable[_Union[Prepare, _Mapping]]] = ..., promises: _Optional[_Iterable[_Union[Promise, _Mapping]]] = ..., refuses: _Optional[_Iterable[_Union[Refuse, _Mapping]]] = ..., fetches: _Optional[_Iterable[_Union[Fetch, _Mapping]]] = ..., shard_batches: _Optional[_Iterable[_Union[ShardBatch, _Mapping]]] = ...) -> None: ...
+    def __init__(self, cluster_id: _Optional[str] = ..., roster_epoch: _Optional[int] = ..., sender: _Optional[str] = ..., receiver: _Optional[str] = ..., sender_ledger_id: _Optional[str] = ..., sender_position: _Optional[_Union[Position, _Mapping]] = ..., sender_nonce: _Optional[int] = ..., receiver_nonce: _Optional[int] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., receiver_seen: _Optional[_Union[Position, _Mapping]] = ..., receiver_seen_ledger_id: _Optional[str] = ..., deadline_ms: _Optional[int] = ..., hellos: _Optional[_Iterable[_Union[Hello, _Mapping]]] = ..., hello_acks: _Optional[_Iterable[_Union[HelloAck, _Mapping]]] = ..., digests: _Optional[_Iterable[_Union[GossipDigest, _Mapping]]] = ..., deltas: _Optional[_Iterable[_Union[GossipDelta, _Mapping]]] = ..., probes: _Optional[_Iterable[_Union[Probe, _Mapping]]] = ..., probe_acks: _Optional[_Iterable[_Union[ProbeAck, _Mapping]]] = ..., probe_requests: _Optional[_Iterable[_Union[ProbeRequest, _Mapping]]] = ..., solicits: _Optional[_Iterable[_Union[Solicit, _Mapping]]] = ..., offers: _Optional[_Iterable[_Union[Offer, _Mapping]]] = ..., offer_answers: _Optional[_Iterable[_Union[OfferAnswer, _Mapping]]] = ..., releases: _Optional[_Iterable[_Union[Release, _Mapping]]] = ..., commits: _Optional[_Iterable[_Union[Commit, _Mapping]]] = ..., withdraws: _Optional[_Iterable[_Union[Withdraw, _Mapping]]] = ..., decisions: _Optional[_Iterable[_Union[Decision, _Mapping]]] = ..., stables: _Optional[_Iterable[_Union[Stable, _Mapping]]] = ..., statuses: _Optional[_Iterable[_Union[Status, _Mapping]]] = ..., cancels: _Optional[_Iterable[_Union[Cancel, _Mapping]]] = ..., cancel_acks: _Optional[_Iterable[_Union[CancelAck, _Mapping]]] = ..., terminals: _Optional[_Iterable[_Union[Terminal, _Mapping]]] = ..., terminal_acks: _Optional[_Iterable[_Union[TerminalAck, _Mapping]]] = ..., locates: _Optional[_Iterable[_Union[Locate, _Mapping]]] = ..., located: _Optional[_Iterable[_Union[Located, _Mapping]]] = ..., inquests: _Optional[_Iterable[_Union[Inquest, _Mapping]]] = ..., inquest_answers: _Optional[_Iterable[_Union[InquestAnswer, _Mapping]]] = ..., roster_announces: _Optional[_Iterable[_Union[RosterAnnounce, _Mapping]]] = ..., roster_requests: _Optional[_Iterable[_Union[RosterRequest, _Mapping]]] = ..., roster_documents: _Optional[_Iterable[_Union[RosterDocument, _Mapping]]] = ..., roster_proposals: _Optional[_Iterable[_Union[RosterProposal, _Mapping]]] = ..., roster_votes: _Optional[_Iterable[_Union[RosterVote, _Mapping]]] = ..., appends: _Optional[_Iterable[_Union[Append, _Mapping]]] = ..., append_acks: _Optional[_Iterable[_Union[AppendAck, _Mapping]]] = ..., renews: _Optional[_Iterable[_Union[Renew, _Mapping]]] = ..., renew_acks: _Optional[_Iterable[_Union[RenewAck, _Mapping]]] = ..., prepares: _Optional[_Iterable[_Union[Prepare, _Mapping]]] = ..., promises: _Optional[_Iterable[_Union[Promise, _Mapping]]] = ..., refuses: _Optional[_Iterable[_Union[Refuse, _Mapping]]] = ..., fetches: _Optional[_Iterable[_Union[Fetch, _Mapping]]] = ..., shard_batches: _Optional[_Iterable[_Union[ShardBatch, _Mapping]]] = ...) -> None: ...
 
 class ExchangeResponse(_message.Message):
     __slots__ = ("taken",)
@@ -557,7 +567,7 @@ class LogRecord(_message.Message):
     def __init__(self, key: _Optional[str] = ..., term: _Optional[int] = ..., sequence: _Optional[int] = ..., value: _Optional[bytes] = ...) -> None: ...
 
 class Append(_message.Message):
-    __slots__ = ("shard", "term", "version", "previous_term", "previous_sequence", "sequence", "records", "committed", "everywhere", "cut", "part", "parts")
+    __slots__ = ("shard", "term", "version", "previous_term", "previous_sequence", "sequence", "records", "committed", "everywhere", "cut", "part", "parts", "begins")
     SHARD_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -570,6 +580,7 @@ class Append(_message.Message):
     CUT_FIELD_NUMBER: _ClassVar[int]
     PART_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
+    BEGINS_FIELD_NUMBER: _ClassVar[int]
     shard: str
     term: int
     version: int
@@ -582,7 +593,8 @@ class Append(_message.Message):
     cut: bool
     part: int
     parts: int
-    def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., version: _Optional[int] = ..., previous_term: _Optional[int] = ..., previous_sequence: _Optional[int] = ..., sequence: _Optional[int] = ..., records: _Optional[_Iterable[_Union[LogRecord, _Mapping]]] = ..., committed: _Optional[int] = ..., everywhere: _Optional[int] = ..., cut: _Optional[bool] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ...) -> None: ...
+    begins: bool
+    def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., version: _Optional[int] = ..., previous_term: _Optional[int] = ..., previous_sequence: _Optional[int] = ..., sequence: _Optional[int] = ..., records: _Optional[_Iterable[_Union[LogRecord, _Mapping]]] = ..., committed: _Optional[int] = ..., everywhere: _Optional[int] = ..., cut: _Optional[bool] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., begins: _Optional[bool] = ...) -> None: ...
 
 class AppendAck(_message.Message):
     __slots__ = ("shard", "term", "sequence", "diverged", "committed", "keys")
@@ -631,19 +643,21 @@ class RenewAck(_message.Message):
     def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., boot: _Optional[int] = ..., number: _Optional[int] = ...) -> None: ...
 
 class Prepare(_message.Message):
-    __slots__ = ("shard", "term", "version", "trial")
+    __slots__ = ("shard", "term", "version", "trial", "life")
     SHARD_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     TRIAL_FIELD_NUMBER: _ClassVar[int]
+    LIFE_FIELD_NUMBER: _ClassVar[int]
     shard: str
     term: int
     version: int
     trial: bool
-    def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., version: _Optional[int] = ..., trial: _Optional[bool] = ...) -> None: ...
+    life: int
+    def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., version: _Optional[int] = ..., trial: _Optional[bool] = ..., life: _Optional[int] = ...) -> None: ...
 
 class Promise(_message.Message):
-    __slots__ = ("shard", "term", "trial", "log_term", "log_sequence", "promised_term", "founded", "blank")
+    __slots__ = ("shard", "term", "trial", "log_term", "log_sequence", "promised_term", "founded", "blank", "life", "group", "left")
     SHARD_FIELD_NUMBER: _ClassVar[int]
     TERM_FIELD_NUMBER: _ClassVar[int]
     TRIAL_FIELD_NUMBER: _ClassVar[int]
@@ -652,6 +666,9 @@ class Promise(_message.Message):
     PROMISED_TERM_FIELD_NUMBER: _ClassVar[int]
     FOUNDED_FIELD_NUMBER: _ClassVar[int]
     BLANK_FIELD_NUMBER: _ClassVar[int]
+    LIFE_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
     shard: str
     term: int
     trial: bool
@@ -660,7 +677,10 @@ class Promise(_message.Message):
     promised_term: int
     founded: bool
     blank: bool
-    def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., trial: _Optional[bool] = ..., log_term: _Optional[int] = ..., log_sequence: _Optional[int] = ..., promised_term: _Optional[int] = ..., founded: _Optional[bool] = ..., blank: _Optional[bool] = ...) -> None: ...
+    life: int
+    group: bytes
+    left: bool
+    def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., trial: _Optional[bool] = ..., log_term: _Optional[int] = ..., log_sequence: _Optional[int] = ..., promised_term: _Optional[int] = ..., founded: _Optional[bool] = ..., blank: _Optional[bool] = ..., life: _Optional[int] = ..., group: _Optional[bytes] = ..., left: _Optional[bool] = ...) -> None: ...
 
 class Refuse(_message.Message):
     __slots__ = ("shard", "term", "promised_term", "wait_us", "blank")
@@ -687,3 +707,71 @@ class Fetch(_message.Message):
     committed: int
     keys: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, shard: _Optional[str] = ..., term: _Optional[int] = ..., committed: _Optional[int] = ..., keys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RosterAnnounce(_message.Message):
+    __slots__ = ("epoch", "sha256")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    sha256: str
+    def __init__(self, epoch: _Optional[int] = ..., sha256: _Optional[str] = ...) -> None: ...
+
+class RosterRequest(_message.Message):
+    __slots__ = ("after_epoch",)
+    AFTER_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    after_epoch: int
+    def __init__(self, after_epoch: _Optional[int] = ...) -> None: ...
+
+class RosterDocument(_message.Message):
+    __slots__ = ("document",)
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    document: bytes
+    def __init__(self, document: _Optional[bytes] = ...) -> None: ...
+
+class RosterRound(_message.Message):
+    __slots__ = ("number", "region")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    region: str
+    def __init__(self, number: _Optional[int] = ..., region: _Optional[str] = ...) -> None: ...
+
+class RosterProposal(_message.Message):
+    __slots__ = ("document", "round", "asks")
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    ASKS_FIELD_NUMBER: _ClassVar[int]
+    document: bytes
+    round: RosterRound
+    asks: bool
+    def __init__(self, document: _Optional[bytes] = ..., round: _Optional[_Union[RosterRound, _Mapping]] = ..., asks: _Optional[bool] = ...) -> None: ...
+
+class RosterVote(_message.Message):
+    __slots__ = ("epoch", "sha256", "round", "answered", "asks", "signature", "has", "refusal", "is_final")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_FIELD_NUMBER: _ClassVar[int]
+    ASKS_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    HAS_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    IS_FINAL_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    sha256: str
+    round: RosterRound
+    answered: RosterRound
+    asks: bool
+    signature: str
+    has: bytes
+    refusal: str
+    is_final: bool
+    def __init__(self, epoch: _Optional[int] = ..., sha256: _Optional[str] = ..., round: _Optional[_Union[RosterRound, _Mapping]] = ..., answered: _Optional[_Union[RosterRound, _Mapping]] = ..., asks: _Optional[bool] = ..., signature: _Optional[str] = ..., has: _Optional[bytes] = ..., refusal: _Optional[str] = ..., is_final: _Optional[bool] = ...) -> None: ...
+
+class Countersignature(_message.Message):
+    __slots__ = ("member", "signature")
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    member: str
+    signature: str
+    def __init__(self, member: _Optional[str] = ..., signature: _Optional[str] = ...) -> None: ...

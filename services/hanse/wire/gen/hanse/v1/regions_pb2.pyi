@@ -416,6 +416,104 @@ class UndrainResponse(_message.Message):
     draining: bool
     def __init__(self, draining: _Optional[bool] = ...) -> None: ...
 
+class GetRosterRequest(_message.Message):
+    __slots__ = ("region", "after_epoch")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    AFTER_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    after_epoch: int
+    def __init__(self, region: _Optional[str] = ..., after_epoch: _Optional[int] = ...) -> None: ...
+
+class GetRosterResponse(_message.Message):
+    __slots__ = ("roster",)
+    ROSTER_FIELD_NUMBER: _ClassVar[int]
+    roster: RosterStatus
+    def __init__(self, roster: _Optional[_Union[RosterStatus, _Mapping]] = ...) -> None: ...
+
+class RosterStatus(_message.Message):
+    __slots__ = ("region", "document", "epoch", "sha256", "removed", "following", "known", "proposal", "conflicts", "unable", "ledger_id")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    FOLLOWING_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_FIELD_NUMBER: _ClassVar[int]
+    PROPOSAL_FIELD_NUMBER: _ClassVar[int]
+    CONFLICTS_FIELD_NUMBER: _ClassVar[int]
+    UNABLE_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_ID_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    document: bytes
+    epoch: int
+    sha256: str
+    removed: bool
+    following: _containers.RepeatedScalarFieldContainer[bytes]
+    known: _containers.RepeatedCompositeFieldContainer[KnownRoster]
+    proposal: RosterProgress
+    conflicts: _containers.RepeatedCompositeFieldContainer[RosterConflict]
+    unable: str
+    ledger_id: str
+    def __init__(self, region: _Optional[str] = ..., document: _Optional[bytes] = ..., epoch: _Optional[int] = ..., sha256: _Optional[str] = ..., removed: _Optional[bool] = ..., following: _Optional[_Iterable[bytes]] = ..., known: _Optional[_Iterable[_Union[KnownRoster, _Mapping]]] = ..., proposal: _Optional[_Union[RosterProgress, _Mapping]] = ..., conflicts: _Optional[_Iterable[_Union[RosterConflict, _Mapping]]] = ..., unable: _Optional[str] = ..., ledger_id: _Optional[str] = ...) -> None: ...
+
+class KnownRoster(_message.Message):
+    __slots__ = ("region", "epoch")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    epoch: int
+    def __init__(self, region: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
+
+class RosterConflict(_message.Message):
+    __slots__ = ("region", "reason")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    reason: str
+    def __init__(self, region: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RosterProgress(_message.Message):
+    __slots__ = ("document", "epoch", "sha256", "countersigned", "missing", "refusals", "is_asking", "has_failed")
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    COUNTERSIGNED_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    IS_ASKING_FIELD_NUMBER: _ClassVar[int]
+    HAS_FAILED_FIELD_NUMBER: _ClassVar[int]
+    document: bytes
+    epoch: int
+    sha256: str
+    countersigned: _containers.RepeatedScalarFieldContainer[str]
+    missing: _containers.RepeatedScalarFieldContainer[str]
+    refusals: _containers.RepeatedCompositeFieldContainer[RosterRefusal]
+    is_asking: bool
+    has_failed: bool
+    def __init__(self, document: _Optional[bytes] = ..., epoch: _Optional[int] = ..., sha256: _Optional[str] = ..., countersigned: _Optional[_Iterable[str]] = ..., missing: _Optional[_Iterable[str]] = ..., refusals: _Optional[_Iterable[_Union[RosterRefusal, _Mapping]]] = ..., is_asking: _Optional[bool] = ..., has_failed: _Optional[bool] = ...) -> None: ...
+
+class RosterRefusal(_message.Message):
+    __slots__ = ("region", "reason")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    reason: str
+    def __init__(self, region: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ProposeRosterRequest(_message.Message):
+    __slots__ = ("region", "document")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    document: bytes
+    def __init__(self, region: _Optional[str] = ..., document: _Optional[bytes] = ...) -> None: ...
+
+class ProposeRosterResponse(_message.Message):
+    __slots__ = ("roster",)
+    ROSTER_FIELD_NUMBER: _ClassVar[int]
+    roster: RosterStatus
+    def __init__(self, roster: _Optional[_Union[RosterStatus, _Mapping]] = ...) -> None: ...
+
 class TrustDiskRequest(_message.Message):
     __slots__ = ("region", "without")
     REGION_FIELD_NUMBER: _ClassVar[int]

@@ -65,6 +65,16 @@ class RegionServiceStub:
                 request_serializer=hanse_dot_v1_dot_regions__pb2.UndrainRequest.SerializeToString,
                 response_deserializer=hanse_dot_v1_dot_regions__pb2.UndrainResponse.FromString,
                 _registered_method=True)
+        self.GetRoster = channel.unary_unary(
+                '/hanse.v1.RegionService/GetRoster',
+                request_serializer=hanse_dot_v1_dot_regions__pb2.GetRosterRequest.SerializeToString,
+                response_deserializer=hanse_dot_v1_dot_regions__pb2.GetRosterResponse.FromString,
+                _registered_method=True)
+        self.ProposeRoster = channel.unary_unary(
+                '/hanse.v1.RegionService/ProposeRoster',
+                request_serializer=hanse_dot_v1_dot_regions__pb2.ProposeRosterRequest.SerializeToString,
+                response_deserializer=hanse_dot_v1_dot_regions__pb2.ProposeRosterResponse.FromString,
+                _registered_method=True)
         self.TrustDisk = channel.unary_unary(
                 '/hanse.v1.RegionService/TrustDisk',
                 request_serializer=hanse_dot_v1_dot_regions__pb2.TrustDiskRequest.SerializeToString,
@@ -113,6 +123,21 @@ class RegionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRoster(self, request, context):
+        """GetRoster tells which roster is in force, who knows of it, and how far its successor is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ProposeRoster(self, request, context):
+        """ProposeRoster hands in the next roster, signed by the operator. The region gathers the
+        countersignatures by itself, and GetRoster tells how far it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def TrustDisk(self, request, context):
         """TrustDisk lets a region that waits for its peers, because its disk is or may be an old one, go on without some of
         them. What only they know is then not known: a job that they run may run a second time, and one that they gave back
@@ -154,6 +179,16 @@ def add_RegionServiceServicer_to_server(servicer, server):
                     servicer.Undrain,
                     request_deserializer=hanse_dot_v1_dot_regions__pb2.UndrainRequest.FromString,
                     response_serializer=hanse_dot_v1_dot_regions__pb2.UndrainResponse.SerializeToString,
+            ),
+            'GetRoster': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRoster,
+                    request_deserializer=hanse_dot_v1_dot_regions__pb2.GetRosterRequest.FromString,
+                    response_serializer=hanse_dot_v1_dot_regions__pb2.GetRosterResponse.SerializeToString,
+            ),
+            'ProposeRoster': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProposeRoster,
+                    request_deserializer=hanse_dot_v1_dot_regions__pb2.ProposeRosterRequest.FromString,
+                    response_serializer=hanse_dot_v1_dot_regions__pb2.ProposeRosterResponse.SerializeToString,
             ),
             'TrustDisk': grpc.unary_unary_rpc_method_handler(
                     servicer.TrustDisk,
@@ -324,6 +359,60 @@ class RegionService:
             '/hanse.v1.RegionService/Undrain',
             hanse_dot_v1_dot_regions__pb2.UndrainRequest.SerializeToString,
             hanse_dot_v1_dot_regions__pb2.UndrainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRoster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanse.v1.RegionService/GetRoster',
+            hanse_dot_v1_dot_regions__pb2.GetRosterRequest.SerializeToString,
+            hanse_dot_v1_dot_regions__pb2.GetRosterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProposeRoster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanse.v1.RegionService/ProposeRoster',
+            hanse_dot_v1_dot_regions__pb2.ProposeRosterRequest.SerializeToString,
+            hanse_dot_v1_dot_regions__pb2.ProposeRosterResponse.FromString,
             options,
             channel_credentials,
             insecure,
