@@ -309,7 +309,8 @@ class SimExecutor:
                 task.run,
                 task.task,
                 exit_code,
-                natural=signal == 0 and not task.stopping,
+                natural=signal == 0,
+                told_to_end=task.stopping,
             )
         )
         self._settle(
