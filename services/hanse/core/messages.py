@@ -88,7 +88,8 @@ class Solicit(msgspec.Struct, frozen=True):
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """Would you take `count` jobs of this shape? Soft: binds nobody."""
+    """Would you take `count` jobs of this shape? Soft: binds nobody. `own_wait_us`: they may wait in your queue if that
+    is much shorter than so long; 0: only what can start soon is meant."""
 
     id: int
     shape: Shape
@@ -96,6 +97,7 @@ class Offer(msgspec.Struct, frozen=True):
     path: tuple[str, ...]
     tenant: str
     solicit_id: int = 0
+    own_wait_us: int = 0
 
 
 class OfferAnswer(msgspec.Struct, frozen=True):

@@ -208,7 +208,8 @@ class Region:
             now,
             self.local.enqueue,
         )
-        self.offers = Offers(self.config, self.local, Transferring(self.desk, self.shards), self.router)
+        transfers = Transferring(self.desk, self.shards)
+        self.offers = Offers(self.config, self.local, transfers, self.router, self._randomness)
         self.soliciting = Soliciting(
             self.config,
             self.local,

@@ -28,6 +28,19 @@ class LocalWork(Protocol):
     def waiting(self, shape_key: bytes, limit: int) -> list[Job]:
         """The first queued jobs of a shape, in order."""
 
+    def waiting_spread(self, shape_key: bytes, from_us: int, until_us: int, count: int) -> list[Job]:
+        """So many queued jobs of a shape, evenly spread over those that would start between these waits, as if the last
+        one waited `until_us`."""
+
+    def is_waiting(self, job: Job) -> bool:
+        """Whether it is queued, and could start as soon as there is room."""
+
+    def numerous_shapes(self, limit: int) -> list[Shape]:
+        """The shapes with most queued jobs, most numerous first."""
+
+    def added_wait_us(self, shape: Shape) -> int:
+        """By how much one more job of this shape prolongs the queue."""
+
     def enqueue(self, job: Job) -> None:
         """This QUEUED job waits for capacity here."""
 

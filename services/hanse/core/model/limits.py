@@ -178,6 +178,16 @@ HOLDS_MAX = 1_024
 HOPS_MAX = 4
 # And of a job that can't run where it is: an old disk may have brought it back there.
 PATH_MAX = 2 * HOPS_MAX
+# Queues are evened out (rebalancing.py) only if one is less than half as long as the other: with records that are some
+# seconds old, and predictions that are off by a third, the longer one is really the longer one.
+RELIEF_RATIO = 2
+# And only for a gain of so many times the cost of a hop, 5 s with the usual timings: shorter waits pass faster than the
+# record that told them.
+RELIEF_GAIN_HOPS = 100
+# Of its HOPS_MAX hops a job may spend so many on shorter queues; the others are for regions that have room for it.
+RELIEF_HOPS_MAX = HOPS_MAX // 2
+# Shapes looked at for it in one look, those with most jobs.
+RELIEF_SHAPES_MAX = 4
 # Declined offers that are remembered for soliciting, and refusals of peers that are remembered for explanations.
 INTERESTS_MAX = 1_024
 REFUSALS_REMEMBERED_MAX = 4_096

@@ -273,20 +273,22 @@ class Solicit(_message.Message):
     def __init__(self, id: _Optional[int] = ..., could_start: _Optional[_Iterable[_Union[_regions_pb2.QueuedShape, _Mapping]]] = ..., hold_ttl_ms: _Optional[int] = ...) -> None: ...
 
 class Offer(_message.Message):
-    __slots__ = ("id", "shape", "count", "path", "tenant", "solicit_id")
+    __slots__ = ("id", "shape", "count", "path", "tenant", "solicit_id", "own_wait_us")
     ID_FIELD_NUMBER: _ClassVar[int]
     SHAPE_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     SOLICIT_ID_FIELD_NUMBER: _ClassVar[int]
+    OWN_WAIT_US_FIELD_NUMBER: _ClassVar[int]
     id: int
     shape: Shape
     count: int
     path: _containers.RepeatedScalarFieldContainer[str]
     tenant: str
     solicit_id: int
-    def __init__(self, id: _Optional[int] = ..., shape: _Optional[_Union[Shape, _Mapping]] = ..., count: _Optional[int] = ..., path: _Optional[_Iterable[str]] = ..., tenant: _Optional[str] = ..., solicit_id: _Optional[int] = ...) -> None: ...
+    own_wait_us: int
+    def __init__(self, id: _Optional[int] = ..., shape: _Optional[_Union[Shape, _Mapping]] = ..., count: _Optional[int] = ..., path: _Optional[_Iterable[str]] = ..., tenant: _Optional[str] = ..., solicit_id: _Optional[int] = ..., own_wait_us: _Optional[int] = ...) -> None: ...
 
 class OfferAnswer(_message.Message):
     __slots__ = ("offer_id", "slots", "hold_ttl_ms", "reason", "retry_after_ms")
