@@ -11,6 +11,7 @@
     adoptable      what a majority of guardians holds is never lost, has one owner, and ends once             P1, P2, P4
     majority       what is told about an adoptable job is on the disks of a majority of its guardians         P1, P2
     moves          a running job that moves is dead before it leaves, is not blamed, and moves few times       P3
+    reliefs        no job is carried to and fro between queues
     liveness       once everything has healed, everything ends                                                 P1, P7
 
 `check(record)` runs them all, in one pass, and raises the first SafetyViolation or LivenessViolation. What may be
@@ -33,6 +34,7 @@ from chaos.checkers.moves import Moves
 from chaos.checkers.one_runner import OneRunner
 from chaos.checkers.outcomes import Outcomes
 from chaos.checkers.reasons import Reasons
+from chaos.checkers.reliefs import Reliefs
 from chaos.checkers.rosters import Rosters
 from chaos.checkers.write_ahead import WriteAhead
 from hanse.sim.record import Entry
@@ -51,6 +53,7 @@ ALL: tuple[Kind, ...] = (
     Adoptable,
     Majority,
     Moves,
+    Reliefs,
 )
 
 

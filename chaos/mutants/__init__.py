@@ -5,6 +5,7 @@
     shell    lets go before the write, goes on after a failed one
     owner    processes, capacity, outcomes
     moving   running jobs that leave a region that is being drained
+    relief   queues that are evened out
     guardians who leads a shard, what a majority is, leases, lost disks
     roster   forks: two rosters of one epoch
     regroup  a guardian is replaced without the old group, the log or the wait
@@ -15,7 +16,7 @@
 
 from __future__ import annotations
 
-from chaos.mutants import giver, guardians, moving, old_disk, owner, regroup, roster, shell, target
+from chaos.mutants import giver, guardians, moving, old_disk, owner, regroup, relief, roster, shell, target
 from chaos.mutants.mutant import Mutant, applied
 
 ALL: tuple[Mutant, ...] = (
@@ -24,6 +25,7 @@ ALL: tuple[Mutant, ...] = (
     *shell.MUTANTS,
     *owner.MUTANTS,
     *moving.MUTANTS,
+    *relief.MUTANTS,
     *roster.MUTANTS,
     *regroup.MUTANTS,
     *old_disk.MUTANTS,

@@ -137,6 +137,24 @@ DRAINED = Profile(
     jobs=60,
 )
 """Regions are drained again and again, their running jobs moved, and news of ends come late."""
+
+UNEVEN = Profile(
+    name="uneven queues",
+    faults=Faults(
+        drain_every_us=10 * SECOND_US,
+        drain_max_us=10 * SECOND_US,
+        partition_every_us=15 * SECOND_US,
+        partition_max_us=10 * SECOND_US,
+        crash_every_us=20 * SECOND_US,
+        downtime_max_us=SECOND_US,
+    ),
+    timings=msgspec.structs.replace(_HASTY, hop_cost_us=5 * MILLISECOND_US),
+    regions=5,
+    duration_us=90 * SECOND_US,
+    jobs=600,
+)
+"""Much more work than there is room for, queues that grow apart, and that a small difference is worth a hop for."""
+
 ROSTERS = Profile(
     name="rosters",
     faults=Faults(
@@ -422,6 +440,7 @@ PROFILES = (
     BAD_DISKS,
     STUBBORN,
     DRAINED,
+    UNEVEN,
     ROSTERS,
     ROSTERS_OF_FIVE,
     ROSTER_DISKS,

@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from chaos.checkers import Conservation, Epochs, Liveness, OneRunner, Outcomes, Reasons, WriteAhead, check
 from chaos.checkers.base import Checker
 from chaos.checkers.capacity import CapacityHeld
+from chaos.checkers.reliefs import Reliefs
 from chaos.story import story
 from hanse.core.effects import Blocker, Explanation, IntentRow, RegionExplanation
 from hanse.core.messages import (
     CancelAck,
     Commit,
     Decision,
+    Offer,
     Stable,
     Terminal,
     TerminalAck,
     Verdict,
 )
-from hanse.core.model.jobs import Reason, ReasonCode
+from hanse.core.model.jobs import Reason, ReasonCode, ShapeBody, make_shape
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.resources import resources
 from hanse.sim.errors import LivenessViolation, SafetyViolation
@@ -43,6 +46,7 @@ from tests.sim.records import (
 )
 
 REASON = Reason(ReasonCode.ACCEPTED)
+SHAPE = make_shape(ShapeBody(groups=()))
 CPU = resources({"cpu": 600})
 
 
@@ -312,6 +316,25 @@ def test_what_was_stopped_in_order_to_move_may_fail_elsewhere() -> None:
 def test_what_was_done_before_it_moved_never_runs_again(entries: list[Entry]) -> None:
     with pytest.raises(SafetyViolation, match="had succeeded"):
         judge(OneRunner, *entries, *FAILED_LATER[:2])
+
+
+def handed_on(at_us: int, giver: str, target: str, epoch: int, *, relief: bool = True) -> list[Entry]:
+    """An offer for a shorter queue, and what follows."""
+    offer = Offer(at_us, SHAPE, 1, (), "mills", own_wait_us=1 if relief else 0)
+    transfer = msgspec.structs.replace(commit(epoch), offer_id=at_us)
+    return [*([Sent(at_us, giver, target, offer)] if relief else []), Sent(at_us, giver, target, transfer)]
+
+
+def test_a_job_may_go_for_a_shorter_queue_and_anywhere_for_room() -> None:
+    there = [*handed_on(1, "a", "b", 2), *handed_on(2, "a", "b", 2), *handed_on(3, "b", "c", 3)]
+    judge(Reliefs, *there, *handed_on(4, "c", "a", 4, relief=False))
+
+
+@pytest.mark.parametrize("target", ["a", "d"], ids=["to and fro", "too often"])
+def test_a_job_that_is_carried_on_for_shorter_queues_is_caught(target: str) -> None:
+    there = [*handed_on(1, "a", "b", 2), *handed_on(2, "b", "c", 3)]
+    with pytest.raises(SafetyViolation, match="shorter queue"):
+        judge(Reliefs, *there, *handed_on(3, "c", target, 4))
 
 
 def test_an_oversold_node_is_caught() -> None:

@@ -13,6 +13,7 @@ from hanse.core.model.jobs import Reason, Shape
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Position, QueuedShape, RegionRecord
 from hanse.core.model.roster import Round, SignedRoster
+from hanse.core.model.time import FOR_EVER_US
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -98,6 +99,11 @@ class Offer(msgspec.Struct, frozen=True):
     tenant: str
     solicit_id: int = 0
     own_wait_us: int = 0
+
+    @property
+    def is_relief(self) -> bool:
+        """Whether it is to even out queues."""
+        return 0 < self.own_wait_us < FOR_EVER_US
 
 
 class OfferAnswer(msgspec.Struct, frozen=True):

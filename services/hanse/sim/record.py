@@ -42,7 +42,7 @@ def place_of(region: str, row: JobRow | JobStateRow) -> str:
 
 class Sent(msgspec.Struct, frozen=True, gc=False):
     """A message of the handoff left its region, for another region or for a shard (gossip, probes and offers are not
-    recorded: nothing rests on them)."""
+    recorded: nothing rests on them; but for offers that are to even out queues)."""
 
     at_us: int
     region: str

@@ -59,8 +59,7 @@ def waiting(league: League, region: str) -> list[str]:
 
 
 def reliefs(league: League) -> list[Offer]:
-    offers = [each for each in league.messages(Offer) if isinstance(each, Offer)]
-    return [each for each in offers if 0 < each.own_wait_us < FOR_EVER_US]
+    return [each for each in league.messages(Offer) if isinstance(each, Offer) and each.is_relief]
 
 
 def apart(north: int, south: int) -> League:
