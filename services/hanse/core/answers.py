@@ -146,6 +146,7 @@ class Answers:
             shards=tuple(shard.view(now) for shard in region.shards.shards.values()),
             orphans=region.local.runs.orphans,
             orphans_ended=region.local.runs.orphans_ended,
+            jobs_relieved=region.offers.rebalancing.relieved,
             jobs_taken_over=region.shards.jobs_taken_over,
             jobs_let_go=region.shards.jobs_let_go,
         )

@@ -238,15 +238,16 @@ class Books:
 
     # --- it leaves --------------------------------------------------------------------------------------------------
 
-    def give(self, job: Job, to: str) -> int:
-        """XFER to a peer that accepted; returns the transfer's sequence in the channel to it."""
+    def give(self, job: Job, to: str, why: str = "") -> int:
+        """XFER to a peer that accepted; returns the transfer's sequence in the channel to it. `why` is for people, if
+        it is not for room."""
         sequence = self.outbound.get(to, 1)
         self.outbound[to] = sequence + 1
         self._rows.outbound.append(OutboundRow(to, sequence + 1))
         job.transfer_epoch = job.epoch + 1
         job.transfer_to = to
         job.transfer_sequence = sequence
-        self._change(job, JobInput.GIVE, Reason(ReasonCode.HANDED_OFF, f"to {to}"))
+        self._change(job, JobInput.GIVE, Reason(ReasonCode.HANDED_OFF, f"to {to}{why and f': {why}'}"))
         return sequence
 
     def moved(self, job: Job) -> None:

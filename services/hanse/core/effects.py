@@ -518,8 +518,8 @@ class DrainView(msgspec.Struct, frozen=True, kw_only=True):
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     """How the region fares. `quarantine` None: its disk is believed; `drain` None: it is not drained. `orphans`: runs
     that are nobody's any more and still have to end; `orphans_ended`: how many of them have. `jobs_taken_over`,
-    `jobs_let_go`: open jobs of shards that the region began to lead, or had to stop leading. These count from the start
-    of this life."""
+    `jobs_let_go`: open jobs of shards that the region began to lead, or had to stop leading; `jobs_relieved`: queued
+    jobs that went to a much shorter queue. These count from the start of this life."""
 
     region: str
     ledger_id: str
@@ -538,6 +538,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     orphans: int = 0
     orphans_ended: int = 0
     jobs_taken_over: int = 0
+    jobs_relieved: int = 0
     jobs_let_go: int = 0
 
 

@@ -51,7 +51,7 @@ def minutes(count: int) -> Shape:
 def queue_up(league: League, region: str, jobs: int, shape: Shape) -> None:
     """One job runs, so many wait."""
     for number in range(jobs + 1):
-        league.submit(region, f"{region}-{number}", shape)
+        league.submit(region, f"{region}-{number:02}", shape)
 
 
 def waiting(league: League, region: str) -> list[str]:

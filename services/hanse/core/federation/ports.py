@@ -75,5 +75,5 @@ class Transfers(Protocol):
     def room(self, peer: str) -> int:
         """How many more transfers to this peer may be open."""
 
-    def give(self, now: Now, job: Job, peer: str, offer_id: int, out: Effects) -> None:
-        """The peer accepted, and the job is still queued."""
+    def give(self, now: Now, job: Job, peer: str, offer_id: int, out: Effects, why: str = "") -> None:
+        """The peer accepted, and the job is still queued. `why` is for people, if it is not for room."""

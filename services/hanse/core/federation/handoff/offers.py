@@ -34,6 +34,7 @@ from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import FOR_EVER_US, Now
 
 _NO_ANSWER = Reason(ReasonCode.NO_CAPACITY, "no answer to the offer in time")
+_RELIEF = "its queue is much shorter"
 
 
 class _Outstanding(msgspec.Struct):
@@ -132,7 +133,7 @@ class Offers:
         if offer.relief:
             self.rebalancing.relieved += given
         for job in jobs[:given]:
-            self._transfers.give(now, job, peer, answer.offer_id, out)
+            self._transfers.give(now, job, peer, answer.offer_id, out, _RELIEF if offer.relief else "")
         if given < answer.slots:
             out.sends.append(Send(peer, Release(answer.offer_id)))
 
