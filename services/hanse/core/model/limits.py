@@ -297,6 +297,9 @@ PAGE_SIZE_DEFAULT = 100
 PAGE_TOKEN_LENGTH_MAX = 1_024
 # Regions asked at once for one list.
 FAN_OUT_MAX = 8
+# And at most for a job whose home does not answer, besides those that have copies of it: in a large league most regions
+# have never heard of it.
+ASKED_FOR_A_JOB_MAX = 64
 # A proxied call leaves this much of its caller's time for the way back.
 PROXY_MARGIN_S = 0.1
 PROXY_TIMEOUT_S = 5.0
