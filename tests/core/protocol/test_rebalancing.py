@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hanse.core.events import SetDrain
 from hanse.core.federation.handoff.rebalancing import places, worth_up_to_us
@@ -41,6 +43,24 @@ def test_a_relief_wins_half_of_the_wait_and_never_little(own_us: int, worth_us: 
 )
 def test_nobody_passes_the_middle(longer: int, shorter: int, each: int, count: int) -> None:
     assert places(longer, shorter, each) == count
+
+
+WAITS_US = st.integers(0, 10_000 * MINUTE_US)
+EACH_US = st.integers(0, 10 * MINUTE_US)
+
+
+@given(own_us=WAITS_US, told_us=WAITS_US, true_us=WAITS_US, here_us=EACH_US, there_us=EACH_US)
+def test_the_longer_queue_stays_the_longer_one_but_for_half_of_what_the_record_was_off(
+    own_us: int, told_us: int, true_us: int, here_us: int, there_us: int
+) -> None:
+    """The owner counts by what it was told, the taker by what is so."""
+    given_count = places(own_us, told_us, here_us) if told_us <= worth_up_to_us(own_us, HOP_US) else 0
+    taken_count = places(own_us, true_us, there_us) if true_us <= worth_up_to_us(own_us, HOP_US) else 0
+    count = min(given_count, taken_count)
+    off_us = max(0, true_us - told_us)
+    assert not count or own_us - count * here_us >= true_us + count * there_us - off_us // 2 - 1
+    assert own_us - given_count * here_us >= min(own_us, told_us)
+    assert true_us + taken_count * there_us <= max(own_us, true_us)
 
 
 def minutes(count: int) -> Shape:

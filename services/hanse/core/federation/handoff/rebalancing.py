@@ -13,9 +13,9 @@ What keeps jobs from being carried to and fro:
 - A queue is relieved only by one of less than half its length (RELIEF_RATIO), and only if at least RELIEF_GAIN_HOPS
   times the cost of a hop is won.
 - Nobody passes the middle: the owner gives no more than what brings its own queue down to halfway between the two, and
-  the taker takes no more than what brings its own up to there. So the longer queue stays the longer one, and the
-  difference shrinks until it is below the threshold. The owner does one relief at a time; the taker counts what it
-  holds for all others.
+  the taker takes no more than what brings its own up to there. So the longer queue stays the longer one (but for half
+  of what the taker's record was off), and the difference shrinks until it is below the threshold. The owner does one
+  relief at a time; the taker counts what it holds for all others.
 - A job is relieved only while it has been handed on less than RELIEF_HOPS_MAX times, and never to where it has been.
   That keeps it hops for the region that will really have room.
 
