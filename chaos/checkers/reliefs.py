@@ -1,4 +1,4 @@
-"""Evening out queues carries no job to and fro: each goes for a shorter queue few times, and never to where it was."""
+"""Evening out queues carries no job to and fro: none that has been handed on often, and none to where it was."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from hanse.sim.record import DiskReplaced, Sent
 
 class Reliefs(Checker):
     """Reads offers that are to even out queues, and the transfers that follow. Who has had a job is counted from the
-    transfers, not from the path that jobs carry: while every disk has all that it ever had, the two say the same. A
-    transfer that was burned and came again counts once."""
+    transfers, not from the path that jobs carry: while every disk has all that it ever had, whoever has begun one and is
+    not beginning this one has let go of the job."""
 
     def __init__(self, disks: Disks) -> None:
         super().__init__(disks)
         # (region, offer) of each relief.
         self._offers: set[tuple[str, int]] = set()
-        # Who handed the job on, in its own name or for a shard that it led; and who did it for a shorter queue.
+        # Who handed the job on, in its own name or for a shard that it led.
         self._givers: dict[str, set[str]] = {}
-        self._relieved: dict[str, set[str]] = {}
         self._forgetful = False
 
     def handlers(self) -> Handlers:
@@ -42,10 +41,9 @@ class Reliefs(Checker):
             self._givers.setdefault(message.job_id, set()).add(giver)
 
     def _judge(self, entry: Sent, commit: Commit, giver: str, target: str) -> None:
-        if target in self._givers.get(commit.job_id, ()):
+        before = self._givers.get(commit.job_id, set()) - {giver}
+        if target in before:
             raise violated(f"{giver}: back to {target} for a shorter queue", entry.at_us, commit.job_id)
-        relieved = self._relieved.setdefault(commit.job_id, set())
-        relieved.add(giver)
-        if len(relieved) > RELIEF_HOPS_MAX:
-            times = f"{len(relieved)} times"
-            raise violated(f"{giver}: handed on for a shorter queue {times}", entry.at_us, commit.job_id)
+        if len(before) >= RELIEF_HOPS_MAX:
+            what = f"{giver}: handed on for a shorter queue, after {len(before)} others"
+            raise violated(what, entry.at_us, commit.job_id)
