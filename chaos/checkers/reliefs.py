@@ -11,8 +11,8 @@ from hanse.sim.record import DiskReplaced, Sent
 
 class Reliefs(Checker):
     """Reads offers that are to even out queues, and the transfers that follow. Who has had a job is counted from the
-    transfers, not from the path that jobs carry: while every disk has all that it ever had, whoever has begun one and is
-    not beginning this one has let go of the job."""
+    transfers, not from the path that jobs carry: while every disk has all that it ever had, whoever has begun one and
+    is not beginning this one has let go of the job."""
 
     def __init__(self, disks: Disks) -> None:
         super().__init__(disks)
