@@ -4,6 +4,8 @@
     target   refuses or accepts without keeping it, and the fence of sessions
     shell    lets go before the write, goes on after a failed one
     owner    processes, capacity, outcomes
+    moving   running jobs that leave a region that is being drained
+    relief   queues that are evened out
     guardians who leads a shard, what a majority is, leases, lost disks
     roster   forks: two rosters of one epoch
     regroup  a guardian is replaced without the old group, the log or the wait
@@ -18,7 +20,19 @@ schedule is built by hand (schedules.py, stage.py), in the same simulated world 
 
 from __future__ import annotations
 
-from chaos.mutants import giver, guardians, losses, old_disk, owner, regroup, roster, shell, target
+from chaos.mutants import (
+    giver,
+    guardians,
+    losses,
+    moving,
+    old_disk,
+    owner,
+    regroup,
+    relief,
+    roster,
+    shell,
+    target,
+)
 from chaos.mutants.mutant import Mutant, applied
 
 ALL: tuple[Mutant, ...] = (
@@ -26,6 +40,8 @@ ALL: tuple[Mutant, ...] = (
     *target.MUTANTS,
     *shell.MUTANTS,
     *owner.MUTANTS,
+    *moving.MUTANTS,
+    *relief.MUTANTS,
     *roster.MUTANTS,
     *regroup.MUTANTS,
     *old_disk.MUTANTS,

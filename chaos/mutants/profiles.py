@@ -125,6 +125,41 @@ STUBBORN = Profile(
 )
 """Tasks that do not heed SIGTERM, on machines that are full."""
 
+DRAINED = Profile(
+    name="drained regions",
+    faults=Faults(
+        drain_every_us=SECOND_US,
+        drain_max_us=4 * SECOND_US,
+        drain_moves=1.0,
+        ignores_sigterm=0.3,
+        late_report=0.3,
+        late_report_max_us=2 * SECOND_US,
+        loss=0.05,
+        crash_every_us=10 * SECOND_US,
+        downtime_max_us=SECOND_US,
+    ),
+    duration_us=60 * SECOND_US,
+    jobs=60,
+)
+"""Regions are drained again and again, their running jobs moved, and news of ends come late."""
+
+UNEVEN = Profile(
+    name="uneven queues",
+    faults=Faults(
+        drain_every_us=10 * SECOND_US,
+        drain_max_us=10 * SECOND_US,
+        partition_every_us=15 * SECOND_US,
+        partition_max_us=10 * SECOND_US,
+        crash_every_us=20 * SECOND_US,
+        downtime_max_us=SECOND_US,
+    ),
+    timings=msgspec.structs.replace(_HASTY, hop_cost_us=5 * MILLISECOND_US),
+    regions=5,
+    duration_us=90 * SECOND_US,
+    jobs=600,
+)
+"""Much more work than there is room for, queues that grow apart, and that a small difference is worth a hop for."""
+
 ROSTERS = Profile(
     name="rosters",
     faults=Faults(
@@ -418,32 +453,6 @@ DESTROYED = Profile(
 )
 """Whole regions go, and are built again on empty disks; and often fail once more before they have heard everybody."""
 
-PROFILES = (
-    CRASHES,
-    LOST_ANSWERS,
-    LATE_COPIES,
-    LOST_TRANSFERS,
-    LOST_OUTCOMES,
-    BAD_DISKS,
-    STUBBORN,
-    ROSTERS,
-    ROSTERS_OF_FIVE,
-    ROSTER_DISKS,
-    EXCHANGED_GUARDIANS,
-    OLD_DISKS,
-    LONG_INQUESTS,
-    FORGOTTEN_ANSWERS,
-    ANCHORED,
-    LOST_LEADERS,
-    LEADERS_BACK_AT_ONCE,
-    CUT_LEADERS,
-    UNEVEN_CLOCKS,
-    LOST_RENEWALS,
-    LATE_RENEWALS,
-    FORGETFUL_GUARDIANS,
-    DESTROYED,
-)
-
 LOST_REGIONS = Profile(
     name="lost regions",
     faults=Faults(
@@ -464,3 +473,33 @@ LOST_REGIONS = Profile(
 )
 """One region is destroyed for ever while jobs go back and forth between all of them, because others are drained, and
 is declared lost some seconds later."""
+
+
+PROFILES = (
+    CRASHES,
+    LOST_ANSWERS,
+    LATE_COPIES,
+    LOST_TRANSFERS,
+    LOST_OUTCOMES,
+    BAD_DISKS,
+    STUBBORN,
+    DRAINED,
+    UNEVEN,
+    ROSTERS,
+    ROSTERS_OF_FIVE,
+    ROSTER_DISKS,
+    EXCHANGED_GUARDIANS,
+    OLD_DISKS,
+    LONG_INQUESTS,
+    FORGOTTEN_ANSWERS,
+    ANCHORED,
+    LOST_LEADERS,
+    LEADERS_BACK_AT_ONCE,
+    CUT_LEADERS,
+    UNEVEN_CLOCKS,
+    LOST_RENEWALS,
+    LATE_RENEWALS,
+    FORGETFUL_GUARDIANS,
+    DESTROYED,
+    LOST_REGIONS,
+)

@@ -358,6 +358,12 @@ class Regions(regions_pb2_grpc.RegionServiceServicer):
             quarantine = regions_pb2.Quarantine(why="the anchor is ahead", missing=["west"], suspects=7)
             quarantine.since.seconds = FIRST_S
             status.quarantine.CopyFrom(quarantine)
+        if request.region == "emptied":
+            status.draining = True
+            status.drain.running = regions_pb2.RUNNING_JOBS_MOVE
+            status.drain.queued, status.drain.leaving = 12, 3
+            status.drain.stopping, status.drain.stopped = 4, 5
+            status.drain.running_on.update({"NOT_RESTARTABLE": 6, "NO_ROOM_ELSEWHERE": 7, "LATER": 8})
         return status
 
     async def ListNodes(

@@ -88,6 +88,7 @@ def job_row(number: int, **changes: object) -> JobRow:
         settled=0,
         remote=b"",
         timeline_length=1,
+        moves=1,
     )
     return msgspec.structs.replace(row, **changes)
 
@@ -112,6 +113,7 @@ def job_state_row(number: int, **changes: object) -> JobStateRow:
         settled=0,
         remote=b"",
         timeline_length=2,
+        moves=2,
         path="",
         shard="",
         id=job_id(number),

@@ -17,6 +17,7 @@ from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.regions import CapacityClass, Group, Position, QueuedShape, RegionRecord, pack_group
 from hanse.core.model.resources import resources
 from hanse.core.model.roster import Countersignature, GuardianSet, Roster, RosterMember, Round, SignedRoster
+from hanse.core.model.time import FOR_EVER_US
 from hanse.wire.gen.hanse.v1 import jobs_pb2, peers_pb2, regions_pb2
 from hanse.wire.peers import PeerCodec, encode_exchange, size_hint
 from hanse.wire.shapes import MalformedMessage
@@ -58,6 +59,7 @@ SHAPE = st.builds(
     runtime_estimate_us=st.integers(0, limits.RUNTIME_ESTIMATE_US_MAX),
     required_features=REGIONS,
     adoptable=st.booleans(),
+    restartable=st.booleans(),
 ).map(make_shape)
 QUEUED_SHAPE = st.builds(
     QueuedShape,
@@ -169,7 +171,9 @@ MESSAGES: dict[type, st.SearchStrategy[m.Message]] = {
     m.ProbeAck: st.builds(m.ProbeAck, COUNT_64),
     m.ProbeRequest: st.builds(m.ProbeRequest, COUNT_64, REGION),
     m.Solicit: st.builds(m.Solicit, COUNT_64, st.lists(QUEUED_SHAPE, max_size=3).map(tuple), DURATION_US),
-    m.Offer: st.builds(m.Offer, COUNT_64, SHAPE, COUNT_32, REGIONS, WORD, COUNT_64),
+    m.Offer: st.builds(
+        m.Offer, COUNT_64, SHAPE, COUNT_32, REGIONS, WORD, COUNT_64, st.integers(0, FOR_EVER_US)
+    ),
     m.OfferAnswer: st.builds(m.OfferAnswer, COUNT_64, COUNT_32, DURATION_US, st.none() | REASON, DURATION_US),
     m.Release: st.builds(m.Release, COUNT_64),
     m.Commit: st.builds(
@@ -186,6 +190,7 @@ MESSAGES: dict[type, st.SearchStrategy[m.Message]] = {
         cancel_id=WORD,
         offer_id=COUNT_64,
         failures=COUNT_32,
+        moves=COUNT_32,
         traceparent=WORD,
         shape=st.just(CHECKED.shape),
         name=st.just("train"),

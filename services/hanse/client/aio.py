@@ -31,6 +31,7 @@ from hanse.client.messages import (
     LogStream,
     Revision,
     RosterStatus,
+    RunningJobs,
     StreamLogsResponse,
 )
 from hanse.client.retry import RetryPolicy
@@ -251,9 +252,11 @@ class AsyncClient:
         )
         return response.roster
 
-    async def drain(self, region: str = "") -> bool:
-        """Take no new work: queued jobs are offered to peers, running ones finish. Returns `draining`."""
-        request = regions_pb2.DrainRequest(region=region)
+    async def drain(self, region: str = "", *, move: bool = False) -> bool:
+        """Take no new work: queued jobs are offered to peers, running ones finish. With `move` those of them that may
+        be restarted are stopped, as others have room, and go on elsewhere. Returns `draining`."""
+        running = RunningJobs.RUNNING_JOBS_MOVE if move else RunningJobs.RUNNING_JOBS_FINISH
+        request = regions_pb2.DrainRequest(region=region, running=running)
         response: regions_pb2.DrainResponse = await self._calls.unary(
             lambda link: link.regions.Drain, request
         )

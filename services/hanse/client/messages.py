@@ -35,6 +35,7 @@ from hanse.wire.gen.hanse.v1.jobs_pb2 import (
 from hanse.wire.gen.hanse.v1.regions_pb2 import (
     CapacityClass,
     ChannelStatus,
+    DrainStatus,
     GetInventoryResponse,
     GetStatusResponse,
     ListMembersResponse,
@@ -46,6 +47,7 @@ from hanse.wire.gen.hanse.v1.regions_pb2 import (
     RegionRecord,
     RosterProgress,
     RosterStatus,
+    RunningJobs,
     ShardStatus,
 )
 
@@ -55,6 +57,7 @@ __all__ = [
     "CancelResult",
     "CapacityClass",
     "ChannelStatus",
+    "DrainStatus",
     "Durability",
     "ExplainJobResponse",
     "GetInventoryResponse",
@@ -85,6 +88,7 @@ __all__ = [
     "Revision",
     "RosterProgress",
     "RosterStatus",
+    "RunningJobs",
     "ShardStatus",
     "StreamLogsResponse",
     "TaskGroup",

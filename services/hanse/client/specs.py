@@ -200,6 +200,8 @@ class _Reader:
             return self._enum(value, field.enum_type, path)
         if field.cpp_type in _INTEGERS:
             return self._integer(value, field, path)
+        if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+            return self._bool(value, path)
         return self._text(value, path)
 
     def _text(self, value: Any, path: Path) -> Any:
@@ -207,6 +209,12 @@ class _Reader:
             return value
         quoted = f': write "{_as_written(value)}" in quotes' if not isinstance(value, list | Mapping) else ""
         self._wrong(path, f"expected text, found {_kind(value)}{quoted}")
+        return None
+
+    def _bool(self, value: Any, path: Path) -> bool | None:
+        if isinstance(value, bool):
+            return value
+        self._wrong(path, f"expected true or false, found {_as_written(value)!r}")
         return None
 
     def _integer(self, value: Any, field: FieldDescriptor, path: Path) -> int | None:

@@ -228,9 +228,9 @@ class Client:
         """See AsyncClient.propose_roster."""
         return self._thread.run(self._client.propose_roster(document, region))
 
-    def drain(self, region: str = "") -> bool:
+    def drain(self, region: str = "", *, move: bool = False) -> bool:
         """See AsyncClient.drain."""
-        return self._thread.run(self._client.drain(region))
+        return self._thread.run(self._client.drain(region, move=move))
 
     def undrain(self, region: str = "") -> bool:
         """See AsyncClient.undrain."""

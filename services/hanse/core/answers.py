@@ -158,9 +158,11 @@ class Answers:
             channels=tuple(self._channel(peer) for peer in region.peers),
             roster_epoch=region.config.roster_epoch,
             quarantine=self._quarantine(),
+            drain=region.moving.view(now, counts[JobState.QUEUED], counts[JobState.XFER]),
             shards=tuple(shard.view(now) for shard in region.shards.shards.values()),
             orphans=region.local.runs.orphans,
             orphans_ended=region.local.runs.orphans_ended,
+            jobs_relieved=region.offers.rebalancing.relieved,
             jobs_taken_over=region.shards.jobs_taken_over,
             jobs_let_go=region.shards.jobs_let_go,
         )

@@ -163,7 +163,7 @@ class Books:
         if known is not None:
             assert commit.epoch > max(known.epoch, known.transfer_epoch), "an epoch is never used again"
             known.epoch, known.attempt = commit.epoch, 0
-            known.path, known.failures = commit.path, commit.failures
+            known.path, known.failures, known.moves = commit.path, commit.failures, commit.moves
             known.spec = commit.spec
             known.cancel_id = known.cancel_id or commit.cancel_id or self._take_intent(known.id)
             known.remote = None
@@ -207,6 +207,11 @@ class Books:
         """Its tasks are to be ended; the reason says what for."""
         self._change(job, JobInput.STOP, reason)
 
+    def stop_to_move(self, job: Job, reason: Reason) -> None:
+        """Its tasks are to be ended so that it goes on in another region: one of the few moves that a job may make."""
+        job.moves += 1
+        self._change(job, JobInput.STOP, reason)
+
     def requeue(self, job: Job, reason: Reason) -> None:
         """All its tasks are dead; it waits for its next attempt at its old place."""
         job.allocation = None
@@ -233,15 +238,16 @@ class Books:
 
     # --- it leaves --------------------------------------------------------------------------------------------------
 
-    def give(self, job: Job, to: str) -> int:
-        """XFER to a peer that accepted; returns the transfer's sequence in the channel to it."""
+    def give(self, job: Job, to: str, why: str = "") -> int:
+        """XFER to a peer that accepted; returns the transfer's sequence in the channel to it. `why` is for people, if
+        it is not for room."""
         sequence = self.outbound.get(to, 1)
         self.outbound[to] = sequence + 1
         self._rows.outbound.append(OutboundRow(to, sequence + 1))
         job.transfer_epoch = job.epoch + 1
         job.transfer_to = to
         job.transfer_sequence = sequence
-        self._change(job, JobInput.GIVE, Reason(ReasonCode.HANDED_OFF, f"to {to}"))
+        self._change(job, JobInput.GIVE, Reason(ReasonCode.HANDED_OFF, f"to {to}{why and f': {why}'}"))
         return sequence
 
     def moved(self, job: Job) -> None:
@@ -458,6 +464,7 @@ class Books:
             reason=reason,
             epoch=commit.epoch,
             failures=commit.failures,
+            moves=commit.moves,
             cancel_id=commit.cancel_id,
         )
 
@@ -617,6 +624,7 @@ def job_row(job: Job) -> JobRow:
         _packed(job.remote),
         job.timeline_length,
         job.shard,
+        job.moves,
     )
 
 
@@ -657,6 +665,7 @@ def job_of(row: JobRow, shape: Shape) -> Job:
         settled=bool(row.settled),
         remote=msgspec.msgpack.decode(row.remote, type=RemoteView) if row.remote else None,
         timeline_length=row.timeline_length,
+        moves=row.moves,
     )
 
 
@@ -683,4 +692,5 @@ def job_state_row(job: Job) -> JobStateRow:
         ",".join(job.path),
         job.shard,
         job.id,
+        job.moves,
     )

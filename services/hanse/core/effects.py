@@ -17,7 +17,7 @@ import msgspec
 from hanse.core.messages import Inquest, Message
 from hanse.core.model.jobs import Job, Reason, RunId, TaskPlacement
 from hanse.core.model.lifecycle import JobState
-from hanse.core.model.regions import Liveness, Member, Node, RegionRecord
+from hanse.core.model.regions import Liveness, Member, Node, RegionRecord, RunningJobs
 from hanse.core.model.resources import Resources
 from hanse.core.model.roster import SignedRoster
 
@@ -66,10 +66,13 @@ class JobRow(msgspec.Struct, frozen=True, array_like=True):
     remote: bytes  # msgpack of RemoteView; empty: none
     timeline_length: int
     shard: str = ""  # empty: a `wait` job
+    moves: int = 0
 
 
 class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
-    """The columns that change, then (shard, id): an update of a row that exists. `path` changes when a job returns."""
+    """The columns that change, and (shard, id): an update of a row that exists. `path` changes when a job returns.
+
+    Like JobRow it is kept in logs that members of other versions hold: what is new comes last, with a default."""
 
     state: int
     reason: str
@@ -91,6 +94,7 @@ class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
     path: str
     shard: str
     id: str
+    moves: int = 0
 
 
 class TimelineRow(msgspec.Struct, frozen=True, array_like=True):
@@ -499,10 +503,23 @@ class ShardView(msgspec.Struct, frozen=True, kw_only=True):
     lease_left_us: int | None = None
 
 
+class DrainView(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a drain is: jobs that wait, that are under way to another region, that are being stopped in order to
+    move, that were stopped so far, and how many run on, by why (federation/moving.py: Stays)."""
+
+    running: RunningJobs
+    queued: int
+    leaving: int
+    stopping: int
+    stopped: int
+    running_on: tuple[tuple[str, int], ...]
+
+
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
-    """How the region fares. `quarantine` None: its disk is believed. `orphans`: runs that are nobody's any more and
-    still have to end; `orphans_ended`: how many of them have. `jobs_taken_over`, `jobs_let_go`: open jobs of shards
-    that the region began to lead, or had to stop leading. These count from the start of this life."""
+    """How the region fares. `quarantine` None: its disk is believed; `drain` None: it is not drained. `orphans`: runs
+    that are nobody's any more and still have to end; `orphans_ended`: how many of them have. `jobs_taken_over`,
+    `jobs_let_go`: open jobs of shards that the region began to lead, or had to stop leading; `jobs_relieved`: queued
+    jobs that went to a much shorter queue. These count from the start of this life."""
 
     region: str
     ledger_id: str
@@ -516,10 +533,12 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     channels: tuple[ChannelView, ...]
     roster_epoch: int = 1
     quarantine: QuarantineView | None = None
+    drain: DrainView | None = None
     shards: tuple[ShardView, ...] = ()
     orphans: int = 0
     orphans_ended: int = 0
     jobs_taken_over: int = 0
+    jobs_relieved: int = 0
     jobs_let_go: int = 0
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from hanse.core.messages import Envelope, Inquest, Message
 from hanse.core.model.jobs import Job, RunId, Submission
+from hanse.core.model.regions import RunningJobs
 from hanse.core.model.roster import SignedRoster
 
 
@@ -33,11 +34,12 @@ class CancelJobs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SetDrain(msgspec.Struct, frozen=True, kw_only=True):
-    """Start or stop draining. Answered by Done once durable."""
+    """Start or stop draining; `running` says what becomes of the running jobs. Answered by Done once durable."""
 
     request_id: int
     draining: bool
     cause: str
+    running: RunningJobs = RunningJobs.FINISH
 
 
 class Question(enum.Enum):
@@ -89,7 +91,8 @@ class TaskEnded(msgspec.Struct, frozen=True, kw_only=True):
 
     `launched` False: it could not be started at all (`detail` says why), which counts as a launch failure. `lost`: its
     supervisor or its machine died, and the task with it, so that nobody saw how it would have ended. `lease_ended`: its
-    supervisor ended it because its lease ran out, which is not the task's failure.
+    supervisor ended it because its lease ran out, which is not the task's failure. `stopped`: it had been told to end
+    before it did.
     """
 
     run: RunId
@@ -103,6 +106,7 @@ class TaskEnded(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     cause: str = ""
     lease_ended: bool = False
+    stopped: bool = False
 
 
 class FoundTask(msgspec.Struct, frozen=True, kw_only=True):

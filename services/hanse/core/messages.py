@@ -13,6 +13,7 @@ from hanse.core.model.jobs import Reason, Shape
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Position, QueuedShape, RegionRecord
 from hanse.core.model.roster import Round, SignedRoster
+from hanse.core.model.time import FOR_EVER_US
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -88,7 +89,8 @@ class Solicit(msgspec.Struct, frozen=True):
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """Would you take `count` jobs of this shape? Soft: binds nobody."""
+    """Would you take `count` jobs of this shape? Soft: binds nobody. `own_wait_us`: they may wait in your queue if that
+    is much shorter than so long; 0: only what can start soon is meant."""
 
     id: int
     shape: Shape
@@ -96,6 +98,12 @@ class Offer(msgspec.Struct, frozen=True):
     path: tuple[str, ...]
     tenant: str
     solicit_id: int = 0
+    own_wait_us: int = 0
+
+    @property
+    def is_relief(self) -> bool:
+        """Whether it is to even out queues."""
+        return 0 < self.own_wait_us < FOR_EVER_US
 
 
 class OfferAnswer(msgspec.Struct, frozen=True):
@@ -129,6 +137,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     cancel_id: str = ""
     offer_id: int = 0
     failures: int = 0
+    moves: int = 0
     traceparent: str = ""
     # The spec as scheduling sees it, derived from `spec` by the receiver's codec; None: the spec can't be read here.
     shape: Shape | None = None

@@ -8,6 +8,7 @@ A Region is one region's whole mind. It is synchronous and deterministic: the sa
     membership  who is there, and the gossip of capacity records       (hints: no safety decision reads them)
     local       what runs here next: queue, capacity, attempts
     offers, soliciting, giver, target   the handoff
+    moving      running jobs that leave a region that is being drained
     reports, tracking                   what owners owe to homes, and what homes know
     books       every change of a job, and the rows that it owes the ledger
 
@@ -62,6 +63,7 @@ from hanse.core.federation.handoff.soliciting import Soliciting
 from hanse.core.federation.inquest import Witness
 from hanse.core.federation.losses import FIRST_ID, Losses, Outcome
 from hanse.core.federation.membership import Membership
+from hanse.core.federation.moving import Moving
 from hanse.core.federation.old_disk import OldDisk
 from hanse.core.federation.overtaking import (
     UNREAD_IN_DOUBT,
@@ -114,7 +116,7 @@ from hanse.core.model.jobs import OnLoss, Reason, ReasonCode, Submission
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import RECORD_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
-from hanse.core.model.regions import Position, RegionConfig, RegionRecord
+from hanse.core.model.regions import Position, RegionConfig, RegionRecord, RunningJobs
 from hanse.core.model.time import Now
 from hanse.core.scheduling.local import LocalSide
 
@@ -122,6 +124,9 @@ _GREETINGS = (Hello, HelloAck)
 _FOR_MEMBERSHIP = (GossipDigest, GossipDelta, Probe, ProbeAck, ProbeRequest)
 # When a caller may ask again about a job that the region may have forgotten.
 DOUBT_RETRY_MS = 1_000
+# Of an operator's wish to drain the region, in the ledger's table of small facts.
+_META_DRAINING = "draining"
+_META_RUNNING = "drain_running"
 _DRAINING = Reason(ReasonCode.DRAINING, "the region is being drained")
 _DISK_FULL = Reason(ReasonCode.BURNED_NO_ROOM, "the region's disk is nearly full")
 _OLD_DISK = Reason(ReasonCode.OLD_DISK, "the region's disk is an old one; it asks the others first")
@@ -175,13 +180,16 @@ class Region:
             now,
             disk_is_old=self.old_disk.active,
         )
+        self.moving = Moving(timings, self.local, self.router)
         self._build_handoff(now)
         self.admission = Admission(config, self.local, self.router, self._queued)
         self.answers = Answers(self)
         # Whether something that the record tells changed without a write.
         self._standing_changed = True
         self._published_leads: tuple[tuple[str, int], ...] = ()
-        self.draining = snapshot.meta.get("draining") == "1"
+        self.draining = snapshot.meta.get(_META_DRAINING) == "1"
+        if self.draining:
+            self.moving.wish(now, RunningJobs(int(snapshot.meta.get(_META_RUNNING, RunningJobs.FINISH))))
         self.disk_nearly_full = False
         self.peers = tuple(member.name for member in config.members if member.name != config.name)
         # Until then the disk is in doubt, unless all peers have been heard: one of them may know that it is old.
@@ -207,7 +215,8 @@ class Region:
             self.local.enqueue,
             self.config.lost,
         )
-        self.offers = Offers(self.config, self.local, Transferring(self.desk, self.shards), self.router)
+        transfers = Transferring(self.desk, self.shards)
+        self.offers = Offers(self.config, self.local, transfers, self.router, self._randomness)
         self.soliciting = Soliciting(
             self.config,
             self.local,
@@ -219,7 +228,7 @@ class Region:
             now,
         )
         self._handoff_alarms = Alarms(
-            self.desk.alarm, self.intake.alarm, *self.offers.alarms, self.losses.alarm
+            self.desk.alarm, self.intake.alarm, *self.offers.alarms, self.losses.alarm, self.moving.alarm
         )
 
     def _all_alarms(self) -> Alarms:
@@ -309,7 +318,7 @@ class Region:
             case Ask():
                 out.replies.append(Reply(event.request_id, self.answers.answer(now, event)))
             case SetDrain():
-                self._set_drain(event, out)
+                self._set_drain(now, event, out)
             case ExecutorRecovered():
                 self._on_recovered(now, event, out)
             case LedgerPressure():
@@ -663,6 +672,7 @@ class Region:
     def _look_abroad(self, now: Now, out: Effects) -> None:
         if self.in_doubt:
             return
+        self.moving.look(now, out)
         if not self.local.queue.depth:
             if self.intake.closed is None:
                 self.soliciting.on_capacity(now, out)
@@ -721,10 +731,15 @@ class Region:
 
     # --- shared -----------------------------------------------------------------------------------------------------
 
-    def _set_drain(self, event: SetDrain, out: Effects) -> None:
+    def _set_drain(self, now: Now, event: SetDrain, out: Effects) -> None:
+        """The newest wish counts, also as to the running jobs."""
+        wish = event.running if event.draining else None
+        if wish is not self.moving.wished:
+            self.books.set_meta(_META_RUNNING, str(int(event.running)))
+            self.moving.wish(now, wish)
         if event.draining != self.draining:
             self.draining = event.draining
-            self.books.set_meta("draining", "1" if event.draining else "0")
+            self.books.set_meta(_META_DRAINING, "1" if event.draining else "0")
             self._open_or_close()
         out.replies.append(Reply(event.request_id, Done()))
 

@@ -34,7 +34,7 @@ from hanse.core.model.jobs import (
     RemoteView,
     Shape,
     ShapeBody,
-    make_shape,
+    stored_shape,
 )
 from hanse.core.model.lifecycle import JobState
 from hanse.ledger.statements import columns_of
@@ -155,6 +155,7 @@ class _Shared:
             epoch=found.epoch,
             attempt=found.attempt,
             failures=found.failures,
+            moves=found.moves,
             order_us=found.order_us,
             allocation=decoded_allocation(found.allocation),
             started_wall_us=found.started_wall_us,
@@ -174,7 +175,7 @@ class _Shared:
         shape = self._shapes.get(key)
         if shape is None:
             row = self._connection.execute("SELECT body FROM shapes WHERE key = ?", (key,)).fetchone()
-            shape = self._shapes[key] = make_shape(_SHAPE.decode(row[0]))
+            shape = self._shapes[key] = stored_shape(key, _SHAPE.decode(row[0]))
         return shape
 
     def _reason(self, code: str, detail: str) -> Reason:

@@ -67,6 +67,8 @@ CREATE TABLE jobs (
   timeline_length INTEGER NOT NULL,
   -- Whose log it is in. Empty: a `wait` job.
   shard TEXT NOT NULL,
+  -- How often it was stopped while it ran, to go on in another region.
+  moves INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (shard, id)
 ) STRICT;
 

@@ -31,7 +31,7 @@ from hanse.core.effects import (
     TimelineRow,
 )
 
-# 512 x 32 columns stays below the 32,766 parameters that SQLite allows by default.
+# 512 x 33 columns stays below the 32,766 parameters that SQLite allows by default.
 ROWS_PER_STATEMENT_MAX = 512
 # Ten lengths of each statement below, with room: nothing is prepared twice.
 STATEMENTS_CACHED = 256
@@ -97,15 +97,15 @@ def _upsert(table: str, columns: Sequence[str], key: Sequence[str] = ()) -> Bulk
     return _insert(table, columns, f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {assignments}")
 
 
-def _update(table: str, columns: Sequence[str], key_length: int) -> Bulk:
-    """The key is the last `key_length` columns; each key may come only once."""
-    new = [f"{column} = new.column{number}" for number, column in enumerate(columns, 1)]
-    assignments = ", ".join(new[:-key_length])
-    found = " AND ".join(f"{table}.{each}" for each in new[-key_length:])
+def _update(table: str, columns: Sequence[str], key: Sequence[str]) -> Bulk:
+    """Each key may come only once."""
+    new = {column: f"{column} = new.column{number}" for number, column in enumerate(columns, 1)}
+    assignments = ", ".join(each for column, each in new.items() if column not in key)
+    found = " AND ".join(f"{table}.{new[column]}" for column in key)
     return Bulk(
         len(columns),
         lambda values: f"UPDATE {table} SET {assignments} FROM (VALUES {values}) AS new WHERE {found}",
-        key=len(columns) - 1,
+        key=columns.index(key[-1]),
     )
 
 
@@ -128,7 +128,7 @@ def _delete_of_shards(table: str, column: str) -> Bulk:
 
 INSERT_SHAPES = _insert("shapes", columns_of(ShapeRow), "ON CONFLICT DO NOTHING")
 UPSERT_JOBS = _upsert("jobs", columns_of(JobRow), ('"shard"', '"id"'))
-UPDATE_JOB_STATES = _update("jobs", columns_of(JobStateRow), key_length=2)
+UPDATE_JOB_STATES = _update("jobs", columns_of(JobStateRow), ('"shard"', '"id"'))
 INSERT_TIMELINE = _insert("timeline", columns_of(TimelineRow))
 INSERT_DECISIONS = _insert("decisions", columns_of(DecisionRow))
 UPSERT_CHANNELS = _upsert("channels", columns_of(ChannelRow))

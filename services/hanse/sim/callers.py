@@ -13,6 +13,7 @@ from typing import Protocol
 from hanse.core.effects import Answer, CancelOutcome, Done, Explanation, Refused, SubmitOutcome, Submitted
 from hanse.core.events import Ask, CancelJobs, Event, Question, SetDrain, Submit
 from hanse.core.model.jobs import OnLoss, Submission
+from hanse.core.model.regions import RunningJobs
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from hanse.sim.faults import Faults
 from hanse.sim.progress import Progress
@@ -148,7 +149,7 @@ class Callers:
         self._endless: dict[str, str] = {}
         self._of_shards: dict[str, None] = {}
         self._closing = False
-        self._drain_wishes: dict[str, bool] = {}
+        self._drain_wishes: dict[str, RunningJobs | None] = {}
         self._gone: dict[str, None] = {}
 
     @property
@@ -259,15 +260,20 @@ class Callers:
 
         self._ask(Request(home, make, answered, sent, of_shard=of_shard, job_id=job_id))
 
-    def drain(self, region: str, draining: bool) -> None:
-        """An operator's wish."""
+    def drain(self, region: str, running: RunningJobs | None) -> None:
+        """An operator's wish: what becomes of running jobs while the region is drained; None: it is not."""
 
-        self._drain_wishes[region] = draining
+        self._drain_wishes[region] = running
 
         def make(request_id: int) -> Event:
             # The newest wish, so that an older one which is repeated late doesn't undo it.
             wish = self._drain_wishes[region]
-            return SetDrain(request_id=request_id, draining=wish, cause=f"call-{request_id}")
+            return SetDrain(
+                request_id=request_id,
+                draining=wish is not None,
+                running=wish or RunningJobs.FINISH,
+                cause=f"call-{request_id}",
+            )
 
         self._ask(Request(region, make, lambda answer: isinstance(answer, Done)))
 

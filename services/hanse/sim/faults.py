@@ -65,7 +65,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "executor_death": ("executor_death_every_us",),
     "ignores_sigterm": ("ignores_sigterm",),
     "mixed_versions": ("mixed_versions",),
-    "drain": ("drain_every_us", "drain_max_us"),
+    "drain": ("drain_every_us", "drain_max_us", "drain_moves"),
     "old_disk": ("old_disk_every_us", "old_disk_reboot", "anchor_elsewhere"),
     "destroyed": ("destroyed_every_us", "destroyed_away_max_us", "destroyed_for_ever"),
     "roster_change": ("roster_every_us",),
@@ -121,6 +121,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     ignores_sigterm: float = 0.0
     drain_every_us: int = 0
     drain_max_us: int = 0
+    # Share of drains that move the running jobs.
+    drain_moves: float = 0.0
 
     # One link takes this much longer for a while.
     slow_link_every_us: int = 0
@@ -270,6 +272,7 @@ class _Swarm:
             destroyed_every_us=self._every(MINUTE_US, 4 * MINUTE_US),
             destroyed_away_max_us=self._up_to(MINUTE_US),
             destroyed_for_ever=_GONE_SHARE * self._random.random(),
+            drain_moves=self._random.random(),
             roster_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
             lost_every_us=self._every(MINUTE_US, 3 * MINUTE_US),
             lost_max_us=MINUTE_US + self._up_to(4 * MINUTE_US),

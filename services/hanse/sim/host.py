@@ -31,6 +31,7 @@ from hanse.core.messages import (
     Decision,
     Envelope,
     Message,
+    Offer,
     RosterProposal,
     RosterVote,
     Stable,
@@ -654,7 +655,7 @@ class Host:
     def _send(self, peer: str, envelope: Envelope, messages: tuple[Message, ...]) -> None:
         for message in messages:
             told = message.message if type(message) is ToShard else message
-            if type(told) in RECORDED:
+            if type(told) in RECORDED or (type(told) is Offer and told.is_relief):
                 self._record.append(Sent(self._timeline.now_us, self.name, peer, message))
         self._network.send(self.name, peer, envelope, messages)
 

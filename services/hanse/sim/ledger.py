@@ -39,7 +39,7 @@ from hanse.core.model.jobs import (
     RemoteView,
     Shape,
     ShapeBody,
-    make_shape,
+    stored_shape,
 )
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Position
@@ -350,6 +350,7 @@ class SimLedger:
             epoch=row.epoch,
             attempt=row.attempt,
             failures=row.failures,
+            moves=row.moves,
             order_us=row.order_us,
             allocation=msgspec.msgpack.decode(row.allocation, type=Allocation) if row.allocation else None,
             started_wall_us=row.started_wall_us,
@@ -367,7 +368,7 @@ class SimLedger:
     def _shape(self, key: bytes) -> Shape:
         shape = self._shapes_read.get(key)
         if shape is None:
-            shape = make_shape(msgspec.msgpack.decode(self.shapes[key].body, type=ShapeBody))
+            shape = stored_shape(key, msgspec.msgpack.decode(self.shapes[key].body, type=ShapeBody))
             self._shapes_read[key] = shape
         return shape
 

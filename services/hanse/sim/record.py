@@ -42,7 +42,7 @@ def place_of(region: str, row: JobRow | JobStateRow) -> str:
 
 class Sent(msgspec.Struct, frozen=True, gc=False):
     """A message of the handoff left its region, for another region or for a shard (gossip, probes and offers are not
-    recorded: nothing rests on them)."""
+    recorded: nothing rests on them; but for offers that are to even out queues)."""
 
     at_us: int
     region: str
@@ -129,7 +129,8 @@ class TaskBegan(msgspec.Struct, frozen=True, gc=False):
 
 
 class TaskFinished(msgspec.Struct, frozen=True, gc=False):
-    """A process is gone. `natural`: it ended by itself, neither stopped nor lost with its machine."""
+    """A process is gone. `natural`: it ended by itself, neither killed nor lost with its machine. `told_to_end`: it had
+    been sent SIGTERM by then."""
 
     at_us: int
     region: str
@@ -137,6 +138,7 @@ class TaskFinished(msgspec.Struct, frozen=True, gc=False):
     task: int
     exit_code: int
     natural: bool
+    told_to_end: bool = False
 
 
 class LaunchFailed(msgspec.Struct, frozen=True, gc=False):

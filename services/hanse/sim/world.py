@@ -18,7 +18,7 @@ from hanse.sim.callers import Callers
 from hanse.sim.clock import RegionClock
 from hanse.sim.convergence import Convergence
 from hanse.sim.digest import Digest
-from hanse.sim.executor import Behaviour, SimExecutor
+from hanse.sim.executor import Behaviour, Checkpoints, SimExecutor
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
 from hanse.sim.host import Host, Surroundings, ledger_id_of
 from hanse.sim.injector import Injector
@@ -72,7 +72,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class World:
     """One run. `record` is what the checkers read."""
 
-    def __init__(self, plan: Plan, write_spec: SpecWriter = opaque_spec, codec: Codec | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        write_spec: SpecWriter = opaque_spec,
+        codec: Codec | None = None,
+        configs: tuple[RegionConfig, ...] = (),
+    ) -> None:
+        """`configs` are the regions, if they are not to be drawn."""
         self.plan = plan
         self.timeline = Timeline()
         self.record: Record = []
@@ -94,6 +101,7 @@ class World:
             plan.check_every,
         )
         self.kinds = draw_kinds(draw, plan.kinds, plan.runtime_max_us, write_spec)
+        self._checkpoints: Checkpoints = {}
         self._behaviours = {kind.spec: kind.behaviour for kind in self.kinds}
         timings = plan.timings or draw_timings(draw)
         if plan.faults.old_disk_every_us and not plan.faults.anchor_elsewhere:
@@ -101,7 +109,7 @@ class World:
             timings = msgspec.structs.replace(timings, boot_grace_us=FOR_EVER_US)
         self.hosts = tuple(
             self._make_host(index, config, draw)
-            for index, config in enumerate(self._draw_configs(draw, timings))
+            for index, config in enumerate(configs or self._draw_configs(draw, timings))
         )
         self.callers = Callers(
             self.timeline,
@@ -164,10 +172,15 @@ class World:
             self._behaviour,
             host,
             self.count,
+            self._checkpoints,
         )
         self.network.join(config.name, host)
         self.record.append(RegionJoined(0, config.name, config.nodes))
         return host
+
+    def note_behaviour(self, spec: bytes, behaviour: Behaviour) -> None:
+        """What tasks of jobs with this spec do."""
+        self._behaviours[spec] = behaviour
 
     def _behaviour(self, spec: bytes) -> Behaviour:
         return self._behaviours[spec]

@@ -8,6 +8,7 @@ from typing import get_args
 from hanse.core import messages as m
 from hanse.core.model import limits
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.model.time import FOR_EVER_US
 from hanse.wire.gen.hanse.v1 import peers_pb2 as pb
 from hanse.wire.groups import GROUP_KINDS
 from hanse.wire.kinds import Kind, Readers, bounded, job_id_of, region_name, stored
@@ -89,6 +90,7 @@ def _encode_offer(message: m.Offer) -> pb.Offer:
         path=message.path,
         tenant=message.tenant,
         solicit_id=message.solicit_id,
+        own_wait_us=message.own_wait_us,
     )
 
 
@@ -100,6 +102,7 @@ def _decode_offer(readers: Readers, message: pb.Offer) -> m.Offer:
         _path(message.path),
         word(message.tenant),
         message.solicit_id,
+        min(message.own_wait_us, FOR_EVER_US),
     )
 
 
@@ -138,6 +141,7 @@ def _encode_commit(message: m.Commit) -> pb.Commit:
         offer_id=message.offer_id,
         failures=message.failures,
         traceparent=message.traceparent,
+        moves=message.moves,
     )
 
 
@@ -158,6 +162,7 @@ def _decode_commit(readers: Readers, message: pb.Commit) -> m.Commit:
         cancel_id=word(message.cancel_id),
         offer_id=message.offer_id,
         failures=message.failures,
+        moves=message.moves,
         traceparent=word(message.traceparent),
         shape=None if spec is None else spec.shape,
         name="" if spec is None else spec.name,

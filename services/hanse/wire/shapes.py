@@ -85,6 +85,7 @@ def encode_shape(shape: Shape) -> peers_pb2.Shape:
         runtime_estimate_us=body.runtime_estimate_us,
         required_features=body.required_features,
         adoptable=body.adoptable,
+        restartable=body.restartable,
     )
 
 
@@ -122,6 +123,7 @@ def _shape(message: peers_pb2.Shape) -> Shape:
                 message.required_features, limits.FEATURES_MAX, limits.FEATURE_LENGTH_MAX
             ),
             adoptable=message.adoptable,
+            restartable=message.restartable,
         )
     )
     for _, quantity in shape.total:

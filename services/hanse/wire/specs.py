@@ -183,6 +183,7 @@ class SpecReader:
                     "spec.runtime_estimate", message.runtime_estimate, limits.RUNTIME_ESTIMATE_US_MAX
                 ),
                 required_features=self._features(message),
+                restartable=_is_restartable(message),
             )
         )
         for kind, quantity in shape.total:
@@ -270,7 +271,12 @@ def _shape_key(message: jobs_pb2.JobSpec) -> tuple[object, ...]:
         tuple(message.datasets),
         None if estimate is None else (estimate.seconds, estimate.nanos),
         tuple(message.required_features),
+        _is_restartable(message),
     )
+
+
+def _is_restartable(message: jobs_pb2.JobSpec) -> bool:
+    return message.restartable if message.HasField("restartable") else bool(message.checkpoint)
 
 
 def _grace_us(message: jobs_pb2.JobSpec) -> int:

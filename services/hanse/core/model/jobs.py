@@ -28,6 +28,7 @@ class ReasonCode(enum.StrEnum):
     LEASE_ENDED = "LEASE_ENDED"
     ADOPTED = "ADOPTED"
     RETRY = "RETRY"
+    MOVING = "MOVING"
     CANCEL_REQUESTED = "CANCEL_REQUESTED"
     CANCELLED = "CANCELLED"
     HANDED_OFF = "HANDED_OFF"
@@ -80,6 +81,8 @@ class ShapeBody(msgspec.Struct, frozen=True):
     required_features: tuple[str, ...] = ()
     # Whether guardians keep it: only a region that leads its own shard can take it.
     adoptable: bool = False
+    # Whether it may be stopped while it runs, and go on elsewhere.
+    restartable: bool = False
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -103,7 +106,12 @@ class Shape(msgspec.Struct, frozen=True):
 
 def make_shape(body: ShapeBody) -> Shape:
     """The shape of this body, with its key (16 bytes) and the resources of all its tasks."""
-    key = hashlib.blake2b(msgspec.msgpack.encode(body), digest_size=16).digest()
+    return stored_shape(hashlib.blake2b(msgspec.msgpack.encode(body), digest_size=16).digest(), body)
+
+
+def stored_shape(key: bytes, body: ShapeBody) -> Shape:
+    """The shape that is kept under this key. A version in which bodies have more fields would give it another one, and
+    rows that refer to the key would lead nowhere."""
     total: Resources = resources({})
     for group in body.groups:
         total = added(total, scaled(group.resources, group.count))
@@ -204,6 +212,8 @@ class Job(msgspec.Struct, kw_only=True):
     epoch: int = 1
     attempt: int = 0
     failures: int = 0
+    # How often it was stopped while it ran, to go on in another region.
+    moves: int = 0
     # Which job goes first among equals: the submit time; a job that comes back keeps its place.
     order_us: int = 0
 

@@ -38,6 +38,7 @@ class JobInput(enum.Enum):
     STOP = "its tasks must end: cancelled, preempted, or to be tried again"
     STOPPED_REQUEUE = "all tasks are dead: back to the queue"
     STOPPED_FAIL = "all tasks are dead, and one had failed for good"
+    STOPPED_SUCCEED = "every task had ended with 0 by itself before the stop reached it"
     STOPPED_CANCEL = "all tasks are dead, as the caller wished"
     CANCEL = "cancelled before it ran"
     GIVE = "a peer accepted the offer: XFER is written, then COMMIT is sent"
@@ -79,6 +80,7 @@ TRANSITIONS: dict[JobState, dict[JobInput, JobState]] = {
         JobInput.STOPPED_REQUEUE: JobState.QUEUED,
         JobInput.STOPPED_FAIL: JobState.FAILED,
         JobInput.STOPPED_CANCEL: JobState.CANCELLED,
+        JobInput.STOPPED_SUCCEED: JobState.SUCCEEDED,
     },
     JobState.XFER: {
         JobInput.COMMITTED: JobState.MOVED,

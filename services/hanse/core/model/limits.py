@@ -156,6 +156,12 @@ STARTS_PER_STEP_MAX = 256
 # Attempts of one job in one region that may be lost with their supervisor or machine and not count as its failures.
 # Both die rarely, and not this often under one job: then the job is taken for the cause.
 LOSSES_MAX = 5
+# How often a running job may be stopped in order to move. Each time costs its grace and what it did since its last
+# checkpoint: a job that has had as many drains as that ends where it is.
+MOVES_MAX = 3
+# Jobs of a region that are stopped to move and not yet taken elsewhere: how many lose time if the others turn out to
+# have less room than they told, and how many write their checkpoints at the same time.
+MOVES_AT_ONCE_MAX = 64
 # Undecided transfers per peer: what a dead peer can hold back, and what a round of resending costs.
 TRANSFERS_UNDECIDED_MAX = 256
 # Specs sent again in one step: with the largest specs this is 16 of them.
@@ -177,6 +183,16 @@ PATH_MAX = 2 * HOPS_MAX
 # A job that comes back from regions that are lost leaves out so many epochs: those at which they may have handed it to
 # each other, which nobody is left to tell of.
 LOST_EPOCHS_SKIPPED = 2 * PATH_MAX
+# Queues are evened out (rebalancing.py) only if one is less than half as long as the other: with records that are some
+# seconds old, and predictions that are off by a third, the longer one is really the longer one.
+RELIEF_RATIO = 2
+# And only for a gain of so many times the cost of a hop, 5 s with the usual timings: shorter waits pass faster than the
+# record that told them.
+RELIEF_GAIN_HOPS = 100
+# Of its HOPS_MAX hops a job may spend so many on shorter queues; the others are for regions that have room for it.
+RELIEF_HOPS_MAX = HOPS_MAX // 2
+# Shapes looked at for it in one look, those with most jobs.
+RELIEF_SHAPES_MAX = 4
 # Declined offers that are remembered for soliciting, and refusals of peers that are remembered for explanations.
 INTERESTS_MAX = 1_024
 REFUSALS_REMEMBERED_MAX = 4_096
@@ -289,6 +305,9 @@ PAGE_SIZE_DEFAULT = 100
 PAGE_TOKEN_LENGTH_MAX = 1_024
 # Regions asked at once for one list.
 FAN_OUT_MAX = 8
+# And at most for a job whose home does not answer, besides those that have copies of it: in a large league most regions
+# have never heard of it.
+ASKED_FOR_A_JOB_MAX = 64
 # A proxied call leaves this much of its caller's time for the way back.
 PROXY_MARGIN_S = 0.1
 PROXY_TIMEOUT_S = 5.0

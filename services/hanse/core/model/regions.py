@@ -23,6 +23,14 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[tuple[str, str], ...] = ()
 
 
+class RunningJobs(enum.IntEnum):
+    """What becomes of the running jobs of a region that is being drained."""
+
+    FINISH = 1
+    # Those that may be restarted are stopped and go on elsewhere.
+    MOVE = 2
+
+
 class Member(msgspec.Struct, frozen=True, kw_only=True):
     """A region of the roster. Addresses are "host:port". `labels` are sorted pairs that name its failure domains,
     `public_key` is its own in a signed roster."""

@@ -109,6 +109,14 @@ class LocalSide:
         """End the job's present attempt."""
         self.runs.stop(job, reason, out)
 
+    def stop_to_move(self, job: Job, reason: Reason, out: Effects) -> None:
+        """End the job's present attempt so that it goes on elsewhere."""
+        self.runs.stop_to_move(job, reason, out)
+
+    def running(self) -> list[Job]:
+        """The jobs that run here, and are not being stopped, in the order of their starts."""
+        return self.runs.running()
+
     def suspend(self, reason: Reason, out: Effects) -> None:
         """End every attempt that this life of the daemon began."""
         for job_id in list(self.runs.begun):
@@ -174,6 +182,23 @@ class LocalSide:
     def waiting(self, shape_key: bytes, limit: int) -> list[Job]:
         """The first queued jobs of a shape, in order."""
         return self.queue.first_of(shape_key, limit)
+
+    def waiting_spread(self, shape_key: bytes, from_us: int, until_us: int, count: int) -> list[Job]:
+        """So many queued jobs of a shape, evenly spread over those that would start between these waits, as if the last
+        one waited `until_us`."""
+        return self.queue.spread_of(shape_key, from_us, until_us, count)
+
+    def is_waiting(self, job: Job) -> bool:
+        """Whether it is queued, and could start as soon as there is room."""
+        return self.queue.get(job.id) is job
+
+    def numerous_shapes(self, limit: int) -> list[Shape]:
+        """The shapes with most queued jobs, most numerous first."""
+        return self.queue.numerous_shapes(limit)
+
+    def added_wait_us(self, shape: Shape) -> int:
+        """By how much one more job of this shape prolongs the queue."""
+        return self.wait.added_wait_us(shape)
 
     def enqueue(self, job: Job) -> None:
         """This QUEUED job waits for capacity here; one of a shard only while there is a lease to run it under."""

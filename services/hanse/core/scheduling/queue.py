@@ -103,6 +103,10 @@ def _serving_key(queue: ShapeQueue) -> tuple[int, int, int, str]:
     return (*queue.level, first.order_us, first.id)
 
 
+def _rarity(queue: ShapeQueue) -> tuple[int, bytes]:
+    return (-len(queue.jobs), queue.shape.key)
+
+
 class JobQueue:
     """All queued jobs of a region. `tiers` go from first served to last; unknown tiers come after them.
 
@@ -273,6 +277,19 @@ class JobQueue:
         queue = self._shapes.get(shape_key)
         return queue.jobs.head(limit) if queue is not None else []
 
+    def spread_of(self, shape_key: bytes, from_us: int, until_us: int, count: int) -> list[Job]:
+        """`count` jobs with this shape, in order and evenly spread over those that will have waited `from_us` when they
+        start, if the last one will have waited `until_us`. (Where in the queue its other jobs are is not asked.)"""
+        queue = self._shapes.get(shape_key)
+        if queue is None:
+            return []
+        return queue.jobs.spread(len(queue.jobs) * from_us // max(1, until_us), count)
+
+    def numerous_shapes(self, limit: int) -> list[Shape]:
+        """The `limit` shapes with most jobs, most numerous first."""
+        chosen = heapq.nsmallest(limit, self._shapes.values(), key=_rarity)
+        return [queue.shape for queue in chosen]
+
     def first_shapes(self, limit: int) -> list[Shape]:
         """The first `limit` shapes in the order in which their first jobs will be served."""
         queues = heapq.nsmallest(limit, self._shapes.values(), key=_serving_key)
@@ -288,7 +305,7 @@ class JobQueue:
 
     def waiting_shapes(self, limit: int, now_wall_us: int) -> tuple[QueuedShape, ...]:
         """The `limit` shapes with most jobs, most numerous first; waits are counted from `order_us`."""
-        chosen = heapq.nsmallest(limit, self._shapes.values(), key=lambda q: (-len(q.jobs), q.shape.key))
+        chosen = heapq.nsmallest(limit, self._shapes.values(), key=_rarity)
         return tuple(
             QueuedShape(
                 shape_key=queue.shape.key,

@@ -1,5 +1,6 @@
-"""Whom to ask about a job: its home; where that does not answer, or does not lead its shard, whoever does; and as the
-last resort those who have a copy of the shard's log, who say how old it is.
+"""Whom to ask about a job: its home; where that does not answer, or does not lead its shard, whoever does; then those
+who have a copy of the shard's log, who say how old it is; and while the home of a job without copies is silent, all
+others: one of them has the job, or had it and says when.
 
 A job's home is part of its id. An adoptable job is in its home's shard, which another region leads after the home was
 lost, and for a while after it came back; which one, the records of gossip say.
@@ -63,11 +64,15 @@ class Asking:
             return orphan
         copy: jobs_pb2.Job | None = None
         fault: Exception | None = None
+        asked: list[str] = []
+        silent = False
         async for region in self._tellers(home):
+            asked.append(region)
             try:
                 job: jobs_pb2.Job = (await self.at(region, "GetJob", request, context)).job
             except RegionUnreachable as unreachable:
                 fault = fault if isinstance(fault, RegionUnreachable) else unreachable
+                silent = silent or region == home
             except (RequestRefused, ProxiedError) as refusal:
                 if not is_not_found(refusal):
                     raise
@@ -81,6 +86,8 @@ class Asking:
                 if not job.HasField("as_of"):
                     job.as_of.CopyFrom(newest_moment(job))
                 copy = job if copy is None or is_newer(job, copy) else copy
+        if silent and (copy is None or copy.durability != common_pb2.DURABILITY_FEDERATED):
+            copy = await self._of_anybody(request, context, asked, copy)
         if copy is not None:
             return copy
         assert fault is not None
@@ -110,6 +117,34 @@ class Asking:
         if not found and silent is not None and not self._leaders.keep(home_of(request.job_id) or ""):
             raise silent
         return max(found, key=lambda job: (job.epoch, job.region == job.answered_by), default=None)
+
+    async def _of_anybody(
+        self, request: jobs_pb2.GetJobRequest, context: Any, asked: list[str], known: jobs_pb2.Job | None
+    ) -> jobs_pb2.Job | None:
+        """What the others say, of whom one may have the job: its word is no copy. First the one to which the trail
+        leads, then so many of the others at once. Without it, who was the last to pass the job on knows most."""
+        left = [name for name in self._members.names if name not in asked]
+        first = [known.region] if known is not None and known.region in left else []
+        rest = [name for name in left if name not in first][: limits.ASKED_FOR_A_JOB_MAX]
+        groups = [rest[at : at + limits.FAN_OUT_MAX] for at in range(0, len(rest), limits.FAN_OUT_MAX)]
+        for group in ([first] if first else []) + groups:
+            for job in await asyncio.gather(*(self._word_of(name, request, context) for name in group)):
+                if job is not None and not job.HasField("as_of"):
+                    return job
+                if job is not None and (
+                    known is None or (job.epoch, is_newer(job, known)) > (known.epoch, False)
+                ):
+                    known = job
+        return known
+
+    async def _word_of(
+        self, region: str, request: jobs_pb2.GetJobRequest, context: Any
+    ) -> jobs_pb2.Job | None:
+        try:
+            job: jobs_pb2.Job = (await self.at(region, "GetJob", request, context)).job
+        except (RegionUnreachable, RequestRefused, ProxiedError):
+            return None
+        return job
 
     async def _tellers(self, home: str) -> AsyncIterator[str]:
         """Regions in the order in which they are asked. Nobody looks for the later ones if an earlier one can tell."""

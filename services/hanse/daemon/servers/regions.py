@@ -10,13 +10,21 @@ from hanse import __version__
 from hanse.core.effects import Done, Refused, RosterView, StatusView, Trusted
 from hanse.core.events import Ask, AskRoster, ProposeRoster, Question, SetDrain, TrustDisk
 from hanse.core.model import limits
+from hanse.core.model.regions import RunningJobs
 from hanse.daemon.errors import invalid, refused_request
 from hanse.daemon.ids import JobIds
 from hanse.daemon.runtime import Runtime
 from hanse.daemon.servers.members import Members
 from hanse.wire.checks import FieldRefused
 from hanse.wire.gen.hanse.v1 import regions_pb2, regions_pb2_grpc
-from hanse.wire.regions import encode_inventory, encode_members, encode_nodes, encode_status
+from hanse.wire.regions import (
+    decode_running_jobs,
+    encode_inventory,
+    encode_members,
+    encode_nodes,
+    encode_running_jobs,
+    encode_status,
+)
 from hanse.wire.rosters import encode_roster, read_document
 
 log = structlog.get_logger()
@@ -70,8 +78,11 @@ class RegionService(regions_pb2_grpc.RegionServiceServicer):
         """No new starts or acceptances from now on; durable."""
         if not self._is_here(request.region):
             return await self._elsewhere("Drain", request, context)  # type: ignore[no-any-return]
-        await self._set_drain(draining=True)
-        return regions_pb2.DrainResponse(draining=True)
+        running = decode_running_jobs(request.running)
+        if running is None:
+            raise invalid("running", f"{request.running} is not a RunningJobs")
+        await self._set_drain(draining=True, running=running)
+        return regions_pb2.DrainResponse(draining=True, running=encode_running_jobs(running))
 
     async def Undrain(self, request: regions_pb2.UndrainRequest, context: Any) -> regions_pb2.UndrainResponse:
         """The end of a drain."""
@@ -129,10 +140,11 @@ class RegionService(regions_pb2_grpc.RegionServiceServicer):
         log.warning("region.goes_on_without", members=without, missing=answer.missing, cause=cause)
         return regions_pb2.TrustDiskResponse(missing=answer.missing)
 
-    async def _set_drain(self, *, draining: bool) -> None:
+    async def _set_drain(self, *, draining: bool, running: RunningJobs = RunningJobs.FINISH) -> None:
         cause = f"drain:{self._ids.draw(1)[0]}"
         await self._runtime.ask(
-            Done, lambda number: SetDrain(request_id=number, draining=draining, cause=cause)
+            Done,
+            lambda number: SetDrain(request_id=number, draining=draining, cause=cause, running=running),
         )
 
     @staticmethod

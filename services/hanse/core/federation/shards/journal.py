@@ -32,10 +32,10 @@ from hanse.core.effects import (
     Writes,
 )
 from hanse.core.federation.shards.log import GONE, ShardLog
-from hanse.core.model.jobs import Job, Shape, ShapeBody, make_shape
+from hanse.core.model.jobs import Job, Shape, ShapeBody, stored_shape
 from hanse.core.model.lifecycle import JobState
 
-_CHANGING = JobStateRow.__struct_fields__[:-2]
+_CHANGING = tuple(name for name in JobStateRow.__struct_fields__ if name not in ("shard", "id"))
 _ROWS: dict[str, Any] = {
     "h": ShapeRow,
     "j": JobRow,
@@ -131,7 +131,8 @@ def unpack(log: ShardLog, ledger_id: str) -> Unpacked:
         if record.value != GONE and kind in _DECODERS:
             rows[kind][name] = _DECODERS[kind].decode(record.value)
     shapes = {
-        row.key: make_shape(msgspec.msgpack.decode(row.body, type=ShapeBody)) for row in rows["h"].values()
+        row.key: stored_shape(row.key, msgspec.msgpack.decode(row.body, type=ShapeBody))
+        for row in rows["h"].values()
     }
     jobs = [_job(row, rows["s"].get(job_id), shapes) for job_id, row in sorted(rows["j"].items())]
     ended: list[JobRow] = list(rows["f"].values())

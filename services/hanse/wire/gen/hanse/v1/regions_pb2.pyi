@@ -19,11 +19,20 @@ class Liveness(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LIVENESS_SUSPECT: _ClassVar[Liveness]
     LIVENESS_DEAD: _ClassVar[Liveness]
     LIVENESS_UNKNOWN: _ClassVar[Liveness]
+
+class RunningJobs(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RUNNING_JOBS_UNSPECIFIED: _ClassVar[RunningJobs]
+    RUNNING_JOBS_FINISH: _ClassVar[RunningJobs]
+    RUNNING_JOBS_MOVE: _ClassVar[RunningJobs]
 LIVENESS_UNSPECIFIED: Liveness
 LIVENESS_ALIVE: Liveness
 LIVENESS_SUSPECT: Liveness
 LIVENESS_DEAD: Liveness
 LIVENESS_UNKNOWN: Liveness
+RUNNING_JOBS_UNSPECIFIED: RunningJobs
+RUNNING_JOBS_FINISH: RunningJobs
+RUNNING_JOBS_MOVE: RunningJobs
 
 class GetStatusRequest(_message.Message):
     __slots__ = ("region",)
@@ -32,7 +41,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self, region: _Optional[str] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("region", "cluster_id", "ledger_id", "incarnation", "revision", "version", "started_at", "draining", "impairments", "jobs_by_state", "capacity", "free", "channels", "quarantine", "shards", "orphans", "orphans_ended", "jobs_taken_over", "jobs_let_go")
+    __slots__ = ("region", "cluster_id", "ledger_id", "incarnation", "revision", "version", "started_at", "draining", "impairments", "jobs_by_state", "capacity", "free", "channels", "quarantine", "shards", "orphans", "orphans_ended", "jobs_taken_over", "jobs_let_go", "drain")
     class JobsByStateEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -73,6 +82,7 @@ class GetStatusResponse(_message.Message):
     ORPHANS_ENDED_FIELD_NUMBER: _ClassVar[int]
     JOBS_TAKEN_OVER_FIELD_NUMBER: _ClassVar[int]
     JOBS_LET_GO_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_FIELD_NUMBER: _ClassVar[int]
     region: str
     cluster_id: str
     ledger_id: str
@@ -92,7 +102,8 @@ class GetStatusResponse(_message.Message):
     orphans_ended: int
     jobs_taken_over: int
     jobs_let_go: int
-    def __init__(self, region: _Optional[str] = ..., cluster_id: _Optional[str] = ..., ledger_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., revision: _Optional[_Union[_common_pb2.Revision, _Mapping]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: _Optional[bool] = ..., impairments: _Optional[_Iterable[_Union[_common_pb2.Reason, _Mapping]]] = ..., jobs_by_state: _Optional[_Mapping[str, int]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., channels: _Optional[_Iterable[_Union[ChannelStatus, _Mapping]]] = ..., quarantine: _Optional[_Union[Quarantine, _Mapping]] = ..., shards: _Optional[_Iterable[_Union[ShardStatus, _Mapping]]] = ..., orphans: _Optional[int] = ..., orphans_ended: _Optional[int] = ..., jobs_taken_over: _Optional[int] = ..., jobs_let_go: _Optional[int] = ...) -> None: ...
+    drain: DrainStatus
+    def __init__(self, region: _Optional[str] = ..., cluster_id: _Optional[str] = ..., ledger_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., revision: _Optional[_Union[_common_pb2.Revision, _Mapping]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: _Optional[bool] = ..., impairments: _Optional[_Iterable[_Union[_common_pb2.Reason, _Mapping]]] = ..., jobs_by_state: _Optional[_Mapping[str, int]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., channels: _Optional[_Iterable[_Union[ChannelStatus, _Mapping]]] = ..., quarantine: _Optional[_Union[Quarantine, _Mapping]] = ..., shards: _Optional[_Iterable[_Union[ShardStatus, _Mapping]]] = ..., orphans: _Optional[int] = ..., orphans_ended: _Optional[int] = ..., jobs_taken_over: _Optional[int] = ..., jobs_let_go: _Optional[int] = ..., drain: _Optional[_Union[DrainStatus, _Mapping]] = ...) -> None: ...
 
 class Quarantine(_message.Message):
     __slots__ = ("since", "why", "missing", "without", "suspects")
@@ -354,17 +365,44 @@ class QueuedShape(_message.Message):
     oldest_wait_ms: int
     def __init__(self, shape_key: _Optional[bytes] = ..., count: _Optional[int] = ..., resources: _Optional[_Mapping[str, int]] = ..., oldest_wait_ms: _Optional[int] = ...) -> None: ...
 
+class DrainStatus(_message.Message):
+    __slots__ = ("running", "queued", "leaving", "stopping", "stopped", "running_on")
+    class RunningOnEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_FIELD_NUMBER: _ClassVar[int]
+    LEAVING_FIELD_NUMBER: _ClassVar[int]
+    STOPPING_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_ON_FIELD_NUMBER: _ClassVar[int]
+    running: RunningJobs
+    queued: int
+    leaving: int
+    stopping: int
+    stopped: int
+    running_on: _containers.ScalarMap[str, int]
+    def __init__(self, running: _Optional[_Union[RunningJobs, str]] = ..., queued: _Optional[int] = ..., leaving: _Optional[int] = ..., stopping: _Optional[int] = ..., stopped: _Optional[int] = ..., running_on: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
 class DrainRequest(_message.Message):
-    __slots__ = ("region",)
+    __slots__ = ("region", "running")
     REGION_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
     region: str
-    def __init__(self, region: _Optional[str] = ...) -> None: ...
+    running: RunningJobs
+    def __init__(self, region: _Optional[str] = ..., running: _Optional[_Union[RunningJobs, str]] = ...) -> None: ...
 
 class DrainResponse(_message.Message):
-    __slots__ = ("draining",)
+    __slots__ = ("draining", "running")
     DRAINING_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
     draining: bool
-    def __init__(self, draining: _Optional[bool] = ...) -> None: ...
+    running: RunningJobs
+    def __init__(self, draining: _Optional[bool] = ..., running: _Optional[_Union[RunningJobs, str]] = ...) -> None: ...
 
 class UndrainRequest(_message.Message):
     __slots__ = ("region",)

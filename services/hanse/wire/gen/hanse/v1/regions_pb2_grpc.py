@@ -111,7 +111,7 @@ class RegionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Drain(self, request, context):
-        """Drain stops new starts and acceptances; queued jobs are offered to peers, running ones finish.
+        """Drain stops new starts and acceptances; queued jobs are offered to peers, running ones finish or move.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
