@@ -47,6 +47,8 @@ class Answers:
                 return region.membership.view(now)
             case Question.INVENTORY:
                 return region.inventory.records()
+            case Question.QUOTAS:
+                return region.escrow.view()
             case _:
                 assert_never(ask.question)
 
@@ -107,8 +109,9 @@ class Answers:
         )
         abroad: list[RegionExplanation] = region.router.explain(now, job)
         held = self._held_back(job)
-        if held is not None:
-            blockers = (held, *here.region.blockers)
+        ahead = (() if held is None else (held,)) + region.escrow.blockers(job)
+        if ahead:
+            blockers = (*ahead, *here.region.blockers)
             here = msgspec.structs.replace(
                 here,
                 region=msgspec.structs.replace(here.region, blockers=blockers),
@@ -185,6 +188,7 @@ class Answers:
             detail = f"it has just started; nothing runs yet, it waits for {region.waits_for}"
             found.append(Reason(ReasonCode.OLD_DISK, detail))
         found.extend(region.rosters.impairments())
+        found.extend(region.escrow.impairments())
         if region.disk_nearly_full:
             found.append(Reason(ReasonCode.NO_CAPACITY, "the disk of the ledger is nearly full"))
         if not region.local.runs.recovered:

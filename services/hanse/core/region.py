@@ -36,6 +36,7 @@ from hanse.core.effects import (
     Trusted,
 )
 from hanse.core.events import (
+    ApplyQuotas,
     Ask,
     AskRoster,
     CancelJobs,
@@ -55,6 +56,7 @@ from hanse.core.events import (
     TrustDisk,
 )
 from hanse.core.federation.desk import Desk
+from hanse.core.federation.escrow.escrow import Escrow
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.handoff.offers import Offers
 from hanse.core.federation.handoff.soliciting import Soliciting
@@ -95,10 +97,15 @@ from hanse.core.messages import (
     ProbeAck,
     ProbeRequest,
     Promise,
+    QuotaNotice,
+    QuotaRequest,
     Refuse,
     Release,
     Renew,
     RenewAck,
+    RightsAsk,
+    RightsCommit,
+    RightsDecision,
     RosterAnnounce,
     RosterDocument,
     RosterProposal,
@@ -113,6 +120,7 @@ from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import RECORD_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Position, RegionConfig, RegionRecord
+from hanse.core.model.roster import key_id
 from hanse.core.model.time import Now
 from hanse.core.scheduling.local import LocalSide
 
@@ -171,6 +179,23 @@ class Region:
             now,
             disk_is_old=self.old_disk.active,
         )
+        keys, verifier = self._quota_keys(authority)
+        self.escrow = Escrow(
+            config,
+            snapshot,
+            keys,
+            verifier,
+            self.library,
+            self.shards,
+            self.inventory,
+            self.local.capacity.free_total,
+            self.local.readmit,
+            self._unheard,
+            randomness,
+            now,
+        )
+        self.local.scheduler.gate = self.escrow
+        self.intake.rights = self.escrow.slots
         self._build_handoff(now)
         self.admission = Admission(config, self.local, self.router, self._queued)
         self.answers = Answers(self)
@@ -179,6 +204,7 @@ class Region:
         self._published_leads: tuple[tuple[str, int], ...] = ()
         self.draining = snapshot.meta.get("draining") == "1"
         self.disk_nearly_full = False
+        self.escrow.draining = self.draining
         self.peers = tuple(member.name for member in config.members if member.name != config.name)
         # Until then the disk is in doubt, unless all peers have been heard: one of them may know that it is old.
         self._in_grace = bool(self.peers) and not self.old_disk.active
@@ -217,7 +243,8 @@ class Region:
         """Those of the parts that are at work. The handoff's are a group of their own, because they seldom move."""
         work = Alarms(self.old_disk.alarm, self._grace) if self.in_doubt else self._handoff_alarms
         shards = Alarm() if self.in_doubt else self.shards.alarm
-        rare = Alarms(self.sessions.alarm, self.rosters.alarm, shards, work)
+        escrow = Alarm() if self.in_doubt else self.escrow.alarm
+        rare = Alarms(self.sessions.alarm, self.rosters.alarm, shards, escrow, work)
         return Alarms(self.membership.alarm, self.publisher.alarm, rare)
 
     @property
@@ -249,6 +276,8 @@ class Region:
         out = Effects(writes=NO_WRITES)
         self.library.begin(now)
         self.shards.begin(now)
+        if not self.in_doubt:
+            self.escrow.begin(now, out)
         for event in events:
             self.library.set_cause(event.cause)
             self._on_event(now, event, out)
@@ -259,10 +288,14 @@ class Region:
         if now.mono_us >= self._alarms.next_us:
             self._on_deadlines(now, out)
         self.shards.reconcile(now, out)
+        if not self.in_doubt:
+            self.escrow.settle(now, out)
         self.library.set_cause("schedule")
         if self.local.queue.depth or self.local.more:
             self.local.cycle(now, out)
         self._look_abroad(now, out)
+        if not self.in_doubt:
+            self.escrow.borrow(now, out)
         self._report(now, out)
         self._publish(now)
         return self._collect(now, out)
@@ -315,6 +348,8 @@ class Region:
                 out.replies.append(Reply(event.request_id, self._trust_disk(event)))
             case ProposeRoster():
                 out.replies.append(Reply(event.request_id, self.rosters.propose(now, event, out)))
+            case ApplyQuotas():
+                self._apply_quotas(event, out)
             case AskRoster():
                 out.replies.append(Reply(event.request_id, self.rosters.answer(event)))
             case _:
@@ -349,6 +384,7 @@ class Region:
                 out.sends += self.membership.on_message(now, peer, message)
                 if isinstance(message, GossipDelta):
                     self.shards.on_records(now)
+                    self.escrow.on_records(now, out)
                 if (stamp := self.inventory.own_record_from_the_future) is not None:
                     self.publisher.overtake(stamp)
             else:
@@ -387,6 +423,9 @@ class Region:
             case Append() | AppendAck() | Renew() | RenewAck() | Prepare() | Promise() | Refuse() | Fetch():
                 if not self.in_doubt:
                     self.shards.on_group_message(now, peer, message, out)
+            case RightsAsk() | RightsCommit() | RightsDecision() | QuotaRequest() | QuotaNotice():
+                if not self.in_doubt:
+                    self.escrow.on_message(now, peer, message, out)
             case Hello() | HelloAck():
                 pass  # Taken in before the session was checked.
             case RosterAnnounce() | RosterRequest() | RosterDocument() | RosterProposal() | RosterVote():
@@ -401,6 +440,7 @@ class Region:
         self.old_disk.on_session(now, peer)
         if not self.in_doubt:
             self.desk.on_session(now, peer, out)
+            self.escrow.on_session(now, peer, out)
 
     # --- callers ----------------------------------------------------------------------------------------------------
 
@@ -441,6 +481,18 @@ class Region:
         if may_wait and not (taken and self.shards.has_group(home)):
             return self._admit(submission)
         return self._not_leading(home)
+
+    def _apply_quotas(self, event: ApplyQuotas, out: Effects) -> None:
+        if self.in_doubt:
+            message = f"{self.config.name} waits for {self.waits_for}"
+            out.replies.append(Reply(event.request_id, Refused("UNREACHABLE", "", message, DOUBT_RETRY_MS)))
+        else:
+            self.escrow.apply(event, out)
+
+    def _quota_keys(self, authority: Authority | None) -> tuple[dict[str, str], Authority | None]:
+        """Operators' keys by their ids: those of the configuration, and of every roster that was in force."""
+        keys = [*self.config.operator_keys, *self.rosters.operator_keys()]
+        return {key_id(key): key for key in keys}, authority
 
     def _admit(self, submission: Submission) -> Submitted | Refused:
         return self.admission.submit(submission, self.books, self.local.enqueue)
@@ -564,6 +616,7 @@ class Region:
             carry_out(ruling, self.books, self.local)
             decide_what_is_passed(ruling, self.books, lambda peer: self.sessions.seen(peer).ledger_id)
         self.old_disk.leave()
+        self.escrow.disk_was_old()
         self.rosters.on_quarantine_left(self.incarnation)
         self.sessions.begin_incarnation(self.incarnation)
         self._end_doubt(now, out)
@@ -597,6 +650,7 @@ class Region:
             self.old_disk.on_deadline(now, out)
             return
         self.shards.on_deadline(now, out)
+        self.escrow.on_deadline(now, out)
         if now.mono_us < self._handoff_alarms.next_us:
             return
         self.desk.on_deadline(now, out)
@@ -618,6 +672,9 @@ class Region:
             self.desk.report(now, out)
 
     def _publish(self, now: Now) -> None:
+        if self.escrow.news_changed:
+            self.escrow.news_changed = False
+            self._standing_changed = True
         leads = self.shards.led
         if leads != self._published_leads:
             self._published_leads, self._standing_changed = leads, True
@@ -648,6 +705,7 @@ class Region:
             price=self.config.price,
             power=self.config.power,
             leads=self.shards.led,
+            quotas=self.escrow.news(),
         )
 
     def _collect(self, now: Now, out: Effects) -> Effects:
@@ -674,7 +732,7 @@ class Region:
     def _open_or_close(self) -> None:
         """Whether callers and peers may bring new work, from everything that could forbid it."""
         self._standing_changed = True
-        self.local.draining = self.draining
+        self.local.draining = self.escrow.draining = self.draining
         if self.old_disk.active:
             self.intake.closed = _OLD_DISK
         elif self.draining:

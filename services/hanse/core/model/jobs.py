@@ -43,6 +43,8 @@ class ReasonCode(enum.StrEnum):
     OLD_DISK = "OLD_DISK"
     REMOVED = "REMOVED"
     ROSTER_CONFLICT = "ROSTER_CONFLICT"
+    QUOTA = "QUOTA"
+    QUOTA_CONFLICT = "QUOTA_CONFLICT"
     # A peer of another version gave a code that this one lacks; the detail repeats it.
     UNKNOWN = "UNKNOWN"
 
