@@ -26,6 +26,7 @@ from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Codec, Network
 from hanse.sim.operators import GUARDED_SHARE, Operators, with_rosters
 from hanse.sim.progress import Progress
+from hanse.sim.quotas import QuotaOperators
 from hanse.sim.record import Committed, Finished, Healed, Record, RegionJoined
 from hanse.sim.timeline import Timeline
 from hanse.sim.workload import SpecWriter, draw_configs, draw_kinds, draw_timings, opaque_spec
@@ -64,6 +65,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     watch_convergence: bool = False
     # Of a league whose roster changes, how likely it has guardians; in one that has, no region leaves.
     guarded_share: float = GUARDED_SHARE
+    # (tenant, kind) -> limit: quotas that stay as they are. Otherwise drawn, if the faults change quotas at all.
+    quotas: dict[tuple[str, str], int] | None = None
 
 
 class World:
@@ -119,6 +122,7 @@ class World:
             # What a region that is no member knows of a disk that was lost, nobody asks it for.
             may_remove=not (plan.faults.old_disk_every_us or plan.faults.destroyed_every_us),
         )
+        self.quotas = self._quota_operators()
         self.convergence = Convergence(self.timeline, self.hosts)
         self.injector = Injector(
             self.timeline,
@@ -129,6 +133,24 @@ class World:
             self.network,
             self.callers,
             self.operators,
+            self.quotas,
+        )
+
+    def _quota_operators(self) -> QuotaOperators | None:
+        """None: this league has no quotas. (Where a disk may go for ever, and with it the keeper's, it has none.)"""
+        faults = self.plan.faults
+        guarded = bool(self.hosts[0].config.groups)
+        if not faults.quota_every_us and self.plan.quotas is None:
+            return None
+        if faults.destroyed_every_us and not guarded:
+            return None
+        return QuotaOperators(
+            self.timeline,
+            self._randomness("quotas"),
+            self.hosts,
+            self.count,
+            loses_disks=bool(faults.old_disk_every_us or faults.destroyed_every_us),
+            limits=self.plan.quotas,
         )
 
     def _draw_configs(self, draw: random.Random, timings: Timings) -> tuple[RegionConfig, ...]:
@@ -179,6 +201,8 @@ class World:
         self.timeline.after(_RETENTION_EVERY_US, self._retain)
         if plan.watch_convergence:
             self.convergence.begin()
+        if self.quotas is not None:
+            self.timeline.after(0, self.quotas.begin)
         if plan.calm_us:
             self.timeline.after(plan.calm_us, self.injector.begin)
         else:
@@ -203,6 +227,7 @@ class World:
             self.callers.idle
             and self.progress.is_over
             and self.operators.idle
+            and (self.quotas is None or self.quotas.idle)
             and all(host.trusts_its_disk or host.gone for host in self.hosts)
             and self._shards_are_led()
         )

@@ -1,0 +1,236 @@
+"""P5: what the jobs of a tenant use in all regions together is never more than the largest limit of its quota that is
+not revoked everywhere; and the books balance: what all accounts hold, and what is on its way between them, is the limit
+and what is still owed, whenever anything becomes durable.
+
+A quota binds a region from the step on in which it has heard of it: what ran before runs on, and is not counted here.
+Where logs of shards have accounts, the newest of their copies counts, and that is known for certain only at the end.
+Rights that went with a disk are gone: with an older disk the sum may be smaller.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from chaos.checkers.base import Checker, Handlers, violated
+from chaos.checkers.disks import Disks
+from chaos.checkers.rows import decoded
+from hanse.core.effects import (
+    AccountRow,
+    BalanceRow,
+    RightsSentRow,
+    RightsTakenRow,
+    ShardRow,
+    Writes,
+)
+from hanse.core.messages import RightsVerdict
+from hanse.core.model.jobs import RunId
+from hanse.core.model.lifecycle import JobState
+from hanse.core.model.quota import QuotaDocument, QuotaKey, Rights, applies, decode_quotas
+from hanse.sim.record import Committed, DiskReplaced, Finished, TaskBegan, TaskFinished
+
+_RIGHTS = msgspec.msgpack.Decoder(Rights)
+_UNLIMITED = 1 << 62
+
+
+class _Tables:
+    """The rows of one account."""
+
+    def __init__(self) -> None:
+        self.account: AccountRow | None = None
+        self.balances: dict[QuotaKey, BalanceRow] = {}
+        self.sent: dict[tuple[int, str, int], RightsSentRow] = {}
+        self.taken: dict[tuple[int, str, int], RightsTakenRow] = {}
+
+    def take(self, row: AccountRow | BalanceRow | RightsSentRow | RightsTakenRow) -> None:
+        match row:
+            case AccountRow():
+                self.account = row
+            case BalanceRow():
+                self.balances[(row.tenant, row.resource)] = row
+            case RightsSentRow():
+                self.sent[(row.giver_id, row.to, row.to_id)] = row
+            case RightsTakenRow():
+                self.taken[(row.taker_id, row.giver, row.giver_id)] = row
+
+
+_OF_LOG: dict[str, type[msgspec.Struct]] = {
+    "a": AccountRow,
+    "b": BalanceRow,
+    "g": RightsSentRow,
+    "t": RightsTakenRow,
+}
+
+
+class QuotasHeld(Checker):
+    """Adds up processes, and rows."""
+
+    def __init__(self, disks: Disks) -> None:
+        super().__init__(disks)
+        # What each region goes by, and under which limits it started each run.
+        self._known: dict[str, QuotaDocument] = {}
+        self._started: dict[tuple[str, RunId], QuotaDocument] = {}
+        self._living: dict[tuple[str, RunId, int], list[tuple[QuotaKey, int]]] = {}
+        self._used: dict[QuotaKey, int] = {}
+        # The largest limit that is not revoked everywhere yet.
+        self._most: dict[QuotaKey, int] = {}
+        self._accounts: dict[str, _Tables] = {}
+        # Copies of shards' logs: (region, shard) -> how far it goes, and its records of accounts.
+        self._ends: dict[tuple[str, str], tuple[int, int]] = {}
+        self._copies: dict[tuple[str, str], dict[str, ShardRow]] = {}
+        self._disks_lost = False
+
+    def handlers(self) -> Handlers:
+        return {
+            Committed: self._on_committed,
+            TaskBegan: self._on_began,
+            TaskFinished: self._on_ended,
+            DiskReplaced: self._on_replaced,
+            Finished: self._on_finished,
+        }
+
+    # --- what runs ---------------------------------------------------------------------------------------------------
+
+    def _on_began(self, entry: TaskBegan) -> None:
+        document = self._started.get((entry.region, entry.run))
+        if document is None:
+            return
+        uses = [
+            (quota.key, amount)
+            for quota in document.quotas
+            if quota.limit is not None
+            and (amount := sum(each for kind, each in entry.resources if applies(quota.key, entry.tenant, kind)))
+        ]
+        self._living[(entry.region, entry.run, entry.task)] = uses
+        for key, amount in uses:
+            self._used[key] = self._used.get(key, 0) + amount
+            if self._used[key] > self._most.get(key, 0):
+                raise violated(
+                    f"quota {key[0]} {key[1]}: {self._used[key]} in use, and at most {self._most.get(key, 0)} may be",
+                    entry.at_us,
+                    entry.run.job_id,
+                )
+
+    def _on_ended(self, entry: TaskFinished) -> None:
+        for key, amount in self._living.pop((entry.region, entry.run, entry.task), ()):
+            self._used[key] -= amount
+
+    # --- rows --------------------------------------------------------------------------------------------------------
+
+    def _on_replaced(self, entry: DiskReplaced) -> None:
+        self._disks_lost = True
+        self._known.pop(entry.region, None)
+        for copies in (self._ends, self._copies):
+            for place in [place for place in copies if place[0] == entry.region]:
+                del copies[place]
+
+    def _on_committed(self, entry: Committed) -> None:
+        touched = False
+        for writes in entry.writes:
+            touched |= self._take(entry.region, writes)
+            self._note_starts(entry.region, writes)
+        if touched and not self._disks_lost and not self._ends:
+            self._balance(self._accounts, entry.at_us)
+
+    def _take(self, region: str, writes: Writes) -> bool:
+        for document in writes.quota_documents:
+            self._known[region] = decode_quotas(document.document).document
+        for state in writes.shard_states:
+            self._ends[(region, state.shard)] = (state.log_term, state.log_sequence)
+        for record in writes.shard_rows:
+            self._take_record(region, record)
+        rows = [*writes.accounts, *writes.balances, *writes.rights_sent, *writes.rights_taken]
+        own = self._accounts.setdefault(region, _Tables())
+        for row in rows:
+            own.take(row)
+        for account in writes.accounts:
+            self._note_limits(account)
+        if rows:
+            self._note_paid(own)
+        return bool(rows)
+
+    def _take_record(self, region: str, record: ShardRow) -> None:
+        kind, _, _ = record.key.partition("/")
+        if kind not in _OF_LOG:
+            return
+        self._copies.setdefault((region, record.shard), {})[record.key] = record
+        if kind == "a" and record.value:
+            self._note_limits(msgspec.msgpack.decode(record.value, type=AccountRow))
+
+    def _note_starts(self, region: str, writes: Writes) -> None:
+        document = self._known.get(region)
+        if document is None:
+            return
+        rows = [*writes.jobs, *writes.job_states]
+        rows += [row for record in writes.shard_rows if (row := decoded(record)) is not None]
+        for row in rows:
+            if row.state == JobState.RUNNING:
+                self._started.setdefault((region, RunId(row.id, row.epoch, row.attempt)), document)
+
+    def _note_limits(self, account: AccountRow) -> None:
+        if account.document:
+            for quota in decode_quotas(account.document).document.quotas:
+                limit = _UNLIMITED if quota.limit is None else quota.limit + quota.written_off
+                self._most[quota.key] = max(self._most.get(quota.key, 0), limit)
+
+    def _note_paid(self, own: _Tables) -> None:
+        """What a lower limit took away has been burned. (Of a keeper in a log it is not known when that is certain.)"""
+        if own.account is None or not own.account.document or self._disks_lost:
+            return
+        head = decode_quotas(own.account.document).document
+        for quota in head.quotas:
+            balance = own.balances.get(quota.key)
+            if balance is not None and not balance.debt and quota.limit is not None and self._all_know(head):
+                self._most[quota.key] = quota.limit + quota.written_off
+
+    def _all_know(self, head: QuotaDocument) -> bool:
+        """While somebody goes by a document that sets no limit, there is none."""
+        return all(
+            known.number == head.number or all(quota.limit is not None for quota in known.quotas)
+            for known in self._known.values()
+        )
+
+    # --- the sum -------------------------------------------------------------------------------------------------------
+
+    def _balance(self, accounts: dict[str, _Tables], at_us: int) -> None:
+        keys = {key for tables in accounts.values() for key in tables.balances}
+        for key in sorted(keys):
+            rows = [tables.balances[key] for tables in accounts.values() if key in tables.balances]
+            whole = sum(row.held for row in rows) + self._under_way(accounts, key)
+            due = sum(row.minted + row.written_off + row.debt for row in rows)
+            if whole != due:
+                raise violated(
+                    f"quota {key[0]} {key[1]}: {whole} rights in accounts and under way, and {due} were minted or are owed",
+                    at_us,
+                )
+
+    def _under_way(self, accounts: dict[str, _Tables], key: QuotaKey) -> int:
+        total = 0
+        for name, tables in accounts.items():
+            for sent in tables.sent.values():
+                if sent.rights and not self._is_taken(accounts, name, sent):
+                    total += dict(_RIGHTS.decode(sent.rights)).get(key, 0)
+        return total
+
+    @staticmethod
+    def _is_taken(accounts: dict[str, _Tables], giver: str, sent: RightsSentRow) -> bool:
+        taker = accounts.get(sent.to)
+        row = None if taker is None else taker.taken.get((sent.to_id, giver, sent.giver_id))
+        return row is not None and row.sequence == sent.sequence and row.verdict == RightsVerdict.TAKEN
+
+    def _on_finished(self, entry: Finished) -> None:
+        if self._disks_lost or not entry.quiet:
+            return
+        accounts = dict(self._accounts)
+        for shard in {shard for _, shard in self._ends}:
+            copies = [(end, region) for (region, name), end in self._ends.items() if name == shard]
+            _, region = max(copies)
+            accounts[f"@{shard}"] = _of_log(self._copies.get((region, shard), {}))
+        self._balance(accounts, entry.at_us)
+
+
+def _of_log(records: dict[str, ShardRow]) -> _Tables:
+    tables = _Tables()
+    for record in records.values():
+        if record.value:
+            tables.take(msgspec.msgpack.decode(record.value, type=_OF_LOG[record.key[0]]))
+    return tables
