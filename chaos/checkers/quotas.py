@@ -3,7 +3,7 @@ not revoked everywhere; and the books balance: what all accounts hold, and what 
 and what is still owed, whenever anything becomes durable.
 
 A quota binds a region from the step on in which it has heard of it: what ran before runs on, and is not counted here.
-Where logs of shards have accounts, the newest of their copies counts, and that is known for certain only at the end.
+Where logs of shards hold rights, the newest of their copies counts, and that is known for certain only at the end.
 Rights that went with a disk are gone: with an older disk the sum may be smaller.
 """
 
@@ -78,6 +78,8 @@ class QuotasHeld(Checker):
         self._ends: dict[tuple[str, str], tuple[int, int]] = {}
         self._copies: dict[tuple[str, str], dict[str, ShardRow]] = {}
         self._disks_lost = False
+        # Whether the account of any shard has ever had anything.
+        self._shards_hold = False
 
     def handlers(self) -> Handlers:
         return {
@@ -128,7 +130,7 @@ class QuotasHeld(Checker):
         for writes in entry.writes:
             touched |= self._take(entry.region, writes)
             self._note_starts(entry.region, writes)
-        if touched and not self._disks_lost and not self._ends:
+        if touched and not self._disks_lost and not self._shards_hold:
             self._balance(self._accounts, entry.at_us)
 
     def _take(self, region: str, writes: Writes) -> bool:
@@ -153,6 +155,7 @@ class QuotasHeld(Checker):
         if kind not in _OF_LOG:
             return
         self._copies.setdefault((region, record.shard), {})[record.key] = record
+        self._shards_hold |= kind != "a"
         if kind == "a" and record.value:
             self._note_limits(msgspec.msgpack.decode(record.value, type=AccountRow))
 
@@ -196,12 +199,24 @@ class QuotasHeld(Checker):
         for key in sorted(keys):
             rows = [tables.balances[key] for tables in accounts.values() if key in tables.balances]
             whole = sum(row.held for row in rows) + self._under_way(accounts, key)
-            due = sum(row.minted + row.written_off + row.debt for row in rows)
+            due = sum(
+                row.minted + row.written_off + row.debt
+                for tables in accounts.values()
+                if self._keeps(tables) and (row := tables.balances.get(key)) is not None
+            )
             if whole != due:
                 raise violated(
                     f"quota {key[0]} {key[1]}: {whole} rights in accounts and under way, and {due} were minted or are owed",
                     at_us,
                 )
+
+    @staticmethod
+    def _keeps(tables: _Tables) -> bool:
+        """Whether it is the keeper's account."""
+        account = tables.account
+        if account is None or not account.document:
+            return False
+        return decode_quotas(account.document).document.keeper == account.name
 
     def _under_way(self, accounts: dict[str, _Tables], key: QuotaKey) -> int:
         total = 0

@@ -7,6 +7,7 @@
     guardians who leads a shard, what a majority is, leases, lost disks
     roster   forks: two rosters of one epoch
     regroup  a guardian is replaced without the old group, the log or the wait
+    quotas   rights that are doubled, given back or minted twice
     old_disk what a region with a disk from the past may do before and after it has asked the others
 
 `python -m chaos.mutants` hunts them all and writes found.json, from which docs/mutants.md is made.
@@ -14,7 +15,7 @@
 
 from __future__ import annotations
 
-from chaos.mutants import giver, guardians, old_disk, owner, regroup, roster, shell, target
+from chaos.mutants import giver, guardians, old_disk, owner, quotas, regroup, roster, shell, target
 from chaos.mutants.mutant import Mutant, applied
 
 ALL: tuple[Mutant, ...] = (
@@ -26,6 +27,7 @@ ALL: tuple[Mutant, ...] = (
     *regroup.MUTANTS,
     *old_disk.MUTANTS,
     *guardians.MUTANTS,
+    *quotas.MUTANTS,
 )
 
 __all__ = ["ALL", "Mutant", "applied"]

@@ -244,6 +244,7 @@ class Escrow:
         """Before the cycle: burn, give, and let go who can be served."""
         self._at_once.clear()
         self._follow_leading(now)
+        self._send_again(now, out)
         self._take_in_documents()
         if not self.documents.chain.number:
             return
@@ -287,12 +288,8 @@ class Escrow:
                 self._ask(now, holder, out)
 
     def on_deadline(self, now: Now, out: Effects) -> None:
-        """Send again what was not answered, ask again, and give back what is not needed."""
+        """Ask again, and give back what is not needed."""
         self._at_once.clear()
-        for name, to in self._resend.pop_due(now.mono_us):
-            holder = self._holders.get(name)
-            if holder is not None and holder.account.is_sending(to):
-                self._send_commit(now, holder, to, out)
         self._asking.pop_due(now.mono_us)  # `borrow` asks whoever is not in it
         for name in self._sweeping.pop_due(now.mono_us):
             holder = self._holders.get(name)
@@ -428,6 +425,13 @@ class Escrow:
         if self._is_active(holder):
             self._send(holder, to[0], holder.account.commit_to(self.documents.chain.league, to), out)
 
+    def _send_again(self, now: Now, out: Effects) -> None:
+        """What was not answered in time."""
+        for name, to in self._resend.pop_due(now.mono_us):
+            holder = self._holders.get(name)
+            if holder is not None and holder.account.is_sending(to):
+                self._send_commit(now, holder, to, out)
+
     def _give_back(self, now: Now, holder: _Holder, out: Effects) -> None:
         """To the keeper, what was not needed for a while; all that is free, if the region is being drained."""
         account = holder.account
@@ -540,9 +544,15 @@ class Escrow:
         chain = self.documents.chain
         if holder is None or not self._is_active(holder) or not holder.account.id or not chain.league:
             return
-        decision = holder.account.on_commit(commit, wanted=commit.league == chain.league)
+        decision = holder.account.on_commit(commit, wanted=self._wants(commit))
         if decision is not None:
             self._send(holder, commit.giver, decision, out)
+
+    def _wants(self, commit: RightsCommit) -> bool:
+        """Not those of other quotas; and a region that is being drained has no use for rights, unless it keeps them."""
+        chain = self.documents.chain
+        keeps = chain.head is not None and chain.head.keeper == commit.to
+        return commit.league == chain.league and (keeps or not self.draining)
 
     def _on_decision(self, decision: RightsDecision) -> None:
         holder = self._holders.get(decision.giver)
