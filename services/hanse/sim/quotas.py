@@ -34,6 +34,7 @@ _QUOTAS = (
 )
 # More than any job of the workload needs, and less than all of them together.
 _AMPLE = {"cpu": 100_000, "gpu": 8_000}
+_IN_LOG_SHARE = 0.5
 _FORKED_SHARE = 0.2
 _FORGED_SHARE = 0.1
 _MISDIRECTED_SHARE = 0.2
@@ -65,9 +66,9 @@ class QuotaOperators:
         self._healed = False
         shards = [group.shard for group in hosts[0].config.groups]
         names = [host.name for host in hosts]
-        self._keeper = randomness.choice(names if not shards else [f"@{shard}" for shard in shards])
-        if shards and not loses_disks and randomness.random() < 0.5:
-            self._keeper = randomness.choice(names)
+        # (Too many disks may be lost for a log to go on.)
+        in_log = bool(shards) and not loses_disks and randomness.random() < _IN_LOG_SHARE
+        self._keeper = randomness.choice([f"@{shard}" for shard in shards] if in_log else names)
 
     @property
     def idle(self) -> bool:
@@ -80,7 +81,7 @@ class QuotaOperators:
 
     def begin(self) -> None:
         """Found the quotas, as soon as that is possible."""
-        if not self._healed and self._newest() is None:
+        if (self._limits is not None or not self._healed) and self._newest() is None:
             self._hand_in(self._draw(None))
             self._timeline.after(_LOOK_EVERY_US, self.begin)
 

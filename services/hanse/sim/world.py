@@ -137,12 +137,11 @@ class World:
         )
 
     def _quota_operators(self) -> QuotaOperators | None:
-        """None: this league has no quotas. (Where a disk may go for ever, and with it the keeper's, it has none.)"""
+        """None: this league has no quotas. (Where a region may go for ever, and the keeper's with it, it has none.)"""
         faults = self.plan.faults
-        guarded = bool(self.hosts[0].config.groups)
         if not faults.quota_every_us and self.plan.quotas is None:
             return None
-        if faults.destroyed_every_us and not guarded:
+        if faults.destroyed_every_us and faults.destroyed_for_ever:
             return None
         return QuotaOperators(
             self.timeline,

@@ -4,8 +4,9 @@ In each step, once the events have been taken in:
 1. the keeper burns what it owes;
 2. what the keeper takes back, and what others' jobs have waited for much longer, is given;
 3. jobs that waited here and can be served go back to the queue, first come first served;
+and after the scheduling cycle, which takes what is needed here:
 4. what is free and nobody here waits for is given to those that ask;
-and after the scheduling cycle: who still lacks rights asks for them.
+5. who still lacks rights asks for them.
 
 A rule of thumb with a proof behind it: a right that is free goes to whoever waits here first, since it costs nothing;
 what is left over although somebody waits here (he needs more) goes to whoever has waited longest anywhere. So two
@@ -241,7 +242,7 @@ class Escrow:
                 self.on_message(now, self._config.name, message, out)
 
     def settle(self, now: Now, out: Effects) -> None:
-        """Before the cycle: burn, give, and let go who can be served."""
+        """Before the cycle: burn, give what cannot wait, and let go who can be served."""
         self._at_once.clear()
         self._follow_leading(now)
         self._send_again(now, out)
@@ -254,20 +255,19 @@ class Escrow:
                 self._announce(holder, out)
         wishes = self.wishes.standing(now) if len(self.wishes) else []
         for holder in list(self._holders.values()):
-            stirred = holder.account.name in self._stirred or holder.account.version != holder.seen_version
-            if (stirred or wishes) and self._is_active(holder):
-                self._settle(now, holder, wishes, out, stirred=stirred)
+            account = holder.account
+            if not self._is_active(holder):
+                continue
+            stirred = account.name in self._stirred or account.version != holder.seen_version
+            if stirred:
+                self.news_changed = True
+                holder.seen_version = account.version
+                account.pay_debts()
+            if wishes:
+                self._serve(now, holder, wishes, out, urgent=True)
+            if stirred and len(self.room):
+                self._readmit(now, holder)
         self._stirred = {}
-
-    def _settle(self, now: Now, holder: _Holder, wishes: list[Wish], out: Effects, *, stirred: bool) -> None:
-        account = holder.account
-        self.news_changed = True
-        holder.seen_version = account.version
-        account.pay_debts()
-        self._serve(now, holder, wishes, out, urgent=True)
-        if stirred and len(self.room):
-            self._readmit(now, holder)
-        self._serve(now, holder, wishes, out, urgent=False)
 
     def _readmit(self, now: Now, holder: _Holder) -> None:
         account = holder.account
@@ -280,9 +280,13 @@ class Escrow:
             self._at_once.set(account.name, now.mono_us)
 
     def borrow(self, now: Now, out: Effects) -> None:
-        """After the cycle: who lacks rights asks for them."""
+        """After the cycle: give what is left over, and ask for what is lacking."""
         if not self.documents.chain.number:
             return
+        wishes = self.wishes.standing(now) if len(self.wishes) else []
+        for holder in self._holders.values() if wishes else ():
+            if self._is_active(holder):
+                self._serve(now, holder, wishes, out, urgent=False)
         for holder in self._holders.values():
             if self._is_active(holder) and holder.account.name not in self._asking:
                 self._ask(now, holder, out)
@@ -478,10 +482,10 @@ class Escrow:
     def _ask(self, now: Now, holder: _Holder, out: Effects) -> None:
         account = holder.account
         debts = account.debts()
-        lacking = debts or self.lacking(holder)
+        lacking = debts or (NO_RIGHTS if self.draining else self.lacking(holder))
         if not lacking and not holder.asked:
             return
-        asked = self._divide(lacking, recall=bool(debts)) if lacking else {}
+        asked = self._divide(account, lacking, recall=bool(debts)) if lacking else {}
         is_due = now.mono_us >= holder.asked_us + self._timings.rights_retry_us
         if asked == holder.asked and not is_due:
             # Looked at again when it would be repeated, or when something has changed.
@@ -501,14 +505,16 @@ class Escrow:
         holder.asked, holder.asked_us = asked, now.mono_us
         self._asking.set(account.name, now.mono_us + self._timings.rights_retry_us // _ASKS_PER_RETRY)
 
-    def _divide(self, lacking: Rights, *, recall: bool) -> dict[str, Rights]:
+    def _divide(self, account: Account, lacking: Rights, *, recall: bool) -> dict[str, Rights]:
         others = [self._config.name] if len(self._holders) > 1 else []
         if len(self._peers) > RIGHTS_ASKED_MAX:
             start = self._randomness.randrange(len(self._peers))
             peers = (*self._peers[start:], *self._peers[:start])[:RIGHTS_ASKED_MAX]
         else:
             peers = self._peers
-        news = [(self._config.name, self.news()), *self._news()] if others else self._news()
+        news = self._news()
+        if others:
+            news = [(self._config.name, self.news(besides=account)), *news]
         return divide(lacking, news, [*others, *peers], recall=recall)
 
     def _first_waiting(self, name: str, lacking: Rights) -> int:
@@ -659,12 +665,13 @@ class Escrow:
 
     # --- what is told ------------------------------------------------------------------------------------------------------
 
-    def news(self) -> QuotaNews | None:
-        """For the region's record."""
+    def news(self, besides: Account | None = None) -> QuotaNews | None:
+        """For the region's record: of all accounts that it speaks for, but for one."""
         chain = self.documents.chain
         if not chain.number:
             return None
-        active = [holder.account for holder in self._holders.values() if self._is_active(holder)]
+        speaking = [holder.account for holder in self._holders.values() if self._is_active(holder)]
+        active = [account for account in speaking if account is not besides]
         totals: dict[QuotaKey, tuple[int, int]] = {}
         for account in active:
             for key in account.balances:
