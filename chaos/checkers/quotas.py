@@ -13,7 +13,7 @@ import msgspec
 
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
-from chaos.checkers.rows import decoded
+from chaos.checkers.rows import Row, decoded
 from hanse.core.effects import (
     AccountRow,
     BalanceRow,
@@ -41,7 +41,7 @@ class _Tables:
         self.sent: dict[tuple[int, str, int], RightsSentRow] = {}
         self.taken: dict[tuple[int, str, int], RightsTakenRow] = {}
 
-    def take(self, row: AccountRow | BalanceRow | RightsSentRow | RightsTakenRow) -> None:
+    def take(self, row: msgspec.Struct) -> None:
         match row:
             case AccountRow():
                 self.account = row
@@ -51,6 +51,8 @@ class _Tables:
                 self.sent[(row.giver_id, row.to, row.to_id)] = row
             case RightsTakenRow():
                 self.taken[(row.taker_id, row.giver, row.giver_id)] = row
+            case _:
+                raise AssertionError(f"no row of an account: {row}")
 
 
 _OF_LOG: dict[str, type[msgspec.Struct]] = {
@@ -100,7 +102,11 @@ class QuotasHeld(Checker):
             (quota.key, amount)
             for quota in document.quotas
             if quota.limit is not None
-            and (amount := sum(each for kind, each in entry.resources if applies(quota.key, entry.tenant, kind)))
+            and (
+                amount := sum(
+                    each for kind, each in entry.resources if applies(quota.key, entry.tenant, kind)
+                )
+            )
         ]
         self._living[(entry.region, entry.run, entry.task)] = uses
         for key, amount in uses:
@@ -140,7 +146,12 @@ class QuotasHeld(Checker):
             self._ends[(region, state.shard)] = (state.log_term, state.log_sequence)
         for record in writes.shard_rows:
             self._take_record(region, record)
-        rows = [*writes.accounts, *writes.balances, *writes.rights_sent, *writes.rights_taken]
+        rows: list[msgspec.Struct] = [
+            *writes.accounts,
+            *writes.balances,
+            *writes.rights_sent,
+            *writes.rights_taken,
+        ]
         own = self._accounts.setdefault(region, _Tables())
         for row in rows:
             own.take(row)
@@ -163,8 +174,11 @@ class QuotasHeld(Checker):
         document = self._known.get(region)
         if document is None:
             return
-        rows = [*writes.jobs, *writes.job_states]
-        rows += [row for record in writes.shard_rows if (row := decoded(record)) is not None]
+        rows: list[Row] = [*writes.jobs, *writes.job_states]
+        for record in writes.shard_rows:
+            in_log = decoded(record)
+            if in_log is not None:
+                rows.append(in_log)
         for row in rows:
             if row.state == JobState.RUNNING:
                 self._started.setdefault((region, RunId(row.id, row.epoch, row.attempt)), document)

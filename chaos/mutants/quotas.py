@@ -54,9 +54,7 @@ def _credit_again(patches: ExitStack) -> None:
 def _refuse_in_memory(patches: ExitStack) -> None:
     decide = Account._decide
 
-    def shortcut(
-        self: Account, commit: RightsCommit, giver: Party, verdict: RightsVerdict
-    ) -> RightsVerdict:
+    def shortcut(self: Account, commit: RightsCommit, giver: Party, verdict: RightsVerdict) -> RightsVerdict:
         decide(self, commit, giver, verdict)
         if verdict is RightsVerdict.BURNED:
             del self._owed_taken[giver]

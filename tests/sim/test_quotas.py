@@ -26,7 +26,7 @@ def _world(seed: int, faults: Faults, adoptable_share: float) -> World:
             faults=faults,
             regions=3,
             duration_us=10 * SECOND_US,
-            jobs=600,
+            jobs=300,
             kinds=1,
             runtime_max_us=20 * SECOND_US,
             adoptable_share=adoptable_share,
@@ -78,9 +78,7 @@ def _utilisation(record: Record, until_us: int) -> float:
 def _demand_ends_us(record: Record) -> int:
     """When the last job of the tenant begins: until then somebody waits."""
     return max(
-        entry.at_us
-        for entry in record
-        if isinstance(entry, TaskBegan) and entry.tenant.startswith(YARDS[0])
+        entry.at_us for entry in record if isinstance(entry, TaskBegan) and entry.tenant.startswith(YARDS[0])
     )
 
 

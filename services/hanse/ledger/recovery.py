@@ -93,9 +93,7 @@ def load_snapshot(connection: sqlite3.Connection) -> Snapshot:
     )
 
 
-def _rows(
-    connection: sqlite3.Connection, table: str, row: type[R], key_columns: int = 2
-) -> list[R]:
+def _rows(connection: sqlite3.Connection, table: str, row: type[R], key_columns: int = 2) -> list[R]:
     """A whole table, by primary key, which is its first columns."""
     columns = ", ".join(columns_of(row))
     order = ", ".join(str(number) for number in range(1, key_columns + 1))

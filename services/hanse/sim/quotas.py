@@ -77,7 +77,9 @@ class QuotaOperators:
         if any(core is None for core in cores):
             return False
         heads = [core.escrow.documents.chain.head for core in cores if core is not None]
-        return all(head is None for head in heads) or all(head is not None and self._is_last(head) for head in heads)
+        return all(head is None for head in heads) or all(
+            head is not None and self._is_last(head) for head in heads
+        )
 
     def begin(self) -> None:
         """Found the quotas, as soon as that is possible."""

@@ -100,7 +100,16 @@ class Bank:
 
     def act(self, *, disks_lost: bool = False) -> None:
         """One thing."""
-        deeds = [self.give, self.deliver, self.deliver, self.repeat, self.start, self.start, self.end, self.crash]
+        deeds = [
+            self.give,
+            self.deliver,
+            self.deliver,
+            self.repeat,
+            self.start,
+            self.start,
+            self.end,
+            self.crash,
+        ]
         if disks_lost and self.random.random() < 0.05:
             self.lose_disk()
         else:
@@ -223,10 +232,10 @@ class Bank:
                 answer = self.accounts[message.to].on_commit(message)
                 if answer is not None:
                     self.accounts[message.giver].on_decision(answer)
-        assert not any(account.undecided() for account in self.accounts.values()), "a transfer stays undecided"
+        assert not any(account.undecided() for account in self.accounts.values()), (
+            "a transfer stays undecided"
+        )
 
     def repeat_of(self, name: str) -> None:
         for to, _, _ in self.accounts[name].undecided():
             self.messages.append(self.accounts[name].commit_to(LEAGUE, to))
-
-

@@ -121,7 +121,9 @@ def test_what_was_written_off_only_grows() -> None:
 def test_a_chain_grows_by_what_follows_and_is_read_back() -> None:
     chain = QuotaChain(())
     rows = [chain.append(_signed(_first()))]
-    rows.append(chain.append(_signed(_next(_first(), quotas=(Quota(tenant="lab", resource="gpu", limit=9),)))))
+    rows.append(
+        chain.append(_signed(_next(_first(), quotas=(Quota(tenant="lab", resource="gpu", limit=9),))))
+    )
     again = QuotaChain(rows)
     assert (again.number, again.sha256, again.league) == (2, chain.sha256, rows[0].sha256)
     assert again.limits() == {GPU: 9}
