@@ -152,7 +152,7 @@ def create(parent: Path, count: int, shape: RegionShape | None = None) -> Federa
 
 def write(federation: Federation, shape: RegionShape) -> None:
     """Write every configuration, and `dev.json` last: where it is, the rest is too."""
-    shape = _with_operator(federation, shape)
+    shape = with_operator(federation, shape)
     try:
         for region in federation.regions:
             region.directory.mkdir(parents=True, exist_ok=True)
@@ -162,7 +162,7 @@ def write(federation: Federation, shape: RegionShape) -> None:
         raise CommandError(f"cannot write to {federation.directory}: {error.strerror or error}") from error
 
 
-def _with_operator(federation: Federation, shape: RegionShape) -> RegionShape:
+def with_operator(federation: Federation, shape: RegionShape) -> RegionShape:
     """An operator's key of its own, so that quotas can be tried out."""
     from hanse.daemon.keys import generate, load
 
