@@ -206,7 +206,8 @@ class QuotasHeld(Checker):
             for known in self._known.values()
         )
 
-    # --- the sum -------------------------------------------------------------------------------------------------------
+    # --- the sum
+    # -------------------------------------------------------------------------------------------------------
 
     def _balance(self, accounts: dict[str, _Tables], at_us: int) -> None:
         keys = {key for tables in accounts.values() for key in tables.balances}
@@ -220,7 +221,7 @@ class QuotasHeld(Checker):
             )
             if whole != due:
                 raise violated(
-                    f"quota {key[0]} {key[1]}: {whole} rights in accounts and under way, and {due} were minted or are owed",
+                    f"quota {key[0]} {key[1]}: {whole} rights held or under way, {due} minted or owed",
                     at_us,
                 )
 

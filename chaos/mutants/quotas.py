@@ -1,6 +1,6 @@
 """Shortcuts of global quotas: rights that come back, that count twice, or that are minted twice (each was found by
-chaos/models/escrow.pml, too). SCHEDULED are those that tests/core/federation/escrow/test_shortcuts.py finds among accounts
-alone: regions seldom refuse rights."""
+chaos/models/escrow.pml, too). SCHEDULED are those that tests/core/federation/escrow/test_shortcuts.py finds among
+accounts alone: regions seldom refuse rights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from chaos.mutants.shell import leaking_sends
 from hanse.core.account import Account, Balance, Party
 from hanse.core.effects import Effects, Refused
 from hanse.core.federation.escrow.documents import Documents
-from hanse.core.federation.escrow.escrow import Escrow, _Holder
+from hanse.core.federation.escrow.escrow import Escrow
+from hanse.core.federation.escrow.holders import Holder
+from hanse.core.federation.escrow.keeping import Keeping
+from hanse.core.federation.escrow.lending import Lending
 from hanse.core.messages import RightsCommit, RightsDecision, RightsVerdict
 from hanse.core.model.quota import NO_RIGHTS, Rights, SignedQuotas
 from hanse.core.model.time import Now
@@ -22,10 +25,10 @@ _PATIENCE = 2
 
 
 def _take_back(patches: ExitStack) -> None:
-    send = Escrow._send_commit
+    send = Lending.send_commit
 
-    def shortcut(self: Escrow, now: Now, holder: _Holder, to: Party, out: Effects) -> None:
-        if self._resent.get((holder.account.name, to), 0) < _PATIENCE:
+    def shortcut(self: Lending, now: Now, holder: Holder, to: Party, out: Effects) -> None:
+        if self.resent.get((holder.name, to), 0) < _PATIENCE:
             send(self, now, holder, to, out)
             return
         account = holder.account
@@ -34,14 +37,14 @@ def _take_back(patches: ExitStack) -> None:
         account._owed_sent[to] = None
         account._conclude(rights, RightsVerdict.BURNED)
 
-    replace(patches, Escrow, "_send_commit", shortcut)
+    replace(patches, Lending, "send_commit", shortcut)
 
 
 def _credit_again(patches: ExitStack) -> None:
     on_commit = Account.on_commit
 
     def shortcut(self: Account, commit: RightsCommit, *, wanted: bool = True) -> RightsDecision | None:
-        known = self.taken.get((commit.giver, commit.giver_id))
+        known = self.decided.get((commit.giver, commit.giver_id))
         decision = on_commit(self, commit, wanted=wanted)
         if decision is not None and known == (commit.sequence, RightsVerdict.TAKEN):
             for key, amount in commit.rights:
@@ -85,17 +88,17 @@ def _debit_late(patches: ExitStack) -> None:
 
 
 def _mint_first(patches: ExitStack) -> None:
-    """The rights in one transaction, the document's number in the next one."""
+    """The rights in one transaction, the document's number in the one after the next."""
     settle = Escrow.settle
     waiting: dict[int, tuple[int, SignedQuotas]] = {}
 
-    def mint(self: Escrow, signed: SignedQuotas, out: Effects) -> Refused | None:
-        holder, chain = self._keeper(signed.document.keeper), self.documents.chain
-        if holder is None or self.documents.faults(signed, chain.head, chain.sha256):
+    def mint(self: Keeping, signed: SignedQuotas, holder: Holder | None, out: Effects) -> Refused | None:
+        chain = self._documents.chain
+        if holder is None or self._documents.faults(signed):
             return None
         if not chain.number and self._founding_fault() is not None:
             return None
-        self._open(holder)
+        self._holders.open(holder)
         for quota in signed.document.quotas:
             balance = holder.account._balance(quota.key)
             holder.account._change(quota.key, (quota.limit or 0) - balance.minted)
@@ -103,21 +106,21 @@ def _mint_first(patches: ExitStack) -> None:
         return None
 
     def number(self: Escrow, now: Now, out: Effects) -> None:
-        steps, signed = waiting.pop(id(self), (0, None))
+        steps, signed = waiting.pop(id(self.keeping), (0, None))
         settle(self, now, out)
         if signed is not None and steps > 1:
-            waiting[id(self)] = (steps - 1, signed)
+            waiting[id(self.keeping)] = (steps - 1, signed)
         elif signed is not None:
-            holder = self._keeper(signed.document.keeper)
+            holder = self.holders.get(signed.document.keeper)
             assert holder is not None
             holder.account.head = signed
             holder.account._owes_account = True
             for quota in signed.document.quotas:
                 holder.account._balance(quota.key).minted = quota.limit or 0
-            if self.documents.chain.number + 1 == signed.document.number:
+            if self.chain.number + 1 == signed.document.number:
                 self.documents.put_in_force(signed)
 
-    replace(patches, Escrow, "_take_document", mint)
+    replace(patches, Keeping, "_take", mint)
     replace(patches, Escrow, "settle", number)
 
 

@@ -92,7 +92,8 @@ async def bench_quota(
     return _document(race, marks, runs, balances, before)
 
 
-# --- what happens ------------------------------------------------------------------------------------------------------
+# --- what happens
+# ------------------------------------------------------------------------------------------------------
 
 
 async def _found(running: League, limit: int) -> None:
@@ -202,7 +203,8 @@ async def _balances(running: League) -> list[dict[str, Any]]:
     return found
 
 
-# --- what it comes to --------------------------------------------------------------------------------------------------
+# --- what it comes to
+# --------------------------------------------------------------------------------------------------
 
 
 def phase_of(runs: Iterable[TaskRun], limit: int, begin_us: int, end_us: int, run_us: int) -> Phase:

@@ -1,8 +1,9 @@
 """An account of rights: how much of each global quota one set of books holds, and its transfers with other accounts.
 
-Theory of operation. A quota is a number of rights. They lie in accounts: one in each region's own ledger, for its `wait`
-jobs, and one in the log of each shard, for the adoptable jobs that are in it. A job may run while its account has the
-rights that it needs; they are in use until its processes are known to be dead. Rights move between accounts as jobs do:
+Theory of operation. A quota is a number of rights. They lie in accounts: one in each region's own ledger, for its
+`wait` jobs, and one in the log of each shard, for the adoptable jobs that are in it. A job may run while its account
+has the rights that it needs; they are in use until its processes are known to be dead. Rights move between accounts as
+jobs do:
 
     giver     event                        writes (one transaction)                    sends
               gives; so much is free       sent(seq, to, rights), held -= rights       COMMIT
@@ -97,7 +98,7 @@ class Account:
             if row.giver_id == self.id
         }
         # By giver: the newest transfer that was decided.
-        self.taken: dict[Party, tuple[int, RightsVerdict]] = {
+        self.decided: dict[Party, tuple[int, RightsVerdict]] = {
             (row.giver, row.giver_id): (row.sequence, RightsVerdict(row.verdict))
             for row in snapshot.rights_taken
             if row.taker_id == self.id
@@ -122,6 +123,11 @@ class Account:
         """Of the keeper's account: the newest document that it has minted and burned by."""
         return None if self.head is None else self.head.document
 
+    @property
+    def taken(self) -> int:
+        """The number of that document; 0: none."""
+        return 0 if self.head is None else self.head.document.number
+
     def held(self, key: QuotaKey) -> int:
         """Rights in use and free."""
         balance = self.balances.get(key)
@@ -136,10 +142,7 @@ class Account:
 
     def may_use(self, needs: Rights) -> bool:
         """Whether so much is free of each of these."""
-        for key, amount in needs:
-            if self.free(key) < amount:
-                return False
-        return True
+        return all(self.free(key) >= amount for key, amount in needs)
 
     def is_sending(self, to: Party) -> bool:
         """Whether a transfer to this account waits for its answer."""
@@ -200,7 +203,7 @@ class Account:
             self._owed_deletes.append(self.id)
         self.id = account_id
         self.head = None
-        self.sent, self.taken = {}, {}
+        self.sent, self.decided = {}, {}
         for key in {**self.balances, **self.used}:
             self.balances[key] = Balance(held=self.used.get(key, 0))
             self._owed_balances[key] = None
@@ -262,7 +265,7 @@ class Account:
         giver = (commit.giver, commit.giver_id)
         if commit.to_id != self.id:
             return self._answer(commit, RightsVerdict.GONE)
-        sequence, verdict = self.taken.get(giver, (0, RightsVerdict.TAKEN))
+        sequence, verdict = self.decided.get(giver, (0, RightsVerdict.TAKEN))
         if commit.sequence < sequence or not self._knows(giver):
             return None
         if commit.sequence > sequence:
@@ -270,10 +273,10 @@ class Account:
         return self._answer(commit, verdict)
 
     def _knows(self, giver: Party) -> bool:
-        return giver in self.taken or len(self.taken) < RIGHTS_GIVERS_MAX
+        return giver in self.decided or len(self.decided) < RIGHTS_GIVERS_MAX
 
     def _decide(self, commit: RightsCommit, giver: Party, verdict: RightsVerdict) -> RightsVerdict:
-        self.taken[giver] = (commit.sequence, verdict)
+        self.decided[giver] = (commit.sequence, verdict)
         self._owed_taken[giver] = None
         if verdict is RightsVerdict.TAKEN:
             for key, amount in commit.rights:
@@ -379,7 +382,7 @@ class Account:
 
     def _taken_rows(self, parties: Iterable[Party]) -> Iterable[RightsTakenRow]:
         for giver in parties:
-            sequence, verdict = self.taken[giver]
+            sequence, verdict = self.decided[giver]
             yield RightsTakenRow(self.id, *giver, sequence, int(verdict))
 
 

@@ -218,8 +218,8 @@ class AccountRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class BalanceRow(msgspec.Struct, frozen=True, array_like=True):
-    """What an account has of one quota. `minted`, `debt` and `written_off` are the keeper's; `lost` are rights that were
-    on their way to an account whose disk was lost."""
+    """What an account has of one quota. `minted`, `debt` and `written_off` are the keeper's; `lost` are rights that
+    were on their way to an account whose disk was lost."""
 
     tenant: str
     resource: str
@@ -531,9 +531,9 @@ class RosterView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuotaBalance(msgspec.Struct, frozen=True, kw_only=True):
-    """What one account of the region that answers has of one quota, in the units of the kind: `held` counts what is used
-    and what is free; `in_transit` has been given and is not acknowledged; `asked` of others for the jobs that wait,
-    which need `waiting` together; `debt` is still to be burned, `lost` went to accounts whose disks were lost."""
+    """What one account of the region that answers has of one quota, in the units of the kind: `held` counts what is
+    used and what is free; `in_transit` has been given and is not acknowledged; `asked` of others for the jobs that
+    wait, which need `waiting` together; `debt` is still to be burned, `lost` went to accounts whose disks were lost."""
 
     account: str
     tenant: str

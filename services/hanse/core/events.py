@@ -191,8 +191,8 @@ class AskRoster(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApplyQuotas(msgspec.Struct, frozen=True, kw_only=True):
-    """An operator's signed quota document. Answered by Done once what it mints or owes is durable (of a shard's account:
-    at a majority), or Refused."""
+    """An operator's signed quota document. Answered by Done once what it mints or owes is durable (of a shard's
+    account: at a majority), or Refused."""
 
     request_id: int
     signed: SignedQuotas

@@ -179,12 +179,13 @@ class Region:
             now,
             disk_is_old=self.old_disk.active,
         )
-        keys, verifier = self._quota_keys(authority)
+        ever, current = self._operator_keys()
         self.escrow = Escrow(
             config,
             snapshot,
-            keys,
-            verifier,
+            ever,
+            current,
+            authority,
             self.library,
             self.shards,
             self.inventory,
@@ -295,7 +296,7 @@ class Region:
             self.local.cycle(now, out)
         self._look_abroad(now, out)
         if not self.in_doubt:
-            self.escrow.borrow(now, out)
+            self.escrow.finish(now, out)
         self._report(now, out)
         self._publish(now)
         return self._collect(now, out)
@@ -349,7 +350,7 @@ class Region:
             case ProposeRoster():
                 out.replies.append(Reply(event.request_id, self.rosters.propose(now, event, out)))
             case ApplyQuotas():
-                self._apply_quotas(event, out)
+                self._apply_quotas(now, event, out)
             case AskRoster():
                 out.replies.append(Reply(event.request_id, self.rosters.answer(event)))
             case _:
@@ -482,17 +483,20 @@ class Region:
             return self._admit(submission)
         return self._not_leading(home)
 
-    def _apply_quotas(self, event: ApplyQuotas, out: Effects) -> None:
+    def _apply_quotas(self, now: Now, event: ApplyQuotas, out: Effects) -> None:
         if self.in_doubt:
             message = f"{self.config.name} waits for {self.waits_for}"
             out.replies.append(Reply(event.request_id, Refused("UNREACHABLE", "", message, DOUBT_RETRY_MS)))
         else:
-            self.escrow.apply(event, out)
+            self.escrow.apply(now, event, out)
 
-    def _quota_keys(self, authority: Authority | None) -> tuple[dict[str, str], Authority | None]:
-        """Operators' keys by their ids: those of the configuration, and of every roster that was in force."""
-        keys = [*self.config.operator_keys, *self.rosters.operator_keys()]
-        return {key_id(key): key for key in keys}, authority
+    def _operator_keys(self) -> tuple[dict[str, str], dict[str, str]]:
+        """By their ids: those of all rosters that were ever in force, and those that count today."""
+        configured, of_rosters = self.config.operator_keys, self.rosters.operator_keys()
+        ever = {key_id(key): key for key in (*configured, *of_rosters)}
+        head = self.rosters.head
+        current = {key_id(key): key for key in (*configured, *([head.operator_key] if head else []))}
+        return ever, current
 
     def _admit(self, submission: Submission) -> Submitted | Refused:
         return self.admission.submit(submission, self.books, self.local.enqueue)

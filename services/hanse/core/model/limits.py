@@ -335,7 +335,8 @@ QUOTA_DOCUMENT_BYTES_MAX = 128 * 1024
 SIGNED_QUOTAS_BYTES_MAX = QUOTA_DOCUMENT_BYTES_MAX + 1024
 # What SQLite and JSON can both hold; also of limits.
 QUOTA_NUMBER_MAX = 2**53 - 1
-# Documents that every member keeps, so that one that was away can fetch what it missed: a change a week for twenty years.
+# Documents that every member keeps, so that one that was away can fetch what it missed: a change a week for twenty
+# years.
 QUOTA_DOCUMENTS_MAX = 1_024
 # Of one fetch; a region that lacks more asks again.
 QUOTA_DOCUMENTS_PER_ANSWER_MAX = 16

@@ -1,7 +1,7 @@
 """Global quotas: the operator's documents, and what a job needs of them.
 
-A document names every quota of the league with its limit; its successor names the hash of its bytes. Those bytes are its
-JSON with sorted keys, without blanks, in UTF-8 (as rosters', model/roster.py), so that
+A document names every quota of the league with its limit; its successor names the hash of its bytes. Those bytes are
+its JSON with sorted keys, without blanks, in UTF-8 (as rosters', model/roster.py), so that
 `jq -cjS .document FILE | sha256sum` gives the same hash on any machine.
 
 A quota of tenant "lab" counts the jobs of "lab" and of all tenants below it ("lab/vision"); one of the kind "gpu"
@@ -56,9 +56,9 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class QuotaDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All quotas of a league. `number` counts the documents from 1; `previous_sha256` is empty in the first.
 
-    `keeper` is the account that mints and burns: a region ("north": its own ledger) or a shard ("@north": the log of its
-    adoptable jobs, which outlives it). The first document decides it for good. `issuer` is the id of the key that signed
-    (model/roster.py: key_id), `issued_wall_us` is for people.
+    `keeper` is the account that mints and burns: a region ("north": its own ledger) or a shard ("@north": the log of
+    its adoptable jobs, which outlives it). The first document decides it for good. `issuer` is the id of the key that
+    signed (model/roster.py: key_id), `issued_wall_us` is for people.
     """
 
     cluster_id: str
@@ -111,7 +111,8 @@ def decode_quotas(packed: bytes) -> SignedQuotas:
     return _SIGNED.decode(packed)
 
 
-# --- accounts ----------------------------------------------------------------------------------------------------------
+# --- accounts
+# ----------------------------------------------------------------------------------------------------------
 
 
 def region_account(region: str) -> str:
@@ -129,7 +130,8 @@ def shard_of_account(account: str) -> str:
     return account[1:] if account.startswith("@") else ""
 
 
-# --- what a job needs --------------------------------------------------------------------------------------------------
+# --- what a job needs
+# --------------------------------------------------------------------------------------------------
 
 
 def applies(key: QuotaKey, tenant: str, kind: str) -> bool:

@@ -200,8 +200,8 @@ class QueuedShape(msgspec.Struct, frozen=True, kw_only=True):
 
 class QuotaNews(msgspec.Struct, frozen=True, kw_only=True):
     """What a region tells of global quotas: the newest document that it goes by, named by the hash of the first one
-    (`league`), its number and its own hash; the accounts that it speaks for, with their ids; and, of the quotas of which
-    they have most free: (quota, free, held)."""
+    (`league`), its number and its own hash; the accounts that it speaks for, with their ids; and, of the quotas of
+    which they have most free: (quota, free, held)."""
 
     league: str
     number: int

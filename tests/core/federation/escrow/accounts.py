@@ -200,7 +200,7 @@ class Bank:
         for name, account in self.accounts.items():
             for to, sequence, rights in account.undecided():
                 other = self.accounts[to[0]]
-                decided, verdict = other.taken.get((name, account.id), (0, None))
+                decided, verdict = other.decided.get((name, account.id), (0, None))
                 is_taken = other.id == to[1] and decided == sequence and verdict == 1
                 if not is_taken:
                     total += dict(rights).get(key, 0)

@@ -87,7 +87,8 @@ class QuotaChain:
         return {quota.key: quota.limit for quota in self.head.quotas if quota.limit is not None}
 
 
-# --- a document by itself ----------------------------------------------------------------------------------------------
+# --- a document by itself
+# ----------------------------------------------------------------------------------------------
 
 
 def document_faults(
@@ -133,7 +134,8 @@ def _quota_faults(at: str, quota: Quota, kinds: Sequence[str]) -> Iterator[Roste
         yield _invalid(f"{at}.resource", f"{quota.resource[:64]!r} is not a kind of resource of this league")
 
 
-# --- what may follow -----------------------------------------------------------------------------------------------------
+# --- what may follow
+# -----------------------------------------------------------------------------------------------------
 
 
 def order_fault(head: QuotaDocument | None, head_sha256: str, document: QuotaDocument) -> RosterFault | None:

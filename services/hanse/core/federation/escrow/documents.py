@@ -21,13 +21,14 @@ from hanse.core.federation.roster.faults import FaultKind, RosterFault
 from hanse.core.messages import QuotaNotice, QuotaRequest
 from hanse.core.model.jobs import Reason, ReasonCode
 from hanse.core.model.limits import QUOTA_DOCUMENTS_PER_ANSWER_MAX
-from hanse.core.model.quota import QuotaDocument, SignedQuotas, quotas_sha256
+from hanse.core.model.quota import SignedQuotas, quotas_sha256
 from hanse.core.model.regions import QuotaNews, RegionConfig
 from hanse.core.model.time import Now
 
 
 class Documents:
-    """The documents of this region. `keys` are operators' public keys by their ids. `version` grows with each."""
+    """The documents of this region. `keys` are operators' public keys by their ids, also of those whose time is over:
+    what they signed then is still theirs. A new one must be signed by a `current` one. `version` grows with each."""
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class Documents:
         books: Books,
         inventory: Inventory,
         keys: Mapping[str, str],
+        current: Mapping[str, str],
         verifier: Verifier | None,
     ) -> None:
         self.chain = chain
@@ -44,20 +46,21 @@ class Documents:
         self._books = books
         self._inventory = inventory
         self._keys = keys
+        self._current = current
         self._verifier = verifier
         self._conflicts: dict[str, str] = {}
         # When each peer may be asked again.
         self._quiet_until_us: dict[str, int] = {}
 
-    def faults(self, signed: SignedQuotas, head: QuotaDocument | None, head_sha256: str) -> list[RosterFault]:
-        """Everything that keeps an operator's document from following on this one."""
+    def faults(self, signed: SignedQuotas) -> list[RosterFault]:
+        """Everything that keeps an operator's document from following on what is in force."""
         members = [member.name for member in self._config.members]
         found = list(
             document_faults(signed.document, self._config.cluster_id, members, self._config.resource_kinds)
         )
         for fault in (
-            signature_fault(signed, self._keys, self._verifier),
-            order_fault(head, head_sha256, signed.document),
+            signature_fault(signed, self._current, self._verifier),
+            order_fault(self.chain.head, self.chain.sha256, signed.document),
         ):
             if fault is not None:
                 found.append(fault)
@@ -105,7 +108,7 @@ class Documents:
         following = self.chain.after(request.after_number)[:QUOTA_DOCUMENTS_PER_ANSWER_MAX]
         out.sends.extend(Send(peer, QuotaNotice(signed)) for signed in following)
 
-    def on_notice(self, now: Now, peer: str, signed: SignedQuotas) -> None:
+    def on_notice(self, peer: str, signed: SignedQuotas) -> None:
         """A document that is in force elsewhere, or that the keeper's account here has taken."""
         document = signed.document
         known = self.chain.at(document.number)

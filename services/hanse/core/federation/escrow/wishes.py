@@ -18,7 +18,8 @@ _REMEMBERED_RETRIES = 3
 
 
 class Wish(msgspec.Struct):
-    """What an account asked for, less what it was given since. `since_wall_us`: for how long its first job has waited."""
+    """What an account asked for, less what it was given since. `since_wall_us`: for how long its first job
+    has waited."""
 
     party: Party
     wants: dict[QuotaKey, int]
