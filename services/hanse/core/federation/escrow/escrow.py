@@ -54,9 +54,9 @@ from hanse.core.model.time import Now
 class Escrow:
     """See the module's docstring. It is also the gate of the scheduling cycle (scheduling/gate.py: StartGate).
 
-    `keys` are operators' public keys by their ids, `current` those that count today; `free_total` is what the region has
-    free of each kind, `readmit` puts a job back into the queue, and `unheard` names the members that have not been heard
-    in this life of the region.
+    `keys` are operators' public keys by their ids, `current` those that count today; `free_total` is what the region
+    has free of each kind, `readmit` puts a job back into the queue, and `unheard` names the members that have not been
+    heard in this life of the region.
     """
 
     def __init__(
