@@ -4,7 +4,8 @@ and what is still owed, whenever anything becomes durable.
 
 A quota binds a region from the step on in which it has heard of it: what ran before runs on, and is not counted here.
 Where logs of shards hold rights, the newest of their copies counts, and that is known for certain only at the end.
-Rights that went with a disk are gone: with an older disk the sum may be smaller.
+Rights that went with a disk are gone: with an older disk the sum may be smaller, never larger. (What a region has in
+doubt does not count: it acts on none of it.)
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from hanse.core.messages import RightsVerdict
 from hanse.core.model.jobs import RunId
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.quota import QuotaDocument, QuotaKey, Rights, applies, decode_quotas
-from hanse.sim.record import Committed, DiskReplaced, Finished, TaskBegan, TaskFinished
+from hanse.sim.record import Committed, DiskReplaced, Finished, ImageTaken, TaskBegan, TaskFinished
 
 _RIGHTS = msgspec.msgpack.Decoder(Rights)
 _UNLIMITED = 1 << 62
@@ -40,6 +41,18 @@ class _Tables:
         self.balances: dict[QuotaKey, BalanceRow] = {}
         self.sent: dict[tuple[int, str, int], RightsSentRow] = {}
         self.taken: dict[tuple[int, str, int], RightsTakenRow] = {}
+
+    def copy(self) -> _Tables:
+        """The same rows, to be changed apart."""
+        image = _Tables()
+        image.account = self.account
+        image.balances, image.sent, image.taken = dict(self.balances), dict(self.sent), dict(self.taken)
+        return image
+
+    def forget(self, account_id: int) -> None:
+        """A life of it is over."""
+        self.sent = {key: row for key, row in self.sent.items() if key[0] != account_id}
+        self.taken = {key: row for key, row in self.taken.items() if key[0] != account_id}
 
     def take(self, row: msgspec.Struct) -> None:
         match row:
@@ -79,7 +92,9 @@ class QuotasHeld(Checker):
         # Copies of shards' logs: (region, shard) -> how far it goes, and its records of accounts.
         self._ends: dict[tuple[str, str], tuple[int, int]] = {}
         self._copies: dict[tuple[str, str], dict[str, ShardRow]] = {}
-        self._disks_lost = False
+        self._images: dict[int, tuple[_Tables, QuotaDocument | None]] = {}
+        # Regions whose disks were replaced.
+        self._replaced: dict[str, None] = {}
         # Whether the account of any shard has ever had anything.
         self._shards_hold = False
 
@@ -88,6 +103,7 @@ class QuotasHeld(Checker):
             Committed: self._on_committed,
             TaskBegan: self._on_began,
             TaskFinished: self._on_ended,
+            ImageTaken: self._on_image,
             DiskReplaced: self._on_replaced,
             Finished: self._on_finished,
         }
@@ -124,9 +140,17 @@ class QuotasHeld(Checker):
 
     # --- rows --------------------------------------------------------------------------------------------------------
 
+    def _on_image(self, entry: ImageTaken) -> None:
+        tables = self._accounts.get(entry.region, _Tables())
+        self._images[entry.image] = (tables.copy(), self._known.get(entry.region))
+
     def _on_replaced(self, entry: DiskReplaced) -> None:
-        self._disks_lost = True
+        tables, known = self._images.get(entry.image, (_Tables(), None))
+        self._replaced[entry.region] = None
+        self._accounts[entry.region] = tables.copy()
         self._known.pop(entry.region, None)
+        if known is not None:
+            self._known[entry.region] = known
         for copies in (self._ends, self._copies):
             for place in [place for place in copies if place[0] == entry.region]:
                 del copies[place]
@@ -136,7 +160,7 @@ class QuotasHeld(Checker):
         for writes in entry.writes:
             touched |= self._take(entry.region, writes)
             self._note_starts(entry.region, writes)
-        if touched and not self._disks_lost and not self._shards_hold:
+        if touched and not self._shards_hold:
             self._balance(self._accounts, entry.at_us)
 
     def _take(self, region: str, writes: Writes) -> bool:
@@ -155,6 +179,8 @@ class QuotasHeld(Checker):
         own = self._accounts.setdefault(region, _Tables())
         for row in rows:
             own.take(row)
+        for account_id in writes.accounts_delete:
+            own.forget(account_id)
         for account in writes.accounts:
             self._note_limits(account)
         if rows:
@@ -191,7 +217,7 @@ class QuotasHeld(Checker):
 
     def _note_paid(self, own: _Tables) -> None:
         """What a lower limit took away has been burned. (Of a keeper in a log it is not known when that is certain.)"""
-        if own.account is None or not own.account.document or self._disks_lost:
+        if own.account is None or not own.account.document or self._replaced:
             return
         head = decode_quotas(own.account.document).document
         for quota in head.quotas:
@@ -210,6 +236,10 @@ class QuotasHeld(Checker):
     # -------------------------------------------------------------------------------------------------------
 
     def _balance(self, accounts: dict[str, _Tables], at_us: int) -> None:
+        accounts = {name: each for name, each in accounts.items() if name not in self.disks.doubtful}
+        keepers = [name for name, tables in accounts.items() if self._keeps(tables)]
+        if not keepers or any(name in self._replaced for name in keepers):
+            return  # What it owed is forgotten.
         keys = {key for tables in accounts.values() for key in tables.balances}
         for key in sorted(keys):
             rows = [tables.balances[key] for tables in accounts.values() if key in tables.balances]
@@ -219,7 +249,7 @@ class QuotasHeld(Checker):
                 for tables in accounts.values()
                 if self._keeps(tables) and (row := tables.balances.get(key)) is not None
             )
-            if whole != due:
+            if whole > due or (whole < due and not self._replaced):
                 raise violated(
                     f"quota {key[0]} {key[1]}: {whole} rights held or under way, {due} minted or owed",
                     at_us,
@@ -248,7 +278,7 @@ class QuotasHeld(Checker):
         return row is not None and row.sequence == sent.sequence and row.verdict == RightsVerdict.TAKEN
 
     def _on_finished(self, entry: Finished) -> None:
-        if self._disks_lost or not entry.quiet:
+        if self._replaced or not entry.quiet:
             return
         accounts = dict(self._accounts)
         for shard in {shard for _, shard in self._ends}:

@@ -178,9 +178,11 @@ class Escrow:
 
     def _settle(self, now: Now, holder: Holder, wishes: list[Wish], out: Effects) -> None:
         account = holder.account
-        if self.holders.open(holder) or account.taken > self.chain.number:
-            self.keeping.announce(holder)
+        if self.holders.open(holder):
+            self.lending.begin(now, holder)
             self.news_changed = True
+        if account.taken > self.chain.number:
+            self.keeping.announce(holder)
         stirred = account.name in self._stirred or account.version != holder.seen_version
         if stirred:
             self.news_changed = True
