@@ -88,6 +88,9 @@ class QuotasHeld(Checker):
         self._used: dict[QuotaKey, int] = {}
         # The largest limit that is not revoked everywhere yet.
         self._most: dict[QuotaKey, int] = {}
+        # What the keeper has minted by its newest document, and what it owed when it lost its disk.
+        self._minted: dict[QuotaKey, int] = {}
+        self._forgotten: dict[QuotaKey, int] = {}
         self._accounts: dict[str, _Tables] = {}
         # Copies of shards' logs: (region, shard) -> how far it goes, and its records of accounts.
         self._ends: dict[tuple[str, str], tuple[int, int]] = {}
@@ -145,6 +148,9 @@ class QuotasHeld(Checker):
         self._images[entry.image] = (tables.copy(), self._known.get(entry.region))
 
     def _on_replaced(self, entry: DiskReplaced) -> None:
+        lost = self._accounts.get(entry.region, _Tables())
+        for key, balance in lost.balances.items():
+            self._forgotten[key] = self._forgotten.get(key, 0) + balance.debt
         tables, known = self._images.get(entry.image, (_Tables(), None))
         self._replaced[entry.region] = None
         self._accounts[entry.region] = tables.copy()
@@ -214,6 +220,8 @@ class QuotasHeld(Checker):
             for quota in decode_quotas(account.document).document.quotas:
                 limit = _UNLIMITED if quota.limit is None else quota.limit + quota.written_off
                 self._most[quota.key] = max(self._most.get(quota.key, 0), limit)
+                if quota.limit is not None:
+                    self._minted[quota.key] = quota.limit + quota.written_off
 
     def _note_paid(self, own: _Tables) -> None:
         """What a lower limit took away has been burned. (Of a keeper in a log it is not known when that is certain.)"""
@@ -237,31 +245,17 @@ class QuotasHeld(Checker):
 
     def _balance(self, accounts: dict[str, _Tables], at_us: int) -> None:
         accounts = {name: each for name, each in accounts.items() if name not in self.disks.doubtful}
-        keepers = [name for name, tables in accounts.items() if self._keeps(tables)]
-        if not keepers or any(name in self._replaced for name in keepers):
-            return  # What it owed is forgotten.
         keys = {key for tables in accounts.values() for key in tables.balances}
         for key in sorted(keys):
             rows = [tables.balances[key] for tables in accounts.values() if key in tables.balances]
             whole = sum(row.held for row in rows) + self._under_way(accounts, key)
-            due = sum(
-                row.minted + row.written_off + row.debt
-                for tables in accounts.values()
-                if self._keeps(tables) and (row := tables.balances.get(key)) is not None
-            )
+            debt = sum(row.debt for row in rows) + self._forgotten.get(key, 0)
+            due = self._minted.get(key, 0) + debt
             if whole > due or (whole < due and not self._replaced):
                 raise violated(
                     f"quota {key[0]} {key[1]}: {whole} rights held or under way, {due} minted or owed",
                     at_us,
                 )
-
-    @staticmethod
-    def _keeps(tables: _Tables) -> bool:
-        """Whether it is the keeper's account."""
-        account = tables.account
-        if account is None or not account.document:
-            return False
-        return decode_quotas(account.document).document.keeper == account.name
 
     def _under_way(self, accounts: dict[str, _Tables], key: QuotaKey) -> int:
         total = 0
@@ -285,6 +279,10 @@ class QuotasHeld(Checker):
             copies = [(end, region) for (region, name), end in self._ends.items() if name == shard]
             _, region = max(copies)
             accounts[f"@{shard}"] = _of_log(self._copies.get((region, shard), {}))
+        for tables in accounts.values():
+            # What a leader wrote and no majority ever held does not count.
+            if tables.account is not None and tables.account.document:
+                self._minted = {key: row.minted + row.written_off for key, row in tables.balances.items()}
         self._balance(accounts, entry.at_us)
 
 

@@ -96,7 +96,7 @@ def _mint_first(patches: ExitStack) -> None:
         chain = self._documents.chain
         if holder is None or self._documents.faults(signed):
             return None
-        if not chain.number and self._founding_fault() is not None:
+        if not chain.number and self._beginning_fault() is not None:
             return None
         self._holders.open(holder)
         for quota in signed.document.quotas:

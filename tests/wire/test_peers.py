@@ -204,6 +204,7 @@ MESSAGES: dict[type, st.SearchStrategy[m.Message]] = {
         to_id=COUNT_63,
         sequence=COUNT_63,
         rights=RIGHTS,
+        number=COUNT_63,
     ),
     m.RightsDecision: st.builds(
         m.RightsDecision,

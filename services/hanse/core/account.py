@@ -224,12 +224,13 @@ class Account:
         self.sent[to] = (sequence + 1, rights)
         self._owed_sent[to] = None
 
-    def commit_to(self, league: str, to: Party) -> RightsCommit:
-        """The message of the transfer to this account that is undecided."""
+    def commit_to(self, league: str, to: Party, number: int = 0) -> RightsCommit:
+        """The message of the transfer to this account that is undecided; `number` as in RightsCommit."""
         sequence, rights = self.sent[to]
         assert rights, "nothing is under way"
         return RightsCommit(
             league=league,
+            number=max(number, self.taken),
             giver=self.name,
             giver_id=self.id,
             to=to[0],

@@ -497,9 +497,11 @@ class RightsAsk(msgspec.Struct, frozen=True, kw_only=True):
 
 class RightsCommit(msgspec.Struct, frozen=True, kw_only=True):
     """Rights go from one account to another: sent only after the giver's smaller balance is durable, and until it is
-    answered. Each account has one life at a time, named by its id."""
+    answered. Each account has one life at a time, named by its id. `number` is that of the newest quota document that
+    the giver has heard of: whoever holds rights knows by which document they were minted."""
 
     league: str
+    number: int
     giver: str
     giver_id: int
     to: str

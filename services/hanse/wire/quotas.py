@@ -167,6 +167,7 @@ def _encode_commit(message: m.RightsCommit) -> peers_pb2.RightsCommit:
         to_id=message.to_id,
         sequence=message.sequence,
         rights=_encode_rights(message.rights),
+        number=message.number,
     )
 
 
@@ -179,6 +180,7 @@ def _decode_commit(_: Readers, message: peers_pb2.RightsCommit) -> m.RightsCommi
         to_id=stored(message.to_id),
         sequence=stored(message.sequence),
         rights=_decode_rights(message.rights),
+        number=stored(message.number),
     )
 
 

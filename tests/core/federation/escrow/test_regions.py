@@ -9,7 +9,7 @@ import pytest
 
 from hanse.core.effects import Answer, Done, Explanation, Refused
 from hanse.core.events import ApplyQuotas, SetDrain
-from hanse.core.messages import RightsAsk, RightsCommit
+from hanse.core.messages import GossipDelta, QuotaNotice, RightsAsk, RightsCommit
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.quota import Quota, QuotaDocument, SignedQuotas, quotas_message, quotas_sha256
 from hanse.core.model.roster import key_id
@@ -244,6 +244,22 @@ def test_quotas_are_founded_once() -> None:
     league = Quotas("north", "south", founded=1)
     refused = _refused(league.apply("south", _document(SLOT, keeper="south")))
     assert (refused.code, refused.field) == ("CONFLICT", "number")
+
+
+def test_whoever_holds_rights_knows_the_document_that_minted_them() -> None:
+    league = Quotas("north", "south", founded=1)
+    league.submit("south", "south-1")
+    league.submit("south", "south-2")
+    league.run_until(lambda: league.running_in("south") == 1)
+    league.hold(GossipDelta)
+    league.hold(QuotaNotice)
+    league.apply("north", _document(2 * SLOT, league.first))
+    league.advance(5 * SECOND_US)
+    assert league.messages(RightsCommit, sender="north")
+    assert (league["south"].escrow.chain.number, league.held("south")) == (1, 1)
+    league.let_go()
+    league.run_until(lambda: league.running_in("south") == 2)
+    assert league["south"].escrow.chain.number == 2
 
 
 def test_of_two_successors_the_first_counts() -> None:

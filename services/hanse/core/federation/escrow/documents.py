@@ -83,9 +83,13 @@ class Documents:
             news = self._news_of(peer)
             if news is None or self._is_at_odds(peer, news) or news.number <= self.chain.number:
                 continue
-            if now.mono_us >= self._quiet_until_us.get(peer, 0):
-                self._quiet_until_us[peer] = now.mono_us + self._config.timings.rights_retry_us
-                out.sends.append(Send(peer, QuotaRequest(self.chain.number)))
+            self.ask(now, peer, out)
+
+    def ask(self, now: Now, peer: str, out: Effects) -> None:
+        """This peer has newer documents. It is asked once in a while only."""
+        if peer != self._config.name and now.mono_us >= self._quiet_until_us.get(peer, 0):
+            self._quiet_until_us[peer] = now.mono_us + self._config.timings.rights_retry_us
+            out.sends.append(Send(peer, QuotaRequest(self.chain.number)))
 
     def _news_of(self, peer: str) -> QuotaNews | None:
         record = self._inventory.get(peer)
@@ -134,8 +138,12 @@ class Documents:
         numbers = [(peer, news.number) for peer in peers if (news := self._news_of(peer)) is not None]
         return tuple(sorted(numbers))
 
-    def strangers_to_quotas(self, peers: Sequence[str]) -> tuple[list[str], list[str]]:
-        """(peers that have not been heard of, peers that have documents already)."""
+    def who_is_ahead(self, peers: Sequence[str]) -> tuple[list[str], list[str]]:
+        """(peers that have not been heard of, peers that go by newer documents)."""
         unheard = [peer for peer in peers if self._inventory.get(peer) is None]
-        founded = [peer for peer in peers if self._news_of(peer) is not None]
-        return unheard, founded
+        ahead = [
+            peer
+            for peer in peers
+            if (news := self._news_of(peer)) is not None and news.number > self.chain.number
+        ]
+        return unheard, ahead

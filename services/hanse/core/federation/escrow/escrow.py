@@ -277,7 +277,11 @@ class Escrow:
                 if message.league == self.chain.league and self.holders.speaks_for(peer, message.account):
                     self.wishes.take(now, message)
             case RightsCommit():
-                if self.holders.speaks_for(peer, message.giver):
+                if not self.holders.speaks_for(peer, message.giver):
+                    return
+                if message.number > self.chain.number and message.league in ("", self.chain.league):
+                    self.documents.ask(now, peer, out)
+                else:
                     self._on_commit(message, out)
             case RightsDecision():
                 if self.holders.speaks_for(peer, message.to):

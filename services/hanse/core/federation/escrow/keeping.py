@@ -52,7 +52,7 @@ class Keeping:
             return refused(faults[0])
         if holder is None:
             return self._not_here(signed.document.keeper)
-        fault = self._founding_fault() if not chain.number else None
+        fault = self._beginning_fault() if holder.account.head is None else None
         if fault is not None:
             return refused(fault)
         self._holders.open(holder)
@@ -69,15 +69,16 @@ class Keeping:
         message += f"; ask {known}" if known else ""
         return Refused("NOT_LEADER", "keeper", message, self._timings.rights_retry_us // 1000, known)
 
-    def _founding_fault(self) -> RosterFault | None:
-        """Quotas are founded once: by a region that has heard of all others that they have none."""
-        unheard, founded = self._documents.strangers_to_quotas(self._holders.peers)
+    def _beginning_fault(self) -> RosterFault | None:
+        """Quotas are founded once: by a region that has heard of all others that they have none. And a keeper whose
+        disk was lost may have forgotten documents: whoever holds rights that they have minted knows of them."""
+        unheard, ahead = self._documents.who_is_ahead(self._holders.peers)
         missing = sorted({*unheard, *self._unheard()})
-        if founded:
-            why = f"{', '.join(founded)}: quotas are in force there already"
+        if ahead:
+            why = f"{', '.join(ahead)}: newer quotas are in force there"
             return RosterFault(FaultKind.FORK, "number", why)
         if missing:
-            why = f"the first quotas wait until {', '.join(missing)} can be heard, who may have some"
+            why = f"the keeper waits until {', '.join(missing)} can be heard, who may have newer quotas"
             return RosterFault(FaultKind.EARLY, "", why)
         return None
 

@@ -101,7 +101,8 @@ class Lending:
         retry_us = backoff_us(self._timings.commit_retry_us, attempt, self._timings.commit_retry_max_us)
         self.resend.set(key, now.mono_us + retry_us)
         if holder.is_active:
-            self._holders.send(holder, to[0], holder.account.commit_to(self._chain.league, to), out)
+            commit = holder.account.commit_to(self._chain.league, to, self._chain.number)
+            self._holders.send(holder, to[0], commit, out)
 
     def send_again(self, now: Now, out: Effects) -> None:
         """What was not answered in time."""

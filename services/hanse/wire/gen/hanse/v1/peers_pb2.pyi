@@ -810,7 +810,7 @@ class RightsAsk(_message.Message):
     def __init__(self, league: _Optional[str] = ..., account: _Optional[str] = ..., account_id: _Optional[int] = ..., wants: _Optional[_Iterable[_Union[_regions_pb2.QuotaAmount, _Mapping]]] = ..., since_wall_us: _Optional[int] = ..., recall: _Optional[bool] = ...) -> None: ...
 
 class RightsCommit(_message.Message):
-    __slots__ = ("league", "giver", "giver_id", "to", "to_id", "sequence", "rights")
+    __slots__ = ("league", "giver", "giver_id", "to", "to_id", "sequence", "rights", "number")
     LEAGUE_FIELD_NUMBER: _ClassVar[int]
     GIVER_FIELD_NUMBER: _ClassVar[int]
     GIVER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -818,6 +818,7 @@ class RightsCommit(_message.Message):
     TO_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     RIGHTS_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
     league: str
     giver: str
     giver_id: int
@@ -825,7 +826,8 @@ class RightsCommit(_message.Message):
     to_id: int
     sequence: int
     rights: _containers.RepeatedCompositeFieldContainer[_regions_pb2.QuotaAmount]
-    def __init__(self, league: _Optional[str] = ..., giver: _Optional[str] = ..., giver_id: _Optional[int] = ..., to: _Optional[str] = ..., to_id: _Optional[int] = ..., sequence: _Optional[int] = ..., rights: _Optional[_Iterable[_Union[_regions_pb2.QuotaAmount, _Mapping]]] = ...) -> None: ...
+    number: int
+    def __init__(self, league: _Optional[str] = ..., giver: _Optional[str] = ..., giver_id: _Optional[int] = ..., to: _Optional[str] = ..., to_id: _Optional[int] = ..., sequence: _Optional[int] = ..., rights: _Optional[_Iterable[_Union[_regions_pb2.QuotaAmount, _Mapping]]] = ..., number: _Optional[int] = ...) -> None: ...
 
 class RightsDecision(_message.Message):
     __slots__ = ("giver", "giver_id", "to", "to_id", "sequence", "verdict")
