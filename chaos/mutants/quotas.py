@@ -128,10 +128,10 @@ def _mint_everywhere(patches: ExitStack) -> None:
     put_in_force = Documents.put_in_force
 
     def shortcut(self: Documents, signed: SignedQuotas) -> None:
-        before = self.chain.head
+        before = self.chain.minted()
         put_in_force(self, signed)
         account = self._books.account
-        if account.id and account.name != signed.document.keeper and before is not None:
+        if account.id and account.name != signed.document.keeper and before:
             account.take_document(signed, before)
 
     replace(patches, Documents, "put_in_force", shortcut)

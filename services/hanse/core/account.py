@@ -38,7 +38,7 @@ and nothing else: what the lost one had may be anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -54,6 +54,7 @@ from hanse.core.messages import RightsCommit, RightsDecision, RightsVerdict
 from hanse.core.model.limits import RIGHTS_GIVERS_MAX
 from hanse.core.model.quota import (
     NO_RIGHTS,
+    Quota,
     QuotaDocument,
     QuotaKey,
     Rights,
@@ -298,11 +299,11 @@ class Account:
 
     # --- the keeper --------------------------------------------------------------------------------------------------
 
-    def take_document(self, signed: SignedQuotas, before: QuotaDocument | None) -> None:
-        """Mint and owe what this document changes. `before` is its predecessor: of an account that lost what it knew,
-        the limits of that one count as minted, since others hold the rights."""
-        if self.document is None and before is not None:
-            self._presume(before)
+    def take_document(self, signed: SignedQuotas, minted: Mapping[QuotaKey, Quota]) -> None:
+        """Mint and owe what this document changes. `minted` has what the documents before it have minted of each quota:
+        to an account that lost what it knew it still counts, since others hold the rights."""
+        if self.document is None:
+            self._presume(minted)
         self.head = signed
         self._owes_account = True
         for quota in signed.document.quotas:
@@ -331,8 +332,8 @@ class Account:
         """What is owed."""
         return tuple(sorted((key, each.debt) for key, each in self.balances.items() if each.debt))
 
-    def _presume(self, before: QuotaDocument) -> None:
-        for quota in before.quotas:
+    def _presume(self, minted: Mapping[QuotaKey, Quota]) -> None:
+        for quota in minted.values():
             balance = self._balance(quota.key)
             balance.minted = quota.limit or 0
             balance.written_off = quota.written_off

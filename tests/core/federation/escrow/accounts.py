@@ -79,7 +79,7 @@ class Bank:
         self.ids = 0
         self.jobs = 0
         self.messages: list[RightsCommit | RightsDecision] = []
-        self.document: SignedQuotas | None = None
+        self.minted: dict[QuotaKey, Quota] = {}
         # The largest limit that is not revoked everywhere yet.
         self.unpaid: dict[QuotaKey, int] = {}
         for name in self.names:
@@ -118,8 +118,8 @@ class Bank:
     def apply(self, signed: SignedQuotas) -> None:
         """The keeper takes a document."""
         keeper = self.accounts["a0"]
-        keeper.take_document(signed, None if self.document is None else self.document.document)
-        self.document = signed
+        keeper.take_document(signed, self.minted)
+        self.minted |= {quota.key: quota for quota in signed.document.quotas}
         keeper.pay_debts()
         self.sync("a0")
         for quota in signed.document.quotas:

@@ -6,6 +6,7 @@ import pytest
 
 from hanse.core.account import Account
 from hanse.core.messages import RightsVerdict
+from hanse.core.model.quota import Quota
 from tests.core.federation.escrow.accounts import CPU, GPU, LEAGUE, Bank, Disk, document
 
 
@@ -13,7 +14,7 @@ def _account(name: str, number: int, gpus: int = 0) -> Account:
     account = Account(name, Disk().read())
     account.open(number)
     if gpus:
-        account.take_document(document(1, {GPU: gpus}), None)
+        account.take_document(document(1, {GPU: gpus}), {})
     return account
 
 
@@ -85,13 +86,13 @@ class TestTransfer:
 class TestKeeper:
     def test_raising_mints(self) -> None:
         keeper = _account("a", 1, gpus=5)
-        keeper.take_document(document(2, {GPU: 8}), None)
+        keeper.take_document(document(2, {GPU: 8}), {})
         assert (keeper.held(GPU), keeper.balances[GPU].debt) == (8, 0)
 
     def test_lowering_takes_nothing_that_is_in_use(self) -> None:
         keeper = _account("a", 1, gpus=5)
         keeper.charge("job", ((GPU, 4),))
-        keeper.take_document(document(2, {GPU: 2}), None)
+        keeper.take_document(document(2, {GPU: 2}), {})
         keeper.pay_debts()
         assert (keeper.held(GPU), keeper.balances[GPU].debt) == (4, 2)
         assert not keeper.may_use(((GPU, 1),))
@@ -102,26 +103,26 @@ class TestKeeper:
     def test_while_it_owes_it_gives_nothing(self) -> None:
         keeper = _account("a", 1, gpus=5)
         keeper.charge("job", ((GPU, 5),))
-        keeper.take_document(document(2, {GPU: 4}), None)
+        keeper.take_document(document(2, {GPU: 4}), {})
         assert keeper.free(GPU) == 0
 
     def test_a_quota_that_was_lifted_keeps_what_was_minted(self) -> None:
         keeper = _account("a", 1, gpus=5)
-        keeper.take_document(document(2, {GPU: None}), None)
-        keeper.take_document(document(3, {GPU: 6}), None)
+        keeper.take_document(document(2, {GPU: None}), {})
+        keeper.take_document(document(3, {GPU: 6}), {})
         assert keeper.held(GPU) == 6
 
     def test_what_the_operator_writes_off_is_minted_once(self) -> None:
         keeper = _account("a", 1, gpus=5)
-        keeper.take_document(document(2, {GPU: 5}, written_off=3), None)
-        keeper.take_document(document(3, {GPU: 5}, written_off=3), None)
+        keeper.take_document(document(2, {GPU: 5}, written_off=3), {})
+        keeper.take_document(document(3, {GPU: 5}, written_off=3), {})
         assert keeper.held(GPU) == 8
 
     def test_after_a_lost_disk_only_the_difference_is_minted(self) -> None:
         keeper = _account("a", 1, gpus=5)
         keeper.begin_anew(9)
         assert keeper.held(GPU) == 0
-        keeper.take_document(document(3, {GPU: 7}), document(2, {GPU: 5}).document)
+        keeper.take_document(document(3, {GPU: 7}), {GPU: Quota(tenant="lab", resource="gpu", limit=5)})
         assert keeper.held(GPU) == 2
 
     def test_after_a_lost_disk_what_runs_holds_its_rights(self) -> None:

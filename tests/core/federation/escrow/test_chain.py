@@ -130,6 +130,15 @@ def test_a_chain_grows_by_what_follows_and_is_read_back() -> None:
     assert [signed.document.number for signed in again.after(1)] == [2]
 
 
+def test_a_lifted_quota_still_counts_as_minted() -> None:
+    chain = QuotaChain(())
+    chain.append(_signed(_first()))
+    lifted = _next(_first(), quotas=(Quota(tenant="lab", resource="gpu", limit=None, written_off=2),))
+    chain.append(_signed(lifted))
+    assert chain.limits() == {}
+    assert chain.minted() == {GPU: Quota(tenant="lab", resource="gpu", limit=8, written_off=2)}
+
+
 def test_only_an_operators_signature_counts() -> None:
     keys = {key_id(KEY): KEY}
     assert signature_fault(_signed(_first()), keys, KEYS) is None

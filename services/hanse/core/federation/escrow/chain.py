@@ -11,6 +11,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+import msgspec
+
 from hanse.core.effects import QuotaDocumentRow
 from hanse.core.federation.roster.checks import Verifier
 from hanse.core.federation.roster.faults import FaultKind, RosterFault
@@ -79,6 +81,17 @@ class QuotaChain:
         self.sha256 = quotas_sha256(signed.document)
         self.league = self.league or self.sha256
         return QuotaDocumentRow(signed.document.number, self.sha256, encode_quotas(signed))
+
+    def minted(self) -> dict[QuotaKey, Quota]:
+        """What all of them have minted: the newest limit of each quota that is one. (A quota that is lifted takes no
+        rights from anybody.)"""
+        found: dict[QuotaKey, Quota] = {}
+        for signed in self._documents:
+            for quota in signed.document.quotas:
+                before = found.get(quota.key)
+                limit = quota.limit if quota.limit is not None or before is None else before.limit
+                found[quota.key] = msgspec.structs.replace(quota, limit=limit)
+        return found
 
     def limits(self) -> dict[QuotaKey, int]:
         """What is limited, and to how much."""

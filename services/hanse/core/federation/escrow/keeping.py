@@ -56,7 +56,7 @@ class Keeping:
         if fault is not None:
             return refused(fault)
         self._holders.open(holder)
-        holder.account.take_document(signed, chain.head)
+        holder.account.take_document(signed, chain.minted())
         if holder.leading is None:
             self._documents.put_in_force(signed)
         self.announce(holder)
