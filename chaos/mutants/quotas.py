@@ -11,13 +11,14 @@ from chaos.mutants.profiles import QUOTAS, QUOTAS_AND_DISKS
 from chaos.mutants.shell import leaking_sends
 from hanse.core.account import Account, Balance, Party
 from hanse.core.effects import Effects, Refused
+from hanse.core.federation.escrow.chain import QuotaChain
 from hanse.core.federation.escrow.documents import Documents
 from hanse.core.federation.escrow.escrow import Escrow
 from hanse.core.federation.escrow.holders import Holder
 from hanse.core.federation.escrow.keeping import Keeping
 from hanse.core.federation.escrow.lending import Lending
 from hanse.core.messages import RightsCommit, RightsDecision, RightsVerdict
-from hanse.core.model.quota import NO_RIGHTS, Rights, SignedQuotas
+from hanse.core.model.quota import NO_RIGHTS, Quota, QuotaKey, Rights, SignedQuotas
 from hanse.core.model.time import Now
 
 # Sent so often without an answer, a transfer is taken back.
@@ -137,6 +138,13 @@ def _mint_everywhere(patches: ExitStack) -> None:
     replace(patches, Documents, "put_in_force", shortcut)
 
 
+def _lifted_was_never_minted(patches: ExitStack) -> None:
+    def shortcut(self: QuotaChain) -> dict[QuotaKey, Quota]:
+        return {} if self.head is None else {quota.key: quota for quota in self.head.quotas}
+
+    replace(patches, QuotaChain, "minted", shortcut)
+
+
 def _lower_at_once(patches: ExitStack) -> None:
     def shortcut(self: Account) -> bool:
         for key, balance in self.balances.items():
@@ -231,6 +239,12 @@ MUTANTS = (
         shortcut="a region whose disk is an old one holds the rights that are on it",
         profile=QUOTAS_AND_DISKS,
         install=_believe_the_disk,
+    ),
+    Mutant(
+        name="a lifted quota was never minted",
+        shortcut="a keeper that lost its disk goes by the newest document alone, also where that sets no limit",
+        profile=QUOTAS_AND_DISKS,
+        install=_lifted_was_never_minted,
     ),
     Mutant(
         name="rights back from a lost disk",

@@ -29,6 +29,7 @@ from hanse.core.model.quota import (
 if TYPE_CHECKING:
     from hanse.client import AsyncClient
     from hanse.client.messages import QuotaStatus
+    from hanse.daemon.keys import PrivateKey
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -68,8 +69,6 @@ def apply(
     JSON keys: number, sha256, keeper, applied_by, known[].{region, number}, quotas[].{tenant, resource, limit,
     written_off}.
     """
-    from hanse.cli.roster_files import operator_key as read_key
-
     wanted, key = read_file(file), read_key(operator_key)
 
     async def applied() -> tuple[QuotaDocument, str, QuotaStatus]:
@@ -130,6 +129,21 @@ def _fetched(ctx: typer.Context, region: str) -> QuotaStatus:
             return await client.quotas(region)
 
     return run(fetched())
+
+
+def read_key(path: Path | None) -> PrivateKey:
+    """The operator's key. Raises UsageOrConfigError, with how to get one."""
+    from hanse.cli.roster_files import told
+    from hanse.daemon.keys import OPERATOR_KEY_FILE, load
+
+    where = (path or OPERATOR_KEY_FILE).expanduser()
+    if not where.exists():
+        raise UsageOrConfigError(
+            f"no operator's key at {where}",
+            hint="give --operator-key FILE; a development federation has one beside its regions: operator.key",
+        )
+    with told():
+        return load(where)
 
 
 def read_file(path: Path) -> QuotaFile:
