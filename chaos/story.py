@@ -161,7 +161,7 @@ def _lines(entry: Entry, job_id: str) -> Iterator[str]:
         case Healed():
             yield "healed"
         case Finished():
-            yield f"over, {'quiet' if entry.quiet else 'not quiet'}"
+            yield f"time is up: {entry.waits_for}" if entry.waits_for else "over"
         case _:
             pass
 

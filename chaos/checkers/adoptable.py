@@ -149,11 +149,12 @@ class Adoptable(Checker):
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def _on_finished(self, entry: Finished) -> None:
-        if not entry.quiet:
-            return
         for job_id, ack in self._acknowledged.items():
+            if job_id in self._let_go:
+                continue
             row = self._rows.get(job_id, {}).get(ack.home)
-            if job_id not in self._let_go and (row is None or row.state not in FINAL):
+            # A job that has a row is still on its way while the league waits for something: that is Liveness' to say.
+            if row is None or (row.state not in FINAL and not entry.waits_for):
                 state = "nowhere" if row is None else JobState(row.state).name
                 raise LivenessViolation(
                     f"acknowledged by its guardians, and {state} in the end", at_us=entry.at_us, job_id=job_id

@@ -32,7 +32,7 @@ class Liveness(Checker):
     def finish(self) -> None:
         if self._finished is None:
             return
-        if self._finished.quiet:
+        if not self._finished.waits_for:
             self._look_for_orphans(self._finished.at_us)
             return
         unfinished = [job for job, home in self._homes.items() if not self._is_final(job, home)]
@@ -46,7 +46,7 @@ class Liveness(Checker):
         stories = " / ".join(f"{job}: {self._story(job)}" for job in named[:_NAMED_MAX])
         raise LivenessViolation(
             f"{len(unfinished)} acknowledged jobs without an outcome at home, {len(unsettled)} jobs open in some "
-            f"ledger, time is up: {stories or 'a caller was not answered'}",
+            f"ledger, time is up: {stories or self._finished.waits_for}",
             at_us=self._finished.at_us,
             job_id=named[0] if named else "",
         )

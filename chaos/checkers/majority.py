@@ -3,7 +3,10 @@
 Theory of operation. Every disk's copy of a shard's log is a path: up to a position (term, sequence) in a tree whose
 branches are the terms. Where a term branches off is told by its first record, START, which names the position that its
 leader began with. So any two copies share a prefix, and a prefix is what a majority holds if it is one of a majority's
-copies. What was told rests on a record of the log: it must lie in such a prefix, then or earlier.
+copies. What was told rests on a record of the log: it must lie in such a prefix, then or earlier. A lost disk's copy
+counts until that member stands again, as far as any other disk has it: it stands with the longest of all others' copies
+or not at all, so nobody does without those records meanwhile. (Seed 254: one of five acknowledged, lost its disk, and
+then a third one acknowledged.)
 
 Two things are judged by the way, because everything else rests on them: a term begins once, and no two copies ever
 have different records in one place.
@@ -56,7 +59,11 @@ class Log:
         self._records: dict[Place, int] = {}
         self.facts: dict[Fact, list[Place]] = {}
         self.ends: dict[str, Place] = {}
+        # Of lost disks: what others have of what was on them.
+        self._to_learn: dict[str, Place] = {}
+        # The newest one, and the end of the longest copy that has it: whoever leads goes by that.
         self.group: Group | None = None
+        self._grouped: Place = _NOTHING
         # By term, up to which sequence a majority has ever held it at one time.
         self._held: dict[int, int] = {}
 
@@ -85,6 +92,9 @@ class Log:
         """A disk is replaced by an image that goes up to there: what no other disk has was never written."""
         end = self.ends.get(region, (0, 0))
         self.ends[region] = image
+        self._to_learn.setdefault(region, end)
+        for member, known in self._to_learn.items():
+            self._to_learn[member] = max(self._shared(known, each) for each in self.ends.values())
         lost = [
             place
             for place in self._records
@@ -95,6 +105,7 @@ class Log:
             term, sequence = place
             if self._terms.get(term, (0, (0, 0)))[0] == sequence:
                 del self._terms[term]
+        self._grouped = min(self._grouped, max(self.ends.values()))
         for fact, places in self.facts.items():
             self.facts[fact] = [place for place in places if place in self._records]
 
@@ -103,9 +114,15 @@ class Log:
 
     # --- what a majority holds ----------------------------------------------------------------------------------------
 
+    def regroup(self, group: Group, end: Place) -> None:
+        """A copy that goes up to here has this group."""
+        if end >= self._grouped:
+            self.group, self._grouped = group, end
+
     def stand(self, region: str, end: Place) -> None:
         """A copy goes up to here."""
         self.ends[region] = end
+        self._to_learn.pop(region, None)
         if self.group is None:
             return
         term, sequence = min(self._common(end, electorate) for electorate in _electorates(self.group))
@@ -114,8 +131,12 @@ class Log:
     def _common(self, end: Place, electorate: tuple[str, ...]) -> Place:
         """The longest prefix of the copy up to `end` that a majority of these has. (Prefixes of one path: the larger
         position is the longer one.)"""
-        shared = sorted((self._shared(end, self.ends.get(each, (0, 0))) for each in electorate), reverse=True)
+        shared = sorted((self._shared_with(end, each) for each in electorate), reverse=True)
         return shared[len(electorate) // 2]
+
+    def _shared_with(self, end: Place, member: str) -> Place:
+        has, is_to_learn = self.ends.get(member, _NOTHING), self._to_learn.get(member, _NOTHING)
+        return max(self._shared(end, has), self._shared(end, is_to_learn))
 
     def _shared(self, one: Place, other: Place) -> Place:
         while one[0] != other[0]:
@@ -175,9 +196,10 @@ class Majority(Checker):
 
     def _stand(self, region: str, state: ShardStateRow) -> None:
         log = self._log(state.shard)
-        log.group = _GROUP.decode(state.group)
         if state.blank != Standing.BLANK:
-            log.stand(region, (state.log_term, state.log_sequence))
+            end = (state.log_term, state.log_sequence)
+            log.regroup(_GROUP.decode(state.group), end)
+            log.stand(region, end)
         elif log.ends.get(region, _NOTHING) != _NOTHING:
             # The disk turned out to be an old one. All other copies may be lost by now, too; then the log begins again.
             log.lose(region, _NOTHING)

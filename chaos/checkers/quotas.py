@@ -272,7 +272,7 @@ class QuotasHeld(Checker):
         return row is not None and row.sequence == sent.sequence and row.verdict == RightsVerdict.TAKEN
 
     def _on_finished(self, entry: Finished) -> None:
-        if self._replaced or not entry.quiet:
+        if self._replaced or entry.waits_for:
             return
         accounts = dict(self._accounts)
         for shard in {shard for _, shard in self._ends}:

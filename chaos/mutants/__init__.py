@@ -10,6 +10,9 @@
     quotas   rights that are doubled, given back or minted twice
     old_disk what a region with a disk from the past may do before and after it has asked the others
 
+Random runs of a profile find most of them (profiles.py). Some need too many coincidences for that: for each of them a
+schedule is built by hand (schedules.py, stage.py), in the same simulated world and under the same checkers.
+
 `python -m chaos.mutants` hunts them all and writes found.json, from which docs/mutants.md is made.
 """
 

@@ -13,6 +13,7 @@ from chaos.mutants import ALL
 from chaos.mutants.found import Found, read, write
 from chaos.mutants.hunt import SEEDS_MAX
 from chaos.mutants.profiles import PROFILES
+from chaos.mutants.schedules import SCHEDULES
 from chaos.mutants.work import find, stand
 
 
@@ -20,7 +21,7 @@ def main(words: Sequence[str]) -> int:
     """Hunt; the exit code."""
     chosen = [mutant.name for mutant in ALL if not words or any(word in mutant.name for word in words)]
     known = {each.name: each for each in read()} if words else {}
-    profiles = [] if words else [profile.name for profile in PROFILES]
+    profiles = [] if words else [profile.name for profile in (*PROFILES, *SCHEDULES)]
     with ProcessPoolExecutor() as pool:
         clean = pool.map(stand, profiles)
         for found in pool.map(find, chosen):

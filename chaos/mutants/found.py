@@ -13,11 +13,13 @@ PATH = Path(__file__).with_name("found.json")
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """One mutant: who caught it first with every checker on, and who when only harm to jobs counts. None: nobody."""
+    """One mutant: who caught it first with every checker on, and who when only harm to jobs counts. None: nobody.
+    `by_hand`: `profile` is a schedule."""
 
     name: str
     shortcut: str
     profile: str
+    by_hand: bool
     harmless: str
     caught: Finding | None
     harm: Finding | None

@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from typing import Any
 from unittest import mock
 
+import msgspec
+
 from chaos.mutants.giver import settle_in_transfer
 from chaos.mutants.mutant import Mutant, replace
 from chaos.mutants.owner import cancel_before_dead
@@ -14,9 +16,18 @@ from chaos.mutants.profiles import (
     CUT_LEADERS,
     FORGETFUL_GUARDIANS,
     LATE_RENEWALS,
+    LEADERS_BACK_AT_ONCE,
     LOST_LEADERS,
-    LOST_RENEWALS,
     UNEVEN_CLOCKS,
+)
+from chaos.mutants.schedules import (
+    ALONE_FOR_LONG,
+    ASKED_WHILE_TASKS_LIVE,
+    DIES_WITH_ITS_PROMISE,
+    GRANTED_AND_LOST,
+    LAUNCHED_AND_LOST,
+    LEARNT_A_PROMISE,
+    OLD_LEADER_FIRST,
 )
 from chaos.mutants.shell import leaking_sends
 from hanse.core.effects import (
@@ -211,17 +222,13 @@ def _written(
 
 
 def _without_records(state: ShardStateRow, rows: list[ShardRow]) -> tuple[ShardStateRow, list[ShardRow]]:
-    log = {"log_term": 0, "log_sequence": 0, "committed_sequence": 0}
-    return _changed(state, **log), []
+    return msgspec.structs.replace(state, log_term=0, log_sequence=0, committed_sequence=0), []
 
 
 def _without_promise(state: ShardStateRow, rows: list[ShardRow]) -> tuple[ShardStateRow, list[ShardRow]]:
-    return _changed(state, promised_term=state.log_term), rows
-
-
-def _changed(state: ShardStateRow, **columns: int) -> ShardStateRow:
-    values = {name: getattr(state, name) for name in state.__struct_fields__}
-    return ShardStateRow(**{**values, **columns})
+    if state.promised_term == state.log_term:
+        return state, rows
+    return msgspec.structs.replace(state, promised_term=state.log_term, promised_to=""), rows
 
 
 def _vote_for_oneself_alone(patches: ExitStack) -> None:
@@ -503,7 +510,7 @@ MUTANTS = (
     Mutant(
         name="own processes are not waited for",
         shortcut="a member promises, follows and stands although tasks of the shard live in its region",
-        profile=LOST_RENEWALS,
+        profile=ASKED_WHILE_TASKS_LIVE,
         install=_take_processes_for_dead,
     ),
     Mutant(
@@ -521,13 +528,13 @@ MUTANTS = (
     Mutant(
         name="promises are not durable",
         shortcut="a member promises a term and does not write it",
-        profile=LOST_RENEWALS,
+        profile=DIES_WITH_ITS_PROMISE,
         install=_written(_without_promise),
     ),
     Mutant(
         name="a promise before the write",
         shortcut="PROMISE leaves before the promise is durable",
-        profile=LOST_RENEWALS,
+        profile=DIES_WITH_ITS_PROMISE,
         install=leaking_sends(lambda send: isinstance(send.message, Promise) and not send.message.trial),
     ),
     Mutant(
@@ -545,13 +552,13 @@ MUTANTS = (
     Mutant(
         name="the longest copy wins",
         shortcut="copies are compared by sequence, without their terms",
-        profile=LOST_RENEWALS,
+        profile=ALONE_FOR_LONG,
         install=_choose_the_longest_copy,
     ),
     Mutant(
         name="records of a fenced term are taken",
         shortcut="a member takes records of a term below the one that it has promised",
-        profile=LOST_RENEWALS,
+        profile=OLD_LEADER_FIRST,
         install=_follow_the_fenced,
     ),
     Mutant(
@@ -611,19 +618,19 @@ MUTANTS = (
     Mutant(
         name="a lost disk waits for nothing",
         shortcut="a member that has learnt again promises at once",
-        profile=FORGETFUL_GUARDIANS,
+        profile=GRANTED_AND_LOST,
         install=_after_learning(_skip_the_wait),
     ),
     Mutant(
         name="a lost disk is as good as ever",
         shortcut="a member that has learnt again repeats promises, and takes a candidate's grant for its own",
-        profile=FORGETFUL_GUARDIANS,
+        profile=LEARNT_A_PROMISE,
         install=_after_learning(_count_as_whole),
     ),
     Mutant(
         name="a lost disk resumes its own term",
         shortcut="a member that learns that the newest term is its own goes on leading it",
-        profile=FORGETFUL_GUARDIANS,
+        profile=LAUNCHED_AND_LOST,
         install=_after_learning(_resume_the_own_term),
     ),
     Mutant(
@@ -635,7 +642,7 @@ MUTANTS = (
     Mutant(
         name="what lives is queued again",
         shortcut="a leader that reopens puts its running jobs back into the queue",
-        profile=LOST_LEADERS,
+        profile=LEADERS_BACK_AT_ONCE,
         install=_queue_again_what_lives,
     ),
     Mutant(

@@ -14,7 +14,6 @@ from chaos.checkers.majority import Majority
 from chaos.checkers.write_ahead import WriteAhead
 from chaos.mutants.mutant import Mutant, applied
 from hanse.sim.errors import Crash, SimulationFailure
-from hanse.sim.run import run_plan
 
 # A shortcut that needs more runs than this is one that its profile does not look for.
 SEEDS_MAX = 40
@@ -35,7 +34,7 @@ def caught(mutant: Mutant, seed: int, kinds: Kinds = ALL) -> Finding | None:
     """Run one seed with the shortcut; None: nobody noticed."""
     try:
         with applied(mutant):
-            run_plan(mutant.profile.plan(seed), lambda record: check(record, kinds))
+            mutant.profile.run(seed, lambda record: check(record, kinds))
     except Crash as crash:
         if not isinstance(crash.__cause__, AssertionError):
             raise  # the mutant itself is broken

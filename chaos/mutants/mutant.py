@@ -10,17 +10,19 @@ from unittest import mock
 import msgspec
 
 from chaos.mutants.profiles import Profile
+from chaos.mutants.schedules import Schedule
 
 
 class Mutant(msgspec.Struct, frozen=True, kw_only=True):
     """One shortcut. `install` patches classes of the core or of the simulated shell until the stack unwinds.
 
+    `profile` is what finds it: a sort of random runs, or a schedule that is built by hand.
     `harmless` says why the shortcut cannot be told from the protocol by what becomes of jobs; empty: it does harm.
     """
 
     name: str
     shortcut: str
-    profile: Profile
+    profile: Profile | Schedule
     install: Callable[[ExitStack], None]
     harmless: str = ""
 

@@ -12,6 +12,7 @@ from hanse.core.model.regions import Timings
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from hanse.sim.faults import Faults
 from hanse.sim.operators import GUARDED_SHARE
+from hanse.sim.run import Checker, run_plan
 from hanse.sim.world import Plan
 
 # Short, so that the rows of the tables that wait for something are met within seconds.
@@ -55,6 +56,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
             check_every=0,
             guarded_share=self.guarded_share,
         )
+
+    def run(self, seed: int, checker: Checker) -> None:
+        """Run this seed, and judge it."""
+        run_plan(self.plan(seed), checker)
 
 
 CRASHES = Profile(
@@ -291,6 +296,23 @@ LOST_LEADERS = Profile(
 )
 """Regions are away for longer than a lease, and find others leading when they come back."""
 
+LEADERS_BACK_AT_ONCE = Profile(
+    name="leaders back at once",
+    faults=Faults(
+        crash_every_us=SECOND_US,
+        crash_at_commit=0.02,
+        downtime_max_us=SECOND_US // 2,
+        loss=0.05,
+        duplicate=0.1,
+        ignores_sigterm=0.8,
+    ),
+    timings=_SHORT_LEASES,
+    duration_us=40 * SECOND_US,
+    calm_us=_FOUNDING_US,
+    adoptable_share=1.0,
+)
+"""Regions are away for less than a lease, and their tasks, many of which do not heed SIGTERM, have lived on."""
+
 CUT_LEADERS = Profile(
     name="cut-off leaders",
     faults=Faults(
@@ -476,6 +498,7 @@ PROFILES = (
     FORGOTTEN_ANSWERS,
     ANCHORED,
     LOST_LEADERS,
+    LEADERS_BACK_AT_ONCE,
     CUT_LEADERS,
     UNEVEN_CLOCKS,
     LOST_RENEWALS,

@@ -7,7 +7,7 @@ from chaos.mutants import ALL
 from chaos.mutants.found import Found
 from chaos.mutants.hunt import HARM, SEEDS_MAX, hunt
 from chaos.mutants.profiles import PROFILES
-from hanse.sim.run import run_plan
+from chaos.mutants.schedules import SCHEDULES, Schedule
 
 
 def find(name: str) -> Found:
@@ -17,14 +17,15 @@ def find(name: str) -> Found:
         name=name,
         shortcut=mutant.shortcut,
         profile=mutant.profile.name,
+        by_hand=isinstance(mutant.profile, Schedule),
         harmless=mutant.harmless,
         caught=hunt(mutant),
         harm=hunt(mutant, kinds=HARM),
     )
 
 
-def stand(profile_name: str) -> None:
-    """The core comes through every seed of the profile. Raises what a checker finds."""
-    profile = next(each for each in PROFILES if each.name == profile_name)
+def stand(name: str) -> None:
+    """The core comes through every seed of a profile or a schedule. Raises what a checker finds."""
+    profile = next(each for each in (*PROFILES, *SCHEDULES) if each.name == name)
     for seed in range(SEEDS_MAX):
-        run_plan(profile.plan(seed), check)
+        profile.run(seed, check)

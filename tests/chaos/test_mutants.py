@@ -11,17 +11,21 @@ from chaos.mutants import ALL, Mutant
 from chaos.mutants.found import Found, read
 from chaos.mutants.hunt import HARM, Finding, caught
 from chaos.mutants.profiles import PROFILES
-from hanse.sim.run import run_plan
+from chaos.mutants.schedules import SCHEDULES, Schedule
 
 FOUND = {each.name: each for each in read()}
 HARMFUL = [each for each in ALL if not each.harmless]
 
 
+# How long messages and disks take differs between them.
+SCHEDULE_SEEDS = range(4)
+
+
 @cache
-def comes_through(profile_name: str, seed: int) -> bool:
+def comes_through(name: str, seed: int) -> bool:
     """The core without a shortcut. Raises what a checker finds."""
-    profile = next(each for each in PROFILES if each.name == profile_name)
-    run_plan(profile.plan(seed), check)
+    profile = next(each for each in (*PROFILES, *SCHEDULES) if each.name == name)
+    profile.run(seed, check)
     return True
 
 
@@ -45,6 +49,12 @@ def test_a_shortcut_is_caught_where_the_core_is_not(mutant: Mutant) -> None:
     assert isinstance(now, Finding), f"nobody noticed at seed {finding.seed}: run `make mutants`"
     assert now.checker == finding.checker
     assert comes_through(mutant.profile.name, finding.seed)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda each: each.name)
+def test_the_core_comes_through_every_schedule(schedule: Schedule) -> None:
+    for seed in SCHEDULE_SEEDS:
+        schedule.run(seed, check)
 
 
 @pytest.mark.parametrize("mutant", [each for each in ALL if each.harmless], ids=lambda each: each.name)

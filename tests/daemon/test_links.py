@@ -135,6 +135,47 @@ async def test_what_waited_too_long_is_not_sent(monkeypatch: pytest.MonkeyPatch)
     assert link.counts["expired"] == 1
 
 
+async def test_what_is_said_in_time_goes_back_with_the_receipt() -> None:
+    async def scenario(link: PeerLink, wire: Wire, _: Inbox) -> None:
+        async with asyncio.TaskGroup() as group:
+            first, second = (group.create_task(link.answer(10.0)) for _ in range(2))
+            await asyncio.sleep(0)
+            for number in (1, 2):
+                link.post(envelope(number), [m.Stable(number)])
+        for number, said in enumerate((first.result(), second.result()), 1):
+            assert said == (envelope(number), [m.Stable(number)])
+        link.post(envelope(), [m.Stable(3)])
+        await wire.came.acquire()
+        assert [stable.sequence for stable in wire.taken[0].stables] == [3], "nobody waits any more"
+
+    await linked(scenario)
+
+
+async def test_what_is_late_or_large_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ENVELOPE_MESSAGES_MAX", 2)
+    link = link_over(Wire())
+    assert await link.answer(0.001) is None
+    link.post(envelope(), [m.Stable(1)])
+    assert len(link) == 1
+    async with asyncio.TaskGroup() as group:
+        said = group.create_task(link.answer(10.0))
+        await asyncio.sleep(0)
+        link.post(envelope(), [m.Stable(number) for number in range(3)])
+        assert len(link) == 4
+        link.post(envelope(), [m.Stable(4)])
+    assert said.result() == (envelope(), [m.Stable(4)])
+
+
+async def test_a_caller_who_gives_up_waits_for_no_answer() -> None:
+    link = link_over(Wire())
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(link.answer(10.0))
+        await asyncio.sleep(0)
+        waiting.cancel()
+    link.post(envelope(), [m.Stable(1)])
+    assert len(link) == 1
+
+
 async def test_a_failed_exchange_is_counted_told_to_the_core_and_followed_by_a_pause() -> None:
     def unreachable() -> bool:
         raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
@@ -277,7 +318,7 @@ async def test_who_is_not_answered_in_time_goes_on_over_a_new_connection(
     )
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    way = UrgentWay(f"127.0.0.1:{port}")
+    way = UrgentWay(f"127.0.0.1:{port}", lambda answer: None)
     try:
         async with asyncio.timeout(10):
             for _ in range(2):

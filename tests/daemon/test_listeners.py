@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from hanse.core.events import PeerMessages
+from hanse.core.model.limits import ENVELOPE_MESSAGES_MAX
 from hanse.wire.gen.hanse.v1 import jobs_pb2, jobs_pb2_grpc, peers_pb2, peers_pb2_grpc
 from tests.daemon.league import DEADLINE_S, league, submission
 from tests.daemon.test_regions_together import acquainted
@@ -84,6 +87,28 @@ async def test_envelopes_that_are_not_for_this_region_are_refused(
                 await peers.Exchange(peers_pb2.ExchangeRequest(**envelope), timeout=DEADLINE_S)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert field in str(caught.value.details())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"sender": "west"}, id="of a third one"),
+        pytest.param({"receiver": "west"}, id="for a third one"),
+        pytest.param({"cluster_id": "other"}, id="of another cluster"),
+        pytest.param({"stables": [peers_pb2.Stable()] * (ENVELOPE_MESSAGES_MAX + 1)}, id="too long"),
+    ],
+)
+async def test_what_comes_back_with_a_receipt_is_checked_as_an_envelope_is(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    async with league(tmp_path, "north", "east", "west", start=False) as regions:
+        await regions.start("north")
+        links, inbox = regions["north"].daemon._links, regions["north"].daemon.runtime.inbox
+        answer = {"cluster_id": "test", "receiver": "north", "sender": "east"}
+        links.hear("east", peers_pb2.ExchangeRequest(**answer | changes))
+        assert not any(isinstance(event, PeerMessages) for event in inbox.take())
+        links.hear("east", peers_pb2.ExchangeRequest(**answer))
+        assert any(isinstance(event, PeerMessages) for event in inbox.take())
 
 
 async def reflected(channel: grpc.aio.Channel) -> set[str]:

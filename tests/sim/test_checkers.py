@@ -106,7 +106,7 @@ def a_whole_life() -> list[Entry]:
         committed(11, "a", job_states=[state_row(JobState.SUCCEEDED, settled=1, **moved)]),
         Sent(11, "a", "b", TerminalAck(JOB, 2)),
         committed(12, "b", job_states=[state_row(JobState.SUCCEEDED, epoch=2, attempt=1, settled=1)]),
-        Finished(13, True),
+        Finished(13),
     ]
 
 
@@ -323,5 +323,5 @@ def test_nothing_is_in_the_way_of_a_job_that_starts_at_that_moment() -> None:
 
 def test_what_never_ends_is_caught_and_named() -> None:
     with pytest.raises(LivenessViolation, match=r"1 acknowledged jobs .*a QUEUED"):
-        judge(Liveness, *submitted(), Finished(9, False))
-    judge(Liveness, *submitted(), Finished(9, True))
+        judge(Liveness, *submitted(), Finished(9, "a caller was not answered"))
+    judge(Liveness, *submitted(), Finished(9))

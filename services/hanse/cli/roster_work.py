@@ -63,7 +63,7 @@ async def hand_in(
     """Propose it, and wait until it is in force, with news to `tell`. Raises OvertakenError if another one is, and
     CommandError if the time is up."""
     deadline_s = time.monotonic() + timeout_s
-    status = await _proposed(client, signed, min(timeout_s, _SETTLE_S))
+    status = await _proposed_or_overtaken(client, signed, min(timeout_s, _SETTLE_S))
     told_of = ""
     while not _is_in_force(status, signed.roster):
         _insist_not_overtaken(status, signed.roster)
@@ -78,14 +78,16 @@ async def hand_in(
         status = await client.roster(after_epoch=signed.roster.epoch - 1)
         if status.epoch < signed.roster.epoch and not _is_under_way(status):
             # Another region answers now, or too few have answered so far.
-            status = await _proposed_again(client, signed)
+            status = await _proposed_or_overtaken(client, signed, _SETTLE_S)
     return status
 
 
-async def _proposed_again(client: AsyncClient, signed: SignedRoster) -> RosterStatus:
-    """It may have been overtaken in this moment."""
+async def _proposed_or_overtaken(
+    client: AsyncClient, signed: SignedRoster, patience_s: float
+) -> RosterStatus:
+    """It is refused if another one of its epoch came into force since its author looked; the answer tells which."""
     try:
-        return await _proposed(client, signed, _SETTLE_S)
+        return await _proposed(client, signed, patience_s)
     except RequestError:
         status = await client.roster(after_epoch=signed.roster.epoch - 1)
         if status.epoch < signed.roster.epoch:

@@ -58,11 +58,11 @@ class Answers:
             return Refused("NOT_FOUND", "job_id", f"{job_id} is not among this region's present jobs")
         if job.state is JobState.QUEUED:
             return self._explain_queued(now, job)
-        held = self._held_back(job)
+        held = self._held_back(now, job)
         summary = f"{held.message}; {_summary(job)}" if held is not None else _summary(job)
         return Explanation(job_id=job.id, state=job.state, summary=summary)
 
-    def _held_back(self, job: Job) -> Blocker | None:
+    def _held_back(self, now: Now, job: Job) -> Blocker | None:
         """What keeps every job from starting here, whatever there is room for; None: nothing does."""
         region = self._region
         if region.old_disk.is_suspect(job.id):
@@ -83,16 +83,18 @@ class Answers:
             return Blocker(code="DRAINING", message=f"{region.config.name} is being drained")
         if region.local.runs.has_orphans:
             return Blocker(code="STARTING", message="processes of a forgotten life are being ended")
-        return self._out_of_lease(job)
+        return self._out_of_lease(now, job)
 
-    def _out_of_lease(self, job: Job) -> Blocker | None:
+    def _out_of_lease(self, now: Now, job: Job) -> Blocker | None:
         """Why an adoptable job may not be started here although this region leads its shard."""
         leading = self._region.shards.leading_of(job)
         if leading is None:
             return None
         if leading.is_unheld(job.id):
             return Blocker(code="UNHELD", message=f"no majority of the guardians of {job.shard} holds it yet")
-        if not (leading.startable and leading.shard.leads):
+        # After a freeze the lease may be over, and this step has not come to that yet.
+        has_lease = leading.shard.leads and leading.shard.renewals.holds(now.mono_us)
+        if not (leading.startable and has_lease):
             if leading.heir_since_us is not None:
                 return Blocker(code="RETURNING", message=f"{job.shard} is back and is to lead its jobs again")
             return Blocker(
@@ -108,7 +110,7 @@ class Answers:
             job, region.local.queue, region.local.capacity, region.local.wait, region.config.name, now
         )
         abroad: list[RegionExplanation] = region.router.explain(now, job)
-        held = self._held_back(job)
+        held = self._held_back(now, job)
         ahead = (() if held is None else (held,)) + region.escrow.blockers(job)
         if ahead:
             blockers = (*ahead, *here.region.blockers)

@@ -17,9 +17,8 @@ from hanse.daemon.servers.jobs import JobService
 from hanse.daemon.servers.leaders import Leaders
 from hanse.daemon.servers.local import LocalJobs
 from hanse.daemon.servers.members import Members
-from hanse.daemon.servers.peers import PeerService
+from hanse.daemon.servers.peers import Envelopes, PeerService
 from hanse.daemon.servers.regions import RegionService
-from hanse.wire.peers import PeerCodec
 from hanse.wire.services import JOB_SERVICE, PEER_SERVICE, REGION_SERVICE, SERVER_OPTIONS, register
 
 
@@ -79,12 +78,12 @@ def public_listener(
     )
 
 
-def peer_listener(runtime: Runtime, local: LocalJobs, codec: PeerCodec, ids: JobIds) -> Listener:
+def peer_listener(runtime: Runtime, local: LocalJobs, envelopes: Envelopes, ids: JobIds) -> Listener:
     """For the other regions: what this region answers by itself, and their envelopes."""
     return Listener(
         runtime,
         {
-            PEER_SERVICE: PeerService(runtime, codec),
+            PEER_SERVICE: PeerService(runtime, envelopes),
             JOB_SERVICE: local,
             REGION_SERVICE: RegionService(runtime, ids, None),
         },

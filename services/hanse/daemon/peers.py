@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from hanse.core import messages as m
@@ -20,14 +20,14 @@ from hanse.core.effects import Send
 from hanse.core.model import limits
 from hanse.core.model.regions import RegionConfig
 from hanse.daemon.inbox import Inbox
-from hanse.daemon.lanes import Lane, LaneBounds, SendEnvelope
+from hanse.daemon.lanes import Lane, LaneBounds, SendEnvelope, fits
 from hanse.daemon.urgency import is_urgent
-from hanse.wire.services import Stubs
+from hanse.wire.services import ExchangeRequest, Stubs
 
 
 class PeerLink:
-    """The way to one peer. `counts` are messages: sent, lost (exchange failed), refused (inbox full), dropped (queue
-    full), expired (waited too long)."""
+    """The way to one peer. `counts` are messages: sent, answered (with a receipt of the peer's own exchange), lost
+    (exchange failed), refused (inbox full), dropped (queue full), expired (waited too long)."""
 
     def __init__(
         self,
@@ -49,6 +49,8 @@ class PeerLink:
             timeout_us=limits.URGENT_TIMEOUT_US,
             backoff_us_max=limits.URGENT_BACKOFF_US_MAX,
         )
+        # Receipts that wait for something to take along, oldest first.
+        self._receipts: deque[asyncio.Future[tuple[m.Envelope, Sequence[m.Message]]]] = deque()
         self._ordinary = Lane(peer, send, inbox, jitter, ordinary, self.counts)
         self._urgent = Lane(peer, send_urgent, inbox, jitter, urgent, self.counts)
 
@@ -61,13 +63,29 @@ class PeerLink:
         return self._ordinary.failures > 0
 
     def post(self, envelope: m.Envelope, messages: Sequence[m.Message]) -> None:
-        """Send when the lane of each is free; never blocks."""
+        """Send with a receipt that waits for it, or else when the lane of each is free; never blocks."""
+        if self._receipts and fits(messages):
+            self._receipts.popleft().set_result((envelope, messages))
+            self.counts["answered"] += len(messages)
+            return
         urgent = [message for message in messages if is_urgent(message)]
         if urgent:
             self._urgent.post(envelope, urgent)
             messages = [message for message in messages if not is_urgent(message)]
         if messages:
             self._ordinary.post(envelope, messages)
+
+    async def answer(self, within_s: float) -> tuple[m.Envelope, Sequence[m.Message]] | None:
+        """What is posted next, if that is in time: the peer is told it with the receipt of an envelope of its own, and
+        this region is spared an exchange. None: nothing was. At most CALLS_MAX wait."""
+        receipt = asyncio.get_running_loop().create_future()
+        self._receipts.append(receipt)
+        try:
+            await asyncio.wait({receipt}, timeout=within_s)
+            return receipt.result() if receipt.done() else None
+        finally:
+            if not receipt.done():
+                self._receipts.remove(receipt)
 
     async def run(self) -> None:
         """Send what waits, for ever."""
@@ -91,6 +109,8 @@ class PeerLinks:
         self.region = region
         # All members, this region included.
         self.members: tuple[str, ...] = (region,)
+        # Whoever takes in what comes back with receipts, and from whom it should be.
+        self.hear: Callable[[str, ExchangeRequest], None] = lambda peer, answer: None
         self._inbox = inbox
         self._ways: dict[str, Way] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -128,6 +148,11 @@ class PeerLinks:
             if name not in self._ways:
                 self._open(name, address)
 
+    async def answer(self, region: str, within_s: float) -> tuple[m.Envelope, Sequence[m.Message]] | None:
+        """What this region has to say to another one in time (see PeerLink.answer)."""
+        way = self._ways.get(region)
+        return None if way is None else await way.link.answer(within_s)
+
     def send(self, sends: Sequence[Send], envelopes: dict[str, m.Envelope]) -> None:
         """Post one step's messages, each under the envelope of that step."""
         by_peer: dict[str, list[m.Message]] = {}
@@ -155,7 +180,7 @@ class PeerLinks:
             await way.stubs.close()
 
     def _open(self, name: str, address: str) -> None:
-        stubs = Stubs(address)
+        stubs = Stubs(address, lambda answer: self.hear(name, answer))
         link = PeerLink(name, stubs.exchange, stubs.urgent.exchange, self._inbox, random.Random())
         self._ways[name] = Way(address, link, stubs)
         if self._group is not None:

@@ -21,6 +21,7 @@ import structlog
 
 from hanse.core.effects import META_QUARANTINE, META_QUARANTINE_WHY, Done, Lease
 from hanse.core.events import Event, ExecutorRecovered, PeerMessages, ShowRows
+from hanse.core.messages import Envelope, Message
 from hanse.core.model import limits
 from hanse.core.model.regions import RegionConfig
 from hanse.core.region import Region
@@ -126,6 +127,10 @@ class Runtime:
         # The order of envelopes means nothing: on the way here each may overtake another.
         urgent = bool(event.messages) and all(map(is_urgent, event.messages))
         return self.inbox.offer_urgent(event) if urgent else self.inbox.offer(event)
+
+    async def answer(self, region: str, within_s: float) -> tuple[Envelope, Sequence[Message]] | None:
+        """What the region has to say to another one in time, to go back with the receipt of an envelope."""
+        return await self._links.answer(region, within_s)
 
     async def read(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs

@@ -40,6 +40,7 @@ from hanse.daemon.runtime import TASKS_DIRECTORY, Runtime
 from hanse.daemon.servers.leaders import Leaders
 from hanse.daemon.servers.local import LocalJobs
 from hanse.daemon.servers.members import Members
+from hanse.daemon.servers.peers import Envelopes
 from hanse.daemon.tracing import Tracing, otlp_exporter
 from hanse.daemon.watch import WatchHub
 from hanse.executors.errors import ExecutorError
@@ -128,7 +129,9 @@ class Daemon:
         leaders = Leaders(self.runtime)
         local = LocalJobs(self.runtime, own, ids, leaders)
         self.public = public_listener(self.runtime, local, ids, members, leaders)
-        self.peers = peer_listener(self.runtime, local, PeerCodec(theirs), ids)
+        envelopes = Envelopes(self.runtime, PeerCodec(theirs))
+        self._links.hear = envelopes.hear
+        self.peers = peer_listener(self.runtime, local, envelopes, ids)
         self.http = HttpListener({"/metrics": self._metrics, "/livez": self._livez, "/readyz": self._readyz})
         self._stopping = asyncio.Event()
         self.serving = asyncio.Event()

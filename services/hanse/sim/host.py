@@ -41,7 +41,7 @@ from hanse.core.messages import (
 )
 from hanse.core.model.regions import PROTOCOL_MAX, Position, RegionConfig
 from hanse.core.model.roster import SignedRoster
-from hanse.core.model.time import SECOND_US
+from hanse.core.model.time import FOR_EVER_US, SECOND_US
 from hanse.core.region import Region
 from hanse.sim.clock import RegionClock
 from hanse.sim.digest import Digest
@@ -60,7 +60,6 @@ _STEP_US = 100
 _LOOKUP_US = 1_000
 # The real inbox is bounded, too; peers are told to wait, callers are refused.
 _INBOX_MAX = 4096
-FOR_EVER_US = 1000 * 86_400 * SECOND_US
 # As the ledger's ANCHOR_PERIOD_S.
 _ANCHOR_PERIOD_US = 5 * SECOND_US
 # A core that asks to be woken for what it has already handled would spin for ever.

@@ -34,7 +34,7 @@ class Endpoint(Protocol):
 
 
 class Codec(Protocol):
-    """There and back again through the wire's format."""
+    """There and back again through the wire's format. What comes back without messages is not sent."""
 
     def __call__(
         self, envelope: Envelope, messages: tuple[Message, ...]
@@ -126,6 +126,8 @@ class Network:
     def _send_roughly(self, link: _Link, envelope: Envelope, messages: tuple[Message, ...]) -> None:
         if self._codec is not None and self._random.random() < self._codec_share:
             envelope, messages = self._codec(envelope, messages)
+            if not messages:
+                return
         split = self._faults.split
         if split and len(messages) > 1 and self._random.random() < split:
             self._count("split")

@@ -14,7 +14,7 @@ import msgspec
 
 from hanse.core.events import ProposeRoster
 from hanse.core.federation.roster import drafts
-from hanse.core.federation.shards.quorum import is_majority, participants
+from hanse.core.federation.shards.quorum import participants
 from hanse.core.federation.shards.shard import Shard
 from hanse.core.model.regions import Group, RegionConfig
 from hanse.core.model.roster import GuardianSet, Roster, RosterMember, sha256_of
@@ -111,7 +111,14 @@ class Operators:
             and not self._dead(heads[0])
             and all(each.voting is not None and each.voting.idle for each in rosters)
             and not self._renamed(heads[0])
-            and all(self._is_guarded(each) or self._is_lost(each.home) for each in heads[0].guardian_sets)
+        )
+
+    @property
+    def are_guarded(self) -> bool:
+        """Whether every shard's log is kept by the group that the roster wants."""
+        heads = [host.core.rosters.head for host in self._hosts if host.core is not None]
+        return all(
+            self._is_guarded(each) for head in heads if head is not None for each in head.guardian_sets
         )
 
     def _is_guarded(self, wanted: GuardianSet) -> bool:
@@ -120,15 +127,6 @@ class Operators:
             not shard.group.joining and sorted(shard.group.members) == sorted(wanted.members)
             for shard in self._led(wanted.home)
         )
-
-    def _is_lost(self, home: str) -> bool:
-        """Whether a majority of those who kept a log have lost their disks: nobody can go on with it. (So many are lost
-        at a time only where no job is adoptable.)"""
-        cores = {host.name: host.core for host in self._hosts if host.core is not None}
-        kept = {name: core.shards.shards[home] for name, core in cores.items() if home in core.shards.shards}
-        whole = [name for name, shard in kept.items() if shard.seat.holds_copy]
-        newest = max((kept[name] for name in whole), key=lambda shard: shard.log.end, default=None)
-        return newest is None or (newest.log.founded and not is_majority(newest.group, whole))
 
     def _led(self, home: str) -> list[Shard]:
         """This home's shard, where somebody takes himself for its leader."""

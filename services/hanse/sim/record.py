@@ -206,10 +206,10 @@ class Healed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Finished(msgspec.Struct, frozen=True, gc=False):
-    """The run is over; `quiet`: no job was open in any ledger, and no caller waited."""
+    """The run is over. `waits_for`: what should have been over by then, and was not; empty: nothing."""
 
     at_us: int
-    quiet: bool
+    waits_for: str = ""
 
 
 Entry = (

@@ -21,7 +21,7 @@ _MEMORY_PER_NODE = 64 * GIBIBYTE
 _GPUS_PER_NODE = 4_000
 _COMPLETE_NODES = 4
 # Longer than any run of the simulator.
-_FOR_EVER_US = 1000 * 86_400 * SECOND_US
+_ETERNAL_US = 1000 * 86_400 * SECOND_US
 _RUNTIME_MIN_US = 50 * MILLISECOND_US
 
 
@@ -133,7 +133,7 @@ def draw_kinds(
     vast = ShapeBody(groups=(GroupShape(1, 1, resources({"cpu": 1000 * _CPU_PER_NODE})),))
     kinds.append(_kind("vast", vast, 1.0, SECOND_US, 0, SECOND_US, write_spec, endless=True))
     eternal = ShapeBody(groups=(GroupShape(1, 1, resources({"cpu": 1000})),))
-    kinds.append(_kind("eternal", eternal, 0.0, _FOR_EVER_US, 0, SECOND_US, write_spec, endless=True))
+    kinds.append(_kind("eternal", eternal, 0.0, _ETERNAL_US, 0, SECOND_US, write_spec, endless=True))
     return tuple(kinds)
 
 

@@ -13,14 +13,14 @@ import msgspec
 from hanse.core.effects import Answer
 from hanse.core.events import JobsForgotten
 from hanse.core.model.regions import RegionConfig, Timings
-from hanse.core.model.time import MILLISECOND_US, SECOND_US
+from hanse.core.model.time import FOR_EVER_US, MILLISECOND_US, SECOND_US
 from hanse.sim.callers import Callers
 from hanse.sim.clock import RegionClock
 from hanse.sim.convergence import Convergence
 from hanse.sim.digest import Digest
 from hanse.sim.executor import Behaviour, SimExecutor
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
-from hanse.sim.host import FOR_EVER_US, Host, Surroundings, ledger_id_of
+from hanse.sim.host import Host, Surroundings, ledger_id_of
 from hanse.sim.injector import Injector
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Codec, Network
@@ -34,7 +34,8 @@ from hanse.sim.workload import SpecWriter, draw_configs, draw_kinds, draw_timing
 # A machine has been up for a while when its daemon first starts.
 _UPTIME_MAX_US = 30 * 24 * 60 * MINUTE_US
 # How long the healed phase may take: the longest retry of the protocol a few times over, and the work that is left.
-HEALED_MAX_US = 15 * MINUTE_US
+# (All of it may be for the one region that has what it needs.)
+HEALED_MAX_US = 30 * MINUTE_US
 # Once everything has ended, the world goes on for a little, so that late duplicates meet closed books.
 _AFTERGLOW_US = 2 * SECOND_US
 # Settled rows are kept this long: longer than any caller repeats a request.
@@ -193,6 +194,12 @@ class World:
 
     def run(self) -> None:
         """The phase with faults, the healed phase, the end."""
+        self.begin()
+        self.timeline.run(self.plan.duration_us)
+        self.end()
+
+    def begin(self) -> None:
+        """Everything is planned; from here on the timeline may run."""
         plan = self.plan
         self.callers.plan(plan.jobs, plan.duration_us, plan.adoptable_share)
         for host in self.hosts:
@@ -206,8 +213,10 @@ class World:
             self.timeline.after(plan.calm_us, self.injector.begin)
         else:
             self.injector.begin()
-        self.timeline.run(plan.duration_us)
-        deadline_us = plan.duration_us + HEALED_MAX_US
+
+    def end(self) -> None:
+        """No more faults: everything has to end."""
+        deadline_us = self.timeline.now_us + HEALED_MAX_US
         self.record.append(Healed(self.timeline.now_us, deadline_us))
         self._around.faults = HEALED
         self.injector.heal()
@@ -216,20 +225,30 @@ class World:
             self.timeline.run(self.timeline.now_us + _AFTERGLOW_US)
             self._run_until_quiet(deadline_us)  # a caller may have asked just now
         self._check_all()
-        self.record.append(Finished(self.timeline.now_us, self.is_quiet))
+        self.record.append(Finished(self.timeline.now_us, self._waits_for()))
 
     @property
     def is_quiet(self) -> bool:
         """Nothing is open in any ledger, no caller waits, every daemon runs and trusts its disk: one in quarantine may
         still learn of jobs that it has forgotten."""
-        return (
-            self.callers.idle
-            and self.progress.is_over
-            and self.operators.idle
-            and (self.quotas is None or self.quotas.idle)
-            and all(host.trusts_its_disk or host.gone for host in self.hosts)
-            and self._shards_are_led()
-        )
+        return not self._waits_for()
+
+    def _waits_for(self) -> str:
+        """What is not over yet; empty: everything is."""
+        if not self.callers.idle:
+            return "a caller was not answered"
+        if not self.progress.is_over:
+            return "some ledger has an open job"
+        if not self.operators.idle:
+            return "some region does not have the newest roster"
+        if self.quotas is not None and not self.quotas.idle:
+            return "some region does not go by the newest quotas"
+        if not all(host.trusts_its_disk or host.gone for host in self.hosts):
+            return "some region does not trust its disk"
+        # Without adoptable jobs several disks are lost at a time, and groups with them.
+        if self.callers.has_adoptable and not self.operators.are_guarded:
+            return "some shard does not have the group that is wanted"
+        return "" if self._shards_are_led() else "some shard is not led, or some disk has to learn"
 
     def _shards_are_led(self) -> bool:
         """Whether callers can read of every adoptable job how it ended, and every lost disk has learnt again what it

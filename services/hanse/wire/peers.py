@@ -84,7 +84,7 @@ def _of_shard(message: Any) -> Any:
 
 
 def encode_exchange(
-    envelope: m.Envelope, messages: Iterable[m.Message], deadline_ms: int = 0
+    envelope: m.Envelope, messages: Iterable[m.Message], deadline_ms: int = 0, answer_within_ms: int = 0
 ) -> pb.ExchangeRequest:
     """One envelope for any number of messages."""
     request = pb.ExchangeRequest(
@@ -101,6 +101,7 @@ def encode_exchange(
         receiver_seen=_encode_position(envelope.receiver_seen),
         receiver_seen_ledger_id=envelope.receiver_seen_ledger_id,
         deadline_ms=deadline_ms,
+        answer_within_ms=answer_within_ms,
     )
     fields: dict[str, Any] = {}
     batches: dict[tuple[str, str], pb.ShardBatch] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -59,6 +60,9 @@ SERVER_OPTIONS: list[tuple[str, Any]] = [
 ]
 
 
+Hear = Callable[[ExchangeRequest], None]
+
+
 class UrgentWay:
     """A second connection to another region, for envelopes that are of no use when late. Made when first needed.
 
@@ -67,8 +71,9 @@ class UrgentWay:
     never answered is given some timeouts: opening it takes several round trips.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, hear: Hear) -> None:
         self._address = address
+        self._hear = hear
         self._channel: grpc.aio.Channel | None = None
         self._stub: Any = None
         self._answered = False
@@ -89,6 +94,7 @@ class UrgentWay:
                 await self._not_answered()
             raise
         self._answered, self._timeouts = True, 0
+        _hear_answer(response, self._hear)
         return response.taken
 
     async def close(self) -> None:
@@ -104,12 +110,14 @@ class UrgentWay:
 
 
 class Stubs:
-    """The channels to another region's peer listener, and the services that it serves there."""
+    """The channels to another region's peer listener, and the services that it serves there. `hear` is given what comes
+    back with the receipts of envelopes."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, hear: Hear) -> None:
         self.address = address
+        self._hear = hear
         self.channel = grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS)
-        self.urgent = UrgentWay(address)
+        self.urgent = UrgentWay(address, hear)
         self.peers: Any = peers_pb2_grpc.PeerServiceStub(self.channel)
         self.jobs: Any = jobs_pb2_grpc.JobServiceStub(self.channel)
         self.regions: Any = regions_pb2_grpc.RegionServiceStub(self.channel)
@@ -119,12 +127,18 @@ class Stubs:
         response: ExchangeResponse = await self.peers.Exchange(
             request, timeout=limits.EXCHANGE_TIMEOUT_US / 1e6
         )
+        _hear_answer(response, self._hear)
         return response.taken
 
     async def close(self) -> None:
         """Cancel what is in flight, and let go of the connections."""
         await self.urgent.close()
         await self.channel.close()
+
+
+def _hear_answer(response: ExchangeResponse, hear: Hear) -> None:
+    if response.HasField("answer"):
+        hear(response.answer)
 
 
 def register(server: grpc.aio.Server, servicers: dict[str, Any]) -> None:

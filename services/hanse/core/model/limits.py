@@ -246,6 +246,9 @@ LINK_MESSAGES_MAX = 4 * ENVELOPE_MESSAGES_MAX
 ENVELOPE_BYTES_MAX = 4 * 1024 * 1024
 # An exchange is a receipt, not an answer: a peer that needs longer is frozen or far beyond its capacity.
 EXCHANGE_TIMEOUT_US = 2_000_000
+# How long the receipt of an envelope may wait for what follows from it, so that both go back together: a step and a
+# commit. Whoever asks for more is given as much.
+ANSWER_WAIT_US = 10_000
 # What waited longer for a peer is worth nothing any more: every message that matters has a timer that sends it again.
 LINK_MESSAGE_AGE_US_MAX = 5_000_000
 LINK_BACKOFF_US_MIN = 50_000
