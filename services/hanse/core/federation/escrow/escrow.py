@@ -167,9 +167,9 @@ class Escrow:
         if self.looping:
             self.holders.at_once.clear()
         self._go_by_documents()
+        self._follow(now)
         if not self.chain.number and not self._has_taken():
             return
-        self._follow(now)
         self.lending.send_again(now, out)
         wishes = self.wishes.standing(now) if len(self.wishes) else []
         for holder in self.holders.active():
@@ -248,7 +248,7 @@ class Escrow:
             own.account.begin_anew(self.holders.draw_id())
 
     def _has_taken(self) -> bool:
-        """Whether a keeper's account has a document that this region does not go by yet."""
+        """Whether an account that this region speaks for has taken a document, though the region has heard of none."""
         return any(holder.account.taken for holder in self.holders)
 
     def _follow(self, now: Now) -> None:
@@ -279,7 +279,7 @@ class Escrow:
             case RightsCommit():
                 if not self.holders.speaks_for(peer, message.giver):
                     return
-                if message.number > self.chain.number and message.league in ("", self.chain.league):
+                if message.number > self.chain.number and self.chain.league in ("", message.league):
                     self.documents.ask(now, peer, out)
                 else:
                     self._on_commit(message, out)

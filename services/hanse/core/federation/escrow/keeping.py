@@ -83,13 +83,11 @@ class Keeping:
         return None
 
     def announce(self, holder: Holder) -> None:
-        """Tell this region what the account in a shard has taken, as soon as a majority holds it."""
+        """Tell this region what the account in a shard has taken, as soon as a majority holds it. (What came before
+        that, others know: whoever takes the next one goes by the one before.)"""
         head, taken = holder.account.head, holder.account.taken
-        if (
-            head is None
-            or holder.leading is None
-            or taken <= max(self._documents.chain.number, holder.announced)
-        ):
+        is_next = taken == self._documents.chain.number + 1
+        if head is None or holder.leading is None or not is_next or holder.announced == taken:
             return
         holder.announced = taken
         holder.leading.out.sends.append(Send(region_account(self._holders.region), QuotaNotice(head)))

@@ -39,7 +39,8 @@ class Lending:
         """This region speaks for it from now on: what is undecided is asked about at once."""
         for to, _, _ in holder.account.undecided():
             self.resend.set((holder.name, to), now.mono_us)
-        self.sweeping.set(holder.name, now.mono_us + self._timings.rights_idle_us)
+        if holder.account.id:
+            self.sweeping.set(holder.name, now.mono_us + self._timings.rights_idle_us)
 
     # --- giving ------------------------------------------------------------------------------------------------------
 
