@@ -268,7 +268,9 @@ class QuotasHeld(Checker):
     @staticmethod
     def _is_taken(accounts: dict[str, _Tables], giver: str, sent: RightsSentRow) -> bool:
         taker = accounts.get(sent.to)
-        row = None if taker is None else taker.taken.get((sent.to_id, giver, sent.giver_id))
+        if taker is None or taker.account is None or taker.account.id != sent.to_id:
+            return True  # By a life that is over, perhaps: what became of it nobody knows.
+        row = taker.taken.get((sent.to_id, giver, sent.giver_id))
         return row is not None and row.sequence == sent.sequence and row.verdict == RightsVerdict.TAKEN
 
     def _on_finished(self, entry: Finished) -> None:

@@ -241,12 +241,6 @@ MUTANTS = (
         install=_believe_the_disk,
     ),
     Mutant(
-        name="a lifted quota was never minted",
-        shortcut="a keeper that lost its disk goes by the newest document alone, also where that sets no limit",
-        profile=QUOTAS_AND_DISKS,
-        install=_lifted_was_never_minted,
-    ),
-    Mutant(
         name="rights back from a lost disk",
         shortcut="rights that were sent to an account whose disk was lost come back to their giver",
         profile=QUOTAS_AND_DISKS,
@@ -262,6 +256,12 @@ MUTANTS = (
 
 
 SCHEDULED = (
+    Mutant(
+        name="a lifted quota was never minted",
+        shortcut="a keeper that lost its disk goes by the newest document alone, also where that sets no limit",
+        profile=QUOTAS_AND_DISKS,
+        install=_lifted_was_never_minted,
+    ),
     Mutant(
         name="rights are refused in memory",
         shortcut="a taker that has no use for rights says so and does not write it down",

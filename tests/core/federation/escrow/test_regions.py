@@ -222,6 +222,28 @@ def test_rights_go_with_the_disk_and_are_not_used_twice() -> None:
     assert league.running_in("south") == 0
 
 
+def lifted_and_limited_again() -> int:
+    """How many rights there are after the keeper lost its disk while a quota was lifted; two are right at most."""
+    league = Quotas("north", "south", founded=2)
+    image = league.stations["north"].ledger.copy()
+    for number in (1, 2):
+        league.submit("south", f"south-{number}")
+    league.run_until(lambda: league.held("south") == 2)
+    lifted = _document(None, league.first)
+    league.apply("north", lifted)
+    league.advance(5 * SECOND_US)
+    league.crash("north")
+    league.stations["north"].ledger = image
+    league.restart("north")
+    league.run_until(lambda: not league["north"].in_doubt and league["north"].escrow.chain.number == 2)
+    assert isinstance(league.apply("north", _document(2 * SLOT, lifted)), Done)
+    return league.held("north") + league.held("south")
+
+
+def test_a_keeper_that_lost_its_disk_mints_nothing_twice() -> None:
+    assert lifted_and_limited_again() == 2
+
+
 def test_asks_are_not_sent_when_nothing_is_lacking() -> None:
     league = Quotas("north", "south", founded=2)
     league.submit("north", "north-1")

@@ -7,6 +7,7 @@ import pytest
 from chaos.mutants import quotas
 from chaos.mutants.mutant import Mutant, applied
 from tests.core.federation.escrow.accounts import CPU, GPU, Bank, document
+from tests.core.federation.escrow.test_regions import lifted_and_limited_again
 
 SEEDS_MAX = 20
 NAMES = (
@@ -40,6 +41,12 @@ def _run(seed: int) -> None:
 def test_a_shortcut_is_found(mutant: Mutant) -> None:
     with applied(mutant):
         assert _violation()
+
+
+def test_the_last_limit_of_a_lifted_quota_counts() -> None:
+    mutant = next(each for each in quotas.SCHEDULED if each.name == "a lifted quota was never minted")
+    with applied(mutant):
+        assert lifted_and_limited_again() > 2
 
 
 def test_all_of_them_are_looked_for() -> None:
