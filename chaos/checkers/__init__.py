@@ -6,6 +6,7 @@
     write_ahead    nothing leaves a region before the row that it rests on is durable                          P1, P2
     outcomes       what was acknowledged ends, once, and as its processes (or a cancel) say                       P1
     capacity       no node or device holds more than it has                                                       P5
+    quotas         tenants use no more than their global quotas, and the accounts of rights balance              P5
     rosters        an epoch of the league has one roster; a countersignature is durable before it leaves          P2
     reasons        a job without an allocation says why                                                           P6
     adoptable      what a majority of guardians holds is never lost, has one owner, and ends once             P1, P2, P4
@@ -33,6 +34,7 @@ from chaos.checkers.majority import Majority
 from chaos.checkers.moves import Moves
 from chaos.checkers.one_runner import OneRunner
 from chaos.checkers.outcomes import Outcomes
+from chaos.checkers.quotas import QuotasHeld
 from chaos.checkers.reasons import Reasons
 from chaos.checkers.reliefs import Reliefs
 from chaos.checkers.rosters import Rosters
@@ -47,6 +49,7 @@ ALL: tuple[Kind, ...] = (
     WriteAhead,
     Outcomes,
     CapacityHeld,
+    QuotasHeld,
     Reasons,
     Rosters,
     Liveness,

@@ -10,6 +10,7 @@
     roster   forks: two rosters of one epoch
     regroup  a guardian is replaced without the old group, the log or the wait
     losses   what a region does with jobs that it gave to one that was declared lost
+    quotas   rights that are doubled, given back or minted twice
     old_disk what a region with a disk from the past may do before and after it has asked the others
 
 Random runs of a profile find most of them (profiles.py). Some need too many coincidences for that: for each of them a
@@ -27,6 +28,7 @@ from chaos.mutants import (
     moving,
     old_disk,
     owner,
+    quotas,
     regroup,
     relief,
     roster,
@@ -47,6 +49,7 @@ ALL: tuple[Mutant, ...] = (
     *old_disk.MUTANTS,
     *losses.MUTANTS,
     *guardians.MUTANTS,
+    *quotas.MUTANTS,
 )
 
 __all__ = ["ALL", "Mutant", "applied"]

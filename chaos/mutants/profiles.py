@@ -474,6 +474,68 @@ LOST_REGIONS = Profile(
 """One region is destroyed for ever while jobs go back and forth between all of them, because others are drained, and
 is declared lost some seconds later."""
 
+_QUICK_RIGHTS = msgspec.structs.replace(
+    _HASTY,
+    rights_retry_us=500 * MILLISECOND_US,
+    rights_idle_us=3 * SECOND_US,
+    rights_patience_us=3 * SECOND_US,
+)
+
+QUOTAS = Profile(
+    name="quotas",
+    faults=Faults(
+        quota_every_us=2 * SECOND_US,
+        loss=0.1,
+        duplicate=0.2,
+        late=0.2,
+        late_max_us=4 * SECOND_US,
+        crash_every_us=2 * SECOND_US,
+        crash_at_commit=0.05,
+        downtime_max_us=SECOND_US // 2,
+        partition_every_us=6 * SECOND_US,
+        partition_max_us=4 * SECOND_US,
+        drain_every_us=5 * SECOND_US,
+        drain_max_us=3 * SECOND_US,
+    ),
+    timings=_QUICK_RIGHTS,
+    duration_us=40 * SECOND_US,
+    jobs=240,
+    runtime_max_us=5 * SECOND_US,
+)
+"""Tenants want more than their quotas, which change all the time; regions die around their commits, are drained and cut
+off, and what they said of rights comes again seconds later."""
+
+ADOPTABLE_QUOTAS = msgspec.structs.replace(
+    QUOTAS,
+    name="quotas of adoptable jobs",
+    timings=msgspec.structs.replace(
+        _SHORT_LEASES, rights_retry_us=500 * MILLISECOND_US, rights_idle_us=3 * SECOND_US
+    ),
+    calm_us=_FOUNDING_US,
+    adoptable_share=0.7,
+)
+"""The same, and most rights are in the logs of shards, which change hands."""
+
+QUOTAS_AND_DISKS = Profile(
+    name="quotas and disks",
+    faults=Faults(
+        quota_every_us=4 * SECOND_US,
+        loss=0.05,
+        duplicate=0.1,
+        late=0.1,
+        late_max_us=4 * SECOND_US,
+        victim="RightsDecision",
+        victim_loss=0.8,
+        old_disk_every_us=2 * SECOND_US,
+        old_disk_reboot=0.5,
+        downtime_max_us=SECOND_US,
+    ),
+    timings=_QUICK_RIGHTS,
+    duration_us=40 * SECOND_US,
+    jobs=240,
+    runtime_max_us=5 * SECOND_US,
+)
+"""The same, and regions come back with disks from some seconds ago, on which rights lie that they have given away."""
 
 PROFILES = (
     CRASHES,
@@ -502,4 +564,7 @@ PROFILES = (
     FORGETFUL_GUARDIANS,
     DESTROYED,
     LOST_REGIONS,
+    QUOTAS,
+    ADOPTABLE_QUOTAS,
+    QUOTAS_AND_DISKS,
 )

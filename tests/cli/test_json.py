@@ -33,6 +33,8 @@ COMMANDS = {
     "region trust-disk": ["region", "trust-disk", "north", "--without", "east", "--yes"],
     "federation members": ["federation", "members"],
     "federation inventory": ["federation", "inventory"],
+    "quota show": ["quota", "show"],
+    "quota history": ["quota", "history"],
     "dev down": ["dev", "down"],
 }
 

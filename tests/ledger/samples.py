@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 
 from hanse.core.effects import (
+    AccountRow,
+    BalanceRow,
     ChannelRow,
     DecisionRow,
     Effects,
@@ -17,6 +19,9 @@ from hanse.core.effects import (
     JobStateRow,
     OutboundRow,
     PeerSeenRow,
+    QuotaDocumentRow,
+    RightsSentRow,
+    RightsTakenRow,
     RosterRow,
     ShapeRow,
     ShardRow,
@@ -207,6 +212,11 @@ def one_of_each() -> Writes:
         rosters=[RosterRow(1, "0a", b"{}", 1), RosterRow(2, "0b", b"{}", 0, 3)],
         shard_states=[shard_state_row()],
         shard_rows=[shard_row("j/south-1")],
+        quota_documents=[QuotaDocumentRow(1, "0a", b"{}")],
+        accounts=[AccountRow(REGION, 7, 1, b"{}")],
+        balances=[BalanceRow("org", "gpu", 5, 1, 6, 2, 3)],
+        rights_sent=[RightsSentRow(7, "south", 9, 4, b"r")],
+        rights_taken=[RightsTakenRow(7, "west", 8, 3, 1)],
     )
 
 

@@ -76,6 +76,11 @@ async def test_every_row_type_comes_back_as_it_was_written(ledger: Ledger, path:
         "rosters": [astuple(row) for row in writes.rosters],
         "shard_states": [astuple(writes.shard_states[0])],
         "shard_rows": [astuple(writes.shard_rows[0])],
+        "quota_documents": [astuple(writes.quota_documents[0])],
+        "accounts": [astuple(writes.accounts[0])],
+        "balances": [astuple(writes.balances[0])],
+        "rights_sent": [astuple(writes.rights_sent[0])],
+        "rights_taken": [astuple(writes.rights_taken[0])],
     }
 
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "job": "Submit, list, show, explain, watch, follow and cancel jobs.",
     "region": "How a region fares, its nodes, draining it, and copies of its ledger.",
     "federation": "Members and capacity of the whole federation, and its signed roster.",
+    "quota": "Global quotas: what a tenant may use in all regions together.",
     "dev": "Run a federation of local regions, for development.",
     "demo": "Show a federation at work: three regions, real jobs, faults.",
     "bench": "Measure this machine.",

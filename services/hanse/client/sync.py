@@ -24,6 +24,7 @@ from hanse.client.messages import (
     ListMembersResponse,
     ListNodesResponse,
     LogStream,
+    QuotaStatus,
     Revision,
     RosterStatus,
     StreamLogsResponse,
@@ -223,6 +224,14 @@ class Client:
     def roster(self, region: str = "", *, after_epoch: int = NO_EPOCH) -> RosterStatus:
         """See AsyncClient.roster."""
         return self._thread.run(self._client.roster(region, after_epoch=after_epoch))
+
+    def quotas(self, region: str = "") -> QuotaStatus:
+        """See AsyncClient.quotas."""
+        return self._thread.run(self._client.quotas(region))
+
+    def apply_quotas(self, document: bytes, region: str = "") -> str:
+        """See AsyncClient.apply_quotas."""
+        return self._thread.run(self._client.apply_quotas(document, region))
 
     def propose_roster(self, document: bytes, region: str = "") -> RosterStatus:
         """See AsyncClient.propose_roster."""

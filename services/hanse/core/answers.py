@@ -47,6 +47,8 @@ class Answers:
                 return region.membership.view(now)
             case Question.INVENTORY:
                 return region.inventory.records()
+            case Question.QUOTAS:
+                return region.escrow.view()
             case _:
                 assert_never(ask.question)
 
@@ -123,8 +125,9 @@ class Answers:
         )
         abroad: list[RegionExplanation] = region.router.explain(now, job)
         held = self._held_back(now, job)
-        if held is not None:
-            blockers = (held, *here.region.blockers)
+        ahead = (() if held is None else (held,)) + region.escrow.blockers(job)
+        if ahead:
+            blockers = (*ahead, *here.region.blockers)
             here = msgspec.structs.replace(
                 here,
                 region=msgspec.structs.replace(here.region, blockers=blockers),
@@ -207,6 +210,7 @@ class Answers:
             silent = ", ".join(region.losses.missing()) or "nobody"
             detail = f"{region.losses.waiting:,} jobs that were with a lost region are asked for; it waits for {silent}"
             found.append(Reason(ReasonCode.REGION_LOST, detail))
+        found.extend(region.escrow.impairments())
         if region.disk_nearly_full:
             found.append(Reason(ReasonCode.NO_CAPACITY, "the disk of the ledger is nearly full"))
         if not region.local.runs.recovered:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from hanse.core.account import Account
 from hanse.core.effects import (
     NO_WRITES,
     ChannelRow,
@@ -19,6 +20,7 @@ from hanse.core.effects import (
     JobStateRow,
     OutboundRow,
     PeerSeenRow,
+    QuotaDocumentRow,
     RosterRow,
     ShapeRow,
     Snapshot,
@@ -36,8 +38,9 @@ from hanse.core.model.jobs import (
     Submission,
     make_shape,
 )
-from hanse.core.model.lifecycle import TERMINAL_STATES, JobInput, JobState, next_state
+from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobInput, JobState, next_state
 from hanse.core.model.limits import CLOSED_REMEMBERED_MAX
+from hanse.core.model.quota import region_account, shard_account
 from hanse.core.model.time import Now
 
 _CLOSING: dict[JobState, JobInput] = {
@@ -77,6 +80,8 @@ class Books:
         self.counts: dict[JobState, int] = dict.fromkeys(JobState, 0)
         for job in self.jobs.values():
             self.counts[job.state] += 1
+        # The rights that these jobs run with.
+        self.account = Account(shard_account(shard) if shard else region_account(region), snapshot)
         self._shapes: dict[bytes, Shape] = {job.shape.key: job.shape for job in snapshot.jobs}
         self._adoptables: dict[bytes, Shape] = {}
         self._decided_by_ledger: dict[str, dict[int, None]] = {}
@@ -102,6 +107,8 @@ class Books:
         """All rows owed since `begin`, and what watchers are to see."""
         if self.owed:
             self._collect_jobs()
+        if self.account.owes_rows:
+            self.account.collect(self._rows)
         writes, self._writes = self._writes, NO_WRITES
         changes, self._changes = self._changes, []
         return writes, changes
@@ -404,6 +411,10 @@ class Books:
         """A roster that is in force, or that this region countersigns."""
         self._rows.rosters.append(row)
 
+    def remember_quotas(self, row: QuotaDocumentRow) -> None:
+        """A quota document that is in force."""
+        self._rows.quota_documents.append(row)
+
     def set_meta(self, name: str, value: str) -> None:
         """A small durable fact."""
         self._rows.meta.append((name, value))
@@ -412,12 +423,14 @@ class Books:
     def owes_rows(self) -> bool:
         """Whether this step has changed a job, a transfer or what is remembered of them so far."""
         rows = self._writes
-        return bool(self.owed or rows.decisions or rows.channels or rows.intents)
+        return bool(self.owed or rows.decisions or rows.channels or rows.intents or self.account.owes_rows)
 
     @property
     def owes_nothing(self) -> bool:
         """Whether this step has written nothing so far."""
-        return not self.owed and self._writes is NO_WRITES and not self._changes
+        return (
+            not self.owed and self._writes is NO_WRITES and not self._changes and not self.account.owes_rows
+        )
 
     def changed(self) -> list[Job]:
         """Jobs that changed in this step so far."""
@@ -481,6 +494,8 @@ class Books:
         job.reason = reason
         self.counts[before] -= 1
         self.counts[job.state] += 1
+        if before in ALLOCATED_STATES and job.state not in ALLOCATED_STATES:
+            self.account.discharge(job.id)
         self._note(job, job.state.name, reason, job.epoch, job.attempt)
         self._owe(job, whole=whole)
         where = job.transfer_to if job.state in (JobState.XFER, JobState.MOVED) else self.region

@@ -11,6 +11,7 @@ import msgspec
 
 from hanse.core.messages import Envelope, Inquest, Message
 from hanse.core.model.jobs import Job, RunId, Submission
+from hanse.core.model.quota import SignedQuotas
 from hanse.core.model.regions import RunningJobs
 from hanse.core.model.roster import SignedRoster
 
@@ -50,6 +51,7 @@ class Question(enum.Enum):
     NODES = "nodes with their free capacity and jobs"
     MEMBERS = "the roster with liveness"
     INVENTORY = "the newest record of every region"
+    QUOTAS = "global quotas, and the rights that this region holds"
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,6 +194,15 @@ class AskRoster(msgspec.Struct, frozen=True, kw_only=True):
     cause: str = ""
 
 
+class ApplyQuotas(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's signed quota document. Answered by Done once what it mints or owes is durable (of a shard's
+    account: at a majority), or Refused."""
+
+    request_id: int
+    signed: SignedQuotas
+    cause: str
+
+
 Event = (
     Submit
     | CancelJobs
@@ -209,4 +220,5 @@ Event = (
     | ShowRows
     | ProposeRoster
     | AskRoster
+    | ApplyQuotas
 )

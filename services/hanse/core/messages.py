@@ -11,6 +11,7 @@ import msgspec
 
 from hanse.core.model.jobs import Reason, Shape
 from hanse.core.model.lifecycle import JobState
+from hanse.core.model.quota import Rights, SignedQuotas
 from hanse.core.model.regions import Position, QueuedShape, RegionRecord
 from hanse.core.model.roster import Round, SignedRoster
 from hanse.core.model.time import FOR_EVER_US
@@ -494,6 +495,69 @@ class Fetch(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[str, ...]
 
 
+class RightsAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """An account lacks so many rights of these quotas, and waits for them since `since_wall_us`; nothing: it lacks none
+    any more. The newest of an account stands, for a while. Soft: binds nobody. With `recall` the keeper wants back what
+    a lower limit took away: it goes before the receiver's own jobs. `league` names the quotas' first document."""
+
+    league: str
+    account: str
+    account_id: int
+    wants: Rights
+    since_wall_us: int
+    recall: bool = False
+
+
+class RightsCommit(msgspec.Struct, frozen=True, kw_only=True):
+    """Rights go from one account to another: sent only after the giver's smaller balance is durable, and until it is
+    answered. Each account has one life at a time, named by its id. `number` is that of the newest quota document that
+    the giver has heard of: whoever holds rights knows by which document they were minted."""
+
+    league: str
+    number: int
+    giver: str
+    giver_id: int
+    to: str
+    to_id: int
+    sequence: int
+    rights: Rights
+
+
+class RightsVerdict(enum.IntEnum):
+    """What became of a transfer of rights, once and for ever. The numbers are stored."""
+
+    TAKEN = 1
+    BURNED = 2
+    # The account that it was sent to has lost its disk, and what became of the transfer before is not known.
+    GONE = 3
+
+
+class RightsDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """The durable answer to a RightsCommit. GONE is said in the name of an account's later life."""
+
+    giver: str
+    giver_id: int
+    to: str
+    to_id: int
+    sequence: int
+    verdict: RightsVerdict
+
+
+class QuotaRequest(msgspec.Struct, frozen=True):
+    """Which quota documents followed on this one?"""
+
+    after_number: int
+
+
+class QuotaNotice(msgspec.Struct, frozen=True):
+    """A quota document that is in force; its successors follow in messages of their own."""
+
+    signed: SignedQuotas
+
+
+RightsMessage = RightsAsk | RightsCommit | RightsDecision
+QuotaMessage = RightsMessage | QuotaRequest | QuotaNotice
+
 ShardMessage = (
     Commit
     | Withdraw
@@ -547,4 +611,9 @@ Message = (
     | Promise
     | Refuse
     | Fetch
+    | RightsAsk
+    | RightsCommit
+    | RightsDecision
+    | QuotaRequest
+    | QuotaNotice
 )

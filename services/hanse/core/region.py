@@ -38,6 +38,7 @@ from hanse.core.effects import (
     Trusted,
 )
 from hanse.core.events import (
+    ApplyQuotas,
     Ask,
     AskRoster,
     CancelJobs,
@@ -57,6 +58,7 @@ from hanse.core.events import (
     TrustDisk,
 )
 from hanse.core.federation.desk import Desk
+from hanse.core.federation.escrow.escrow import Escrow
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.handoff.offers import Offers
 from hanse.core.federation.handoff.soliciting import Soliciting
@@ -99,10 +101,15 @@ from hanse.core.messages import (
     ProbeAck,
     ProbeRequest,
     Promise,
+    QuotaNotice,
+    QuotaRequest,
     Refuse,
     Release,
     Renew,
     RenewAck,
+    RightsAsk,
+    RightsCommit,
+    RightsDecision,
     RosterAnnounce,
     RosterDocument,
     RosterProposal,
@@ -117,6 +124,7 @@ from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import RECORD_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Position, RegionConfig, RegionRecord, RunningJobs
+from hanse.core.model.roster import key_id
 from hanse.core.model.time import Now
 from hanse.core.scheduling.local import LocalSide
 
@@ -181,6 +189,24 @@ class Region:
             disk_is_old=self.old_disk.active,
         )
         self.moving = Moving(timings, self.local, self.router)
+        ever, current = self._operator_keys()
+        self.escrow = Escrow(
+            config,
+            snapshot,
+            ever,
+            current,
+            authority,
+            self.library,
+            self.shards,
+            self.inventory,
+            self.local.capacity.free_total,
+            self.local.readmit,
+            self._unheard,
+            randomness,
+            now,
+        )
+        self.local.scheduler.gate = self.escrow
+        self.intake.rights = self.escrow.slots
         self._build_handoff(now)
         self.admission = Admission(config, self.local, self.router, self._queued)
         self.answers = Answers(self)
@@ -191,6 +217,7 @@ class Region:
         if self.draining:
             self.moving.wish(now, RunningJobs(int(snapshot.meta.get(_META_RUNNING, RunningJobs.FINISH))))
         self.disk_nearly_full = False
+        self.escrow.draining = self.draining
         self.peers = tuple(member.name for member in config.members if member.name != config.name)
         # Until then the disk is in doubt, unless all peers have been heard: one of them may know that it is old.
         self._in_grace = bool(self.peers) and not self.old_disk.active
@@ -235,7 +262,8 @@ class Region:
         """Those of the parts that are at work. The handoff's are a group of their own, because they seldom move."""
         work = Alarms(self.old_disk.alarm, self._grace) if self.in_doubt else self._handoff_alarms
         shards = Alarm() if self.in_doubt else self.shards.alarm
-        rare = Alarms(self.sessions.alarm, self.rosters.alarm, shards, work)
+        escrow = Alarm() if self.in_doubt else self.escrow.alarm
+        rare = Alarms(self.sessions.alarm, self.rosters.alarm, shards, escrow, work)
         return Alarms(self.membership.alarm, self.publisher.alarm, rare)
 
     @property
@@ -269,6 +297,8 @@ class Region:
         out = Effects(writes=NO_WRITES)
         self.library.begin(now)
         self.shards.begin(now)
+        if not self.in_doubt:
+            self.escrow.begin(now, out)
         for event in events:
             self.library.set_cause(event.cause)
             self._on_event(now, event, out)
@@ -282,10 +312,14 @@ class Region:
         if now.mono_us >= self._alarms.next_us:
             self._on_deadlines(now, out)
         self.shards.reconcile(now, out)
+        if not self.in_doubt:
+            self.escrow.settle(now, out)
         self.library.set_cause("schedule")
         if self.local.queue.depth or self.local.more:
             self.local.cycle(now, out)
         self._look_abroad(now, out)
+        if not self.in_doubt:
+            self.escrow.finish(now, out)
         self._report(now, out)
         self._publish(now)
         return self._collect(now, out)
@@ -338,6 +372,8 @@ class Region:
                 out.replies.append(Reply(event.request_id, self._trust_disk(event)))
             case ProposeRoster():
                 out.replies.append(Reply(event.request_id, self.rosters.propose(now, event, out)))
+            case ApplyQuotas():
+                self._apply_quotas(now, event, out)
             case AskRoster():
                 out.replies.append(Reply(event.request_id, self.rosters.answer(event)))
             case _:
@@ -372,6 +408,7 @@ class Region:
                 out.sends += self.membership.on_message(now, peer, message)
                 if isinstance(message, GossipDelta):
                     self.shards.on_records(now)
+                    self.escrow.on_records(now, out)
                 if (stamp := self.inventory.own_record_from_the_future) is not None:
                     self.publisher.overtake(stamp)
             else:
@@ -410,6 +447,9 @@ class Region:
             case Append() | AppendAck() | Renew() | RenewAck() | Prepare() | Promise() | Refuse() | Fetch():
                 if not self.in_doubt:
                     self.shards.on_group_message(now, peer, message, out)
+            case RightsAsk() | RightsCommit() | RightsDecision() | QuotaRequest() | QuotaNotice():
+                if not self.in_doubt:
+                    self.escrow.on_message(now, peer, message, out)
             case Hello() | HelloAck():
                 pass  # Taken in before the session was checked.
             case RosterAnnounce() | RosterRequest() | RosterDocument() | RosterProposal() | RosterVote():
@@ -425,6 +465,7 @@ class Region:
         self.losses.on_session(now, peer)
         if not self.in_doubt:
             self.desk.on_session(now, peer, out)
+            self.escrow.on_session(now, peer, out)
 
     # --- callers ----------------------------------------------------------------------------------------------------
 
@@ -465,6 +506,21 @@ class Region:
         if may_wait and not (taken and self.shards.has_group(home)):
             return self._admit(submission)
         return self._not_leading(home)
+
+    def _apply_quotas(self, now: Now, event: ApplyQuotas, out: Effects) -> None:
+        if self.in_doubt:
+            message = f"{self.config.name} waits for {self.waits_for}"
+            out.replies.append(Reply(event.request_id, Refused("UNREACHABLE", "", message, DOUBT_RETRY_MS)))
+        else:
+            self.escrow.apply(now, event, out)
+
+    def _operator_keys(self) -> tuple[dict[str, str], dict[str, str]]:
+        """By their ids: those of all rosters that were ever in force, and those that count today."""
+        configured, of_rosters = self.config.operator_keys, self.rosters.operator_keys()
+        ever = {key_id(key): key for key in (*configured, *of_rosters)}
+        head = self.rosters.head
+        current = {key_id(key): key for key in (*configured, *([head.operator_key] if head else []))}
+        return ever, current
 
     def _admit(self, submission: Submission) -> Submitted | Refused:
         return self.admission.submit(submission, self.books, self.local.enqueue)
@@ -594,6 +650,7 @@ class Region:
             carry_out(ruling, self.books, self.local)
             decide_what_is_passed(ruling, self.books, lambda peer: self.sessions.seen(peer).ledger_id)
         self.old_disk.leave()
+        self.escrow.disk_was_old()
         self.rosters.on_quarantine_left(self.incarnation)
         self.sessions.begin_incarnation(self.incarnation)
         self._end_doubt(now, out)
@@ -662,6 +719,7 @@ class Region:
             self.old_disk.on_deadline(now, out)
             return
         self.shards.on_deadline(now, out)
+        self.escrow.on_deadline(now, out)
         if now.mono_us < self._handoff_alarms.next_us:
             return
         self.desk.on_deadline(now, out)
@@ -685,6 +743,9 @@ class Region:
             self.desk.report(now, out)
 
     def _publish(self, now: Now) -> None:
+        if self.escrow.news_changed:
+            self.escrow.news_changed = False
+            self._standing_changed = True
         leads = self.shards.led
         if leads != self._published_leads:
             self._published_leads, self._standing_changed = leads, True
@@ -715,6 +776,7 @@ class Region:
             price=self.config.price,
             power=self.config.power,
             leads=self.shards.led,
+            quotas=self.escrow.news(),
         )
 
     def _collect(self, now: Now, out: Effects) -> Effects:
@@ -746,7 +808,7 @@ class Region:
     def _open_or_close(self) -> None:
         """Whether callers and peers may bring new work, from everything that could forbid it."""
         self._standing_changed = True
-        self.local.draining = self.draining
+        self.local.draining = self.escrow.draining = self.draining
         if self.config.is_lost:
             self.intake.closed = _LOST
         elif self.old_disk.active:

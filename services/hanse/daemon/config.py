@@ -140,6 +140,7 @@ def _static_config(settings: Settings) -> RegionConfig:
         power=region.power,
         queue_depth_max=settings.limits.queue_depth_max,
         timings=_timings(settings),
+        operator_keys=settings.federation.operator_keys,
     )
 
 

@@ -31,7 +31,7 @@ from hanse.daemon.driver import Driver, Step
 from hanse.daemon.errors import DriverInterrupted, DriverOverloaded, leaves
 from hanse.daemon.housekeeping import Housekeeping
 from hanse.daemon.inbox import Inbox
-from hanse.daemon.keys import region_keys, take_next
+from hanse.daemon.keys import Keyring, region_keys, take_next
 from hanse.daemon.ledger_ids import LEDGER_FILE, read_prepared, use_up
 from hanse.daemon.lookups import Lookups
 from hanse.daemon.metrics import Metrics
@@ -208,7 +208,7 @@ class Runtime:
             # 1. What is on the disk.
             ledger = await self._open_ledger(resources)
             snapshot = await ledger.load_snapshot()
-            keys = region_keys(self.config.data_dir) if self.config.region.roster else None
+            keys = region_keys(self.config.data_dir) if self.config.region.roster else Keyring()
             region = Region(self.config.region, snapshot, self._clock(), random.Random(), keys)
             self._take_config(region.config)
             # 2. What still runs.

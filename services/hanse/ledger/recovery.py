@@ -15,12 +15,17 @@ from typing import TypeVar
 import msgspec
 
 from hanse.core.effects import (
+    AccountRow,
+    BalanceRow,
     ChannelRow,
     DecisionRow,
     IntentRow,
     JobRow,
     OutboundRow,
     PeerSeenRow,
+    QuotaDocumentRow,
+    RightsSentRow,
+    RightsTakenRow,
     RosterRow,
     ShardRow,
     ShardStateRow,
@@ -79,14 +84,20 @@ def load_snapshot(connection: sqlite3.Connection) -> Snapshot:
         rosters=_rows(connection, "rosters", RosterRow),
         shard_states=_rows(connection, "shard_states", ShardStateRow),
         shard_rows=shard_rows,
+        quota_documents=_rows(connection, "quota_documents", QuotaDocumentRow),
+        accounts=_rows(connection, "accounts", AccountRow),
+        balances=_rows(connection, "balances", BalanceRow),
+        rights_sent=_rows(connection, "rights_sent", RightsSentRow, key_columns=3),
+        rights_taken=_rows(connection, "rights_taken", RightsTakenRow, key_columns=3),
         disk_is_old=doubt > 0,
     )
 
 
-def _rows(connection: sqlite3.Connection, table: str, row: type[R]) -> list[R]:
+def _rows(connection: sqlite3.Connection, table: str, row: type[R], key_columns: int = 2) -> list[R]:
     """A whole table, by primary key, which is its first columns."""
     columns = ", ".join(columns_of(row))
-    found = connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2")
+    order = ", ".join(str(number) for number in range(1, key_columns + 1))
+    found = connection.execute(f"SELECT {columns} FROM {table} ORDER BY {order}")
     return [row(*values) for values in found]
 
 

@@ -17,6 +17,8 @@ from itertools import chain
 import msgspec
 
 from hanse.core.effects import (
+    AccountRow,
+    BalanceRow,
     ChannelRow,
     DecisionRow,
     IntentRow,
@@ -24,6 +26,9 @@ from hanse.core.effects import (
     JobStateRow,
     OutboundRow,
     PeerSeenRow,
+    QuotaDocumentRow,
+    RightsSentRow,
+    RightsTakenRow,
     RosterRow,
     ShapeRow,
     ShardRow,
@@ -139,6 +144,13 @@ UPSERT_META = _upsert("meta", ("name", "value"))
 UPSERT_ROSTERS = _upsert("rosters", columns_of(RosterRow))
 UPSERT_SHARD_STATES = _upsert("shard_states", columns_of(ShardStateRow))
 UPSERT_SHARD_ROWS = _upsert("shard_rows", columns_of(ShardRow), ('"shard"', '"key"'))
+UPSERT_QUOTA_DOCUMENTS = _upsert("quota_documents", columns_of(QuotaDocumentRow))
+UPSERT_ACCOUNTS = _upsert("accounts", columns_of(AccountRow))
+UPSERT_BALANCES = _upsert("balances", columns_of(BalanceRow), ('"tenant"', '"resource"'))
+UPSERT_RIGHTS_SENT = _upsert("rights_sent", columns_of(RightsSentRow), ('"giver_id"', '"to"', '"to_id"'))
+UPSERT_RIGHTS_TAKEN = _upsert(
+    "rights_taken", columns_of(RightsTakenRow), ('"taker_id"', '"giver"', '"giver_id"')
+)
 CLEAR_SPECS = Bulk(
     1, lambda values: f"UPDATE jobs SET spec = x'' WHERE shard = '' AND id IN (VALUES {values})"
 )
@@ -147,6 +159,8 @@ DELETE_TIMELINE = _delete_of_shards("timeline", "job_id")
 DELETE_JOBS = _delete_of_shards("jobs", "id")
 DELETE_SHARD_ROWS = _delete_of_shards("shard_rows", "key")
 DELETE_SHARDS = _delete("jobs", "shard")
+DELETE_RIGHTS_SENT = _delete("rights_sent", "giver_id")
+DELETE_RIGHTS_TAKEN = _delete("rights_taken", "taker_id")
 DELETE_DECISIONS_BELOW = "DELETE FROM decisions WHERE giver_ledger_id = ? AND sequence < ?"
 # Changes no row if the ledger is further already.
 SET_WRITE_SEQUENCE = "UPDATE ledger SET write_sequence = ?1 WHERE write_sequence <= ?1"

@@ -85,15 +85,23 @@ class _Task:
         "shard",
         "stopping",
         "task",
+        "tenant",
     )
 
     def __init__(
-        self, run: RunId, task: int, placement: TaskPlacement, behaviour: Behaviour, shard: str
+        self,
+        run: RunId,
+        task: int,
+        placement: TaskPlacement,
+        behaviour: Behaviour,
+        shard: str,
+        tenant: str,
     ) -> None:
         self.run = run
         self.task = task
         self.placement = placement
         self.behaviour = behaviour
+        self.tenant = tenant
         # Under whose lease it lives; empty: none is needed.
         self.shard = shard
         self.pid = 0  # 0: not yet alive
@@ -148,7 +156,7 @@ class SimExecutor:
         for number, placement in launch.tasks:
             if number in tasks:
                 continue  # a second process of a run would be the engine's fault; the record has the second order
-            task = _Task(run, number, placement, behaviour, shard)
+            task = _Task(run, number, placement, behaviour, shard, launch.tenant)
             tasks[number] = task
             self._timeline.after(int(_LAUNCH_DELAY_MAX_US * self._random.random()), self._begin, task)
 
@@ -272,6 +280,7 @@ class SimExecutor:
                 placement.node,
                 behaviour.resources[placement.group],
                 placement.devices,
+                task.tenant,
             )
         )
         runtime_us = int(behaviour.runtime_us * (0.5 + self._random.random() if behaviour.varies else 1))

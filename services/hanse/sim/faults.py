@@ -70,6 +70,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "destroyed": ("destroyed_every_us", "destroyed_away_max_us", "destroyed_for_ever"),
     "roster_change": ("roster_every_us",),
     "region_lost": ("lost_every_us", "lost_max_us"),
+    "quota_change": ("quota_every_us",),
 }
 
 
@@ -160,6 +161,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     # expects it any more.
     lost_every_us: int = 0
     lost_max_us: int = 0
+    # Some tenants have global quotas. Operators raise and lower them, and sign two successors of one document.
+    quota_every_us: int = 0
 
     @staticmethod
     def none() -> Faults:
@@ -276,6 +279,7 @@ class _Swarm:
             roster_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
             lost_every_us=self._every(MINUTE_US, 3 * MINUTE_US),
             lost_max_us=MINUTE_US + self._up_to(4 * MINUTE_US),
+            quota_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
         )
 
 

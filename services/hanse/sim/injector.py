@@ -16,6 +16,7 @@ from hanse.sim.host import Host
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Network
 from hanse.sim.operators import Operators
+from hanse.sim.quotas import QuotaOperators
 from hanse.sim.record import EMPTY_IMAGE, DiskReplaced, FaultInjected, ImageTaken, Record
 from hanse.sim.timeline import Timeline
 from hanse.sim.workload import is_complete
@@ -50,6 +51,7 @@ class Injector:
         network: Network,
         callers: Callers,
         operators: Operators,
+        quotas: QuotaOperators | None = None,
     ) -> None:
         self.counts: dict[str, int] = {}
         self.faults = faults
@@ -60,6 +62,7 @@ class Injector:
         self._network = network
         self._callers = callers
         self._operators = operators
+        self._quotas = quotas
         self._pressed: dict[str, int] = {}
         self._draining: dict[str, RunningJobs] = {}
         # A region that is gone, and until when.
@@ -88,6 +91,7 @@ class Injector:
             (faults.destroyed_every_us, self._destroy),
             (faults.roster_every_us, self._change_roster),
             (faults.lost_every_us, self._lose),
+            (faults.quota_every_us, self._change_quotas),
         ):
             if every_us:
                 self._plan(every_us, inject)
@@ -125,6 +129,8 @@ class Injector:
             self._callers.drain(region, None)
         self._callers.cancel_endless()
         self._operators.heal()
+        if self._quotas is not None:
+            self._quotas.heal()
 
     # --- when -------------------------------------------------------------------------------------------------------
 
@@ -294,6 +300,11 @@ class Injector:
     def _change_roster(self) -> None:
         self._note("roster_change", "")
         self._operators.change()
+
+    def _change_quotas(self) -> None:
+        if self._quotas is not None:
+            self._note("quota_change", "")
+            self._quotas.change()
 
     def _lose(self) -> None:
         """One region at a time: with a second one gone a group of three can only wait."""

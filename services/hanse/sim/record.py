@@ -126,6 +126,7 @@ class TaskBegan(msgspec.Struct, frozen=True, gc=False):
     node: str
     resources: Resources
     devices: tuple[tuple[str, int], ...] = ()
+    tenant: str = ""
 
 
 class TaskFinished(msgspec.Struct, frozen=True, gc=False):

@@ -13,6 +13,7 @@ from hanse.core.model.regions import Group, Member, Node, RegionConfig, Timings
 from hanse.core.model.resources import resources
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from hanse.sim.executor import Behaviour
+from hanse.sim.keys import public_key_of
 
 GIBIBYTE = 1 << 30
 _CPU_PER_NODE = 16_000
@@ -105,6 +106,7 @@ def draw_configs(count: int, randomness: random.Random, timings: Timings) -> tup
             timings=timings,
             queue_depth_max=queue_depth_max,
             groups=groups,
+            operator_keys=(public_key_of("operator"),),
         )
         for name in names
     )

@@ -26,6 +26,7 @@ from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Codec, Network
 from hanse.sim.operators import GUARDED_SHARE, Operators, with_rosters
 from hanse.sim.progress import Progress
+from hanse.sim.quotas import QuotaOperators
 from hanse.sim.record import Committed, Finished, Healed, Record, RegionJoined
 from hanse.sim.timeline import Timeline
 from hanse.sim.workload import SpecWriter, draw_configs, draw_kinds, draw_timings, opaque_spec
@@ -67,6 +68,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     watch_convergence: bool = False
     # Of a league whose roster changes, how likely it has guardians; in one that has, no region leaves.
     guarded_share: float = GUARDED_SHARE
+    # (tenant, kind) -> limit: quotas that stay as they are. Otherwise drawn, if the faults change quotas at all.
+    quotas: dict[tuple[str, str], int] | None = None
 
 
 class World:
@@ -130,6 +133,7 @@ class World:
             # What a region that is no member knows of a disk that was lost, nobody asks it for.
             may_remove=not (plan.faults.old_disk_every_us or plan.faults.destroyed_every_us),
         )
+        self.quotas = self._quota_operators()
         self.convergence = Convergence(self.timeline, self.hosts)
         self.injector = Injector(
             self.timeline,
@@ -140,6 +144,23 @@ class World:
             self.network,
             self.callers,
             self.operators,
+            self.quotas,
+        )
+
+    def _quota_operators(self) -> QuotaOperators | None:
+        """None: this league has no quotas. (Where a region may go for ever, and the keeper's with it, it has none.)"""
+        faults = self.plan.faults
+        if not faults.quota_every_us and self.plan.quotas is None:
+            return None
+        if faults.destroyed_every_us and faults.destroyed_for_ever:
+            return None
+        return QuotaOperators(
+            self.timeline,
+            self._randomness("quotas"),
+            self.hosts,
+            self.count,
+            loses_disks=bool(faults.old_disk_every_us or faults.destroyed_every_us),
+            limits=self.plan.quotas,
         )
 
     def _draw_configs(self, draw: random.Random, timings: Timings) -> tuple[RegionConfig, ...]:
@@ -202,6 +223,8 @@ class World:
         self.timeline.after(_RETENTION_EVERY_US, self._retain)
         if plan.watch_convergence:
             self.convergence.begin()
+        if self.quotas is not None:
+            self.timeline.after(0, self.quotas.begin)
         if plan.calm_us:
             self.timeline.after(plan.calm_us, self.injector.begin)
         else:
@@ -234,6 +257,8 @@ class World:
             return "some ledger has an open job"
         if not self.operators.idle:
             return "some region does not have the newest roster"
+        if self.quotas is not None and not self.quotas.idle:
+            return "some region does not go by the newest quotas"
         if not all(host.trusts_its_disk or host.gone for host in self.hosts):
             return "some region does not trust its disk"
         # Without adoptable jobs several disks are lost at a time, and groups with them.

@@ -12,6 +12,7 @@ from hanse.core.model.time import FOR_EVER_US
 from hanse.wire.gen.hanse.v1 import peers_pb2 as pb
 from hanse.wire.groups import GROUP_KINDS
 from hanse.wire.kinds import Kind, Readers, bounded, job_id_of, region_name, stored
+from hanse.wire.quotas import QUOTA_KINDS
 from hanse.wire.records import decode_queued_shape, decode_record, encode_queued_shape, encode_record
 from hanse.wire.rosters import ROSTER_KINDS
 from hanse.wire.shapes import (
@@ -427,6 +428,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(m.InquestAnswer, "inquest_answers", _encode_inquest_answer, _decode_inquest_answer),
     *GROUP_KINDS,
     *ROSTER_KINDS,
+    *QUOTA_KINDS,
 )
 # Those that also travel between leaders of shards, in a ShardBatch, whose fields have the same names.
 SHARD_KINDS = tuple(kind for kind in KINDS if kind.model in get_args(m.ShardMessage))

@@ -45,6 +45,8 @@ class ReasonCode(enum.StrEnum):
     REMOVED = "REMOVED"
     REGION_LOST = "REGION_LOST"
     ROSTER_CONFLICT = "ROSTER_CONFLICT"
+    QUOTA = "QUOTA"
+    QUOTA_CONFLICT = "QUOTA_CONFLICT"
     # A peer of another version gave a code that this one lacks; the detail repeats it.
     UNKNOWN = "UNKNOWN"
 

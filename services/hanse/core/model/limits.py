@@ -351,3 +351,33 @@ APPENDS_IN_FLIGHT_MAX = 8
 ROWS_DELAY_US = 20_000
 # Steps whose effects wait for a majority. Beyond it nothing new is admitted: the group can't keep up.
 GATE_STEPS_MAX = 4_096
+
+# --- global quotas (core) --------------------------------------------------------------------------------------------
+
+# Quotas of one league: every region holds a balance of each in two accounts, and gossips of those that it has free.
+QUOTAS_MAX = 256
+# 256 quotas with the longest names and a heading.
+QUOTA_DOCUMENT_BYTES_MAX = 128 * 1024
+# With its signature.
+SIGNED_QUOTAS_BYTES_MAX = QUOTA_DOCUMENT_BYTES_MAX + 1024
+# What SQLite and JSON can both hold; also of limits.
+QUOTA_NUMBER_MAX = 2**53 - 1
+# Documents that every member keeps, so that one that was away can fetch what it missed: a change a week for twenty
+# years.
+QUOTA_DOCUMENTS_MAX = 1_024
+# Of one fetch; a region that lacks more asks again.
+QUOTA_DOCUMENTS_PER_ANSWER_MAX = 16
+# Quotas with free rights that a region tells of in its record: those with most. The rest is found by asking.
+RIGHTS_NEWS_MAX = 32
+# Accounts of one region: its own, and those of the shards that it leads.
+ACCOUNTS_NEWS_MAX = 1 + RECORD_LEADS_MAX
+# Regions that one account asks at a time for what it lacks.
+RIGHTS_ASKED_MAX = 4
+# Accounts of others whose wishes are remembered: two of each region of the largest league.
+RIGHTS_WISHES_MAX = 2 * ROSTER_MEMBERS_MAX
+# Accounts, in all their lives, that have ever given rights to one account. A life ends with a lost disk only.
+RIGHTS_GIVERS_MAX = 8 * ROSTER_MEMBERS_MAX
+# What shapes of a tenant's jobs need, remembered while the documents stay the same.
+RIGHTS_NEEDS_MEMO_MAX = 4_096
+# Jobs that got their rights and go back to the queue in one step: as many as can be started.
+RIGHTS_READMITTED_MAX = STARTS_PER_STEP_MAX

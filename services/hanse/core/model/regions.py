@@ -7,6 +7,7 @@ from functools import cached_property
 
 import msgspec
 
+from hanse.core.model.quota import QuotaKey
 from hanse.core.model.resources import Resources
 from hanse.core.model.roster import SignedRoster
 
@@ -114,6 +115,11 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     append_retry_us: int = 200_000
     append_retry_max_us: int = 5_000_000
     election_spread_us: int = 500_000
+    # Of global quotas: who lacks rights asks again so often, and is remembered three times as long; what an account has
+    # not needed for a while goes back to the keeper; and when a tenant's older jobs elsewhere go before those here.
+    rights_retry_us: int = 1_000_000
+    rights_idle_us: int = 30_000_000
+    rights_patience_us: int = 30_000_000
 
 
 class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +151,8 @@ class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
     # Shards whose logs this region may begin to keep, as a newcomer that has never kept them.
     begins: tuple[str, ...] = ()
     roster: tuple[SignedRoster, ...] = ()
+    # Public keys whose signatures on quota documents count; with a signed roster, its operators' as well.
+    operator_keys: tuple[str, ...] = ()
     # Of the league once, and not in its newest roster: they are told so, and nothing else of theirs is heard.
     former: tuple[Member, ...] = ()
     # This region itself is not in the newest roster: it is alone, and nothing is adoptable here.
@@ -205,6 +213,18 @@ class QueuedShape(msgspec.Struct, frozen=True, kw_only=True):
     oldest_wait_us: int = 0
 
 
+class QuotaNews(msgspec.Struct, frozen=True, kw_only=True):
+    """What a region tells of global quotas: the newest document that it goes by, named by the hash of the first one
+    (`league`), its number and its own hash; the accounts that it speaks for, with their ids; and, of the quotas of
+    which they have most free: (quota, free, held)."""
+
+    league: str
+    number: int
+    sha256: str
+    accounts: tuple[tuple[str, int], ...] = ()
+    rights: tuple[tuple[QuotaKey, int, int], ...] = ()
+
+
 # Bytes on the wire, as `make proto` encodes a typical record; estimates, because exact ones would cost an encoding.
 RECORD_BYTES = 160
 CLASS_BYTES = 48
@@ -241,6 +261,8 @@ class RegionRecord(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     power: int = 1000
     # Shards that this region leads, with their terms.
     leads: tuple[tuple[str, int], ...] = ()
+    # None: it has heard of no quota.
+    quotas: QuotaNews | None = None
 
     @property
     def stamp(self) -> tuple[int, int]:
@@ -270,4 +292,6 @@ class RegionRecord(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         for capacity in self.classes:
             pairs = len(capacity.labels) + 2 * len(capacity.node_capacity) + len(capacity.free)
             size += CLASS_BYTES + PAIR_BYTES * pairs
+        if self.quotas is not None:
+            size += RECORD_BYTES + PAIR_BYTES * (len(self.quotas.accounts) + 2 * len(self.quotas.rights))
         return size

@@ -10,6 +10,7 @@ from __future__ import annotations
 from hanse.core.model.jobs import Allocation, Job
 from hanse.core.model.time import Now
 from hanse.core.scheduling.admission import refused_here
+from hanse.core.scheduling.gate import OPEN_GATE, StartGate
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.queue import JobQueue
 
@@ -21,6 +22,8 @@ class Scheduler:
         self._queue = queue
         self._capacity = capacity
         self._region = region
+        # Global quotas (federation/escrow): who may not start for want of rights waits outside the queue.
+        self.gate: StartGate = OPEN_GATE
         self._parked_at_version = capacity.version
         # Whether the last cycle stopped at its limit, so that another one should follow at once.
         self.more = False
@@ -34,14 +37,21 @@ class Scheduler:
             self._queue.reopen()
         started: list[tuple[Job, Allocation]] = []
         # 1. Order: tier, priority, age.
-        while (job := self._queue.best()) is not None and len(started) < limit:
+        without_rights = 0
+        while (job := self._queue.best()) is not None and len(started) + without_rights < limit:
             # 2. Admit. 3. Place.
             allocation = self._allocation_for(job)
             if allocation is None:
                 self._queue.park(job.shape.key)
                 continue
-            # 4. Take.
             self._queue.discard(job.id)
+            # 3b. Global quotas.
+            if not self.gate.may_start(job):
+                self.gate.set_aside(job)
+                without_rights += 1
+                continue
+            self.gate.take(job)
+            # 4. Take.
             self._capacity.take(job.id, job.shape, allocation)
             started.append((job, allocation))
         self.more = job is not None

@@ -209,9 +209,14 @@ class LocalSide:
         else:
             self.queue.add(job)
 
+    def readmit(self, job: Job) -> None:
+        """It waited outside the queue for its rights, and may start now."""
+        self.queue.add(job)
+
     def dequeue(self, job: Job) -> None:
         """It does not any more."""
         self._haunted.pop(job.id, None)
+        self.scheduler.gate.forget(job)
         self.queue.discard(job.id)
 
     def _freed_within(self, shape: Shape, within_us: int) -> int:

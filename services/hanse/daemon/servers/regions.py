@@ -7,8 +7,8 @@ from typing import Any
 import structlog
 
 from hanse import __version__
-from hanse.core.effects import Done, Refused, RosterView, StatusView, Trusted
-from hanse.core.events import Ask, AskRoster, ProposeRoster, Question, SetDrain, TrustDisk
+from hanse.core.effects import Done, QuotaView, Refused, RosterView, StatusView, Trusted
+from hanse.core.events import ApplyQuotas, Ask, AskRoster, ProposeRoster, Question, SetDrain, TrustDisk
 from hanse.core.model import limits
 from hanse.core.model.regions import RunningJobs
 from hanse.daemon.errors import invalid, refused_request
@@ -17,6 +17,7 @@ from hanse.daemon.runtime import Runtime
 from hanse.daemon.servers.members import Members
 from hanse.wire.checks import FieldRefused
 from hanse.wire.gen.hanse.v1 import regions_pb2, regions_pb2_grpc
+from hanse.wire.quotas import encode_quota_view, read_quotas
 from hanse.wire.regions import (
     decode_running_jobs,
     encode_inventory,
@@ -120,6 +121,37 @@ class RegionService(regions_pb2_grpc.RegionServiceServicer):
             raise refused_request(answer)
         assert isinstance(answer, RosterView)
         return regions_pb2.ProposeRosterResponse(roster=encode_roster(answer))
+
+    async def GetQuotas(
+        self, request: regions_pb2.GetQuotasRequest, context: Any
+    ) -> regions_pb2.GetQuotasResponse:
+        """Global quotas as it has them."""
+        if not self._is_here(request.region):
+            return await self._elsewhere("GetQuotas", request, context)  # type: ignore[no-any-return]
+        view = await self._runtime.ask(QuotaView, self._question(Question.QUOTAS))
+        return regions_pb2.GetQuotasResponse(quotas=encode_quota_view(view))
+
+    async def ApplyQuotas(
+        self, request: regions_pb2.ApplyQuotasRequest, context: Any
+    ) -> regions_pb2.ApplyQuotasResponse:
+        """What the document mints or owes is durable. Unless a region is named, whichever keeps the quotas takes it.
+        Raises RequestRefused."""
+        if not self._is_here(request.region):
+            return await self._elsewhere("ApplyQuotas", request, context)  # type: ignore[no-any-return]
+        read = read_quotas(request.document)
+        if isinstance(read, FieldRefused):
+            raise invalid(read.field, read.message)
+        cause = f"quotas:{self._ids.draw(1)[0]}"
+        answer = await self._runtime.ask(
+            object, lambda number: ApplyQuotas(request_id=number, signed=read, cause=cause)
+        )
+        if not isinstance(answer, Refused):
+            log.info("quotas.applied", number=read.document.number, cause=cause)
+            return regions_pb2.ApplyQuotasResponse(region=self._runtime.name)
+        if request.region or not answer.leader or self._members is None:
+            raise refused_request(answer)
+        onward = regions_pb2.ApplyQuotasRequest(region=answer.leader, document=request.document)
+        return await self._elsewhere("ApplyQuotas", onward, context)  # type: ignore[no-any-return]
 
     async def TrustDisk(
         self, request: regions_pb2.TrustDiskRequest, context: Any

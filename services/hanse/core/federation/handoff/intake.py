@@ -57,6 +57,8 @@ class Intake:
         # Grows with every hold that ends.
         self.ended_holds = 0
         self.closed: Reason | None = None
+        # How many of so many jobs of a tenant could have the rights that they need here (escrow/escrow.py: slots).
+        self.rights: Callable[[str, Shape, int], int] | None = None
 
     @property
     def holds(self) -> int:
@@ -81,6 +83,12 @@ class Intake:
         slots = min(wanted, self._local.slots(offer.shape, wanted + held) - held)
         if offer.own_wait_us and slots < wanted:
             slots = max(slots, min(wanted, self._places(offer.shape, offer.own_wait_us)))
+        if slots > 0 and self.rights is not None:
+            slots = self.rights(offer.tenant, offer.shape, slots)
+            if not slots:
+                lacks = Reason(ReasonCode.QUOTA, f"no rights of the quotas of {offer.tenant} are to be had")
+                out.sends.append(self._decline(peer, offer, lacks))
+                return False
         if slots <= 0 or len(self._holds) >= HOLDS_MAX:
             out.sends.append(self._decline(peer, offer, Reason(ReasonCode.NO_CAPACITY, "nothing free soon")))
             return slots <= 0 and not offer.own_wait_us

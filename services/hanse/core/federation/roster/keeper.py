@@ -102,6 +102,12 @@ class Rosters:
         """The roster in force; None: it is static."""
         return None if self._chain is None else self._chain.head
 
+    def operator_keys(self) -> tuple[str, ...]:
+        """Public keys of operators, of all rosters that were ever in force, oldest first."""
+        if self._chain is None:
+            return ()
+        return tuple(dict.fromkeys(signed.roster.operator_key for signed in self._chain.ever()))
+
     @property
     def voting(self) -> Voting | None:
         """This member's part in the next roster; None: it is static."""

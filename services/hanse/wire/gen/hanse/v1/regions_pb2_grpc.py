@@ -75,6 +75,16 @@ class RegionServiceStub:
                 request_serializer=hanse_dot_v1_dot_regions__pb2.ProposeRosterRequest.SerializeToString,
                 response_deserializer=hanse_dot_v1_dot_regions__pb2.ProposeRosterResponse.FromString,
                 _registered_method=True)
+        self.GetQuotas = channel.unary_unary(
+                '/hanse.v1.RegionService/GetQuotas',
+                request_serializer=hanse_dot_v1_dot_regions__pb2.GetQuotasRequest.SerializeToString,
+                response_deserializer=hanse_dot_v1_dot_regions__pb2.GetQuotasResponse.FromString,
+                _registered_method=True)
+        self.ApplyQuotas = channel.unary_unary(
+                '/hanse.v1.RegionService/ApplyQuotas',
+                request_serializer=hanse_dot_v1_dot_regions__pb2.ApplyQuotasRequest.SerializeToString,
+                response_deserializer=hanse_dot_v1_dot_regions__pb2.ApplyQuotasResponse.FromString,
+                _registered_method=True)
         self.TrustDisk = channel.unary_unary(
                 '/hanse.v1.RegionService/TrustDisk',
                 request_serializer=hanse_dot_v1_dot_regions__pb2.TrustDiskRequest.SerializeToString,
@@ -138,6 +148,21 @@ class RegionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetQuotas(self, request, context):
+        """GetQuotas tells which global quotas are in force, and what rights a region holds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyQuotas(self, request, context):
+        """ApplyQuotas hands in the next quota document, signed by the operator. Unless a region is named it goes to whichever
+        keeps the quotas. What it mints or owes is durable when this returns.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def TrustDisk(self, request, context):
         """TrustDisk lets a region that waits for its peers, because its disk is or may be an old one, go on without some of
         them. What only they know is then not known: a job that they run may run a second time, and one that they gave back
@@ -189,6 +214,16 @@ def add_RegionServiceServicer_to_server(servicer, server):
                     servicer.ProposeRoster,
                     request_deserializer=hanse_dot_v1_dot_regions__pb2.ProposeRosterRequest.FromString,
                     response_serializer=hanse_dot_v1_dot_regions__pb2.ProposeRosterResponse.SerializeToString,
+            ),
+            'GetQuotas': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQuotas,
+                    request_deserializer=hanse_dot_v1_dot_regions__pb2.GetQuotasRequest.FromString,
+                    response_serializer=hanse_dot_v1_dot_regions__pb2.GetQuotasResponse.SerializeToString,
+            ),
+            'ApplyQuotas': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyQuotas,
+                    request_deserializer=hanse_dot_v1_dot_regions__pb2.ApplyQuotasRequest.FromString,
+                    response_serializer=hanse_dot_v1_dot_regions__pb2.ApplyQuotasResponse.SerializeToString,
             ),
             'TrustDisk': grpc.unary_unary_rpc_method_handler(
                     servicer.TrustDisk,
@@ -413,6 +448,60 @@ class RegionService:
             '/hanse.v1.RegionService/ProposeRoster',
             hanse_dot_v1_dot_regions__pb2.ProposeRosterRequest.SerializeToString,
             hanse_dot_v1_dot_regions__pb2.ProposeRosterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQuotas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanse.v1.RegionService/GetQuotas',
+            hanse_dot_v1_dot_regions__pb2.GetQuotasRequest.SerializeToString,
+            hanse_dot_v1_dot_regions__pb2.GetQuotasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyQuotas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanse.v1.RegionService/ApplyQuotas',
+            hanse_dot_v1_dot_regions__pb2.ApplyQuotasRequest.SerializeToString,
+            hanse_dot_v1_dot_regions__pb2.ApplyQuotasResponse.FromString,
             options,
             channel_credentials,
             insecure,
