@@ -12,6 +12,7 @@ from chaos.checkers import Conservation, Epochs, Liveness, OneRunner, Outcomes, 
 from chaos.checkers.base import Checker
 from chaos.checkers.capacity import CapacityHeld
 from chaos.checkers.policies import Policies
+from chaos.checkers.reliefs import Reliefs
 from chaos.story import story
 from hanse.core.effects import (
     Blocker,
@@ -26,6 +27,7 @@ from hanse.core.messages import (
     CancelAck,
     Commit,
     Decision,
+    Offer,
     Stable,
     Terminal,
     TerminalAck,
@@ -74,6 +76,7 @@ from tests.sim.records import (
 )
 
 REASON = Reason(ReasonCode.ACCEPTED)
+SHAPE = make_shape(ShapeBody(groups=()))
 CPU = resources({"cpu": 600})
 
 
@@ -282,6 +285,28 @@ DIRTY: list[Entry] = [
     began(5, "b", run_id(2)),
     ended(6, "b", run_id(2), exit_code=2),
 ]
+FAILED_LATER: list[Entry] = [
+    launched(7, "b", run_id(2, 2)),
+    began(7, "b", run_id(2, 2)),
+    ended(8, "b", run_id(2, 2), exit_code=2),
+    committed(20, "b", jobs=[job_row(JobState.FAILED, epoch=2, attempt=2, exit_code=2)]),
+]
+
+
+def stopped(reason: str, *, told_to_end: bool) -> list[Entry]:
+    """A run ends with 0 while it is STOPPING."""
+    row = job_row(JobState.STOPPING, epoch=2, attempt=1, reason=reason, allocation=b"allocated")
+    return [*CLEAN[:2], committed(6, "b", jobs=[row]), ended(6, "b", run_id(2), told_to_end=told_to_end)]
+
+
+def moving(*, told_to_end: bool = False) -> list[Entry]:
+    return stopped("MOVING", told_to_end=told_to_end)
+
+
+def retried() -> list[Entry]:
+    return stopped("LEASE_ENDED", told_to_end=True)
+
+
 WRONG_OUTCOMES: list[tuple[str, Sequence[Entry]]] = [
     ("success without a run", [over(JobState.SUCCEEDED)]),
     ("success of a failed run", [*DIRTY, over(JobState.SUCCEEDED)]),
@@ -292,6 +317,9 @@ WRONG_OUTCOMES: list[tuple[str, Sequence[Entry]]] = [
     ("home was told another exit code", [*DIRTY, over(JobState.FAILED, 2), closed(JobState.FAILED, 3)]),
     ("home was told of no end", [closed(JobState.SUCCEEDED)]),
     ("left its final state", [*CLEAN, over(JobState.SUCCEEDED), committed(21, "b", jobs=[job_row(epoch=2)])]),
+    ("success of a run that may be half done", [*moving(told_to_end=True), over(JobState.SUCCEEDED)]),
+    ("failure of a run that was done before it was told", [*moving(), *FAILED_LATER]),
+    ("failure of a run that ended well while it was stopped for another reason", [*retried(), *FAILED_LATER]),
     ("one key, two jobs", [*submitted(), Acknowledged(2, "a", "mills", "key-1", "a-2", True)]),
 ]
 
@@ -307,6 +335,36 @@ def test_right_outcomes_pass() -> None:
     judge(Outcomes, *DIRTY, over(JobState.FAILED, 2), closed(JobState.FAILED, 2))
     judge(Outcomes, LaunchFailed(5, "b", run_id(2), 0), over(JobState.FAILED, 127))
     judge(Outcomes, CancelAsked(4, "a", JOB), over(JobState.CANCELLED))
+
+
+def test_what_was_stopped_in_order_to_move_may_fail_elsewhere() -> None:
+    judge(Outcomes, *moving(told_to_end=True), *FAILED_LATER)
+    judge(OneRunner, *moving(told_to_end=True), *FAILED_LATER[:2])
+
+
+@pytest.mark.parametrize("entries", [moving(), retried()], ids=["done before it was told", "not to move"])
+def test_what_was_done_before_it_moved_never_runs_again(entries: list[Entry]) -> None:
+    with pytest.raises(SafetyViolation, match="had succeeded"):
+        judge(OneRunner, *entries, *FAILED_LATER[:2])
+
+
+def handed_on(at_us: int, giver: str, target: str, epoch: int, *, relief: bool = True) -> list[Entry]:
+    """An offer for a shorter queue, and what follows."""
+    offer = Offer(at_us, SHAPE, 1, (), "mills", own_wait_us=1 if relief else 0)
+    transfer = msgspec.structs.replace(commit(epoch), offer_id=at_us)
+    return [*([Sent(at_us, giver, target, offer)] if relief else []), Sent(at_us, giver, target, transfer)]
+
+
+def test_a_job_may_go_for_a_shorter_queue_and_anywhere_for_room() -> None:
+    there = [*handed_on(1, "a", "b", 2), *handed_on(2, "a", "b", 2), *handed_on(3, "b", "c", 3)]
+    judge(Reliefs, *there, *handed_on(4, "c", "a", 4, relief=False))
+
+
+@pytest.mark.parametrize("target", ["a", "d"], ids=["back and forth", "too often"])
+def test_a_job_that_is_carried_on_for_shorter_queues_is_caught(target: str) -> None:
+    there = [*handed_on(1, "a", "b", 2), *handed_on(2, "b", "c", 3)]
+    with pytest.raises(SafetyViolation, match="shorter queue"):
+        judge(Reliefs, *there, *handed_on(3, "c", target, 4))
 
 
 def test_an_oversold_node_is_caught() -> None:

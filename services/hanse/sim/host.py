@@ -32,6 +32,7 @@ from hanse.core.messages import (
     Decision,
     Envelope,
     Message,
+    Offer,
     RosterProposal,
     RosterVote,
     Stable,
@@ -225,6 +226,10 @@ class Host:
     def leads(self, shard: str) -> bool:
         """Whether the daemon leads this shard, as far as it knows."""
         return self.core is not None and self.core.shards.desk_for(shard) is not None
+
+    def has(self, job_id: str) -> bool:
+        """Whether the daemon has this `wait` job in its books."""
+        return self.core is not None and job_id in self.core.books.jobs
 
     def start(self) -> None:
         """Boot: recover from the ledger, then tell the core what the engine found."""
@@ -681,7 +686,7 @@ class Host:
     def _send(self, peer: str, envelope: Envelope, messages: tuple[Message, ...]) -> None:
         for message in messages:
             told = message.message if type(message) is ToShard else message
-            if type(told) in RECORDED:
+            if type(told) in RECORDED or (type(told) is Offer and told.is_relief):
                 self._record.append(Sent(self._timeline.now_us, self.name, peer, message))
         self._network.send(self.name, peer, envelope, messages)
 

@@ -13,6 +13,7 @@ from hanse.core.model.regions import Group, Member, Node, RegionConfig, Timings
 from hanse.core.model.resources import resources
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from hanse.sim.executor import Behaviour
+from hanse.sim.keys import public_key_of
 
 GIBIBYTE = 1 << 30
 CPU_PER_NODE = 16_000
@@ -25,6 +26,7 @@ _CPU_PER_TASK_MAX = 8_000
 _TASKS_MAX = 3
 LARGEST_JOB_CPU = _TASKS_MAX * _CPU_PER_TASK_MAX
 _RUNTIME_MIN_US = 50 * MILLISECOND_US
+_RESTARTABLE_SHARE = 0.5
 
 
 class JobKind(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +109,7 @@ def draw_configs(count: int, randomness: random.Random, timings: Timings) -> tup
             timings=timings,
             queue_depth_max=queue_depth_max,
             groups=groups,
+            operator_keys=(public_key_of("operator"),),
         )
         for name in names
     )
@@ -133,7 +136,7 @@ def draw_kinds(
     kinds = [_draw_kind(f"kind-{number}", randomness, runtime_max_us, write_spec) for number in range(count)]
     vast = ShapeBody(groups=(GroupShape(1, 1, resources({"cpu": 1000 * CPU_PER_NODE})),))
     kinds.append(_kind("vast", vast, 1.0, SECOND_US, 0, SECOND_US, write_spec, endless=True))
-    eternal = ShapeBody(groups=(GroupShape(1, 1, resources({"cpu": 1000})),))
+    eternal = ShapeBody(groups=(GroupShape(1, 1, resources({"cpu": 1000})),), restartable=True)
     kinds.append(_kind("eternal", eternal, 0.0, _ETERNAL_US, 0, SECOND_US, write_spec, endless=True))
     return tuple(kinds)
 
@@ -153,6 +156,7 @@ def _draw_kind(name: str, randomness: random.Random, runtime_max_us: int, write_
         tier=randomness.choice(("premium", "standard", "standard", "basic")),
         priority=randomness.choice((0, 0, 0, 10, -10)),
         runtime_estimate_us=runtime_us if randomness.random() < 0.5 else 0,
+        restartable=randomness.random() < _RESTARTABLE_SHARE,
     )
     fail_share = randomness.choice((0.0, 0.0, 0.05, 0.5))
     grace_us = randomness.choice((0, 100 * MILLISECOND_US, 5 * SECOND_US))
@@ -176,7 +180,9 @@ def _kind(
         spec=spec,
         spec_sha256=hashlib.sha256(spec).digest(),
         shape=make_shape(body),
-        behaviour=Behaviour(runtime_us, fail_share, tuple(group.resources for group in body.groups)),
+        behaviour=Behaviour(
+            runtime_us, fail_share, tuple(group.resources for group in body.groups), body.restartable
+        ),
         grace_us=grace_us,
         retries_max=retries_max,
         endless=endless,
