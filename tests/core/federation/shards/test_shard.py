@@ -81,18 +81,18 @@ class Members:
         self.now = Now(mono_us=at_us, wall_us=0)
         for name in NAMES:
             if name not in self.cut:
-                self._let(name, lambda shard, out: shard.on_deadline(self.clock(name), out))
+                self._let(name, lambda shard, now, out: shard.on_deadline(now, out))
 
     def write(self) -> None:
         """The leader adds a job that does not end."""
         leader = self.leader
         leader.log.append(leader.term, OPEN_JOB, b"job")
         (name,) = (name for name, shard in self.shards.items() if shard is leader)
-        self._let(name, lambda shard, out: None)
+        self._let(name, lambda shard, now, out: None)
 
-    def _let(self, name: str, act: Callable[[Shard, Effects], None]) -> None:
+    def _let(self, name: str, act: Callable[[Shard, Now, Effects], None]) -> None:
         out = Effects()
-        act(self.shards[name], out)
+        act(self.shards[name], self.clock(name), out)
         self._finish(name, out)
 
     def _finish(self, name: str, out: Effects) -> None:
