@@ -170,7 +170,7 @@ def test_a_region_that_gives_a_shard_back_follows_its_home_at_once() -> None:
 
 
 def test_a_home_with_the_slowest_clock_gets_its_shard_back() -> None:
-    """"uneven clocks" seed 10: each guardian in turn had waited before it, and the shard never came home."""
+    """ "uneven clocks" seed 10: each guardian in turn had waited before it, and the shard never came home."""
     members = Members(Timings(drift_ppm=200_000), {"north": 0.8, "east": 1.2, "west": 1.2})
     members.run_until_led("north")
     members.write()
