@@ -87,7 +87,7 @@ class Escrow:
         self.documents = Documents(config, chain, library.own, inventory, keys, current, verifier)
         self.room = WaitingRoom(config.tiers)
         self.wishes = Wishes(timings.rights_retry_us)
-        self.lending = Lending(self.holders, self.room, self.wishes, chain, timings)
+        self.lending = Lending(self.holders, self.room, self.wishes, chain, timings, config.lost)
         self.borrowing = Borrowing(
             self.holders, self.room, self.wishes, chain, timings, free_total, randomness
         )
@@ -149,6 +149,12 @@ class Escrow:
             waiting = self.room.needed(name).get(key, 0)
             limit = min(limit, max(0, free - waiting) // amount)
         return limit
+
+    def drain(self, *, draining: bool) -> None:
+        """The region is to be emptied, or no more: what waits for rights here may wait for them elsewhere."""
+        if draining and not self.draining:
+            self._let_all_go()
+        self.draining = draining
 
     # --- the step ----------------------------------------------------------------------------------------------------
 
@@ -265,6 +271,9 @@ class Escrow:
         self.news_changed = True
         for holder in self.holders:
             self.holders.count(holder)
+        self._let_all_go()
+
+    def _let_all_go(self) -> None:
         for job in self.room.drain():
             self._readmit_job(job)
 
