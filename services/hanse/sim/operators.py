@@ -268,11 +268,10 @@ class Operators:
 
     def _restore(self) -> None:
         """They look after it to the end: a disk may turn out to be an old one late."""
-        if not self.idle:
-            newest = max(self._hosts, key=lambda host: getattr(self._head(host), "epoch", 0))
-            head = self._head(newest)
-            if head is not None:
-                self._go_on(newest, head)
+        newest = max(self._hosts, key=lambda host: getattr(self._head(host), "epoch", 0))
+        head = self._head(newest)
+        if head is not None and not (self.idle and self.are_guarded):
+            self._go_on(newest, head)
         self._timeline.after(_LOOK_EVERY_US, self._restore)
 
     def _go_on(self, newest: Host, head: Roster) -> None:

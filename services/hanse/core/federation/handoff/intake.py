@@ -84,7 +84,8 @@ class Intake:
         slots = min(wanted, self._local.slots(offer.shape, wanted + held, offer.tenant) - held)
         if offer.own_wait_us and slots < wanted:
             slots = max(slots, min(wanted, self._places(offer.shape, offer.own_wait_us)))
-        if slots > 0 and self.rights is not None:
+        # What can't start where it is may as well wait for its rights here.
+        if slots > 0 and self.rights is not None and offer.own_wait_us < FOR_EVER_US:
             slots = self.rights(offer.tenant, offer.shape, slots)
             if not slots:
                 lacks = Reason(ReasonCode.QUOTA, f"no rights of the quotas of {offer.tenant} are to be had")
