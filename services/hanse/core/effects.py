@@ -25,14 +25,14 @@ from hanse.core.model.roster import SignedRoster
 # --- 1. writes: rows, in the order of their table's columns (see ledger/schema.sql) --------------------------------
 
 
-class ShapeRow(msgspec.Struct, frozen=True, array_like=True):
+class ShapeRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A shape that some job's row refers to; written before it, once (a second write of the key is ignored)."""
 
     key: bytes
     body: bytes  # msgpack of ShapeBody
 
 
-class JobRow(msgspec.Struct, frozen=True, array_like=True):
+class JobRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A job's whole row. Written when a job enters these books; replaces an older row of the same id."""
 
     id: str
@@ -70,7 +70,7 @@ class JobRow(msgspec.Struct, frozen=True, array_like=True):
     moves: int = 0
 
 
-class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
+class JobStateRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The columns that change, and (shard, id): an update of a row that exists. `path` changes when a job returns.
 
     Like JobRow it is kept in logs that members of other versions hold: what is new comes last, with a default."""
@@ -98,7 +98,7 @@ class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
     moves: int = 0
 
 
-class TimelineRow(msgspec.Struct, frozen=True, array_like=True):
+class TimelineRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One entry of a job's timeline; `sequence` counts from 0 per job and shard in this region."""
 
     job_id: str
@@ -113,7 +113,7 @@ class TimelineRow(msgspec.Struct, frozen=True, array_like=True):
     shard: str = ""
 
 
-class DecisionRow(msgspec.Struct, frozen=True, array_like=True):
+class DecisionRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What this region decided about an epoch that a giver sent; forgotten only below the channel's STABLE mark."""
 
     giver_ledger_id: str
@@ -189,7 +189,7 @@ class ShardStateRow(msgspec.Struct, frozen=True, array_like=True):
     promised_to: str = ""
 
 
-class ShardRow(msgspec.Struct, frozen=True, array_like=True):
+class ShardRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The newest record of one key in this member's copy of a shard's log; replaces an older one of that key.
 
     `value` is msgpack of a row, of the kind that the key begins with (federation/shards/journal.py); empty: the key is
@@ -379,7 +379,7 @@ class Lease(msgspec.Struct, frozen=True):
     until_mono_us: int
 
 
-class Launch(msgspec.Struct, frozen=True, kw_only=True):
+class Launch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Start these tasks of a run: (task number, placement). The spec says what they execute. `lease` bounds the lives
     of an adoptable job's tasks; None: a `wait` job."""
 
@@ -393,7 +393,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     lease: Lease | None = None
 
 
-class Stop(msgspec.Struct, frozen=True, kw_only=True):
+class Stop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """End every task of this run: SIGTERM, grace, SIGKILL. Each task answers with TaskEnded. Also for unknown runs."""
 
     run: RunId
@@ -401,7 +401,7 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
 
 
-class Reap(msgspec.Struct, frozen=True):
+class Reap(msgspec.Struct, frozen=True, gc=False):
     """The outcome of this run is on disk: the executor may forget its records (logs stay until retention)."""
 
     run: RunId
@@ -440,7 +440,7 @@ class Refused(msgspec.Struct, frozen=True):
     leader: str = ""
 
 
-class Submitted(msgspec.Struct, frozen=True):
+class Submitted(msgspec.Struct, frozen=True, gc=False):
     """The job is on disk; `existed`: it was before. `federated`: a majority of its region's group holds it too."""
 
     job_id: str
@@ -697,7 +697,7 @@ Answer = (
 )
 
 
-class Reply(msgspec.Struct, frozen=True):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """The answer to one request of this daemon."""
 
     request_id: int
@@ -712,7 +712,7 @@ class JointReply(Reply, frozen=True):
     waits_for: set[str]
 
 
-class JobChange(msgspec.Struct, frozen=True, kw_only=True):
+class JobChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A job's new state as its watchers are to see it; published at the job's home and where it runs."""
 
     job_id: str

@@ -89,7 +89,7 @@ class TaskStarted(msgspec.Struct, frozen=True, kw_only=True):
     cause: str = ""
 
 
-class TaskEnded(msgspec.Struct, frozen=True, kw_only=True):
+class TaskEnded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The task's process group is gone. `exit_code` is 0 to 255, or 128 + signal if a signal ended it.
 
     `launched` False: it could not be started at all (`detail` says why), which counts as a launch failure. `lost`: its

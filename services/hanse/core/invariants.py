@@ -110,7 +110,7 @@ def _check_standing(region: Region) -> None:
         usage: Usage = {}
         for charge in standing.quotas.charges().values():
             if charge.queue.root is root:
-                charge.queue.add(charge.flavour, charge.held, 1, usage)
+                charge.count(1, usage)
         assert usage == root.usage, f"{root.name}: charged {usage}, kept {root.usage}"
     dying = [job_id for job_id in held if region.local.runs.job(job_id) is None]
     assert all(job_id in standing.running.leaving for job_id in dying), "a victim is nobody's any more"

@@ -229,7 +229,6 @@ class Region:
         if self.draining:
             self.moving.wish(now, RunningJobs(int(snapshot.meta.get(_META_RUNNING, RunningJobs.FINISH))))
         self.disk_nearly_full = False
-        self.escrow.draining = self.draining
         self.peers = tuple(member.name for member in config.members if member.name != config.name)
         # Until then the disk is in doubt, unless all peers have been heard: one of them may know that it is old.
         self._in_grace = bool(self.peers) and not self.old_disk.active
@@ -847,7 +846,8 @@ class Region:
     def _open_or_close(self) -> None:
         """Whether callers and peers may bring new work, from everything that could forbid it."""
         self._standing_changed = True
-        self.local.draining = self.escrow.draining = self.draining
+        self.local.draining = self.draining
+        self.escrow.drain(draining=self.draining)
         if self.config.is_lost:
             self.intake.closed = _LOST
         elif self.old_disk.active:

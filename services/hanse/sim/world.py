@@ -14,6 +14,7 @@ from hanse.core.effects import Answer
 from hanse.core.events import JobsForgotten
 from hanse.core.model.regions import RegionConfig, Timings
 from hanse.core.model.time import FOR_EVER_US, MILLISECOND_US, SECOND_US
+from hanse.core.policy.model import Policy
 from hanse.sim.callers import TENANTS, Callers
 from hanse.sim.clock import RegionClock
 from hanse.sim.convergence import Convergence
@@ -51,8 +52,8 @@ _CHUNK_US = 100 * MILLISECOND_US
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is made of. `check_every`: full invariants after every so many steps of a region (0: never);
-    `calm_us`: for how long nothing is broken at the start; `timings`, and the share of batches of jobs that are
-    adoptable: drawn from the seed, unless given."""
+    `calm_us`: for how long nothing is broken at the start; `timings`, the share of batches of jobs that are
+    adoptable, and the policy that regions begin with: drawn from the seed, unless given."""
 
     seed: int
     faults: Faults
@@ -64,6 +65,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     runtime_max_us: int = 60 * SECOND_US
     timings: Timings | None = None
     adoptable_share: float | None = None
+    policy: Policy | None = None
     check_every: int = 64
     codec_share: float = 0.0
     watch_convergence: bool = False
@@ -111,7 +113,7 @@ class World:
         if plan.faults.old_disk_every_us and not plan.faults.anchor_elsewhere:
             # Whoever knows that a disk is old may be out of reach: nobody believes a disk before all were heard.
             timings = msgspec.structs.replace(timings, boot_grace_us=FOR_EVER_US)
-        self.policy = draw_policy(self._randomness("policy"), TENANTS)
+        self.policy = plan.policy or draw_policy(self._randomness("policy"), TENANTS)
         self.hosts = tuple(
             self._make_host(index, config, draw)
             for index, config in enumerate(configs or self._draw_configs(draw, timings))

@@ -53,7 +53,7 @@ class ReasonCode(enum.StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
-class Reason(msgspec.Struct, frozen=True):
+class Reason(msgspec.Struct, frozen=True, gc=False):
     """A stable code and a detail for people."""
 
     code: ReasonCode
@@ -125,22 +125,19 @@ class ShapeBody(msgspec.Struct, frozen=True):
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """A ShapeBody with its digest, which is what dictionaries are keyed by."""
+    """A ShapeBody with its digest, which is what dictionaries are keyed by; `total` and `task_count` are of all groups,
+    worked out once."""
 
     key: bytes
     body: ShapeBody
     total: Resources
+    task_count: int
 
     def __hash__(self) -> int:
         return hash(self.key)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Shape) and self.key == other.key
-
-    @property
-    def task_count(self) -> int:
-        """Tasks wanted over all groups."""
-        return sum(group.count for group in self.body.groups)
 
 
 def make_shape(body: ShapeBody) -> Shape:
@@ -154,10 +151,10 @@ def stored_shape(key: bytes, body: ShapeBody) -> Shape:
     total: Resources = resources({})
     for group in body.groups:
         total = added(total, scaled(group.resources, group.count))
-    return Shape(key, body, total)
+    return Shape(key, body, total, sum(group.count for group in body.groups))
 
 
-class RunId(msgspec.Struct, frozen=True):
+class RunId(msgspec.Struct, frozen=True, gc=False):
     """Names one run of a job: the fencing token that a sink must compare. Grows with every launch."""
 
     job_id: str
@@ -168,7 +165,7 @@ class RunId(msgspec.Struct, frozen=True):
         return f"{self.job_id}@{self.epoch}.{self.attempt}"
 
 
-class TaskPlacement(msgspec.Struct, frozen=True, omit_defaults=True):
+class TaskPlacement(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Where one task runs. `devices` are (kind, index) pairs of whole devices on the node, such as ("gpu", 3).
     `alternative`: which of its group's wishes was met (see GroupShape.resources_of)."""
 
@@ -178,7 +175,7 @@ class TaskPlacement(msgspec.Struct, frozen=True, omit_defaults=True):
     alternative: int = 0
 
 
-class Allocation(msgspec.Struct, frozen=True, omit_defaults=True):
+class Allocation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The nodes of one attempt; the position in `tasks` is the task's number. `flavour`: whose quota it is charged
     to."""
 
@@ -186,7 +183,7 @@ class Allocation(msgspec.Struct, frozen=True, omit_defaults=True):
     flavour: str = ""
 
 
-class RemoteView(msgspec.Struct, frozen=True):
+class RemoteView(msgspec.Struct, frozen=True, gc=False):
     """What the home last heard of a job that another region owns."""
 
     region: str
@@ -209,7 +206,7 @@ class OnLoss(enum.IntEnum):
     ADOPT_OR_WAIT = 3
 
 
-class Submission(msgspec.Struct, frozen=True):
+class Submission(msgspec.Struct, frozen=True, gc=False):
     """One validated job as it enters the core: the id is drawn outside, the spec is opaque bytes.
 
     `grace_us` and `retries_max` are the only parts of the spec, besides the shape, that the core acts on.
@@ -238,7 +235,7 @@ class Submission(msgspec.Struct, frozen=True):
 ATTEMPTS_PER_TERM = 1 << 16
 
 
-class Job(msgspec.Struct, kw_only=True):
+class Job(msgspec.Struct, kw_only=True, gc=False):
     """A job in this region's books. Only `Books` changes it, through one named method per status change.
 
     Times are wall-clock microseconds (0: not yet). `path` lists the regions that owned it before this one, home first.

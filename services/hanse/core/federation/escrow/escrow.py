@@ -88,7 +88,7 @@ class Escrow:
         self.documents = Documents(config, chain, library.own, inventory, keys, current, verifier)
         self.room = WaitingRoom(tiers)
         self.wishes = Wishes(timings.rights_retry_us)
-        self.lending = Lending(self.holders, self.room, self.wishes, chain, timings)
+        self.lending = Lending(self.holders, self.room, self.wishes, chain, timings, config.lost)
         self.borrowing = Borrowing(
             self.holders, self.room, self.wishes, chain, timings, free_total, randomness
         )
@@ -150,6 +150,12 @@ class Escrow:
             waiting = self.room.needed(name).get(key, 0)
             limit = min(limit, max(0, free - waiting) // amount)
         return limit
+
+    def drain(self, *, draining: bool) -> None:
+        """The region is to be emptied, or no more: what waits for rights here may wait for them elsewhere."""
+        if draining and not self.draining:
+            self._let_all_go()
+        self.draining = draining
 
     # --- the step ----------------------------------------------------------------------------------------------------
 
