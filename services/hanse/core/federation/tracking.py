@@ -36,6 +36,7 @@ class Tracking:
         self._timings = timings
         self._cancels: Deadlines[str] = Deadlines()
         self._cancels_sent: dict[str, int] = {}
+        self._sweep_pause_us = LOCATE_SWEEP_US
         self._sweep_alarm = Alarm(now.mono_us + LOCATE_SWEEP_US)
         self.alarms: tuple[Alarm, ...] = (self._cancels, self._sweep_alarm)
         self._sweep_from = ""
@@ -133,6 +134,8 @@ class Tracking:
             and peer != self._region
             and ended
         ):
+            # News was lost, and may have been of other jobs too.
+            self._sweep_pause_us = LOCATE_SWEEP_US
             self._forget_cancel(job)
             self._books.settle(job, keep_spec=located.state is None)
 
@@ -148,8 +151,10 @@ class Tracking:
             self._sweep(now, out)
 
     def _sweep(self, now: Now, out: Effects) -> None:
-        """Ask the homes of jobs that only passed through here, a batch in each sweep, in turn; drop old intents."""
-        self._sweep_alarm.ring_at(now.mono_us + LOCATE_SWEEP_US)
+        """Ask the homes of jobs that only passed through here, a batch in each sweep, in turn; drop old intents. The
+        homes tell by themselves, so sweeps that bring nothing to light become rare."""
+        self._sweep_pause_us = min(2 * self._sweep_pause_us, LOCATE_SWEEP_US_MAX)
+        self._sweep_alarm.ring_at(now.mono_us + self._sweep_pause_us)
         self._books.forget_intents(now.wall_us - INTENT_AGE_US_MAX)
         passed = sorted(
             job.id

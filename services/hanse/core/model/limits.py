@@ -258,6 +258,8 @@ INTENT_AGE_US_MAX = 7 * 86_400 * 1_000_000
 # Jobs looked for in one sweep of those that moved on long ago.
 LOCATES_PER_SWEEP_MAX = 256
 LOCATE_SWEEP_US = 60 * 1_000_000
+# Between sweeps that bring nothing to light.
+LOCATE_SWEEP_US_MAX = 10 * LOCATE_SWEEP_US
 # Job ids in one part of an inquest, and testimonies and bytes in one message of its answer.
 INQUEST_JOBS_MAX = 1_000
 # Parts of inquests that wait for the ledger: two members with 100,000 jobs each.
