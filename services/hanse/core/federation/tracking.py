@@ -19,7 +19,13 @@ from hanse.core.messages import Cancel, CancelAck, Locate, Located, Status, Term
 from hanse.core.model.deadlines import Alarm, Deadlines, backoff_us
 from hanse.core.model.jobs import Job, RemoteView
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
-from hanse.core.model.limits import INTENT_AGE_US_MAX, INTENTS_MAX, LOCATE_SWEEP_US, LOCATES_PER_SWEEP_MAX
+from hanse.core.model.limits import (
+    INTENT_AGE_US_MAX,
+    INTENTS_MAX,
+    LOCATE_SWEEP_US,
+    LOCATE_SWEEP_US_MAX,
+    LOCATES_PER_SWEEP_MAX,
+)
 from hanse.core.model.regions import Timings
 from hanse.core.model.time import Now
 
