@@ -20,9 +20,10 @@ from hanse.cli.settings import OutputOption, ServerOption
 # Name: one line of help. The order is that of the help.
 COMMANDS = {
     "job": "Submit, list, show, explain, watch, follow and cancel jobs.",
-    "region": "How a region fares, its nodes, and draining it.",
+    "region": "How a region fares, its nodes, draining it, and copies of its ledger.",
     "policy": "Who gets a region's capacity: check, plan, apply and roll back its policy.",
     "federation": "Members and capacity of the whole federation, and its signed roster.",
+    "quota": "Global quotas: what a tenant may use in all regions together.",
     "dev": "Run a federation of local regions, for development.",
     "demo": "Show a federation at work: three regions, real jobs, faults.",
     "bench": "Measure this machine.",

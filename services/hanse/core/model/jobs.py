@@ -30,6 +30,7 @@ class ReasonCode(enum.StrEnum):
     ADOPTED = "ADOPTED"
     RETRY = "RETRY"
     PREEMPTED = "PREEMPTED"
+    MOVING = "MOVING"
     CANCEL_REQUESTED = "CANCEL_REQUESTED"
     CANCELLED = "CANCELLED"
     HANDED_OFF = "HANDED_OFF"
@@ -44,7 +45,10 @@ class ReasonCode(enum.StrEnum):
     DRAINING = "DRAINING"
     OLD_DISK = "OLD_DISK"
     REMOVED = "REMOVED"
+    REGION_LOST = "REGION_LOST"
     ROSTER_CONFLICT = "ROSTER_CONFLICT"
+    QUOTA = "QUOTA"
+    QUOTA_CONFLICT = "QUOTA_CONFLICT"
     # A peer of another version gave a code that this one lacks; the detail repeats it.
     UNKNOWN = "UNKNOWN"
 
@@ -116,6 +120,8 @@ class ShapeBody(msgspec.Struct, frozen=True):
     # Where all groups are to be together.
     within: Within | None = None
     ruled: Ruled | None = None
+    # Whether it may be stopped while it runs, and go on elsewhere.
+    restartable: bool = False
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -139,7 +145,12 @@ class Shape(msgspec.Struct, frozen=True):
 
 def make_shape(body: ShapeBody) -> Shape:
     """The shape of this body, with its key (16 bytes) and the resources of all its tasks."""
-    key = hashlib.blake2b(msgspec.msgpack.encode(body), digest_size=16).digest()
+    return stored_shape(hashlib.blake2b(msgspec.msgpack.encode(body), digest_size=16).digest(), body)
+
+
+def stored_shape(key: bytes, body: ShapeBody) -> Shape:
+    """The shape that is kept under this key. A version in which bodies have more fields would give it another one, and
+    rows that refer to the key would lead nowhere."""
     total: Resources = resources({})
     for group in body.groups:
         total = added(total, scaled(group.resources, group.count))
@@ -254,6 +265,8 @@ class Job(msgspec.Struct, kw_only=True):
     epoch: int = 1
     attempt: int = 0
     failures: int = 0
+    # How often it was stopped while it ran, to go on in another region.
+    moves: int = 0
     # Which job goes first among equals: the submit time; a job that comes back keeps its place.
     order_us: int = 0
 

@@ -35,6 +35,10 @@ class Claims:
     def __iter__(self) -> Iterator[Claim]:
         return iter(self._claims.values())
 
+    def of(self, job_id: str) -> Claim | None:
+        """What is kept for this job."""
+        return self._claims.get(job_id)
+
     def add(self, claim: Claim) -> None:
         """Its victims have been told to leave."""
         self._claims[claim.reservation.job.id] = claim
@@ -42,10 +46,8 @@ class Claims:
             self._standing.running.leave(victim.job.id, claim.reservation.starts_us)
 
     def drop(self, claim: Claim) -> None:
-        """Nothing is kept for it any more."""
+        """Nothing is kept for it any more. Its victims leave all the same."""
         del self._claims[claim.reservation.job.id]
-        for victim in claim.victims:
-            self._standing.running.leaving.pop(victim.job.id, None)
 
     def vacated(self) -> list[Claim]:
         """Those whose victims are all gone."""
