@@ -178,7 +178,9 @@ class Region:
         self.membership = Membership(config, now, randomness)
         self.inventory = self.membership.inventory
         self.publisher = Publisher(timings, len(config.members))
-        self.router = Router(config, self.inventory, randomness, self._connected, self._in_flight)
+        self.router = Router(
+            config, self.inventory, randomness, self._connected, self._in_flight, self._reachability
+        )
         self.router.objective = checked_policy.objective
         self._policy_is_kept = snapshot.policy is not None
         self.witness = Witness(config.name, self.books)
@@ -267,7 +269,12 @@ class Region:
             now,
         )
         self._handoff_alarms = Alarms(
-            self.desk.alarm, self.intake.alarm, *self.offers.alarms, self.losses.alarm, self.moving.alarm
+            self.desk.alarm,
+            self.intake.alarm,
+            *self.offers.alarms,
+            self.soliciting.alarm,
+            self.losses.alarm,
+            self.moving.alarm,
         )
 
     def _all_alarms(self) -> Alarms:
@@ -445,6 +452,8 @@ class Region:
                 self.soliciting.answered(peer)
                 if self.intake.on_offer(now, peer, message, out):
                     self.soliciting.declined(now, peer, message)
+                elif self.intake.has_hold(peer, message.id):
+                    self.soliciting.accepted(peer)
             case OfferAnswer():
                 self.offers.on_answer(now, peer, message, out)
             case Release():
@@ -770,11 +779,12 @@ class Region:
         if self.in_doubt or not self.peers:
             return
         self.moving.look(now, out)
-        if not self.local.queue.depth:
-            if self.intake.closed is None:
-                self.soliciting.on_capacity(now, out)
-        elif not self.local.more:
+        if self.local.queue.depth and not self.local.more:
             self.offers.look_abroad(now, out)
+        if self.intake.closed is None and self.local.may_have_spare:
+            self.soliciting.on_capacity(now, out)
+        else:
+            self.soliciting.rest()
 
     def _report(self, now: Now, out: Effects) -> None:
         self.shards.report(now)
@@ -875,6 +885,10 @@ class Region:
 
     def _connected(self, peer: str) -> bool:
         return self.sessions.established(peer) and self.membership.reachable(peer)
+
+    def _reachability(self) -> int:
+        """Grows whenever a peer may have come into reach or gone out of it."""
+        return self.membership.reachability + self.sessions.begun
 
     def _in_flight(self, peer: str) -> int:
         undecided = self.desk.giver.undecided(peer)

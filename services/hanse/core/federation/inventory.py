@@ -47,6 +47,8 @@ class Inventory:
         self.waiting: dict[str, RegionRecord] = {}
         # Grows whenever a region's standing is another one, or a region is new.
         self.standings = 0
+        # Grows with every record that is newer than the one before.
+        self.advances = 0
         # Records that were not taken: of strangers, and for want of room.
         self.strangers = 0
         self.refused = 0
@@ -102,6 +104,7 @@ class Inventory:
             elif self._may_insert(region):
                 self._insert(record, now)
                 advanced.append(region)
+        self.advances += len(advanced)
         return advanced
 
     def digest(self) -> Digest:

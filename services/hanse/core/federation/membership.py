@@ -148,6 +148,11 @@ class Membership:
         state = self._peers.by_name.get(peer)
         return state is not None and is_reachable(state)
 
+    @property
+    def reachability(self) -> int:
+        """Grows whenever a peer looks different."""
+        return self._peers.version
+
     def alive_peers(self) -> tuple[str, ...]:
         """Peers of which there are signs of life, direct or through others, in roster order."""
         return self._peers.alive()

@@ -268,6 +268,9 @@ RELIEF_SHAPES_MAX = 4
 # Declined offers that are remembered for soliciting, and refusals of peers that are remembered for explanations.
 INTERESTS_MAX = 1_024
 REFUSALS_REMEMBERED_MAX = 4_096
+# A peer that goes on refusing a shape is asked again after this long at most. Peers with room ask for work themselves,
+# so what this costs is seldom a start; without it a stale record costs an offer a second.
+REFUSAL_PAUSE_US_MAX = 300 * 1_000_000
 # Shapes named in one solicit.
 SOLICIT_SHAPES_MAX = 16
 # Outcomes and statuses sent to one home in one step.
