@@ -168,6 +168,8 @@ class Region:
         self.books = Books(config.name, snapshot)
         self.rosters = Rosters(config, snapshot, authority, self.books, now, self._hesitates_to_vote)
         self.config = config = self.rosters.config
+        # Asked several times in each step; another roster makes another Region.
+        self._is_lost = config.is_lost
         self.library = Library(self.books)
         checked_policy = checked(policy or default_policy(config.tiers))
         saved_shares = snapshot.meta.get(META_SHARES, "")
@@ -294,7 +296,7 @@ class Region:
     def in_doubt(self) -> bool:
         """Whether the disk may be an old one: nothing is launched then, and nothing that rests on what the disk says
         is sent, read or decided."""
-        return self.old_disk.active or self._in_grace or self.config.is_lost
+        return self.old_disk.active or self._in_grace or self._is_lost
 
     @property
     def waits_for(self) -> str:

@@ -9,6 +9,7 @@ Messages arrive after `link_us`, each by itself. Records travel apart (news.py).
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
@@ -19,6 +20,7 @@ from hanse.core.events import PeerMessages, PeerUnreachable, Submit
 from hanse.core.messages import Envelope, Message, Offer, OfferAnswer, Solicit
 from hanse.core.model.jobs import ReasonCode
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.model.time import SECOND_US
 from hanse.replay.agenda import Agenda
 from hanse.replay.busy import Busy
 from hanse.replay.host import Attempt, Host, now_of
@@ -29,6 +31,8 @@ from hanse.replay.trace import TracedJob
 
 # Of so many envelopes one is encoded, to tell how many bytes all of them are.
 SIZED_EVERY = 64
+# After this long callers take a region for lost that does not answer.
+NOTICED_US = 600 * SECOND_US
 Sizer = Callable[[Envelope, tuple[Message, ...]], int]
 
 
@@ -92,7 +96,8 @@ class League:
         self.digest = Digest()
         self.busy = busy
         self.agenda: Agenda[Item] = Agenda()
-        self.open = 0
+        # Jobs of the window whose outcome is not known yet.
+        self.awaited = 0
         self._translator = translator
         self._home_of = home_of
         self._link_us = link_us
@@ -103,6 +108,8 @@ class League:
         self._news = News(self.hosts, gossip_us, self.plan_call)
         # Arrivals that wait until their home is back.
         self._waiting: dict[str, list[Story]] = {}
+        # Regions that never come back.
+        self._gone: dict[str, None] = {}
 
     # --- the run ----------------------------------------------------------------------------------------------------
 
@@ -114,7 +121,7 @@ class League:
 
     def submit(self, story: Story, at_us: int) -> None:
         """This job comes at that instant."""
-        self.open += 1
+        self.awaited += story.is_awaited
         self.agenda.plan(at_us, Arrival(story))
 
     def plan_call(self, at_us: int, action: Callable[[], Iterable[Host]]) -> None:
@@ -183,14 +190,14 @@ class League:
 
     def _arrive(self, story: Story) -> Iterable[Host]:
         """Callers repeat until their home answers: it waits for a region that is down."""
-        home = self._home_of(story.job)
+        home = self._home(story)
         host = self.hosts[home]
         if not host.up:
             self._waiting.setdefault(home, []).append(story)
             return ()
         self._requests += 1
         self._asked[self._requests] = story
-        submission = self._translator.submission(story.job)
+        submission = self._translator.submission(story.job, self._job_id(story))
         host.inbox.append(Submit(request_id=self._requests, submissions=(submission,), cause="trace"))
         return (host,)
 
@@ -227,14 +234,22 @@ class League:
         self.busy.held(attempt.region, job.wants, job.tasks, attempt.began_us, now_us)
         if not attempt.is_stopped:
             story.ended_us, story.ran_in = now_us, attempt.region
+            if job.home in self._gone:
+                self._told(story)  # Callers ask the region where it ran.
             self.digest.add(now_us, b"E", job.id, attempt.region)
 
-    def lose(self, name: str) -> Iterable[Host]:
-        """A region and its machines are gone for the time being."""
-        for attempt in self.hosts[name].die():
+    def lose(self, name: str, *, for_ever: bool) -> Iterable[Host]:
+        """A region and its machines are gone: for the time being, or with its disk."""
+        host = self.hosts[name]
+        orphans = self._orphans(host) if for_ever else []
+        for attempt in host.die():
             attempt.is_stopped = True
             self._over(attempt)
         self.digest.add(self.agenda.now_us, b"X", "", name)
+        if for_ever:
+            self._gone[name] = None
+            for story in orphans:
+                self._hand_in_again(story)
         return ()
 
     def restore(self, name: str) -> Iterable[Host]:
@@ -242,6 +257,43 @@ class League:
         self.hosts[name].start(self.agenda.now_us)
         self.digest.add(self.agenda.now_us, b"B", "", name)
         return self.admit_waiting(name)
+
+    # --- a region is lost for good ------------------------------------------------------------------------------------
+
+    def _orphans(self, host: Host) -> list[Story]:
+        """Jobs that end with this region: those that it has. Those that it has handed on are where they are, and those
+        on their way are wherever they have come by now."""
+        assert host.core is not None
+        kept = (JobState.QUEUED, JobState.RUNNING, JobState.STOPPING)
+        lost = [job.id for job in host.core.books.jobs.values() if job.state in kept]
+        lost += [
+            job.id
+            for job in host.core.books.jobs.values()
+            if job.state is JobState.XFER and not self._has(job.transfer_to, job.id)
+        ]
+        return [self.stories[job_id] for job_id in lost]
+
+    def _has(self, region: str, job_id: str) -> bool:
+        core = self.hosts[region].core
+        return core is not None and core.library.find(job_id) is not None
+
+    def _hand_in_again(self, story: Story) -> None:
+        """Callers notice, and hand the job in under another key: at its home, or if that is gone, elsewhere."""
+        self.counts.handed_in_again += 1
+        story.times += 1
+        self.stories[self._job_id(story)] = story
+        self.agenda.plan(self.agenda.now_us + NOTICED_US, Arrival(story))
+
+    def _job_id(self, story: Story) -> str:
+        return story.job.id if story.times == 1 else f"{story.job.id}.{story.times}"
+
+    def _home(self, story: Story) -> str:
+        """Where it is handed in: callers of a region that is gone spread over the others."""
+        home = self._home_of(story.job)
+        if home not in self._gone:
+            return home
+        left = [name for name in self.hosts if name not in self._gone]
+        return left[zlib.crc32(story.job.id.encode()) % len(left)] if left else home
 
     # --- what goes out ----------------------------------------------------------------------------------------------
 
@@ -259,12 +311,21 @@ class League:
             story = self.stories[change.job_id]
             if change.state is JobState.MOVED:
                 self._moved(story, host.name, change.region)
-            elif change.state in TERMINAL_STATES and change.home == host.name and story.told_us < 0:
-                story.told_us = self.agenda.now_us
-                self.open -= 1
+            elif change.state in TERMINAL_STATES and change.home == host.name:
+                self._told(story)
             elif change.reason.code is ReasonCode.PREEMPTED and change.state is JobState.STOPPING:
                 story.preemptions += 1
                 self.counts.preemptions += 1
+
+    def _told(self, story: Story) -> None:
+        """The outcome is known where callers ask for it."""
+        if story.told_us < 0:
+            story.told_us = self.agenda.now_us
+            self._settle(story)
+
+    def _settle(self, story: Story) -> None:
+        self.awaited -= story.is_awaited
+        story.is_awaited = False
 
     def _launch(self, host: Host, launch: Launch) -> None:
         now_us = self.agenda.now_us
@@ -321,7 +382,7 @@ class League:
         refused = outcome.results[0]
         if isinstance(refused, Refused):
             story.refused = refused.message
-            self.open -= 1
+            self._settle(story)
             self.digest.add(self.agenda.now_us, b"R", story.job.id, "")
 
     def _moved(self, story: Story, giver: str, taker: str) -> None:

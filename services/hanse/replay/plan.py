@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import enum
+import re
 
 import msgspec
 
+from hanse.core.model.limits import NODES_MAX
 from hanse.core.model.regions import Member, RegionConfig, Timings, Topology
 from hanse.core.model.time import SECOND_US
 from hanse.core.policy.model import DEFAULT_POLICY, Policy
+from hanse.replay.errors import ReplayRefused
 from hanse.replay.faults import Fault
 from hanse.replay.shapes import REGION_LABEL, nodes_of, scaled
 from hanse.replay.trace import NodePool, Trace
@@ -34,10 +37,11 @@ class Mode(enum.StrEnum):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """One replay. Instants count from the trace's beginning; statistics are over jobs submitted from `from_us` to before
-    `until_us` (none: to the end)."""
+    """One replay. Instants count from the trace's beginning; statistics are over jobs submitted from `from_us` to
+    before `until_us` (none: to the end)."""
 
     trace: Trace
+    name: str = ""
     mode: Mode = Mode.FEDERATED
     policy: Policy = DEFAULT_POLICY
     scale: float = 1.0
@@ -71,6 +75,24 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             _config(name, together or (name,), [pool for pool in pools if pool.region == name], self.policy)
             for name in names
         )
+
+
+def with_nodes(trace: Trace, changes: str) -> Trace:
+    """The trace with more nodes (or fewer: a negative number) of the first pool of these regions: "REGION=N,...".
+    Raises ReplayRefused."""
+    pools = list(trace.pools)
+    for part in filter(None, (each.strip() for each in changes.split(","))):
+        region, _, number = part.partition("=")
+        at = next((index for index, pool in enumerate(pools) if pool.region == region), None)
+        if at is None:
+            raise ReplayRefused(f"{part!r}: no region {region!r}; there are {', '.join(trace.regions)}")
+        if not re.fullmatch(r"[+-]?[0-9]{1,6}", number):
+            raise ReplayRefused(f"{part!r}: write REGION=N, such as eu-west=4 or eu-west=-2")
+        count = pools[at].count + int(number)
+        if not 1 <= count <= NODES_MAX:
+            raise ReplayRefused(f"{part!r}: {region} would have {count} nodes of its first class")
+        pools[at] = msgspec.structs.replace(pools[at], count=count)
+    return msgspec.structs.replace(trace, pools=tuple(pools))
 
 
 def _config(

@@ -32,11 +32,11 @@ class Translator:
         self._oracle = oracle
         self._shapes: dict[tuple[object, ...], Shape] = {}
 
-    def submission(self, job: TracedJob) -> Submission:
-        """What the region of its home is handed."""
+    def submission(self, job: TracedJob, job_id: str) -> Submission:
+        """What the region of its home is handed, under this id."""
         return Submission(
-            job_id=job.id,
-            client_key=job.id,
+            job_id=job_id,
+            client_key=job_id,
             tenant=job.tenant,
             name=job.name,
             spec=b"",

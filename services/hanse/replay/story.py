@@ -22,9 +22,13 @@ class Story(msgspec.Struct, gc=False):
     told_us: int = NOT_YET_US
     ran_in: str = ""
     starts: int = 0
+    # How often it was handed in.
+    times: int = 1
     handoffs: int = 0
     preemptions: int = 0
     refused: str = ""
+    # Whether its outcome is still awaited in the window that is looked at.
+    is_awaited: bool = False
     # The attempt that is alive now.
     living: RunId | None = None
 
@@ -48,6 +52,7 @@ class Counts(msgspec.Struct):
     solicits: int = 0
     preemptions: int = 0
     run_twice: int = 0
+    handed_in_again: int = 0
     messages: int = 0
     # Of one envelope in SIZED_EVERY, times as many.
     bytes: int = 0
