@@ -229,6 +229,8 @@ class Region:
         # Whether something that the record tells changed without a write.
         self._standing_changed = True
         self._published_leads: tuple[tuple[str, int], ...] = ()
+        # The state of nodes and queue that the last record was made of.
+        self._published_at = (-1, -1)
         self.draining = snapshot.meta.get(_META_DRAINING) == "1"
         if self.draining:
             self.moving.wish(now, RunningJobs(int(snapshot.meta.get(_META_RUNNING, RunningJobs.FINISH))))
@@ -781,6 +783,8 @@ class Region:
         if self.in_doubt or not self.peers:
             return
         self.moving.look(now, out)
+        if advanced := self.inventory.take_advanced():
+            self.offers.heard(advanced)
         if self.local.queue.depth and not self.local.more:
             self.offers.look_abroad(now, out)
         if self.intake.closed is None and self.local.may_have_spare:
@@ -800,8 +804,9 @@ class Region:
         leads = self.shards.led
         if leads != self._published_leads:
             self._published_leads, self._standing_changed = leads, True
-        if self.publisher.wants_body(now, bool(self.books.owed) or self._standing_changed):
-            self._standing_changed = False
+        moved = (self.local.capacity.table.changes, self.local.queue.version)
+        if self.publisher.wants_body(now, moved != self._published_at or self._standing_changed):
+            self._standing_changed, self._published_at = False, moved
             record = self.publisher.maybe_publish(now, self._record(now))
             if record is not None:
                 self.inventory.publish(record, now)

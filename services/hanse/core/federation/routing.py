@@ -106,13 +106,18 @@ class Router:
     def choose(
         self, now: Now, shape: Shape, path: tuple[str, ...], own_wait_us: int, exclude: list[str]
     ) -> str | None:
-        """One peer that promises a real gain over waiting here; None: nobody does."""
+        """One peer that promises a real gain over waiting here; None: nobody does.
+
+        That is one that has room by its record. What waits long here is for those with shorter queues, too, but only
+        rebalancing asks for places in them; and what can't start here at all goes wherever it can wait.
+        """
         worthwhile_us = own_wait_us - self._config.timings.hop_cost_us
         if worthwhile_us <= 0 or not may_go_on(path, own_wait_us):
             return None
         found: list[Candidate] = []
+        is_stuck = own_wait_us >= FOR_EVER_US
         for name in self._in_random_order(self._judge(shape).able):
-            if name in exclude:
+            if name in exclude or not (is_stuck or self.may_have_room(name, shape)):
                 continue
             candidate = self._candidate(now, name, shape)
             if candidate is not None and candidate.wait_us < worthwhile_us:
@@ -191,9 +196,23 @@ class Router:
             self._refusals[(peer, shape_key)] = Refusal(refusal.reason, refusal.at_us, 0)
 
     @property
-    def news(self) -> int:
-        """Grows with everything that peers have told, and whenever one can be reached or not any more."""
-        return self._inventory.advances + self._reachability()
+    def reachability(self) -> int:
+        """Grows whenever a peer can be reached or not any more."""
+        return self._reachability()
+
+    def may_have_room(self, name: str, shape: Shape) -> bool:
+        """Whether a peer could start one more of these, by its record and beside what is under way to it; or may, for
+        want of a record."""
+        record = self._inventory.get(name)
+        if record is None:
+            return True
+        in_flight = self._in_flight(name)
+        return slots_free(record, shape, in_flight + 1) > in_flight
+
+    def shortest_queue_us(self) -> int:
+        """The shortest wait that any peer with a queue predicts; FOR_EVER_US if none has one."""
+        waits = [each.predicted_wait_us for each in self._inventory.waiting.values()]
+        return min(waits, default=FOR_EVER_US)
 
     def look_again_us(self, now: Now, shape: Shape) -> int:
         """When a shape that nobody was found for is worth another look although there is no news: when the first of its

@@ -277,6 +277,10 @@ class LocalSide:
         """Whether jobs of this shape wait here, for want of room."""
         return self.queue.depth_of(shape_key) > 0
 
+    def queue_wait_us(self) -> int:
+        """How long the last job of the queue will wait; 0 if nothing is queued."""
+        return self.wait.queue_wait_us()
+
     def waiting_shapes(self, limit: int) -> list[Shape]:
         """Shapes that are blocked here, in the order in which they would be served."""
         return self.queue.first_shapes(limit)

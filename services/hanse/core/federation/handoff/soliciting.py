@@ -20,7 +20,7 @@ from hanse.core.model.jobs import Shape
 from hanse.core.model.limits import INTERESTS_MAX, OFFER_COUNT_MAX, SOLICIT_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import QueuedShape, RegionConfig
-from hanse.core.model.resources import Resources, times_fitting
+from hanse.core.model.resources import Resources
 from hanse.core.model.time import Now
 
 # A peer that was asked in vain is asked again after twice as long each time, up to so many doublings, while its record
@@ -76,6 +76,8 @@ class Soliciting:
         self._asked: Deadlines[str] = Deadlines()
         self._rested_us = now.mono_us
         self._vain: dict[str, _Vain] = {}
+        # What was declined, by key.
+        self._known: dict[bytes, Shape] = {}
         # When a peer is to be asked that could not be asked before. Only while something is free that it could use.
         self.alarm = Alarm()
         # Nothing that was declined would be accepted now, unless more has come free than when this was tried.
@@ -85,6 +87,9 @@ class Soliciting:
     def declined(self, now: Now, peer: str, offer: Offer) -> None:
         """An offer had to be declined for want of capacity, or of its tenant's quota: come back to it."""
         shape = offer.shape
+        if len(self._known) >= INTERESTS_MAX:
+            del self._known[next(iter(self._known))]
+        self._known[shape.key] = shape
         self._interests.pop((peer, shape.key), None)
         if len(self._interests) >= INTERESTS_MAX:
             del self._interests[next(iter(self._interests))]
@@ -160,11 +165,7 @@ class Soliciting:
         for peer, record in self._inventory.waiting.items():
             if peer in self._asked:
                 continue
-            wanted = tuple(
-                each
-                for each in _startable(record.queued_shapes, free)
-                if not self._local.is_blocked(each.shape_key)
-            )
+            wanted = tuple(each for each in _startable(record.queued_shapes, free) if self._may_start(each))
             if not wanted:
                 continue
             vain = self._vain.get(peer)
@@ -173,6 +174,14 @@ class Soliciting:
                 continue
             candidates.append((-max(each.oldest_wait_us for each in wanted), peer, wanted))
         return candidates, later_us
+
+    def _may_start(self, queued: QueuedShape) -> bool:
+        """Whether there is room here as far as is known: a record does not say of how many parts a job is, but what
+        was offered once is known."""
+        if self._local.is_blocked(queued.shape_key):
+            return False
+        shape = self._known.get(queued.shape_key)
+        return shape is None or self._local.slots(shape, 1) > self._held(queued.shape_key)
 
     def _note(self, now: Now, peer: str, interval_us: int) -> None:
         """This peer is asked now; unless it offers something, not soon again."""
@@ -192,8 +201,11 @@ class Soliciting:
 def _startable(queued: tuple[QueuedShape, ...], free: Resources) -> tuple[QueuedShape, ...]:
     """Of what a peer has waiting, what the free capacity would hold, were it on one node."""
     startable = []
+    have = dict(free)
     for each in queued[:SOLICIT_SHAPES_MAX]:
-        times = times_fitting(each.resources, free) if each.resources else each.count
+        times = each.count
+        for kind, quantity in each.resources:
+            times = min(times, have.get(kind, 0) // quantity)
         if times > 0:
             count = min(times, each.count)
             startable.append(
