@@ -28,6 +28,7 @@ COMMANDS = {
     "demo": "Show a federation at work: three regions, real jobs, faults.",
     "bench": "Measure this machine.",
     "sim": "Prove the promises: the real core under virtual time, with faults.",
+    "replay": "Replay a trace through real regions: modes, policies, lost regions, capacity.",
     "serve": "Run a region's daemon.",
     "config": "Check region configurations.",
     "version": "Print the version.",

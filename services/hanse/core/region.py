@@ -168,6 +168,8 @@ class Region:
         self.books = Books(config.name, snapshot)
         self.rosters = Rosters(config, snapshot, authority, self.books, now, self._hesitates_to_vote)
         self.config = config = self.rosters.config
+        # Asked several times in each step; another roster makes another Region.
+        self._is_lost = config.is_lost
         self.library = Library(self.books)
         checked_policy = checked(policy or default_policy(config.tiers))
         saved_shares = snapshot.meta.get(META_SHARES, "")
@@ -178,7 +180,9 @@ class Region:
         self.membership = Membership(config, now, randomness)
         self.inventory = self.membership.inventory
         self.publisher = Publisher(timings, len(config.members))
-        self.router = Router(config, self.inventory, randomness, self._connected, self._in_flight)
+        self.router = Router(
+            config, self.inventory, randomness, self._connected, self._in_flight, self._reachability
+        )
         self.router.objective = checked_policy.objective
         self._policy_is_kept = snapshot.policy is not None
         self.witness = Witness(config.name, self.books)
@@ -225,6 +229,8 @@ class Region:
         # Whether something that the record tells changed without a write.
         self._standing_changed = True
         self._published_leads: tuple[tuple[str, int], ...] = ()
+        # The state of nodes and queue that the last record was made of.
+        self._published_at = (-1, -1)
         self.draining = snapshot.meta.get(_META_DRAINING) == "1"
         if self.draining:
             self.moving.wish(now, RunningJobs(int(snapshot.meta.get(_META_RUNNING, RunningJobs.FINISH))))
@@ -266,7 +272,12 @@ class Region:
             now,
         )
         self._handoff_alarms = Alarms(
-            self.desk.alarm, self.intake.alarm, *self.offers.alarms, self.losses.alarm, self.moving.alarm
+            self.desk.alarm,
+            self.intake.alarm,
+            *self.offers.alarms,
+            self.soliciting.alarm,
+            self.losses.alarm,
+            self.moving.alarm,
         )
 
     def _all_alarms(self) -> Alarms:
@@ -286,7 +297,7 @@ class Region:
     def in_doubt(self) -> bool:
         """Whether the disk may be an old one: nothing is launched then, and nothing that rests on what the disk says
         is sent, read or decided."""
-        return self.old_disk.active or self._in_grace or self.config.is_lost
+        return self.old_disk.active or self._in_grace or self._is_lost
 
     @property
     def waits_for(self) -> str:
@@ -444,6 +455,8 @@ class Region:
                 self.soliciting.answered(peer)
                 if self.intake.on_offer(now, peer, message, out):
                     self.soliciting.declined(now, peer, message)
+                elif self.intake.has_hold(peer, message.id):
+                    self.soliciting.accepted(peer)
             case OfferAnswer():
                 self.offers.on_answer(now, peer, message, out)
             case Release():
@@ -769,11 +782,14 @@ class Region:
         if self.in_doubt or not self.peers:
             return
         self.moving.look(now, out)
-        if not self.local.queue.depth:
-            if self.intake.closed is None:
-                self.soliciting.on_capacity(now, out)
-        elif not self.local.more:
+        if advanced := self.inventory.take_advanced():
+            self.offers.heard(advanced)
+        if self.local.queue.depth and not self.local.more:
             self.offers.look_abroad(now, out)
+        if self.intake.closed is None and self.local.may_have_spare:
+            self.soliciting.on_capacity(now, out)
+        else:
+            self.soliciting.rest()
 
     def _report(self, now: Now, out: Effects) -> None:
         self.shards.report(now)
@@ -787,8 +803,9 @@ class Region:
         leads = self.shards.led
         if leads != self._published_leads:
             self._published_leads, self._standing_changed = leads, True
-        if self.publisher.wants_body(now, bool(self.books.owed) or self._standing_changed):
-            self._standing_changed = False
+        moved = (self.local.capacity.table.changes, self.local.queue.version)
+        if self.publisher.wants_body(now, moved != self._published_at or self._standing_changed):
+            self._standing_changed, self._published_at = False, moved
             record = self.publisher.maybe_publish(now, self._record(now))
             if record is not None:
                 self.inventory.publish(record, now)
@@ -875,6 +892,10 @@ class Region:
 
     def _connected(self, peer: str) -> bool:
         return self.sessions.established(peer) and self.membership.reachable(peer)
+
+    def _reachability(self) -> int:
+        """Grows whenever a peer may have come into reach or gone out of it."""
+        return self.membership.reachability + self.sessions.begun
 
     def _in_flight(self, peer: str) -> int:
         undecided = self.desk.giver.undecided(peer)

@@ -32,6 +32,12 @@ class LocalWork(Protocol):
     def predicted_wait_us(self, shape: Shape) -> int:
         """How long a job of this shape that is queued now would wait."""
 
+    def is_blocked(self, shape_key: bytes) -> bool:
+        """Whether jobs of this shape wait here, for want of room."""
+
+    def queue_wait_us(self) -> int:
+        """How long the last job of the queue will wait; 0 if nothing is queued."""
+
     def waiting_shapes(self, limit: int) -> list[Shape]:
         """Shapes that are blocked here, in the order in which they would be served."""
 

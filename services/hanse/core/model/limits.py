@@ -268,6 +268,9 @@ RELIEF_SHAPES_MAX = 4
 # Declined offers that are remembered for soliciting, and refusals of peers that are remembered for explanations.
 INTERESTS_MAX = 1_024
 REFUSALS_REMEMBERED_MAX = 4_096
+# A peer that goes on refusing a shape is asked again after this long at most. Peers with room ask for work themselves,
+# so what this costs is seldom a start; without it a stale record costs an offer a second.
+REFUSAL_PAUSE_US_MAX = 300 * 1_000_000
 # Shapes named in one solicit.
 SOLICIT_SHAPES_MAX = 16
 # Outcomes and statuses sent to one home in one step.
@@ -279,6 +282,8 @@ INTENT_AGE_US_MAX = 7 * 86_400 * 1_000_000
 # Jobs looked for in one sweep of those that moved on long ago.
 LOCATES_PER_SWEEP_MAX = 256
 LOCATE_SWEEP_US = 60 * 1_000_000
+# Between sweeps that bring nothing to light.
+LOCATE_SWEEP_US_MAX = 10 * LOCATE_SWEEP_US
 # Job ids in one part of an inquest, and testimonies and bytes in one message of its answer.
 INQUEST_JOBS_MAX = 1_000
 # Parts of inquests that wait for the ledger: two members with 100,000 jobs each.

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 import msgspec
 
 from hanse.core.model.deadlines import NEVER_US, Alarm
-from hanse.core.model.jobs import Allocation, Job
+from hanse.core.model.jobs import Allocation, Job, Shape
 from hanse.core.model.limits import BACKFILL_DENIALS_MAX, BACKFILL_TRIES_MAX, CLAIMS_MAX
 from hanse.core.model.time import Now
 from hanse.core.scheduling.admission import refused_here
@@ -149,6 +149,27 @@ class Scheduler:
                     return reservation
         return None
 
+    @property
+    def has_spare(self) -> bool:
+        """Whether all that waits here has been looked at and has no room, so that what is free may be others'."""
+        return not (self.more or self._cut_short or self._claims) and self._mode in ("none", "easy")
+
+    def spare(self, tenant: str, shape: Shape, run_us: int, limit: int) -> int:
+        """How many jobs of this shape that are not here yet could start now, beside all that waits here and has no room,
+        without delaying the first of it; at most `limit`. Each is expected to run for so long."""
+        if not self.has_spare:
+            return 0
+        starts: list[Reservation] = []
+        if self._mode == "easy":
+            found = [self._reservation_of(head) for head in self._heads.values()]
+            starts = [each for each in found if each is not None]
+        end_us = self._now.mono_us + run_us
+        binding = [each for each in starts if end_us > each.starts_us]
+        if not binding:
+            return self._capacity.fitting(shape, limit)
+        ways = self._standing.ways.of(self._standing.quotas.queue_of(tenant, shape), shape)
+        return min(limit, sum(1 for way in ways[:1] if beside(Trial(self._capacity.table), way, binding)))
+
     def reserved_start_us(self, job: Job) -> int | None:
         """When room is kept for this job, or planned (mono); None: none is."""
         starts = [each.starts_us for each in self.reservations() if each.job is job]
@@ -194,6 +215,8 @@ class Scheduler:
             if len(started) + self._set_aside >= limit:
                 self.more = True
                 return
+            if self._mode == "strict" and self._is_behind(lane):
+                return
             verdict, root = self._try(lane, started)
             match verdict:
                 case _Verdict.STARTED | _Verdict.NO_RIGHTS:
@@ -213,6 +236,13 @@ class Scheduler:
                         return  # Those after them are looked at in the next cycle.
         self._cut_short = False
         self._seek_head()
+
+    def _is_behind(self, lane: Lane) -> bool:
+        """Whether somebody goes before this lane's first job and is blocked, by the nodes or by the same quotas."""
+        self._seek_head()
+        names = ("",) if lane.quota is None else ("", lane.quota.root.name)
+        heads = [self._heads[name] for name in names if name in self._heads]
+        return any(self._queue.goes_before(head.job, lane.jobs.first) for head in heads)
 
     # -- 0. wake
 
@@ -455,7 +485,7 @@ class Scheduler:
             # The next one that is blocked may do the same, or be the head.
             del self._found_blocked[name]
             return
-        if self._mode == "easy":
+        if self._mode in ("easy", "strict"):
             self._heads[name] = head
 
     def _seek_head(self) -> None:

@@ -239,8 +239,21 @@ class LocalSide:
         if self._is_closed():
             return 0
         limit = min(limit, self.standing.quota_slots(tenant, shape, limit))
-        free = self.capacity.fitting(shape, limit) if not self.queue else 0
+        free = self._spare(shape, tenant, limit)
         return min(limit, free + max(0, self._freed_within(shape, ACCEPT_AHEAD_US) - len(self.queue)))
+
+    @property
+    def may_have_spare(self) -> bool:
+        """Whether something may be free here that nothing here can use."""
+        return not self.queue.depth or self.scheduler.has_spare
+
+    def _spare(self, shape: Shape, tenant: str, limit: int) -> int:
+        """How many could start now without taking anything from what waits here."""
+        if not self.queue:
+            return self.capacity.fitting(shape, limit)
+        if self.queue.depth_of(shape.key):
+            return 0
+        return self.scheduler.spare(tenant, shape, self.wait.run_us(shape), limit)
 
     def knows_tier(self, tier: str) -> bool:
         """Whether the policy in force has it."""
@@ -263,6 +276,14 @@ class LocalSide:
         if self.draining or self.in_doubt or self.never_fits(shape) is not None:
             return FOR_EVER_US
         return self.wait.predicted_wait_us(shape)
+
+    def is_blocked(self, shape_key: bytes) -> bool:
+        """Whether jobs of this shape wait here, for want of room."""
+        return self.queue.depth_of(shape_key) > 0
+
+    def queue_wait_us(self) -> int:
+        """How long the last job of the queue will wait; 0 if nothing is queued."""
+        return self.wait.queue_wait_us()
 
     def waiting_shapes(self, limit: int) -> list[Shape]:
         """Shapes that are blocked here, in the order in which they would be served."""

@@ -162,7 +162,8 @@ class JobQueue:
     def _may_have_changed(self) -> bool:
         """Whether a lane may go before another without anything having happened to it: another tenant's share has
         shrunk, or it has waited for too long. Where all jobs belong to one tenant, that is rare."""
-        return len(self._lanes_of) > 1 or self._now.wall_us >= self._overdue_wall_us
+        is_shared = self._share_order != "off" and len(self._lanes_of) > 1
+        return is_shared or bool(self._lanes_in) or self._now.wall_us >= self._overdue_wall_us
 
     # -- jobs come and go
 

@@ -69,6 +69,10 @@ class Intake:
         """Slots of this shape that are promised to offers."""
         return self._held.get(shape_key, 0)
 
+    def has_hold(self, peer: str, offer_id: int) -> bool:
+        """Whether slots are promised to this offer."""
+        return (peer, offer_id) in self._holds
+
     def on_offer(self, now: Now, peer: str, offer: Offer, out: Effects) -> bool:
         """ACCEPT what could start here soon, less what is held already, or what would wait much less here. Returns
         whether there was no capacity, or none that the tenant may use: any other refusal still stands when capacity

@@ -74,7 +74,7 @@ class Rebalancing:
 
     def next(self, now: Now) -> Relief | None:
         """What is to be offered now, at most once in an interval; None: queues are even enough."""
-        if now.mono_us < self._rested_us:
+        if now.mono_us < self._rested_us or not self._may_be_worth():
             return None
         interval_us = self._timings.solicit_interval_us
         self._rested_us = now.mono_us + interval_us + self._randomness.randrange(interval_us // 4 + 1)
@@ -85,6 +85,11 @@ class Rebalancing:
             if own_wait_us < FOR_EVER_US and (relief := self._relief(shape, own_wait_us)) is not None:
                 return relief
         return None
+
+    def _may_be_worth(self) -> bool:
+        """Whether any peer's queue is short enough, beside the one here."""
+        worth_us = worth_up_to_us(self._local.queue_wait_us(), self._timings.hop_cost_us)
+        return self._router.shortest_queue_us() <= worth_us
 
     def _relief(self, shape: Shape, own_wait_us: int) -> Relief | None:
         worth_us = worth_up_to_us(own_wait_us, self._timings.hop_cost_us)
