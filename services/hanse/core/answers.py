@@ -21,7 +21,7 @@ from hanse.core.federation.handoff.giver import PeerCounts
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.time import Now
-from hanse.core.scheduling.explain import explain_local
+from hanse.core.scheduling.explain import Span
 
 if TYPE_CHECKING:
     from hanse.core.region import Region
@@ -104,25 +104,13 @@ class Answers:
 
     def _explain_queued(self, now: Now, job: Job) -> Explanation:
         region = self._region
-        here = explain_local(
-            job, region.local.queue, region.local.capacity, region.local.wait, region.config.name, now
-        )
+        here = region.local.explain(job, now)
         abroad: list[RegionExplanation] = region.router.explain(now, job)
         held = self._held_back(now, job)
-        if held is not None:
-            blockers = (held, *here.region.blockers)
-            here = msgspec.structs.replace(
-                here,
-                region=msgspec.structs.replace(here.region, blockers=blockers),
-                predicted_start_wall_us=0,
-            )
         blockers = here.region.blockers
-        predicted_wall_us = here.predicted_start_wall_us
-        if predicted_wall_us:
-            blockers = region.local.policy_blockers(job) + blockers
-            reserved_us = region.local.reserved_start_us(job)
-            if reserved_us is not None:
-                predicted_wall_us = now.wall_us + max(0, reserved_us - now.mono_us)
+        start = here.start
+        if held is not None:
+            blockers, start = (held, *blockers), Span()
         summary = blockers[0].message if blockers else "it can start now"
         return Explanation(
             job_id=job.id,
@@ -130,8 +118,10 @@ class Answers:
             summary=summary,
             regions=(msgspec.structs.replace(here.region, blockers=blockers), *abroad),
             position=here.position,
-            predicted_start_wall_us=predicted_wall_us,
-            unblock=here.unblock,
+            predicted_start_wall_us=start.likely_us,
+            earliest_wall_us=start.earliest_us,
+            latest_wall_us=start.latest_us,
+            unblock=(*here.unblock, *region.router.unblock_hints(now, job)),
         )
 
     def _status(self, now: Now) -> StatusView:

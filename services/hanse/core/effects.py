@@ -424,7 +424,8 @@ class RegionExplanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a job is where it is. `predicted_start_wall_us` 0: unknown. `position` 0: not queued here."""
+    """Why a job is where it is. `predicted_start_wall_us` 0: unknown; it lies between `earliest_wall_us` and
+    `latest_wall_us`, as far as run times are what they were predicted to be. `position` 0: not queued here."""
 
     job_id: str
     state: JobState
@@ -433,6 +434,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     position: int = 0
     predicted_start_wall_us: int = 0
     unblock: tuple[str, ...] = ()
+    earliest_wall_us: int = 0
+    latest_wall_us: int = 0
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):

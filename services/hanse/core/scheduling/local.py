@@ -6,7 +6,7 @@ Implements what the federation side asks of it (federation/ports.py: LocalWork).
 from __future__ import annotations
 
 from hanse.core.books import Books
-from hanse.core.effects import Blocker, Effects
+from hanse.core.effects import Effects
 from hanse.core.events import FoundTask, TaskEnded
 from hanse.core.library import Library
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
@@ -23,7 +23,7 @@ from hanse.core.model.time import FOR_EVER_US, Now
 from hanse.core.policy.model import Policy
 from hanse.core.scheduling.attainment import Attainment
 from hanse.core.scheduling.cycle import Preempted, Scheduler
-from hanse.core.scheduling.grounds import policy_blockers
+from hanse.core.scheduling.explain import Explainer, LocalExplanation
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.predictor import OnlinePredictor
 from hanse.core.scheduling.queue import JobQueue
@@ -43,6 +43,7 @@ class LocalSide:
         self, config: RegionConfig, library: Library, policy: Policy, now: Now, saved_shares: str = ""
     ) -> None:
         self._library = library
+        self._region = config.name
         self.capacity = Capacity(config.nodes, config.topology, self._owner_of)
         self.attainment = Attainment()
         self.predictor = OnlinePredictor(policy.backfill.runtime)
@@ -215,13 +216,9 @@ class LocalSide:
         if job is not None:
             self.queue.add(job)
 
-    def reserved_start_us(self, job: Job) -> int | None:
-        """When room is kept for a queued job (mono); None: none is."""
-        return self.scheduler.reserved_start_us(job)
-
-    def policy_blockers(self, job: Job) -> tuple[Blocker, ...]:
-        """What of the policy keeps a queued job from starting."""
-        return policy_blockers(self.scheduler, job)
+    def explain(self, job: Job, now: Now) -> LocalExplanation:
+        """Why a queued job does not run here; of one that is not queued, what would become of it."""
+        return Explainer(self.scheduler, self.queue, self.capacity, self.wait, self._region).explain(job, now)
 
     # --- what the federation side asks ------------------------------------------------------------------------------
 
