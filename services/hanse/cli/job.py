@@ -43,7 +43,7 @@ TimeoutOption = Annotated[
 
 @app.callback()
 def job() -> None:
-    """Submit, list, show, explain, watch, follow and cancel jobs."""
+    """Submit, plan, list, show, explain, watch, follow and cancel jobs."""
 
 
 @app.command()
@@ -64,6 +64,14 @@ def submit(
         typer.Option("--wait", "-w", help="Wait until all have ended; exits with 1 if not all succeeded."),
     ] = False,
     timeout: TimeoutOption = None,
+    check_index: Annotated[
+        str,
+        typer.Option(
+            "--check-index",
+            metavar="INDEX",
+            help="Only if the plan of that index (`hanse job plan`) still holds; for one job.",
+        ),
+    ] = "",
 ) -> int:
     """Submit the jobs in files. Each is accepted or refused on its own; nothing is sent if a file has a mistake.
 
@@ -74,9 +82,28 @@ def submit(
 
     if timeout is not None and not wait:
         raise UsageOrConfigError("--timeout without --wait", hint="add --wait, or leave out --timeout")
-    submission = Submission(files=files, client_key=client_key, wait=wait, timeout_s=timeout)
+    submission = Submission(
+        files=files, client_key=client_key, wait=wait, timeout_s=timeout, check_index=check_index
+    )
     printer = Printer.of(ctx)
     return run(submit_files(printer, lambda: client_of(ctx, home=home, retry=WRITE_RETRY), submission))
+
+
+@app.command()
+def plan(
+    ctx: typer.Context,
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Specs in YAML or TOML; - is stdin.")],
+    home: Annotated[str, typer.Option("--home", help="Home region; default: the one that is asked.")] = "",
+) -> int:
+    """Say what would become of the jobs in files if they were submitted now, region by region. Nothing is submitted.
+
+    Exits with 1 if one of them could not run anywhere at present. The index holds a submit to the plan (--check-index).
+
+    JSON keys: plans[] with those of PlanJobResponse in proto/hanse/v1/jobs.proto, and name (of the job).
+    """
+    from hanse.cli.job_plan import plan_files
+
+    return run(plan_files(Printer.of(ctx), lambda: client_of(ctx, home=home), files))
 
 
 @app.command("list")

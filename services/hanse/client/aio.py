@@ -40,6 +40,7 @@ from hanse.client.messages import (
     ListNodesResponse,
     ListPoliciesResponse,
     LogStream,
+    PlanJobResponse,
     PlanPolicyResponse,
     Revision,
     RosterStatus,
@@ -91,12 +92,31 @@ class AsyncClient:
     # -- jobs ---------------------------------------------------------------------------------------------------------
 
     async def submit(
-        self, spec: JobSpec, *, client_key: str = "", home: str = "", force_home: bool = False
+        self,
+        spec: JobSpec,
+        *,
+        client_key: str = "",
+        home: str = "",
+        force_home: bool = False,
+        check_index: str = "",
     ) -> Submitted:
-        """Submit one job; raises the typed refusal if it is not taken. The reply means that it is on disk."""
+        """Submit one job; raises the typed refusal if it is not taken. The reply means that it is on disk.
+
+        `check_index`: that of a plan; PlanChangedError if the plan is another one by now.
+        """
         keys = [client_key] if client_key else None
-        outcomes = await self.submit_many([spec], client_keys=keys, home=home, force_home=force_home)
+        outcomes = await self.submit_many(
+            [spec], client_keys=keys, home=home, force_home=force_home, check_index=check_index
+        )
         return outcomes[0].raise_for_refusal()
+
+    async def plan(self, spec: JobSpec, *, home: str = "") -> PlanJobResponse:
+        """What would become of a job if it were submitted now, region by region. Nothing comes of it."""
+        submits.check_spec_size(spec, "spec")
+        pinned = await self._home.pinned(home, force=False)
+        request = jobs_pb2.PlanJobRequest(home=pinned, spec=spec)
+        response: PlanJobResponse = await self._calls.unary(lambda link: link.jobs.PlanJob, request)
+        return response
 
     async def submit_many(
         self,
@@ -105,6 +125,7 @@ class AsyncClient:
         client_keys: Sequence[str] | None = None,
         home: str = "",
         force_home: bool = False,
+        check_index: str = "",
         batch_jobs: int = BATCH_JOBS,
         batches_in_flight: int = BATCHES_IN_FLIGHT,
     ) -> list[Submitted]:
@@ -112,7 +133,8 @@ class AsyncClient:
 
         `client_keys`: one per spec, 1 to 128 characters; drawn if absent. Calling again with the same keys and home
         returns the same jobs. The home is fixed at the first submission of this client; `force_home` submits to `home`
-        nevertheless, with a DuplicationWarning. Batches hold at most `batch_jobs` jobs (up to 1,000) and 2 MiB.
+        nevertheless, with a DuplicationWarning. `check_index`: each is held to the plan of this index. Batches hold at
+        most `batch_jobs` jobs (up to 1,000) and 2 MiB.
 
         SubmitIncompleteError: the time was up before every job was taken or refused.
         """
@@ -122,6 +144,7 @@ class AsyncClient:
             pinned,
             list(specs),
             client_keys,
+            check_index=check_index,
             batch_jobs=batch_jobs,
             batches_in_flight=batches_in_flight,
         )

@@ -27,6 +27,7 @@ from hanse.client.messages import (
     ListNodesResponse,
     ListPoliciesResponse,
     LogStream,
+    PlanJobResponse,
     PlanPolicyResponse,
     Revision,
     RosterStatus,
@@ -127,12 +128,24 @@ class Client:
         self._thread.run(self._client.close())
 
     def submit(
-        self, spec: JobSpec, *, client_key: str = "", home: str = "", force_home: bool = False
+        self,
+        spec: JobSpec,
+        *,
+        client_key: str = "",
+        home: str = "",
+        force_home: bool = False,
+        check_index: str = "",
     ) -> Submitted:
         """See AsyncClient.submit."""
         return self._thread.run(
-            self._client.submit(spec, client_key=client_key, home=home, force_home=force_home)
+            self._client.submit(
+                spec, client_key=client_key, home=home, force_home=force_home, check_index=check_index
+            )
         )
+
+    def plan(self, spec: JobSpec, *, home: str = "") -> PlanJobResponse:
+        """See AsyncClient.plan."""
+        return self._thread.run(self._client.plan(spec, home=home))
 
     def submit_many(
         self,
@@ -141,6 +154,7 @@ class Client:
         client_keys: Sequence[str] | None = None,
         home: str = "",
         force_home: bool = False,
+        check_index: str = "",
         batch_jobs: int = BATCH_JOBS,
         batches_in_flight: int = BATCHES_IN_FLIGHT,
     ) -> list[Submitted]:
@@ -151,6 +165,7 @@ class Client:
                 client_keys=client_keys,
                 home=home,
                 force_home=force_home,
+                check_index=check_index,
                 batch_jobs=batch_jobs,
                 batches_in_flight=batches_in_flight,
             )

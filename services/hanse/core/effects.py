@@ -15,7 +15,7 @@ from __future__ import annotations
 import msgspec
 
 from hanse.core.messages import Inquest, Message
-from hanse.core.model.jobs import Job, Reason, RunId, TaskPlacement
+from hanse.core.model.jobs import Job, Reason, RunId, Shape, TaskPlacement
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Liveness, Member, Node, RegionRecord
 from hanse.core.model.resources import Resources
@@ -438,6 +438,57 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     latest_wall_us: int = 0
 
 
+class PlannedStop(msgspec.Struct, frozen=True):
+    """A running job that would be stopped, by which rule of the policy."""
+
+    job_id: str
+    name: str
+    tenant: str
+    rule: str
+
+
+class RegionPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What one region would make of a job now. `outcome` is a word of scheduling/whatif.py: Outcome; empty: the region
+    was not asked, and `blockers` are what is known of it. `nodes` and `queue` only if it starts at once, `stops` only
+    if others are stopped for it. Times as in Explanation."""
+
+    region: str
+    outcome: str
+    nodes: tuple[str, ...] = ()
+    queue: str = ""
+    stops: tuple[PlannedStop, ...] = ()
+    blockers: tuple[Blocker, ...] = ()
+    position: int = 0
+    predicted_start_wall_us: int = 0
+    earliest_wall_us: int = 0
+    latest_wall_us: int = 0
+    unblock: tuple[str, ...] = ()
+    price: int = 0
+    power: int = 0
+    age_us: int = 0
+
+
+class TakerView(msgspec.Struct, frozen=True):
+    """A peer that may be offered the job, the best first. `wait_us` 0: by its record it could start it at once."""
+
+    region: str
+    wait_us: int
+    cost_us: int
+
+
+class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What would become of a job. `regions` begins with the one that answers, and goes on with what that one knows of
+    the others. `chosen`: where the job would go; empty: nowhere at present. `index`: what a submit may be held to.
+    `shape`: the job as the home's rules have it, for those others."""
+
+    regions: tuple[RegionPlan, ...]
+    takers: tuple[TakerView, ...]
+    chosen: str
+    index: str
+    policy_version: int
+    shape: Shape
+
+
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """A node with what is free on it, and the jobs that have an allocation there."""
 
@@ -576,6 +627,7 @@ Answer = (
     | Trusted
     | Refused
     | Explanation
+    | JobPlan
     | StatusView
     | RosterView
     | tuple[NodeView, ...]

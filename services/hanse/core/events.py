@@ -25,6 +25,17 @@ class Submit(msgspec.Struct, frozen=True, kw_only=True):
     home: str = ""
 
 
+class PlanJob(msgspec.Struct, frozen=True, kw_only=True):
+    """What would become of this submission if it came now? Nothing comes of the question. Answered by a JobPlan, or
+    Refused as the submission would be. `home` is whose job it would be; another region's name: what this one would make
+    of it as a job that is handed over."""
+
+    request_id: int
+    submission: Submission
+    home: str
+    cause: str = ""
+
+
 class CancelJobs(msgspec.Struct, frozen=True, kw_only=True):
     """A caller's wish to end jobs whose home is this region (or that this region owns). Answered by a CancelOutcome."""
 
@@ -213,6 +224,7 @@ class PolicyChanged(msgspec.Struct, frozen=True, kw_only=True):
 
 Event = (
     Submit
+    | PlanJob
     | CancelJobs
     | SetDrain
     | Ask

@@ -30,6 +30,7 @@ from hanse.core.effects import (
     CancelOutcome,
     Done,
     Effects,
+    JobPlan,
     PolicyAdopted,
     Refused,
     Reply,
@@ -49,6 +50,7 @@ from hanse.core.events import (
     LookedUp,
     PeerMessages,
     PeerUnreachable,
+    PlanJob,
     PolicyChanged,
     ProposeRoster,
     SetDrain,
@@ -118,6 +120,7 @@ from hanse.core.model.limits import RECORD_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Position, RegionConfig, RegionRecord
 from hanse.core.model.time import Now
+from hanse.core.planning import Planning
 from hanse.core.policy.model import Policy, default_policy
 from hanse.core.policy.problems import PolicyRefused, checked
 from hanse.core.scheduling.local import META_SHARES, LocalSide
@@ -183,7 +186,8 @@ class Region:
             disk_is_old=self.old_disk.active,
         )
         self._build_handoff(now)
-        self.admission = Admission(config, self.local, self.router, self._queued)
+        self.planning = Planning(self)
+        self.admission = Admission(config, self.local, self.router, self._queued, self.planning.check)
         self.answers = Answers(self)
         # Whether something that the record tells changed without a write.
         self._standing_changed = True
@@ -301,6 +305,8 @@ class Region:
                 pass  # The row says RUNNING already; who wants the pid asks the executor.
             case Submit():
                 self._submit(now, event, out)
+            case PlanJob():
+                out.replies.append(Reply(event.request_id, self._plan(now, event, out)))
             case CancelJobs():
                 self._cancel_jobs(now, event, out)
             case Ask():
@@ -420,13 +426,32 @@ class Region:
     def _submit(self, now: Now, event: Submit, out: Effects) -> None:
         """Answered when all of it is durable: here, and if any of it is adoptable, at a majority of guardians too."""
         home = event.home or self.config.name
-        results = tuple(self._submit_one(now, home, each) for each in event.submissions)
-        reply = Reply(event.request_id, SubmitOutcome(results))
+        results: list[Submitted | Refused] = []
+        for submission in event.submissions:
+            if submission.check_index:
+                self._serve_queue(now, event.cause, out)
+            results.append(self._submit_one(now, home, submission))
+        reply = Reply(event.request_id, SubmitOutcome(tuple(results)))
         leading = self.shards.leading.get(home)
         if leading is not None and any(isinstance(each, Submitted) and each.federated for each in results):
             leading.out.replies.append(reply)
         else:
             out.replies.append(reply)
+
+    def _plan(self, now: Now, event: PlanJob, out: Effects) -> JobPlan | Refused:
+        if event.home == self.config.name:
+            refused = self.admission.refusal(event.submission)
+            if refused is not None:
+                return refused
+        self._serve_queue(now, event.cause, out)
+        return self.planning.plan(now, event.submission, event.home)
+
+    def _serve_queue(self, now: Now, cause: str, out: Effects) -> None:
+        """Whoever asks what would become of a job comes after those that wait already."""
+        if self.local.queue.depth:
+            self.library.set_cause("schedule")
+            self.local.cycle(now, out)
+            self.library.set_cause(cause)
 
     def _submit_one(self, now: Now, home: str, submission: Submission) -> Submitted | Refused:
         """Into the shard of its home, if it is adoptable and this region leads that shard; else into this ledger.

@@ -107,6 +107,7 @@ class SpecReader:
                 checks.NAME,
                 "free of control characters",
             )
+            checks.check_no_zero_byte("check_index", submission.check_index, limits.PLAN_INDEX_LENGTH_MAX)
             if not submission.HasField("spec"):
                 raise FieldRefused("spec", "required")
             checked = self._checked(submission.spec)
@@ -126,6 +127,7 @@ class SpecReader:
             retries_max=checked.retries_max,
             traceparent=traceparent,
             on_loss=checked.on_loss,
+            check_index=submission.check_index,
         )
 
     def read_bytes(self, spec: bytes, sha256: bytes) -> CheckedSpec | FieldRefused:

@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hanse.core.model.jobs import GroupShape, Shape, ShapeBody, make_shape
+from hanse.core.model.limits import EXPLAINED_NODES_MAX
 from hanse.core.model.regions import Node
 from hanse.core.model.resources import resources
 from hanse.core.scheduling.cycle import Scheduler
@@ -16,7 +17,6 @@ from hanse.core.scheduling.explain import Explainer, LocalExplanation
 from hanse.core.scheduling.hints import unblock_hints
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.queue import JobQueue
-from hanse.core.scheduling.shortfall import BLOCKER_NODES_MAX
 from hanse.core.scheduling.wait import WaitPredictor
 from tests.core.scheduling.worlds import NOW, TIERS, group, job, node, nodes_strategy, shape, shape_strategy
 
@@ -95,7 +95,7 @@ def test_of_many_nodes_ten_are_named_and_the_rest_is_counted() -> None:
     nodes = tuple(node(f"n{at:02d}", cpu=1) for at in range(30))
     world = World(nodes, [*[shape(group(cpu=1))] * 30, shape(group(25, cpu=1))])
     (blocker, *_) = world.explain("j30").region.blockers
-    assert len(blocker.nodes) == BLOCKER_NODES_MAX
+    assert len(blocker.nodes) == EXPLAINED_NODES_MAX
     assert "all of the named nodes and on 15 others ended" in blocker.message
 
 

@@ -30,7 +30,11 @@ def explained(region: VirtualRegion, job_id: str) -> Explanation:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    policies(), jobs_strategy(tenants=("a", "b", "none")), st.integers(0, 40), st.integers(0, 20), st.integers(1, 3)
+    policies(),
+    jobs_strategy(tenants=("a", "b", "none")),
+    st.integers(0, 40),
+    st.integers(0, 20),
+    st.integers(1, 3),
 )
 def test_a_job_runs_once_what_its_explanation_names_is_gone(
     policy: Policy, jobs: list[VirtualJob], until: int, pick: int, nodes: int
@@ -79,7 +83,9 @@ def removing(region: VirtualRegion, blocker: Blocker, ahead: list[str]) -> list[
         case "QUOTA":
             standing = region.region.local.standing
             queues = tuple(map(_without_limit, standing.policy.queues))
-            return [PolicyChanged(request_id=10**6 + 3, policy=replace(standing.policy, queues=queues), cause="t")]
+            return [
+                PolicyChanged(request_id=10**6 + 3, policy=replace(standing.policy, queues=queues), cause="t")
+            ]
         case _:
             return [*ends_on(region, blocker.nodes)]
 
@@ -94,7 +100,8 @@ def ends_on(region: VirtualRegion, nodes: tuple[str, ...]) -> list[Event]:
     for job in region.region.books.jobs.values():
         if job.allocation is not None and any(task.node in nodes for task in job.allocation.tasks):
             events += [
-                TaskEnded(run=job.run_id, task=number, exit_code=0) for number in range(len(job.allocation.tasks))
+                TaskEnded(run=job.run_id, task=number, exit_code=0)
+                for number in range(len(job.allocation.tasks))
             ]
     return events
 

@@ -142,7 +142,9 @@ class Router:
             if record is None or record.draining or allowed(job.shape, name) or not self._connected(name):
                 continue
             if could_ever_fit(record, job.shape) is None and slots_free(record, job.shape, 1):
-                age_s = max(0, now.mono_us - (self._inventory.heard_mono_us(name) or now.mono_us)) // 1_000_000
+                age_s = (
+                    max(0, now.mono_us - (self._inventory.heard_mono_us(name) or now.mono_us)) // 1_000_000
+                )
                 hints.append(f"region {name}, which had room for it {age_s} s ago")
         return hints
 

@@ -220,6 +220,8 @@ class Submission(msgspec.Struct, frozen=True):
     policy_version: int = 0
     ruled: str = ""
     refused: tuple[str, str] | None = None
+    # What a plan said (core/planning.py): taken only if that still holds. Empty: whatever becomes of it.
+    check_index: str = ""
 
 
 # Attempts of one term of a shard: what comes after a takeover is larger than anything that came before (HANSE_ATTEMPT

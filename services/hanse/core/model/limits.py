@@ -399,3 +399,10 @@ APPENDS_IN_FLIGHT_MAX = 8
 ROWS_DELAY_US = 20_000
 # Steps whose effects wait for a majority. Beyond it nothing new is admitted: the group can't keep up.
 GATE_STEPS_MAX = 4_096
+
+# --- explanations and plans -------------------------------------------------------------------------------------------
+
+# What a person can take in; the message says how many more there are.
+EXPLAINED_NODES_MAX = 10
+# "go_and_wait:", the longest name of a region, and a digest of 8 bytes.
+PLAN_INDEX_LENGTH_MAX = 128

@@ -81,7 +81,7 @@ class Plan:
         return None
 
     def starts_now(self, job: Job, way: Way, now_us: int, besides: str = "") -> Allocation | None:
-        """Where a job would start now in this way, as if the job `besides` had no place; None: it would have to wait."""
+        """Where a job would start now in this way, as if the job `besides` had no place; None: it has to wait."""
         kept = self._places
         self._places = {job_id: place for job_id, place in kept.items() if job_id != besides}
         ends = self._standing.running.ends.first(RESERVATION_ENDS_MAX)

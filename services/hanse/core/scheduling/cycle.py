@@ -168,7 +168,11 @@ class Scheduler:
 
     def would_stop(self, job: Job, besides: str = "") -> tuple[Victim, ...]:
         """Whom the cycle would stop for this job, if it could not start now: it has to be the first that is blocked."""
-        if self._mode == "conservative" or len(self._claims) >= CLAIMS_MAX or not self._preemption.entitled(job):
+        if (
+            self._mode == "conservative"
+            or len(self._claims) >= CLAIMS_MAX
+            or not self._preemption.entitled(job)
+        ):
             return ()
         lacks_quota = all(
             way.queue is not None and way.bound(way.queue.root.usage) is not None
@@ -411,7 +415,9 @@ class Scheduler:
         self._seek_head()
         return found + self._of_heads(candidate)
 
-    def _of_heads(self, candidate: Candidate, besides: str = "") -> list[tuple[Reservation, QuotaRoot | None]]:
+    def _of_heads(
+        self, candidate: Candidate, besides: str = ""
+    ) -> list[tuple[Reservation, QuotaRoot | None]]:
         """The reservations of heads that go before the candidate; not that of the job `besides`."""
         found: list[tuple[Reservation, QuotaRoot | None]] = []
         queue = candidate.way.queue

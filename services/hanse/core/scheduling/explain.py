@@ -97,7 +97,8 @@ class Explainer:
         if unheld is None:
             return None
         return Blocker(
-            code="QUOTA", message=f"can never run in this region under policy {standing.policy.version}: {unheld}"
+            code="QUOTA",
+            message=f"can never run in this region under policy {standing.policy.version}: {unheld}",
         )
 
     # --- who goes first
@@ -140,7 +141,9 @@ class Explainer:
             starts_as(self._scheduler, self._region, job),
             lambda kind: quota_left(self._scheduler, job, kind),
         )
-        later = (f"after {_clock_text(start.likely_us)}, as predicted",) if start.likely_us > now.wall_us else ()
+        later = (
+            (f"after {_clock_text(start.likely_us)}, as predicted",) if start.likely_us > now.wall_us else ()
+        )
         return (*hints, *self._better_tier(job), *self._better_priority(job), *later)
 
     def _better_tier(self, job: Job) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import msgspec
 
 from hanse.core.effects import Blocker
 from hanse.core.model.jobs import Job
+from hanse.core.model.limits import EXPLAINED_NODES_MAX
 from hanse.core.scheduling.backfill import Reservation
 from hanse.core.scheduling.cohorts import Bound, Cell
 from hanse.core.scheduling.cycle import Scheduler
@@ -26,7 +27,6 @@ PREEMPTING = "PREEMPTING"
 # Queues that are named as users of a quota, and jobs that are being stopped.
 _USERS_NAMED_MAX = 3
 _LEAVING_NAMED_MAX = 3
-_NODES_NAMED_MAX = 10
 
 
 def grounds(scheduler: Scheduler, capacity: Capacity, job: Job) -> tuple[Blocker, ...]:
@@ -125,7 +125,7 @@ def _preempting(scheduler: Scheduler, leaving: list[Job], reservation: Reservati
     away_s = max(0, reservation.starts_us - scheduler.now_us) / 1e6
     what = "1 job is" if len(left) == 1 else f"{len(left)} jobs are"
     message = f"{what} being stopped for it: {named}{more}; it starts within {away_s:.1f} s"
-    return Blocker(code=PREEMPTING, message=message, nodes=tuple(reservation.reserved)[:_NODES_NAMED_MAX])
+    return Blocker(code=PREEMPTING, message=message, nodes=tuple(reservation.reserved)[:EXPLAINED_NODES_MAX])
 
 
 def _reserved(scheduler: Scheduler, job: Job) -> tuple[Blocker, ...]:
@@ -147,4 +147,4 @@ def _for_another(scheduler: Scheduler, job: Job, reservation: Reservation) -> Bl
         f"it would delay {waiting.id} ({waiting.name}), which goes first and is to start in {away_s:.1f} s; "
         f"predicted to run for {scheduler.standing.predictor.predict_us(job) / 1e6:.1f} s, it would not be gone by then"
     )
-    return Blocker(code=RESERVED, message=message, nodes=tuple(reservation.reserved)[:_NODES_NAMED_MAX])
+    return Blocker(code=RESERVED, message=message, nodes=tuple(reservation.reserved)[:EXPLAINED_NODES_MAX])

@@ -21,6 +21,7 @@ from hanse.core.model.regions import RegionConfig
 from hanse.core.model.resources import times_fitting
 from hanse.core.model.time import FOR_EVER_US, Now
 from hanse.core.policy.model import Policy
+from hanse.core.scheduling.admission import refused_here
 from hanse.core.scheduling.attainment import Attainment
 from hanse.core.scheduling.cycle import Preempted, Scheduler
 from hanse.core.scheduling.explain import Explainer, LocalExplanation
@@ -246,6 +247,8 @@ class LocalSide:
     def predicted_wait_us(self, shape: Shape) -> int:
         """How long a job of this shape that is queued now would wait."""
         if self.draining or self.in_doubt or self.never_fits(shape) is not None:
+            return FOR_EVER_US
+        if refused_here(self._region, shape.body) is not None:
             return FOR_EVER_US
         return self.wait.predicted_wait_us(shape)
 

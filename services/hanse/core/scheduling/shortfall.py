@@ -7,7 +7,7 @@ import numpy as np
 
 from hanse.core.effects import Blocker
 from hanse.core.model.jobs import GroupShape, Shape
-from hanse.core.model.limits import DEVICE_UNIT
+from hanse.core.model.limits import DEVICE_UNIT, EXPLAINED_NODES_MAX
 from hanse.core.model.resources import Resources
 from hanse.core.model.selectors import SelectorError
 from hanse.core.scheduling.devices import device_request_error
@@ -15,8 +15,6 @@ from hanse.core.scheduling.rule_shortfall import rule_shortfall, variants
 from hanse.core.scheduling.table import NodeTable
 from hanse.core.scheduling.trial import Trial
 
-# What a person can take in; the message says how many more there are.
-BLOCKER_NODES_MAX = 10
 # Nodes that are tried one by one for "if the jobs on this node ended"; each try is one placement.
 SINGLE_NODES_TRIED_MAX = 64
 
@@ -122,7 +120,7 @@ def _group_shortfall(table: NodeTable, number: int, group: GroupShape) -> Blocke
 
 
 def _but_for_one_kind(table: NodeTable, group: GroupShape) -> tuple[Blocker, ...]:
-    """For each kind, the nodes that would take a task if it did not need that kind: those that have most of it first."""
+    """For each kind, the nodes that would take a task if it did not need that kind; those with most of it first."""
     if len(group.resources) < 2 or device_error_of(group) is not None:
         return ()
     mask = table.fit_of(group).mask.flags
@@ -208,7 +206,7 @@ def _nodes_to_empty(table: NodeTable, shape: Shape) -> tuple[tuple[str, ...], st
     if singles:
         return _named(table, singles), "it would start if the jobs on any one of the named nodes ended"
     needed = _fewest(table, shape, order)
-    more = len(needed) - BLOCKER_NODES_MAX
+    more = len(needed) - EXPLAINED_NODES_MAX
     others = f" and on {more} others" if more > 0 else ""
     return _named(table, needed), f"it would start if the jobs on all of the named nodes{others} ended"
 
@@ -241,7 +239,7 @@ def _starts_without(table: NodeTable, shape: Shape, indices: list[int]) -> bool:
 
 
 def _named(table: NodeTable, indices: list[int]) -> tuple[str, ...]:
-    return tuple(table.states[index].node.name for index in indices[:BLOCKER_NODES_MAX])
+    return tuple(table.states[index].node.name for index in indices[:EXPLAINED_NODES_MAX])
 
 
 def _matching(table: NodeTable, group: GroupShape) -> str:

@@ -107,9 +107,7 @@ class WaitPredictor:
             unestimated_us = placement.unestimated * self._mean_of_us(placement.key[0])
             yield placement.total, placement.estimates_us + unestimated_us
 
-    def _wait_behind_us(
-        self, ahead: Iterable[tuple[Resources, int]], held_us: int | None = None
-    ) -> int:
+    def _wait_behind_us(self, ahead: Iterable[tuple[Resources, int]], held_us: int | None = None) -> int:
         """The time until this work (resources, microseconds), and what is left of all that is held now (half of an
         average run, unless it is known better), is worked off."""
         held_us = self._mean_held_us() // 2 if held_us is None else held_us

@@ -74,9 +74,7 @@ def starts_as(scheduler: Scheduler, region: str, job: Job) -> Callable[[Shape], 
 
 def in_tier(job: Job, tier: str) -> Job:
     """The same job, in another tier."""
-    return msgspec.structs.replace(
-        job, shape=make_shape(msgspec.structs.replace(job.shape.body, tier=tier))
-    )
+    return msgspec.structs.replace(job, shape=make_shape(msgspec.structs.replace(job.shape.body, tier=tier)))
 
 
 def of_priority(job: Job, priority: int) -> Job:

@@ -22,6 +22,7 @@ from hanse.daemon.servers.leaders import Leaders
 from hanse.daemon.servers.listing import homes_of, list_league, merged
 from hanse.daemon.servers.local import LocalJobs
 from hanse.daemon.servers.members import Members, ProxiedError
+from hanse.daemon.servers.planning import Planning
 from hanse.daemon.servers.submitting import Submitting
 from hanse.daemon.servers.watching import LeagueWatch, Responses
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2, jobs_pb2_grpc
@@ -45,6 +46,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         self._leaders = leaders
         self._asking = Asking(local, members, leaders)
         self._submitting = Submitting(self._asking, members, leaders)
+        self._planning = Planning(self._asking, members)
 
     async def SubmitJobs(
         self, request: jobs_pb2.SubmitJobsRequest, context: Any
@@ -103,6 +105,13 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
                 return elsewhere
         response: jobs_pb2.ExplainJobResponse = await self._asking.at(teller, "ExplainJob", request, context)
         return response
+
+    async def PlanJob(self, request: jobs_pb2.PlanJobRequest, context: Any) -> jobs_pb2.PlanJobResponse:
+        """By the home that was asked for; this region, if none was."""
+        home = request.home or self._members.home
+        if not self._members.knows(home):
+            raise invalid("home", f"no region {home!r} in the roster")
+        return await self._planning.plan(home, request, context)
 
     async def WatchJobs(
         self, request: jobs_pb2.WatchJobsRequest, context: Any

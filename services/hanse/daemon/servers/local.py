@@ -25,6 +25,7 @@ from hanse.daemon.runtime import Runtime
 from hanse.daemon.servers import logs
 from hanse.daemon.servers.filters import check_filter, checked_page_size, decode_filter
 from hanse.daemon.servers.leaders import Leaders
+from hanse.daemon.servers.planning import LocalPlans
 from hanse.daemon.servers.records import (
     encode_job,
     encode_revision,
@@ -57,6 +58,7 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
         self._ids = ids
         self._leaders = leaders
         self._region = runtime.name
+        self._plans = LocalPlans(runtime, specs, ids, self._ruled)
 
     # --- submit and cancel ----------------------------------------------------------------------------------------
 
@@ -288,6 +290,10 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
             summary=_epilogue(record, region) + ending,
             regions=_not_led(record, self._region),
         )
+
+    async def PlanJob(self, request: jobs_pb2.PlanJobRequest, context: Any) -> jobs_pb2.PlanJobResponse:
+        """What this region would make of a job."""
+        return await self._plans.plan(request)
 
     # --- streams --------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@ import datetime
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from hanse.wire.gen.hanse.v1 import common_pb2 as _common_pb2
+from hanse.wire.gen.hanse.v1 import peers_pb2 as _peers_pb2
 from hanse.wire.gen.hanse.v1 import placement_pb2 as _placement_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -27,6 +28,15 @@ class OnRegionLoss(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ON_REGION_LOSS_ADOPT: _ClassVar[OnRegionLoss]
     ON_REGION_LOSS_ADOPT_OR_WAIT: _ClassVar[OnRegionLoss]
 
+class PlanOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PLAN_OUTCOME_UNSPECIFIED: _ClassVar[PlanOutcome]
+    PLAN_OUTCOME_START: _ClassVar[PlanOutcome]
+    PLAN_OUTCOME_PREEMPT: _ClassVar[PlanOutcome]
+    PLAN_OUTCOME_WAIT: _ClassVar[PlanOutcome]
+    PLAN_OUTCOME_NEVER: _ClassVar[PlanOutcome]
+    PLAN_OUTCOME_CLOSED: _ClassVar[PlanOutcome]
+
 class LogStream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     LOG_STREAM_UNSPECIFIED: _ClassVar[LogStream]
@@ -40,6 +50,12 @@ ON_REGION_LOSS_UNSPECIFIED: OnRegionLoss
 ON_REGION_LOSS_WAIT: OnRegionLoss
 ON_REGION_LOSS_ADOPT: OnRegionLoss
 ON_REGION_LOSS_ADOPT_OR_WAIT: OnRegionLoss
+PLAN_OUTCOME_UNSPECIFIED: PlanOutcome
+PLAN_OUTCOME_START: PlanOutcome
+PLAN_OUTCOME_PREEMPT: PlanOutcome
+PLAN_OUTCOME_WAIT: PlanOutcome
+PLAN_OUTCOME_NEVER: PlanOutcome
+PLAN_OUTCOME_CLOSED: PlanOutcome
 LOG_STREAM_UNSPECIFIED: LogStream
 LOG_STREAM_STDOUT: LogStream
 LOG_STREAM_STDERR: LogStream
@@ -154,12 +170,14 @@ class RetryPolicy(_message.Message):
     def __init__(self, retries_max: _Optional[int] = ...) -> None: ...
 
 class JobSubmission(_message.Message):
-    __slots__ = ("client_key", "spec")
+    __slots__ = ("client_key", "spec", "check_index")
     CLIENT_KEY_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
+    CHECK_INDEX_FIELD_NUMBER: _ClassVar[int]
     client_key: str
     spec: JobSpec
-    def __init__(self, client_key: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ...) -> None: ...
+    check_index: str
+    def __init__(self, client_key: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., check_index: _Optional[str] = ...) -> None: ...
 
 class SubmitJobsRequest(_message.Message):
     __slots__ = ("home", "jobs")
@@ -356,7 +374,7 @@ class ExplainJobRequest(_message.Message):
     def __init__(self, job_id: _Optional[str] = ...) -> None: ...
 
 class ExplainJobResponse(_message.Message):
-    __slots__ = ("job_id", "state", "summary", "regions", "position", "predicted_start", "unblock")
+    __slots__ = ("job_id", "state", "summary", "regions", "position", "predicted_start", "unblock", "predicted_earliest", "predicted_latest")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
@@ -364,6 +382,8 @@ class ExplainJobResponse(_message.Message):
     POSITION_FIELD_NUMBER: _ClassVar[int]
     PREDICTED_START_FIELD_NUMBER: _ClassVar[int]
     UNBLOCK_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_EARLIEST_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_LATEST_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     state: _common_pb2.JobState
     summary: str
@@ -371,7 +391,9 @@ class ExplainJobResponse(_message.Message):
     position: int
     predicted_start: _timestamp_pb2.Timestamp
     unblock: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, job_id: _Optional[str] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., summary: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[RegionExplanation, _Mapping]]] = ..., position: _Optional[int] = ..., predicted_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unblock: _Optional[_Iterable[str]] = ...) -> None: ...
+    predicted_earliest: _timestamp_pb2.Timestamp
+    predicted_latest: _timestamp_pb2.Timestamp
+    def __init__(self, job_id: _Optional[str] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., summary: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[RegionExplanation, _Mapping]]] = ..., position: _Optional[int] = ..., predicted_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unblock: _Optional[_Iterable[str]] = ..., predicted_earliest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., predicted_latest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class RegionExplanation(_message.Message):
     __slots__ = ("region", "blockers", "age_ms")
@@ -394,6 +416,90 @@ class Blocker(_message.Message):
     nodes: _containers.RepeatedScalarFieldContainer[str]
     because: _containers.RepeatedCompositeFieldContainer[Blocker]
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., nodes: _Optional[_Iterable[str]] = ..., because: _Optional[_Iterable[_Union[Blocker, _Mapping]]] = ...) -> None: ...
+
+class PlanJobRequest(_message.Message):
+    __slots__ = ("home", "spec", "shape")
+    HOME_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    home: str
+    spec: JobSpec
+    shape: _peers_pb2.Shape
+    def __init__(self, home: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., shape: _Optional[_Union[_peers_pb2.Shape, _Mapping]] = ...) -> None: ...
+
+class PlanJobResponse(_message.Message):
+    __slots__ = ("home", "chosen", "summary", "index", "regions", "takers", "policy_version", "unreachable", "shape")
+    HOME_FIELD_NUMBER: _ClassVar[int]
+    CHOSEN_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    TAKERS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    UNREACHABLE_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    home: str
+    chosen: str
+    summary: str
+    index: str
+    regions: _containers.RepeatedCompositeFieldContainer[RegionPlan]
+    takers: _containers.RepeatedCompositeFieldContainer[PlannedTaker]
+    policy_version: int
+    unreachable: _containers.RepeatedScalarFieldContainer[str]
+    shape: _peers_pb2.Shape
+    def __init__(self, home: _Optional[str] = ..., chosen: _Optional[str] = ..., summary: _Optional[str] = ..., index: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[RegionPlan, _Mapping]]] = ..., takers: _Optional[_Iterable[_Union[PlannedTaker, _Mapping]]] = ..., policy_version: _Optional[int] = ..., unreachable: _Optional[_Iterable[str]] = ..., shape: _Optional[_Union[_peers_pb2.Shape, _Mapping]] = ...) -> None: ...
+
+class RegionPlan(_message.Message):
+    __slots__ = ("region", "outcome", "nodes", "queue", "stops", "blockers", "position", "predicted_start", "predicted_earliest", "predicted_latest", "unblock", "price", "power", "age_ms")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    STOPS_FIELD_NUMBER: _ClassVar[int]
+    BLOCKERS_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_START_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_EARLIEST_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_LATEST_FIELD_NUMBER: _ClassVar[int]
+    UNBLOCK_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    POWER_FIELD_NUMBER: _ClassVar[int]
+    AGE_MS_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    outcome: PlanOutcome
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    queue: str
+    stops: _containers.RepeatedCompositeFieldContainer[PlannedStop]
+    blockers: _containers.RepeatedCompositeFieldContainer[Blocker]
+    position: int
+    predicted_start: _timestamp_pb2.Timestamp
+    predicted_earliest: _timestamp_pb2.Timestamp
+    predicted_latest: _timestamp_pb2.Timestamp
+    unblock: _containers.RepeatedScalarFieldContainer[str]
+    price: int
+    power: int
+    age_ms: int
+    def __init__(self, region: _Optional[str] = ..., outcome: _Optional[_Union[PlanOutcome, str]] = ..., nodes: _Optional[_Iterable[str]] = ..., queue: _Optional[str] = ..., stops: _Optional[_Iterable[_Union[PlannedStop, _Mapping]]] = ..., blockers: _Optional[_Iterable[_Union[Blocker, _Mapping]]] = ..., position: _Optional[int] = ..., predicted_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., predicted_earliest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., predicted_latest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unblock: _Optional[_Iterable[str]] = ..., price: _Optional[int] = ..., power: _Optional[int] = ..., age_ms: _Optional[int] = ...) -> None: ...
+
+class PlannedStop(_message.Message):
+    __slots__ = ("job_id", "name", "tenant", "rule")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    name: str
+    tenant: str
+    rule: str
+    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., tenant: _Optional[str] = ..., rule: _Optional[str] = ...) -> None: ...
+
+class PlannedTaker(_message.Message):
+    __slots__ = ("region", "wait_ms")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    WAIT_MS_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    wait_ms: int
+    def __init__(self, region: _Optional[str] = ..., wait_ms: _Optional[int] = ...) -> None: ...
 
 class StreamLogsRequest(_message.Message):
     __slots__ = ("job_id", "task", "stream", "follow", "offset", "attempt")

@@ -66,6 +66,11 @@ class JobServiceStub:
                 request_serializer=hanse_dot_v1_dot_jobs__pb2.ExplainJobRequest.SerializeToString,
                 response_deserializer=hanse_dot_v1_dot_jobs__pb2.ExplainJobResponse.FromString,
                 _registered_method=True)
+        self.PlanJob = channel.unary_unary(
+                '/hanse.v1.JobService/PlanJob',
+                request_serializer=hanse_dot_v1_dot_jobs__pb2.PlanJobRequest.SerializeToString,
+                response_deserializer=hanse_dot_v1_dot_jobs__pb2.PlanJobResponse.FromString,
+                _registered_method=True)
         self.StreamLogs = channel.unary_stream(
                 '/hanse.v1.JobService/StreamLogs',
                 request_serializer=hanse_dot_v1_dot_jobs__pb2.StreamLogsRequest.SerializeToString,
@@ -120,6 +125,13 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PlanJob(self, request, context):
+        """PlanJob tells what would become of a job if it were submitted now, in every region. Nothing comes of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StreamLogs(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -158,6 +170,11 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.ExplainJob,
                     request_deserializer=hanse_dot_v1_dot_jobs__pb2.ExplainJobRequest.FromString,
                     response_serializer=hanse_dot_v1_dot_jobs__pb2.ExplainJobResponse.SerializeToString,
+            ),
+            'PlanJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanJob,
+                    request_deserializer=hanse_dot_v1_dot_jobs__pb2.PlanJobRequest.FromString,
+                    response_serializer=hanse_dot_v1_dot_jobs__pb2.PlanJobResponse.SerializeToString,
             ),
             'StreamLogs': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamLogs,
@@ -329,6 +346,33 @@ class JobService:
             '/hanse.v1.JobService/ExplainJob',
             hanse_dot_v1_dot_jobs__pb2.ExplainJobRequest.SerializeToString,
             hanse_dot_v1_dot_jobs__pb2.ExplainJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanse.v1.JobService/PlanJob',
+            hanse_dot_v1_dot_jobs__pb2.PlanJobRequest.SerializeToString,
+            hanse_dot_v1_dot_jobs__pb2.PlanJobResponse.FromString,
             options,
             channel_credentials,
             insecure,
