@@ -22,6 +22,7 @@ COMMANDS = {
     "job": "Submit, list, show, explain, watch, follow and cancel jobs.",
     "region": "How a region fares, its nodes, and draining it.",
     "policy": "Who gets a region's capacity: check, plan, apply and roll back its policy.",
+    "decision": "What a region decided: list it, and do it again from the recorded inputs.",
     "federation": "Members and capacity of the whole federation, and its signed roster.",
     "dev": "Run a federation of local regions, for development.",
     "demo": "Show a federation at work: three regions, real jobs, faults.",

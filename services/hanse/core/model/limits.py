@@ -406,3 +406,24 @@ GATE_STEPS_MAX = 4_096
 EXPLAINED_NODES_MAX = 10
 # "go_and_wait:", the longest name of a region, and a digest of 8 bytes.
 PLAN_INDEX_LENGTH_MAX = 128
+
+# --- the decision log ------------------------------------------------------------------------------------------------
+
+# A block is deflated as a whole: long enough for what repeats itself, short enough to be lost.
+JOURNAL_BLOCK_BYTES = 64 * 1024
+# Longer than a block takes to fill under load; what a crash takes at most.
+JOURNAL_FLUSH_US = 1_000_000
+# Some seconds of the heaviest load. Beyond it the writer has a problem, and the journal a gap.
+JOURNAL_WAITING_BYTES_MAX = 32 * 1024 * 1024
+# What makes room is one segment: an eighth of what is kept.
+JOURNAL_SEGMENTS = 8
+# Of what is kept, at least two thirds can be replayed.
+JOURNAL_IMAGES = 3
+# To how small a part inputs are deflated at least, as counted; it only decides when a segment is full.
+JOURNAL_DEFLATES_TO = 3
+# After a failure, until it is tried again.
+JOURNAL_RETRY_US = 60 * 1_000_000
+# A region with 200,000 allocations takes some ten seconds on a slow processor that it shares.
+IMAGE_TIMEOUT_S = 120.0
+# A block holds steps of some 64 KiB, and the largest step that there is: a full inbox of the largest submissions.
+JOURNAL_FRAME_BYTES_MAX = 1 << 30

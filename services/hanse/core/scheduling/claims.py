@@ -35,6 +35,10 @@ class Claims:
     def __iter__(self) -> Iterator[Claim]:
         return iter(self._claims.values())
 
+    def exist(self) -> bool:
+        """Whether there is any."""
+        return bool(self._claims)
+
     def add(self, claim: Claim) -> None:
         """Its victims have been told to leave."""
         self._claims[claim.reservation.job.id] = claim

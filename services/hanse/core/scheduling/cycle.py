@@ -103,7 +103,7 @@ class Scheduler:
         # By what a job was found blocked in this cycle: the nodes (""), or trees of quotas. Those after it are later.
         self._found_blocked: dict[str, None] = {}
         claims = self._claims
-        self._outlook = Outlook(self._capacity, standing, claims.world, claims.used, lambda: bool(claims))
+        self._outlook = Outlook(self._capacity, standing, claims.world, claims.used, claims.exist)
         self._preemption = Preemption(self._capacity, standing, claims.world, claims.used)
         # The state of nodes and queue that the plan was made for.
         self._planned = (-1, -1)
