@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hanse.core.books import Books
+from hanse.core.dependencies import with_present_terms
 from hanse.core.effects import Refused, Submitted
 from hanse.core.federation.routing import Router
 from hanse.core.model.jobs import Job, Submission
@@ -57,6 +58,11 @@ class Admission:
         )
         if refused is not None:
             return refused
+        if submission.terms.after:
+            present = with_present_terms(submission, books)
+            if isinstance(present, Refused):
+                return present
+            submission = present
         enqueue(books.admit(submission))
         return Submitted(submission.job_id, existed=False, federated=bool(books.shard))
 

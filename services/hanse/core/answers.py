@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
+from hanse.core.dependencies import waits_for_text
 from hanse.core.effects import (
     Answer,
     Blocker,
@@ -81,7 +82,16 @@ class Answers:
             return Blocker(code="DRAINING", message=f"{region.config.name} is being drained")
         if region.local.runs.has_orphans:
             return Blocker(code="STARTING", message="processes of a forgotten life are being ended")
-        return self._out_of_lease(now, job)
+        return self._parked(job) or self._out_of_lease(now, job)
+
+    @staticmethod
+    def _parked(job: Job) -> Blocker | None:
+        """Who, or what, keeps it from being looked at."""
+        if job.reason.code is ReasonCode.HELD:
+            return Blocker(code="HELD", message=f"it is held ({job.reason.detail}), until it is released")
+        if job.terms.after:
+            return Blocker(code="WAITS_FOR_JOBS", message=f"it waits {waits_for_text(job.terms)}")
+        return None
 
     def _out_of_lease(self, now: Now, job: Job) -> Blocker | None:
         """Why an adoptable job may not be started here although this region leads its shard."""

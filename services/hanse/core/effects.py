@@ -66,6 +66,7 @@ class JobRow(msgspec.Struct, frozen=True, array_like=True):
     remote: bytes  # msgpack of RemoteView; empty: none
     timeline_length: int
     shard: str = ""  # empty: a `wait` job
+    terms: bytes = b""  # msgpack of JobTerms; empty: none
 
 
 class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
@@ -390,6 +391,12 @@ class CancelOutcome(msgspec.Struct, frozen=True):
     results: tuple[JobState | Refused, ...]
 
 
+class OrdersOutcome(msgspec.Struct, frozen=True):
+    """For each job id, in order: the state in which the order was taken, or why it was not."""
+
+    results: tuple[JobState | Refused, ...]
+
+
 class Done(msgspec.Struct, frozen=True):
     """The request took effect and is durable."""
 
@@ -495,6 +502,8 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     node: Node
     free: Resources
     jobs: tuple[str, ...]
+    # Why nothing is started on it; None: it is not cordoned.
+    cordoned: str | None = None
 
 
 class MemberView(msgspec.Struct, frozen=True, kw_only=True):
@@ -622,6 +631,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
 Answer = (
     SubmitOutcome
     | CancelOutcome
+    | OrdersOutcome
     | Done
     | PolicyAdopted
     | Trusted

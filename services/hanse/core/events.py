@@ -44,6 +44,52 @@ class CancelJobs(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
 
 
+class OrderKind(enum.Enum):
+    """What an operator, or a job's owner, may do to a job that has not ended."""
+
+    HOLD = "it does not start until it is released; what runs of it is stopped"
+    RELEASE = "it is not held any more"
+    REQUEUE = "what runs of it is stopped, and it waits for its next attempt"
+    SET_PRIORITY = "it has another priority"
+    MOVE = "it may run in one region only, and leaves this one"
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """`priority` only for SET_PRIORITY, `region` only for MOVE; `why` is for people."""
+
+    kind: OrderKind
+    priority: int = 0
+    region: str = ""
+    why: str = ""
+
+
+class OrderJobs(msgspec.Struct, frozen=True, kw_only=True):
+    """An order about jobs that are in this region. Answered by an OrdersOutcome once durable."""
+
+    request_id: int
+    job_ids: tuple[str, ...]
+    order: Order
+    cause: str
+
+
+class NodeOrder(enum.Enum):
+    """What an operator may do to a node."""
+
+    CORDON = "nothing is started on it"
+    UNCORDON = "it takes jobs again"
+    DRAIN = "nothing is started on it, and what runs there is stopped and queued again"
+
+
+class OrderNodes(msgspec.Struct, frozen=True, kw_only=True):
+    """An order about nodes of this region. Answered by Done once durable, or Refused if one is unknown."""
+
+    request_id: int
+    nodes: tuple[str, ...]
+    order: NodeOrder
+    cause: str
+    why: str = ""
+
+
 class SetDrain(msgspec.Struct, frozen=True, kw_only=True):
     """Start or stop draining. Answered by Done once durable."""
 
@@ -226,6 +272,8 @@ Event = (
     Submit
     | PlanJob
     | CancelJobs
+    | OrderJobs
+    | OrderNodes
     | SetDrain
     | Ask
     | PeerMessages

@@ -24,6 +24,7 @@ import msgspec
 from hanse.core.admission import Admission
 from hanse.core.answers import Answers
 from hanse.core.books import Books
+from hanse.core.dependencies import Dependencies
 from hanse.core.effects import (
     NO_WRITES,
     Answer,
@@ -31,6 +32,7 @@ from hanse.core.effects import (
     Done,
     Effects,
     JobPlan,
+    OrdersOutcome,
     PolicyAdopted,
     Refused,
     Reply,
@@ -48,6 +50,8 @@ from hanse.core.events import (
     JobsForgotten,
     LedgerPressure,
     LookedUp,
+    OrderJobs,
+    OrderNodes,
     PeerMessages,
     PeerUnreachable,
     PlanJob,
@@ -81,6 +85,7 @@ from hanse.core.federation.sessions import Sessions
 from hanse.core.federation.shards.leading import Leading
 from hanse.core.federation.shards.shards import Shards
 from hanse.core.federation.transferring import Transferring
+from hanse.core.hands import Hands
 from hanse.core.library import Library
 from hanse.core.messages import (
     Append,
@@ -114,7 +119,7 @@ from hanse.core.messages import (
     ToShard,
 )
 from hanse.core.model.deadlines import NEVER_US, Alarm, Alarms
-from hanse.core.model.jobs import OnLoss, Reason, ReasonCode, Submission
+from hanse.core.model.jobs import Job, OnLoss, Reason, ReasonCode, Submission
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import RECORD_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
@@ -123,7 +128,7 @@ from hanse.core.model.time import Now
 from hanse.core.planning import Planning
 from hanse.core.policy.model import Policy, default_policy
 from hanse.core.policy.problems import PolicyRefused, checked
-from hanse.core.scheduling.local import META_SHARES, LocalSide
+from hanse.core.scheduling.local import META_CORDONED, META_SHARES, LocalSide
 
 _GREETINGS = (Hello, HelloAck)
 _FOR_MEMBERSHIP = (GossipDigest, GossipDelta, Probe, ProbeAck, ProbeRequest)
@@ -158,7 +163,8 @@ class Region:
         self.library = Library(self.books)
         checked_policy = checked(policy or default_policy(config.tiers))
         saved_shares = snapshot.meta.get(META_SHARES, "")
-        self.local = LocalSide(config, self.library, checked_policy, now, saved_shares)
+        saved_cordons = snapshot.meta.get(META_CORDONED, "")
+        self.local = LocalSide(config, self.library, checked_policy, now, saved_shares, saved_cordons)
         self.old_disk = OldDisk(config, self.books, snapshot, randomness.getrandbits(63) + 1, now)
         position = Position(snapshot.incarnation, snapshot.write_sequence, self.old_disk.life)
         self.sessions = Sessions(config, snapshot.ledger_id, position, snapshot.peers_seen, randomness, now)
@@ -187,6 +193,8 @@ class Region:
         )
         self._build_handoff(now)
         self.planning = Planning(self)
+        self.hands = Hands(self)
+        self.dependencies = Dependencies(self.library, self.enqueue)
         self.admission = Admission(config, self.local, self.router, self._queued, self.planning.check)
         self.answers = Answers(self)
         # Whether something that the record tells changed without a write.
@@ -274,6 +282,7 @@ class Region:
         if now.mono_us >= self._alarms.next_us:
             self._on_deadlines(now, out)
         self.shards.reconcile(now, out)
+        self.dependencies.settle()
         self.library.set_cause("schedule")
         if self.local.queue.depth or self.local.more or now.mono_us >= self.local.alarm.next_us:
             self.local.cycle(now, out)
@@ -311,6 +320,10 @@ class Region:
                 self._cancel_jobs(now, event, out)
             case Ask():
                 out.replies.append(Reply(event.request_id, self.answers.answer(now, event)))
+            case OrderJobs():
+                self._order_jobs(now, event, out)
+            case OrderNodes():
+                out.replies.append(Reply(event.request_id, self._order_nodes(event, out)))
             case SetDrain():
                 self._set_drain(event, out)
             case ExecutorRecovered():
@@ -521,6 +534,37 @@ class Region:
                 waits_for = leading
         reply = Reply(event.request_id, CancelOutcome(tuple(results)))
         (out if waits_for is None else waits_for.out).replies.append(reply)
+
+    def _order_jobs(self, now: Now, event: OrderJobs, out: Effects) -> None:
+        """Orders about jobs of shards are answered when a majority holds them; one answer for all of the call."""
+        results: list[JobState | Refused] = []
+        waits_for: Leading | None = None
+        for job_id in event.job_ids:
+            job = self.library.find(job_id)
+            if job is None:
+                results.append(Refused("NOT_FOUND", "job_ids", f"{self.config.name} has no job {job_id}"))
+                continue
+            result = self.hands.carry_out(now, job, event.order, out)
+            results.append(result)
+            leading = self.shards.leading_of(job)
+            waits_for = leading if leading is not None and not isinstance(result, Refused) else waits_for
+        reply = Reply(event.request_id, OrdersOutcome(tuple(results)))
+        (out if waits_for is None else waits_for.out).replies.append(reply)
+
+    def _order_nodes(self, event: OrderNodes, out: Effects) -> Done | Refused:
+        unknown = [name for name in event.nodes if not self.local.has_node(name)]
+        if unknown:
+            return Refused("NOT_FOUND", "nodes", f"{self.config.name} has no node {unknown[0]!r}")
+        self.local.order_nodes(event, out)
+        return Done()
+
+    def enqueue(self, job: Job) -> None:
+        """A queued job that may start from now on. One of a shard first has to be held by a majority as it is."""
+        leading = self.shards.leading_of(job)
+        if leading is None:
+            self.local.enqueue(job)
+        else:
+            leading.enqueue_when_held(job)
 
     # --- an old disk ------------------------------------------------------------------------------------------------
 

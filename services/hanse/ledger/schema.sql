@@ -67,6 +67,8 @@ CREATE TABLE jobs (
   timeline_length INTEGER NOT NULL,
   -- Whose log it is in. Empty: a `wait` job.
   shard TEXT NOT NULL,
+  -- msgpack of core/model/jobs.py: JobTerms; empty: none.
+  terms BLOB NOT NULL DEFAULT x'',
   PRIMARY KEY (shard, id)
 ) STRICT;
 

@@ -48,6 +48,9 @@ VARIABLE_NAME_LENGTH_MAX = 256
 PATH_LENGTH_MAX = 4_096
 PRIORITY_MAX = 1_000
 RETRIES_MAX = 100
+RETRY_RULES_MAX = 16
+# Each is looked up in the ledger, and named to whoever asks why the job waits.
+AFTER_MAX = 64
 GRACE_US_DEFAULT = 10 * 1_000_000
 GRACE_US_MAX = 3_600 * 1_000_000
 # A year: longer is a mistake of unit.

@@ -559,6 +559,8 @@ class Scheduler:
         if state == self._planned and self._plan.next_us() > self._now.mono_us:
             return
         jobs = self._queue.in_order(self._standing.policy.backfill.depth)
+        # The places of those that have gone are free.
+        self._plan.keep_only(jobs)
         for job in jobs:
             if len(started) >= limit:
                 self.more = True
@@ -568,5 +570,4 @@ class Scheduler:
             due = self._plan.book(job, self._now.mono_us)
             if due is not None:
                 self._start(self._candidate(job, due.way), due.allocation, started)
-        self._plan.keep_only(jobs)
         self._planned = (self._capacity.version, self._queue.version)

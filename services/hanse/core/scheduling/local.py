@@ -5,9 +5,13 @@ Implements what the federation side asks of it (federation/ports.py: LocalWork).
 
 from __future__ import annotations
 
+from typing import assert_never
+
+import msgspec
+
 from hanse.core.books import Books
 from hanse.core.effects import Effects
-from hanse.core.events import FoundTask, TaskEnded
+from hanse.core.events import FoundTask, NodeOrder, OrderNodes, TaskEnded
 from hanse.core.library import Library
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobState
@@ -34,6 +38,9 @@ from hanse.core.scheduling.wait import WaitPredictor
 
 # The meta row that keeps what tenants have had.
 META_SHARES = "shares"
+# The meta row that keeps which nodes are cordoned, and why: JSON.
+META_CORDONED = "cordoned"
+_CORDONS = msgspec.json.Decoder(dict[str, str])
 
 
 class LocalSide:
@@ -41,11 +48,19 @@ class LocalSide:
     `in_doubt`."""
 
     def __init__(
-        self, config: RegionConfig, library: Library, policy: Policy, now: Now, saved_shares: str = ""
+        self,
+        config: RegionConfig,
+        library: Library,
+        policy: Policy,
+        now: Now,
+        saved_shares: str = "",
+        saved_cordons: str = "",
     ) -> None:
         self._library = library
         self._region = config.name
         self.capacity = Capacity(config.nodes, config.topology, self._owner_of)
+        for node, why in (_CORDONS.decode(saved_cordons) if saved_cordons else {}).items():
+            self.capacity.cordon(node, why)
         self.attainment = Attainment()
         self.predictor = OnlinePredictor(policy.backfill.runtime)
         self.standing = Standing(policy, self.capacity, self.predictor, self.attainment)
@@ -64,7 +79,7 @@ class LocalSide:
         self._haunted: dict[str, Job] = {}
         for job in library.jobs():
             self._seat(job, now)
-            if job.state is JobState.QUEUED:
+            if job.state is JobState.QUEUED and not job.is_parked:
                 self.queue.add(job)
 
     # --- books of shards ---------------------------------------------------------------------------------------------
@@ -214,8 +229,40 @@ class LocalSide:
     def _end_haunting(self, job_id: str) -> None:
         """Nothing of this job holds capacity any more: if it waits for that, it may start."""
         job = self._haunted.pop(job_id, None)
-        if job is not None:
+        if job is not None and not job.is_parked:
             self.queue.add(job)
+
+    # --- nodes -----------------------------------------------------------------------------------------------------
+
+    def has_node(self, name: str) -> bool:
+        """Whether there is such a node, or was one that is still held."""
+        return any(view.node.name == name for view in self.capacity.nodes())
+
+    def order_nodes(self, event: OrderNodes, out: Effects) -> None:
+        """Cordon, uncordon or drain them."""
+        for name in event.nodes:
+            match event.order:
+                case NodeOrder.CORDON:
+                    self.capacity.cordon(name, event.why or "by hand")
+                case NodeOrder.DRAIN:
+                    self.capacity.cordon(name, event.why or "drained")
+                    self._vacate(name, out)
+                case NodeOrder.UNCORDON:
+                    self.capacity.cordon(name, None)
+                case _:
+                    assert_never(event.order)
+        cordoned = msgspec.json.encode(self.capacity.cordoned()).decode()
+        self._library.own.set_meta(META_CORDONED, cordoned)
+
+    def _vacate(self, node: str, out: Effects) -> None:
+        """Stop whatever has a task on this node; it is queued again."""
+        for view in self.capacity.nodes():
+            if view.node.name != node:
+                continue
+            for job_id in view.jobs:
+                job = self.runs.job(job_id)
+                if job is not None:
+                    self.runs.stop(job, Reason(ReasonCode.NODE_DRAINED, f"node {node} is drained"), out)
 
     def explain(self, job: Job, now: Now) -> LocalExplanation:
         """Why a queued job does not run here; of one that is not queued, what would become of it."""
@@ -262,8 +309,9 @@ class LocalSide:
         return [job for job in jobs if not self.scheduler.claimed(job.id)]
 
     def enqueue(self, job: Job) -> None:
-        """This QUEUED job waits for capacity here; one of a shard only while there is a lease to run it under."""
-        if job.shard and job.shard not in self._library.leases:
+        """This QUEUED job waits for capacity here, unless it is parked; one of a shard only while there is a lease to
+        run it under."""
+        if job.is_parked or (job.shard and job.shard not in self._library.leases):
             return
         if self.capacity.holds(job.id):
             self._haunted[job.id] = job

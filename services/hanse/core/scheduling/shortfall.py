@@ -21,6 +21,7 @@ SINGLE_NODES_TRIED_MAX = 64
 CONSTRAINT = "CONSTRAINT"
 CAPACITY = "CAPACITY"
 TAINT = "TAINT"
+CORDONED = "CORDONED"
 # Tolerates everything, so that only labels are asked.
 ANY_TAINT = ("*",)
 
@@ -175,6 +176,18 @@ def _constraint_counts(table: NodeTable, group: GroupShape) -> tuple[Blocker, ..
         for text in group.constraints
     ]
     tolerations = group.rules.tolerations if group.rules is not None else ()
+    cordoned = [
+        index for index in np.flatnonzero(table.fit_of(group).mask.flags) if table.states[index].cordoned
+    ]
+    if cordoned:
+        count = table.fit_of(group).mask.count
+        found.append(
+            Blocker(
+                code=CORDONED,
+                message=f"{len(cordoned)} of {count} matching nodes are cordoned",
+                nodes=_named(table, [int(index) for index in cordoned]),
+            )
+        )
     untainted = table.mask((), tolerations).count
     if untainted < total:
         found.append(

@@ -28,6 +28,13 @@ class OnRegionLoss(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ON_REGION_LOSS_ADOPT: _ClassVar[OnRegionLoss]
     ON_REGION_LOSS_ADOPT_OR_WAIT: _ClassVar[OnRegionLoss]
 
+class After(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AFTER_UNSPECIFIED: _ClassVar[After]
+    AFTER_OK: _ClassVar[After]
+    AFTER_ANY: _ClassVar[After]
+    AFTER_FAILED: _ClassVar[After]
+
 class PlanOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     PLAN_OUTCOME_UNSPECIFIED: _ClassVar[PlanOutcome]
@@ -50,6 +57,10 @@ ON_REGION_LOSS_UNSPECIFIED: OnRegionLoss
 ON_REGION_LOSS_WAIT: OnRegionLoss
 ON_REGION_LOSS_ADOPT: OnRegionLoss
 ON_REGION_LOSS_ADOPT_OR_WAIT: OnRegionLoss
+AFTER_UNSPECIFIED: After
+AFTER_OK: After
+AFTER_ANY: After
+AFTER_FAILED: After
 PLAN_OUTCOME_UNSPECIFIED: PlanOutcome
 PLAN_OUTCOME_START: PlanOutcome
 PLAN_OUTCOME_PREEMPT: PlanOutcome
@@ -61,7 +72,7 @@ LOG_STREAM_STDOUT: LogStream
 LOG_STREAM_STDERR: LogStream
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "tenant", "labels", "kind", "groups", "tier", "priority", "regions", "datasets", "checkpoint", "grace", "deadline", "runtime_estimate", "retry", "on_region_loss", "required_features", "within")
+    __slots__ = ("name", "tenant", "labels", "kind", "groups", "tier", "priority", "regions", "datasets", "checkpoint", "grace", "deadline", "runtime_estimate", "retry", "on_region_loss", "required_features", "within", "after")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -86,6 +97,7 @@ class JobSpec(_message.Message):
     ON_REGION_LOSS_FIELD_NUMBER: _ClassVar[int]
     REQUIRED_FEATURES_FIELD_NUMBER: _ClassVar[int]
     WITHIN_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
     name: str
     tenant: str
     labels: _containers.ScalarMap[str, str]
@@ -103,7 +115,16 @@ class JobSpec(_message.Message):
     on_region_loss: OnRegionLoss
     required_features: _containers.RepeatedScalarFieldContainer[str]
     within: _placement_pb2.Within
-    def __init__(self, name: _Optional[str] = ..., tenant: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., groups: _Optional[_Iterable[_Union[TaskGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions: _Optional[_Union[RegionPreference, _Mapping]] = ..., datasets: _Optional[_Iterable[str]] = ..., checkpoint: _Optional[str] = ..., grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., runtime_estimate: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retry: _Optional[_Union[RetryPolicy, _Mapping]] = ..., on_region_loss: _Optional[_Union[OnRegionLoss, str]] = ..., required_features: _Optional[_Iterable[str]] = ..., within: _Optional[_Union[_placement_pb2.Within, _Mapping]] = ...) -> None: ...
+    after: _containers.RepeatedCompositeFieldContainer[JobDependency]
+    def __init__(self, name: _Optional[str] = ..., tenant: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., groups: _Optional[_Iterable[_Union[TaskGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions: _Optional[_Union[RegionPreference, _Mapping]] = ..., datasets: _Optional[_Iterable[str]] = ..., checkpoint: _Optional[str] = ..., grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., runtime_estimate: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retry: _Optional[_Union[RetryPolicy, _Mapping]] = ..., on_region_loss: _Optional[_Union[OnRegionLoss, str]] = ..., required_features: _Optional[_Iterable[str]] = ..., within: _Optional[_Union[_placement_pb2.Within, _Mapping]] = ..., after: _Optional[_Iterable[_Union[JobDependency, _Mapping]]] = ...) -> None: ...
+
+class JobDependency(_message.Message):
+    __slots__ = ("job_id", "when")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    WHEN_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    when: After
+    def __init__(self, job_id: _Optional[str] = ..., when: _Optional[_Union[After, str]] = ...) -> None: ...
 
 class TaskGroup(_message.Message):
     __slots__ = ("name", "count", "count_min", "requirements", "program", "placement")
@@ -164,10 +185,16 @@ class RegionPreference(_message.Message):
     def __init__(self, prefer: _Optional[_Iterable[str]] = ..., allow: _Optional[_Iterable[str]] = ..., deny: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RetryPolicy(_message.Message):
-    __slots__ = ("retries_max",)
+    __slots__ = ("retries_max", "exit_codes", "final_exit_codes", "reasons")
     RETRIES_MAX_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODES_FIELD_NUMBER: _ClassVar[int]
+    FINAL_EXIT_CODES_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
     retries_max: int
-    def __init__(self, retries_max: _Optional[int] = ...) -> None: ...
+    exit_codes: _containers.RepeatedScalarFieldContainer[str]
+    final_exit_codes: _containers.RepeatedScalarFieldContainer[str]
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, retries_max: _Optional[int] = ..., exit_codes: _Optional[_Iterable[str]] = ..., final_exit_codes: _Optional[_Iterable[str]] = ..., reasons: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class JobSubmission(_message.Message):
     __slots__ = ("client_key", "spec", "check_index")
@@ -366,6 +393,66 @@ class CancelResult(_message.Message):
     refusal: _common_pb2.Refusal
     state: _common_pb2.JobState
     def __init__(self, job_id: _Optional[str] = ..., refusal: _Optional[_Union[_common_pb2.Refusal, _Mapping]] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ...) -> None: ...
+
+class ControlJobsRequest(_message.Message):
+    __slots__ = ("job_ids", "hold", "release", "requeue", "set_priority", "move", "why")
+    JOB_IDS_FIELD_NUMBER: _ClassVar[int]
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    REQUEUE_FIELD_NUMBER: _ClassVar[int]
+    SET_PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    MOVE_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    job_ids: _containers.RepeatedScalarFieldContainer[str]
+    hold: HoldOrder
+    release: ReleaseOrder
+    requeue: RequeueOrder
+    set_priority: PriorityOrder
+    move: MoveOrder
+    why: str
+    def __init__(self, job_ids: _Optional[_Iterable[str]] = ..., hold: _Optional[_Union[HoldOrder, _Mapping]] = ..., release: _Optional[_Union[ReleaseOrder, _Mapping]] = ..., requeue: _Optional[_Union[RequeueOrder, _Mapping]] = ..., set_priority: _Optional[_Union[PriorityOrder, _Mapping]] = ..., move: _Optional[_Union[MoveOrder, _Mapping]] = ..., why: _Optional[str] = ...) -> None: ...
+
+class HoldOrder(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReleaseOrder(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RequeueOrder(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class PriorityOrder(_message.Message):
+    __slots__ = ("priority",)
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    priority: int
+    def __init__(self, priority: _Optional[int] = ...) -> None: ...
+
+class MoveOrder(_message.Message):
+    __slots__ = ("region",)
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    def __init__(self, region: _Optional[str] = ...) -> None: ...
+
+class ControlJobsResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[ControlResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[ControlResult, _Mapping]]] = ...) -> None: ...
+
+class ControlResult(_message.Message):
+    __slots__ = ("job_id", "refusal", "state", "region")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    refusal: _common_pb2.Refusal
+    state: _common_pb2.JobState
+    region: str
+    def __init__(self, job_id: _Optional[str] = ..., refusal: _Optional[_Union[_common_pb2.Refusal, _Mapping]] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., region: _Optional[str] = ...) -> None: ...
 
 class ExplainJobRequest(_message.Message):
     __slots__ = ("job_id",)

@@ -61,6 +61,11 @@ class JobServiceStub:
                 request_serializer=hanse_dot_v1_dot_jobs__pb2.CancelJobsRequest.SerializeToString,
                 response_deserializer=hanse_dot_v1_dot_jobs__pb2.CancelJobsResponse.FromString,
                 _registered_method=True)
+        self.ControlJobs = channel.unary_unary(
+                '/hanse.v1.JobService/ControlJobs',
+                request_serializer=hanse_dot_v1_dot_jobs__pb2.ControlJobsRequest.SerializeToString,
+                response_deserializer=hanse_dot_v1_dot_jobs__pb2.ControlJobsResponse.FromString,
+                _registered_method=True)
         self.ExplainJob = channel.unary_unary(
                 '/hanse.v1.JobService/ExplainJob',
                 request_serializer=hanse_dot_v1_dot_jobs__pb2.ExplainJobRequest.SerializeToString,
@@ -119,6 +124,14 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ControlJobs(self, request, context):
+        """ControlJobs holds, releases, requeues, reorders or moves jobs. Each is taken or refused on its own; a reply means
+        that every order that was taken is on disk.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExplainJob(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -165,6 +178,11 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.CancelJobs,
                     request_deserializer=hanse_dot_v1_dot_jobs__pb2.CancelJobsRequest.FromString,
                     response_serializer=hanse_dot_v1_dot_jobs__pb2.CancelJobsResponse.SerializeToString,
+            ),
+            'ControlJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ControlJobs,
+                    request_deserializer=hanse_dot_v1_dot_jobs__pb2.ControlJobsRequest.FromString,
+                    response_serializer=hanse_dot_v1_dot_jobs__pb2.ControlJobsResponse.SerializeToString,
             ),
             'ExplainJob': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainJob,
@@ -319,6 +337,33 @@ class JobService:
             '/hanse.v1.JobService/CancelJobs',
             hanse_dot_v1_dot_jobs__pb2.CancelJobsRequest.SerializeToString,
             hanse_dot_v1_dot_jobs__pb2.CancelJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ControlJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanse.v1.JobService/ControlJobs',
+            hanse_dot_v1_dot_jobs__pb2.ControlJobsRequest.SerializeToString,
+            hanse_dot_v1_dot_jobs__pb2.ControlJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,
