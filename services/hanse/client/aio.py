@@ -28,6 +28,8 @@ from hanse.client.limits import (
 from hanse.client.messages import (
     ApplyPolicyResponse,
     CancelResult,
+    ControlJobsRequest,
+    ControlResult,
     ExplainJobResponse,
     GetInventoryResponse,
     GetPolicyResponse,
@@ -40,6 +42,7 @@ from hanse.client.messages import (
     ListNodesResponse,
     ListPoliciesResponse,
     LogStream,
+    NodeOrder,
     PlanJobResponse,
     PlanPolicyResponse,
     Revision,
@@ -212,6 +215,21 @@ class AsyncClient:
             result for results in await mapped(cancel_some, chunks, BATCHES_IN_FLIGHT) for result in results
         ]
 
+    async def control(self, order: ControlJobsRequest) -> Sequence[ControlResult]:
+        """Hold, release, requeue, reorder or move jobs (`order` names one of these); one result per id, in order."""
+        results: list[ControlResult] = []
+        ids = list(order.job_ids)
+        for start in range(0, len(ids), CANCEL_IDS_MAX):
+            some = ControlJobsRequest()
+            some.CopyFrom(order)
+            del some.job_ids[:]
+            some.job_ids.extend(ids[start : start + CANCEL_IDS_MAX])
+            response: jobs_pb2.ControlJobsResponse = await self._calls.unary(
+                lambda link: link.jobs.ControlJobs, some
+            )
+            results += response.results
+        return results
+
     async def explain(self, job_id: str) -> ExplainJobResponse:
         """Why the job is where it is, region by region."""
         request = jobs_pb2.ExplainJobRequest(job_id=job_id)
@@ -302,6 +320,22 @@ class AsyncClient:
             lambda link: link.regions.Undrain, request
         )
         return response.draining
+
+    async def control_nodes(
+        self, nodes: Sequence[str], order: NodeOrder, region: str = "", *, why: str = ""
+    ) -> None:
+        """Cordon, uncordon or drain nodes of a region."""
+        request = regions_pb2.ControlNodesRequest(region=region, nodes=nodes, order=order, why=why)
+        await self._calls.unary(lambda link: link.regions.ControlNodes, request)
+
+    async def reload_config(self, region: str = "") -> Sequence[str]:
+        """Have a region read its configuration again; the keys that took effect. RequestError if the file is wrong, or
+        changes what can only change with a restart: then nothing has changed."""
+        request = regions_pb2.ReloadConfigRequest(region=region)
+        response: regions_pb2.ReloadConfigResponse = await self._calls.unary(
+            lambda link: link.regions.ReloadConfig, request
+        )
+        return response.changed
 
     async def trust_disk(self, region: str, without: Sequence[str]) -> Sequence[str]:
         """Let a region whose disk is, or may be, an old one go on without these members. What only they know of its

@@ -26,10 +26,10 @@ from hanse.core.model import limits
 from hanse.core.model.regions import RegionConfig
 from hanse.core.region import Region
 from hanse.daemon.clock import Clock, mono_us, system_now, wall_us
-from hanse.daemon.config import DaemonConfig, disk_policy, retention_policy
+from hanse.daemon.config import DaemonConfig, disk_policy, load_config, retention_policy
 from hanse.daemon.desk import PolicyDesk
 from hanse.daemon.driver import Driver, RegionPort, Step
-from hanse.daemon.errors import DriverInterrupted, DriverOverloaded, leaves
+from hanse.daemon.errors import DriverInterrupted, DriverOverloaded, ReloadRefused, leaves
 from hanse.daemon.housekeeping import Housekeeping
 from hanse.daemon.inbox import Inbox
 from hanse.daemon.journal import JOURNAL_DIRECTORY, Journal
@@ -40,6 +40,7 @@ from hanse.daemon.metrics import Metrics
 from hanse.daemon.orders import Orders
 from hanse.daemon.peers import PeerLinks
 from hanse.daemon.planning import Planner
+from hanse.daemon.reload import changes
 from hanse.daemon.requests import Requests
 from hanse.daemon.tracing import Tracing
 from hanse.daemon.urgency import is_urgent
@@ -210,6 +211,23 @@ class Runtime:
         self._requests.close("the region is shutting down")
         if self._driver is not None:
             self._driver.drain()
+
+    async def reload(self) -> tuple[str, ...]:
+        """Read the configuration's file again, and go on by it: another life begins if anything has changed. Returns
+        the keys that have. Raises ConfigError, ReloadRefused: then nothing is changed."""
+        config = await asyncio.to_thread(load_config, self.config.path)
+        found = changes(self.config.settings, config.settings)
+        if found.fixed:
+            raise ReloadRefused(found.fixed)
+        driver = self._driver
+        if not found.live or driver is None:
+            return ()
+        log.warning("config.reloaded", keys=found.live)
+        self.config = config
+        driver.end()
+        await self.dead.wait()
+        await self.alive.wait()
+        return found.live
 
     async def _live(self) -> None:
         async with AsyncExitStack() as resources:

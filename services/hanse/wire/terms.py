@@ -61,9 +61,8 @@ def _ranges(field: str, texts: object) -> tuple[tuple[int, int], ...]:
         match = _EXIT_CODES.fullmatch(text)
         low, high = (int(match[1]), int(match[2] or match[1])) if match is not None else (1, 0)
         if not low <= high <= _EXIT_CODE_MAX:
-            raise FieldRefused(
-                f"{field}[{number}]", f"{echo(text)!r} is no exit code such as 75, or range such as 64-78"
-            )
+            message = f"{echo(text)!r} is no exit code such as 75, or range such as 64-78"
+            raise FieldRefused(f"{field}[{number}]", message)
         found.append((low, high))
     return tuple(found)
 

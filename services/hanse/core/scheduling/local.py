@@ -235,8 +235,8 @@ class LocalSide:
     # --- nodes -----------------------------------------------------------------------------------------------------
 
     def has_node(self, name: str) -> bool:
-        """Whether there is such a node, or was one that is still held."""
-        return any(view.node.name == name for view in self.capacity.nodes())
+        """Whether there is such a node."""
+        return name in self.capacity.table.by_name
 
     def order_nodes(self, event: OrderNodes, out: Effects) -> None:
         """Cordon, uncordon or drain them."""
@@ -256,13 +256,11 @@ class LocalSide:
 
     def _vacate(self, node: str, out: Effects) -> None:
         """Stop whatever has a task on this node; it is queued again."""
-        for view in self.capacity.nodes():
-            if view.node.name != node:
-                continue
-            for job_id in view.jobs:
-                job = self.runs.job(job_id)
-                if job is not None:
-                    self.runs.stop(job, Reason(ReasonCode.NODE_DRAINED, f"node {node} is drained"), out)
+        reason = Reason(ReasonCode.NODE_DRAINED, f"node {node} is drained")
+        for job_id in sorted(self.capacity.table.by_name[node].jobs):
+            job = self.runs.job(job_id)
+            if job is not None:
+                self.runs.stop(job, reason, out)
 
     def explain(self, job: Job, now: Now) -> LocalExplanation:
         """Why a queued job does not run here; of one that is not queued, what would become of it."""

@@ -22,6 +22,7 @@ from hanse.daemon.servers.leaders import Leaders
 from hanse.daemon.servers.listing import homes_of, list_league, merged
 from hanse.daemon.servers.local import LocalJobs
 from hanse.daemon.servers.members import Members, ProxiedError
+from hanse.daemon.servers.ordering import Ordering
 from hanse.daemon.servers.planning import Planning
 from hanse.daemon.servers.submitting import Submitting
 from hanse.daemon.servers.watching import LeagueWatch, Responses
@@ -47,6 +48,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         self._asking = Asking(local, members, leaders)
         self._submitting = Submitting(self._asking, members, leaders)
         self._planning = Planning(self._asking, members)
+        self._ordering = Ordering(self._asking, members)
 
     async def SubmitJobs(
         self, request: jobs_pb2.SubmitJobsRequest, context: Any
@@ -85,6 +87,14 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         )
         results = {job_id: result for answer in answers for job_id, result in answer.items()}
         return jobs_pb2.CancelJobsResponse(results=[results[job_id] for job_id in job_ids])
+
+    async def ControlJobs(
+        self, request: jobs_pb2.ControlJobsRequest, context: Any
+    ) -> jobs_pb2.ControlJobsResponse:
+        """Each order at the region that has the job."""
+        if not 1 <= len(request.job_ids) <= limits.CANCELS_MAX:
+            raise invalid("job_ids", f"{len(request.job_ids)} ids; 1 to {limits.CANCELS_MAX}")
+        return await self._ordering.control(request, context)
 
     async def ExplainJob(
         self, request: jobs_pb2.ExplainJobRequest, context: Any
