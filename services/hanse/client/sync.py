@@ -15,6 +15,8 @@ from hanse.client.limits import BATCH_JOBS, BATCHES_IN_FLIGHT, NO_EPOCH, PAGE_JO
 from hanse.client.messages import (
     ApplyPolicyResponse,
     CancelResult,
+    ControlJobsRequest,
+    ControlResult,
     ExplainJobResponse,
     GetInventoryResponse,
     GetPolicyResponse,
@@ -27,6 +29,7 @@ from hanse.client.messages import (
     ListNodesResponse,
     ListPoliciesResponse,
     LogStream,
+    NodeOrder,
     PlanJobResponse,
     PlanPolicyResponse,
     Revision,
@@ -203,6 +206,10 @@ class Client:
         """See AsyncClient.cancel."""
         return self._thread.run(self._client.cancel(job_ids))
 
+    def control(self, order: ControlJobsRequest) -> Sequence[ControlResult]:
+        """See AsyncClient.control."""
+        return self._thread.run(self._client.control(order))
+
     def explain(self, job_id: str) -> ExplainJobResponse:
         """See AsyncClient.explain."""
         return self._thread.run(self._client.explain(job_id))
@@ -281,6 +288,16 @@ class Client:
                 document, region, expected_version=expected_version, author=author, why=why
             )
         )
+
+    def control_nodes(
+        self, nodes: Sequence[str], order: NodeOrder, region: str = "", *, why: str = ""
+    ) -> None:
+        """See AsyncClient.control_nodes."""
+        self._thread.run(self._client.control_nodes(nodes, order, region, why=why))
+
+    def reload_config(self, region: str = "") -> Sequence[str]:
+        """See AsyncClient.reload_config."""
+        return self._thread.run(self._client.reload_config(region))
 
     def trust_disk(self, region: str, without: Sequence[str]) -> Sequence[str]:
         """See AsyncClient.trust_disk."""
