@@ -80,12 +80,20 @@ _Order = _Begin | _End | bytes
 class Journal:
     """One daemon's. Its lives follow each other; so do their segments."""
 
-    def __init__(self, directory: Path, bytes_max: int, image_interval_us: int, meter: JournalMeter) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        bytes_max: int,
+        image_interval_us: int,
+        meter: JournalMeter,
+        wall: Callable[[], int] = wall_us,
+    ) -> None:
         self._files = JournalFiles(directory, bytes_max)
         self._image_interval_us = image_interval_us
         self._segment_bytes_max = max(1, bytes_max // limits.JOURNAL_SEGMENTS)
         self._image_bytes_max = max(1, bytes_max // limits.JOURNAL_IMAGES)
         self._meter = meter
+        self._wall = wall
         self._writer = _Writer(self._files, meter)
         self._region: Region | None = None
         self._authority: Authority | None = None
@@ -111,7 +119,7 @@ class Journal:
             incarnation=region.incarnation,
             life=uuid.uuid4().hex,
             first=1,
-            begun_wall_us=wall_us(),
+            begun_wall_us=self._wall(),
         )
         self._begin(with_image=True)
         return Followed(region, self)
@@ -168,7 +176,7 @@ class Journal:
         except OSError as error:
             self._fail(f"no segment can be begun: {error}")
             return
-        header = msgspec.structs.replace(self._header, first=self._step + 1, begun_wall_us=wall_us())
+        header = msgspec.structs.replace(self._header, first=self._step + 1, begun_wall_us=self._wall())
         if self._writer.failed:
             self._writer.forgive()
         self._writer.put(_Begin(number, header, child))
