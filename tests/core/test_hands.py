@@ -41,11 +41,11 @@ from tests.core.scheduling.test_policies import TIERS
 PLAIN = Policy(tiers=TIERS, fair_share=FairShare(order="off"))
 
 
-def order(region: VirtualRegion, kind: OrderKind, *job_ids: str, **fields: Any) -> list[Any]:
+def order(world: VirtualRegion, kind: OrderKind, *job_ids: str, **fields: Any) -> list[Any]:
     """The results of an order."""
     event = OrderJobs(request_id=99, job_ids=job_ids, order=Order(kind=kind, **fields), cause="test")
-    out = region.step(event)
-    check(region.region, full=True)
+    out = world.step(event)
+    check(world.region, full=True)
     answer = next(reply.answer for reply in out.replies if reply.request_id == 99)
     assert isinstance(answer, OrdersOutcome)
     return list(answer.results)
@@ -70,9 +70,9 @@ def submit(region: VirtualRegion, job_id: str, **fields: Any) -> Submitted | Ref
     changed = Submission(
         **{name: getattr(submission, name) for name in submission.__struct_fields__} | fields
     )
-    out = region.step(Submit(request_id=97, submissions=(changed,), cause="test"))
+    out = region.step(Submit(request_id=event.request_id, submissions=(changed,), cause="test"))
     check(region.region, full=True)
-    answer = next(reply.answer for reply in out.replies if reply.request_id == 97)
+    answer = next(reply.answer for reply in out.replies if reply.request_id == event.request_id)
     assert isinstance(answer, SubmitOutcome)
     return answer.results[0]
 

@@ -112,6 +112,7 @@ def test_the_oldest_segments_make_room_for_the_newest(tmp_path: Path) -> None:
         files.make_room()
         held = sum(each.steps_bytes + each.image_bytes for each in segments_in(tmp_path / "log"))
         assert held <= 3_000
+    files.close()
     found = chapters(tmp_path / "log")
     assert found[-1].header.first == 39
     assert [chapter.header.first for chapter in found] == list(range(40 - len(found), 40))
@@ -123,6 +124,7 @@ def test_a_segment_that_is_larger_than_all_that_is_kept_stays(tmp_path: Path) ->
     files.open(files.next_number(), header())
     files.write(block_frame([step(1)]))
     assert files.make_room() == 0
+    files.close()
     assert [record.number for record in chapters(tmp_path)[0].steps()] == [1]
 
 
