@@ -18,8 +18,8 @@ models: ## check the protocol's models exhaustively (MODELS=all for the long set
 	@command -v spin >/dev/null && command -v gcc >/dev/null || { echo "models: Spin checks them. Debian: apt-get install spin gcc" >&2; exit 1; }
 	@chaos/models/run $(MODELS)
 
-mutants: setup ## build every known shortcut into the core, and see each caught; writes the table of docs/mutants.md
-	@PYTHONPATH=services:. $(BIN)/python -m chaos.mutants && $(BIN)/python -m docs.generate
+mutants: setup ## build every known shortcut into the core, and see each caught; writes the table of docs/mutants.md (STALE=1: only those that are caught otherwise than it says)
+	@PYTHONPATH=services:. $(BIN)/python -m chaos.mutants $(if $(STALE),--stale) && $(BIN)/python -m docs.generate
 
 crashpoints: setup ## cut the power at every single write of a handoff, on real SQLite files (`make test` takes a sample)
 	@HANSE_CRASH_POINTS=all $(BIN)/pytest -n 2 -q -rP --no-header --timeout 1800 tests/chaos/test_crash_points.py

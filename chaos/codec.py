@@ -49,6 +49,7 @@ def write_spec(name: str, body: ShapeBody, grace_us: int, retries_max: int) -> b
         grace=_duration(grace_us),
         retry=jobs_pb2.RetryPolicy(retries_max=retries_max),
         required_features=body.required_features,
+        restartable=body.restartable,
     )
     if body.runtime_estimate_us:
         spec.runtime_estimate.CopyFrom(_duration(body.runtime_estimate_us))

@@ -50,6 +50,9 @@ PARTS: dict[Row, Part] = {
     ("giver", "XFER", "a COMMIT with a higher epoch"): Part(
         "#define ADMIT(E)", (f"{_TARGET}._accept", f"{_GIVER}.imply_committed")
     ),
+    ("giver", "XFER", "a STATUS with its epoch, or a higher one"): Part(
+        "mSta>=Bt(xe[i])", (f"{_TRACKING}.on_status", f"{_GIVER}.imply_committed")
+    ),
     ("giver", "XFER", "BURNED"): Part(
         "HAS(mNo[CH(to[i],i)],xe[i])", (f"{_GIVER}.on_decision", f"{_BOOKS}.burned")
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaos.mutants import Mutant, regroup, roster
+from chaos.mutants import Mutant, quotas, regroup, roster
 from chaos.mutants.found import Found, read
 from chaos.mutants.hunt import SEEDS_MAX, Finding
 from chaos.mutants.schedules import SCHEDULES
@@ -15,6 +15,7 @@ MESSAGE_CHARACTERS_MAX = 160
 SCHEDULED: tuple[tuple[str, tuple[Mutant, ...]], ...] = (
     ("tests/core/shards/test_shortcuts.py", regroup.SCHEDULED),
     ("tests/core/roster/test_shortcuts.py", roster.SCHEDULED),
+    ("tests/core/federation/escrow/test_shortcuts.py", quotas.SCHEDULED),
 )
 
 

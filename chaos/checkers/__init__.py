@@ -6,10 +6,14 @@
     write_ahead    nothing leaves a region before the row that it rests on is durable                          P1, P2
     outcomes       what was acknowledged ends, once, and as its processes (or a cancel) say                       P1
     capacity       no node or device holds more than it has                                                       P5
+    policies       a start cites the policy in force, and exceeds no quota of it                                     P5
+    quotas         tenants use no more than their global quotas, and the accounts of rights balance              P5
     rosters        an epoch of the league has one roster; a countersignature is durable before it leaves          P2
     reasons        a job without an allocation says why                                                           P6
     adoptable      what a majority of guardians holds is never lost, has one owner, and ends once             P1, P2, P4
     majority       what is told about an adoptable job is on the disks of a majority of its guardians         P1, P2
+    moves          a running job that moves is dead before it leaves, is not blamed, and moves few times       P3
+    reliefs        no job is carried back and forth between queues
     liveness       once everything has healed, everything ends                                                 P1, P7
 
 `check(record)` runs them all, in one pass, and raises the first SafetyViolation or LivenessViolation. What may be
@@ -28,9 +32,13 @@ from chaos.checkers.disks import Disks
 from chaos.checkers.epochs import Epochs
 from chaos.checkers.liveness import Liveness
 from chaos.checkers.majority import Majority
+from chaos.checkers.moves import Moves
 from chaos.checkers.one_runner import OneRunner
 from chaos.checkers.outcomes import Outcomes
+from chaos.checkers.policies import Policies
+from chaos.checkers.quotas import QuotasHeld
 from chaos.checkers.reasons import Reasons
+from chaos.checkers.reliefs import Reliefs
 from chaos.checkers.rosters import Rosters
 from chaos.checkers.write_ahead import WriteAhead
 from hanse.sim.record import Entry
@@ -43,11 +51,15 @@ ALL: tuple[Kind, ...] = (
     WriteAhead,
     Outcomes,
     CapacityHeld,
+    Policies,
+    QuotasHeld,
     Reasons,
     Rosters,
     Liveness,
     Adoptable,
     Majority,
+    Moves,
+    Reliefs,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
-from chaos.checkers.rows import FINAL, shard_rows
+from chaos.checkers.rows import FINAL, shard_rows, stopped_to_move
 from hanse.core.model.jobs import RunId
 from hanse.sim.record import Committed, DiskReplaced, Launched, TaskBegan, TaskFinished
 
@@ -14,9 +14,10 @@ _Place = tuple[str, RunId]
 class OneRunner(Checker):
     """Also: a task of a run begins at most once, is ordered at most once, and what has succeeded never runs again. A
     run that only a replaced disk knew may be ordered anew, and a success that no disk knows any more does not count;
-    that of an adoptable job counts once a majority of its guardians holds it. But no two processes live at once,
-    whatever was forgotten, and the runs of an adoptable job begin in the order of their fencing tokens (epoch,
-    attempt)."""
+    that of an adoptable job counts once a majority of its guardians holds it. Nor does that of a run that was stopped
+    in order to move, unless all its tasks had ended before they were told to (outcomes.py). But no two processes live
+    at once, whatever was forgotten, and the runs of an adoptable job begin in the order of their fencing tokens (epoch,
+    attempt). So do those of a `wait` job that comes back from a region that is gone for ever."""
 
     def __init__(self, disks: Disks) -> None:
         super().__init__(disks)
@@ -26,6 +27,7 @@ class OneRunner(Checker):
         self._ordered: dict[_Place, set[int]] = {}
         # Runs that were ordered, and that their region's disk does not know any more.
         self._forgotten: dict[_Place, None] = {}
+        self._moving: set[RunId] = set()
         self._succeeded_tasks: dict[_Place, set[int]] = {}
         # Where a job has succeeded, and how often that region's disk had been replaced by then.
         self._succeeded: dict[str, tuple[_Place, int]] = {}
@@ -33,6 +35,8 @@ class OneRunner(Checker):
         # Adoptable jobs whose end callers may know, and the newest run of each.
         self._told: set[str] = set()
         self._newest: dict[str, RunId] = {}
+        # Of `wait` jobs: where each began to run last.
+        self._last: dict[str, _Place] = {}
 
     def handlers(self) -> Handlers:
         return {
@@ -44,6 +48,7 @@ class OneRunner(Checker):
         }
 
     def _on_committed(self, entry: Committed) -> None:
+        self._moving.update(stopped_to_move(entry))
         for row in shard_rows(entry):
             if row.state not in FINAL:
                 continue
@@ -86,6 +91,7 @@ class OneRunner(Checker):
             )
         del self._forgotten[place], self._ordered[place]
         self._succeeded_tasks.pop(place, None)
+        self._moving.discard(entry.run)
         self._begun = {begun for begun in self._begun if begun[0] != place}
 
     def _on_began(self, entry: TaskBegan) -> None:
@@ -97,6 +103,8 @@ class OneRunner(Checker):
         self._begun.add((place, entry.task))
         if job_id in self._adoptable:
             self._check_token(entry)
+        else:
+            self._check_token_after_loss(entry)
         if job_id in self._succeeded and (job_id not in self._adoptable or job_id in self._told):
             (region, run), generation = self._succeeded[job_id]
             told = job_id in self._told or self.disks.outcome_is_known(job_id)
@@ -116,6 +124,15 @@ class OneRunner(Checker):
             )
         self._living[job_id] = (place, count + 1)
 
+    def _check_token_after_loss(self, entry: TaskBegan) -> None:
+        run, job_id = entry.run, entry.run.job_id
+        region, last = self._last.get(job_id, (entry.region, run))
+        is_larger = (run.epoch, run.attempt) > (last.epoch, last.attempt)
+        if region != entry.region and region in self.disks.gone and not is_larger:
+            message = f"{run} began in {entry.region}, and {region}, which is gone, had begun {last}"
+            raise violated(message, entry.at_us, job_id)
+        self._last[job_id] = (entry.region, run)
+
     def _check_token(self, entry: TaskBegan) -> None:
         run = entry.run
         newest = self._newest.setdefault(run.job_id, run)
@@ -130,6 +147,8 @@ class OneRunner(Checker):
             del self._living[job_id]
         else:
             self._living[job_id] = (place, count - 1)
+        if entry.told_to_end and entry.run in self._moving:
+            return
         if entry.natural and entry.exit_code == 0 and place not in self._forgotten:
             succeeded = self._succeeded_tasks.setdefault(place, set())
             succeeded.add(entry.task)

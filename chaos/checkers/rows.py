@@ -8,6 +8,7 @@ import msgspec
 
 from hanse.core.effects import DecisionRow, JobRow, JobStateRow, ShardRow
 from hanse.core.federation.shards.log import START_KEY
+from hanse.core.model.jobs import ReasonCode, RunId
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.sim.record import Committed
 
@@ -16,6 +17,8 @@ Row = JobRow | JobStateRow
 FINAL = frozenset(int(state) for state in TERMINAL_STATES)
 HELD = frozenset(int(state) for state in (JobState.QUEUED, JobState.RUNNING, JobState.STOPPING))
 
+# Spares decoding every record of every log.
+_MOVING = ReasonCode.MOVING.encode()
 # The term, its leader, and the position (term, sequence) at which the log ended before.
 _START = msgspec.msgpack.Decoder(tuple[int, str, int, int])
 
@@ -51,6 +54,15 @@ def term_begun(record: ShardRow) -> tuple[int, str] | None:
         return None
     term, region, _, _ = _START.decode(record.value)
     return term, region
+
+
+def stopped_to_move(entry: Committed) -> Iterator[RunId]:
+    """Runs that are stopped in order to go on in another region; of adoptable jobs, as their shard's log says."""
+    for writes in entry.writes:
+        logged = (decoded(record) for record in writes.shard_rows if _MOVING in record.value)
+        for row in (*writes.jobs, *writes.job_states, *logged):
+            if row is not None and row.state == JobState.STOPPING and row.reason == ReasonCode.MOVING:
+                yield RunId(row.id, row.epoch, row.attempt)
 
 
 def decision_rows(entry: Committed) -> Iterator[DecisionRow]:

@@ -4,9 +4,13 @@
     target   refuses or accepts without keeping it, and the fence of sessions
     shell    lets go before the write, goes on after a failed one
     owner    processes, capacity, outcomes
+    moving   running jobs that leave a region that is being drained
+    relief   queues that are evened out
     guardians who leads a shard, what a majority is, leases, lost disks
     roster   forks: two rosters of one epoch
     regroup  a guardian is replaced without the old group, the log or the wait
+    losses   what a region does with jobs that it gave to one that was declared lost
+    quotas   rights that are doubled, given back or minted twice
     old_disk what a region with a disk from the past may do before and after it has asked the others
 
 Random runs of a profile find most of them (profiles.py). Some need too many coincidences for that: for each of them a
@@ -17,7 +21,20 @@ schedule is built by hand (schedules.py, stage.py), in the same simulated world 
 
 from __future__ import annotations
 
-from chaos.mutants import giver, guardians, old_disk, owner, regroup, roster, shell, target
+from chaos.mutants import (
+    giver,
+    guardians,
+    losses,
+    moving,
+    old_disk,
+    owner,
+    quotas,
+    regroup,
+    relief,
+    roster,
+    shell,
+    target,
+)
 from chaos.mutants.mutant import Mutant, applied
 
 ALL: tuple[Mutant, ...] = (
@@ -25,10 +42,14 @@ ALL: tuple[Mutant, ...] = (
     *target.MUTANTS,
     *shell.MUTANTS,
     *owner.MUTANTS,
+    *moving.MUTANTS,
+    *relief.MUTANTS,
     *roster.MUTANTS,
     *regroup.MUTANTS,
     *old_disk.MUTANTS,
+    *losses.MUTANTS,
     *guardians.MUTANTS,
+    *quotas.MUTANTS,
 )
 
 __all__ = ["ALL", "Mutant", "applied"]

@@ -15,7 +15,6 @@ from chaos.mutants.owner import cancel_before_dead
 from chaos.mutants.profiles import (
     CUT_LEADERS,
     FORGETFUL_GUARDIANS,
-    LATE_RENEWALS,
     LEADERS_BACK_AT_ONCE,
     LOST_LEADERS,
     UNEVEN_CLOCKS,
@@ -583,7 +582,7 @@ MUTANTS = (
     Mutant(
         name="renewals have no sequence",
         shortcut="any acknowledgement counts for the newest renewal",
-        profile=LATE_RENEWALS,
+        profile=SLOW_ANSWERS,
         install=_count_for_the_newest,
     ),
     Mutant(

@@ -125,6 +125,41 @@ STUBBORN = Profile(
 )
 """Tasks that do not heed SIGTERM, on machines that are full."""
 
+DRAINED = Profile(
+    name="drained regions",
+    faults=Faults(
+        drain_every_us=SECOND_US,
+        drain_max_us=4 * SECOND_US,
+        drain_moves=1.0,
+        ignores_sigterm=0.3,
+        late_report=0.3,
+        late_report_max_us=2 * SECOND_US,
+        loss=0.05,
+        crash_every_us=10 * SECOND_US,
+        downtime_max_us=SECOND_US,
+    ),
+    duration_us=60 * SECOND_US,
+    jobs=60,
+)
+"""Regions are drained again and again, their running jobs moved, and news of ends come late."""
+
+UNEVEN = Profile(
+    name="uneven queues",
+    faults=Faults(
+        drain_every_us=10 * SECOND_US,
+        drain_max_us=10 * SECOND_US,
+        partition_every_us=15 * SECOND_US,
+        partition_max_us=10 * SECOND_US,
+        crash_every_us=20 * SECOND_US,
+        downtime_max_us=SECOND_US,
+    ),
+    timings=msgspec.structs.replace(_HASTY, hop_cost_us=5 * MILLISECOND_US),
+    regions=5,
+    duration_us=90 * SECOND_US,
+    jobs=600,
+)
+"""Much more work than there is room for, queues that grow apart, and that a small difference is worth a hop for."""
+
 ROSTERS = Profile(
     name="rosters",
     faults=Faults(
@@ -418,6 +453,90 @@ DESTROYED = Profile(
 )
 """Whole regions go, and are built again on empty disks; and often fail once more before they have heard everybody."""
 
+LOST_REGIONS = Profile(
+    name="lost regions",
+    faults=Faults(
+        destroyed_every_us=8 * SECOND_US,
+        destroyed_away_max_us=8 * SECOND_US,
+        destroyed_for_ever=1.0,
+        roster_every_us=20 * SECOND_US,
+        drain_every_us=SECOND_US,
+        drain_max_us=3 * SECOND_US,
+        loss=0.05,
+        late=0.2,
+        late_max_us=2 * SECOND_US,
+    ),
+    regions=5,
+    duration_us=60 * SECOND_US,
+    jobs=300,
+    guarded_share=0.0,
+)
+"""One region is destroyed for ever while jobs go back and forth between all of them, because others are drained, and
+is declared lost some seconds later."""
+
+_QUICK_RIGHTS = msgspec.structs.replace(
+    _HASTY,
+    rights_retry_us=500 * MILLISECOND_US,
+    rights_idle_us=3 * SECOND_US,
+    rights_patience_us=3 * SECOND_US,
+)
+
+QUOTAS = Profile(
+    name="quotas",
+    faults=Faults(
+        quota_every_us=2 * SECOND_US,
+        loss=0.1,
+        duplicate=0.2,
+        late=0.2,
+        late_max_us=4 * SECOND_US,
+        crash_every_us=2 * SECOND_US,
+        crash_at_commit=0.05,
+        downtime_max_us=SECOND_US // 2,
+        partition_every_us=6 * SECOND_US,
+        partition_max_us=4 * SECOND_US,
+        drain_every_us=5 * SECOND_US,
+        drain_max_us=3 * SECOND_US,
+    ),
+    timings=_QUICK_RIGHTS,
+    duration_us=40 * SECOND_US,
+    jobs=240,
+    runtime_max_us=5 * SECOND_US,
+)
+"""Tenants want more than their quotas, which change all the time; regions die around their commits, are drained and cut
+off, and what they said of rights comes again seconds later."""
+
+ADOPTABLE_QUOTAS = msgspec.structs.replace(
+    QUOTAS,
+    name="quotas of adoptable jobs",
+    timings=msgspec.structs.replace(
+        _SHORT_LEASES, rights_retry_us=500 * MILLISECOND_US, rights_idle_us=3 * SECOND_US
+    ),
+    calm_us=_FOUNDING_US,
+    adoptable_share=0.7,
+)
+"""The same, and most rights are in the logs of shards, which change hands."""
+
+QUOTAS_AND_DISKS = Profile(
+    name="quotas and disks",
+    faults=Faults(
+        quota_every_us=4 * SECOND_US,
+        loss=0.05,
+        duplicate=0.1,
+        late=0.1,
+        late_max_us=4 * SECOND_US,
+        victim="RightsDecision",
+        victim_loss=0.8,
+        old_disk_every_us=2 * SECOND_US,
+        old_disk_reboot=0.5,
+        downtime_max_us=SECOND_US,
+    ),
+    timings=_QUICK_RIGHTS,
+    duration_us=40 * SECOND_US,
+    jobs=240,
+    runtime_max_us=5 * SECOND_US,
+)
+"""The same, and regions come back with disks from some seconds ago, on which rights lie that they have given away."""
+
 PROFILES = (
     CRASHES,
     LOST_ANSWERS,
@@ -426,6 +545,8 @@ PROFILES = (
     LOST_OUTCOMES,
     BAD_DISKS,
     STUBBORN,
+    DRAINED,
+    UNEVEN,
     ROSTERS,
     ROSTERS_OF_FIVE,
     ROSTER_DISKS,
@@ -442,4 +563,8 @@ PROFILES = (
     LATE_RENEWALS,
     FORGETFUL_GUARDIANS,
     DESTROYED,
+    LOST_REGIONS,
+    QUOTAS,
+    ADOPTABLE_QUOTAS,
+    QUOTAS_AND_DISKS,
 )

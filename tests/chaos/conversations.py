@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from hanse.core.events import LedgerPressure
-from hanse.core.messages import Commit, Decision, Offer, Stable, Withdraw
+from hanse.core.messages import Commit, Decision, Offer, Stable, Status, Withdraw
 from hanse.core.model.lifecycle import JobState
 from tests.chaos.power import PowerLeague
 
@@ -75,6 +75,7 @@ def _withdraw(league: PowerLeague) -> None:
 
 def _withdraw_too_late(league: PowerLeague) -> None:
     league.hold(Decision)
+    league.hold(Status)
     league.hold(Stable)
     league.submit("north", JOB)
     league.run_until(lambda: bool(league.messages(Withdraw)))

@@ -12,6 +12,7 @@ import sys
 import grpc
 
 from hanse.client.messages import Refusal, RefusalCode
+from hanse.core.model.quota import Quota, QuotaDocument, SignedQuotas, encode_quotas
 from hanse.wire.gen.hanse.v1 import jobs_pb2, policies_pb2_grpc
 from tests.cli.canned_policies import Policies
 from tests.client import league as leagues
@@ -63,12 +64,25 @@ def canned_league() -> League:
         entry = job.timeline.add(region="north", what=what, epoch=1, attempt=min(second, 1), cause="c1")
         entry.at.seconds = FIRST_S + second
         entry.reason.code = what
+    league.quotas.append(encode_quotas(SignedQuotas(document=QUOTAS)))
     league.output = OUTPUT
     league.output_ended = True
     assert (queued, running, ended) == QUEUED_RUNNING_ENDED
     return league
 
 
+QUOTAS = QuotaDocument(
+    cluster_id="test",
+    number=1,
+    previous_sha256="",
+    keeper="@north",
+    issuer="0" * 32,
+    issued_wall_us=FIRST_S * 1_000_000,
+    quotas=(
+        Quota(tenant="lab", resource="gpu", limit=8000),
+        Quota(tenant="lab", resource="cpu", limit=None, written_off=5),
+    ),
+)
 QUEUED_RUNNING_ENDED = ("north-00000000", "north-00000001", "north-00000002")
 
 

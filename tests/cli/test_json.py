@@ -42,6 +42,8 @@ COMMANDS = {
     "policy rollback": ["policy", "rollback"],
     "federation members": ["federation", "members"],
     "federation inventory": ["federation", "inventory"],
+    "quota show": ["quota", "show"],
+    "quota history": ["quota", "history"],
     "dev down": ["dev", "down"],
 }
 

@@ -1,4 +1,4 @@
-"""`hanse region`: what it shows of a region in quarantine, and how an operator overrides it."""
+"""`hanse region`: what it shows of a region in quarantine, how an operator overrides it, and drains."""
 
 from __future__ import annotations
 
@@ -43,3 +43,26 @@ def test_trusting_a_disk_tells_for_whom_it_still_waits(hanse: Callable[..., Ran]
     ran = hanse("region", "trust-disk", "restored", "--without", "east", "--yes", "--server", server)
     assert ran.code == ExitCode.OK
     assert "still waits for west" in ran.out
+
+
+def test_status_tells_how_far_a_drain_is_and_what_keeps_the_rest(
+    hanse: Callable[..., Ran], server: str
+) -> None:
+    ran = hanse("region", "status", "emptied", "--server", server)
+    assert ran.code == ExitCode.OK
+    for told in (
+        "12 wait",
+        "3 on their way",
+        "4 being stopped",
+        "5 stopped so far",
+        "6 not restartable",
+        "7 until another region has room",
+        "8 LATER",
+    ):
+        assert told in ran.out
+
+
+def test_a_drain_says_what_becomes_of_running_jobs(hanse: Callable[..., Ran], server: str) -> None:
+    assert "finish" in hanse("region", "drain", "north", "--server", server).out
+    assert "move" in hanse("region", "drain", "north", "--running", "move", "--server", server).out
+    assert hanse("region", "drain", "north", "--running", "fly", "--server", server).code == ExitCode.USAGE

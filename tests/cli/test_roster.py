@@ -233,9 +233,26 @@ def test_a_league_from_its_founding_to_its_last_key(
     addresses = {each["name"]: each["public_address"] for each in run("show")["roster"]["members"]}
     assert (addresses["west"], addresses["east"]) == ("w:3", "e:3")
 
-    # 8. What people read.
+    # 8. A region is declared lost: not while it answers, and not without a word for it.
+    gone = ("--operator-key", "heir.key", "--yes-nothing-of-it-runs")
+    refused = run("declare-lost", "east", *gone, code=1)
+    assert "east is not lost: it answers" in refused["message"]
+    refused = run("declare-lost", "east", "--operator-key", "heir.key", code=2)
+    assert "would run a second time" in refused["message"]
+    refused = run("declare-lost", "moon", *gone, code=2)
+    assert "moon never was a member" in refused["message"]
+    # (South was removed before.)
+    declared = run("declare-lost", "south", *gone)
+    check(golden, "federation add", [declared])
+    assert [each["name"] for each in run("show")["roster"]["lost"]] == ["south"]
+    again = ("--peer-address", "x:1", "--public-key", "ab" * 32, "--ledger-id", "x", "--label", "zone=s")
+    refused = run("add", "south", *again, "--operator-key", "heir.key", code=2)
+    assert "'south' was declared lost, for good" in refused["message"]
+
+    # 9. What people read.
     table = hanse("federation", "show", "--server", machines.place("north")[1]).out
-    assert "hansa, epoch 9" in table
+    assert "hansa, epoch 10" in table
+    assert "declared lost: south" in table
     assert "zone=west" in table
 
 

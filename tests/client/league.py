@@ -38,6 +38,8 @@ class League:
     durability: common_pb2.Durability = common_pb2.DURABILITY_REGIONAL
     ledger_id: str = "l1"
     jobs: dict[str, jobs_pb2.Job] = field(default_factory=dict)
+    # Signed quota documents, oldest first.
+    quotas: list[bytes] = field(default_factory=list)
     keys: dict[tuple[str, str, str], str] = field(default_factory=dict)
     sequence: int = 0
     compacted: int = 0
@@ -358,6 +360,12 @@ class Regions(regions_pb2_grpc.RegionServiceServicer):
             quarantine = regions_pb2.Quarantine(why="the anchor is ahead", missing=["west"], suspects=7)
             quarantine.since.seconds = FIRST_S
             status.quarantine.CopyFrom(quarantine)
+        if request.region == "emptied":
+            status.draining = True
+            status.drain.running = regions_pb2.RUNNING_JOBS_MOVE
+            status.drain.queued, status.drain.leaving = 12, 3
+            status.drain.stopping, status.drain.stopped = 4, 5
+            status.drain.running_on.update({"NOT_RESTARTABLE": 6, "NO_ROOM_ELSEWHERE": 7, "LATER": 8})
         return status
 
     async def ListNodes(
@@ -401,6 +409,39 @@ class Regions(regions_pb2_grpc.RegionServiceServicer):
         capacity = {"cpu": 8000, "gpu": 4000}
         record.classes.add(node_class="a", nodes=2, node_capacity=capacity, free={"cpu": 4000, "gpu": 0})
         return regions_pb2.GetInventoryResponse(region=self.region, records=[record])
+
+    async def GetQuotas(
+        self, request: regions_pb2.GetQuotasRequest, context: grpc.aio.ServicerContext
+    ) -> regions_pb2.GetQuotasResponse:
+        """Whatever documents were handed in, and an account with a little of everything."""
+        quotas = regions_pb2.QuotaStatus(
+            region=request.region or self.region, league="aa", history=self.league.quotas, waiting=2
+        )
+        if self.league.quotas:
+            quotas.known.add(region="east", number=1)
+            quotas.balances.add(
+                account="north",
+                tenant="lab",
+                resource="gpu",
+                held=4000,
+                used=3000,
+                in_transit=500,
+                debt=100,
+                lost=50,
+                asked=1000,
+                waiting=2000,
+            )
+            news = quotas.elsewhere.add(region="east").news
+            news.league, news.number, news.sha256 = "aa", 1, "bb"
+            news.accounts.add(name="east", id=7)
+            news.rights.add(tenant="lab", resource="gpu", free=1000, held=1500)
+        return regions_pb2.GetQuotasResponse(quotas=quotas)
+
+    async def ApplyQuotas(
+        self, request: regions_pb2.ApplyQuotasRequest, context: grpc.aio.ServicerContext
+    ) -> regions_pb2.ApplyQuotasResponse:
+        self.league.quotas.append(request.document)
+        return regions_pb2.ApplyQuotasResponse(region="north")
 
     async def Drain(
         self, request: regions_pb2.DrainRequest, context: grpc.aio.ServicerContext

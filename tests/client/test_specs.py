@@ -228,3 +228,18 @@ def test_damaged_files_give_a_spec_error_or_specs_and_nothing_else(seed: int) ->
             text[source.randrange(len(text))] = source.choice(b"[]{}:,-#&*!|>'\"%@` \n\tx0\xff")
         with contextlib.suppress(InvalidSpecError):
             parse_specs(bytes(text), "damaged.yaml")
+
+
+@pytest.mark.parametrize("written", ["true", "false"])
+def test_a_flag_is_true_or_false(written: str) -> None:
+    text = f"""
+name: train
+tenant: org
+groups: [{{requirements: {{resources: {{cpu: 1000}}}}, program: {{command: [train]}}}}]
+restartable: {written}
+""".encode()
+    (spec,) = parse_specs(text, "spec.yaml")
+    assert spec.HasField("restartable")
+    assert spec.restartable is (written == "true")
+    with pytest.raises(InvalidSpecError, match="restartable: expected true or false, found the text 'maybe'"):
+        parse_specs(text.replace(written.encode(), b"maybe"), "spec.yaml")

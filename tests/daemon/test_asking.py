@@ -59,8 +59,15 @@ class Known:
 
     exist = True
 
-    def __init__(self, **leaders: str) -> None:
+    def __init__(self, *, lost: tuple[str, ...] = (), **leaders: str) -> None:
         self.leaders = leaders
+        self.lost = lost
+
+    def is_lost(self, home: str) -> bool:
+        return home in self.lost
+
+    def keep(self, home: str) -> bool:
+        return home == "north"
 
     async def other_than(self, home: str) -> str:
         leader = self.leaders.get(home, "")
@@ -143,6 +150,66 @@ async def test_what_a_superseded_home_says_is_as_old_as_its_newest_news() -> Non
     job = await told(regions, Known(north="west"))
 
     assert job.as_of.seconds == 4
+
+
+ELSEWHERE = "east-01k9z3v6q2w8x4m5n7p0r1s2t3"
+
+
+async def found(regions: Elsewhere) -> jobs_pb2.Job:
+    """A job of a home that nobody guards."""
+    return await asking(regions, Known()).job(jobs_pb2.GetJobRequest(job_id=ELSEWHERE), None)
+
+
+async def test_while_its_home_is_silent_whoever_has_a_job_answers_for_it() -> None:
+    regions = Elsewhere(south=unknown, north=unknown, west=has(region="west"))
+    job = await found(regions)
+    assert (job.region, job.HasField("as_of")) == ("west", False)
+    assert [region for region, _ in regions.asked][:2] == ["east", "south"]
+
+
+async def test_the_trail_of_a_job_that_was_passed_on_is_followed_first() -> None:
+    regions = Elsewhere(
+        south=has(as_of_s=5, region="west", epoch=2),
+        north=has(region="north"),
+        west=has(region="west", epoch=3),
+    )
+    job = await found(regions)
+    assert (job.region, job.epoch, job.HasField("as_of")) == ("west", 3, False)
+    assert [region for region, _ in regions.asked] == ["east", "south", "west"]
+
+
+async def test_where_the_trail_is_lost_who_passed_it_on_last_says_since_when() -> None:
+    regions = Elsewhere(
+        south=has(as_of_s=9, region="west", epoch=2), north=has(as_of_s=5, region="west", epoch=4)
+    )
+    job = await found(regions)
+    assert (job.region, job.epoch, job.as_of.seconds) == ("west", 4, 5)
+
+
+async def test_a_home_that_says_that_it_has_no_such_job_is_believed() -> None:
+    regions = Elsewhere(east=unknown, south=unknown, west=has(region="west"))
+    with pytest.raises(RequestRefused):
+        await found(regions)
+
+
+async def found_of_lost(regions: Elsewhere) -> jobs_pb2.Job:
+    """A job whose home was declared lost."""
+    return await asking(regions, Known(lost=("east",))).job(jobs_pb2.GetJobRequest(job_id=ELSEWHERE), None)
+
+
+async def test_of_a_home_that_was_declared_lost_whoever_got_the_job_last_answers() -> None:
+    regions = Elsewhere(
+        north=has(as_of_s=9, region="west", epoch=2, answered_by="north"),
+        south=unknown,
+        west=has(region="west", epoch=3, answered_by="west"),
+    )
+    job = await found_of_lost(regions)
+    assert (job.region, job.epoch, job.HasField("as_of")) == ("west", 3, False)
+
+
+async def test_of_a_home_that_was_declared_lost_a_silent_member_may_have_what_nobody_knows() -> None:
+    with pytest.raises(RegionUnreachable, match="west"):
+        await found_of_lost(Elsewhere(north=unknown, south=unknown))
 
 
 async def test_nobody_who_would_know_can_be_asked() -> None:

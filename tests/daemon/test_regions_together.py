@@ -166,10 +166,10 @@ async def test_a_list_pages_over_all_homes_and_names_those_it_could_not_ask(tmp_
 
 
 async def test_while_a_home_is_out_of_reach_the_owner_answers_from_its_own_books(tmp_path: Path) -> None:
-    async with league(tmp_path, "north", "east", executor="local") as regions:
+    async with league(tmp_path, "north", "east", "west", executor="local") as regions:
         await acquainted(regions)
         go = tmp_path / "go"
-        script = until_exists(go)
+        script = f"echo begun; {until_exists(go)}"
         job_id = await submitted(regions["north"], shell("abroad", script, **needs_zone("east")))
         other = await submitted(regions["north"], submission("other", **only("north")))
         await regions["north"].state(job_id, RUNNING)
@@ -179,6 +179,10 @@ async def test_while_a_home_is_out_of_reach_the_owner_answers_from_its_own_books
         job = await east.get(job_id)
         assert (job.state, job.observed_by) == (RUNNING, "east")
         assert job.HasField("observed_at")
+        # And for whoever is asked in its place, with what the job has written.
+        job = await regions["west"].get(job_id)
+        assert (job.state, job.region, job.observed_by) == (RUNNING, "east", "east")
+        assert await eventually(lambda: output(regions["west"], job_id)) == b"begun\n"
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await east.get(other)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE

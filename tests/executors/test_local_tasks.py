@@ -124,8 +124,20 @@ async def test_a_stubborn_task_is_killed_after_its_grace_with_its_children(engin
     await until(lambda: len(processes_of("a")) >= 2, "it has its child")
     await engine.executor.stop(run_of("a"), 100_000)
     ended = await engine.ended("a")
-    assert (ended.exit_code, ended.signal, ended.detail) == (137, 9, "stopped")
+    assert (ended.exit_code, ended.signal, ended.detail, ended.stopped) == (137, 9, "stopped", True)
     assert processes_of("a") == []
+
+
+async def test_who_ends_with_0_after_a_stop_was_stopped_and_who_does_before_was_not(engine: Engine) -> None:
+    script = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done"
+    await engine.executor.launch([launch_of("a", "sh", "-c", script), launch_of("b", "true")])
+    by_itself = await engine.ended("b")
+    await engine.executor.stop(run_of("b"), SECOND_US)
+    await until(lambda: engine.log_of("a").exists() and bool(engine.log_of("a").read_bytes()), "it listens")
+    await engine.executor.stop(run_of("a"), 10 * SECOND_US)
+    told = await engine.ended("a")
+    assert (told.exit_code, told.signal, told.stopped) == (0, 0, True)
+    assert (by_itself.exit_code, by_itself.stopped) == (0, False)
 
 
 async def test_what_left_the_group_is_stopped_with_it(engine: Engine) -> None:

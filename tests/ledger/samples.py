@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 
 from hanse.core.effects import (
+    AccountRow,
+    BalanceRow,
     ChannelRow,
     DecisionRow,
     Effects,
@@ -18,6 +20,9 @@ from hanse.core.effects import (
     OutboundRow,
     PeerSeenRow,
     PolicyRow,
+    QuotaDocumentRow,
+    RightsSentRow,
+    RightsTakenRow,
     RosterRow,
     ShapeRow,
     ShardRow,
@@ -89,6 +94,7 @@ def job_row(number: int, **changes: object) -> JobRow:
         settled=0,
         remote=b"",
         timeline_length=1,
+        moves=1,
     )
     return msgspec.structs.replace(row, **changes)
 
@@ -113,6 +119,7 @@ def job_state_row(number: int, **changes: object) -> JobStateRow:
         settled=0,
         remote=b"",
         timeline_length=2,
+        moves=2,
         path="",
         shard="",
         id=job_id(number),
@@ -207,6 +214,11 @@ def one_of_each() -> Writes:
         rosters=[RosterRow(1, "0a", b"{}", 1), RosterRow(2, "0b", b"{}", 0, 3)],
         shard_states=[shard_state_row()],
         shard_rows=[shard_row("j/south-1")],
+        quota_documents=[QuotaDocumentRow(1, "0a", b"{}")],
+        accounts=[AccountRow(REGION, 7, 1, b"{}")],
+        balances=[BalanceRow("org", "gpu", 5, 1, 6, 2, 3)],
+        rights_sent=[RightsSentRow(7, "south", 9, 4, b"r")],
+        rights_taken=[RightsTakenRow(7, "west", 8, 3, 1)],
     )
 
 

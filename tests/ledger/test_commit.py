@@ -17,6 +17,7 @@ from hanse.core.effects import (
     ChannelRow,
     Effects,
     IntentRow,
+    JobRow,
     OutboundRow,
     PeerSeenRow,
     PolicyRow,
@@ -77,6 +78,11 @@ async def test_every_row_type_comes_back_as_it_was_written(ledger: Ledger, path:
         "rosters": [astuple(row) for row in writes.rosters],
         "shard_states": [astuple(writes.shard_states[0])],
         "shard_rows": [astuple(writes.shard_rows[0])],
+        "quota_documents": [astuple(writes.quota_documents[0])],
+        "accounts": [astuple(writes.accounts[0])],
+        "balances": [astuple(writes.balances[0])],
+        "rights_sent": [astuple(writes.rights_sent[0])],
+        "rights_taken": [astuple(writes.rights_taken[0])],
     }
 
 
@@ -162,6 +168,10 @@ def test_deletes_take_what_they_name_and_nothing_else() -> None:
         assert [row[0] for row in rows["intents"]] == ["b"]
 
 
+# Its place in a row of a job.
+SHARD = JobRow.__struct_fields__.index("shard")
+
+
 def in_three_shards() -> Writes:
     """Job 1 with the same client key, and an entry of its timeline, wherever it can be; and job 2 in the south."""
     writes = Writes(shapes=[SHAPE_ROW])
@@ -174,7 +184,7 @@ def in_three_shards() -> Writes:
 def left(connection: sqlite3.Connection) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
     """(shard, number) of the rows of jobs and of their timelines."""
     rows = dump(connection)
-    jobs = sorted((row[-1], int(str(row[0])[-1])) for row in rows["jobs"])
+    jobs = sorted((row[SHARD], int(str(row[0])[-1])) for row in rows["jobs"])
     return jobs, sorted((row[-1], int(str(row[0])[-1])) for row in rows["timeline"])
 
 
@@ -183,7 +193,7 @@ def test_a_job_may_have_a_row_in_each_shard_and_they_change_apart() -> None:
         write(connection, steps(in_three_shards()))
         changes = [job_state_row(1, shard="south"), job_state_row(1, shard="west", state=JobState.MOVED)]
         write(connection, steps(Writes(job_states=changes), first=2))
-        states = {row[-1]: row[14] for row in dump(connection)["jobs"] if row[0] == job_id(1)}
+        states = {row[SHARD]: row[14] for row in dump(connection)["jobs"] if row[0] == job_id(1)}
         assert states == {"": JobState.QUEUED, "south": JobState.RUNNING, "west": JobState.MOVED}
 
 
@@ -225,7 +235,7 @@ def test_deletes_of_jobs_keep_to_their_shards(
 def test_specs_are_cleared_of_wait_jobs_alone() -> None:
     with closing(new_ledger()) as connection:
         write(connection, steps(in_three_shards(), Writes(specs_delete=[job_id(1)])))
-        specs = {row[-1]: row[5] for row in dump(connection)["jobs"] if row[0] == job_id(1)}
+        specs = {row[SHARD]: row[5] for row in dump(connection)["jobs"] if row[0] == job_id(1)}
         assert specs == {"": b"", "south": b"spec 1", "west": b"spec 1"}
 
 

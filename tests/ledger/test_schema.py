@@ -11,9 +11,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hanse.core.effects import Writes
+from hanse.core.effects import JobRow, Writes
+from hanse.core.model.lifecycle import JobState
 from hanse.ledger import migrate as migrating
 from hanse.ledger.boot import quick_check
+from hanse.ledger.copies import shard_copy
 from hanse.ledger.dump import TABLES, dump
 from hanse.ledger.errors import LedgerRefused, RefusedKind
 from hanse.ledger.ledger import Ledger
@@ -26,7 +28,9 @@ from tests.ledger.samples import (
     decision_row,
     done_row,
     job_row,
+    job_state_row,
     one_of_each,
+    record,
     timeline_row,
 )
 
@@ -108,12 +112,12 @@ def test_an_older_ledger_is_migrated_with_its_rows(empty: sqlite3.Connection) ->
 
 
 def ledger_of_version_1(connection: sqlite3.Connection) -> None:
-    """As the first release of the schema wrote it: rows without shards."""
+    """As the first release of the schema wrote it: rows without shards and moves."""
     migrate(connection, migrations()[:1])
     connection.execute("INSERT INTO ledger VALUES (1, 'id', 'north', 4, 7, 0, 0)")
     older = {
         "shapes": [msgspec.structs.astuple(SHAPE_ROW)],
-        "jobs": [msgspec.structs.astuple(row)[:-1] for row in OLDER_JOBS],
+        "jobs": [msgspec.structs.astuple(row)[:-2] for row in OLDER_JOBS],
         "timeline": [msgspec.structs.astuple(row)[:-1] for row in OLDER_TIMELINE],
         "decisions": [msgspec.structs.astuple(decision_row(3))],
     }
@@ -122,7 +126,10 @@ def ledger_of_version_1(connection: sqlite3.Connection) -> None:
         connection.executemany(f"INSERT INTO {table} VALUES ({values})", rows)
 
 
-OLDER_JOBS = [job_row(number) for number in (7, 2, 5)] + [done_row(number) for number in (1, 9)]
+OLDER_JOBS = [
+    *(job_row(number, moves=0) for number in (7, 2, 5)),
+    *(msgspec.structs.replace(done_row(number), moves=0) for number in (1, 9)),
+]
 OLDER_TIMELINE = [timeline_row(number, sequence) for number in (9, 2) for sequence in (0, 1, 10)]
 
 
@@ -152,6 +159,36 @@ async def test_a_ledger_from_before_shards_is_opened_in_its_place(path: Path) ->
     assert (ledger.opened.incarnation, ledger.opened.write_sequence) == (5, 7)
     assert len((await ledger.load_snapshot()).jobs) == 3
     await ledger.close()
+
+
+def test_a_ledger_from_before_moves_keeps_its_jobs_and_its_shards_logs(empty: sqlite3.Connection) -> None:
+    """As version 4 wrote it: neither rows of jobs nor the records of logs end with a number of moves."""
+    migrate(empty, migrations()[:4])
+    empty.execute("INSERT INTO ledger VALUES (1, 'id', 'north', 4, 7, 0, 0)")
+    guarded = job_row(3, shard="south", moves=0)
+    older = [*OLDER_JOBS, guarded]
+    values = ",".join("?" * (len(JobRow.__struct_fields__) - 1))
+    empty.executemany(
+        f"INSERT INTO jobs VALUES ({values})", [msgspec.structs.astuple(row)[:-1] for row in older]
+    )
+    logged = [
+        msgspec.structs.replace(record(row, sequence), value=without_last_column(row))
+        for sequence, row in enumerate((guarded, job_state_row(3, shard="south", moves=0)), 1)
+    ]
+    assert migrate(empty) == len(migrations()) - 4
+    apply(empty, Writes(shapes=[SHAPE_ROW], shard_rows=logged))
+    assert dump(empty)["jobs"] == sorted(map(msgspec.structs.astuple, older), key=repr)
+    apply(empty, Writes(job_states=[job_state_row(7, moves=2)]))
+    assert {job.id: job.moves for job in load_snapshot(empty).jobs} == {
+        job_row(number).id: moves for number, moves in ((2, 0), (5, 0), (7, 2))
+    }
+    copy = shard_copy(empty, guarded.id)
+    assert copy is not None
+    assert (copy.row.state, copy.row.shard, copy.row.moves) == (JobState.RUNNING, "south", 0)
+
+
+def without_last_column(row: msgspec.Struct) -> bytes:
+    return msgspec.msgpack.encode(msgspec.structs.astuple(row)[:-1])
 
 
 def test_a_migration_that_fails_leaves_the_version_before_it(empty: sqlite3.Connection) -> None:

@@ -125,7 +125,13 @@ def began(
 
 
 def ended(
-    at_us: int, region: str, run: RunId, task: int = 0, exit_code: int = 0, natural: bool = True
+    at_us: int,
+    region: str,
+    run: RunId,
+    task: int = 0,
+    exit_code: int = 0,
+    natural: bool = True,
+    told_to_end: bool = False,
 ) -> TaskFinished:
     """The end of a process."""
-    return TaskFinished(at_us, region, run, task, exit_code, natural)
+    return TaskFinished(at_us, region, run, task, exit_code, natural, told_to_end)

@@ -5,27 +5,60 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from chaos.checkers import Conservation, Epochs, Liveness, OneRunner, Outcomes, Reasons, WriteAhead, check
 from chaos.checkers.base import Checker
 from chaos.checkers.capacity import CapacityHeld
+from chaos.checkers.policies import Policies
+from chaos.checkers.reliefs import Reliefs
 from chaos.story import story
-from hanse.core.effects import Blocker, Explanation, IntentRow, RegionExplanation
+from hanse.core.effects import (
+    Blocker,
+    Explanation,
+    IntentRow,
+    PolicyRow,
+    RegionExplanation,
+    ShapeRow,
+    TimelineRow,
+)
 from hanse.core.messages import (
     CancelAck,
     Commit,
     Decision,
+    Offer,
     Stable,
     Terminal,
     TerminalAck,
     Verdict,
 )
-from hanse.core.model.jobs import Reason, ReasonCode
+from hanse.core.model.jobs import (
+    Allocation,
+    GroupShape,
+    Reason,
+    ReasonCode,
+    ShapeBody,
+    TaskPlacement,
+    make_shape,
+)
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.resources import resources
+from hanse.core.policy.model import Policy, Queue, Quota
 from hanse.sim.errors import LivenessViolation, SafetyViolation
-from hanse.sim.record import Acknowledged, CancelAsked, Entry, Explained, Finished, LaunchFailed, Sent
+from hanse.sim.policies import document_of
+from hanse.sim.record import (
+    Acknowledged,
+    CancelAsked,
+    DiskReplaced,
+    Entry,
+    Explained,
+    Finished,
+    ImageTaken,
+    LaunchFailed,
+    Sent,
+    Started,
+)
 from tests.sim.records import (
     JOB,
     accepted,
@@ -43,6 +76,7 @@ from tests.sim.records import (
 )
 
 REASON = Reason(ReasonCode.ACCEPTED)
+SHAPE = make_shape(ShapeBody(groups=()))
 CPU = resources({"cpu": 600})
 
 
@@ -251,6 +285,28 @@ DIRTY: list[Entry] = [
     began(5, "b", run_id(2)),
     ended(6, "b", run_id(2), exit_code=2),
 ]
+FAILED_LATER: list[Entry] = [
+    launched(7, "b", run_id(2, 2)),
+    began(7, "b", run_id(2, 2)),
+    ended(8, "b", run_id(2, 2), exit_code=2),
+    committed(20, "b", jobs=[job_row(JobState.FAILED, epoch=2, attempt=2, exit_code=2)]),
+]
+
+
+def stopped(reason: str, *, told_to_end: bool) -> list[Entry]:
+    """A run ends with 0 while it is STOPPING."""
+    row = job_row(JobState.STOPPING, epoch=2, attempt=1, reason=reason, allocation=b"allocated")
+    return [*CLEAN[:2], committed(6, "b", jobs=[row]), ended(6, "b", run_id(2), told_to_end=told_to_end)]
+
+
+def moving(*, told_to_end: bool = False) -> list[Entry]:
+    return stopped("MOVING", told_to_end=told_to_end)
+
+
+def retried() -> list[Entry]:
+    return stopped("LEASE_ENDED", told_to_end=True)
+
+
 WRONG_OUTCOMES: list[tuple[str, Sequence[Entry]]] = [
     ("success without a run", [over(JobState.SUCCEEDED)]),
     ("success of a failed run", [*DIRTY, over(JobState.SUCCEEDED)]),
@@ -261,6 +317,9 @@ WRONG_OUTCOMES: list[tuple[str, Sequence[Entry]]] = [
     ("home was told another exit code", [*DIRTY, over(JobState.FAILED, 2), closed(JobState.FAILED, 3)]),
     ("home was told of no end", [closed(JobState.SUCCEEDED)]),
     ("left its final state", [*CLEAN, over(JobState.SUCCEEDED), committed(21, "b", jobs=[job_row(epoch=2)])]),
+    ("success of a run that may be half done", [*moving(told_to_end=True), over(JobState.SUCCEEDED)]),
+    ("failure of a run that was done before it was told", [*moving(), *FAILED_LATER]),
+    ("failure of a run that ended well while it was stopped for another reason", [*retried(), *FAILED_LATER]),
     ("one key, two jobs", [*submitted(), Acknowledged(2, "a", "mills", "key-1", "a-2", True)]),
 ]
 
@@ -276,6 +335,36 @@ def test_right_outcomes_pass() -> None:
     judge(Outcomes, *DIRTY, over(JobState.FAILED, 2), closed(JobState.FAILED, 2))
     judge(Outcomes, LaunchFailed(5, "b", run_id(2), 0), over(JobState.FAILED, 127))
     judge(Outcomes, CancelAsked(4, "a", JOB), over(JobState.CANCELLED))
+
+
+def test_what_was_stopped_in_order_to_move_may_fail_elsewhere() -> None:
+    judge(Outcomes, *moving(told_to_end=True), *FAILED_LATER)
+    judge(OneRunner, *moving(told_to_end=True), *FAILED_LATER[:2])
+
+
+@pytest.mark.parametrize("entries", [moving(), retried()], ids=["done before it was told", "not to move"])
+def test_what_was_done_before_it_moved_never_runs_again(entries: list[Entry]) -> None:
+    with pytest.raises(SafetyViolation, match="had succeeded"):
+        judge(OneRunner, *entries, *FAILED_LATER[:2])
+
+
+def handed_on(at_us: int, giver: str, target: str, epoch: int, *, relief: bool = True) -> list[Entry]:
+    """An offer for a shorter queue, and what follows."""
+    offer = Offer(at_us, SHAPE, 1, (), "mills", own_wait_us=1 if relief else 0)
+    transfer = msgspec.structs.replace(commit(epoch), offer_id=at_us)
+    return [*([Sent(at_us, giver, target, offer)] if relief else []), Sent(at_us, giver, target, transfer)]
+
+
+def test_a_job_may_go_for_a_shorter_queue_and_anywhere_for_room() -> None:
+    there = [*handed_on(1, "a", "b", 2), *handed_on(2, "a", "b", 2), *handed_on(3, "b", "c", 3)]
+    judge(Reliefs, *there, *handed_on(4, "c", "a", 4, relief=False))
+
+
+@pytest.mark.parametrize("target", ["a", "d"], ids=["back and forth", "too often"])
+def test_a_job_that_is_carried_on_for_shorter_queues_is_caught(target: str) -> None:
+    there = [*handed_on(1, "a", "b", 2), *handed_on(2, "b", "c", 3)]
+    with pytest.raises(SafetyViolation, match="shorter queue"):
+        judge(Reliefs, *there, *handed_on(3, "c", target, 4))
 
 
 def test_an_oversold_node_is_caught() -> None:
@@ -319,6 +408,64 @@ def test_nothing_is_in_the_way_of_a_job_that_starts_at_that_moment() -> None:
     )
     with pytest.raises(SafetyViolation):
         judge(Reasons, committed(1, "a", jobs=[job_row()]), explained())
+
+
+MINE = Queue(name="mine", tenants=("mills",), cohort="all", quotas=(Quota(kind="cpu", nominal=600),))
+THEIRS = Queue(name="theirs", tenants=("yards",), cohort="all", quotas=(Quota(kind="cpu", nominal=600),))
+RULED = Policy(queues=(MINE, THEIRS))
+SHAPE = make_shape(ShapeBody(groups=(GroupShape(1, 1, CPU),)))
+
+
+def policy_row(version: int, policy: Policy) -> PolicyRow:
+    return PolicyRow(version, "", document_of(policy).document, "", "", 0)
+
+
+def starts(number: int, detail: str, tenant: str = "mills", **tables: Any) -> Entry:
+    """A job of this tenant that needs 600 cpu starts."""
+    job_id = f"a-{number}"
+    allocation = msgspec.msgpack.encode(Allocation((TaskPlacement(0, "n1"),)))
+    row = job_row(
+        JobState.RUNNING, id=job_id, tenant=tenant, shape_key=SHAPE.key, allocation=allocation, attempt=1
+    )
+    shape = ShapeRow(SHAPE.key, msgspec.msgpack.encode(SHAPE.body))
+    began = TimelineRow(job_id, 1, 1, "RUNNING", "STARTED", detail, 1, 1, "")
+    return committed(number, "a", shapes=[shape], jobs=[row], timeline=[began], **tables)
+
+
+def test_a_start_that_cites_another_policy_than_that_in_force_is_caught() -> None:
+    up = Started(0, "a", 1, RULED)
+    judge(Policies, up, starts(1, "1 tasks on n1; queue mine, policy 1"))
+    adopted = {"policies": [policy_row(1, RULED), policy_row(2, RULED)]}
+    judge(Policies, up, starts(1, "1 tasks on n1; queue mine, policy 2", **adopted))
+    with pytest.raises(SafetyViolation, match="under policy 2"):
+        judge(Policies, up, starts(1, "1 tasks on n1; queue mine, policy 1", **adopted))
+    with pytest.raises(SafetyViolation, match="no policy is cited"):
+        judge(Policies, up, starts(1, "1 tasks on n1"))
+
+
+def test_a_start_beyond_what_a_queue_or_its_cohort_has_is_caught() -> None:
+    first, second = (starts(number, "queue mine, policy 1") for number in (1, 2))
+    judge(Policies, Started(0, "a", 1, RULED), first, second)
+    strict = msgspec.structs.replace(MINE, quotas=(Quota(kind="cpu", nominal=600, borrowing_limit=0),))
+    with pytest.raises(SafetyViolation, match=r"queue mine uses 1200 cpu of 600 \+ 0"):
+        judge(Policies, Started(0, "a", 1, Policy(queues=(strict, THEIRS))), first, second)
+    third = starts(3, "queue theirs, policy 1", tenant="yards")
+    with pytest.raises(SafetyViolation, match="cohort all uses 1800 cpu of 1200"):
+        judge(Policies, Started(0, "a", 1, RULED), first, second, third)
+    over = committed(3, "a", jobs=[job_row(JobState.SUCCEEDED, id="a-1")])
+    judge(Policies, Started(0, "a", 1, RULED), first, second, over, third)
+
+
+def test_a_region_that_forgets_its_policy_is_caught() -> None:
+    adopted = committed(1, "a", policies=[policy_row(1, Policy()), policy_row(2, RULED)])
+    second = msgspec.structs.replace(RULED, version=2)
+    judge(Policies, Started(0, "a", 1), adopted, Started(2, "a", 2, second))
+    with pytest.raises(SafetyViolation, match="starts under policy 1; 2 is on its disk"):
+        judge(Policies, Started(0, "a", 1), adopted, Started(2, "a", 2))
+    image = [ImageTaken(0, "a", 1), adopted, DiskReplaced(2, "a", 1, True, False)]
+    judge(Policies, Started(0, "a", 1), *image, Started(3, "a", 2))
+    with pytest.raises(SafetyViolation, match="policy 4 follows on 2"):
+        judge(Policies, Started(0, "a", 1), adopted, committed(2, "a", policies=[policy_row(4, RULED)]))
 
 
 def test_what_never_ends_is_caught_and_named() -> None:

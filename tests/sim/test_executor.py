@@ -41,6 +41,7 @@ class Engine:
             lambda _: behaviour,
             self,
             self.counted.append,
+            {},
         )
 
     def report(self, event: TaskStarted | TaskEnded) -> None:

@@ -15,9 +15,19 @@ from hanse.core import messages as m
 from hanse.core.model import limits
 from hanse.core.model.jobs import GroupShape, Reason, ReasonCode, Ruled, ShapeBody, make_shape
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
-from hanse.core.model.regions import CapacityClass, Group, Position, QueuedShape, RegionRecord, pack_group
+from hanse.core.model.quota import Quota, QuotaDocument, SignedQuotas
+from hanse.core.model.regions import (
+    CapacityClass,
+    Group,
+    Position,
+    QueuedShape,
+    QuotaNews,
+    RegionRecord,
+    pack_group,
+)
 from hanse.core.model.resources import resources
 from hanse.core.model.roster import Countersignature, GuardianSet, Roster, RosterMember, Round, SignedRoster
+from hanse.core.model.time import FOR_EVER_US
 from hanse.wire.gen.hanse.v1 import jobs_pb2, peers_pb2, regions_pb2
 from hanse.wire.peers import PeerCodec, encode_exchange, size_hint
 from hanse.wire.shapes import MalformedMessage
@@ -59,6 +69,7 @@ SHAPE = st.builds(
     runtime_estimate_us=st.integers(0, limits.RUNTIME_ESTIMATE_US_MAX),
     required_features=REGIONS,
     adoptable=st.booleans(),
+    restartable=st.booleans(),
 ).map(make_shape)
 QUEUED_SHAPE = st.builds(
     QueuedShape,
@@ -95,6 +106,22 @@ RECORD = st.builds(
     price=COUNT_32,
     power=COUNT_32,
     leads=st.lists(st.tuples(REGION, COUNT_63), max_size=3).map(tuple),
+    quotas=st.none()
+    | st.builds(
+        QuotaNews,
+        league=WORD,
+        number=COUNT_63,
+        sha256=WORD,
+        accounts=st.lists(st.tuples(st.text("@ab", min_size=1, max_size=6), COUNT_63), max_size=2).map(tuple),
+        rights=st.lists(
+            st.tuples(
+                st.tuples(WORD, st.text("cpu/", max_size=6)),
+                st.integers(0, limits.QUANTITY_MAX),
+                st.integers(0, limits.QUANTITY_MAX),
+            ),
+            max_size=2,
+        ).map(tuple),
+    ),
 )
 SPEC = jobs_pb2.JobSpec(
     name="train",
@@ -144,7 +171,58 @@ ROUND = st.builds(Round, EPOCH, REGION)
 SIGNED_ROSTER = st.builds(
     SignedRoster, roster=ROSTER, operator_signature=WORD, round=ROUND, countersignatures=COUNTERSIGNATURES
 )
+ACCOUNT = st.text("@abc-", min_size=1, max_size=8)
+QUOTA_KEY = st.tuples(st.text("ab/", max_size=6), st.text("cpu/", max_size=6))
+RIGHTS = st.dictionaries(QUOTA_KEY, st.integers(1, limits.QUANTITY_MAX), max_size=3).map(
+    lambda amounts: tuple(sorted(amounts.items()))
+)
+QUOTA_DOCUMENT = st.builds(
+    QuotaDocument,
+    cluster_id=WORD,
+    number=EPOCH,
+    previous_sha256=WORD,
+    keeper=WORD,
+    issuer=WORD,
+    issued_wall_us=EPOCH,
+    quotas=st.lists(
+        st.builds(Quota, tenant=WORD, resource=WORD, limit=st.none() | EPOCH, written_off=EPOCH), max_size=2
+    ).map(tuple),
+    format=EPOCH,
+)
 MESSAGES: dict[type, st.SearchStrategy[m.Message]] = {
+    m.RightsAsk: st.builds(
+        m.RightsAsk,
+        league=WORD,
+        account=ACCOUNT,
+        account_id=COUNT_63,
+        wants=RIGHTS,
+        since_wall_us=COUNT_63,
+        recall=st.booleans(),
+    ),
+    m.RightsCommit: st.builds(
+        m.RightsCommit,
+        league=WORD,
+        giver=ACCOUNT,
+        giver_id=COUNT_63,
+        to=ACCOUNT,
+        to_id=COUNT_63,
+        sequence=COUNT_63,
+        rights=RIGHTS,
+        number=COUNT_63,
+    ),
+    m.RightsDecision: st.builds(
+        m.RightsDecision,
+        giver=ACCOUNT,
+        giver_id=COUNT_63,
+        to=ACCOUNT,
+        to_id=COUNT_63,
+        sequence=COUNT_63,
+        verdict=st.sampled_from(m.RightsVerdict),
+    ),
+    m.QuotaRequest: st.builds(m.QuotaRequest, COUNT_63),
+    m.QuotaNotice: st.builds(
+        m.QuotaNotice, st.builds(SignedQuotas, document=QUOTA_DOCUMENT, operator_signature=WORD)
+    ),
     m.RosterAnnounce: st.builds(m.RosterAnnounce, COUNT_63, WORD),
     m.RosterRequest: st.builds(m.RosterRequest, COUNT_63),
     m.RosterDocument: st.builds(m.RosterDocument, SIGNED_ROSTER),
@@ -171,7 +249,9 @@ MESSAGES: dict[type, st.SearchStrategy[m.Message]] = {
     m.ProbeAck: st.builds(m.ProbeAck, COUNT_64),
     m.ProbeRequest: st.builds(m.ProbeRequest, COUNT_64, REGION),
     m.Solicit: st.builds(m.Solicit, COUNT_64, st.lists(QUEUED_SHAPE, max_size=3).map(tuple), DURATION_US),
-    m.Offer: st.builds(m.Offer, COUNT_64, SHAPE, COUNT_32, REGIONS, WORD, COUNT_64),
+    m.Offer: st.builds(
+        m.Offer, COUNT_64, SHAPE, COUNT_32, REGIONS, WORD, COUNT_64, st.integers(0, FOR_EVER_US)
+    ),
     m.OfferAnswer: st.builds(m.OfferAnswer, COUNT_64, COUNT_32, DURATION_US, st.none() | REASON, DURATION_US),
     m.Release: st.builds(m.Release, COUNT_64),
     m.Commit: st.builds(
@@ -188,6 +268,7 @@ MESSAGES: dict[type, st.SearchStrategy[m.Message]] = {
         cancel_id=WORD,
         offer_id=COUNT_64,
         failures=COUNT_32,
+        moves=COUNT_32,
         traceparent=WORD,
         shape=st.sampled_from([CHECKED.shape, RULED]),
         name=st.just("train"),
@@ -478,6 +559,26 @@ def test_what_breaks_a_bound_is_dropped_alone() -> None:
 
     assert exchange.messages == (m.Probe(1),)
     assert len(exchange.dropped) == 13
+
+
+def test_what_breaks_a_bound_of_quotas_is_dropped_alone() -> None:
+    good = m.QuotaRequest(7)
+    request = encode_exchange(AN_ENVELOPE, [good])
+    request.rights_asks.add(account="")
+    request.rights_asks.add(account="a").wants.add(tenant="t", resource="cpu", amount=-1)
+    request.rights_commits.add(giver="a", to="b").rights.add(tenant="t", resource="cpu")
+    twice = request.rights_commits.add(giver="a", to="b")
+    for _ in range(2):
+        twice.rights.add(tenant="t", resource="cpu", amount=1)
+    request.rights_decisions.add(giver="a", to="b", verdict=0)
+    request.quota_requests.add(after_number=2**64 - 1)
+    request.quota_notices.add(document=b'{"document": 1}')
+    request.quota_notices.add(document=b" " * (limits.SIGNED_QUOTAS_BYTES_MAX + 1))
+
+    exchange = codec().decode(request)
+
+    assert exchange.messages == (good,)
+    assert len(exchange.dropped) == 8
 
 
 def test_what_breaks_a_bound_of_the_shards_is_dropped_alone() -> None:

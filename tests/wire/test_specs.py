@@ -87,6 +87,24 @@ def test_a_good_spec_becomes_what_the_core_reads(reader: SpecReader) -> None:
     assert (answer.grace_us, answer.retries_max, answer.traceparent) == (limits.GRACE_US_DEFAULT, 0, "trace")
 
 
+@pytest.mark.parametrize(
+    ("fields", "restartable"),
+    [
+        ({}, False),
+        ({"checkpoint": "/shared/train"}, True),
+        ({"checkpoint": "s3://bucket/train"}, True),
+        ({"checkpoint": "/shared/train", "restartable": False}, False),
+        ({"restartable": True}, True),
+    ],
+)
+def test_a_job_may_be_restarted_elsewhere_if_it_says_so_or_names_a_checkpoint(
+    reader: SpecReader, fields: dict[str, object], restartable: bool
+) -> None:
+    answer = reader.decode_submission(submission(spec(**fields)), JOB_ID)
+    assert isinstance(answer, Submission)
+    assert answer.shape.body.restartable is restartable
+
+
 INVALID = [
     (spec(name=""), "spec.name"),
     (spec(name="x" * 129), "spec.name"),

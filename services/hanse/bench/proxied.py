@@ -11,6 +11,7 @@ async def dial_through(
     proxy: Proxy, federation: Federation, shape: RegionShape, host: str = "127.0.0.1"
 ) -> None:
     """Write every region's configuration anew: its peers are where the proxy listens for them, on `host`."""
+    shape = layout.with_operator(federation, shape)
     for region in federation.regions:
         members = [await _member(proxy, region, peer, host) for peer in federation.regions]
         document = layout.configuration(federation, region, shape) | {"members": members}

@@ -165,6 +165,29 @@ def takeover(
 
 
 @app.command()
+def quota(
+    ctx: typer.Context,
+    clients: Annotated[int, typer.Option(help="Clients, each with one job at a time.", min=1)] = 200,
+    limit: Annotated[int, typer.Option(help="The quota: jobs that may run at once.", min=1)] = 16,
+    run: Annotated[float, typer.Option(help="Seconds that a job runs.", min=0.1)] = 4.0,
+    cuts: Annotated[int, typer.Option(help="Regions to cut off, one after the other.", min=0)] = 3,
+    healed: Annotated[float, typer.Option(help="Seconds to measure when all is whole again.", min=1)] = 30.0,
+    out: OutOption = None,
+    data_dir: DataOption = _DATA,
+    keep: KeepOption = False,
+) -> None:
+    """Let clients race for a global quota in three regions that are cut off in turn.
+
+    JSON keys: clients, limit, most_in_use, exceeded, utilisation_healed, utilisation_cut, runs, runs_by_region, held,
+    balances[].{region, account, held, used, in_transit, debt, lost}, set_up, versions, load.
+    """
+    from hanse.bench.quota import Race, bench_quota
+
+    race = Race(clients=clients, limit=limit, run_s=run, cuts=cuts, healed_s=healed)
+    _measure(ctx, out, lambda told: bench_quota(data_dir.absolute(), race, told, keep=keep))
+
+
+@app.command()
 def memory(
     ctx: typer.Context,
     jobs: Annotated[int, typer.Option(help="Jobs in the queue.", min=1)] = 100_000,

@@ -1,12 +1,14 @@
-"""`hanse region`."""
+"""`hanse region`. Copies of its ledger: region_copies.py."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from hanse.cli import region_copies
 from hanse.cli.connect import WRITE_RETRY, client_of, run
 from hanse.cli.errors import UsageOrConfigError
 from hanse.cli.output import Printer
@@ -19,6 +21,14 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 T = TypeVar("T")
 
+
+class Running(enum.StrEnum):
+    """What becomes of the running jobs of a region that is being drained."""
+
+    FINISH = "finish"
+    MOVE = "move"
+
+
 RegionArgument = Annotated[
     str,
     typer.Argument(metavar="[REGION]", help="Region; default: the one that is asked.", show_default=False),
@@ -27,7 +37,7 @@ RegionArgument = Annotated[
 
 @app.callback()
 def region() -> None:
-    """How a region fares, its nodes, draining it, and trusting its disk."""
+    """How a region fares, its nodes, draining it, and copies of its ledger."""
 
 
 @app.command()
@@ -67,17 +77,31 @@ def nodes(ctx: typer.Context, name: RegionArgument = "") -> None:
 
 
 @app.command()
-def drain(ctx: typer.Context, name: RegionArgument = "") -> None:
-    """Let a region take no new work: queued jobs are offered to others, running ones finish.
+def drain(
+    ctx: typer.Context,
+    name: RegionArgument = "",
+    running: Annotated[
+        Running, typer.Option("--running", help="What becomes of the jobs that run there.")
+    ] = Running.FINISH,
+) -> None:
+    """Let a region take no new work: queued jobs are offered to others, running ones finish or move.
 
-    JSON keys: region, draining.
+    With --running move, jobs that may be restarted (they name a checkpoint, or say `restartable: true`) are stopped as
+    other regions have room for them: they get SIGTERM and their grace, in which to write a checkpoint, and go on
+    elsewhere. The others finish. `hanse region status` shows how far it is and what keeps the rest.
+
+    The newest wish counts: drain again to change it, undrain to end it.
+
+    JSON keys: region, draining, running.
     """
-    _print_draining(ctx, name, _asked(ctx, lambda client: client.drain(name), WRITE_RETRY))
+    move = running is Running.MOVE
+    draining = _asked(ctx, lambda client: client.drain(name, move=move), WRITE_RETRY)
+    _print_draining(ctx, name, draining, running)
 
 
 @app.command()
 def undrain(ctx: typer.Context, name: RegionArgument = "") -> None:
-    """Let a region take work again.
+    """Let a region take work again. What is being stopped in order to move still is; then it waits as others do.
 
     JSON keys: region, draining.
     """
@@ -135,6 +159,10 @@ def trust_disk(
         print(f"{name} goes on without {', '.join(without)}")
 
 
+app.command()(region_copies.backup)
+app.command()(region_copies.restore)
+
+
 def _show_stakes(ctx: typer.Context, name: str, without: list[str]) -> None:
     found = _asked(ctx, lambda client: client.status(name))
     if not found.HasField("quarantine"):
@@ -150,12 +178,16 @@ def _show_stakes(ctx: typer.Context, name: str, without: list[str]) -> None:
     )
 
 
-def _print_draining(ctx: typer.Context, name: str, draining: bool) -> None:
+def _print_draining(ctx: typer.Context, name: str, draining: bool, running: Running | None = None) -> None:
     printer = Printer.of(ctx)
-    if printer.is_table:
-        print(f"{name or 'the region'} {'is draining' if draining else 'takes work'}")
+    if not printer.is_table:
+        running_too = {} if running is None else {"running": running.value}
+        printer.document({"region": name, "draining": draining, **running_too})
+    elif draining:
+        what = "move if they may" if running is Running.MOVE else "finish"
+        print(f"{name or 'the region'} is draining; running jobs {what}")
     else:
-        printer.document({"region": name, "draining": draining})
+        print(f"{name or 'the region'} takes work")
 
 
 def _asked(

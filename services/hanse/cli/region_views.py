@@ -22,6 +22,7 @@ from hanse.cli.display import (
 from hanse.cli.tables import Cell, Column, make_table
 from hanse.client.messages import (
     ChannelStatus,
+    DrainStatus,
     GetInventoryResponse,
     GetStatusResponse,
     ListMembersResponse,
@@ -31,6 +32,7 @@ from hanse.client.messages import (
     Quarantine,
     Reason,
     RegionRecord,
+    RunningJobs,
     ShardStatus,
 )
 
@@ -43,6 +45,8 @@ def status_details(status: GetStatusResponse, width: int) -> list[RenderableType
     parts: list[RenderableType] = [_status_facts(status)]
     if status.HasField("quarantine"):
         parts += [Text(), _quarantine_facts(status.quarantine)]
+    if status.HasField("drain"):
+        parts += [Text(), _drain_facts(status.drain)]
     if status.jobs_by_state:
         parts += [Text(), _jobs_line(status.jobs_by_state)]
     if status.capacity:
@@ -86,6 +90,32 @@ def _quarantine_facts(quarantine: Quarantine) -> Table:
     ]
     if quarantine.without:
         facts.append(("without", f"{', '.join(quarantine.without)}, as an operator decided"))
+    return _facts_table(facts)
+
+
+# In the order in which they are told; others after them.
+_WHY_THEY_RUN_ON = {
+    "FINISHING": "as was asked for",
+    "NEXT": "about to be stopped",
+    "NO_ROOM_ELSEWHERE": "until another region has room for them",
+    "ENDS_SOON": "about to end",
+    "NOT_RESTARTABLE": "not restartable: no checkpoint named",
+    "MOVED_OFTEN": "moved as often as a job may be",
+}
+
+
+def _drain_facts(drain: DrainStatus) -> Table:
+    moves = drain.running == RunningJobs.RUNNING_JOBS_MOVE
+    facts: list[tuple[str, Cell]] = [
+        ("drain", f"running jobs {'move if they may' if moves else 'finish'}"),
+        ("queued", f"{drain.queued:,} wait for a region that takes them, {drain.leaving:,} on their way"),
+    ]
+    if moves:
+        facts.append(("moving", f"{drain.stopping:,} being stopped, {drain.stopped:,} stopped so far"))
+    order = [*_WHY_THEY_RUN_ON, *sorted(set(drain.running_on) - set(_WHY_THEY_RUN_ON))]
+    for why in order:
+        if count := drain.running_on.get(why, 0):
+            facts.append(("run on", f"{count:,} {_WHY_THEY_RUN_ON.get(why, why)}"))
     return _facts_table(facts)
 
 

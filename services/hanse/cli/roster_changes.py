@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -123,6 +124,51 @@ def remove(
     async def check(client: AsyncClient) -> None:
         if not force:
             await _insist_idle(client, name, lost=lost)
+
+    _make(ctx, change, operator_key, draft, save, timeout, check)
+
+
+def declare_lost(
+    ctx: typer.Context,
+    name: NameArgument,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes-nothing-of-it-runs", help="It is certain that nothing of it runs, nor ever will."
+        ),
+    ] = False,
+    operator_key: KeyOption = None,
+    draft: DraftOption = None,
+    save: SaveOption = None,
+    timeout: TimeoutOption = _TIMEOUT_S,
+) -> None:
+    """Declare a region lost, for good: it leaves the league, and the others take back the `wait` jobs that it had of
+    theirs.
+
+    Adoptable jobs go on by themselves; this is for the others, which wait for their region otherwise. THE RISK: nobody
+    can check your word. If the region is only cut off, what runs there goes on, and the same jobs are run a second
+    time elsewhere, at the same time. So be certain that its machines are off, or its processes dead, for ever. What
+    that region's own callers gave it, and it alone knew, is lost. Its name can never be used again.
+
+    The region's name must be typed, or --yes-nothing-of-it-runs be given. A region that was removed already may be
+    declared lost as well.
+
+    JSON keys: epoch, sha256, in_force, countersigned[], missing[], refusals[].{region, reason}, members[].
+    """
+    if not yes:
+        _insist_on_name(name)
+
+    def change(roster: Roster) -> Roster:
+        if any(each.name == name for each in roster.lost_regions):
+            raise UsageOrConfigError(f"{name} was declared lost already", hint="hanse federation show")
+        rest = [member for member in roster.members if member.name != name]
+        if not rest:
+            raise UsageOrConfigError(f"{name} is the only member", hint="a league has one region at least")
+        return _successor(roster, rest, lost=name)
+
+    async def check(client: AsyncClient) -> None:
+        await _insist_was_member(client, name)
+        await _insist_silent(client, name)
 
     _make(ctx, change, operator_key, draft, save, timeout, check)
 
@@ -431,11 +477,19 @@ def _insist_member(roster: Roster, name: str) -> RosterMember:
     return member
 
 
-def _successor(roster: Roster, members: list[RosterMember] | None = None, operator_key: str = "") -> Roster:
+def _successor(
+    roster: Roster, members: list[RosterMember] | None = None, operator_key: str = "", lost: str = ""
+) -> Roster:
     from hanse.core.federation.roster import drafts
+    from hanse.core.model.roster import LostRegion
 
-    issued_wall_us = time.time_ns() // 1_000
-    return drafts.successor(roster, issued_wall_us=issued_wall_us, members=members, operator_key=operator_key)
+    now_us = time.time_ns() // 1_000
+    known = roster.member(lost)
+    ledger_id = known.ledger_id if known is not None else ""
+    declared = [LostRegion(name=lost, ledger_id=ledger_id, declared_wall_us=now_us)] if lost else []
+    return drafts.successor(
+        roster, issued_wall_us=now_us, members=members, operator_key=operator_key, lost=declared
+    )
 
 
 def _replaced(roster: Roster, member: RosterMember, **changes: object) -> Roster:
@@ -443,6 +497,38 @@ def _replaced(roster: Roster, member: RosterMember, **changes: object) -> Roster
 
     other = msgspec.structs.replace(member, **changes)
     return _successor(roster, [other if each is member else each for each in roster.members])
+
+
+def _insist_on_name(name: str) -> None:
+    """Whoever declares a region lost has to think of which."""
+    asked = f"nothing of {name} runs any more, nor ever will? Type its name"
+    if not sys.stdin.isatty():
+        raise UsageOrConfigError(
+            f"jobs of {name} would run a second time, at the same time, if any of it still ran",
+            hint="--yes-nothing-of-it-runs, once that is certain",
+        )
+    if typer.prompt(asked) != name:
+        raise UsageOrConfigError("that is another name", hint="nothing was done")
+
+
+async def _insist_was_member(client: AsyncClient, name: str) -> None:
+    """A slip of the pen must not become a loss that is never taken back."""
+    from hanse.cli.roster_work import fetch_chain
+
+    chain = await fetch_chain(client)
+    if all(signed.roster.member(name) is None for signed in chain):
+        raise UsageOrConfigError(f"{name} never was a member", hint="hanse federation show")
+
+
+async def _insist_silent(client: AsyncClient, name: str) -> None:
+    """A region that answers is not lost. (That one does not answer shows nothing.)"""
+    from hanse.client.errors import InvalidArgumentError, NotFoundError, UnreachableError
+
+    try:
+        await client.status(name)
+    except (UnreachableError, NotFoundError, InvalidArgumentError):
+        return  # the latter two: it was removed before
+    raise CommandError(f"{name} is not lost: it answers", hint="drain it, and remove it")
 
 
 async def _insist_idle(client: AsyncClient, name: str, *, lost: bool) -> None:

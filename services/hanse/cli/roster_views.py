@@ -92,6 +92,8 @@ def roster_details(status: RosterStatus, width: int) -> list[RenderableType]:
     shown: list[RenderableType] = [_heading(status, signed), _members(status, signed.roster, width)]
     if status.removed:
         shown.append(Text(f"{status.region} is not in it: REMOVED", style="bold red"))
+    if lost := signed.roster.lost_regions:
+        shown.append(Text(f"declared lost: {', '.join(each.name for each in lost)}", style=_REMARK))
     if status.HasField("proposal"):
         shown += _progress(status.proposal)
     shown += [Text(f"{each.region}: {each.reason}", style="bold red") for each in status.conflicts]

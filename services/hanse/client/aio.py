@@ -45,8 +45,10 @@ from hanse.client.messages import (
     NodeOrder,
     PlanJobResponse,
     PlanPolicyResponse,
+    QuotaStatus,
     Revision,
     RosterStatus,
+    RunningJobs,
     StreamLogsResponse,
     ValidatePolicyResponse,
 )
@@ -305,9 +307,28 @@ class AsyncClient:
         )
         return response.roster
 
-    async def drain(self, region: str = "") -> bool:
-        """Take no new work: queued jobs are offered to peers, running ones finish. Returns `draining`."""
-        request = regions_pb2.DrainRequest(region=region)
+    async def quotas(self, region: str = "") -> QuotaStatus:
+        """Global quotas as a region has them, and the rights that it holds."""
+        request = regions_pb2.GetQuotasRequest(region=region)
+        response: regions_pb2.GetQuotasResponse = await self._calls.unary(
+            lambda link: link.regions.GetQuotas, request
+        )
+        return response.quotas
+
+    async def apply_quotas(self, document: bytes, region: str = "") -> str:
+        """Hand in the next quota document, signed by the operator. What it mints or owes is durable when this returns;
+        the others hear of it within seconds. Returns the region that took it."""
+        request = regions_pb2.ApplyQuotasRequest(region=region, document=document)
+        response: regions_pb2.ApplyQuotasResponse = await self._calls.unary(
+            lambda link: link.regions.ApplyQuotas, request
+        )
+        return response.region
+
+    async def drain(self, region: str = "", *, move: bool = False) -> bool:
+        """Take no new work: queued jobs are offered to peers, running ones finish. With `move` those of them that may
+        be restarted are stopped, as others have room, and go on elsewhere. Returns `draining`."""
+        running = RunningJobs.RUNNING_JOBS_MOVE if move else RunningJobs.RUNNING_JOBS_FINISH
+        request = regions_pb2.DrainRequest(region=region, running=running)
         response: regions_pb2.DrainResponse = await self._calls.unary(
             lambda link: link.regions.Drain, request
         )

@@ -36,7 +36,7 @@ def _field(message: Message, field: FieldDescriptor) -> Any:
         return _map(value, value_field)
     if field.is_repeated:
         return [_value(item, field) for item in value]
-    if field.message_type is not None and not message.HasField(field.name):
+    if field.has_presence and not message.HasField(field.name):
         return None
     return _value(value, field)
 

@@ -32,6 +32,7 @@ from hanse.client.messages import (
     NodeOrder,
     PlanJobResponse,
     PlanPolicyResponse,
+    QuotaStatus,
     Revision,
     RosterStatus,
     StreamLogsResponse,
@@ -251,13 +252,21 @@ class Client:
         """See AsyncClient.roster."""
         return self._thread.run(self._client.roster(region, after_epoch=after_epoch))
 
+    def quotas(self, region: str = "") -> QuotaStatus:
+        """See AsyncClient.quotas."""
+        return self._thread.run(self._client.quotas(region))
+
+    def apply_quotas(self, document: bytes, region: str = "") -> str:
+        """See AsyncClient.apply_quotas."""
+        return self._thread.run(self._client.apply_quotas(document, region))
+
     def propose_roster(self, document: bytes, region: str = "") -> RosterStatus:
         """See AsyncClient.propose_roster."""
         return self._thread.run(self._client.propose_roster(document, region))
 
-    def drain(self, region: str = "") -> bool:
+    def drain(self, region: str = "", *, move: bool = False) -> bool:
         """See AsyncClient.drain."""
-        return self._thread.run(self._client.drain(region))
+        return self._thread.run(self._client.drain(region, move=move))
 
     def undrain(self, region: str = "") -> bool:
         """See AsyncClient.undrain."""

@@ -48,6 +48,8 @@ class Answers:
                 return region.membership.view(now)
             case Question.INVENTORY:
                 return region.inventory.records()
+            case Question.QUOTAS:
+                return region.escrow.view()
             case _:
                 assert_never(ask.question)
 
@@ -72,7 +74,9 @@ class Answers:
                 f"here; it waits for {waiting}",
             )
         if job.state is not JobState.QUEUED:
-            return None
+            return self._asked_for(job)
+        if region.config.is_lost:
+            return Blocker(code="LOST", message=f"{region.config.name} was declared lost, and starts nothing")
         if region.in_doubt:
             return Blocker(
                 code="QUARANTINE" if region.old_disk.active else "STARTING",
@@ -92,6 +96,18 @@ class Answers:
         if job.terms.after:
             return Blocker(code="WAITS_FOR_JOBS", message=f"it waits {waits_for_text(job.terms)}")
         return None
+
+    def _asked_for(self, job: Job) -> Blocker | None:
+        """It was with a region that was declared lost."""
+        region = self._region
+        if job.shard or region.in_doubt or not region.losses.asks_about(job):
+            return None
+        silent = ", ".join(region.losses.missing()) or "nobody"
+        return Blocker(
+            code="REGION_LOST",
+            message=f"{job.transfer_to} was declared lost, and the members are asked whether one of them got it from "
+            f"there; {region.config.name} waits for {silent}",
+        )
 
     def _out_of_lease(self, now: Now, job: Job) -> Blocker | None:
         """Why an adoptable job may not be started here although this region leads its shard."""
@@ -119,8 +135,9 @@ class Answers:
         held = self._held_back(now, job)
         blockers = here.region.blockers
         start = here.start
-        if held is not None:
-            blockers, start = (held, *blockers), Span()
+        ahead = (() if held is None else (held,)) + region.escrow.blockers(job)
+        if ahead:
+            blockers, start = (*ahead, *blockers), Span()
         summary = blockers[0].message if blockers else "it can start now"
         return Explanation(
             job_id=job.id,
@@ -152,9 +169,11 @@ class Answers:
             policy_version=region.local.standing.policy.version,
             attainment=region.local.attainment.report(),
             quarantine=self._quarantine(),
+            drain=region.moving.view(now, counts[JobState.QUEUED], counts[JobState.XFER]),
             shards=tuple(shard.view(now) for shard in region.shards.shards.values()),
             orphans=region.local.runs.orphans,
             orphans_ended=region.local.runs.orphans_ended,
+            jobs_relieved=region.offers.rebalancing.relieved,
             jobs_taken_over=region.shards.jobs_taken_over,
             jobs_let_go=region.shards.jobs_let_go,
         )
@@ -191,10 +210,15 @@ class Answers:
         if region.old_disk.active:
             detail = f"{region.old_disk.why}; nothing runs until all have answered, it waits for {region.waits_for}"
             found.append(Reason(ReasonCode.OLD_DISK, detail))
-        elif region.in_doubt:
+        elif region.in_doubt and not region.config.is_lost:
             detail = f"it has just started; nothing runs yet, it waits for {region.waits_for}"
             found.append(Reason(ReasonCode.OLD_DISK, detail))
         found.extend(region.rosters.impairments())
+        if region.losses.active:
+            silent = ", ".join(region.losses.missing()) or "nobody"
+            detail = f"{region.losses.waiting:,} jobs that were with a lost region are asked for; it waits for {silent}"
+            found.append(Reason(ReasonCode.REGION_LOST, detail))
+        found.extend(region.escrow.impairments())
         if region.disk_nearly_full:
             found.append(Reason(ReasonCode.NO_CAPACITY, "the disk of the ledger is nearly full"))
         if not region.local.runs.recovered:

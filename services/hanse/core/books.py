@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from hanse.core.account import Account
 from hanse.core.effects import (
     NO_WRITES,
     ChannelRow,
@@ -20,6 +21,7 @@ from hanse.core.effects import (
     OutboundRow,
     PeerSeenRow,
     PolicyRow,
+    QuotaDocumentRow,
     RosterRow,
     ShapeRow,
     Snapshot,
@@ -42,8 +44,9 @@ from hanse.core.model.jobs import (
     make_shape,
     unpacked_terms,
 )
-from hanse.core.model.lifecycle import TERMINAL_STATES, JobInput, JobState, next_state
+from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobInput, JobState, next_state
 from hanse.core.model.limits import CLOSED_REMEMBERED_MAX, POLICY_VERSIONS_KEPT_MAX
+from hanse.core.model.quota import region_account, shard_account
 from hanse.core.model.time import Now
 
 _CLOSING: dict[JobState, JobInput] = {
@@ -83,6 +86,8 @@ class Books:
         self.counts: dict[JobState, int] = dict.fromkeys(JobState, 0)
         for job in self.jobs.values():
             self.counts[job.state] += 1
+        # The rights that these jobs run with.
+        self.account = Account(shard_account(shard) if shard else region_account(region), snapshot)
         self._shapes: dict[bytes, Shape] = {job.shape.key: job.shape for job in snapshot.jobs}
         self._adoptables: dict[bytes, Shape] = {}
         self._decided_by_ledger: dict[str, dict[int, None]] = {}
@@ -113,6 +118,8 @@ class Books:
         """All rows owed since `begin`, and what watchers are to see."""
         if self.owed:
             self._collect_jobs()
+        if self.account.owes_rows:
+            self.account.collect(self._rows)
         writes, self._writes = self._writes, NO_WRITES
         changes, self._changes = self._changes, []
         return writes, changes
@@ -178,7 +185,7 @@ class Books:
         if known is not None:
             assert commit.epoch > max(known.epoch, known.transfer_epoch), "an epoch is never used again"
             known.epoch, known.attempt = commit.epoch, 0
-            known.path, known.failures = commit.path, commit.failures
+            known.path, known.failures, known.moves = commit.path, commit.failures, commit.moves
             known.spec = commit.spec
             known.cancel_id = known.cancel_id or commit.cancel_id or self._take_intent(known.id)
             known.remote = None
@@ -219,6 +226,11 @@ class Books:
 
     def stop(self, job: Job, reason: Reason) -> None:
         """Its tasks are to be ended; the reason says what for."""
+        self._change(job, JobInput.STOP, reason)
+
+    def stop_to_move(self, job: Job, reason: Reason) -> None:
+        """Its tasks are to be ended so that it goes on in another region: one of the few moves that a job may make."""
+        job.moves += 1
         self._change(job, JobInput.STOP, reason)
 
     def requeue(self, job: Job, reason: Reason) -> None:
@@ -290,15 +302,16 @@ class Books:
 
     # --- it leaves --------------------------------------------------------------------------------------------------
 
-    def give(self, job: Job, to: str) -> int:
-        """XFER to a peer that accepted; returns the transfer's sequence in the channel to it."""
+    def give(self, job: Job, to: str, why: str = "") -> int:
+        """XFER to a peer that accepted; returns the transfer's sequence in the channel to it. `why` is for people, if
+        it is not for room."""
         sequence = self.outbound.get(to, 1)
         self.outbound[to] = sequence + 1
         self._rows.outbound.append(OutboundRow(to, sequence + 1))
         job.transfer_epoch = job.epoch + 1
         job.transfer_to = to
         job.transfer_sequence = sequence
-        self._change(job, JobInput.GIVE, Reason(ReasonCode.HANDED_OFF, f"to {to}"))
+        self._change(job, JobInput.GIVE, Reason(ReasonCode.HANDED_OFF, f"to {to}{why and f': {why}'}"))
         return sequence
 
     def moved(self, job: Job) -> None:
@@ -327,6 +340,15 @@ class Books:
         self._change(
             job, JobInput.OVERTAKEN_QUEUED, Reason(ReasonCode.OLD_DISK, f"ours at epoch {epoch}"), whole=True
         )
+
+    def taken_back(self, job: Job, epoch: int) -> None:
+        """Who had it was declared lost, and nobody else has it: ours again, at an epoch that nobody has heard of."""
+        assert epoch > max(job.epoch, job.transfer_epoch), "an epoch is never used again"
+        reason = Reason(ReasonCode.REGION_LOST, f"{job.transfer_to} was declared lost; ours at epoch {epoch}")
+        job.epoch, job.attempt = epoch, 0
+        job.remote = None
+        job.allocation = None
+        self._change(job, JobInput.TAKEN_BACK, reason)
 
     def found_queued(self, commit: Commit, epoch: int, attempt: int) -> Job:
         """A job that this disk had not heard of is ours, at this epoch, after this attempt."""
@@ -453,6 +475,10 @@ class Books:
         if version > POLICY_VERSIONS_KEPT_MAX:
             self._rows.policies_delete_to.append(version - POLICY_VERSIONS_KEPT_MAX)
 
+    def remember_quotas(self, row: QuotaDocumentRow) -> None:
+        """A quota document that is in force."""
+        self._rows.quota_documents.append(row)
+
     def set_meta(self, name: str, value: str) -> None:
         """A small durable fact."""
         self._rows.meta.append((name, value))
@@ -461,12 +487,14 @@ class Books:
     def owes_rows(self) -> bool:
         """Whether this step has changed a job, a transfer or what is remembered of them so far."""
         rows = self._writes
-        return bool(self.owed or rows.decisions or rows.channels or rows.intents)
+        return bool(self.owed or rows.decisions or rows.channels or rows.intents or self.account.owes_rows)
 
     @property
     def owes_nothing(self) -> bool:
         """Whether this step has written nothing so far."""
-        return not self.owed and self._writes is NO_WRITES and not self._changes
+        return (
+            not self.owed and self._writes is NO_WRITES and not self._changes and not self.account.owes_rows
+        )
 
     def changed(self) -> list[Job]:
         """Jobs that changed in this step so far."""
@@ -513,6 +541,7 @@ class Books:
             reason=reason,
             epoch=commit.epoch,
             failures=commit.failures,
+            moves=commit.moves,
             cancel_id=commit.cancel_id,
             terms=NO_TERMS if commit.retry is None else JobTerms(retry=commit.retry),
         )
@@ -532,6 +561,8 @@ class Books:
             self.ended[job.id] = job.state
         self.counts[before] -= 1
         self.counts[job.state] += 1
+        if before in ALLOCATED_STATES and job.state not in ALLOCATED_STATES:
+            self.account.discharge(job.id)
         self._note(job, job.state.name, reason, job.epoch, job.attempt)
         self._owe(job, whole=whole)
         where = job.transfer_to if job.state in (JobState.XFER, JobState.MOVED) else self.region
@@ -687,6 +718,7 @@ def job_row(job: Job) -> JobRow:
         _packed(job.remote),
         job.timeline_length,
         job.shard,
+        job.moves,
         job.terms.packed,
     )
 
@@ -728,6 +760,7 @@ def job_of(row: JobRow, shape: Shape) -> Job:
         settled=bool(row.settled),
         remote=msgspec.msgpack.decode(row.remote, type=RemoteView) if row.remote else None,
         timeline_length=row.timeline_length,
+        moves=row.moves,
         terms=unpacked_terms(row.terms),
     )
 
@@ -755,4 +788,5 @@ def job_state_row(job: Job) -> JobStateRow:
         ",".join(job.path),
         job.shard,
         job.id,
+        job.moves,
     )

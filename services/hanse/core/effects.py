@@ -17,21 +17,22 @@ import msgspec
 from hanse.core.messages import Inquest, Message
 from hanse.core.model.jobs import Job, Reason, RunId, Shape, TaskPlacement
 from hanse.core.model.lifecycle import JobState
-from hanse.core.model.regions import Liveness, Member, Node, RegionRecord
+from hanse.core.model.quota import SignedQuotas
+from hanse.core.model.regions import Liveness, Member, Node, QuotaNews, RegionRecord, RunningJobs
 from hanse.core.model.resources import Resources
 from hanse.core.model.roster import SignedRoster
 
 # --- 1. writes: rows, in the order of their table's columns (see ledger/schema.sql) --------------------------------
 
 
-class ShapeRow(msgspec.Struct, frozen=True, array_like=True):
+class ShapeRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A shape that some job's row refers to; written before it, once (a second write of the key is ignored)."""
 
     key: bytes
     body: bytes  # msgpack of ShapeBody
 
 
-class JobRow(msgspec.Struct, frozen=True, array_like=True):
+class JobRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A job's whole row. Written when a job enters these books; replaces an older row of the same id."""
 
     id: str
@@ -66,11 +67,14 @@ class JobRow(msgspec.Struct, frozen=True, array_like=True):
     remote: bytes  # msgpack of RemoteView; empty: none
     timeline_length: int
     shard: str = ""  # empty: a `wait` job
+    moves: int = 0
     terms: bytes = b""  # msgpack of JobTerms; empty: none
 
 
-class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
-    """The columns that change, then (shard, id): an update of a row that exists. `path` changes when a job returns."""
+class JobStateRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The columns that change, and (shard, id): an update of a row that exists. `path` changes when a job returns.
+
+    Like JobRow it is kept in logs that members of other versions hold: what is new comes last, with a default."""
 
     state: int
     reason: str
@@ -92,9 +96,10 @@ class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
     path: str
     shard: str
     id: str
+    moves: int = 0
 
 
-class TimelineRow(msgspec.Struct, frozen=True, array_like=True):
+class TimelineRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One entry of a job's timeline; `sequence` counts from 0 per job and shard in this region."""
 
     job_id: str
@@ -109,7 +114,7 @@ class TimelineRow(msgspec.Struct, frozen=True, array_like=True):
     shard: str = ""
 
 
-class DecisionRow(msgspec.Struct, frozen=True, array_like=True):
+class DecisionRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What this region decided about an epoch that a giver sent; forgotten only below the channel's STABLE mark."""
 
     giver_ledger_id: str
@@ -185,7 +190,7 @@ class ShardStateRow(msgspec.Struct, frozen=True, array_like=True):
     promised_to: str = ""
 
 
-class ShardRow(msgspec.Struct, frozen=True, array_like=True):
+class ShardRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The newest record of one key in this member's copy of a shard's log; replaces an older one of that key.
 
     `value` is msgpack of a row, of the kind that the key begins with (federation/shards/journal.py); empty: the key is
@@ -209,6 +214,58 @@ class PolicyRow(msgspec.Struct, frozen=True, array_like=True):
     author: str
     why: str
     at_wall_us: int
+
+
+class QuotaDocumentRow(msgspec.Struct, frozen=True, array_like=True):
+    """A quota document that this region goes by. `document` is a signed one's JSON. Never replaced."""
+
+    number: int
+    sha256: str
+    document: bytes
+
+
+class AccountRow(msgspec.Struct, frozen=True, array_like=True):
+    """An account of rights (account.py). `id` names its life: it is drawn anew when what it held was
+    lost. Of the keeper's: the newest document that it has minted and burned by; `document` is its JSON."""
+
+    name: str
+    id: int
+    taken: int
+    document: bytes
+
+
+class BalanceRow(msgspec.Struct, frozen=True, array_like=True):
+    """What an account has of one quota. `minted`, `debt` and `written_off` are the keeper's; `lost` are rights that
+    were on their way to an account whose disk was lost."""
+
+    tenant: str
+    resource: str
+    held: int
+    debt: int
+    minted: int
+    written_off: int
+    lost: int
+
+
+class RightsSentRow(msgspec.Struct, frozen=True, array_like=True):
+    """The newest transfer of the account `giver_id` to one other account, in one of its lives. `rights` is msgpack of
+    model/quota.py: Rights while the transfer is undecided, else empty."""
+
+    giver_id: int
+    to: str
+    to_id: int
+    sequence: int
+    rights: bytes
+
+
+class RightsTakenRow(msgspec.Struct, frozen=True, array_like=True):
+    """What the account `taker_id` decided about the newest transfer of one giver, in one of its lives."""
+
+    taker_id: int
+    giver: str
+    giver_id: int
+    sequence: int
+    verdict: int
 
 
 # Meta rows that the ledger itself reads: the next incarnation is at least the floor, and an anchor that was found ahead
@@ -244,6 +301,11 @@ class Writes(msgspec.Struct, kw_only=True):
     rosters: list[RosterRow] = msgspec.field(default_factory=list)
     shard_states: list[ShardStateRow] = msgspec.field(default_factory=list)
     shard_rows: list[ShardRow] = msgspec.field(default_factory=list)
+    quota_documents: list[QuotaDocumentRow] = msgspec.field(default_factory=list)
+    accounts: list[AccountRow] = msgspec.field(default_factory=list)
+    balances: list[BalanceRow] = msgspec.field(default_factory=list)
+    rights_sent: list[RightsSentRow] = msgspec.field(default_factory=list)
+    rights_taken: list[RightsTakenRow] = msgspec.field(default_factory=list)
     # (giver_ledger_id, sequence): decisions below it are deleted.
     decisions_delete_below: list[tuple[str, int]] = msgspec.field(default_factory=list)
     specs_delete: list[str] = msgspec.field(default_factory=list)
@@ -258,6 +320,8 @@ class Writes(msgspec.Struct, kw_only=True):
     shards_delete: list[str] = msgspec.field(default_factory=list)
     # Versions of the policy up to these are deleted.
     policies_delete_to: list[int] = msgspec.field(default_factory=list)
+    # Lives of accounts that are over: what they sent and took.
+    accounts_delete: list[int] = msgspec.field(default_factory=list)
 
     @property
     def deletes(self) -> bool:
@@ -271,6 +335,7 @@ class Writes(msgspec.Struct, kw_only=True):
             or self.shard_rows_delete
             or self.shards_delete
             or self.policies_delete_to
+            or self.accounts_delete
         )
 
     def __bool__(self) -> bool:
@@ -290,6 +355,11 @@ class Writes(msgspec.Struct, kw_only=True):
             or self.rosters
             or self.shard_states
             or self.shard_rows
+            or self.quota_documents
+            or self.accounts
+            or self.balances
+            or self.rights_sent
+            or self.rights_taken
             or self.deletes
         )
 
@@ -310,7 +380,7 @@ class Lease(msgspec.Struct, frozen=True):
     until_mono_us: int
 
 
-class Launch(msgspec.Struct, frozen=True, kw_only=True):
+class Launch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Start these tasks of a run: (task number, placement). The spec says what they execute. `lease` bounds the lives
     of an adoptable job's tasks; None: a `wait` job."""
 
@@ -324,7 +394,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     lease: Lease | None = None
 
 
-class Stop(msgspec.Struct, frozen=True, kw_only=True):
+class Stop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """End every task of this run: SIGTERM, grace, SIGKILL. Each task answers with TaskEnded. Also for unknown runs."""
 
     run: RunId
@@ -332,7 +402,7 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
 
 
-class Reap(msgspec.Struct, frozen=True):
+class Reap(msgspec.Struct, frozen=True, gc=False):
     """The outcome of this run is on disk: the executor may forget its records (logs stay until retention)."""
 
     run: RunId
@@ -371,7 +441,7 @@ class Refused(msgspec.Struct, frozen=True):
     leader: str = ""
 
 
-class Submitted(msgspec.Struct, frozen=True):
+class Submitted(msgspec.Struct, frozen=True, gc=False):
     """The job is on disk; `existed`: it was before. `federated`: a majority of its region's group holds it too."""
 
     job_id: str
@@ -550,6 +620,36 @@ class RosterView(msgspec.Struct, frozen=True, kw_only=True):
     ledger_id: str = ""
 
 
+class QuotaBalance(msgspec.Struct, frozen=True, kw_only=True):
+    """What one account of the region that answers has of one quota, in the units of the kind: `held` counts what is
+    used and what is free; `in_transit` has been given and is not acknowledged; `asked` of others for the jobs that
+    wait, which need `waiting` together; `debt` is still to be burned, `lost` went to accounts whose disks were lost."""
+
+    account: str
+    tenant: str
+    resource: str
+    held: int
+    used: int
+    in_transit: int
+    debt: int
+    lost: int
+    asked: int
+    waiting: int
+
+
+class QuotaView(msgspec.Struct, frozen=True, kw_only=True):
+    """Global quotas as one region has them. `history` are the documents in force, oldest first; `known` are (region,
+    number of its newest document), `elsewhere` what other regions last told, both by gossip; `waiting` counts jobs."""
+
+    region: str
+    league: str
+    history: tuple[SignedQuotas, ...]
+    known: tuple[tuple[str, int], ...]
+    balances: tuple[QuotaBalance, ...]
+    elsewhere: tuple[tuple[str, QuotaNews], ...]
+    waiting: int
+
+
 class ChannelView(msgspec.Struct, frozen=True, kw_only=True):
     """Handoff with one peer since this daemon started; `undecided` is what waits for an answer now."""
 
@@ -601,10 +701,23 @@ class ShardView(msgspec.Struct, frozen=True, kw_only=True):
     lease_left_us: int | None = None
 
 
+class DrainView(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a drain is: jobs that wait, that are under way to another region, that are being stopped in order to
+    move, that were stopped so far, and how many run on, by why (federation/moving.py: Stays)."""
+
+    running: RunningJobs
+    queued: int
+    leaving: int
+    stopping: int
+    stopped: int
+    running_on: tuple[tuple[str, int], ...]
+
+
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
-    """How the region fares. `quarantine` None: its disk is believed. `orphans`: runs that are nobody's any more and
-    still have to end; `orphans_ended`: how many of them have. `jobs_taken_over`, `jobs_let_go`: open jobs of shards
-    that the region began to lead, or had to stop leading. These count from the start of this life."""
+    """How the region fares. `quarantine` None: its disk is believed; `drain` None: it is not drained. `orphans`: runs
+    that are nobody's any more and still have to end; `orphans_ended`: how many of them have. `jobs_taken_over`,
+    `jobs_let_go`: open jobs of shards that the region began to lead, or had to stop leading; `jobs_relieved`: queued
+    jobs that went to a much shorter queue. These count from the start of this life."""
 
     region: str
     ledger_id: str
@@ -621,10 +734,12 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     # By tenant and tier, sorted.
     attainment: tuple[Kept, ...] = ()
     quarantine: QuarantineView | None = None
+    drain: DrainView | None = None
     shards: tuple[ShardView, ...] = ()
     orphans: int = 0
     orphans_ended: int = 0
     jobs_taken_over: int = 0
+    jobs_relieved: int = 0
     jobs_let_go: int = 0
 
 
@@ -640,20 +755,29 @@ Answer = (
     | JobPlan
     | StatusView
     | RosterView
+    | QuotaView
     | tuple[NodeView, ...]
     | tuple[MemberView, ...]
     | tuple[RegionRecord, ...]
 )
 
 
-class Reply(msgspec.Struct, frozen=True):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """The answer to one request of this daemon."""
 
     request_id: int
     answer: Answer
 
 
-class JobChange(msgspec.Struct, frozen=True, kw_only=True):
+class JointReply(Reply, frozen=True):
+    """An answer in which several shards have a part: each of their leaders holds it back, and it leaves with the last.
+    `waits_for`: those whose majority does not hold its part yet. (If one is led by another region meanwhile, nobody is
+    answered, and the caller asks again.)"""
+
+    waits_for: set[str]
+
+
+class JobChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A job's new state as its watchers are to see it; published at the job's home and where it runs."""
 
     job_id: str
@@ -721,5 +845,12 @@ class Snapshot(msgspec.Struct, kw_only=True):
     shard_rows: list[ShardRow] = msgspec.field(default_factory=list)
     # The newest version of the policy; None: none was ever applied.
     policy: PolicyRow | None = None
+    # By number.
+    quota_documents: list[QuotaDocumentRow] = msgspec.field(default_factory=list)
+    # Of the account in these books: at most one row.
+    accounts: list[AccountRow] = msgspec.field(default_factory=list)
+    balances: list[BalanceRow] = msgspec.field(default_factory=list)
+    rights_sent: list[RightsSentRow] = msgspec.field(default_factory=list)
+    rights_taken: list[RightsTakenRow] = msgspec.field(default_factory=list)
     # The anchor file is ahead of this ledger: the disk is an old one.
     disk_is_old: bool = False

@@ -11,6 +11,8 @@ import msgspec
 
 from hanse.core.messages import Envelope, Inquest, Message
 from hanse.core.model.jobs import Job, RunId, Submission
+from hanse.core.model.quota import SignedQuotas
+from hanse.core.model.regions import RunningJobs
 from hanse.core.model.roster import SignedRoster
 from hanse.core.policy.model import Policy
 
@@ -91,11 +93,12 @@ class OrderNodes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SetDrain(msgspec.Struct, frozen=True, kw_only=True):
-    """Start or stop draining. Answered by Done once durable."""
+    """Start or stop draining; `running` says what becomes of the running jobs. Answered by Done once durable."""
 
     request_id: int
     draining: bool
     cause: str
+    running: RunningJobs = RunningJobs.FINISH
 
 
 class Question(enum.Enum):
@@ -106,6 +109,7 @@ class Question(enum.Enum):
     NODES = "nodes with their free capacity and jobs"
     MEMBERS = "the roster with liveness"
     INVENTORY = "the newest record of every region"
+    QUOTAS = "global quotas, and the rights that this region holds"
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,12 +146,13 @@ class TaskStarted(msgspec.Struct, frozen=True, kw_only=True):
     cause: str = ""
 
 
-class TaskEnded(msgspec.Struct, frozen=True, kw_only=True):
+class TaskEnded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The task's process group is gone. `exit_code` is 0 to 255, or 128 + signal if a signal ended it.
 
     `launched` False: it could not be started at all (`detail` says why), which counts as a launch failure. `lost`: its
     supervisor or its machine died, and the task with it, so that nobody saw how it would have ended. `lease_ended`: its
-    supervisor ended it because its lease ran out, which is not the task's failure.
+    supervisor ended it because its lease ran out, which is not the task's failure. `stopped`: it had been told to end
+    before it did.
     """
 
     run: RunId
@@ -161,6 +166,7 @@ class TaskEnded(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     cause: str = ""
     lease_ended: bool = False
+    stopped: bool = False
 
 
 class FoundTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -268,6 +274,15 @@ class PolicyChanged(msgspec.Struct, frozen=True, kw_only=True):
     former: PolicyText = PolicyText()
 
 
+class ApplyQuotas(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's signed quota document. Answered by Done once what it mints or owes is durable (of a shard's
+    account: at a majority), or Refused."""
+
+    request_id: int
+    signed: SignedQuotas
+    cause: str
+
+
 Event = (
     Submit
     | PlanJob
@@ -289,4 +304,5 @@ Event = (
     | ProposeRoster
     | AskRoster
     | PolicyChanged
+    | ApplyQuotas
 )

@@ -26,6 +26,7 @@ def check(region: Region, *, full: bool = False) -> None:
         _check_capacity(region)
         _check_standing(region)
         _check_transfers(region)
+        _check_rights(region)
 
 
 def _check_job(region: Region, job: Job) -> None:
@@ -34,7 +35,11 @@ def _check_job(region: Region, job: Job) -> None:
     leading = region.shards.leading_of(job)
     may_start = leading is None or (leading.startable and not leading.is_unheld(job.id))
     waiting = state is JobState.QUEUED and may_start and not job.is_parked
-    queued = region.local.queue.get(job.id) is job or region.local.waits_for_ghost(job.id)
+    queued = (
+        region.local.queue.get(job.id) is job
+        or region.local.waits_for_ghost(job.id)
+        or region.escrow.room.get(job.id) is job
+    )
     assert queued == waiting or (not waiting and region.local.queue.get(job.id) is not job), (
         f"{job.id}: {state.name}, queue disagrees"
     )
@@ -70,7 +75,7 @@ def _check_holders(region: Region) -> None:
 def _check_bounds(region: Region) -> None:
     deadline_us = region.next_deadline()
     late = deadline_us is not None and deadline_us <= region.books.now.mono_us
-    assert region.local.more or not late or region.shards.looping, (
+    assert region.local.more or not late or region.shards.looping or region.escrow.looping, (
         "a deadline that the step did not serve would spin the shell"
     )
     for peer in region.peers:
@@ -105,7 +110,7 @@ def _check_standing(region: Region) -> None:
         usage: Usage = {}
         for charge in standing.quotas.charges().values():
             if charge.queue.root is root:
-                charge.queue.add(charge.flavour, charge.held, 1, usage)
+                charge.count(1, usage)
         assert usage == root.usage, f"{root.name}: charged {usage}, kept {root.usage}"
     dying = [job_id for job_id in held if region.local.runs.job(job_id) is None]
     assert all(job_id in standing.running.leaving for job_id in dying), "a victim is nobody's any more"
@@ -118,3 +123,14 @@ def _check_transfers(region: Region) -> None:
         assert (job.state is JobState.XFER) == region.desk.giver.tracks(job.id), (
             f"{job.id}: {job.state.name}, giver disagrees"
         )
+
+
+def _check_rights(region: Region) -> None:
+    """What runs is what is charged, and nothing is in use that was given away."""
+    for books in region.library:
+        account = books.account
+        for key, balance in account.balances.items():
+            assert min(balance.held, balance.debt, balance.lost) >= 0, f"{account.name}: {key} below nothing"
+        for job_id in account.charges:
+            state = books.jobs[job_id].state
+            assert state in ALLOCATED_STATES, f"{job_id} uses rights and is {state.name}"

@@ -11,8 +11,10 @@ import msgspec
 
 from hanse.core.model.jobs import Reason, RetryRules, Shape
 from hanse.core.model.lifecycle import JobState
+from hanse.core.model.quota import Rights, SignedQuotas
 from hanse.core.model.regions import Position, QueuedShape, RegionRecord
 from hanse.core.model.roster import Round, SignedRoster
+from hanse.core.model.time import FOR_EVER_US
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -88,7 +90,8 @@ class Solicit(msgspec.Struct, frozen=True):
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """Would you take `count` jobs of this shape and tenant? Soft: binds nobody."""
+    """Would you take `count` jobs of this shape and tenant? Soft: binds nobody. `own_wait_us`: they may wait in your
+    queue if that is much shorter than so long; 0: only what can start soon is meant."""
 
     id: int
     shape: Shape
@@ -96,6 +99,12 @@ class Offer(msgspec.Struct, frozen=True):
     path: tuple[str, ...]
     tenant: str
     solicit_id: int = 0
+    own_wait_us: int = 0
+
+    @property
+    def is_relief(self) -> bool:
+        """Whether it is to even out queues."""
+        return 0 < self.own_wait_us < FOR_EVER_US
 
 
 class OfferAnswer(msgspec.Struct, frozen=True):
@@ -129,6 +138,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     cancel_id: str = ""
     offer_id: int = 0
     failures: int = 0
+    moves: int = 0
     # Derived from `spec`, as `shape` is.
     retry: RetryRules | None = None
     traceparent: str = ""
@@ -281,6 +291,9 @@ class Inquest(msgspec.Struct, frozen=True):
 
     `wants_unnamed`: and of what other jobs that I have had to do with? That is all that are open, and those of my home
     that have ended and whose id is greater than `after`, the last one that my disk knows.
+
+    `of_lost`: my disk is sound, and I passed these jobs on to regions that were declared lost. All that is known of one
+    is told then, each in a testimony of its own.
     """
 
     id: int
@@ -289,6 +302,7 @@ class Inquest(msgspec.Struct, frozen=True):
     job_ids: tuple[str, ...] = ()
     wants_unnamed: bool = False
     after: str = ""
+    of_lost: bool = False
 
 
 class InquestAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -483,6 +497,69 @@ class Fetch(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[str, ...]
 
 
+class RightsAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """An account lacks so many rights of these quotas, and waits for them since `since_wall_us`; nothing: it lacks none
+    any more. The newest of an account stands, for a while. Soft: binds nobody. With `recall` the keeper wants back what
+    a lower limit took away: it goes before the receiver's own jobs. `league` names the quotas' first document."""
+
+    league: str
+    account: str
+    account_id: int
+    wants: Rights
+    since_wall_us: int
+    recall: bool = False
+
+
+class RightsCommit(msgspec.Struct, frozen=True, kw_only=True):
+    """Rights go from one account to another: sent only after the giver's smaller balance is durable, and until it is
+    answered. Each account has one life at a time, named by its id. `number` is that of the newest quota document that
+    the giver has heard of: whoever holds rights knows by which document they were minted."""
+
+    league: str
+    number: int
+    giver: str
+    giver_id: int
+    to: str
+    to_id: int
+    sequence: int
+    rights: Rights
+
+
+class RightsVerdict(enum.IntEnum):
+    """What became of a transfer of rights, once and for ever. The numbers are stored."""
+
+    TAKEN = 1
+    BURNED = 2
+    # The account that it was sent to has lost its disk, and what became of the transfer before is not known.
+    GONE = 3
+
+
+class RightsDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """The durable answer to a RightsCommit. GONE is said in the name of an account's later life."""
+
+    giver: str
+    giver_id: int
+    to: str
+    to_id: int
+    sequence: int
+    verdict: RightsVerdict
+
+
+class QuotaRequest(msgspec.Struct, frozen=True):
+    """Which quota documents followed on this one?"""
+
+    after_number: int
+
+
+class QuotaNotice(msgspec.Struct, frozen=True):
+    """A quota document that is in force; its successors follow in messages of their own."""
+
+    signed: SignedQuotas
+
+
+RightsMessage = RightsAsk | RightsCommit | RightsDecision
+QuotaMessage = RightsMessage | QuotaRequest | QuotaNotice
+
 ShardMessage = (
     Commit
     | Withdraw
@@ -536,4 +613,9 @@ Message = (
     | Promise
     | Refuse
     | Fetch
+    | RightsAsk
+    | RightsCommit
+    | RightsDecision
+    | QuotaRequest
+    | QuotaNotice
 )

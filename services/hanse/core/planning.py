@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from hanse.core.dependencies import waits_for_text
 from hanse.core.effects import (
     Blocker,
     JobPlan,
@@ -88,6 +89,12 @@ class Planning:
         if closed is not None:
             blockers, start = (closed, *blockers), Span()
             outcome = outcome if outcome is Outcome.NEVER else Outcome.CLOSED
+        ahead = region.escrow.lacks(job)
+        if job.terms.after:
+            message = f"it waits {waits_for_text(job.terms)}"
+            ahead = (Blocker(code="WAITS_FOR_JOBS", message=message), *ahead)
+            outcome = Outcome.WAIT if outcome in (Outcome.START, Outcome.PREEMPT) else outcome
+        blockers = (*ahead, *blockers)
         allocation = told.prospect.allocation if outcome is Outcome.START else None
         nodes = () if allocation is None else tuple(dict.fromkeys(task.node for task in allocation.tasks))
         return RegionPlan(

@@ -8,6 +8,7 @@ A Region is one region's whole mind. It is synchronous and deterministic: the sa
     membership  who is there, and the gossip of capacity records       (hints: no safety decision reads them)
     local       what runs here next: queue, capacity, attempts
     offers, soliciting, giver, target   the handoff
+    moving      running jobs that leave a region that is being drained
     reports, tracking                   what owners owe to homes, and what homes know
     books       every change of a job, and the rows that it owes the ledger
 
@@ -32,6 +33,7 @@ from hanse.core.effects import (
     Done,
     Effects,
     JobPlan,
+    JointReply,
     OrdersOutcome,
     PolicyAdopted,
     Refused,
@@ -42,6 +44,7 @@ from hanse.core.effects import (
     Trusted,
 )
 from hanse.core.events import (
+    ApplyQuotas,
     Ask,
     AskRoster,
     CancelJobs,
@@ -65,11 +68,14 @@ from hanse.core.events import (
     TrustDisk,
 )
 from hanse.core.federation.desk import Desk
+from hanse.core.federation.escrow.escrow import Escrow
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.handoff.offers import Offers
 from hanse.core.federation.handoff.soliciting import Soliciting
 from hanse.core.federation.inquest import Witness
+from hanse.core.federation.losses import FIRST_ID, Losses, Outcome
 from hanse.core.federation.membership import Membership
+from hanse.core.federation.moving import Moving
 from hanse.core.federation.old_disk import OldDisk
 from hanse.core.federation.overtaking import (
     UNREAD_IN_DOUBT,
@@ -106,10 +112,15 @@ from hanse.core.messages import (
     ProbeAck,
     ProbeRequest,
     Promise,
+    QuotaNotice,
+    QuotaRequest,
     Refuse,
     Release,
     Renew,
     RenewAck,
+    RightsAsk,
+    RightsCommit,
+    RightsDecision,
     RosterAnnounce,
     RosterDocument,
     RosterProposal,
@@ -123,7 +134,8 @@ from hanse.core.model.jobs import Job, OnLoss, Reason, ReasonCode, Submission
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import RECORD_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
-from hanse.core.model.regions import Position, RegionConfig, RegionRecord
+from hanse.core.model.regions import Position, RegionConfig, RegionRecord, RunningJobs
+from hanse.core.model.roster import key_id
 from hanse.core.model.time import Now
 from hanse.core.planning import Planning
 from hanse.core.policy.model import Policy, default_policy
@@ -134,11 +146,15 @@ _GREETINGS = (Hello, HelloAck)
 _FOR_MEMBERSHIP = (GossipDigest, GossipDelta, Probe, ProbeAck, ProbeRequest)
 # When a caller may ask again about a job that the region may have forgotten.
 DOUBT_RETRY_MS = 1_000
+# Of an operator's wish to drain the region, in the ledger's table of small facts.
+_META_DRAINING = "draining"
+_META_RUNNING = "drain_running"
 _DRAINING = Reason(ReasonCode.DRAINING, "the region is being drained")
 _DISK_FULL = Reason(ReasonCode.BURNED_NO_ROOM, "the region's disk is nearly full")
 _OLD_DISK = Reason(ReasonCode.OLD_DISK, "the region's disk is an old one; it asks the others first")
 # When a caller may ask again for what needs a leader: about an election.
 NOT_LEADER_RETRY_MS = 1_000
+_LOST = Reason(ReasonCode.REGION_LOST, "the region was declared lost: the others have gone on without it")
 _RECOVERING = Reason(ReasonCode.BURNED_NO_ROOM, "the region is starting")
 
 
@@ -175,6 +191,7 @@ class Region:
         self.router.objective = checked_policy.objective
         self._policy_is_kept = snapshot.policy is not None
         self.witness = Witness(config.name, self.books)
+        self.losses = Losses(config, self.books)
         self._randomness = randomness
         self.intake = Intake(config, self.local, self._queued, self._why_not_adopting)
         self.shards = Shards(
@@ -191,6 +208,26 @@ class Region:
             now,
             disk_is_old=self.old_disk.active,
         )
+        self.moving = Moving(timings, self.local, self.router)
+        ever, current = self._operator_keys()
+        self.escrow = Escrow(
+            config,
+            snapshot,
+            ever,
+            current,
+            authority,
+            self.library,
+            self.shards,
+            self.inventory,
+            self.local.capacity.free_total,
+            self.local.readmit,
+            self._unheard,
+            checked_policy.tier_names,
+            randomness,
+            now,
+        )
+        self.local.scheduler.gate = self.escrow
+        self.intake.rights = self.escrow.slots
         self._build_handoff(now)
         self.planning = Planning(self)
         self.hands = Hands(self)
@@ -200,7 +237,9 @@ class Region:
         # Whether something that the record tells changed without a write.
         self._standing_changed = True
         self._published_leads: tuple[tuple[str, int], ...] = ()
-        self.draining = snapshot.meta.get("draining") == "1"
+        self.draining = snapshot.meta.get(_META_DRAINING) == "1"
+        if self.draining:
+            self.moving.wish(now, RunningJobs(int(snapshot.meta.get(_META_RUNNING, RunningJobs.FINISH))))
         self.disk_nearly_full = False
         self.peers = tuple(member.name for member in config.members if member.name != config.name)
         # Until then the disk is in doubt, unless all peers have been heard: one of them may know that it is old.
@@ -210,6 +249,8 @@ class Region:
         self.local.in_doubt = self.desk.in_doubt = self.shards.in_doubt = self.in_doubt
         self._alarms = self._all_alarms()
         self._open_or_close()
+        if not self.in_doubt:
+            self._reckon_with_losses(now)
 
     def _build_handoff(self, now: Now) -> None:
         """The parts whose memory follows from the books: at boot, and after an inquest has changed the books."""
@@ -222,8 +263,10 @@ class Region:
             self.router,
             now,
             self.local.enqueue,
+            self.config.lost,
         )
-        self.offers = Offers(self.config, self.local, Transferring(self.desk, self.shards), self.router)
+        transfers = Transferring(self.desk, self.shards)
+        self.offers = Offers(self.config, self.local, transfers, self.router, self._randomness)
         self.soliciting = Soliciting(
             self.config,
             self.local,
@@ -234,13 +277,16 @@ class Region:
             self._randomness,
             now,
         )
-        self._handoff_alarms = Alarms(self.desk.alarm, self.intake.alarm, *self.offers.alarms)
+        self._handoff_alarms = Alarms(
+            self.desk.alarm, self.intake.alarm, *self.offers.alarms, self.losses.alarm, self.moving.alarm
+        )
 
     def _all_alarms(self) -> Alarms:
         """Those of the parts that are at work. The handoff's are a group of their own, because they seldom move."""
         work = Alarms(self.old_disk.alarm, self._grace) if self.in_doubt else self._handoff_alarms
         shards = Alarm() if self.in_doubt else self.shards.alarm
-        rare = Alarms(self.sessions.alarm, self.rosters.alarm, shards, work)
+        escrow = Alarm() if self.in_doubt else self.escrow.alarm
+        rare = Alarms(self.sessions.alarm, self.rosters.alarm, shards, escrow, work)
         return Alarms(self.membership.alarm, self.publisher.alarm, self.local.alarm, rare)
 
     @property
@@ -252,11 +298,13 @@ class Region:
     def in_doubt(self) -> bool:
         """Whether the disk may be an old one: nothing is launched then, and nothing that rests on what the disk says
         is sent, read or decided."""
-        return self.old_disk.active or self._in_grace
+        return self.old_disk.active or self._in_grace or self.config.is_lost
 
     @property
     def waits_for(self) -> str:
         """Who or what ends the doubt, in words."""
+        if self.config.is_lost:
+            return "nobody: it was declared lost, and others have gone on with its jobs"
         if not self.local.runs.recovered:
             return "the executor, to tell what still runs"
         return ", ".join(self._silent()) or "what runs on to be stopped"
@@ -272,21 +320,30 @@ class Region:
         out = Effects(writes=NO_WRITES)
         self.library.begin(now)
         self.shards.begin(now)
+        if not self.in_doubt:
+            self.escrow.begin(now, out)
         for event in events:
             self.library.set_cause(event.cause)
             self._on_event(now, event, out)
         if self.in_doubt:
             self.library.set_cause("timer")
             self._try_to_end_doubt(now, out)
+        elif self.losses.active:
+            self.library.set_cause("losses")
+            self._settle_losses(now, out)
         self.shards.wind(now)
         if now.mono_us >= self._alarms.next_us:
             self._on_deadlines(now, out)
         self.shards.reconcile(now, out)
         self.dependencies.settle()
+        if not self.in_doubt:
+            self.escrow.settle(now, out)
         self.library.set_cause("schedule")
         if self.local.queue.depth or self.local.more or now.mono_us >= self.local.alarm.next_us:
             self.local.cycle(now, out)
         self._look_abroad(now, out)
+        if not self.in_doubt:
+            self.escrow.finish(now, out)
         self._report(now, out)
         self._publish(now)
         return self._collect(now, out)
@@ -325,7 +382,7 @@ class Region:
             case OrderNodes():
                 out.replies.append(Reply(event.request_id, self._order_nodes(event, out)))
             case SetDrain():
-                self._set_drain(event, out)
+                self._set_drain(now, event, out)
             case ExecutorRecovered():
                 self._on_recovered(now, event, out)
             case LedgerPressure():
@@ -347,6 +404,8 @@ class Region:
                 out.replies.append(Reply(event.request_id, self._trust_disk(event)))
             case ProposeRoster():
                 out.replies.append(Reply(event.request_id, self.rosters.propose(now, event, out)))
+            case ApplyQuotas():
+                self._apply_quotas(now, event, out)
             case AskRoster():
                 out.replies.append(Reply(event.request_id, self.rosters.answer(event)))
             case _:
@@ -381,6 +440,7 @@ class Region:
                 out.sends += self.membership.on_message(now, peer, message)
                 if isinstance(message, GossipDelta):
                     self.shards.on_records(now)
+                    self.escrow.on_records(now, out)
                 if (stamp := self.inventory.own_record_from_the_future) is not None:
                     self.publisher.overtake(stamp)
             else:
@@ -412,13 +472,16 @@ class Region:
             case Inquest():
                 self.witness.on_inquest(peer, message, out)
             case InquestAnswer():
-                self.old_disk.on_answer(peer, message)
+                (self.losses if message.id >= FIRST_ID else self.old_disk).on_answer(peer, message)
             case ToShard():
                 if not self.in_doubt:
                     self.shards.on_to_shard(now, peer, message)
             case Append() | AppendAck() | Renew() | RenewAck() | Prepare() | Promise() | Refuse() | Fetch():
                 if not self.in_doubt:
                     self.shards.on_group_message(now, peer, message, out)
+            case RightsAsk() | RightsCommit() | RightsDecision() | QuotaRequest() | QuotaNotice():
+                if not self.in_doubt:
+                    self.escrow.on_message(now, peer, message, out)
             case Hello() | HelloAck():
                 pass  # Taken in before the session was checked.
             case RosterAnnounce() | RosterRequest() | RosterDocument() | RosterProposal() | RosterVote():
@@ -431,8 +494,10 @@ class Region:
     def _on_session(self, now: Now, peer: str, out: Effects) -> None:
         self.rosters.on_session(peer, out)
         self.old_disk.on_session(now, peer)
+        self.losses.on_session(now, peer)
         if not self.in_doubt:
             self.desk.on_session(now, peer, out)
+            self.escrow.on_session(now, peer, out)
 
     # --- callers ----------------------------------------------------------------------------------------------------
 
@@ -496,6 +561,21 @@ class Region:
             return self._admit(submission)
         return self._not_leading(home)
 
+    def _apply_quotas(self, now: Now, event: ApplyQuotas, out: Effects) -> None:
+        if self.in_doubt:
+            message = f"{self.config.name} waits for {self.waits_for}"
+            out.replies.append(Reply(event.request_id, Refused("UNREACHABLE", "", message, DOUBT_RETRY_MS)))
+        else:
+            self.escrow.apply(now, event, out)
+
+    def _operator_keys(self) -> tuple[dict[str, str], dict[str, str]]:
+        """By their ids: those of all rosters that were ever in force, and those that count today."""
+        configured, of_rosters = self.config.operator_keys, self.rosters.operator_keys()
+        ever = {key_id(key): key for key in (*configured, *of_rosters)}
+        head = self.rosters.head
+        current = {key_id(key): key for key in (*configured, *([head.operator_key] if head else []))}
+        return ever, current
+
     def _admit(self, submission: Submission) -> Submitted | Refused:
         return self.admission.submit(submission, self.books, self.local.enqueue)
 
@@ -516,7 +596,7 @@ class Region:
     def _cancel_jobs(self, now: Now, event: CancelJobs, out: Effects) -> None:
         """Wishes for jobs of shards are answered when a majority holds them; one answer for all of the call."""
         results: list[JobState | Refused] = []
-        waits_for: Leading | None = None
+        waits_for: dict[str, Leading] = {}
         for job_id in event.job_ids:
             job = self.library.find(job_id)
             if job is None and self.in_doubt:
@@ -531,14 +611,13 @@ class Region:
                 results.append(self.desk.cancel(now, job, event.cause, out))
             else:
                 results.append(leading.desk.cancel(now, job, event.cause, leading.out))
-                waits_for = leading
-        reply = Reply(event.request_id, CancelOutcome(tuple(results)))
-        (out if waits_for is None else waits_for.out).replies.append(reply)
+                waits_for[leading.shard.name] = leading
+        self._answer_jointly(event.request_id, CancelOutcome(tuple(results)), waits_for, out)
 
     def _order_jobs(self, now: Now, event: OrderJobs, out: Effects) -> None:
         """Orders about jobs of shards are answered when a majority holds them; one answer for all of the call."""
         results: list[JobState | Refused] = []
-        waits_for: Leading | None = None
+        waits_for: dict[str, Leading] = {}
         for job_id in event.job_ids:
             job = self.library.find(job_id)
             if job is None:
@@ -547,9 +626,19 @@ class Region:
             result = self.hands.carry_out(now, job, event.order, out)
             results.append(result)
             leading = self.shards.leading_of(job)
-            waits_for = leading if leading is not None and not isinstance(result, Refused) else waits_for
-        reply = Reply(event.request_id, OrdersOutcome(tuple(results)))
-        (out if waits_for is None else waits_for.out).replies.append(reply)
+            if leading is not None and not isinstance(result, Refused):
+                waits_for[leading.shard.name] = leading
+        self._answer_jointly(event.request_id, OrdersOutcome(tuple(results)), waits_for, out)
+
+    @staticmethod
+    def _answer_jointly(request_id: int, answer: Answer, waits_for: dict[str, Leading], out: Effects) -> None:
+        """Once a majority of each of these holds its part."""
+        if not waits_for:
+            out.replies.append(Reply(request_id, answer))
+            return
+        joint = JointReply(request_id, answer, set(waits_for))
+        for leading in waits_for.values():
+            leading.out.replies.append(joint)
 
     def _order_nodes(self, event: OrderNodes, out: Effects) -> Done | Refused:
         unknown = [name for name in event.nodes if not self.local.has_node(name)]
@@ -571,6 +660,8 @@ class Region:
     def _on_recovered(self, now: Now, event: ExecutorRecovered, out: Effects) -> None:
         forgotten = next((each.run for each in event.found if self.local.runs.is_forgotten(each.run)), None)
         self.local.on_recovered(event.found, out)
+        if self.config.is_lost:
+            self._stop_all(out)
         if forgotten is not None and not self.old_disk.active:
             self._quarantine(now, f"the engine knows the run {forgotten}, which the ledger does not", out)
         self._open_or_close()
@@ -619,7 +710,7 @@ class Region:
         if now.mono_us >= self._grace.next_us:
             self._grace.ring_at(NEVER_US)
             self._grace_is_over = True
-        if not self.local.runs.recovered:
+        if not self.local.runs.recovered or self.config.is_lost:
             return
         if self.old_disk.active:
             self._try_to_leave_quarantine(now, out)
@@ -651,6 +742,7 @@ class Region:
             self.books.keep_policy(version, event.former, 0)
             self._policy_is_kept = True
         self.books.keep_policy(policy.version, event.text, now.wall_us)
+        self.escrow.go_by_tiers(policy.tier_names)
         self.local.adopt(policy, now)
         self.router.objective = policy.objective
         return PolicyAdopted(policy.version)
@@ -670,6 +762,7 @@ class Region:
             carry_out(ruling, self.books, self.local)
             decide_what_is_passed(ruling, self.books, lambda peer: self.sessions.seen(peer).ledger_id)
         self.old_disk.leave()
+        self.escrow.disk_was_old()
         self.rosters.on_quarantine_left(self.incarnation)
         self.sessions.begin_incarnation(self.incarnation)
         self._end_doubt(now, out)
@@ -690,7 +783,42 @@ class Region:
         for peer in self.peers:
             if self.sessions.established(peer):
                 self._on_session(now, peer, out)
+        self._reckon_with_losses(now)
         self._open_or_close()
+
+    # --- regions that were declared lost ----------------------------------------------------------------------------
+
+    def _reckon_with_losses(self, now: Now) -> None:
+        """The books are right: look in them for what was with regions that are lost."""
+        for job in self.losses.forsaken():
+            self.books.settle(job, keep_spec=True)
+        self.losses.begin(now)
+
+    def _settle_losses(self, now: Now, out: Effects) -> None:
+        """Once all have answered: carry out what follows."""
+        for outcome in self.losses.outcomes(now):
+            self._carry_out(now, outcome, out)
+
+    def _carry_out(self, now: Now, outcome: Outcome, out: Effects) -> None:
+        job = self.books.jobs[outcome.job_id]
+        self.desk.giver.give_up(job)
+        self.desk.tracking.forget_cancel(job)
+        if not outcome.to:
+            self.books.taken_back(job, outcome.epoch)
+            self.books.skip_attempts(job, self.local.found_attempt(job.id, job.epoch))
+            self.local.enqueue(job)
+        elif job.state is JobState.XFER or outcome.to != job.transfer_to:
+            self.books.overtaken_moved(job, outcome.to, max(outcome.epoch, job.transfer_epoch))
+        if outcome.ended:
+            self.books.settle(job)
+        elif job.cancel_id:
+            self.desk.carry_out_wish(now, job, out)
+
+    def _stop_all(self, out: Effects) -> None:
+        """This region was declared lost, and others have gone on: whatever still runs here may run there as well."""
+        for job in list(self.books.jobs.values()):
+            if job.state is JobState.RUNNING:
+                self.local.stop(job, Reason(ReasonCode.REGION_LOST, "this region was declared lost"), out)
 
     # --- the rest of the step ---------------------------------------------------------------------------------------
 
@@ -703,15 +831,18 @@ class Region:
             self.old_disk.on_deadline(now, out)
             return
         self.shards.on_deadline(now, out)
+        self.escrow.on_deadline(now, out)
         if now.mono_us < self._handoff_alarms.next_us:
             return
         self.desk.on_deadline(now, out)
+        self.losses.on_deadline(now, out)
         self.offers.on_deadline(now)
         self.intake.on_deadline(now)
 
     def _look_abroad(self, now: Now, out: Effects) -> None:
         if self.in_doubt or not self.peers:
             return
+        self.moving.look(now, out)
         if not self.local.queue.depth:
             if self.intake.closed is None:
                 self.soliciting.on_capacity(now, out)
@@ -724,6 +855,9 @@ class Region:
             self.desk.report(now, out)
 
     def _publish(self, now: Now) -> None:
+        if self.escrow.news_changed:
+            self.escrow.news_changed = False
+            self._standing_changed = True
         leads = self.shards.led
         if leads != self._published_leads:
             self._published_leads, self._standing_changed = leads, True
@@ -754,6 +888,7 @@ class Region:
             price=self.config.price,
             power=self.config.power,
             leads=self.shards.led,
+            quotas=self.escrow.news(),
         )
 
     def _collect(self, now: Now, out: Effects) -> Effects:
@@ -770,10 +905,15 @@ class Region:
 
     # --- shared -----------------------------------------------------------------------------------------------------
 
-    def _set_drain(self, event: SetDrain, out: Effects) -> None:
+    def _set_drain(self, now: Now, event: SetDrain, out: Effects) -> None:
+        """The newest wish counts, also as to the running jobs."""
+        wish = event.running if event.draining else None
+        if wish is not self.moving.wished:
+            self.books.set_meta(_META_RUNNING, str(int(event.running)))
+            self.moving.wish(now, wish)
         if event.draining != self.draining:
             self.draining = event.draining
-            self.books.set_meta("draining", "1" if event.draining else "0")
+            self.books.set_meta(_META_DRAINING, "1" if event.draining else "0")
             self._open_or_close()
         out.replies.append(Reply(event.request_id, Done()))
 
@@ -781,7 +921,10 @@ class Region:
         """Whether callers and peers may bring new work, from everything that could forbid it."""
         self._standing_changed = True
         self.local.draining = self.draining
-        if self.old_disk.active:
+        self.escrow.drain(draining=self.draining)
+        if self.config.is_lost:
+            self.intake.closed = _LOST
+        elif self.old_disk.active:
             self.intake.closed = _OLD_DISK
         elif self.draining:
             self.intake.closed = _DRAINING

@@ -193,6 +193,7 @@ def _static_config(settings: Settings, policy: Policy) -> RegionConfig:
         power=region.power,
         queue_depth_max=settings.limits.queue_depth_max,
         timings=_timings(settings),
+        operator_keys=settings.federation.operator_keys,
     )
 
 

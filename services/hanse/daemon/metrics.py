@@ -46,11 +46,15 @@ class Metrics:
         self._jobs_let_go = self._counter(
             "jobs_let_go_total", "Open jobs of shards that this region had to stop leading"
         )
+        self._jobs_relieved = self._counter(
+            "jobs_relieved_total", "Queued jobs given to a region with a much shorter queue"
+        )
         # The core counts each life of the region from 0.
         self._counted = {
             "orphans_ended": self._orphans_ended,
             "jobs_taken_over": self._jobs_taken_over,
             "jobs_let_go": self._jobs_let_go,
+            "jobs_relieved": self._jobs_relieved,
         }
         self._counted_so_far = dict.fromkeys(self._counted, 0)
         self._leads = self._gauge("shard_leads", "Whether this region leads the shard", "shard")

@@ -33,7 +33,7 @@ from hanse.daemon.errors import DriverInterrupted, DriverOverloaded, ReloadRefus
 from hanse.daemon.housekeeping import Housekeeping
 from hanse.daemon.inbox import Inbox
 from hanse.daemon.journal import JOURNAL_DIRECTORY, Journal
-from hanse.daemon.keys import region_keys, take_next
+from hanse.daemon.keys import Keyring, region_keys, take_next
 from hanse.daemon.ledger_ids import LEDGER_FILE, read_prepared, use_up
 from hanse.daemon.lookups import Lookups
 from hanse.daemon.metrics import Metrics
@@ -234,7 +234,7 @@ class Runtime:
             # 1. What is on the disk.
             ledger = await self._open_ledger(resources)
             snapshot = await ledger.load_snapshot()
-            keys = region_keys(self.config.data_dir) if self.config.region.roster else None
+            keys = region_keys(self.config.data_dir) if self.config.region.roster else Keyring()
             policy = self.desk.begin(snapshot.policy)
             region = Region(self.config.region, snapshot, self._clock(), random.Random(), keys, policy)
             self._take_config(region.config)

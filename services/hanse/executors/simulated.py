@@ -181,6 +181,7 @@ class _Task:
             detail=detail,
             cause=self.cause,
             lease_ended=lease_ended,
+            stopped=signal == _SIGTERM,
         )
 
 

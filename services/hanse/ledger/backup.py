@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -16,10 +18,10 @@ import msgspec
 from hanse.core.model.regions import Position
 from hanse.ledger.anchor import sync_directory
 from hanse.ledger.boot import APPLICATION_ID, quick_check
-from hanse.ledger.connection import connect_read_only
+from hanse.ledger.connection import connect_read_only, prepare_writer
 from hanse.ledger.errors import LedgerRefused, RefusedKind, translated
 from hanse.ledger.lock import DaemonLock
-from hanse.ledger.migrate import refuse_newer, schema_version
+from hanse.ledger.migrate import migrate, refuse_newer, schema_version
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,28 +73,59 @@ def verify(path: Path) -> Verified:
         raise LedgerRefused(RefusedKind.CORRUPT, f"{path} is not a sound ledger: {error}") from error
 
 
-def restore(copy: Path, path: Path) -> Verified:
-    """Put a verified copy where a region's ledger is to be; refuses to replace one.
+def restore(copy: Path, path: Path, region: str = "") -> Verified:
+    """Put a verified copy where a region's ledger is to be; refuses to replace one, or to take that of a region other
+    than `region`.
 
     What the region did after the copy was made is lost, and its peers know more of it than it does. So the ledger is
     marked as an old one: it begins in quarantine. Raises FileExistsError, LedgerRefused, OSError.
     """
-    lock = DaemonLock(path)
-    try:
-        leftovers = [path, *(path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm"))]
-        for leftover in leftovers:
-            if leftover.exists():
-                raise FileExistsError(f"{leftover} exists: move it away first")
-        scratch = path.with_name(f"{path.name}.restoring")
+    with _vacant(path) as scratch:
         shutil.copyfile(copy, scratch)
         verified = verify(scratch)
+        if region and verified.region != region:
+            raise LedgerRefused(
+                RefusedKind.OTHER_REGION, f"{copy} is of region {verified.region}, not {region}"
+            )
         _mark_as_old(scratch)
+    return verified
+
+
+def begin_empty(path: Path, region: str, ledger_id: str = "") -> Verified:
+    """Put an empty ledger where the one that a region had was lost, with every copy of it.
+
+    It is marked as an old one, as that of `restore`: so that it asks its peers also if it hears none of them for a
+    while. `ledger_id` empty: it is drawn. Raises FileExistsError, LedgerRefused, OSError.
+    """
+    with _vacant(path) as scratch:
+        with closing(sqlite3.connect(scratch, isolation_level=None)) as connection:
+            prepare_writer(connection)
+            migrate(connection)
+            connection.execute(
+                "INSERT INTO ledger (singleton, ledger_id, region, incarnation, write_sequence, doubt_incarnation) "
+                "VALUES (1, ?, ?, 0, 0, 1)",
+                (ledger_id or uuid.uuid4().hex, region),
+            )
+        return verify(scratch)
+
+
+@contextmanager
+def _vacant(path: Path) -> Iterator[Path]:
+    """Where to make the file that becomes the ledger at `path` when the block ends, while no daemon is there."""
+    lock = DaemonLock(path)
+    scratch = path.with_name(f"{path.name}.restoring")
+    try:
+        for leftover in (path, *(path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm"))):
+            if leftover.exists():
+                raise FileExistsError(f"{leftover} exists: move it away first")
+        scratch.unlink(missing_ok=True)
+        yield scratch
         _sync(scratch)
         scratch.rename(path)
         sync_directory(path.parent)
     finally:
+        scratch.unlink(missing_ok=True)
         lock.release()
-    return verified
 
 
 def _described(connection: sqlite3.Connection, path: Path) -> Verified:

@@ -24,6 +24,11 @@ TABLES: dict[str, type[msgspec.Struct] | None] = {
     "shard_states": effects.ShardStateRow,
     "shard_rows": effects.ShardRow,
     "rosters": effects.RosterRow,
+    "quota_documents": effects.QuotaDocumentRow,
+    "accounts": effects.AccountRow,
+    "balances": effects.BalanceRow,
+    "rights_sent": effects.RightsSentRow,
+    "rights_taken": effects.RightsTakenRow,
 }
 
 

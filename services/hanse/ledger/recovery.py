@@ -15,6 +15,8 @@ from typing import TypeVar
 import msgspec
 
 from hanse.core.effects import (
+    AccountRow,
+    BalanceRow,
     ChannelRow,
     DecisionRow,
     IntentRow,
@@ -22,6 +24,9 @@ from hanse.core.effects import (
     OutboundRow,
     PeerSeenRow,
     PolicyRow,
+    QuotaDocumentRow,
+    RightsSentRow,
+    RightsTakenRow,
     RosterRow,
     ShardRow,
     ShardStateRow,
@@ -35,7 +40,7 @@ from hanse.core.model.jobs import (
     RemoteView,
     Shape,
     ShapeBody,
-    make_shape,
+    stored_shape,
     unpacked_terms,
 )
 from hanse.core.model.lifecycle import JobState
@@ -83,14 +88,20 @@ def load_snapshot(connection: sqlite3.Connection) -> Snapshot:
         shard_states=_rows(connection, "shard_states", ShardStateRow),
         shard_rows=shard_rows,
         policy=newest_policy(connection),
+        quota_documents=_rows(connection, "quota_documents", QuotaDocumentRow),
+        accounts=_rows(connection, "accounts", AccountRow),
+        balances=_rows(connection, "balances", BalanceRow),
+        rights_sent=_rows(connection, "rights_sent", RightsSentRow, key_columns=3),
+        rights_taken=_rows(connection, "rights_taken", RightsTakenRow, key_columns=3),
         disk_is_old=doubt > 0,
     )
 
 
-def _rows(connection: sqlite3.Connection, table: str, row: type[R]) -> list[R]:
+def _rows(connection: sqlite3.Connection, table: str, row: type[R], key_columns: int = 2) -> list[R]:
     """A whole table, by primary key, which is its first columns."""
     columns = ", ".join(columns_of(row))
-    found = connection.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2")
+    order = ", ".join(str(number) for number in range(1, key_columns + 1))
+    found = connection.execute(f"SELECT {columns} FROM {table} ORDER BY {order}")
     return [row(*values) for values in found]
 
 
@@ -167,6 +178,7 @@ class _Shared:
             epoch=found.epoch,
             attempt=found.attempt,
             failures=found.failures,
+            moves=found.moves,
             order_us=found.order_us,
             allocation=decoded_allocation(found.allocation),
             started_wall_us=found.started_wall_us,
@@ -187,7 +199,7 @@ class _Shared:
         shape = self._shapes.get(key)
         if shape is None:
             row = self._connection.execute("SELECT body FROM shapes WHERE key = ?", (key,)).fetchone()
-            shape = self._shapes[key] = make_shape(_SHAPE.decode(row[0]))
+            shape = self._shapes[key] = stored_shape(key, _SHAPE.decode(row[0]))
         return shape
 
     def _reason(self, code: str, detail: str) -> Reason:

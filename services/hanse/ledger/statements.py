@@ -17,6 +17,8 @@ from itertools import chain
 import msgspec
 
 from hanse.core.effects import (
+    AccountRow,
+    BalanceRow,
     ChannelRow,
     DecisionRow,
     IntentRow,
@@ -25,6 +27,9 @@ from hanse.core.effects import (
     OutboundRow,
     PeerSeenRow,
     PolicyRow,
+    QuotaDocumentRow,
+    RightsSentRow,
+    RightsTakenRow,
     RosterRow,
     ShapeRow,
     ShardRow,
@@ -32,7 +37,7 @@ from hanse.core.effects import (
     TimelineRow,
 )
 
-# 512 x 32 columns stays below the 32,766 parameters that SQLite allows by default.
+# 512 x 33 columns stays below the 32,766 parameters that SQLite allows by default.
 ROWS_PER_STATEMENT_MAX = 512
 # Ten lengths of each statement below, with room: nothing is prepared twice.
 STATEMENTS_CACHED = 256
@@ -98,15 +103,15 @@ def _upsert(table: str, columns: Sequence[str], key: Sequence[str] = ()) -> Bulk
     return _insert(table, columns, f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {assignments}")
 
 
-def _update(table: str, columns: Sequence[str], key_length: int) -> Bulk:
-    """The key is the last `key_length` columns; each key may come only once."""
-    new = [f"{column} = new.column{number}" for number, column in enumerate(columns, 1)]
-    assignments = ", ".join(new[:-key_length])
-    found = " AND ".join(f"{table}.{each}" for each in new[-key_length:])
+def _update(table: str, columns: Sequence[str], key: Sequence[str]) -> Bulk:
+    """Each key may come only once."""
+    new = {column: f"{column} = new.column{number}" for number, column in enumerate(columns, 1)}
+    assignments = ", ".join(each for column, each in new.items() if column not in key)
+    found = " AND ".join(f"{table}.{new[column]}" for column in key)
     return Bulk(
         len(columns),
         lambda values: f"UPDATE {table} SET {assignments} FROM (VALUES {values}) AS new WHERE {found}",
-        key=len(columns) - 1,
+        key=columns.index(key[-1]),
     )
 
 
@@ -129,7 +134,7 @@ def _delete_of_shards(table: str, column: str) -> Bulk:
 
 INSERT_SHAPES = _insert("shapes", columns_of(ShapeRow), "ON CONFLICT DO NOTHING")
 UPSERT_JOBS = _upsert("jobs", columns_of(JobRow), ('"shard"', '"id"'))
-UPDATE_JOB_STATES = _update("jobs", columns_of(JobStateRow), key_length=2)
+UPDATE_JOB_STATES = _update("jobs", columns_of(JobStateRow), ('"shard"', '"id"'))
 INSERT_TIMELINE = _insert("timeline", columns_of(TimelineRow))
 INSERT_DECISIONS = _insert("decisions", columns_of(DecisionRow))
 UPSERT_CHANNELS = _upsert("channels", columns_of(ChannelRow))
@@ -142,6 +147,13 @@ UPSERT_META = _upsert("meta", ("name", "value"))
 UPSERT_ROSTERS = _upsert("rosters", columns_of(RosterRow))
 UPSERT_SHARD_STATES = _upsert("shard_states", columns_of(ShardStateRow))
 UPSERT_SHARD_ROWS = _upsert("shard_rows", columns_of(ShardRow), ('"shard"', '"key"'))
+UPSERT_QUOTA_DOCUMENTS = _upsert("quota_documents", columns_of(QuotaDocumentRow))
+UPSERT_ACCOUNTS = _upsert("accounts", columns_of(AccountRow))
+UPSERT_BALANCES = _upsert("balances", columns_of(BalanceRow), ('"tenant"', '"resource"'))
+UPSERT_RIGHTS_SENT = _upsert("rights_sent", columns_of(RightsSentRow), ('"giver_id"', '"to"', '"to_id"'))
+UPSERT_RIGHTS_TAKEN = _upsert(
+    "rights_taken", columns_of(RightsTakenRow), ('"taker_id"', '"giver"', '"giver_id"')
+)
 CLEAR_SPECS = Bulk(
     1, lambda values: f"UPDATE jobs SET spec = x'' WHERE shard = '' AND id IN (VALUES {values})"
 )
@@ -151,6 +163,8 @@ DELETE_JOBS = _delete_of_shards("jobs", "id")
 DELETE_SHARD_ROWS = _delete_of_shards("shard_rows", "key")
 DELETE_SHARDS = _delete("jobs", "shard")
 DELETE_POLICIES_TO = "DELETE FROM policies WHERE version <= ?"
+DELETE_RIGHTS_SENT = _delete("rights_sent", "giver_id")
+DELETE_RIGHTS_TAKEN = _delete("rights_taken", "taker_id")
 DELETE_DECISIONS_BELOW = "DELETE FROM decisions WHERE giver_ledger_id = ? AND sequence < ?"
 # Changes no row if the ledger is further already.
 SET_WRITE_SEQUENCE = "UPDATE ledger SET write_sequence = ?1 WHERE write_sequence <= ?1"

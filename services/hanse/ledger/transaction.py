@@ -92,8 +92,17 @@ def apply(connection: sqlite3.Connection, writes: Writes) -> None:
     statements.UPSERT_ROSTERS.run(connection, tuples(writes.rosters))
     statements.UPSERT_SHARD_STATES.run(connection, tuples(writes.shard_states))
     statements.UPSERT_SHARD_ROWS.run(connection, tuples(writes.shard_rows))
+    _apply_quotas(connection, writes)
     if writes.deletes:
         _apply_deletes(connection, writes)
+
+
+def _apply_quotas(connection: sqlite3.Connection, writes: Writes) -> None:
+    statements.UPSERT_QUOTA_DOCUMENTS.run(connection, tuples(writes.quota_documents))
+    statements.UPSERT_ACCOUNTS.run(connection, tuples(writes.accounts))
+    statements.UPSERT_BALANCES.run(connection, tuples(writes.balances))
+    statements.UPSERT_RIGHTS_SENT.run(connection, tuples(writes.rights_sent))
+    statements.UPSERT_RIGHTS_TAKEN.run(connection, tuples(writes.rights_taken))
 
 
 def _apply_job_states(connection: sqlite3.Connection, writes: Writes) -> None:
@@ -117,3 +126,6 @@ def _apply_deletes(connection: sqlite3.Connection, writes: Writes) -> None:
     statements.DELETE_SHARDS.run(connection, [(shard,) for shard in writes.shards_delete])
     for version in writes.policies_delete_to:
         connection.execute(statements.DELETE_POLICIES_TO, (version,))
+    over = [(account_id,) for account_id in writes.accounts_delete]
+    statements.DELETE_RIGHTS_SENT.run(connection, over)
+    statements.DELETE_RIGHTS_TAKEN.run(connection, over)

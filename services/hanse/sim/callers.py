@@ -13,6 +13,7 @@ from typing import Protocol
 from hanse.core.effects import Answer, CancelOutcome, Done, Explanation, Refused, SubmitOutcome, Submitted
 from hanse.core.events import Ask, CancelJobs, Event, Question, SetDrain, Submit
 from hanse.core.model.jobs import OnLoss, Submission
+from hanse.core.model.regions import RunningJobs
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from hanse.sim.faults import Faults
 from hanse.sim.progress import Progress
@@ -63,6 +64,10 @@ class Target(Protocol):
 
     def leads(self, shard: str) -> bool:
         """Whether it leads this shard, as far as it knows."""
+        ...
+
+    def has(self, job_id: str) -> bool:
+        """Whether it has this `wait` job in its books."""
         ...
 
 
@@ -124,6 +129,8 @@ class Callers:
         has_guardians: bool = False,
     ) -> None:
         self.faults = faults
+        # Of the acknowledged jobs: those that their caller soon wishes to end.
+        self.cancelled_share = _CANCELLED_SHARE
         self._has_guardians = has_guardians
         self._adoptable_share = 0.0
         self.open_requests = 0
@@ -142,7 +149,7 @@ class Callers:
         self._endless: dict[str, str] = {}
         self._of_shards: dict[str, None] = {}
         self._closing = False
-        self._drain_wishes: dict[str, bool] = {}
+        self._drain_wishes: dict[str, RunningJobs | None] = {}
         self._gone: dict[str, None] = {}
 
     @property
@@ -258,15 +265,20 @@ class Callers:
 
         self._ask(Request(home, make, answered, sent, of_shard=of_shard, job_id=job_id))
 
-    def drain(self, region: str, draining: bool) -> None:
-        """An operator's wish."""
+    def drain(self, region: str, running: RunningJobs | None) -> None:
+        """An operator's wish: what becomes of running jobs while the region is drained; None: it is not."""
 
-        self._drain_wishes[region] = draining
+        self._drain_wishes[region] = running
 
         def make(request_id: int) -> Event:
             # The newest wish, so that an older one which is repeated late doesn't undo it.
             wish = self._drain_wishes[region]
-            return SetDrain(request_id=request_id, draining=wish, cause=f"call-{request_id}")
+            return SetDrain(
+                request_id=request_id,
+                draining=wish is not None,
+                running=wish or RunningJobs.FINISH,
+                cause=f"call-{request_id}",
+            )
 
         self._ask(Request(region, make, lambda answer: isinstance(answer, Done)))
 
@@ -299,7 +311,9 @@ class Callers:
             return False
         if batch is not None:
             return batch.on_loss is not OnLoss.ADOPT
-        return not request.of_shard or request.job_id not in self._progress.unfinished
+        if request.of_shard:
+            return request.job_id not in self._progress.unfinished
+        return not (request.job_id and self._progress.may_go_on(request.job_id))
 
     # --- there and back ---------------------------------------------------------------------------------------------
 
@@ -329,12 +343,19 @@ class Callers:
     def _whom(self, request: Request) -> str:
         """What any region's front does: a job of a shard is asked of whoever leads it, as its home would tell."""
         is_gone = request.region in self._gone
+        if is_gone and not request.of_shard:
+            return self._random.choice(self._owners(request.job_id))
         if not request.of_shard or (not is_gone and self._random.random() < _ASKS_HOME_SHARE):
             return request.region
         leaders = [name for name, host in self._hosts.items() if host.leads(request.region)]
         if is_gone and not leaders:
             leaders = [name for name in self._hosts if name not in self._gone]
         return self._random.choice(leaders) if leaders else request.region
+
+    def _owners(self, job_id: str) -> list[str]:
+        """Who has a job whose home is gone; if nobody says so just now, whoever may."""
+        present = [name for name in self._hosts if name not in self._gone]
+        return [name for name in present if self._hosts[name].has(job_id)] or present
 
     def _later(self, request: Request, batch: Batch | None) -> None:
         self._timeline.after(int(_RETRY_MAX_US * self._random.random()), self._travel, request, batch)
@@ -410,7 +431,7 @@ class Callers:
     def _follow_up(self, home: str, job_id: str, kind: JobKind) -> None:
         if kind.endless and self._closing:
             self.cancel(home, job_id)
-        if self._random.random() < _CANCELLED_SHARE:
+        if self._random.random() < self.cancelled_share:
             # Most within a second: while the job is on its way.
             delay_us = int(_CANCEL_WITHIN_US * self._random.random() ** 4)
             self._timeline.after(delay_us, self.cancel, home, job_id)

@@ -210,6 +210,6 @@ def _digest_of(reports: list[Report]) -> str:
 
 
 # What reports count: the kinds that can be drawn, and how some of them come about. A slow network is in every delay.
-COUNTED = (KINDS.keys() - {"slow_network"}) | {"reorder", "reboot", "torn", "gone"}
+COUNTED = (KINDS.keys() - {"slow_network"}) | {"reorder", "reboot", "torn", "gone", "declared_lost"}
 
 Told = Callable[[str], None]

@@ -34,11 +34,18 @@ SIGTERM, SIGKILL = 15, 9
 
 class Behaviour(msgspec.Struct, frozen=True):
     """What tasks of one kind of job do: they run about `runtime_us` and fail with probability `fail_share`;
-    `resources` are those of one task, by group."""
+    `resources` are those of one task, by group. Those that keep a checkpoint write one when they are told to end."""
 
     runtime_us: int
     fail_share: float
     resources: tuple[Resources, ...]
+    keeps_checkpoint: bool = False
+    # Whether the run time is about that, or exactly.
+    varies: bool = True
+
+
+# (job id, task) -> how much of its run time is done: storage that all regions reach.
+Checkpoints = dict[tuple[str, int], int]
 
 
 class Reports(Protocol):
@@ -68,6 +75,7 @@ class Reports(Protocol):
 
 class _Task:
     __slots__ = (
+        "began_us",
         "began_wall_us",
         "behaviour",
         "ended",
@@ -77,18 +85,27 @@ class _Task:
         "shard",
         "stopping",
         "task",
+        "tenant",
     )
 
     def __init__(
-        self, run: RunId, task: int, placement: TaskPlacement, behaviour: Behaviour, shard: str
+        self,
+        run: RunId,
+        task: int,
+        placement: TaskPlacement,
+        behaviour: Behaviour,
+        shard: str,
+        tenant: str,
     ) -> None:
         self.run = run
         self.task = task
         self.placement = placement
         self.behaviour = behaviour
+        self.tenant = tenant
         # Under whose lease it lives; empty: none is needed.
         self.shard = shard
         self.pid = 0  # 0: not yet alive
+        self.began_us = 0
         self.began_wall_us = 0
         self.stopping = False
         self.ended: TaskEnded | None = None
@@ -107,6 +124,7 @@ class SimExecutor:
         behaviour_of: Callable[[bytes], Behaviour],
         reports: Reports,
         count: Callable[[str], None],
+        checkpoints: Checkpoints,
     ) -> None:
         self.faults = faults
         self._region = region
@@ -116,6 +134,7 @@ class SimExecutor:
         self._behaviour_of = behaviour_of
         self._reports = reports
         self._count = count
+        self._checkpoints = checkpoints
         self._runs: dict[RunId, dict[int, _Task]] = {}
         self._pids = 0
         # Shard -> until when its tasks may live, on the machine's mono clock. Supervisors keep it, not the daemon.
@@ -137,7 +156,7 @@ class SimExecutor:
         for number, placement in launch.tasks:
             if number in tasks:
                 continue  # a second process of a run would be the engine's fault; the record has the second order
-            task = _Task(run, number, placement, behaviour, shard)
+            task = _Task(run, number, placement, behaviour, shard, launch.tenant)
             tasks[number] = task
             self._timeline.after(int(_LAUNCH_DELAY_MAX_US * self._random.random()), self._begin, task)
 
@@ -249,6 +268,7 @@ class SimExecutor:
             return
         self._pids += 1
         task.pid = self._pids
+        task.began_us = self._timeline.now_us
         task.began_wall_us = self._reports.wall_us()
         placement, behaviour = task.placement, task.behaviour
         self._record.append(
@@ -260,10 +280,14 @@ class SimExecutor:
                 placement.node,
                 behaviour.resources[placement.group],
                 placement.devices,
+                task.tenant,
             )
         )
-        runtime_us = int(behaviour.runtime_us * (0.5 + self._random.random()))
-        self._timeline.after(runtime_us, self._end, task, 0)
+        runtime_us = int(behaviour.runtime_us * (0.5 + self._random.random() if behaviour.varies else 1))
+        done_us = self._checkpoints.get((task.run.job_id, task.task), 0)
+        if done_us:
+            self._count("continued")
+        self._timeline.after(max(0, runtime_us - done_us), self._end, task, 0)
         if self._reports.up:
             self._reports.report(
                 TaskStarted(run=task.run, task=task.task, pid=task.pid, at_wall_us=task.began_wall_us)
@@ -279,12 +303,24 @@ class SimExecutor:
         """It ends by itself (signal 0) or by a signal, whichever comes first; `lost`: with its machine."""
         if task.ended is not None or not self._is_known(task):
             return
+        if signal == SIGTERM and task.behaviour.keeps_checkpoint:
+            place = (task.run.job_id, task.task)
+            lived_us = self._timeline.now_us - task.began_us
+            self._checkpoints[place] = self._checkpoints.get(place, 0) + lived_us
         if signal:
             exit_code = 128 + signal
         else:
             exit_code = self._random.randint(1, 3) if self._random.random() < task.behaviour.fail_share else 0
         self._record.append(
-            TaskFinished(self._timeline.now_us, self._region, task.run, task.task, exit_code, signal == 0)
+            TaskFinished(
+                self._timeline.now_us,
+                self._region,
+                task.run,
+                task.task,
+                exit_code,
+                natural=signal == 0,
+                told_to_end=task.stopping,
+            )
         )
         self._settle(
             task,
@@ -318,6 +354,7 @@ class SimExecutor:
             lost=lost,
             detail=detail,
             lease_ended=lease_ended,
+            stopped=task.stopping,
         )
         if self.faults.late_report and self._random.random() < self.faults.late_report:
             self._count("late_report")

@@ -65,11 +65,13 @@ KINDS: dict[str, tuple[str, ...]] = {
     "executor_death": ("executor_death_every_us",),
     "ignores_sigterm": ("ignores_sigterm",),
     "mixed_versions": ("mixed_versions",),
-    "drain": ("drain_every_us", "drain_max_us"),
+    "drain": ("drain_every_us", "drain_max_us", "drain_moves"),
     "old_disk": ("old_disk_every_us", "old_disk_reboot", "anchor_elsewhere"),
     "destroyed": ("destroyed_every_us", "destroyed_away_max_us", "destroyed_for_ever"),
     "roster_change": ("roster_every_us",),
     "region_lost": ("lost_every_us", "lost_max_us"),
+    "policy_change": ("policy_every_us",),
+    "quota_change": ("quota_every_us",),
 }
 
 
@@ -121,6 +123,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     ignores_sigterm: float = 0.0
     drain_every_us: int = 0
     drain_max_us: int = 0
+    # Share of drains that move the running jobs.
+    drain_moves: float = 0.0
 
     # One link takes this much longer for a while.
     slow_link_every_us: int = 0
@@ -158,6 +162,11 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     # expects it any more.
     lost_every_us: int = 0
     lost_max_us: int = 0
+    # Somebody replaces a region's policy, now and then by one that is broken, or that follows on one that is not in
+    # force any more.
+    policy_every_us: int = 0
+    # Some tenants have global quotas. Operators raise and lower them, and sign two successors of one document.
+    quota_every_us: int = 0
 
     @staticmethod
     def none() -> Faults:
@@ -270,9 +279,12 @@ class _Swarm:
             destroyed_every_us=self._every(MINUTE_US, 4 * MINUTE_US),
             destroyed_away_max_us=self._up_to(MINUTE_US),
             destroyed_for_ever=_GONE_SHARE * self._random.random(),
+            drain_moves=self._random.random(),
             roster_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
             lost_every_us=self._every(MINUTE_US, 3 * MINUTE_US),
             lost_max_us=MINUTE_US + self._up_to(4 * MINUTE_US),
+            policy_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
+            quota_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
         )
 
 

@@ -21,6 +21,7 @@ from hanse.core.events import (
     ExecutorRecovered,
     PeerMessages,
     PeerUnreachable,
+    PolicyChanged,
     TaskEnded,
     TaskStarted,
 )
@@ -31,6 +32,7 @@ from hanse.core.messages import (
     Decision,
     Envelope,
     Message,
+    Offer,
     RosterProposal,
     RosterVote,
     Stable,
@@ -52,6 +54,7 @@ from hanse.sim.faults import Faults
 from hanse.sim.keys import SimKeys
 from hanse.sim.ledger import SimLedger, looked_up
 from hanse.sim.network import Network
+from hanse.sim.policies import document_of, policy_of
 from hanse.sim.record import Committed, Died, Record, Sent, Started
 from hanse.sim.timeline import Timeline
 
@@ -153,7 +156,8 @@ class Host:
         policy: Policy = DEFAULT_POLICY,
     ) -> None:
         self.index = index
-        self._policy = policy
+        # In force while the ledger has none.
+        self._founding = policy
         self.name = config.name
         self.config = config
         self.clock = clock
@@ -223,6 +227,10 @@ class Host:
         """Whether the daemon leads this shard, as far as it knows."""
         return self.core is not None and self.core.shards.desk_for(shard) is not None
 
+    def has(self, job_id: str) -> bool:
+        """Whether the daemon has this `wait` job in its books."""
+        return self.core is not None and job_id in self.core.books.jobs
+
     def start(self) -> None:
         """Boot: recover from the ledger, then tell the core what the engine found."""
         assert self.core is None
@@ -230,13 +238,14 @@ class Host:
         snapshot = self.ledger.recover(self.anchor if self._has_anchor else None)
         if not snapshot.disk_is_old:
             self._write_anchor()
-        self._record.append(Started(self._timeline.now_us, self.name, snapshot.incarnation))
+        policy = self._founding if snapshot.policy is None else policy_of(snapshot.policy)
+        self._record.append(Started(self._timeline.now_us, self.name, snapshot.incarnation, policy))
         # Not by incarnation: two lives that begin from one image have the same.
         randomness = random.Random(f"{self._around.seed}/{self.name}/{self.life}")
         now = self.clock.now(self._timeline.now_us)
         try:
             keys = SimKeys(self.name)
-            self.core = Region(self._config_at_start(), snapshot, now, randomness, keys, self._policy)
+            self.core = Region(self._config_at_start(), snapshot, now, randomness, keys, policy)
         except Exception as error:
             raise self._crash_of(error) from error
         self._sequence = snapshot.write_sequence
@@ -297,6 +306,23 @@ class Host:
         if self.core is not None:
             self.crash("restarted with another roster")
         self.config = msgspec.structs.replace(self.config, roster=roster)
+
+    def policy_version(self) -> int | None:
+        """Which version of the policy is in force, as far as anybody is told; None: nobody answers."""
+        return None if self.core is None else self.core.local.standing.policy.version
+
+    def change_policy(self, policy: Policy, expected_version: int) -> None:
+        """An operator hands in another policy. What becomes of it shows in the ledger."""
+        self.post(
+            PolicyChanged(
+                request_id=-1,
+                policy=policy,
+                cause="operator",
+                expected_version=expected_version,
+                text=document_of(policy),
+                former=document_of(self._founding),
+            )
+        )
 
     def freeze(self, duration_us: int) -> None:
         """SIGSTOP for a while. The engine's processes go on."""
@@ -660,7 +686,7 @@ class Host:
     def _send(self, peer: str, envelope: Envelope, messages: tuple[Message, ...]) -> None:
         for message in messages:
             told = message.message if type(message) is ToShard else message
-            if type(told) in RECORDED:
+            if type(told) in RECORDED or (type(told) is Offer and told.is_relief):
                 self._record.append(Sent(self._timeline.now_us, self.name, peer, message))
         self._network.send(self.name, peer, envelope, messages)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from hanse.core.events import LedgerPressure
+from hanse.core.model.regions import RunningJobs
 from hanse.core.model.time import SECOND_US
 from hanse.sim.callers import Callers
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
@@ -15,6 +16,8 @@ from hanse.sim.host import Host
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Network
 from hanse.sim.operators import Operators
+from hanse.sim.policies import Rulers
+from hanse.sim.quotas import QuotaOperators
 from hanse.sim.record import EMPTY_IMAGE, DiskReplaced, FaultInjected, ImageTaken, Record
 from hanse.sim.timeline import Timeline
 from hanse.sim.workload import is_complete
@@ -49,6 +52,8 @@ class Injector:
         network: Network,
         callers: Callers,
         operators: Operators,
+        rulers: Rulers,
+        quotas: QuotaOperators | None = None,
     ) -> None:
         self.counts: dict[str, int] = {}
         self.faults = faults
@@ -59,8 +64,10 @@ class Injector:
         self._network = network
         self._callers = callers
         self._operators = operators
+        self._rulers = rulers
+        self._quotas = quotas
         self._pressed: dict[str, int] = {}
-        self._draining: dict[str, None] = {}
+        self._draining: dict[str, RunningJobs] = {}
         # A region that is gone, and until when.
         self._lost = ("", 0)
         # The newest of each region.
@@ -87,6 +94,8 @@ class Injector:
             (faults.destroyed_every_us, self._destroy),
             (faults.roster_every_us, self._change_roster),
             (faults.lost_every_us, self._lose),
+            (faults.policy_every_us, self._change_policy),
+            (faults.quota_every_us, self._change_quotas),
         ):
             if every_us:
                 self._plan(every_us, inject)
@@ -121,9 +130,11 @@ class Injector:
             host.fill_disk(0)
         self._callers.faults = HEALED
         for region in self._draining:
-            self._callers.drain(region, False)
+            self._callers.drain(region, None)
         self._callers.cancel_endless()
         self._operators.heal()
+        if self._quotas is not None:
+            self._quotas.heal()
 
     # --- when -------------------------------------------------------------------------------------------------------
 
@@ -258,7 +269,7 @@ class Injector:
             DiskReplaced(self._timeline.now_us, host.name, image.number, reboot, self.faults.anchor_elsewhere)
         )
         # What an operator had wished goes back with the disk, too.
-        self._callers.drain(host.name, host.name in self._draining)
+        self._callers.drain(host.name, self._draining.get(host.name))
 
     def _destroy(self) -> None:
         """One region, while all the others have all that they ever had."""
@@ -277,8 +288,10 @@ class Injector:
         if for_ever:
             self.count("gone")
             self._callers.give_up(host.name)
+            found_out_us = self._lasting(self.faults.destroyed_away_max_us)
+            self._timeline.after(found_out_us, self._operators.declare_lost, host.name)
             return
-        self._callers.drain(host.name, host.name in self._draining)
+        self._callers.drain(host.name, self._draining.get(host.name))
         self._timeline.after(away_us, self._restart, host, host.life)
 
     def _can_do_without(self, host: Host) -> bool:
@@ -291,6 +304,14 @@ class Injector:
     def _change_roster(self) -> None:
         self._note("roster_change", "")
         self._operators.change()
+
+    def _change_policy(self) -> None:
+        self._note("policy_change", self._rulers.change())
+
+    def _change_quotas(self) -> None:
+        if self._quotas is not None:
+            self._note("quota_change", "")
+            self._quotas.change()
 
     def _lose(self) -> None:
         """One region at a time: with a second one gone a group of three can only wait."""
@@ -327,11 +348,13 @@ class Injector:
         if host.name in self._draining:
             return
         duration_us = self._lasting(self.faults.drain_max_us)
-        self._note("drain", f"{host.name} for {duration_us} us")
-        self._draining[host.name] = None
-        self._callers.drain(host.name, True)
+        moves = self._random.random() < self.faults.drain_moves
+        running = RunningJobs.MOVE if moves else RunningJobs.FINISH
+        self._note("drain_move" if moves else "drain", f"{host.name} for {duration_us} us")
+        self._draining[host.name] = running
+        self._callers.drain(host.name, running)
         self._timeline.after(duration_us, self._undrain, host.name)
 
     def _undrain(self, region: str) -> None:
-        if self._draining.pop(region, 0) is None:
-            self._callers.drain(region, False)
+        if self._draining.pop(region, None) is not None:
+            self._callers.drain(region, None)

@@ -14,6 +14,8 @@ import msgspec
 
 from hanse.core.effects import (
     META_INCARNATION_FLOOR,
+    AccountRow,
+    BalanceRow,
     ChannelRow,
     DecisionRow,
     IntentRow,
@@ -23,6 +25,9 @@ from hanse.core.effects import (
     OutboundRow,
     PeerSeenRow,
     PolicyRow,
+    QuotaDocumentRow,
+    RightsSentRow,
+    RightsTakenRow,
     RosterRow,
     ShapeRow,
     ShardRow,
@@ -40,13 +45,14 @@ from hanse.core.model.jobs import (
     RemoteView,
     Shape,
     ShapeBody,
-    make_shape,
+    stored_shape,
     unpacked_terms,
 )
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Position
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
+KeyT = TypeVar("KeyT", str, tuple[str, str], tuple[int, str, int])
 _CHANGING = tuple(name for name in JobStateRow.__struct_fields__ if name not in ("shard", "id"))
 
 
@@ -99,6 +105,11 @@ class SimLedger:
         self.rosters: dict[int, RosterRow] = {}
         self.shard_states: dict[str, ShardStateRow] = {}
         self.shard_rows: dict[str, dict[str, ShardRow]] = {}
+        self.quota_documents: dict[int, QuotaDocumentRow] = {}
+        self.accounts: dict[str, AccountRow] = {}
+        self.balances: dict[tuple[str, str], BalanceRow] = {}
+        self.rights_sent: dict[tuple[int, str, int], RightsSentRow] = {}
+        self.rights_taken: dict[tuple[int, str, int], RightsTakenRow] = {}
         self.pending: deque[tuple[int, Writes]] = deque()
         self._keys: dict[tuple[str, str, str, str], str] = {}
         self._shapes_read: dict[bytes, Shape] = {}
@@ -148,6 +159,9 @@ class SimLedger:
         image.rosters = dict(self.rosters)
         image.shard_states = dict(self.shard_states)
         image.shard_rows = {shard: dict(rows) for shard, rows in self.shard_rows.items()}
+        image.quota_documents, image.accounts = dict(self.quota_documents), dict(self.accounts)
+        image.balances = dict(self.balances)
+        image.rights_sent, image.rights_taken = dict(self.rights_sent), dict(self.rights_taken)
         return image
 
     def _apply(self, writes: Writes) -> None:
@@ -208,6 +222,21 @@ class SimLedger:
             self.shard_states[standing.shard] = standing
         for record in writes.shard_rows:
             self.shard_rows.setdefault(record.shard, {})[record.key] = record
+        self._apply_quotas(writes)
+
+    def _apply_quotas(self, writes: Writes) -> None:
+        for document in writes.quota_documents:
+            before = self.quota_documents.setdefault(document.number, document)
+            assert before.sha256 == document.sha256, "a quota document in force is never replaced"
+        for account in writes.accounts:
+            self.accounts[account.name] = account
+        for balance in writes.balances:
+            assert min(balance.held, balance.debt) >= 0, "a balance below nothing"
+            self.balances[(balance.tenant, balance.resource)] = balance
+        for sent in writes.rights_sent:
+            self.rights_sent[(sent.giver_id, sent.to, sent.to_id)] = sent
+        for taken in writes.rights_taken:
+            self.rights_taken[(taken.taker_id, taken.giver, taken.giver_id)] = taken
 
     def _take_roster(self, row: RosterRow) -> None:
         before = self.rosters.get(row.epoch)
@@ -242,6 +271,11 @@ class SimLedger:
         for oldest in writes.policies_delete_to:
             for version in [each for each in self.policies if each <= oldest]:
                 del self.policies[version]
+        for over in writes.accounts_delete:
+            for sent in [key for key in self.rights_sent if key[0] == over]:
+                del self.rights_sent[sent]
+            for taken in [key for key in self.rights_taken if key[0] == over]:
+                del self.rights_taken[taken]
 
     def _delete_job(self, shard: str, job_id: str) -> None:
         tables = self._tables(shard)
@@ -309,6 +343,11 @@ class SimLedger:
                 (row for rows in self.shard_rows.values() for row in rows.values()),
                 key=lambda row: (row.shard, row.sequence, row.key),
             ),
+            quota_documents=[self.quota_documents[number] for number in sorted(self.quota_documents)],
+            accounts=_by_key(self.accounts),
+            balances=_by_key(self.balances),
+            rights_sent=_by_key(self.rights_sent),
+            rights_taken=_by_key(self.rights_taken),
             disk_is_old=is_old,
         )
 
@@ -335,6 +374,11 @@ class SimLedger:
             "rosters": _tuples(self.rosters.values()),
             "shard_states": _tuples(self.shard_states.values()),
             "shard_rows": _tuples(row for rows in self.shard_rows.values() for row in rows.values()),
+            "quota_documents": _tuples(self.quota_documents.values()),
+            "accounts": _tuples(self.accounts.values()),
+            "balances": _tuples(self.balances.values()),
+            "rights_sent": _tuples(self.rights_sent.values()),
+            "rights_taken": _tuples(self.rights_taken.values()),
         }
 
     def _is_open(self, job_id: str) -> bool:
@@ -362,6 +406,7 @@ class SimLedger:
             epoch=row.epoch,
             attempt=row.attempt,
             failures=row.failures,
+            moves=row.moves,
             order_us=row.order_us,
             allocation=msgspec.msgpack.decode(row.allocation, type=Allocation) if row.allocation else None,
             started_wall_us=row.started_wall_us,
@@ -380,7 +425,7 @@ class SimLedger:
     def _shape(self, key: bytes) -> Shape:
         shape = self._shapes_read.get(key)
         if shape is None:
-            shape = make_shape(msgspec.msgpack.decode(self.shapes[key].body, type=ShapeBody))
+            shape = stored_shape(key, msgspec.msgpack.decode(self.shapes[key].body, type=ShapeBody))
             self._shapes_read[key] = shape
         return shape
 
@@ -398,8 +443,8 @@ def looked_up(ledger: SimLedger, lookup: Lookup) -> LookedUp:
     )
 
 
-def _by_key(table: dict[str, RowT]) -> list[RowT]:
-    return [row for _, row in sorted(table.items(), key=lambda item: item[0])]
+def _by_key(table: dict[KeyT, RowT]) -> list[RowT]:
+    return [table[key] for key in sorted(table)]
 
 
 def _tuples(rows: Iterable[msgspec.Struct]) -> list[tuple[object, ...]]:

@@ -17,7 +17,7 @@ from hanse.core.federation.roster import drafts
 from hanse.core.federation.shards.quorum import participants
 from hanse.core.federation.shards.shard import Shard
 from hanse.core.model.regions import Group, RegionConfig
-from hanse.core.model.roster import GuardianSet, Roster, RosterMember, sha256_of
+from hanse.core.model.roster import GuardianSet, LostRegion, Roster, RosterMember, sha256_of
 from hanse.core.model.time import SECOND_US
 from hanse.sim.host import Host
 from hanse.sim.keys import public_key_of, signed_by
@@ -76,6 +76,11 @@ def _member(name: str, ledger_id: str) -> RosterMember:
     )
 
 
+def lost_names(roster: Roster) -> set[str]:
+    """Who was declared lost."""
+    return {each.name for each in roster.lost_regions}
+
+
 class Operators:
     """`change` hands in something; after `heal` they work until every region is a member again, and no other is."""
 
@@ -96,6 +101,8 @@ class Operators:
         self._may_remove = may_remove and not self._groups
         self._issued = 0
         self._healed_us = 0
+        # Regions that never come back, as somebody has found out.
+        self._known_lost: dict[str, None] = {}
 
     @property
     def idle(self) -> bool:
@@ -151,6 +158,19 @@ class Operators:
             self._hand_in(host, self._successor(head, list(head.members), sets))
         if self._timeline.now_us < until_us:
             self._timeline.after(_TRY_AGAIN_US, self.replace, lost, until_us)
+
+    def declare_lost(self, name: str) -> None:
+        """Somebody has found out that this region never comes back; he tries until the roster says so."""
+        self._known_lost[name] = None
+        present = [each for each in self._present_hosts if each.core is not None]
+        head = self._head(self._random.choice(present)) if present else None
+        if head is not None and name not in lost_names(head) and name in self._dead(head):
+            self._count("declared_lost")
+            host = self._random.choice(present)
+            rest = [each for each in head.members if each.name != name]
+            self._hand_in(host, self._successor(head, rest, self._sets_of(head, [name])))
+        if not self._healed_us and (head is None or name not in lost_names(head)):
+            self._timeline.after(_TRY_AGAIN_US, self.declare_lost, name)
 
     def heal(self) -> None:
         """From now on every region is brought back."""
@@ -210,7 +230,17 @@ class Operators:
         self._issued += 1
         sets = [each.members for each in head.guardian_sets] if sets is None else sets
         named = [msgspec.structs.replace(each, ledger_id=self._ledger_id(each)) for each in members]
-        return drafts.successor(head, issued_wall_us=self._issued, members=named, sets=sets)
+        lost = self._newly_lost(head, members)
+        return drafts.successor(head, issued_wall_us=self._issued, members=named, sets=sets, lost=lost)
+
+    def _newly_lost(self, head: Roster, members: Sequence[RosterMember]) -> list[LostRegion]:
+        """Whoever leaves and never comes back is declared lost."""
+        named = {each.name for each in members} | lost_names(head)
+        return [
+            LostRegion(name=host.name, ledger_id=host.ledger.ledger_id)
+            for host in self._hosts
+            if host.gone and host.name not in named
+        ]
 
     def _present(self, name: str) -> RosterMember:
         """A region as it is by now."""
@@ -238,11 +268,10 @@ class Operators:
 
     def _restore(self) -> None:
         """They look after it to the end: a disk may turn out to be an old one late."""
-        if not self.idle:
-            newest = max(self._hosts, key=lambda host: getattr(self._head(host), "epoch", 0))
-            head = self._head(newest)
-            if head is not None:
-                self._go_on(newest, head)
+        newest = max(self._hosts, key=lambda host: getattr(self._head(host), "epoch", 0))
+        head = self._head(newest)
+        if head is not None and not (self.idle and self.are_guarded):
+            self._go_on(newest, head)
         self._timeline.after(_LOOK_EVERY_US, self._restore)
 
     def _go_on(self, newest: Host, head: Roster) -> None:
@@ -271,6 +300,8 @@ class Operators:
         members = [self._present(host.name) for host in self._present_hosts]
         groups = [Group(shard=each[0], members=each) for each in self._sets_of(head, self._dead(head))]
         anew = _founding(head.cluster_id, members, groups, head.epoch + _EPOCHS_SKIPPED)
+        if lost := (*head.lost_regions, *self._newly_lost(head, members)):
+            anew = msgspec.structs.replace(anew, lost=lost)
         for host in self._present_hosts:
             host.found_anew((signed_by(_OPERATOR, anew),))
 

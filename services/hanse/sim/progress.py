@@ -8,6 +8,7 @@ from hanse.core.effects import JobRow, JobStateRow, ShardRow
 from hanse.core.federation.shards.quorum import is_majority
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.regions import Group, unpack_group
+from hanse.core.model.roster import decode_signed
 from hanse.sim.ledger import SimLedger
 from hanse.sim.record import Committed, place_of
 
@@ -42,6 +43,8 @@ class Progress:
         # Regions that never come back; and of `wait` jobs, the newest row in each region.
         self._gone: dict[str, None] = {}
         self._newest: dict[str, dict[str, JobRow | JobStateRow]] = {}
+        # Those of them that an operator has declared lost, in a roster that is in force.
+        self._declared: dict[str, None] = {}
 
     def _note_group(self, shard: str, packed: bytes) -> None:
         """These regions keep the adoptable jobs of one, as far as some copy knows."""
@@ -86,6 +89,10 @@ class Progress:
                 if row.state == JobState.MOVED and self._handed.get(key) != row.transfer_epoch:
                     self._handed[key] = row.transfer_epoch
                     self.handoffs += 1
+            for roster in writes.rosters:
+                if roster.in_force:
+                    lost = decode_signed(roster.document).roster.lost_regions
+                    self._declared.update(dict.fromkeys(each.name for each in lost))
             for state in writes.shard_states:
                 self._note_group(state.shard, state.group)
             for record in writes.shard_rows:
@@ -118,16 +125,23 @@ class Progress:
         if job_id in self._of_shards:
             return False
         return not any(
-            region not in self._gone and self._goes_on(job_id, row)
+            region not in self._gone and not row.settled and self._goes_on(job_id, row)
             for region, row in self._newest.get(job_id, {}).items()
         )
 
     def _goes_on(self, job_id: str, row: JobRow | JobStateRow) -> bool:
+        home = job_id.rsplit("-", 1)[0]
         if row.state in _FINAL:
-            return not row.settled and job_id.rsplit("-", 1)[0] not in self._gone
+            return not self._waits_for_ever(home)
         if row.state == JobState.XFER:
-            return row.transfer_to not in self._gone
-        return row.state != JobState.MOVED
+            return not self._waits_for_ever(row.transfer_to)
+        if row.state == JobState.MOVED:
+            # Who gave it to a region that was declared lost takes it back; unless that was its home as well.
+            return row.transfer_to in self._declared and home not in self._gone
+        return True
+
+    def _waits_for_ever(self, region: str) -> bool:
+        return region in self._gone and region not in self._declared
 
     def disk_replaced(self, region: str, ledger: SimLedger, *, for_ever: bool = False) -> None:
         """This is all that the region's disk holds now. What shards hold is not that region's alone."""

@@ -13,6 +13,7 @@ from hanse.core.messages import Message
 from hanse.core.model.jobs import RunId
 from hanse.core.model.regions import Node
 from hanse.core.model.resources import Resources
+from hanse.core.policy.model import DEFAULT_POLICY, Policy
 
 
 class RegionJoined(msgspec.Struct, frozen=True, gc=False):
@@ -42,7 +43,7 @@ def place_of(region: str, row: JobRow | JobStateRow) -> str:
 
 class Sent(msgspec.Struct, frozen=True, gc=False):
     """A message of the handoff left its region, for another region or for a shard (gossip, probes and offers are not
-    recorded: nothing rests on them)."""
+    recorded: nothing rests on them; but for offers that are to even out queues)."""
 
     at_us: int
     region: str
@@ -126,10 +127,12 @@ class TaskBegan(msgspec.Struct, frozen=True, gc=False):
     node: str
     resources: Resources
     devices: tuple[tuple[str, int], ...] = ()
+    tenant: str = ""
 
 
 class TaskFinished(msgspec.Struct, frozen=True, gc=False):
-    """A process is gone. `natural`: it ended by itself, neither stopped nor lost with its machine."""
+    """A process is gone. `natural`: it ended by itself, neither killed nor lost with its machine. `told_to_end`: it had
+    been sent SIGTERM by then."""
 
     at_us: int
     region: str
@@ -137,6 +140,7 @@ class TaskFinished(msgspec.Struct, frozen=True, gc=False):
     task: int
     exit_code: int
     natural: bool
+    told_to_end: bool = False
 
 
 class LaunchFailed(msgspec.Struct, frozen=True, gc=False):
@@ -149,11 +153,12 @@ class LaunchFailed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Started(msgspec.Struct, frozen=True, gc=False):
-    """The daemon is up with this incarnation."""
+    """The daemon is up with this incarnation, under this policy."""
 
     at_us: int
     region: str
     incarnation: int
+    policy: Policy = DEFAULT_POLICY
 
 
 class Died(msgspec.Struct, frozen=True, gc=False):

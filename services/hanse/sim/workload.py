@@ -12,20 +12,11 @@ from hanse.core.model.jobs import GroupShape, OnLoss, Shape, ShapeBody, Submissi
 from hanse.core.model.regions import Group, Member, Node, RegionConfig, Timings
 from hanse.core.model.resources import resources
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
-from hanse.core.policy.model import (
-    DEFAULT_POLICY,
-    Backfill,
-    Cohort,
-    FairShare,
-    Policy,
-    Preemption,
-    Queue,
-    Quota,
-)
 from hanse.sim.executor import Behaviour
+from hanse.sim.keys import public_key_of
 
 GIBIBYTE = 1 << 30
-_CPU_PER_NODE = 16_000
+CPU_PER_NODE = 16_000
 _MEMORY_PER_NODE = 64 * GIBIBYTE
 _GPUS_PER_NODE = 4_000
 _COMPLETE_NODES = 4
@@ -33,8 +24,9 @@ _COMPLETE_NODES = 4
 _ETERNAL_US = 1000 * 86_400 * SECOND_US
 _CPU_PER_TASK_MAX = 8_000
 _TASKS_MAX = 3
-_COHORT = "everybody"
+LARGEST_JOB_CPU = _TASKS_MAX * _CPU_PER_TASK_MAX
 _RUNTIME_MIN_US = 50 * MILLISECOND_US
+_RESTARTABLE_SHARE = 0.5
 
 
 class JobKind(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +56,7 @@ def draw_nodes(region: str, randomness: random.Random, *, complete: bool) -> tup
     nodes = []
     for number in range(_COMPLETE_NODES if complete else randomness.randint(2, 4)):
         has_devices = complete or randomness.random() < 0.5
-        capacity = {"cpu": _CPU_PER_NODE, "memory": _MEMORY_PER_NODE}
+        capacity = {"cpu": CPU_PER_NODE, "memory": _MEMORY_PER_NODE}
         if has_devices:
             capacity["gpu"] = _GPUS_PER_NODE
         nodes.append(
@@ -117,37 +109,9 @@ def draw_configs(count: int, randomness: random.Random, timings: Timings) -> tup
             timings=timings,
             queue_depth_max=queue_depth_max,
             groups=groups,
+            operator_keys=(public_key_of("operator"),),
         )
         for name in names
-    )
-
-
-def draw_policy(randomness: random.Random, tenants: tuple[str, ...]) -> Policy:
-    """Whose turn it is: in half of the leagues as it is by default; in the others tenants have quotas, and take from
-    each other what they lent, soon enough to be seen. The cohort has room for every kind of job: each may start."""
-    if randomness.random() < 0.5:
-        return DEFAULT_POLICY
-    largest = Quota(kind="cpu", nominal=_TASKS_MAX * _CPU_PER_TASK_MAX)
-    return Policy(
-        queues=tuple(_draw_queue(randomness, tenant) for tenant in tenants if randomness.random() < 0.7),
-        cohorts=(Cohort(name=_COHORT, quotas=(largest,)),),
-        fair_share=FairShare(order=randomness.choice(("before_priority", "after_priority", "off"))),
-        backfill=Backfill(mode=randomness.choice(("easy", "easy", "conservative", "none")), depth=20),
-        preemption=Preemption(
-            patience_us=randomness.randint(0, 5 * SECOND_US), run_min_us=randomness.randint(0, 5 * SECOND_US)
-        ),
-    )
-
-
-def _draw_queue(randomness: random.Random, tenant: str) -> Queue:
-    return Queue(
-        name=f"queue-{tenant}",
-        tenants=(tenant,),
-        cohort=_COHORT,
-        quotas=(Quota(kind="cpu", nominal=randomness.randint(0, 2 * _CPU_PER_NODE)),),
-        within_queue=randomness.choice(("never", "lower_priority", "lower_or_newer_equal_priority")),
-        reclaim_within_cohort=randomness.choice(("never", "lower_priority", "any")),
-        borrow_within_cohort=randomness.choice(("never", "lower_priority")),
     )
 
 
@@ -170,9 +134,9 @@ def draw_kinds(
 ) -> tuple[JobKind, ...]:
     """So many kinds that can run on some node, one that fits nowhere, and one that never ends by itself."""
     kinds = [_draw_kind(f"kind-{number}", randomness, runtime_max_us, write_spec) for number in range(count)]
-    vast = ShapeBody(groups=(GroupShape(1, 1, resources({"cpu": 1000 * _CPU_PER_NODE})),))
+    vast = ShapeBody(groups=(GroupShape(1, 1, resources({"cpu": 1000 * CPU_PER_NODE})),))
     kinds.append(_kind("vast", vast, 1.0, SECOND_US, 0, SECOND_US, write_spec, endless=True))
-    eternal = ShapeBody(groups=(GroupShape(1, 1, resources({"cpu": 1000})),))
+    eternal = ShapeBody(groups=(GroupShape(1, 1, resources({"cpu": 1000})),), restartable=True)
     kinds.append(_kind("eternal", eternal, 0.0, _ETERNAL_US, 0, SECOND_US, write_spec, endless=True))
     return tuple(kinds)
 
@@ -192,6 +156,7 @@ def _draw_kind(name: str, randomness: random.Random, runtime_max_us: int, write_
         tier=randomness.choice(("premium", "standard", "standard", "basic")),
         priority=randomness.choice((0, 0, 0, 10, -10)),
         runtime_estimate_us=runtime_us if randomness.random() < 0.5 else 0,
+        restartable=randomness.random() < _RESTARTABLE_SHARE,
     )
     fail_share = randomness.choice((0.0, 0.0, 0.05, 0.5))
     grace_us = randomness.choice((0, 100 * MILLISECOND_US, 5 * SECOND_US))
@@ -215,7 +180,9 @@ def _kind(
         spec=spec,
         spec_sha256=hashlib.sha256(spec).digest(),
         shape=make_shape(body),
-        behaviour=Behaviour(runtime_us, fail_share, tuple(group.resources for group in body.groups)),
+        behaviour=Behaviour(
+            runtime_us, fail_share, tuple(group.resources for group in body.groups), body.restartable
+        ),
         grace_us=grace_us,
         retries_max=retries_max,
         endless=endless,

@@ -14,24 +14,29 @@ from hanse.core.effects import Answer
 from hanse.core.events import JobsForgotten
 from hanse.core.model.regions import RegionConfig, Timings
 from hanse.core.model.time import FOR_EVER_US, MILLISECOND_US, SECOND_US
+from hanse.core.policy.model import Policy
 from hanse.sim.callers import TENANTS, Callers
 from hanse.sim.clock import RegionClock
 from hanse.sim.convergence import Convergence
 from hanse.sim.digest import Digest
-from hanse.sim.executor import Behaviour, SimExecutor
+from hanse.sim.executor import Behaviour, Checkpoints, SimExecutor
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
 from hanse.sim.host import Host, Surroundings, ledger_id_of
 from hanse.sim.injector import Injector
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Codec, Network
 from hanse.sim.operators import GUARDED_SHARE, Operators, with_rosters
+from hanse.sim.policies import Office, Rulers, draw_policy
 from hanse.sim.progress import Progress
+from hanse.sim.quotas import QuotaOperators
 from hanse.sim.record import Committed, Finished, Healed, Record, RegionJoined
 from hanse.sim.timeline import Timeline
-from hanse.sim.workload import SpecWriter, draw_configs, draw_kinds, draw_policy, draw_timings, opaque_spec
+from hanse.sim.workload import SpecWriter, draw_configs, draw_kinds, draw_timings, opaque_spec
 
 # A machine has been up for a while when its daemon first starts.
 _UPTIME_MAX_US = 30 * 24 * 60 * MINUTE_US
+# Of leagues in which a region may go for ever, how many have a signed roster, so that it can be declared lost.
+_SIGNED_SHARE = 0.7
 # How long the healed phase may take: the longest retry of the protocol a few times over, and the work that is left.
 # (All of it may be for the one region that has what it needs.)
 HEALED_MAX_US = 30 * MINUTE_US
@@ -47,8 +52,8 @@ _CHUNK_US = 100 * MILLISECOND_US
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is made of. `check_every`: full invariants after every so many steps of a region (0: never);
-    `calm_us`: for how long nothing is broken at the start; `timings`, and the share of batches of jobs that are
-    adoptable: drawn from the seed, unless given."""
+    `calm_us`: for how long nothing is broken at the start; `timings`, the share of batches of jobs that are
+    adoptable, and the policy that regions begin with: drawn from the seed, unless given."""
 
     seed: int
     faults: Faults
@@ -60,17 +65,27 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     runtime_max_us: int = 60 * SECOND_US
     timings: Timings | None = None
     adoptable_share: float | None = None
+    policy: Policy | None = None
     check_every: int = 64
     codec_share: float = 0.0
     watch_convergence: bool = False
     # Of a league whose roster changes, how likely it has guardians; in one that has, no region leaves.
     guarded_share: float = GUARDED_SHARE
+    # (tenant, kind) -> limit: quotas that stay as they are. Otherwise drawn, if the faults change quotas at all.
+    quotas: dict[tuple[str, str], int] | None = None
 
 
 class World:
     """One run. `record` is what the checkers read."""
 
-    def __init__(self, plan: Plan, write_spec: SpecWriter = opaque_spec, codec: Codec | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        write_spec: SpecWriter = opaque_spec,
+        codec: Codec | None = None,
+        configs: tuple[RegionConfig, ...] = (),
+    ) -> None:
+        """`configs` are the regions, if they are not to be drawn."""
         self.plan = plan
         self.timeline = Timeline()
         self.record: Record = []
@@ -92,15 +107,16 @@ class World:
             plan.check_every,
         )
         self.kinds = draw_kinds(draw, plan.kinds, plan.runtime_max_us, write_spec)
+        self._checkpoints: Checkpoints = {}
         self._behaviours = {kind.spec: kind.behaviour for kind in self.kinds}
         timings = plan.timings or draw_timings(draw)
         if plan.faults.old_disk_every_us and not plan.faults.anchor_elsewhere:
             # Whoever knows that a disk is old may be out of reach: nobody believes a disk before all were heard.
             timings = msgspec.structs.replace(timings, boot_grace_us=FOR_EVER_US)
-        self.policy = draw_policy(self._randomness("policy"), TENANTS)
+        self.policy = plan.policy or draw_policy(self._randomness("policy"), TENANTS)
         self.hosts = tuple(
             self._make_host(index, config, draw)
-            for index, config in enumerate(self._draw_configs(draw, timings))
+            for index, config in enumerate(configs or self._draw_configs(draw, timings))
         )
         self.callers = Callers(
             self.timeline,
@@ -121,6 +137,7 @@ class World:
             # What a region that is no member knows of a disk that was lost, nobody asks it for.
             may_remove=not (plan.faults.old_disk_every_us or plan.faults.destroyed_every_us),
         )
+        self.quotas = self._quota_operators()
         self.convergence = Convergence(self.timeline, self.hosts)
         self.injector = Injector(
             self.timeline,
@@ -131,12 +148,37 @@ class World:
             self.network,
             self.callers,
             self.operators,
+            Rulers(
+                self.timeline,
+                self._randomness("rulers"),
+                [Office(host.name, host.policy_version, host.change_policy) for host in self.hosts],
+                TENANTS,
+                self.count,
+            ),
+            self.quotas,
+        )
+
+    def _quota_operators(self) -> QuotaOperators | None:
+        """None: this league has no quotas. (Where a region may go for ever, and the keeper's with it, it has none.)"""
+        faults = self.plan.faults
+        if not faults.quota_every_us and self.plan.quotas is None:
+            return None
+        if faults.destroyed_every_us and faults.destroyed_for_ever:
+            return None
+        return QuotaOperators(
+            self.timeline,
+            self._randomness("quotas"),
+            self.hosts,
+            self.count,
+            loses_disks=bool(faults.old_disk_every_us or faults.destroyed_every_us),
+            limits=self.plan.quotas,
         )
 
     def _draw_configs(self, draw: random.Random, timings: Timings) -> tuple[RegionConfig, ...]:
         configs = draw_configs(self.plan.regions, draw, timings)
         faults = self.plan.faults
-        if not (faults.roster_every_us or faults.lost_every_us):
+        may_go = bool(faults.destroyed_for_ever) and self._randomness("signed").random() < _SIGNED_SHARE
+        if not (faults.roster_every_us or faults.lost_every_us or may_go):
             return configs
         guarded = self._randomness("roster").random() < self.plan.guarded_share or bool(faults.lost_every_us)
         ledger_ids = {config.name: ledger_id_of(config.name, self._seed) for config in configs}
@@ -162,10 +204,15 @@ class World:
             self._behaviour,
             host,
             self.count,
+            self._checkpoints,
         )
         self.network.join(config.name, host)
         self.record.append(RegionJoined(0, config.name, config.nodes))
         return host
+
+    def note_behaviour(self, spec: bytes, behaviour: Behaviour) -> None:
+        """What tasks of jobs with this spec do."""
+        self._behaviours[spec] = behaviour
 
     def _behaviour(self, spec: bytes) -> Behaviour:
         return self._behaviours[spec]
@@ -187,6 +234,8 @@ class World:
         self.timeline.after(_RETENTION_EVERY_US, self._retain)
         if plan.watch_convergence:
             self.convergence.begin()
+        if self.quotas is not None:
+            self.timeline.after(0, self.quotas.begin)
         if plan.calm_us:
             self.timeline.after(plan.calm_us, self.injector.begin)
         else:
@@ -219,6 +268,8 @@ class World:
             return "some ledger has an open job"
         if not self.operators.idle:
             return "some region does not have the newest roster"
+        if self.quotas is not None and not self.quotas.idle:
+            return "some region does not go by the newest quotas"
         if not all(host.trusts_its_disk or host.gone for host in self.hosts):
             return "some region does not trust its disk"
         # Without adoptable jobs several disks are lost at a time, and groups with them.

@@ -9,9 +9,11 @@ from hanse.core import messages as m
 from hanse.core.model import limits
 from hanse.core.model.jobs import Shape
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.model.time import FOR_EVER_US
 from hanse.wire.gen.hanse.v1 import peers_pb2 as pb
 from hanse.wire.groups import GROUP_KINDS
 from hanse.wire.kinds import Kind, Readers, bounded, job_id_of, region_name, stored
+from hanse.wire.quotas import QUOTA_KINDS
 from hanse.wire.records import decode_queued_shape, decode_record, encode_queued_shape, encode_record
 from hanse.wire.rosters import ROSTER_KINDS
 from hanse.wire.shapes import (
@@ -90,6 +92,7 @@ def _encode_offer(message: m.Offer) -> pb.Offer:
         path=message.path,
         tenant=message.tenant,
         solicit_id=message.solicit_id,
+        own_wait_us=message.own_wait_us,
     )
 
 
@@ -101,6 +104,7 @@ def _decode_offer(readers: Readers, message: pb.Offer) -> m.Offer:
         _path(message.path),
         word(message.tenant),
         message.solicit_id,
+        min(message.own_wait_us, FOR_EVER_US),
     )
 
 
@@ -139,6 +143,7 @@ def _encode_commit(message: m.Commit) -> pb.Commit:
         offer_id=message.offer_id,
         failures=message.failures,
         traceparent=message.traceparent,
+        moves=message.moves,
         shape=_ruled_shape(message),
     )
 
@@ -169,6 +174,7 @@ def _decode_commit(readers: Readers, message: pb.Commit) -> m.Commit:
         cancel_id=word(message.cancel_id),
         offer_id=message.offer_id,
         failures=message.failures,
+        moves=message.moves,
         traceparent=word(message.traceparent),
         shape=shape,
         name="" if spec is None else spec.name,
@@ -306,6 +312,7 @@ def _encode_inquest(message: m.Inquest) -> pb.Inquest:
         job_ids=message.job_ids,
         wants_unnamed=message.wants_unnamed,
         after=message.after,
+        of_lost=message.of_lost,
     )
 
 
@@ -318,6 +325,7 @@ def _decode_inquest(_: Readers, message: pb.Inquest) -> m.Inquest:
         job_ids=tuple(job_id_of(each) for each in job_ids),
         wants_unnamed=message.wants_unnamed,
         after=job_id_of(message.after),
+        of_lost=message.of_lost,
     )
 
 
@@ -437,6 +445,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(m.InquestAnswer, "inquest_answers", _encode_inquest_answer, _decode_inquest_answer),
     *GROUP_KINDS,
     *ROSTER_KINDS,
+    *QUOTA_KINDS,
 )
 # Those that also travel between leaders of shards, in a ShardBatch, whose fields have the same names.
 SHARD_KINDS = tuple(kind for kind in KINDS if kind.model in get_args(m.ShardMessage))

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hanse.core.effects import ChannelView, MemberView, NodeView, QuarantineView, ShardView, StatusView
-from hanse.core.model.regions import RegionRecord
+from hanse.core.effects import (
+    ChannelView,
+    DrainView,
+    MemberView,
+    NodeView,
+    QuarantineView,
+    ShardView,
+    StatusView,
+)
+from hanse.core.model.regions import RegionRecord, RunningJobs
 from hanse.wire.gen.hanse.v1 import common_pb2, regions_pb2
 from hanse.wire.records import encode_record
 from hanse.wire.shapes import encode_reason
@@ -38,6 +46,7 @@ def encode_status(
         jobs_taken_over=status.jobs_taken_over,
         jobs_let_go=status.jobs_let_go,
         quarantine=None if status.quarantine is None else _quarantine(status.quarantine),
+        drain=None if status.drain is None else _drain(status.drain),
     )
 
 
@@ -95,6 +104,35 @@ def _quarantine(view: QuarantineView) -> regions_pb2.Quarantine:
         missing=view.missing,
         without=view.excused,
         suspects=view.suspects,
+    )
+
+
+_RUNNING_JOBS = {
+    RunningJobs.FINISH: regions_pb2.RUNNING_JOBS_FINISH,
+    RunningJobs.MOVE: regions_pb2.RUNNING_JOBS_MOVE,
+}
+
+
+def decode_running_jobs(running: int) -> RunningJobs | None:
+    """What a drain does with running jobs; unspecified: they finish. None: the number means nothing."""
+    if running == regions_pb2.RUNNING_JOBS_UNSPECIFIED:
+        return RunningJobs.FINISH
+    return next((each for each, number in _RUNNING_JOBS.items() if number == running), None)
+
+
+def encode_running_jobs(running: RunningJobs) -> regions_pb2.RunningJobs:
+    """As it is."""
+    return _RUNNING_JOBS[running]
+
+
+def _drain(view: DrainView) -> regions_pb2.DrainStatus:
+    return regions_pb2.DrainStatus(
+        running=_RUNNING_JOBS[view.running],
+        queued=view.queued,
+        leaving=view.leaving,
+        stopping=view.stopping,
+        stopped=view.stopped,
+        running_on=dict(view.running_on),
     )
 
 

@@ -91,6 +91,7 @@ def encode_shape(shape: Shape) -> peers_pb2.Shape:
         adoptable=body.adoptable,
         within=encode_within(body.within) if body.within is not None else None,
         ruled=None if body.ruled is None else peers_pb2.Ruled(queue=body.ruled.queue),
+        restartable=body.restartable,
     )
 
 
@@ -145,6 +146,7 @@ def _shape(message: peers_pb2.Shape) -> Shape:
             ruled=Ruled(word(message.ruled.queue, limits.NAME_LENGTH_MAX))
             if message.HasField("ruled")
             else None,
+            restartable=message.restartable,
         )
     )
     for _, quantity in shape.total:

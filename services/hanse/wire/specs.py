@@ -208,6 +208,7 @@ class SpecReader:
                 ),
                 required_features=self._features(message),
                 within=decode_within("spec.within", message.within) if message.HasField("within") else None,
+                restartable=_is_restartable(message),
             )
         )
         for kind, quantity in shape.total:
@@ -311,6 +312,7 @@ def _shape_key(message: jobs_pb2.JobSpec) -> tuple[object, ...]:
         tuple(message.datasets),
         None if estimate is None else (estimate.seconds, estimate.nanos),
         tuple(message.required_features),
+        _is_restartable(message),
     )
 
 
@@ -319,6 +321,10 @@ def _details(message: jobs_pb2.JobSpec) -> SpecDetails:
     labels = tuple(sorted(message.labels.items())) if message.labels else ()
     loss_by_tier = message.on_region_loss == jobs_pb2.ON_REGION_LOSS_UNSPECIFIED
     return SpecDetails(labels, kind.removeprefix("JOB_KIND_").lower(), message.tier, loss_by_tier)
+
+
+def _is_restartable(message: jobs_pb2.JobSpec) -> bool:
+    return message.restartable if message.HasField("restartable") else bool(message.checkpoint)
 
 
 def _grace_us(message: jobs_pb2.JobSpec) -> int:

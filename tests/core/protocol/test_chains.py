@@ -236,7 +236,8 @@ def test_what_is_in_flight_to_a_peer_counts_as_taken_there() -> None:
 def test_a_peer_that_declined_is_left_alone_for_a_while_that_is_never_the_same() -> None:
     pauses = set()
     for seed in range(8):
-        league = League(seed=seed, north=0, south=1)
+        league = League(seed=seed, north=1, south=1)
+        league.submit("north", "runner")
         league.submit("south", "filler")
         league.submit("north", "job-1")
         league.run_until(lambda league=league: bool(league.messages(OfferAnswer)))  # type: ignore[misc]

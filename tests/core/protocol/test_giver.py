@@ -120,7 +120,8 @@ def test_an_offer_without_an_answer_is_given_up_after_its_deadline_of_one_second
 
 @row("giver", "QUEUED", "solicited")
 def test_queued_and_solicited_offers_to_the_one_who_asked() -> None:
-    league = League(north=0, south=1)
+    league = League(north=1, south=1)
+    league.submit("north", "runner")
     league.submit("south", "filler")
     league.submit("north", "job-1")
     league.advance(3 * SECOND_US)

@@ -42,7 +42,9 @@ def plain_handoff() -> League:
 
 def decline_then_solicit() -> League:
     """South is full and declines; when a GPU comes free it asks for what it declined."""
-    league = League(north=0, south=1)
+    league = League(north=1, south=1)
+    league.submit("north", "runner")
+    league.settle()
     league.story.begin()
     league.submit("south", "filler")
     league.submit("north", "job-1")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hanse.core import invariants
 from hanse.core.model.jobs import ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.policy.model import Flavour, Policy, Preemption, Queue, Quota, Tier
@@ -139,6 +140,24 @@ def test_what_victims_leave_is_kept_for_the_preemptor() -> None:
     starts = started_at(region)
     assert starts["high"] == 60
     assert starts["sneak"] == 70
+
+
+def test_nothing_is_kept_for_a_preemptor_that_found_room_elsewhere() -> None:
+    """Swarm seed 18: another job ended while the victim was still in its grace."""
+    jobs = [
+        one("victim", 2, run=1000, tier="basic", grace=50),
+        one("ends", 2, run=20, tier="premium"),
+        one("high", 2, at=10, run=100, tier="premium"),
+    ]
+    region = virtual(policy(), jobs)
+    region.run(12 * MS)
+    assert region.region.local.scheduler.claimed("high")
+    region.run(21 * MS)
+    assert started_at(region)["high"] == 20
+    assert not region.region.local.scheduler.claimed("high")
+    invariants.check(region.region, full=True)
+    run_checked(region)
+    assert [end[0] for end in region.ends] == ["ends", "high", "victim"]
 
 
 def test_a_preempted_job_does_not_preempt() -> None:

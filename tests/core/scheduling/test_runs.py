@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -149,6 +150,64 @@ def test_failures_of_its_own_leave_a_job_its_losses() -> None:
     bench.start()
     bench.end(0, exit_code=3)
     assert (bench.job.state, bench.job.exit_code) == (JobState.FAILED, 3)
+
+
+# --- moves ----------------------------------------------------
+
+MOVING = Reason(ReasonCode.MOVING, "the region is being drained")
+
+
+def moved(*ends: TaskEnded, tasks: int = 1) -> Bench:
+    """An attempt that is stopped to move, and whose tasks end like this."""
+    bench = Bench(tasks=tasks)
+    run = bench.start()
+    bench.runs.stop_to_move(bench.job, MOVING, bench.out)
+    for event in ends:
+        bench.report(msgspec.structs.replace(event, run=run))
+    return bench
+
+
+ANY = RunId("", 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("ends", "state"),
+    [
+        ([ended(ANY, 0), ended(ANY, 1)], JobState.SUCCEEDED),
+        ([ended(ANY, 0), msgspec.structs.replace(ended(ANY, 1), stopped=True)], JobState.QUEUED),
+        ([msgspec.structs.replace(ended(ANY, task), stopped=True) for task in (0, 1)], JobState.QUEUED),
+        ([ended(ANY, 0), ended(ANY, 1, exit_code=1)], JobState.QUEUED),
+        ([ended(ANY, 0), ended(ANY, 1, 143, 15)], JobState.QUEUED),
+        ([ended(ANY, 0), lost(ANY, 1)], JobState.QUEUED),
+    ],
+)
+def test_what_is_stopped_to_move_is_done_if_all_of_it_ended_well_by_itself(
+    ends: list[TaskEnded], state: JobState
+) -> None:
+    bench = moved(*ends, tasks=2)
+    assert (bench.job.state, bench.job.failures, bench.job.moves) == (state, 0, 1)
+    code = ReasonCode.SUCCEEDED if state is JobState.SUCCEEDED else ReasonCode.MOVING
+    assert bench.job.reason.code is code
+
+
+@pytest.mark.parametrize("told_in_time", [True, False])
+def test_what_is_stopped_for_another_job_is_done_if_it_had_ended_well_by_itself(told_in_time: bool) -> None:
+    """Swarm seed 33: a task had ended before it was chosen as a victim, and the engine told of it later."""
+    bench = Bench(tasks=1)
+    run = bench.start()
+    bench.runs.stop(bench.job, Reason(ReasonCode.PREEMPTED, "for job-2"), bench.out)
+    bench.report(msgspec.structs.replace(ended(run, 0), stopped=told_in_time))
+    state, code = bench.job.state, bench.job.reason.code
+    if told_in_time:
+        assert (state, code) == (JobState.QUEUED, ReasonCode.PREEMPTED)
+    else:
+        assert (state, code) == (JobState.SUCCEEDED, ReasonCode.SUCCEEDED)
+
+
+def test_a_task_that_nobody_finds_after_a_restart_spoils_a_success() -> None:
+    bench = moved(tasks=2)
+    bench.restart(dead(bench.job.run_id, 0))
+    assert (bench.job.state, bench.job.reason.code) == (JobState.QUEUED, ReasonCode.MOVING)
 
 
 # --- gangs ----------------------------------------------------

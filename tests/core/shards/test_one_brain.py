@@ -31,7 +31,7 @@ def limited(cpu: int) -> Policy:
 def used(trio: Trio, region: str) -> int:
     """What of the team's quota is charged in a region."""
     charges = trio[region].local.standing.quotas.charges().values()
-    return sum(dict(charge.held)["cpu"] for charge in charges)
+    return sum(quantity for charge in charges for (_, kind), quantity in charge.cells if kind == "cpu")
 
 
 def whole(tier: str) -> Shape:

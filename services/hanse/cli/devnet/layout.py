@@ -14,7 +14,7 @@ import random
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ _PORT_MIN = 10_000
 _PORT_TRIES = 5
 _EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _NAMES = ("north", "east", "west")
+# With which quotas are signed.
+OPERATOR_KEY = "operator.key"
 _CLUSTER_ID = "dev"
 # The development profile: a region that is killed is taken over within seconds.
 LEASE_S = 5
@@ -152,6 +154,7 @@ def create(parent: Path, count: int, shape: RegionShape | None = None) -> Federa
 
 def write(federation: Federation, shape: RegionShape) -> None:
     """Write every configuration, and `dev.json` last: where it is, the rest is too."""
+    shape = with_operator(federation, shape)
     try:
         for region in federation.regions:
             region.directory.mkdir(parents=True, exist_ok=True)
@@ -161,6 +164,16 @@ def write(federation: Federation, shape: RegionShape) -> None:
         _write_dev_file(federation)
     except OSError as error:
         raise CommandError(f"cannot write to {federation.directory}: {error.strerror or error}") from error
+
+
+def with_operator(federation: Federation, shape: RegionShape) -> RegionShape:
+    """An operator's key of its own, so that quotas can be tried out."""
+    from hanse.daemon.keys import generate, load
+
+    path = federation.directory / OPERATOR_KEY
+    key = load(path) if path.exists() else generate(path)
+    table = {**shape.tables.get("federation", {}), "operator_keys": [key.public_key]}
+    return replace(shape, tables={**shape.tables, "federation": table})
 
 
 def _write_dev_file(federation: Federation) -> None:

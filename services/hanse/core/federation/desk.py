@@ -47,7 +47,7 @@ from hanse.core.model.time import Now
 
 class Desk:
     """See the module's docstring. Built from the books; built again when something else has changed them. `enqueue`
-    takes in the jobs that were accepted, to be started when they may be."""
+    takes in the jobs that were accepted, to be started when they may be. To parties that are `lost` nothing is owed."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Desk:
         router: Router,
         now: Now,
         enqueue: Callable[[Job], None],
+        lost: tuple[str, ...] = (),
     ) -> None:
         timings = config.timings
         self._timings = timings
@@ -70,8 +71,8 @@ class Desk:
         self.ledger_id = ledger_id
         self.giver = Giver(books.party, ledger_id, books, local, timings, now)
         self.target = Target(books, local, self.giver, intake, enqueue)
-        self.reports = Reports(books, timings, now)
-        self.tracking = Tracking(books.party, books, self.giver, timings, now)
+        self.reports = Reports(books, timings, now, lost)
+        self.tracking = Tracking(books.party, books, self.giver, timings, now, lost)
         # When something is to be sent again.
         self.alarm: Alarm = Alarms(self.giver.alarm, *self.reports.alarms, *self.tracking.alarms)
 

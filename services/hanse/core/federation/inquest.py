@@ -11,6 +11,8 @@
     a settled hop                           INQUEST   OVER at the epoch that it passed on
     nothing open; home is here              INQUEST   CLOSED: an open job is never forgotten at home
 
+Of a job that the asker passed on to a region that was declared lost (losses.py), each of these is told by itself.
+
 What memory let go of is looked up in the ledger (Lookup): the jobs that the inquest names, and those that ended after
 the last one that the asker's disk knows. A region in quarantine testifies as well, or two old disks would wait for each
 other for ever. It has no processes of a forgotten life then, and it is silent about jobs of its home that it lacks:
@@ -18,6 +20,8 @@ they may have been forgotten.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import msgspec
 
@@ -72,6 +76,14 @@ class Witness:
             return
         settled = {job.id: job for job in event.jobs}
         burned = self._burned()
+        if inquest.of_lost:
+            words = [
+                word
+                for job_id in inquest.job_ids
+                for word in self._all_of(peer, job_id, settled, burned, is_old=is_old)
+            ]
+            self._answer(peer, ledger_id, inquest, words, "", out, is_old=is_old)
+            return
         testimonies = [
             testimony
             for job_id in inquest.job_ids
@@ -82,6 +94,45 @@ class Witness:
             testimonies += self._unnamed(peer, inquest, event.beyond, burned)
             more_after = event.beyond[-1].id if len(event.beyond) >= INQUEST_ENDED_JOBS_MAX else ""
         self._answer(peer, ledger_id, inquest, testimonies, more_after, out, is_old=is_old)
+
+    def _all_of(
+        self,
+        peer: str,
+        job_id: str,
+        settled: dict[str, Job],
+        burned: dict[str, tuple[int, str]],
+        *,
+        is_old: bool,
+    ) -> Iterator[Testimony]:
+        """Of a job that was with a region that is lost: what this one has had itself, whom it has heard of, and what it
+        burned, each apart. Who gave it last must be seen behind what came after."""
+        job = self._books.jobs.get(job_id)
+        if job is not None:
+            yield self._own(peer, job)
+            if job.remote is not None:
+                view = job.remote
+                yield Testimony(job_id=job_id, epoch=view.epoch, standing=Standing.PASSED, to=view.region)
+        elif job_id.rsplit("-", 1)[0] == self._region:
+            if job_id in settled:
+                yield self._closed(settled[job_id])
+            elif not is_old:
+                yield Testimony(job_id=job_id, epoch=0, standing=Standing.CLOSED)
+        elif job_id in settled:
+            yield self._of_settled(peer, settled[job_id])
+        epoch, giver = burned.get(job_id, (0, ""))
+        if epoch:
+            yield Testimony(job_id=job_id, epoch=epoch, standing=Standing.BURNED, giver=giver)
+
+    def _own(self, peer: str, job: Job) -> Testimony:
+        if job.state not in _ELSEWHERE:
+            terminal = _terminal(job, self._region) if job.state in TERMINAL_STATES else None
+            return Testimony(
+                job_id=job.id, epoch=job.epoch, standing=Standing.HELD, terminal=terminal, state=job.state
+            )
+        standing = Standing.PASSED
+        if job.transfer_to == peer:
+            standing = Standing.GAVE if job.state is JobState.MOVED else Standing.IN_TRANSFER
+        return Testimony(job_id=job.id, epoch=job.transfer_epoch, standing=standing)
 
     def _testify(
         self,

@@ -32,6 +32,19 @@ class LocalWork(Protocol):
     def waiting(self, shape_key: bytes, limit: int) -> list[Job]:
         """The first queued jobs of a shape, in order."""
 
+    def waiting_spread(self, shape_key: bytes, from_us: int, until_us: int, count: int) -> list[Job]:
+        """So many queued jobs of a shape, evenly spread over those that would start between these waits, as if the last
+        one waited `until_us`."""
+
+    def is_waiting(self, job: Job) -> bool:
+        """Whether it is queued, and could start as soon as there is room."""
+
+    def numerous_shapes(self, limit: int) -> list[Shape]:
+        """The shapes with most queued jobs, most numerous first."""
+
+    def added_wait_us(self, shape: Shape) -> int:
+        """By how much one more job of this shape prolongs the queue."""
+
     def enqueue(self, job: Job) -> None:
         """This QUEUED job waits for capacity here."""
 
@@ -40,6 +53,12 @@ class LocalWork(Protocol):
 
     def stop(self, job: Job, reason: Reason, out: Effects) -> None:
         """End the job's present attempt."""
+
+    def running(self) -> list[Job]:
+        """The jobs that run here, and are not being stopped, in the order of their starts."""
+
+    def stop_to_move(self, job: Job, reason: Reason, out: Effects) -> None:
+        """End the present attempt so that the job goes on in another region."""
 
     def open_books(self, now: Now, books: Books) -> None:
         """This region leads a shard: what it was running under the same term goes on."""
@@ -60,5 +79,5 @@ class Transfers(Protocol):
     def room(self, peer: str) -> int:
         """How many more transfers to this peer may be open."""
 
-    def give(self, now: Now, job: Job, peer: str, offer_id: int, out: Effects) -> None:
-        """The peer accepted, and the job is still queued."""
+    def give(self, now: Now, job: Job, peer: str, offer_id: int, out: Effects, why: str = "") -> None:
+        """The peer accepted, and the job is still queued. `why` is for people, if it is not for room."""

@@ -141,17 +141,27 @@ def urgency(published: RegionRecord, body: RegionRecord) -> Urgency:
     if (
         published.draining != body.draining
         or published.leads != body.leads
+        or quotas_in_force(published) != quotas_in_force(body)
         or (published.queued == 0) != (body.queued == 0)
         or exhausted_kinds(published) != exhausted_kinds(body)
     ):
         return Urgency.PROMPT
     if (
         published.standing != body.standing
+        or published.quotas != body.quotas
         or queue_moved(published, body)
         or any(map(free_moved, published.classes, body.classes))
     ):
         return Urgency.ORDINARY
     return Urgency.NONE
+
+
+def quotas_in_force(record: RegionRecord) -> tuple[object, ...]:
+    """The document that it goes by, the accounts that it speaks for, and what it has rights of that are free."""
+    news = record.quotas
+    if news is None:
+        return ()
+    return news.number, news.accounts, [key for key, free, _ in news.rights if free]
 
 
 def exhausted_kinds(record: RegionRecord) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ a job of another home      a status change   nothing   STATUS, coalesced: the la
 the same                   the home is back    nothing   STATUS again: the last one may be lost
 DONE, not acknowledged     timer             nothing   TERMINAL again
 DONE, not acknowledged     TERMINAL_ACK      settled   STATUS(settled) to earlier hops: their specs may go
+DONE, home is lost         at once           settled   the same
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ _REPORTED = (JobState.QUEUED, JobState.RUNNING, JobState.STOPPING)
 class Reports:
     """Jobs of other homes that this region owns or finished, as far as their homes may not know it."""
 
-    def __init__(self, books: Books, timings: Timings, now: Now) -> None:
+    def __init__(self, books: Books, timings: Timings, now: Now, lost: tuple[str, ...] = ()) -> None:
         self._party = books.party
         # Where the job really is, which a home shows its callers.
         self._region = books.region
         self._books = books
         self._timings = timings
+        # Homes that are lost: nothing is owed to them, and what has ended is settled.
+        self._lost = frozenset(lost)
         self._changed: dict[str, None] = {}
         self._flush = Alarm()
         self._terminals: Deadlines[str] = Deadlines()
@@ -40,14 +43,17 @@ class Reports:
             if job.home != self._party and not job.settled:
                 if job.state in TERMINAL_STATES:
                     self._terminals.set(job.id, now.mono_us)
-                elif job.state in _REPORTED:
+                elif job.state in _REPORTED and job.home not in self._lost:
                     self._note(job, now)
 
     def on_change(self, now: Now, job: Job, out: Effects) -> None:
         """A job's row changed in this step."""
         if job.home == self._party or job.settled:
             return
-        if job.state in _REPORTED:
+        if job.home in self._lost:
+            if job.state in TERMINAL_STATES:
+                self._settle(job, out)
+        elif job.state in _REPORTED:
             self._note(job, now)
         elif job.state in TERMINAL_STATES and job.id not in self._sent:
             self._changed.pop(job.id, None)
@@ -70,6 +76,10 @@ class Reports:
             return
         self._terminals.cancel(job.id)
         self._sent.pop(job.id, None)
+        self._settle(job, out)
+
+    def _settle(self, job: Job, out: Effects) -> None:
+        """Nobody has to hear of its end any more but the regions that handed it on."""
         for hop in dict.fromkeys(job.path):
             if hop not in (job.home, self._party):
                 out.sends.append(Send(hop, self._status(job, settled=True)))
@@ -113,6 +123,9 @@ class Reports:
         )
 
     def _send_terminal(self, now: Now, job: Job, out: Effects) -> None:
+        if job.home in self._lost:
+            self._settle(job, out)
+            return
         sent = self._sent.get(job.id, 0)
         self._sent[job.id] = sent + 1
         retry_us = backoff_us(self._timings.report_retry_us, sent, self._timings.report_retry_max_us)

@@ -13,6 +13,7 @@ import msgspec
 
 from hanse.core.effects import Blocker, RegionExplanation
 from hanse.core.federation.inventory import Inventory
+from hanse.core.model.deadlines import Deadlines
 from hanse.core.model.jobs import GroupShape, Job, Reason, Shape
 from hanse.core.model.limits import HOPS_MAX, NEVER_FITS_MEMO_MAX, PATH_MAX, REFUSALS_REMEMBERED_MAX
 from hanse.core.model.randomness import Randomness
@@ -102,6 +103,37 @@ class Router:
                 if len(found) == CHOICES:
                     break
         return min(found).name if found else None
+
+    def relief(self, shape: Shape, wait_us_max: int, exclude: Deadlines[str]) -> tuple[str, int] | None:
+        """A peer with a queue in which a job of this shape would wait at most so long, by its record, and how long that
+        is. What it has refused to start does not count: it is asked for a place in its queue."""
+        found: list[tuple[int, int, str]] = []
+        for name in self._in_random_order(self._judge(shape).able):
+            record = self._inventory.get(name)
+            if record is None or record.draining or name in exclude or not self._connected(name):
+                continue
+            if record.queued and record.predicted_wait_us <= wait_us_max:
+                found.append((record.predicted_wait_us, _preference(shape, name), name))
+                if len(found) == CHOICES:
+                    break
+        wait_us, _, name = min(found, default=(0, 0, ""))
+        return (name, wait_us) if name else None
+
+    def room_elsewhere(self, now: Now, shape: Shape, path: tuple[str, ...], shard: str, limit: int) -> int:
+        """How many jobs of this shape that have come this way other regions could start now, by their records and
+        minus what is under way to them; at most `limit`."""
+        if not may_go_on(path, FOR_EVER_US):
+            return 0
+        room = 0
+        for name in self._judge(shape).able:
+            record = self._inventory.get(name)
+            if name == shard or record is None or self._candidate(now, name, shape) is None:
+                continue
+            in_flight = self._in_flight(name)
+            room += max(0, slots_free(record, shape, in_flight + limit) - in_flight)
+            if room >= limit:
+                return limit
+        return room
 
     def _in_random_order(self, names: tuple[str, ...]) -> Iterator[str]:
         """Drawn one by one (Fisher and Yates), because the first few usually do."""

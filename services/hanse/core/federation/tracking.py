@@ -29,11 +29,14 @@ _ELSEWHERE = (JobState.MOVED, JobState.XFER)
 class Tracking:
     """See the module's docstring."""
 
-    def __init__(self, region: str, books: Books, giver: Giver, timings: Timings, now: Now) -> None:
+    def __init__(
+        self, region: str, books: Books, giver: Giver, timings: Timings, now: Now, lost: tuple[str, ...] = ()
+    ) -> None:
         self._region = region
         self._books = books
         self._giver = giver
         self._timings = timings
+        self._lost = frozenset(lost)
         self._cancels: Deadlines[str] = Deadlines()
         self._cancels_sent: dict[str, int] = {}
         self._sweep_alarm = Alarm(now.mono_us + LOCATE_SWEEP_US)
@@ -59,7 +62,7 @@ class Tracking:
                 and job.state is JobState.MOVED
                 and status.epoch >= job.transfer_epoch
             ):
-                self._forget_cancel(job)
+                self.forget_cancel(job)
                 self._books.settle(job)
             return
         known = job.remote
@@ -80,7 +83,7 @@ class Tracking:
                 self.conflicts += 1
                 return
             self._giver.imply_committed(job)
-            self._forget_cancel(job)
+            self.forget_cancel(job)
             self._books.close(job, terminal)
         out.sends.append(Send(peer, TerminalAck(terminal.job_id, terminal.epoch)))
 
@@ -98,7 +101,7 @@ class Tracking:
         """The wish is on the next hop's disk."""
         job = self._books.jobs.get(ack.job_id)
         if job is not None and job.state is JobState.MOVED and job.transfer_to == peer:
-            self._forget_cancel(job)
+            self.forget_cancel(job)
 
     def remember_intent(self, cancel: Cancel) -> bool:
         """A cancel came before its job. False if no more can be remembered: then it is not acknowledged either."""
@@ -129,11 +132,11 @@ class Tracking:
         if (
             job is not None
             and job.state is JobState.MOVED
-            and job.home == peer
+            and self._whom_to_ask(job) == peer
             and peer != self._region
             and ended
         ):
-            self._forget_cancel(job)
+            self.forget_cancel(job)
             self._books.settle(job, keep_spec=located.state is None)
 
     # --- deadlines ---------------------------------------------------------------------------------------------------
@@ -159,9 +162,14 @@ class Tracking:
         batch = [job_id for job_id in passed if job_id > self._sweep_from][:LOCATES_PER_SWEEP_MAX]
         self._sweep_from = batch[-1] if len(batch) == LOCATES_PER_SWEEP_MAX else ""
         for job_id in batch:
-            out.sends.append(Send(self._books.jobs[job_id].home, Locate(job_id, 0)))
+            out.sends.append(Send(self._whom_to_ask(self._books.jobs[job_id]), Locate(job_id, 0)))
 
-    def _forget_cancel(self, job: Job) -> None:
+    def _whom_to_ask(self, job: Job) -> str:
+        """Its home; if that is lost, the next hop: one that let go of the job knew that it had ended."""
+        return job.transfer_to if job.home in self._lost else job.home
+
+    def forget_cancel(self, job: Job) -> None:
+        """Nobody has to be told of the wish any more."""
         self._cancels.cancel(job.id)
         self._cancels_sent.pop(job.id, None)
 

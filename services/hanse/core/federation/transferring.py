@@ -22,11 +22,11 @@ class Transferring:
         rooms = [leading.desk.giver.room(peer) for leading in self._shards.leading.values()]
         return min((self._own.giver.room(peer), *rooms))
 
-    def give(self, now: Now, job: Job, peer: str, offer_id: int, out: Effects) -> None:
+    def give(self, now: Now, job: Job, peer: str, offer_id: int, out: Effects, why: str = "") -> None:
         """The peer accepted, and the job is still queued: from the books that it is in."""
         leading = self._shards.leading_of(job)
         if leading is None:
-            self._own.giver.give(now, job, peer, offer_id, out)
+            self._own.giver.give(now, job, peer, offer_id, out, why)
         else:
             assert peer != job.shard, "a shard gives nothing to itself"
-            leading.desk.giver.give(now, job, peer, offer_id, leading.out)
+            leading.desk.giver.give(now, job, peer, offer_id, leading.out, why)

@@ -30,6 +30,7 @@ class ReasonCode(enum.StrEnum):
     ADOPTED = "ADOPTED"
     RETRY = "RETRY"
     PREEMPTED = "PREEMPTED"
+    MOVING = "MOVING"
     HELD = "HELD"
     WAITS_FOR_JOBS = "WAITS_FOR_JOBS"
     NEVER_AFTER = "NEVER_AFTER"
@@ -49,12 +50,15 @@ class ReasonCode(enum.StrEnum):
     DRAINING = "DRAINING"
     OLD_DISK = "OLD_DISK"
     REMOVED = "REMOVED"
+    REGION_LOST = "REGION_LOST"
     ROSTER_CONFLICT = "ROSTER_CONFLICT"
+    QUOTA = "QUOTA"
+    QUOTA_CONFLICT = "QUOTA_CONFLICT"
     # A peer of another version gave a code that this one lacks; the detail repeats it.
     UNKNOWN = "UNKNOWN"
 
 
-class Reason(msgspec.Struct, frozen=True):
+class Reason(msgspec.Struct, frozen=True, gc=False):
     """A stable code and a detail for people."""
 
     code: ReasonCode
@@ -121,14 +125,18 @@ class ShapeBody(msgspec.Struct, frozen=True):
     # Where all groups are to be together.
     within: Within | None = None
     ruled: Ruled | None = None
+    # Whether it may be stopped while it runs, and go on elsewhere.
+    restartable: bool = False
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """A ShapeBody with its digest, which is what dictionaries are keyed by."""
+    """A ShapeBody with its digest, which is what dictionaries are keyed by; `total` and `task_count` are of all groups,
+    worked out once."""
 
     key: bytes
     body: ShapeBody
     total: Resources
+    task_count: int
 
     def __hash__(self) -> int:
         return hash(self.key)
@@ -136,22 +144,22 @@ class Shape(msgspec.Struct, frozen=True):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Shape) and self.key == other.key
 
-    @property
-    def task_count(self) -> int:
-        """Tasks wanted over all groups."""
-        return sum(group.count for group in self.body.groups)
-
 
 def make_shape(body: ShapeBody) -> Shape:
     """The shape of this body, with its key (16 bytes) and the resources of all its tasks."""
-    key = hashlib.blake2b(msgspec.msgpack.encode(body), digest_size=16).digest()
+    return stored_shape(hashlib.blake2b(msgspec.msgpack.encode(body), digest_size=16).digest(), body)
+
+
+def stored_shape(key: bytes, body: ShapeBody) -> Shape:
+    """The shape that is kept under this key. A version in which bodies have more fields would give it another one, and
+    rows that refer to the key would lead nowhere."""
     total: Resources = resources({})
     for group in body.groups:
         total = added(total, scaled(group.resources, group.count))
-    return Shape(key, body, total)
+    return Shape(key, body, total, sum(group.count for group in body.groups))
 
 
-class RunId(msgspec.Struct, frozen=True):
+class RunId(msgspec.Struct, frozen=True, gc=False):
     """Names one run of a job: the fencing token that a sink must compare. Grows with every launch."""
 
     job_id: str
@@ -162,7 +170,7 @@ class RunId(msgspec.Struct, frozen=True):
         return f"{self.job_id}@{self.epoch}.{self.attempt}"
 
 
-class TaskPlacement(msgspec.Struct, frozen=True, omit_defaults=True):
+class TaskPlacement(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Where one task runs. `devices` are (kind, index) pairs of whole devices on the node, such as ("gpu", 3).
     `alternative`: which of its group's wishes was met (see GroupShape.resources_of)."""
 
@@ -172,7 +180,7 @@ class TaskPlacement(msgspec.Struct, frozen=True, omit_defaults=True):
     alternative: int = 0
 
 
-class Allocation(msgspec.Struct, frozen=True, omit_defaults=True):
+class Allocation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The nodes of one attempt; the position in `tasks` is the task's number. `flavour`: whose quota it is charged
     to."""
 
@@ -180,7 +188,7 @@ class Allocation(msgspec.Struct, frozen=True, omit_defaults=True):
     flavour: str = ""
 
 
-class RemoteView(msgspec.Struct, frozen=True):
+class RemoteView(msgspec.Struct, frozen=True, gc=False):
     """What the home last heard of a job that another region owns."""
 
     region: str
@@ -268,7 +276,7 @@ def unpacked_terms(packed: bytes) -> JobTerms:
     return _TERMS.decode(packed) if packed else NO_TERMS
 
 
-class Submission(msgspec.Struct, frozen=True):
+class Submission(msgspec.Struct, frozen=True, gc=False):
     """One validated job as it enters the core: the id is drawn outside, the spec is opaque bytes.
 
     `grace_us` and `retries_max` are the only parts of the spec, besides the shape, that the core acts on.
@@ -302,7 +310,7 @@ class Submission(msgspec.Struct, frozen=True):
 ATTEMPTS_PER_TERM = 1 << 16
 
 
-class Job(msgspec.Struct, kw_only=True):
+class Job(msgspec.Struct, kw_only=True, gc=False):
     """A job in this region's books. Only `Books` changes it, through one named method per status change.
 
     Times are wall-clock microseconds (0: not yet). `path` lists the regions that owned it before this one, home first.
@@ -329,6 +337,8 @@ class Job(msgspec.Struct, kw_only=True):
     epoch: int = 1
     attempt: int = 0
     failures: int = 0
+    # How often it was stopped while it ran, to go on in another region.
+    moves: int = 0
     # Which job goes first among equals: the submit time; a job that comes back keeps its place.
     order_us: int = 0
 

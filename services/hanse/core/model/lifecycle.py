@@ -38,6 +38,7 @@ class JobInput(enum.Enum):
     STOP = "its tasks must end: cancelled, preempted, or to be tried again"
     STOPPED_REQUEUE = "all tasks are dead: back to the queue"
     STOPPED_FAIL = "all tasks are dead, and one had failed for good"
+    STOPPED_SUCCEED = "every task had ended with 0 by itself before the stop reached it"
     STOPPED_CANCEL = "all tasks are dead, as the caller wished"
     CANCEL = "cancelled before it ran"
     GIVE = "a peer accepted the offer: XFER is written, then COMMIT is sent"
@@ -46,6 +47,7 @@ class JobInput(enum.Enum):
     ACCEPT = "a COMMIT with a higher epoch was admitted"
     OVERTAKEN_MOVED = "this disk is an old one: another region has it, or it has ended"
     OVERTAKEN_QUEUED = "this disk is an old one: the job came back at a higher epoch"
+    TAKEN_BACK = "it was with a region that was declared lost, and nobody else has heard of it since"
     CLOSE_SUCCEEDED = "home learnt that it succeeded elsewhere"
     CLOSE_FAILED = "home learnt that it failed elsewhere"
     CLOSE_CANCELLED = "home learnt that it was cancelled elsewhere"
@@ -78,6 +80,7 @@ TRANSITIONS: dict[JobState, dict[JobInput, JobState]] = {
         JobInput.STOPPED_REQUEUE: JobState.QUEUED,
         JobInput.STOPPED_FAIL: JobState.FAILED,
         JobInput.STOPPED_CANCEL: JobState.CANCELLED,
+        JobInput.STOPPED_SUCCEED: JobState.SUCCEEDED,
     },
     JobState.XFER: {
         JobInput.COMMITTED: JobState.MOVED,
@@ -87,9 +90,11 @@ TRANSITIONS: dict[JobState, dict[JobInput, JobState]] = {
         # The terminal may overtake the COMMITTED that it implies.
         **_CLOSE,
         **_OVERTAKEN,
+        JobInput.TAKEN_BACK: JobState.QUEUED,
     },
     JobState.MOVED: {
         JobInput.ACCEPT: JobState.QUEUED,
+        JobInput.TAKEN_BACK: JobState.QUEUED,
         **_CLOSE,
         **_OVERTAKEN,
     },

@@ -137,6 +137,8 @@ LIVENESS_CHANGES_MAX = 2 * DIGEST_ENTRIES_MAX
 
 # Regions of the largest league that is simulated.
 ROSTER_MEMBERS_MAX = 1_024
+# Declared lost in all the time that a league exists; their names are never used again.
+ROSTER_LOST_MAX = 256
 # 1,024 members with a few labels each; several fit into an envelope.
 ROSTER_BYTES_MAX = 512 * 1024
 # With its signatures: one of 200 characters for each member comes on top.
@@ -229,6 +231,12 @@ VICTIM_CANDIDATES_MAX = 256
 ATTAINMENT_GAPS_MAX = 64
 # Tenants, by tier, whose attainment is reported; some 200 bytes each.
 ATTAINMENT_TENANTS_MAX = 4_096
+# How often a running job may be stopped in order to move. Each time costs its grace and what it did since its last
+# checkpoint: a job that has had as many drains as that ends where it is.
+MOVES_MAX = 3
+# Jobs of a region that are stopped to move and not yet taken elsewhere: how many lose time if the others turn out to
+# have less room than they told, and how many write their checkpoints at the same time.
+MOVES_AT_ONCE_MAX = 64
 # Undecided transfers per peer: what a dead peer can hold back, and what a round of resending costs.
 TRANSFERS_UNDECIDED_MAX = 256
 # Specs sent again in one step: with the largest specs this is 16 of them.
@@ -247,6 +255,19 @@ HOLDS_MAX = 1_024
 HOPS_MAX = 4
 # And of a job that can't run where it is: an old disk may have brought it back there.
 PATH_MAX = 2 * HOPS_MAX
+# A job that comes back from regions that are lost leaves out so many epochs: those at which they may have handed it to
+# each other, which nobody is left to tell of.
+LOST_EPOCHS_SKIPPED = 2 * PATH_MAX
+# Queues are evened out (rebalancing.py) only if one is less than half as long as the other: with records that are some
+# seconds old, and predictions that are off by a third, the longer one is really the longer one.
+RELIEF_RATIO = 2
+# And only for a gain of so many times the cost of a hop, 5 s with the usual timings: shorter waits pass faster than the
+# record that told them.
+RELIEF_GAIN_HOPS = 100
+# Of its HOPS_MAX hops a job may spend so many on shorter queues; the others are for regions that have room for it.
+RELIEF_HOPS_MAX = HOPS_MAX // 2
+# Shapes looked at for it in one look, those with most jobs.
+RELIEF_SHAPES_MAX = 4
 # Declined offers that are remembered for soliciting, and refusals of peers that are remembered for explanations.
 INTERESTS_MAX = 1_024
 REFUSALS_REMEMBERED_MAX = 4_096
@@ -362,6 +383,9 @@ PAGE_SIZE_DEFAULT = 100
 PAGE_TOKEN_LENGTH_MAX = 1_024
 # Regions asked at once for one list.
 FAN_OUT_MAX = 8
+# And at most for a job whose home does not answer, besides those that have copies of it: in a large league most regions
+# have never heard of it.
+ASKED_FOR_A_JOB_MAX = 64
 # A proxied call leaves this much of its caller's time for the way back.
 PROXY_MARGIN_S = 0.1
 PROXY_TIMEOUT_S = 5.0
@@ -405,6 +429,36 @@ APPENDS_IN_FLIGHT_MAX = 8
 ROWS_DELAY_US = 20_000
 # Steps whose effects wait for a majority. Beyond it nothing new is admitted: the group can't keep up.
 GATE_STEPS_MAX = 4_096
+
+# --- global quotas (core) --------------------------------------------------------------------------------------------
+
+# Quotas of one league: every region holds a balance of each in two accounts, and gossips of those that it has free.
+QUOTAS_MAX = 256
+# 256 quotas with the longest names and a heading.
+QUOTA_DOCUMENT_BYTES_MAX = 128 * 1024
+# With its signature.
+SIGNED_QUOTAS_BYTES_MAX = QUOTA_DOCUMENT_BYTES_MAX + 1024
+# What SQLite and JSON can both hold; also of limits.
+QUOTA_NUMBER_MAX = 2**53 - 1
+# Documents that every member keeps, so that one that was away can fetch what it missed: a change a week for twenty
+# years.
+QUOTA_DOCUMENTS_MAX = 1_024
+# Of one fetch; a region that lacks more asks again.
+QUOTA_DOCUMENTS_PER_ANSWER_MAX = 16
+# Quotas with free rights that a region tells of in its record: those with most. The rest is found by asking.
+RIGHTS_NEWS_MAX = 32
+# Accounts of one region: its own, and those of the shards that it leads.
+ACCOUNTS_NEWS_MAX = 1 + RECORD_LEADS_MAX
+# Regions that one account asks at a time for what it lacks.
+RIGHTS_ASKED_MAX = 4
+# Accounts of others whose wishes are remembered: two of each region of the largest league.
+RIGHTS_WISHES_MAX = 2 * ROSTER_MEMBERS_MAX
+# Accounts, in all their lives, that have ever given rights to one account. A life ends with a lost disk only.
+RIGHTS_GIVERS_MAX = 8 * ROSTER_MEMBERS_MAX
+# What shapes of a tenant's jobs need, remembered while the documents stay the same.
+RIGHTS_NEEDS_MEMO_MAX = 4_096
+# Jobs that got their rights and go back to the queue in one step: as many as can be started.
+RIGHTS_READMITTED_MAX = STARTS_PER_STEP_MAX
 
 # --- explanations and plans -------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import msgspec
 
+from hanse.core.model.quota import QuotaKey
 from hanse.core.model.resources import Resources
 from hanse.core.model.roster import SignedRoster
 from hanse.core.model.rules import Taint
@@ -44,6 +45,14 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
 
     levels: tuple[str, ...] = ()
     caps: tuple[DomainCap, ...] = ()
+
+
+class RunningJobs(enum.IntEnum):
+    """What becomes of the running jobs of a region that is being drained."""
+
+    FINISH = 1
+    # Those that may be restarted are stopped and go on elsewhere.
+    MOVE = 2
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,9 +135,16 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     halt_us: int = 0
     # How long a region that leads another's shard starts nothing of it once that region is back, so that it can lead.
     return_patience_us: int = 600_000_000
+    # How long records gather for the members of a shard that are not needed for a majority.
+    append_gather_us: int = 25_000
     append_retry_us: int = 200_000
     append_retry_max_us: int = 5_000_000
     election_spread_us: int = 500_000
+    # Of global quotas: who lacks rights asks again so often, and is remembered three times as long; what an account has
+    # not needed for a while goes back to the keeper; and when a tenant's older jobs elsewhere go before those here.
+    rights_retry_us: int = 1_000_000
+    rights_idle_us: int = 30_000_000
+    rights_patience_us: int = 30_000_000
 
 
 class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,12 +177,21 @@ class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
     # Shards whose logs this region may begin to keep, as a newcomer that has never kept them.
     begins: tuple[str, ...] = ()
     roster: tuple[SignedRoster, ...] = ()
+    # Public keys whose signatures on quota documents count; with a signed roster, its operators' as well.
+    operator_keys: tuple[str, ...] = ()
     # Of the league once, and not in its newest roster: they are told so, and nothing else of theirs is heard.
     former: tuple[Member, ...] = ()
     # This region itself is not in the newest roster: it is alone, and nothing is adoptable here.
     removed: bool = False
+    # Declared lost: what they had of `wait` jobs is taken back or settled without them (federation/losses.py).
+    lost: tuple[str, ...] = ()
     protocol_min: int = PROTOCOL_MIN
     protocol_max: int = PROTOCOL_MAX
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether this very region was declared lost. It is not, as its running shows; but others have gone on."""
+        return self.name in self.lost
 
     def member(self, name: str) -> Member | None:
         """The member of this name."""
@@ -216,6 +241,18 @@ class QueuedShape(msgspec.Struct, frozen=True, kw_only=True):
     oldest_wait_us: int = 0
 
 
+class QuotaNews(msgspec.Struct, frozen=True, kw_only=True):
+    """What a region tells of global quotas: the newest document that it goes by, named by the hash of the first one
+    (`league`), its number and its own hash; the accounts that it speaks for, with their ids; and, of the quotas of
+    which they have most free: (quota, free, held)."""
+
+    league: str
+    number: int
+    sha256: str
+    accounts: tuple[tuple[str, int], ...] = ()
+    rights: tuple[tuple[QuotaKey, int, int], ...] = ()
+
+
 # Bytes on the wire, as `make proto` encodes a typical record; estimates, because exact ones would cost an encoding.
 RECORD_BYTES = 160
 CLASS_BYTES = 48
@@ -252,6 +289,8 @@ class RegionRecord(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     power: int = 1000
     # Shards that this region leads, with their terms.
     leads: tuple[tuple[str, int], ...] = ()
+    # None: it has heard of no quota.
+    quotas: QuotaNews | None = None
 
     @property
     def stamp(self) -> tuple[int, int]:
@@ -281,4 +320,6 @@ class RegionRecord(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         for capacity in self.classes:
             pairs = len(capacity.labels) + 2 * len(capacity.node_capacity) + len(capacity.free)
             size += CLASS_BYTES + PAIR_BYTES * pairs
+        if self.quotas is not None:
+            size += RECORD_BYTES + PAIR_BYTES * (len(self.quotas.accounts) + 2 * len(self.quotas.rights))
         return size

@@ -50,6 +50,15 @@ class GuardianSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     version: Number
 
 
+class LostRegion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The operator's word that nothing of this region runs any more, nor ever will. `ledger_id` is the one that its
+    ledger had, as the last roster that named it says. `declared_wall_us` is for people."""
+
+    name: str
+    ledger_id: str
+    declared_wall_us: Number = 0
+
+
 class Roster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One epoch of the league.
 
@@ -57,7 +66,8 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `previous_sha256` is the hash of the epoch before; empty: a founding roster, which is believed only where an
     operator has put it. `operator_key` is the public key that must sign the next epoch, `issuer` the id of the key that
     signed this one. `domains` says whether two of a guardian set may share a failure domain: "strict", they may not, or
-    "spread", where it can't be helped. `issued_wall_us` is for people.
+    "spread", where it can't be helped. `issued_wall_us` is for people. `lost` are regions that were declared lost, ever
+    since; it is left out of a document of a league that has none, whose hash is what it was before there were any.
     """
 
     cluster_id: str
@@ -71,6 +81,12 @@ class Roster(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     guardian_sets: tuple[GuardianSet, ...] = ()
     domains: Literal["strict", "spread"] = "strict"
     format: Number = ROSTER_FORMAT
+    lost: tuple[LostRegion, ...] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def lost_regions(self) -> tuple[LostRegion, ...]:
+        """Regions that were declared lost by this epoch."""
+        return () if isinstance(self.lost, msgspec.UnsetType) else self.lost
 
     @property
     def is_founding(self) -> bool:

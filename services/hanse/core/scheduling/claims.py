@@ -39,6 +39,10 @@ class Claims:
         """Whether there is any."""
         return bool(self._claims)
 
+    def of(self, job_id: str) -> Claim | None:
+        """What is kept for this job."""
+        return self._claims.get(job_id)
+
     def add(self, claim: Claim) -> None:
         """Its victims have been told to leave."""
         self._claims[claim.reservation.job.id] = claim
@@ -46,10 +50,8 @@ class Claims:
             self._standing.running.leave(victim.job.id, claim.reservation.starts_us)
 
     def drop(self, claim: Claim) -> None:
-        """Nothing is kept for it any more."""
+        """Nothing is kept for it any more. Its victims leave all the same."""
         del self._claims[claim.reservation.job.id]
-        for victim in claim.victims:
-            self._standing.running.leaving.pop(victim.job.id, None)
 
     def vacated(self) -> list[Claim]:
         """Those whose victims are all gone."""
@@ -82,7 +84,7 @@ class Claims:
             for victim in claim.victims:
                 charge = self._standing.quotas.charge_of(victim.job.id)
                 if charge is not None and charge.queue.root is queue.root:
-                    charge.queue.add(charge.flavour, charge.held, -1, usage)
+                    charge.count(-1, usage)
             if claim.reservation.way.shares_quota(queue):
                 claim.reservation.way.charge(1, usage)
         return usage

@@ -179,7 +179,7 @@ class Plan:
         for job_id in gone:
             charge = self._standing.quotas.charge_of(job_id)
             if charge is not None and charge.queue.root is queue.root:
-                charge.queue.add(charge.flavour, charge.held, -1, usage)
+                charge.count(-1, usage)
         for place in beside:
             if place.way.shares_quota(queue):
                 place.way.charge(1, usage)

@@ -7,6 +7,7 @@
     4  place      nodes, by all rules of the job (placement.py)
     5  backfill   not what would delay a job that is before it and blocked (backfill.py)
     6  preempt    for the first that is blocked, if it is entitled and would wait long otherwise (preemption.py)
+    7  start      if it has its rights of global quotas (gate.py); without them it leaves the queue, and waits for them
 
 A shape that was blocked stays parked until capacity is released: nothing else can give it room, but for jobs that want
 to be near others, which a start may help. So an arrival behind a blocked shape costs next to nothing, and a cycle costs
@@ -29,6 +30,7 @@ from hanse.core.scheduling.backfill import Candidate, Outlook, Reservation, besi
 from hanse.core.scheduling.claims import Claims
 from hanse.core.scheduling.cohorts import QuotaRoot
 from hanse.core.scheduling.conservative import Plan
+from hanse.core.scheduling.gate import OPEN_GATE, StartGate
 from hanse.core.scheduling.lanes import Group, Lane
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.preemption import Claim, Preemption, Victim
@@ -49,6 +51,7 @@ class Preempted(msgspec.Struct, frozen=True):
 
 class _Verdict(enum.Enum):
     STARTED = enum.auto()
+    NO_RIGHTS = enum.auto()
     NOT_HERE = enum.auto()
     NO_QUOTA = enum.auto()
     NO_ROOM = enum.auto()
@@ -75,6 +78,8 @@ class Scheduler:
         self._queue = queue
         self._capacity = capacity
         self._region = region
+        # Global quotas (federation/escrow): who may not start for want of rights waits outside the queue.
+        self.gate: StartGate = OPEN_GATE
         self._seen_version = capacity.version
         self._seen_reorders = 0
         # The nodes of each job that has ended since the last cycle.
@@ -87,6 +92,8 @@ class Scheduler:
         # When something that was foreseen should have come true.
         self.alarm = Alarm()
         self.preempted: list[Preempted] = []
+        # Jobs that left the queue in this cycle to wait for their rights.
+        self._set_aside = 0
         # By job that was started in the last cycle: by which part of the policy, if it is not simply its turn.
         self.why: dict[str, str] = {}
         self._now = Now(mono_us=0, wall_us=0)
@@ -151,7 +158,9 @@ class Scheduler:
 
     def would_start(self, job: Job, way: Way, besides: str = "") -> Allocation | None:
         """Where this job would start now in this way, delaying nobody, as if the job `besides` were not there."""
-        if way.queue is not None and way.bound(way.queue.root.usage) is not None:
+        if not self.gate.may_start(job) or (
+            way.queue is not None and way.bound(way.queue.root.usage) is not None
+        ):
             return None
         if self._mode == "conservative":
             return self._plan.starts_now(job, way, self._now.mono_us, besides)
@@ -168,11 +177,9 @@ class Scheduler:
 
     def would_stop(self, job: Job, besides: str = "") -> tuple[Victim, ...]:
         """Whom the cycle would stop for this job, if it could not start now: it has to be the first that is blocked."""
-        if (
-            self._mode == "conservative"
-            or len(self._claims) >= CLAIMS_MAX
-            or not self._preemption.entitled(job)
-        ):
+        if self._mode == "conservative" or len(self._claims) >= CLAIMS_MAX:
+            return ()
+        if not self._preemption.entitled(job) or not self.gate.may_start(job):
             return ()
         lacks_quota = all(
             way.queue is not None and way.bound(way.queue.root.usage) is not None
@@ -190,7 +197,7 @@ class Scheduler:
 
     def stopping_for(self, job_id: str) -> Claim | None:
         """Who is being stopped for this job; None: nobody."""
-        return next((claim for claim in self._claims if claim.reservation.job.id == job_id), None)
+        return self._claims.of(job_id)
 
     def reserved_start_us(self, job: Job) -> int | None:
         """When room is kept for this job, or planned (mono); None: none is."""
@@ -212,6 +219,7 @@ class Scheduler:
         """One cycle: at most `limit` jobs, in the order in which they were decided. They have left the queue and hold
         their allocation; there is no way back but `Capacity.release`."""
         self._now = now
+        self._set_aside = 0
         self.preempted = []
         self.why = {}
         self._queue.tick(now)
@@ -233,12 +241,12 @@ class Scheduler:
         delayers = 0
         self._cut_short = True
         while (lane := self._queue.best_lane()) is not None:
-            if len(started) >= limit:
+            if len(started) + self._set_aside >= limit:
                 self.more = True
                 return
             verdict, root = self._try(lane, started)
             match verdict:
-                case _Verdict.STARTED:
+                case _Verdict.STARTED | _Verdict.NO_RIGHTS:
                     pass
                 case _Verdict.NOT_HERE:
                     self._queue.park(lane)
@@ -329,7 +337,7 @@ class Scheduler:
             self._drop(claim)
             job, way = claim.reservation.job, claim.reservation.way
             allocation = self._room_for(claim.reservation)
-            if allocation is not None:
+            if allocation is not None and self._has_rights(job):
                 self._start(self._candidate(job, way), allocation, started)
                 rule, version = claim.victims[0].rule, self._standing.policy.version
                 self.why[job.id] = f"{len(claim.victims)} jobs were stopped for it: {rule}, policy {version}"
@@ -367,6 +375,8 @@ class Scheduler:
                 continue
             candidate = self._candidate(job, way)
             allocation, delayed = self._undelaying(candidate, allocation)
+            if allocation is not None and not self._has_rights(job):
+                return _Verdict.NO_RIGHTS, None
             if allocation is not None:
                 self._start(candidate, allocation, started)
                 return _Verdict.STARTED, None
@@ -437,17 +447,34 @@ class Scheduler:
             head.hopeless = head.reservation is None
         return head.reservation
 
+    def _has_rights(self, job: Job) -> bool:
+        """Whether global quotas let it start now. If they don't, it has left the queue."""
+        if self.gate.may_start(job):
+            return True
+        self._leave_queue(job)
+        self.gate.set_aside(job)
+        self._set_aside += 1
+        return False
+
+    def _leave_queue(self, job: Job) -> None:
+        """It starts, or waits elsewhere: nothing is kept for it any more."""
+        claim = self._claims.of(job.id)
+        if claim is not None:
+            # What its victims leave is for whoever is first then.
+            self._drop(claim)
+        for name in [name for name, head in self._heads.items() if head.job is job]:
+            del self._heads[name]
+            self._sought = False
+        self._queue.discard(job.id)
+
     def _start(
         self, candidate: Candidate, allocation: Allocation, started: list[tuple[Job, Allocation]]
     ) -> None:
         job = candidate.job
+        self._leave_queue(job)
         for reservation in self.reservations():
             reservation.note_start(candidate, allocation)
-        head = self._heads.get("")
-        if head is not None and head.job is job:
-            del self._heads[""]
-            self._sought = False
-        self._queue.discard(job.id)
+        self.gate.take(job)
         self._capacity.take(job.id, job.shape, allocation)
         held = held_by(job.shape, allocation)
         self._standing.started(job, candidate.way, held, candidate.end_us, self._now)
@@ -503,7 +530,7 @@ class Scheduler:
         job = head.job
         if len(self._claims) >= CLAIMS_MAX:
             return False
-        if not self._preemption.entitled(job):
+        if not self._preemption.entitled(job) or not self.gate.may_start(job):
             return False
         if self._starts_soon(head):
             return False
@@ -562,12 +589,12 @@ class Scheduler:
         # The places of those that have gone are free.
         self._plan.keep_only(jobs)
         for job in jobs:
-            if len(started) >= limit:
+            if len(started) + self._set_aside >= limit:
                 self.more = True
                 return
             if refused_here(self._region, job.shape.body) is not None:
                 continue
             due = self._plan.book(job, self._now.mono_us)
-            if due is not None:
+            if due is not None and self._has_rights(job):
                 self._start(self._candidate(job, due.way), due.allocation, started)
         self._planned = (self._capacity.version, self._queue.version)

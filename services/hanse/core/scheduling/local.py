@@ -180,6 +180,14 @@ class LocalSide:
         """End the job's present attempt."""
         self.runs.stop(job, reason, out)
 
+    def stop_to_move(self, job: Job, reason: Reason, out: Effects) -> None:
+        """End the job's present attempt so that it goes on elsewhere."""
+        self.runs.stop_to_move(job, reason, out)
+
+    def running(self) -> list[Job]:
+        """The jobs that run here, and are not being stopped, in the order of their starts."""
+        return self.runs.running()
+
     def suspend(self, reason: Reason, out: Effects) -> None:
         """End every attempt that this life of the daemon began."""
         for job_id in list(self.runs.begun):
@@ -306,6 +314,24 @@ class LocalSide:
         jobs = self.queue.first_of(shape_key, limit)
         return [job for job in jobs if not self.scheduler.claimed(job.id)]
 
+    def waiting_spread(self, shape_key: bytes, from_us: int, until_us: int, count: int) -> list[Job]:
+        """So many queued jobs of a shape, evenly spread over those that would start between these waits, as if the last
+        one waited `until_us`."""
+        jobs = self.queue.spread_of(shape_key, from_us, until_us, count)
+        return [job for job in jobs if not self.scheduler.claimed(job.id)]
+
+    def is_waiting(self, job: Job) -> bool:
+        """Whether it is queued, could start as soon as there is room, and nobody is being stopped for it."""
+        return self.queue.get(job.id) is job and not self.scheduler.claimed(job.id)
+
+    def numerous_shapes(self, limit: int) -> list[Shape]:
+        """The shapes with most queued jobs, most numerous first."""
+        return self.queue.numerous_shapes(limit)
+
+    def added_wait_us(self, shape: Shape) -> int:
+        """By how much one more job of this shape prolongs the queue."""
+        return self.wait.added_wait_us(shape)
+
     def enqueue(self, job: Job) -> None:
         """This QUEUED job waits for capacity here, unless it is parked; one of a shard only while there is a lease to
         run it under."""
@@ -316,9 +342,14 @@ class LocalSide:
         else:
             self.queue.add(job)
 
+    def readmit(self, job: Job) -> None:
+        """It waited outside the queue for its rights, and may start now."""
+        self.queue.add(job)
+
     def dequeue(self, job: Job) -> None:
         """It does not any more. One of a shard may only have lost its lease."""
         self._haunted.pop(job.id, None)
+        self.scheduler.gate.forget(job)
         self.queue.discard(job.id)
         if not job.shard or job.shard in self._library.leases:
             self._leaves(job)

@@ -29,7 +29,6 @@ import msgspec
 from hanse.core.model.jobs import Allocation, Job, ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import VICTIM_CANDIDATES_MAX
-from hanse.core.policy.model import QueueRule, VictimRule
 from hanse.core.scheduling.backfill import Reservation
 from hanse.core.scheduling.cohorts import Usage
 from hanse.core.scheduling.nodes import NodeState
@@ -137,12 +136,22 @@ class Preemption:
         running, queue = self._running, way.queue
         if queue is not None:
             yield from self._from_cohort(job, way, queue)
-            for victim in running.newest_of_queue(queue.name, job):
-                if _within_queue(queue.queue.within_queue, job, victim):
-                    yield victim, f"within queue {queue.name} ({queue.queue.within_queue})"
+            yield from self._from_own_queue(job, queue)
         for tier in self._tiers.victims_of(job.shape.body.tier):
             for victim in running.newest_of_tier(tier, job):
                 yield victim, f"tier {job.shape.body.tier} before {tier}"
+
+    def _from_own_queue(self, job: Job, queue: QuotaQueue) -> Iterator[tuple[Job, str]]:
+        rule, own = queue.queue.within_queue, job.shape.body.priority
+        if rule == "never":
+            return
+        named = f"within queue {queue.name} ({rule})"
+        for victim in self._running.newest_of_queue(queue.name, job, own - 1):
+            yield victim, named
+        if rule == "lower_or_newer_equal_priority":
+            for victim in self._running.newest_of_queue(queue.name, job, own):
+                if victim.shape.body.priority == own and victim.order_us > job.order_us:
+                    yield victim, named
 
     def _from_cohort(self, job: Job, way: Way, queue: QuotaQueue) -> Iterator[tuple[Job, str]]:
         rules, usage = queue.queue, queue.root.usage
@@ -152,16 +161,18 @@ class Preemption:
             rule, name, most = rules.borrow_within_cohort, "borrow", rules.borrow_priority_max
         if rule == "never":
             return
+        if rule == "lower_priority":
+            below = job.shape.body.priority - 1
+            most = below if most is None else min(below, most)
+        named = f"{name} within cohort {queue.root.name} ({rule})"
         for other in self._running.queues():
             member = self._quotas.queues.get(other)
             if other == queue.name or member is None or member.root is not queue.root:
                 continue
             if not member.node.borrows(usage):
                 continue
-            for victim in self._running.newest_of_queue(other, job):
-                priority = victim.shape.body.priority
-                if _by_priority(rule, job, victim) and (most is None or priority <= most):
-                    yield victim, f"{name} within cohort {queue.root.name} ({rule})"
+            for victim in self._running.newest_of_queue(other, job, most):
+                yield victim, named
 
     def _priced(self, victim: Job, rule: str, now_us: int) -> Victim | None:
         """What it costs to stop a job; None: it must not be stopped."""
@@ -253,7 +264,7 @@ class Preemption:
             if charge is not None and from_cohort and not charge.queue.node.borrows(usage):
                 continue
             if charge is not None and charge.queue.root is queue.root:
-                charge.queue.add(charge.flavour, charge.held, -1, usage)
+                charge.count(-1, usage)
             kept.append(victim)
         return kept
 
@@ -298,7 +309,7 @@ class Preemption:
             for victim in victims:
                 charge = self._quotas.charge_of(victim.job.id)
                 if charge is not None and charge.queue.root is queue.root:
-                    charge.queue.add(charge.flavour, charge.held, -1, usage)
+                    charge.count(-1, usage)
             if way.bound(usage) is not None:
                 return None
         nodes = self._world()
@@ -316,17 +327,3 @@ def _price(victims: list[Victim]) -> tuple[tuple[int, ...], int, int, tuple[str,
         len(victims),
         tuple(sorted(victim.job.id for victim in victims)),
     )
-
-
-def _within_queue(rule: QueueRule, job: Job, victim: Job) -> bool:
-    """Whether a queue's rule lets one of its jobs take another's capacity."""
-    own, other = job.shape.body.priority, victim.shape.body.priority
-    if rule == "never":
-        return False
-    newer = rule == "lower_or_newer_equal_priority" and own == other and victim.order_us > job.order_us
-    return other < own or newer
-
-
-def _by_priority(rule: VictimRule, job: Job, victim: Job) -> bool:
-    """The same, within a cohort."""
-    return rule == "any" or victim.shape.body.priority < job.shape.body.priority

@@ -79,6 +79,10 @@ def _has_affinities(shape: Shape) -> bool:
     return any(group.rules is not None and group.rules.affinities for group in shape.body.groups)
 
 
+def _rarity(queue: ShapeQueue) -> tuple[int, bytes]:
+    return (-len(queue.jobs), queue.shape.key)
+
+
 class JobQueue:
     """All queued jobs of a region, in the order of a policy, or of tiers that promise nothing, from first served to
     last. Unknown tiers come after them.
@@ -629,6 +633,19 @@ class JobQueue:
         queue = self._shapes.get(shape_key)
         return queue.jobs.head(limit) if queue is not None else []
 
+    def spread_of(self, shape_key: bytes, from_us: int, until_us: int, count: int) -> list[Job]:
+        """`count` jobs with this shape, in order and evenly spread over those that will have waited `from_us` when they
+        start, if the last one will have waited `until_us`. (Where in the queue its other jobs are is not asked.)"""
+        queue = self._shapes.get(shape_key)
+        if queue is None:
+            return []
+        return queue.jobs.spread(len(queue.jobs) * from_us // max(1, until_us), count)
+
+    def numerous_shapes(self, limit: int) -> list[Shape]:
+        """The `limit` shapes with most jobs, most numerous first."""
+        chosen = heapq.nsmallest(limit, self._shapes.values(), key=_rarity)
+        return [queue.shape for queue in chosen]
+
     def first_shapes(self, limit: int) -> list[Shape]:
         """The first `limit` shapes by tier, priority and the age of their first jobs."""
         return [
@@ -642,7 +659,7 @@ class JobQueue:
 
     def waiting_shapes(self, limit: int, now_wall_us: int) -> tuple[QueuedShape, ...]:
         """The `limit` shapes with most jobs, most numerous first; waits are counted from `order_us`."""
-        chosen = heapq.nsmallest(limit, self._shapes.values(), key=lambda q: (-len(q.jobs), q.shape.key))
+        chosen = heapq.nsmallest(limit, self._shapes.values(), key=_rarity)
         return tuple(
             QueuedShape(
                 shape_key=queue.shape.key,

@@ -3,7 +3,8 @@
 Theory of operation. An attempt is a set of tasks that start together. While every task ends with 0 nothing is to be
 done; when the last one is gone the job has SUCCEEDED. The first failure stops the rest (a gang with a missing member
 only burns capacity), and when the last task is dead the attempt is settled: retried while retries are left, else
-FAILED; CANCELLED if that is why it was stopped. Capacity is given back only when every task is known to be dead.
+FAILED; CANCELLED if that is why it was stopped. What is stopped to move, or for another job, waits again, unless all of
+it had ended well by itself. Capacity is given back only when every task is known to be dead.
 
 After a restart nothing is known until the executor has told what it found: tasks that still run are adopted as they
 are, ended ones are settled with their true exit code, and the missing ones were never started or died with their
@@ -29,10 +30,13 @@ _FAILURES = (ReasonCode.EXIT_CODE, ReasonCode.SIGNAL, ReasonCode.LAUNCH_FAILED, 
 _KEPT = (
     ReasonCode.LOST_TASK,
     ReasonCode.PREEMPTED,
+    ReasonCode.MOVING,
     ReasonCode.HELD,
     ReasonCode.REQUESTED,
     ReasonCode.NODE_DRAINED,
 )
+# Why it may have been stopped although nothing was wrong with it, nor with what it ran on.
+_WITHOUT_BLAME = (ReasonCode.MOVING, ReasonCode.PREEMPTED)
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -54,6 +58,8 @@ class Runs:
         self._library = library
         self._open: dict[str, dict[int, None]] = {}
         self._jobs: dict[str, Job] = {}
+        # Of these, the attempts of which every task that is dead so far has ended with 0, and by itself.
+        self._clean: dict[str, None] = {}
         # Of runs that the books do not know: the tasks that lived when the executor told of them.
         self._orphans: dict[RunId, dict[int, None]] = {}
         # Of which shard these are, where that is known.
@@ -75,8 +81,12 @@ class Runs:
         """An attempt of an earlier life of the daemon, if the job has one: the executor will tell what became of it."""
         if job.state in ALLOCATED_STATES:
             assert job.allocation is not None, f"{job.id} runs without an allocation"
-            self._jobs[job.id] = job
-            self._open[job.id] = dict.fromkeys(range(len(job.allocation.tasks)))
+            self._open_run(job, len(job.allocation.tasks))
+
+    def _open_run(self, job: Job, tasks: int) -> None:
+        self._jobs[job.id] = job
+        self._open[job.id] = dict.fromkeys(range(tasks))
+        self._clean[job.id] = None
 
     def living(self, shard: str) -> bool:
         """Whether tasks of this shard may be alive here."""
@@ -96,6 +106,7 @@ class Runs:
         """Another region's by now: end the attempt as an orphan's, and tell nobody."""
         tasks = self._open.pop(job.id)
         del self._jobs[job.id]
+        self._clean.pop(job.id, None)
         self.begun.pop(job.id, None)
         self._orphans[job.run_id] = tasks
         self._orphan_shards[job.run_id] = job.shard
@@ -127,8 +138,7 @@ class Runs:
         """Record the next attempt, and why it may start, and launch it once that is durable."""
         self._library.of(job).start(job, allocation, why)
         self.begun[job.id] = None
-        self._jobs[job.id] = job
-        self._open[job.id] = dict.fromkeys(range(len(allocation.tasks)))
+        self._open_run(job, len(allocation.tasks))
         out.launches.append(
             Launch(
                 run=job.run_id,
@@ -148,6 +158,15 @@ class Runs:
             self._library.of(job).stop(job, reason)
             out.stops.append(Stop(run=job.run_id, grace_us=job.grace_us, cause=self._library.cause))
 
+    def stop_to_move(self, job: Job, reason: Reason, out: Effects) -> None:
+        """End the present attempt of a RUNNING job, which is to go on in another region."""
+        self._library.of(job).stop_to_move(job, reason)
+        out.stops.append(Stop(run=job.run_id, grace_us=job.grace_us, cause=self._library.cause))
+
+    def running(self) -> list[Job]:
+        """Jobs that run and are not being stopped, in the order of their starts."""
+        return [job for job in self._jobs.values() if job.state is JobState.RUNNING]
+
     def on_task_ended(self, event: TaskEnded, out: Effects) -> Settled | None:
         """A task is dead. Returns the settled attempt if it was the last one."""
         job = self._jobs.get(event.run.job_id)
@@ -158,6 +177,8 @@ class Runs:
         if event.task not in still_open:
             return None
         del still_open[event.task]
+        if event.exit_code or event.stopped or not event.launched:
+            self._clean.pop(job.id, None)
         if event.lease_ended and job.state is JobState.RUNNING:
             return self._lose_lease(job, still_open, out)
         failed = event.exit_code != 0 or not event.launched
@@ -207,6 +228,7 @@ class Runs:
             )
         for number in missing:
             del self._open[job.id][number]
+            self._clean.pop(job.id, None)
         settled = [self.on_task_ended(event, out) for event in ended]
         if not self._open.get(job.id, True):
             settled.append(self._settle_stopped(job, out))
@@ -274,12 +296,16 @@ class Runs:
             )
         elif reason.code in _FAILURES and not _is_worth_another(job, reason):
             self._library.of(job).finish(job, JobInput.STOPPED_FAIL, reason, job.exit_code)
+        elif reason.code in _WITHOUT_BLAME and job.id in self._clean:
+            # It was done before the stop reached it: it must not be done a second time.
+            self._library.of(job).finish(job, JobInput.STOPPED_SUCCEED, Reason(ReasonCode.SUCCEEDED), 0)
         else:
             self._library.of(job).requeue(job, _again(job, reason))
         return self._close(job, out)
 
     def _close(self, job: Job, out: Effects) -> Settled:
         del self._open[job.id], self._jobs[job.id]
+        self._clean.pop(job.id, None)
         self.begun.pop(job.id, None)
         out.reaps.append(Reap(job.run_id))
         run_us = max(0, self._library.now.wall_us - job.started_wall_us)

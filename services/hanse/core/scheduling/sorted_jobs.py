@@ -98,6 +98,20 @@ class SortedJobs:
             taken += chunk[: count - len(taken)]
         return taken
 
+    def spread(self, after: int, count: int) -> list[Job]:
+        """`count` jobs, in order and evenly spread over all but the first `after`; all of these if they are fewer."""
+        left = max(0, self._length - after)
+        count = min(count, left)
+        wanted = iter([after + number * left // count for number in range(count)])
+        taken: list[Job] = []
+        start, place = 0, next(wanted, self._length)
+        for chunk in self._chunks:
+            while place < start + len(chunk):
+                taken.append(chunk[place - start])
+                place = next(wanted, self._length)
+            start += len(chunk)
+        return taken
+
     def _chunk_of(self, key: tuple[int, str]) -> int:
         """The chunk that holds this key, or into which it belongs."""
         last = len(self._chunks) - 1

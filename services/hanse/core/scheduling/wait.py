@@ -87,6 +87,12 @@ class WaitPredictor:
             return 0
         return self.queue_wait_us() if len(self._queue) else self._wait_behind_us(())
 
+    def added_wait_us(self, shape: Shape) -> int:
+        """By how much one more job with this shape prolongs the queue."""
+        run_us = self.run_us(shape)
+        work = {kind: quantity * run_us for kind, quantity in shape.total}
+        return drain_time_us(work, self._capacity.capacity_total())
+
     def completions_within(self, shape: Shape, within_us: int) -> int:
         """How many jobs with this shape could start within this time on what running jobs will have given back."""
         return completions(self._held(), shape.total, self._mean_held_us(), within_us)

@@ -100,4 +100,5 @@ def supposed(submission: Submission, home: str, now: Now) -> Job:
         submitted_wall_us=now.wall_us,
         order_us=now.wall_us,
         reason=Reason(ReasonCode.SUBMITTED, submission.ruled),
+        terms=submission.terms,
     )

@@ -1,5 +1,6 @@
-"""Whom to ask about a job: its home; where that does not answer, or does not lead its shard, whoever does; and as the
-last resort those who have a copy of the shard's log, who say how old it is.
+"""Whom to ask about a job: its home; where that does not answer, or does not lead its shard, whoever does; then those
+who have a copy of the shard's log, who say how old it is; and while the home of a job without copies is silent, all
+others: one of them has the job, or had it and says when.
 
 A job's home is part of its id. An adoptable job is in its home's shard, which another region leads after the home was
 lost, and for a while after it came back; which one, the records of gossip say.
@@ -7,6 +8,7 @@ lost, and for a while after it came back; which one, the records of gossip say.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -38,7 +40,7 @@ class Asking:
         home = home_of(job_id)
         if home is None:
             raise invalid("job_id", f"{job_id[: limits.ECHO_LENGTH_MAX]!r} is no job id")
-        if not (self._members.knows(home) or self._leaders.keep(home)):
+        if not (self._members.knows(home) or self._leaders.keep(home) or self._leaders.is_lost(home)):
             raise not_found(f"no region {home!r} in the roster, so no job {job_id!r}")
         return home
 
@@ -58,13 +60,19 @@ class Asking:
         Raises RequestRefused, ProxiedError; RegionUnreachable if one of those who would know can't be asked.
         """
         home = self.home(request.job_id)
+        if self._leaders.is_lost(home) and (orphan := await self._orphan(request, context)) is not None:
+            return orphan
         copy: jobs_pb2.Job | None = None
         fault: Exception | None = None
+        asked: list[str] = []
+        silent = False
         async for region in self._tellers(home):
+            asked.append(region)
             try:
                 job: jobs_pb2.Job = (await self.at(region, "GetJob", request, context)).job
             except RegionUnreachable as unreachable:
                 fault = fault if isinstance(fault, RegionUnreachable) else unreachable
+                silent = silent or region == home
             except (RequestRefused, ProxiedError) as refusal:
                 if not is_not_found(refusal):
                     raise
@@ -78,10 +86,65 @@ class Asking:
                 if not job.HasField("as_of"):
                     job.as_of.CopyFrom(newest_moment(job))
                 copy = job if copy is None or is_newer(job, copy) else copy
+        if silent and (copy is None or copy.durability != common_pb2.DURABILITY_FEDERATED):
+            copy = await self._of_anybody(request, context, asked, copy)
         if copy is not None:
             return copy
         assert fault is not None
         raise fault
+
+    async def _orphan(self, request: jobs_pb2.GetJobRequest, context: Any) -> jobs_pb2.Job | None:
+        """A `wait` job whose home was declared lost, as the member has it that got it last: with the largest epoch.
+        None: nobody has it, or it is in that home's shard."""
+        answers = await asyncio.gather(
+            *(self.at(region, "GetJob", request, context) for region in self._members.names),
+            return_exceptions=True,
+        )
+        found: list[jobs_pb2.Job] = []
+        silent: RegionUnreachable | None = None
+        for answer in answers:
+            match answer:
+                case RegionUnreachable():
+                    silent = answer
+                case RequestRefused() | ProxiedError() if is_not_found(answer):
+                    pass
+                case BaseException():
+                    raise answer
+                case _:
+                    found.append(answer.job)
+        if any(job.durability == common_pb2.DURABILITY_FEDERATED for job in found):
+            return None
+        if not found and silent is not None and not self._leaders.keep(home_of(request.job_id) or ""):
+            raise silent
+        return max(found, key=lambda job: (job.epoch, job.region == job.answered_by), default=None)
+
+    async def _of_anybody(
+        self, request: jobs_pb2.GetJobRequest, context: Any, asked: list[str], known: jobs_pb2.Job | None
+    ) -> jobs_pb2.Job | None:
+        """What the others say, of whom one may have the job: its word is no copy. First the one to which the trail
+        leads, then so many of the others at once. Without it, who was the last to pass the job on knows most."""
+        left = [name for name in self._members.names if name not in asked]
+        first = [known.region] if known is not None and known.region in left else []
+        rest = [name for name in left if name not in first][: limits.ASKED_FOR_A_JOB_MAX]
+        groups = [rest[at : at + limits.FAN_OUT_MAX] for at in range(0, len(rest), limits.FAN_OUT_MAX)]
+        for group in ([first] if first else []) + groups:
+            for job in await asyncio.gather(*(self._word_of(name, request, context) for name in group)):
+                if job is not None and not job.HasField("as_of"):
+                    return job
+                if job is not None and (
+                    known is None or (job.epoch, is_newer(job, known)) > (known.epoch, False)
+                ):
+                    known = job
+        return known
+
+    async def _word_of(
+        self, region: str, request: jobs_pb2.GetJobRequest, context: Any
+    ) -> jobs_pb2.Job | None:
+        try:
+            job: jobs_pb2.Job = (await self.at(region, "GetJob", request, context)).job
+        except (RegionUnreachable, RequestRefused, ProxiedError):
+            return None
+        return job
 
     async def _tellers(self, home: str) -> AsyncIterator[str]:
         """Regions in the order in which they are asked. Nobody looks for the later ones if an earlier one can tell."""

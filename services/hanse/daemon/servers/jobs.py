@@ -221,6 +221,8 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         self, home: str, job_ids: Sequence[str], context: Any
     ) -> dict[str, jobs_pb2.CancelResult]:
         """The wishes for jobs of one home, taken by whoever may take them."""
+        if self._leaders.is_lost(home):
+            return await self._cancel_orphans(job_ids, context)
         if not (self._members.knows(home) or self._leaders.keep(home)):
             return _refused(job_ids, Refused("NOT_FOUND", "job_ids", "no region in the roster is its home"))
         unreachable: RegionUnreachable | None = None
@@ -240,6 +242,20 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
             except (ProxiedError, RequestRefused):
                 continue
             # Who does not know a job does not say that there is none.
+            results.update({job_id: each for job_id, each in answers.items() if not _is_unknown(each)})
+        return results
+
+    async def _cancel_orphans(self, job_ids: Sequence[str], context: Any) -> dict[str, jobs_pb2.CancelResult]:
+        """Of a home that was declared lost: by each member that knows them. One that passed one on tells the next."""
+        results = _refused(job_ids, Refused("NOT_FOUND", "job_ids", "no region in the roster knows it"))
+        for region in self._members.names:
+            left = [job_id for job_id in job_ids if _not_taken(results[job_id])]
+            if not left:
+                break
+            try:
+                answers = await self._cancel_at(region, left, context)
+            except RegionUnreachable as error:
+                answers = _refused(left, _unreachable(error))
             results.update({job_id: each for job_id, each in answers.items() if not _is_unknown(each)})
         return results
 

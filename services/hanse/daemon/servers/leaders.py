@@ -44,6 +44,10 @@ class Leaders:
         claim = self._claims.get(home)
         return claim.region if claim is not None else ""
 
+    def is_lost(self, home: str) -> bool:
+        """Whether this region was declared lost: whoever has a `wait` job of it answers for that job."""
+        return home in self._runtime.region.lost
+
     def keep(self, home: str) -> bool:
         """Whether anybody keeps this home's adoptable jobs; perhaps it is not in the roster any more."""
         return any(group.shard == home for group in self._runtime.region.groups)

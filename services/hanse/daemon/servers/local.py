@@ -234,9 +234,17 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
         if not self._answers_for(detail.job) and not job.observed_by:
             job.observed_by = self._region
             job.observed_at.CopyFrom(timestamp(wall_us()))  # type: ignore[arg-type]
+        if not detail.job.shard and detail.job.home != self._region and job.region != self._region:
+            await self._say_since_when(job)
         if detail.job.shard and detail.job.state not in TERMINAL_STATES:
             self._say_how_old(job, detail.job.shard)
         return jobs_pb2.GetJobResponse(job=job)
+
+    async def _say_since_when(self, job: jobs_pb2.Job) -> None:
+        """Of a job of another home that was passed on, what is known here is as old as that."""
+        entries = await self._runtime.read(queries.timeline, job.id)
+        last_us = max((entry.at_wall_us for entry in entries), default=0)
+        job.as_of.FromMicroseconds(last_us or newest_moment(job).ToMicroseconds())
 
     def _say_how_old(self, job: jobs_pb2.Job, shard: str) -> None:
         """Of a shard whose guardians have not been heard for longer than a lease, another region may lead it by now:

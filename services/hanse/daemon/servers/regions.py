@@ -7,8 +7,9 @@ from typing import Any
 import structlog
 
 from hanse import __version__
-from hanse.core.effects import Done, Refused, RosterView, StatusView, Trusted
+from hanse.core.effects import Done, QuotaView, Refused, RosterView, StatusView, Trusted
 from hanse.core.events import (
+    ApplyQuotas,
     Ask,
     AskRoster,
     OrderNodes,
@@ -18,6 +19,7 @@ from hanse.core.events import (
     TrustDisk,
 )
 from hanse.core.model import limits
+from hanse.core.model.regions import RunningJobs
 from hanse.daemon.errors import invalid, refused_request
 from hanse.daemon.ids import JobIds
 from hanse.daemon.runtime import Runtime
@@ -25,7 +27,15 @@ from hanse.daemon.servers.members import Members
 from hanse.wire.checks import FieldRefused
 from hanse.wire.gen.hanse.v1 import regions_pb2, regions_pb2_grpc
 from hanse.wire.orders import decode_node_order
-from hanse.wire.regions import encode_inventory, encode_members, encode_nodes, encode_status
+from hanse.wire.quotas import encode_quota_view, read_quotas
+from hanse.wire.regions import (
+    decode_running_jobs,
+    encode_inventory,
+    encode_members,
+    encode_nodes,
+    encode_running_jobs,
+    encode_status,
+)
 from hanse.wire.rosters import encode_roster, read_document
 
 log = structlog.get_logger()
@@ -79,8 +89,11 @@ class RegionService(regions_pb2_grpc.RegionServiceServicer):
         """No new starts or acceptances from now on; durable."""
         if not self._is_here(request.region):
             return await self._elsewhere("Drain", request, context)  # type: ignore[no-any-return]
-        await self._set_drain(draining=True)
-        return regions_pb2.DrainResponse(draining=True)
+        running = decode_running_jobs(request.running)
+        if running is None:
+            raise invalid("running", f"{request.running} is not a RunningJobs")
+        await self._set_drain(draining=True, running=running)
+        return regions_pb2.DrainResponse(draining=True, running=encode_running_jobs(running))
 
     async def Undrain(self, request: regions_pb2.UndrainRequest, context: Any) -> regions_pb2.UndrainResponse:
         """The end of a drain."""
@@ -147,6 +160,37 @@ class RegionService(regions_pb2_grpc.RegionServiceServicer):
         assert isinstance(answer, RosterView)
         return regions_pb2.ProposeRosterResponse(roster=encode_roster(answer))
 
+    async def GetQuotas(
+        self, request: regions_pb2.GetQuotasRequest, context: Any
+    ) -> regions_pb2.GetQuotasResponse:
+        """Global quotas as it has them."""
+        if not self._is_here(request.region):
+            return await self._elsewhere("GetQuotas", request, context)  # type: ignore[no-any-return]
+        view = await self._runtime.ask(QuotaView, self._question(Question.QUOTAS))
+        return regions_pb2.GetQuotasResponse(quotas=encode_quota_view(view))
+
+    async def ApplyQuotas(
+        self, request: regions_pb2.ApplyQuotasRequest, context: Any
+    ) -> regions_pb2.ApplyQuotasResponse:
+        """What the document mints or owes is durable. Unless a region is named, whichever keeps the quotas takes it.
+        Raises RequestRefused."""
+        if not self._is_here(request.region):
+            return await self._elsewhere("ApplyQuotas", request, context)  # type: ignore[no-any-return]
+        read = read_quotas(request.document)
+        if isinstance(read, FieldRefused):
+            raise invalid(read.field, read.message)
+        cause = f"quotas:{self._ids.draw(1)[0]}"
+        answer = await self._runtime.ask(
+            object, lambda number: ApplyQuotas(request_id=number, signed=read, cause=cause)
+        )
+        if not isinstance(answer, Refused):
+            log.info("quotas.applied", number=read.document.number, cause=cause)
+            return regions_pb2.ApplyQuotasResponse(region=self._runtime.name)
+        if request.region or not answer.leader or self._members is None:
+            raise refused_request(answer)
+        onward = regions_pb2.ApplyQuotasRequest(region=answer.leader, document=request.document)
+        return await self._elsewhere("ApplyQuotas", onward, context)  # type: ignore[no-any-return]
+
     async def TrustDisk(
         self, request: regions_pb2.TrustDiskRequest, context: Any
     ) -> regions_pb2.TrustDiskResponse:
@@ -166,10 +210,11 @@ class RegionService(regions_pb2_grpc.RegionServiceServicer):
         log.warning("region.goes_on_without", members=without, missing=answer.missing, cause=cause)
         return regions_pb2.TrustDiskResponse(missing=answer.missing)
 
-    async def _set_drain(self, *, draining: bool) -> None:
+    async def _set_drain(self, *, draining: bool, running: RunningJobs = RunningJobs.FINISH) -> None:
         cause = f"drain:{self._ids.draw(1)[0]}"
         await self._runtime.ask(
-            Done, lambda number: SetDrain(request_id=number, draining=draining, cause=cause)
+            Done,
+            lambda number: SetDrain(request_id=number, draining=draining, cause=cause, running=running),
         )
 
     @staticmethod

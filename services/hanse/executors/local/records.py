@@ -78,7 +78,7 @@ class Ended(NamedTuple):
     """How it ended: `exit_code` 0 to 255 or 128 + signal. Usage is of the task and all its children that it waited
     for: microseconds of CPU, bytes of resident memory at the peak (never less than the fork had before exec: 10 MB).
     `lost`: it ended with its supervisor, or for its supervisor's fault. `lease_ended`: its supervisor ended it because
-    its lease ran out."""
+    its lease ran out. `stopped`: it had been told to end before it did."""
 
     exit_code: int
     signal: int
@@ -91,6 +91,7 @@ class Ended(NamedTuple):
     memory_max_bytes: int = 0
     lost: bool = False
     lease_ended: bool = False
+    stopped: bool = False
 
 
 class Record(NamedTuple):

@@ -82,6 +82,7 @@ def ended_report(run: RunId, task: int, cause: str, record: Record) -> TaskEnded
         detail=ended.detail,
         cause=cause,
         lease_ended=ended.lease_ended,
+        stopped=ended.stopped,
     )
 
 

@@ -156,6 +156,8 @@ class Supervisor:
         self._seat = seat
         self._lease = self._lease_until(order.lease_until_us)
         self._lease_ended = False
+        # Told to end while its first process lived.
+        self._stopped = False
         self._leader = 0
         self._status = 0
         self._leader_ended = False
@@ -214,6 +216,7 @@ class Supervisor:
             system_us=round(usage.ru_stime * 1e6) if usage else 0,
             memory_max_bytes=usage.ru_maxrss * _KIBIBYTE if usage else 0,
             lease_ended=self._lease_ended,
+            stopped=self._stopped,
         )
 
     def fail(self, error: Exception) -> records.Ended:
@@ -271,11 +274,14 @@ class Supervisor:
 
     def _on_wakeup(self) -> None:
         taken = self._seat.wakeups.taken()
+        # First of all: a task that was done before it was told to end is done.
+        self._collect()
+        if self._alone:
+            return
         if signal.SIGUSR1 in taken:
             self._read_control()
         if signal.SIGUSR2 in taken:
             self._terminate(STOPPED, kernel.boottime_us() + self._order.grace_us)
-        self._collect()
         self._on_time(kernel.boottime_us())
         # A task that ended by itself takes along what it left; after a stop that has the rest of the grace.
         if self._leader_ended and not self._alone and not self._terminated and not self._killing:
@@ -321,7 +327,7 @@ class Supervisor:
         self._kill_us = min(self._kill_us, kill_us) if self._kill_us else kill_us
         if self._terminated or self._killing:
             return
-        self._terminated, self._detail = True, why
+        self._terminated, self._stopped, self._detail = True, not self._leader_ended, why
         signal_all(self._seat.containment, self._leader, signal.SIGTERM)
         # A task that is stopped (SIGSTOP) could not hear it.
         signal_all(self._seat.containment, self._leader, signal.SIGCONT)

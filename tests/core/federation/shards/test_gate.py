@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from hanse.core.effects import Writes
-from hanse.core.federation.shards.gate import Gate, Held, OwedRows
+from hanse.core.effects import CancelOutcome, Done, JointReply, Reply, Writes
+from hanse.core.federation.shards.gate import Gate, Held, OwedRows, complete
 from hanse.core.model.lifecycle import JobState
 from tests.ledger.samples import job_row, job_state_row
 
@@ -29,6 +29,14 @@ def test_beyond_its_bound_only_what_is_sent_again_anyway_is_dropped() -> None:
     gate.put(held(2, retry=True), limit=1)
     gate.put(held(3), limit=1)
     assert [each.sequence for each in gate.open(9)] == [1, 3]
+
+
+def test_an_answer_about_jobs_of_several_shards_leaves_with_the_last_of_their_majorities() -> None:
+    """A wish for jobs of two shards in one call, as a region meets it that has taken one of them over."""
+    joint = JointReply(1, CancelOutcome((JobState.QUEUED, JobState.RUNNING)), {"a", "b"})
+    alone = Reply(2, Done())
+    assert complete([joint, alone], "a") == [alone]
+    assert complete([alone, joint], "b") == [alone, joint]
 
 
 def test_a_job_that_went_and_came_back_is_shown_in_two_transactions() -> None:

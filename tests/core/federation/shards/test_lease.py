@@ -5,7 +5,7 @@ from __future__ import annotations
 import hypothesis.strategies as st
 from hypothesis import given
 
-from hanse.core.federation.shards.lease import Renewals, member_wait_us
+from hanse.core.federation.shards.lease import Renewals, member_wait_us, waits_differ_us
 from hanse.core.federation.shards.quorum import is_majority, next_own_term, reached_by_majority
 from hanse.core.model.regions import Group, Timings
 
@@ -53,6 +53,14 @@ def test_when_a_member_has_waited_the_tasks_are_dead(
     dead_us = sent + (TIMINGS.lease_us + TIMINGS.kill_us) * MILLION / (MILLION + leader_ppm)
     promises_us = sent + flight_us + member_wait_us(TIMINGS) * MILLION / (MILLION + member_ppm)
     assert promises_us > dead_us
+
+
+@given(drift_ppm=st.integers(0, 300_000))
+def test_the_slowest_clock_has_waited_before_the_fastest_one_that_waits_for_it(drift_ppm: int) -> None:
+    timings = Timings(drift_ppm=drift_ppm)
+    slowest_us = member_wait_us(timings) * MILLION / (MILLION - drift_ppm)
+    fastest_us = (member_wait_us(timings) + waits_differ_us(timings)) * MILLION / (MILLION + drift_ppm)
+    assert 0 <= fastest_us - slowest_us <= 2
 
 
 @given(st.integers(0, 100), st.sampled_from([THREE, FIVE]))

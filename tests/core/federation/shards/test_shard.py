@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 
@@ -19,9 +20,14 @@ OPEN_JOB = "j/north-1"
 
 
 class Members:
-    """Delivers every message at once, unless one of its ends is cut off. `terms`: when each term began to be led."""
+    """Delivers every message at once, unless one of its ends is cut off. `led`: who led each term from when on.
 
-    def __init__(self) -> None:
+    `rates` are those of the members' clocks, of which `timings` has to know how far they differ.
+    """
+
+    def __init__(self, timings: Timings = TIMINGS, rates: dict[str, float] | None = None) -> None:
+        self._timings = timings
+        self._rates = rates or {}
         self.now = Now(mono_us=100 * SECOND_US, wall_us=0)
         self.cut: set[str] = set()
         self.led: dict[int, tuple[str, int]] = {}
@@ -33,10 +39,18 @@ class Members:
             cluster_id="test",
             members=tuple(Member(name=each) for each in NAMES),
             nodes=(),
-            timings=TIMINGS,
+            timings=self._timings,
             groups=(GROUP,),
         )
-        return Shard(config, GROUP, None, [], number + 1, lambda: False, random.Random(number), self.now)
+        now = self.clock(name)
+        return Shard(config, GROUP, None, [], number + 1, lambda: False, random.Random(number), now)
+
+    def clock(self, name: str) -> Now:
+        """What this member's clock says."""
+        return Now(mono_us=int(self.now.mono_us * self._rates.get(name, 1.0)), wall_us=0)
+
+    def _world_us(self, name: str, mono_us: int) -> int:
+        return math.ceil(mono_us / self._rates.get(name, 1.0))
 
     @property
     def leader(self) -> Shard:
@@ -61,28 +75,29 @@ class Members:
         """To the next deadline, and everything that follows from it."""
         for shard in self.shards.values():
             shard.wind()
-        due = [shard.due_us for name, shard in self.shards.items() if name not in self.cut]
+        shards = [(name, shard) for name, shard in self.shards.items() if name not in self.cut]
+        due = [self._world_us(name, shard.due_us) for name, shard in shards]
         at_us = min(max(self.now.mono_us + 1, min(due)), until_us)
         self.now = Now(mono_us=at_us, wall_us=0)
         for name in NAMES:
             if name not in self.cut:
-                self._let(name, lambda shard, out: shard.on_deadline(self.now, out))
+                self._let(name, lambda shard, now, out: shard.on_deadline(now, out))
 
     def write(self) -> None:
         """The leader adds a job that does not end."""
         leader = self.leader
         leader.log.append(leader.term, OPEN_JOB, b"job")
         (name,) = (name for name, shard in self.shards.items() if shard is leader)
-        self._let(name, lambda shard, out: None)
+        self._let(name, lambda shard, now, out: None)
 
-    def _let(self, name: str, act: Callable[[Shard, Effects], None]) -> None:
+    def _let(self, name: str, act: Callable[[Shard, Now, Effects], None]) -> None:
         out = Effects()
-        act(self.shards[name], out)
+        act(self.shards[name], self.clock(name), out)
         self._finish(name, out)
 
     def _finish(self, name: str, out: Effects) -> None:
         shard = self.shards[name]
-        shard.flush(self.now, out)
+        shard.flush(self.clock(name), out)
         shard.collect()
         if shard.leads:
             self.led.setdefault(shard.term, (name, self.now.mono_us))
@@ -93,7 +108,7 @@ class Members:
         if sender in self.cut or send.to in self.cut:
             return
         out = Effects()
-        self.shards[send.to].on_message(self.now, sender, send.message, out)  # type: ignore[arg-type]
+        self.shards[send.to].on_message(self.clock(send.to), sender, send.message, out)  # type: ignore[arg-type]
         self._finish(send.to, out)
 
 
@@ -152,3 +167,20 @@ def test_a_region_that_gives_a_shard_back_follows_its_home_at_once() -> None:
     members.run_until_led("north")
     assert heir.term == members.shards["north"].term
     assert members.now.mono_us - given_us < member_wait_us(TIMINGS) + 4 * TIMINGS.election_spread_us
+
+
+def test_a_home_with_the_slowest_clock_gets_its_shard_back() -> None:
+    """ "uneven clocks" seed 10: each guardian in turn had waited before it, and the shard never came home."""
+    members = Members(Timings(drift_ppm=200_000), {"north": 0.8, "east": 1.2, "west": 1.2})
+    members.run_until_led("north")
+    members.write()
+    members.cut.add("north")
+    members.run_until_led("east", "west")
+    guardian = members.leader
+    (name,) = (name for name, shard in members.shards.items() if shard is guardian)
+    members.cut.clear()
+    members.run_for(SECOND_US)
+    assert guardian.heirs == ("north",)
+    guardian.hand_back(members.clock(name))
+    members.run_until_led(*NAMES)
+    assert members.leader is members.shards["north"]

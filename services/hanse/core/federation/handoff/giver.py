@@ -81,12 +81,12 @@ class Giver:
         """How many more transfers to this peer may be open."""
         return TRANSFERS_UNDECIDED_MAX - self.undecided(peer)
 
-    def give(self, now: Now, job: Job, peer: str, offer_id: int, out: Effects) -> None:
+    def give(self, now: Now, job: Job, peer: str, offer_id: int, out: Effects, why: str = "") -> None:
         """The peer accepted and the job is still queued: write XFER, then send COMMIT."""
         assert self.undecided(peer) < TRANSFERS_UNDECIDED_MAX
         assert peer != self._books.party, "a job is never handed to where it is"
         self._local.dequeue(job)
-        self._books.give(job, peer)
+        self._books.give(job, peer, why)
         transfer = self._track(job, now)
         transfer.sent = 1
         out.sends.append(Send(peer, commit_of(job, self._region, offer_id)))
@@ -116,6 +116,11 @@ class Giver:
         """A higher epoch, or the outcome, shows that the transfer in doubt was accepted."""
         if job.id in self._transfers:
             self.counts.setdefault(job.transfer_to, PeerCounts()).given += 1
+            self._resolve(job)
+
+    def give_up(self, job: Job) -> None:
+        """The target was declared lost: it will not decide, and what becomes of the job was found out otherwise."""
+        if job.id in self._transfers:
             self._resolve(job)
 
     def withdraw(self, now: Now, job: Job, out: Effects) -> None:
@@ -204,6 +209,7 @@ def commit_of(job: Job, region: str, offer_id: int) -> Commit:
         cancel_id=job.cancel_id,
         offer_id=offer_id,
         failures=job.failures,
+        moves=job.moves,
         traceparent=job.traceparent,
         shape=job.shape,
         name=job.name,

@@ -15,20 +15,22 @@ from collections.abc import Callable
 import msgspec
 
 from hanse.core.effects import Effects, Send
+from hanse.core.federation.handoff.rebalancing import places, worth_up_to_us
 from hanse.core.federation.ports import LocalWork
 from hanse.core.messages import Offer, OfferAnswer, Release
 from hanse.core.model.deadlines import Alarm, Deadlines
 from hanse.core.model.jobs import Reason, ReasonCode, Shape
 from hanse.core.model.limits import HOLDS_MAX, OFFER_COUNT_MAX, PATH_MAX
 from hanse.core.model.regions import RegionConfig
-from hanse.core.model.time import Now
+from hanse.core.model.time import FOR_EVER_US, Now
 
 
 class _Hold(msgspec.Struct):
-    """Slots promised to an offer, in memory only."""
+    """Slots promised to an offer, in memory only. `each_us`: by how much each prolongs the queue here."""
 
     shape: Shape
     slots: int
+    each_us: int
 
 
 class Intake:
@@ -50,9 +52,13 @@ class Intake:
         self._deadlines: Deadlines[tuple[str, int]] = Deadlines()
         self.alarm: Alarm = self._deadlines
         self._held: dict[bytes, int] = {}
+        # By how much the queue here will grow if all that is held comes.
+        self._held_wait_us = 0
         # Grows with every hold that ends.
         self.ended_holds = 0
         self.closed: Reason | None = None
+        # How many of so many jobs of a tenant could have the rights that they need here (escrow/escrow.py: slots).
+        self.rights: Callable[[str, Shape, int], int] | None = None
 
     @property
     def holds(self) -> int:
@@ -64,8 +70,9 @@ class Intake:
         return self._held.get(shape_key, 0)
 
     def on_offer(self, now: Now, peer: str, offer: Offer, out: Effects) -> bool:
-        """ACCEPT what could start here soon, less what is held already. Returns whether there was no capacity, or none
-        that the tenant may use: any other refusal still stands when capacity comes free."""
+        """ACCEPT what could start here soon, less what is held already, or what would wait much less here. Returns
+        whether there was no capacity, or none that the tenant may use: any other refusal still stands when capacity
+        comes free."""
         refusal = self.refusal(offer.shape, (*offer.path, peer))
         if refusal is not None:
             out.sends.append(self._decline(peer, offer, refusal))
@@ -75,15 +82,37 @@ class Intake:
         held = self.held(offer.shape.key)
         wanted = min(offer.count, OFFER_COUNT_MAX)
         slots = min(wanted, self._local.slots(offer.shape, wanted + held, offer.tenant) - held)
+        if offer.own_wait_us and slots < wanted:
+            slots = max(slots, min(wanted, self._places(offer.shape, offer.own_wait_us)))
+        # What can't start where it is may as well wait for its rights here.
+        if slots > 0 and self.rights is not None and offer.own_wait_us < FOR_EVER_US:
+            slots = self.rights(offer.tenant, offer.shape, slots)
+            if not slots:
+                lacks = Reason(ReasonCode.QUOTA, f"no rights of the quotas of {offer.tenant} are to be had")
+                out.sends.append(self._decline(peer, offer, lacks))
+                return False
         if slots <= 0 or len(self._holds) >= HOLDS_MAX:
             out.sends.append(self._decline(peer, offer, Reason(ReasonCode.NO_CAPACITY, "nothing free soon")))
-            return slots <= 0
-        self._holds[(peer, offer.id)] = _Hold(offer.shape, slots)
+            return slots <= 0 and not offer.own_wait_us
+        each_us = self._local.added_wait_us(offer.shape)
+        self._holds[(peer, offer.id)] = _Hold(offer.shape, slots, each_us)
+        self._held_wait_us += slots * each_us
         self._held[offer.shape.key] = held + slots
         ttl_us = self._config.timings.hold_ttl_us
         self._deadlines.set((peer, offer.id), now.mono_us + ttl_us)
         out.sends.append(Send(peer, OfferAnswer(offer.id, slots, ttl_us)))
         return False
+
+    def _places(self, shape: Shape, owners_wait_us: int) -> int:
+        """How many jobs of this shape, which would wait so long where they are, may wait here instead."""
+        wait_us = self._local.predicted_wait_us(shape) + self._held_wait_us
+        if owners_wait_us < FOR_EVER_US:
+            if not self._queued():
+                return 0  # Whoever has no queue pulls what is first in others'.
+            if wait_us > worth_up_to_us(owners_wait_us, self._config.timings.hop_cost_us):
+                return 0
+        free = self._config.queue_depth_max - self._queued() - sum(self._held.values())
+        return min(free, places(owners_wait_us, wait_us, self._local.added_wait_us(shape)))
 
     def on_release(self, peer: str, release: Release) -> None:
         """The rest of the hold is not needed."""
@@ -121,6 +150,7 @@ class Intake:
         if hold is None:
             return
         hold.slots -= 1
+        self._held_wait_us -= hold.each_us
         self._held[hold.shape.key] -= 1
         if hold.slots == 0:
             self._drop_hold((peer, offer_id))
@@ -131,6 +161,7 @@ class Intake:
             return
         self._deadlines.cancel(key)
         self.ended_holds += 1
+        self._held_wait_us -= hold.slots * hold.each_us
         left = self._held[hold.shape.key] - hold.slots
         if left:
             self._held[hold.shape.key] = left

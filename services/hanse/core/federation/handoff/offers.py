@@ -5,7 +5,10 @@
     QUEUED   ACCEPT, and still queued              XFER     COMMIT (giver.py)
     any      more was accepted than is left        nothing  RELEASE
     QUEUED   DECLINE, or the deadline              nothing  nothing; that peer is left alone for a while
+    QUEUED   waits long, elsewhere much shorter    nothing  OFFER to one peer, for a place in its queue (rebalancing.py)
 
+What can't start here at all (the region is being drained, or never has what it takes) is offered for places in queues,
+too: there it can at least wait for what will come.
 Offers bind nobody: a job may start here, be cancelled, or go to another peer while its offer is out.
 """
 
@@ -14,6 +17,7 @@ from __future__ import annotations
 import msgspec
 
 from hanse.core.effects import Effects, Send
+from hanse.core.federation.handoff.rebalancing import Rebalancing
 from hanse.core.federation.ports import LocalWork, Transfers
 from hanse.core.federation.routing import Router, allowed, may_go_on
 from hanse.core.messages import Offer, OfferAnswer, Release, Solicit
@@ -25,27 +29,41 @@ from hanse.core.model.limits import (
     OFFER_SHAPES_PER_STEP_MAX,
     OFFERS_OUTSTANDING_MAX,
 )
+from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import RegionConfig
-from hanse.core.model.time import Now
+from hanse.core.model.time import FOR_EVER_US, Now
 
 _NO_ANSWER = Reason(ReasonCode.NO_CAPACITY, "no answer to the offer in time")
+_RELIEF = "its queue is much shorter"
 
 
 class _Outstanding(msgspec.Struct):
-    """An offer that waits for its answer."""
+    """An offer that waits for its answer. `relief`: the very jobs that are to even out queues; empty: whichever are
+    first then."""
 
     peer: str
     shape: Shape
     path: tuple[str, ...]
     tenant: str
     count: int
+    relief: list[Job]
 
 
 class Offers:
     """All offers of this region that are not answered."""
 
-    def __init__(self, config: RegionConfig, local: LocalWork, transfers: Transfers, router: Router) -> None:
+    def __init__(
+        self,
+        config: RegionConfig,
+        local: LocalWork,
+        transfers: Transfers,
+        router: Router,
+        randomness: Randomness,
+    ) -> None:
         self._config = config
+        self.rebalancing = Rebalancing(config.timings, local, router, randomness)
+        # The one offer that is to even out queues; 0: none.
+        self._relief_id = 0
         self._local = local
         self._transfers = transfers
         self._router = router
@@ -73,6 +91,18 @@ class Offers:
         for shape in self._local.waiting_shapes(OFFER_SHAPES_PER_STEP_MAX):
             if shape.key not in self._resting and not self._offer_shape(now, shape, out):
                 self._resting.set(shape.key, now.mono_us + self._config.timings.hop_cost_us)
+        if not self._relief_id and len(self._outstanding) < OFFERS_OUTSTANDING_MAX:
+            self._offer_relief(now, out)
+
+    def _offer_relief(self, now: Now, out: Effects) -> None:
+        relief = self.rebalancing.next(now)
+        if relief is None:
+            return
+        jobs = relief.jobs[: max(0, self._transfers.room(relief.peer))]
+        if jobs and relief.peer not in self._by_shape.get(jobs[0].shape.key, {}):
+            self._send_offer(now, relief.peer, jobs, len(jobs), 0, relief.own_wait_us, out)
+            self._relief_id = self._last_id
+            self._outstanding[self._relief_id].relief = jobs
 
     def on_solicit(self, now: Now, peer: str, solicit: Solicit, out: Effects) -> None:
         """A peer could start some of what waits here: offer that much of it."""
@@ -85,7 +115,7 @@ class Offers:
             if not jobs or not allowed(jobs[0].shape, peer):
                 continue
             if self._local.predicted_wait_us(jobs[0].shape) > self._config.timings.hop_cost_us:
-                self._send_offer(now, peer, jobs, min(wanted.count, OFFER_COUNT_MAX), solicit.id, out)
+                self._send_offer(now, peer, jobs, min(wanted.count, OFFER_COUNT_MAX), solicit.id, 0, out)
 
     def on_answer(self, now: Now, peer: str, answer: OfferAnswer, out: Effects) -> None:
         """ACCEPT: give as many as are still here. DECLINE: remember it."""
@@ -97,13 +127,14 @@ class Offers:
         self._remove(answer.offer_id)
         self._resting.cancel(offer.shape.key)
         if answer.slots == 0:
-            self._router.refused(now, peer, offer.shape, answer.reason or _NO_ANSWER, answer.retry_after_us)
+            self._declined(now, offer, answer.reason or _NO_ANSWER, answer.retry_after_us)
             return
-        offerable = self._offerable(offer.shape.key, peer)
-        jobs = [job for job in offerable if job.path == offer.path and job.tenant == offer.tenant]
+        jobs = self._meant(offer)
         given = min(answer.slots, offer.count, len(jobs))
+        if offer.relief:
+            self.rebalancing.relieved += given
         for job in jobs[:given]:
-            self._transfers.give(now, job, peer, answer.offer_id, out)
+            self._transfers.give(now, job, peer, answer.offer_id, out, _RELIEF if offer.relief else "")
         if given < answer.slots:
             out.sends.append(Send(peer, Release(answer.offer_id)))
 
@@ -113,8 +144,20 @@ class Offers:
         for offer_id in self._deadlines.pop_due(now.mono_us):
             offer = self._outstanding[offer_id]
             self._remove(offer_id)
-            pause_us = self._config.timings.decline_memory_us
-            self._router.refused(now, offer.peer, offer.shape, _NO_ANSWER, pause_us)
+            self._declined(now, offer, _NO_ANSWER, self._config.timings.decline_memory_us)
+
+    def _declined(self, now: Now, offer: _Outstanding, reason: Reason, retry_after_us: int) -> None:
+        if offer.relief:
+            self.rebalancing.declined(now, offer.peer, retry_after_us)
+        else:
+            self._router.refused(now, offer.peer, offer.shape, reason, retry_after_us)
+
+    def _meant(self, offer: _Outstanding) -> list[Job]:
+        """The jobs that an accepted offer may be for, as many as may be under way."""
+        if not offer.relief:
+            return [job for job in self._offerable(offer.shape.key, offer.peer) if job.path == offer.path]
+        waiting = [job for job in offer.relief if job.path == offer.path and self._local.is_waiting(job)]
+        return waiting[: max(0, self._transfers.room(offer.peer))]
 
     def _offer_shape(self, now: Now, shape: Shape, out: Effects) -> bool:
         """Offer one shape to as many peers as it may be on offer to. Returns whether there were as many."""
@@ -124,7 +167,9 @@ class Offers:
             if found is None:
                 return False
             peer, jobs = found
-            self._send_offer(now, peer, jobs, OFFER_COUNT_MAX, 0, out)
+            own_wait_us = self._local.predicted_wait_us(shape)
+            stuck_us = own_wait_us if own_wait_us >= FOR_EVER_US else 0
+            self._send_offer(now, peer, jobs, OFFER_COUNT_MAX, 0, stuck_us, out)
             on_offer = self._by_shape[shape.key]
         return True
 
@@ -151,12 +196,19 @@ class Offers:
         return [job for job in waiting if job.shard != peer and may_go_on(job.path, own_wait_us)]
 
     def _send_offer(
-        self, now: Now, peer: str, jobs: list[Job], limit: int, solicit_id: int, out: Effects
+        self,
+        now: Now,
+        peer: str,
+        jobs: list[Job],
+        limit: int,
+        solicit_id: int,
+        own_wait_us: int,
+        out: Effects,
     ) -> None:
         path, shape, tenant = jobs[0].path, jobs[0].shape, jobs[0].tenant
         count = min(limit, sum(1 for job in jobs if job.path == path and job.tenant == tenant))
         self._last_id += 1
-        self._outstanding[self._last_id] = _Outstanding(peer, shape, path, tenant, count)
+        self._outstanding[self._last_id] = _Outstanding(peer, shape, path, tenant, count, [])
         self._counts[peer] = self._counts.get(peer, 0) + count
         self._by_shape.setdefault(shape.key, {})[peer] = self._last_id
         self._deadlines.set(self._last_id, now.mono_us + self._config.timings.offer_deadline_us)
@@ -167,11 +219,14 @@ class Offers:
             path=path,
             tenant=tenant,
             solicit_id=solicit_id,
+            own_wait_us=own_wait_us,
         )
         out.sends.append(Send(peer, offer))
 
     def _remove(self, offer_id: int) -> None:
         offer = self._outstanding.pop(offer_id)
+        if offer_id == self._relief_id:
+            self._relief_id = 0
         self._counts[offer.peer] -= offer.count
         self._deadlines.cancel(offer_id)
         peers = self._by_shape[offer.shape.key]

@@ -160,7 +160,13 @@ def config_in_force(config: RegionConfig, chain: Chain) -> RegionConfig:
         keepers=_keepers(config.name, chain) if belongs else (),
         former=_former(config.name, head, ever, belongs=belongs),
         removed=not belongs,
+        lost=lost_ever(chain),
     )
+
+
+def lost_ever(chain: Chain) -> tuple[str, ...]:
+    """Regions that were ever declared lost, also before the league was founded anew."""
+    return tuple(dict.fromkeys(each.name for signed in chain.ever() for each in signed.roster.lost_regions))
 
 
 def begun_by(chain: Chain, region: str, ledger_id: str) -> tuple[str, ...]:

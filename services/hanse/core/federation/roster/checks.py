@@ -63,6 +63,7 @@ def document_faults(roster: Roster) -> Iterator[RosterFault]:
     yield from _double_faults(roster)
     yield from _protocol_faults(roster)
     yield from _guardian_faults(roster)
+    yield from _lost_faults(roster)
     if (size := len(canonical(roster))) > limits.ROSTER_BYTES_MAX:
         yield _invalid("", f"{size} bytes; at most {limits.ROSTER_BYTES_MAX}")
 
@@ -141,6 +142,21 @@ def _protocol_faults(roster: Roster) -> Iterator[RosterFault]:
         )
 
 
+def _lost_faults(roster: Roster) -> Iterator[RosterFault]:
+    lost = roster.lost_regions
+    if len(lost) > limits.ROSTER_LOST_MAX:
+        yield _invalid("lost", f"{len(lost)}; at most {limits.ROSTER_LOST_MAX}")
+        return
+    for index, each in enumerate(lost):
+        yield from _word_faults(f"lost[{index}].name", each.name, _WORD, "letters, digits, dots, dashes")
+        if roster.member(each.name) is not None:
+            message = (
+                f"{_echo(each.name)!r} was declared lost, for good: what takes its place needs another name"
+            )
+            yield _invalid("members", message)
+    yield from _doubled("lost", "names twice", tuple(each.name for each in lost))
+
+
 def _guardian_faults(roster: Roster) -> Iterator[RosterFault]:
     if roster.guardians and not _is_set_size(roster.guardians):
         yield _invalid("guardians", f"{roster.guardians}; 0, or {_SET_SIZES}")
@@ -209,6 +225,10 @@ def succession_faults(previous: Roster, roster: Roster) -> Iterator[RosterFault]
             f"issued by the key {_echo(roster.issuer)}; epoch {previous.epoch} names {expected} as the operator's",
         )
     yield from _guardian_change_faults(previous, roster)
+    for each in previous.lost_regions:
+        if each not in roster.lost_regions:
+            message = f"{_echo(each.name)!r} was declared lost; that is never taken back"
+            yield RosterFault(FaultKind.UNSAFE, "lost", message)
 
 
 def _order_fault(previous: Roster, roster: Roster) -> RosterFault | None:

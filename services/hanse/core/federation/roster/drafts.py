@@ -10,7 +10,7 @@ import msgspec
 from hanse.core.federation.guardians import choose_groups
 from hanse.core.federation.roster.chain import member_of
 from hanse.core.model.limits import GUARDIANS_MIN
-from hanse.core.model.roster import GuardianSet, Roster, RosterMember, key_id, sha256_of
+from hanse.core.model.roster import GuardianSet, LostRegion, Roster, RosterMember, key_id, sha256_of
 
 
 def founding(
@@ -46,9 +46,11 @@ def successor(
     members: Sequence[RosterMember] | None = None,
     operator_key: str = "",
     sets: Iterable[tuple[str, ...]] | None = None,
+    lost: Iterable[LostRegion] = (),
 ) -> Roster:
     """The next epoch, with what is given changed. `sets` are guardian sets in rank order; None: those of `previous`,
-    repaired where they name regions that are not members any more."""
+    repaired where they name regions that are not members any more. `lost` are declared lost with this one."""
+    all_lost = (*previous.lost_regions, *lost)
     epoch = previous.epoch + 1
     members = previous.members if members is None else tuple(members)
     known = {each.home: each for each in previous.guardian_sets}
@@ -62,6 +64,7 @@ def successor(
         issued_wall_us=issued_wall_us,
         members=tuple(members),
         guardian_sets=_versioned(wanted, known, epoch),
+        lost=all_lost or msgspec.UNSET,
     )
 
 

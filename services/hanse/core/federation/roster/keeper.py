@@ -102,6 +102,12 @@ class Rosters:
         """The roster in force; None: it is static."""
         return None if self._chain is None else self._chain.head
 
+    def operator_keys(self) -> tuple[str, ...]:
+        """Public keys of operators, of all rosters that were ever in force, oldest first."""
+        if self._chain is None:
+            return ()
+        return tuple(dict.fromkeys(signed.roster.operator_key for signed in self._chain.ever()))
+
     @property
     def voting(self) -> Voting | None:
         """This member's part in the next roster; None: it is static."""
@@ -120,6 +126,11 @@ class Rosters:
         if self.config.removed:
             epoch = self._chain.head.epoch
             why = f"the roster of epoch {epoch} does not name this region: the others do not hear it"
+            if self.config.is_lost:
+                why = (
+                    f"declared lost by an operator: the others do not hear it (epoch {epoch}), and have gone on with "
+                    "its jobs. Nothing is started here any more. A region in its place needs a name of its own"
+                )
             found.append(Reason(ReasonCode.REMOVED, why))
         for peer, why in self._conflicts.items():
             found.append(Reason(ReasonCode.ROSTER_CONFLICT, f"{peer}: {why}"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from hanse.core.effects import Effects, Send
 from hanse.core.federation.shards.candidacy import Candidacy, Stage
 from hanse.core.federation.shards.leadership import Leadership
-from hanse.core.federation.shards.lease import member_wait_us
+from hanse.core.federation.shards.lease import member_wait_us, waits_differ_us
 from hanse.core.federation.shards.quorum import next_own_term
 from hanse.core.federation.shards.seat import Role, Seat
 from hanse.core.messages import Append, Fetch, Prepare, Promise, Refuse
@@ -96,19 +96,22 @@ class Elections:
 
     def _stand(self, now: Now, out: Effects) -> None:
         seat = self._seat
+        seat.elect_us = None
         candidacy_us = _CANDIDACY_SPREADS * seat.timings.election_spread_us
-        seat.elect_us = now.mono_us + candidacy_us + self._patience_us()
         term = next_own_term(seat.group, seat.region, max(seat.promised, seat.seen_term))
         self._candidacy = Candidacy(seat.region, seat.group, term, now.mono_us + candidacy_us)
         seat.role = Role.CANDIDATE
         self._ask(self._candidacy, out, trial=True)
 
     def _patience_us(self) -> int:
-        """Rank only sets the timeout, randomised: home tries first, then its guardians in their order."""
+        """Rank only sets the timeout, randomised: home tries first, then its guardians in their order. Who has the
+        slowest clock has waited out its grant last: were it the home, and the others did not let it try first, a shard
+        that is given back to it would go round among them for ever."""
         seat, spread_us = self._seat, self._seat.timings.election_spread_us
         ranks = seat.group.ranks
         rank = ranks.index(seat.region) if seat.region in ranks else len(ranks)
-        return rank * spread_us + seat.randomness.randrange(spread_us)
+        for_slow_clocks_us = waits_differ_us(seat.timings) if rank else 0
+        return for_slow_clocks_us + rank * spread_us + seat.randomness.randrange(spread_us)
 
     def _ask(self, candidacy: Candidacy, out: Effects, *, trial: bool) -> None:
         seat = self._seat
@@ -128,13 +131,15 @@ class Elections:
             self._take_best_copy(now, candidacy, out)
 
     def on_refuse(self, now: Now, refuse: Refuse) -> None:
-        """Somebody has promised a larger term, or has to wait."""
+        """Somebody has promised a larger term; or has to wait, and is asked again after that."""
         seat, candidacy = self._seat, self.candidacy
         if refuse.promised_term > seat.promised:
             seat.seen_term = max(seat.seen_term, refuse.promised_term)
             seat.step_down()
-        elif candidacy is not None and refuse.term == candidacy.term and refuse.wait_us:
-            seat.elect_us = now.mono_us + refuse.wait_us + self._patience_us()
+        elif candidacy is None or candidacy.stage is not Stage.TRIAL or refuse.term != candidacy.term:
+            return
+        elif refuse.wait_us:
+            candidacy.until_us = min(candidacy.until_us, now.mono_us + refuse.wait_us)
 
     def yield_to(self, term: int) -> None:
         """The leader is heard after all: nothing is promised yet, so nothing is lost."""

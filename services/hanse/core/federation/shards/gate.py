@@ -7,10 +7,11 @@ majority's. First in, first out: what left is always what a prefix of the log le
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 import msgspec
 
-from hanse.core.effects import NO_WRITES, JobChange, JobStateRow, Reply, Send, Writes
+from hanse.core.effects import NO_WRITES, JobChange, JobStateRow, JointReply, Reply, Send, Writes
 
 
 class Held(msgspec.Struct):
@@ -45,6 +46,18 @@ class Gate:
         while self._held and self._held[0].sequence <= committed:
             free.append(self._held.popleft())
         return free
+
+
+def complete(replies: Iterable[Reply], shard: str) -> list[Reply]:
+    """Those that a majority holds now that this shard's does: each has a part in a joint one."""
+    leaving: list[Reply] = []
+    for reply in replies:
+        if isinstance(reply, JointReply):
+            reply.waits_for.discard(shard)
+            if reply.waits_for:
+                continue
+        leaving.append(reply)
+    return leaving
 
 
 class OwedRows:

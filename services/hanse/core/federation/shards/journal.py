@@ -8,6 +8,8 @@
     d/<giver>/<n>   a decision; c/<giver>: how far the giver needs none any more
     o/<shard>       the next transfer sequence towards that shard
     i/<job id>      a cancel that came before its job
+    a/<account>     the account of rights of this log; b/<tenant>|<kind>: a balance of it
+    g/<account>|<n> the newest transfer to that account in its life n; t/<account>|<n>: from it, as it was decided
 
 A job that has ended and is owed to nobody leaves no record, except at its home: there it is remembered for callers and
 for its client key until retention takes it.
@@ -21,21 +23,25 @@ import msgspec
 
 from hanse.core.books import Books, job_of, job_row
 from hanse.core.effects import (
+    AccountRow,
+    BalanceRow,
     ChannelRow,
     DecisionRow,
     IntentRow,
     JobRow,
     JobStateRow,
     OutboundRow,
+    RightsSentRow,
+    RightsTakenRow,
     ShapeRow,
     Snapshot,
     Writes,
 )
 from hanse.core.federation.shards.log import GONE, ShardLog
-from hanse.core.model.jobs import Job, Shape, ShapeBody, make_shape
+from hanse.core.model.jobs import Job, Shape, ShapeBody, stored_shape
 from hanse.core.model.lifecycle import JobState
 
-_CHANGING = JobStateRow.__struct_fields__[:-2]
+_CHANGING = tuple(name for name in JobStateRow.__struct_fields__ if name not in ("shard", "id"))
 _ROWS: dict[str, Any] = {
     "h": ShapeRow,
     "j": JobRow,
@@ -45,6 +51,10 @@ _ROWS: dict[str, Any] = {
     "c": ChannelRow,
     "o": OutboundRow,
     "i": IntentRow,
+    "a": AccountRow,
+    "b": BalanceRow,
+    "g": RightsSentRow,
+    "t": RightsTakenRow,
 }
 _DECODERS = {kind: msgspec.msgpack.Decoder(row) for kind, row in _ROWS.items()}
 
@@ -89,6 +99,10 @@ class Journal:
         self._put_all(term, "i", writes.intents, lambda row: row.job_id)
         for job_id in writes.intents_delete:
             self._drop(term, "i", job_id)
+        self._put_all(term, "a", writes.accounts, lambda row: row.name)
+        self._put_all(term, "b", writes.balances, lambda row: f"{row.tenant}|{row.resource}")
+        self._put_all(term, "g", writes.rights_sent, lambda row: f"{row.to}|{row.to_id}")
+        self._put_all(term, "t", writes.rights_taken, lambda row: f"{row.giver}|{row.giver_id}")
         for giver, below in writes.decisions_delete_below:
             self._forget_decisions(term, giver, below)
         for job in books.touched:
@@ -131,7 +145,8 @@ def unpack(log: ShardLog, ledger_id: str) -> Unpacked:
         if record.value != GONE and kind in _DECODERS:
             rows[kind][name] = _DECODERS[kind].decode(record.value)
     shapes = {
-        row.key: make_shape(msgspec.msgpack.decode(row.body, type=ShapeBody)) for row in rows["h"].values()
+        row.key: stored_shape(row.key, msgspec.msgpack.decode(row.body, type=ShapeBody))
+        for row in rows["h"].values()
     }
     jobs = [_job(row, rows["s"].get(job_id), shapes) for job_id, row in sorted(rows["j"].items())]
     ended: list[JobRow] = list(rows["f"].values())
@@ -147,6 +162,10 @@ def unpack(log: ShardLog, ledger_id: str) -> Unpacked:
         channels=list(rows["c"].values()),
         outbound=list(rows["o"].values()),
         intents=list(rows["i"].values()),
+        accounts=list(rows["a"].values()),
+        balances=list(rows["b"].values()),
+        rights_sent=list(rows["g"].values()),
+        rights_taken=list(rows["t"].values()),
     )
     return Unpacked(snapshot, list(rows["h"].values()), ended)
 

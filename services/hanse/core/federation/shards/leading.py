@@ -19,7 +19,7 @@ from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
-from hanse.core.federation.shards.gate import Gate, Held, OwedRows
+from hanse.core.federation.shards.gate import Gate, Held, OwedRows, complete
 from hanse.core.federation.shards.journal import Journal, unpack
 from hanse.core.federation.shards.shard import Shard
 from hanse.core.model.deadlines import NEVER_US
@@ -235,7 +235,7 @@ class Leading:
             return sends, replies
         for held in self._gate.open(self.shard.log.committed):
             sends.extend(held.sends)
-            replies.extend(held.replies)
+            replies.extend(complete(held.replies, self.shard.name))
             self.rows.add(held.rows, held.changes)
         return sends, replies
 

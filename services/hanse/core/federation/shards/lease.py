@@ -36,6 +36,12 @@ def member_wait_us(timings: Timings) -> int:
     return -(-length_us * slow // fast) + timings.halt_us + _TICK_US
 
 
+def waits_differ_us(timings: Timings) -> int:
+    """How much sooner than the slowest clock the fastest one has waited a grant out; on the fastest clock."""
+    slow, fast = _MILLION - timings.drift_ppm, _MILLION + timings.drift_ppm
+    return -(-member_wait_us(timings) * (fast - slow) // slow)
+
+
 class Renewals:
     """The leader's side: what was sent when, and until when the lease holds. Mono microseconds."""
 

@@ -30,7 +30,7 @@ from hanse.core.federation.shards.routes import Route, Routes
 from hanse.core.federation.shards.seat import Role
 from hanse.core.federation.shards.shard import GroupMessage, Shard
 from hanse.core.library import Library
-from hanse.core.messages import Prepare, Promise, ShardMessage, ToShard
+from hanse.core.messages import Prepare, Promise, QuotaMessage, ShardMessage, ToShard
 from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.limits import ROWS_DELAY_US
@@ -39,6 +39,7 @@ from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
 
 _AT_ONCE_US = -1
+_OF_QUOTAS: tuple[type, ...] = get_args(QuotaMessage)
 GROUP_MESSAGES: tuple[type, ...] = get_args(GroupMessage)
 
 
@@ -98,6 +99,8 @@ class Shards:
         self._parting_changes: list[JobChange] = []
         # When rows that callers read are to be written, if nothing else is written before.
         self._rows_due_us = NEVER_US
+        # Takes what accounts of rights in the logs of shards say to others (escrow/escrow.py: route).
+        self.send_rights: Callable[[Send, Effects], None] | None = None
         # When `on_deadline` has something to do.
         self.alarm = Alarm()
         self._wind()
@@ -422,6 +425,10 @@ class Shards:
 
     def _address(self, source: str, send: Send, out: Effects) -> None:
         """From one shard to another, wherever they are led."""
+        if isinstance(send.message, _OF_QUOTAS):
+            assert self.send_rights is not None
+            self.send_rights(send, out)
+            return
         message = ToShard(source, send.to, cast("ShardMessage", send.message))
         route = self._route_to(send.to)
         self._routes.take(send.to, route)

@@ -26,6 +26,13 @@ class Standing(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STANDING_CLOSED: _ClassVar[Standing]
     STANDING_PASSED: _ClassVar[Standing]
     STANDING_OVER: _ClassVar[Standing]
+
+class RightsVerdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RIGHTS_VERDICT_UNSPECIFIED: _ClassVar[RightsVerdict]
+    RIGHTS_VERDICT_TAKEN: _ClassVar[RightsVerdict]
+    RIGHTS_VERDICT_BURNED: _ClassVar[RightsVerdict]
+    RIGHTS_VERDICT_GONE: _ClassVar[RightsVerdict]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_COMMITTED: Verdict
 VERDICT_BURNED: Verdict
@@ -37,6 +44,10 @@ STANDING_IN_TRANSFER: Standing
 STANDING_CLOSED: Standing
 STANDING_PASSED: Standing
 STANDING_OVER: Standing
+RIGHTS_VERDICT_UNSPECIFIED: RightsVerdict
+RIGHTS_VERDICT_TAKEN: RightsVerdict
+RIGHTS_VERDICT_BURNED: RightsVerdict
+RIGHTS_VERDICT_GONE: RightsVerdict
 
 class Position(_message.Message):
     __slots__ = ("incarnation", "write_sequence", "life")
@@ -49,7 +60,7 @@ class Position(_message.Message):
     def __init__(self, incarnation: _Optional[int] = ..., write_sequence: _Optional[int] = ..., life: _Optional[int] = ...) -> None: ...
 
 class ExchangeRequest(_message.Message):
-    __slots__ = ("cluster_id", "roster_epoch", "sender", "receiver", "sender_ledger_id", "sender_position", "sender_nonce", "receiver_nonce", "protocol_min", "protocol_max", "receiver_seen", "receiver_seen_ledger_id", "deadline_ms", "answer_within_ms", "hellos", "hello_acks", "digests", "deltas", "probes", "probe_acks", "probe_requests", "solicits", "offers", "offer_answers", "releases", "commits", "withdraws", "decisions", "stables", "statuses", "cancels", "cancel_acks", "terminals", "terminal_acks", "locates", "located", "inquests", "inquest_answers", "roster_announces", "roster_requests", "roster_documents", "roster_proposals", "roster_votes", "appends", "append_acks", "renews", "renew_acks", "prepares", "promises", "refuses", "fetches", "shard_batches")
+    __slots__ = ("cluster_id", "roster_epoch", "sender", "receiver", "sender_ledger_id", "sender_position", "sender_nonce", "receiver_nonce", "protocol_min", "protocol_max", "receiver_seen", "receiver_seen_ledger_id", "deadline_ms", "answer_within_ms", "hellos", "hello_acks", "digests", "deltas", "probes", "probe_acks", "probe_requests", "solicits", "offers", "offer_answers", "releases", "commits", "withdraws", "decisions", "stables", "statuses", "cancels", "cancel_acks", "terminals", "terminal_acks", "locates", "located", "inquests", "inquest_answers", "roster_announces", "roster_requests", "roster_documents", "roster_proposals", "roster_votes", "rights_asks", "rights_commits", "rights_decisions", "quota_requests", "quota_notices", "appends", "append_acks", "renews", "renew_acks", "prepares", "promises", "refuses", "fetches", "shard_batches")
     CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
     ROSTER_EPOCH_FIELD_NUMBER: _ClassVar[int]
     SENDER_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +104,11 @@ class ExchangeRequest(_message.Message):
     ROSTER_DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
     ROSTER_PROPOSALS_FIELD_NUMBER: _ClassVar[int]
     ROSTER_VOTES_FIELD_NUMBER: _ClassVar[int]
+    RIGHTS_ASKS_FIELD_NUMBER: _ClassVar[int]
+    RIGHTS_COMMITS_FIELD_NUMBER: _ClassVar[int]
+    RIGHTS_DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    QUOTA_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    QUOTA_NOTICES_FIELD_NUMBER: _ClassVar[int]
     APPENDS_FIELD_NUMBER: _ClassVar[int]
     APPEND_ACKS_FIELD_NUMBER: _ClassVar[int]
     RENEWS_FIELD_NUMBER: _ClassVar[int]
@@ -145,6 +161,11 @@ class ExchangeRequest(_message.Message):
     roster_documents: _containers.RepeatedCompositeFieldContainer[RosterDocument]
     roster_proposals: _containers.RepeatedCompositeFieldContainer[RosterProposal]
     roster_votes: _containers.RepeatedCompositeFieldContainer[RosterVote]
+    rights_asks: _containers.RepeatedCompositeFieldContainer[RightsAsk]
+    rights_commits: _containers.RepeatedCompositeFieldContainer[RightsCommit]
+    rights_decisions: _containers.RepeatedCompositeFieldContainer[RightsDecision]
+    quota_requests: _containers.RepeatedCompositeFieldContainer[QuotaRequest]
+    quota_notices: _containers.RepeatedCompositeFieldContainer[QuotaNotice]
     appends: _containers.RepeatedCompositeFieldContainer[Append]
     append_acks: _containers.RepeatedCompositeFieldContainer[AppendAck]
     renews: _containers.RepeatedCompositeFieldContainer[Renew]
@@ -154,7 +175,7 @@ class ExchangeRequest(_message.Message):
     refuses: _containers.RepeatedCompositeFieldContainer[Refuse]
     fetches: _containers.RepeatedCompositeFieldContainer[Fetch]
     shard_batches: _containers.RepeatedCompositeFieldContainer[ShardBatch]
-    def __init__(self, cluster_id: _Optional[str] = ..., roster_epoch: _Optional[int] = ..., sender: _Optional[str] = ..., receiver: _Optional[str] = ..., sender_ledger_id: _Optional[str] = ..., sender_position: _Optional[_Union[Position, _Mapping]] = ..., sender_nonce: _Optional[int] = ..., receiver_nonce: _Optional[int] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., receiver_seen: _Optional[_Union[Position, _Mapping]] = ..., receiver_seen_ledger_id: _Optional[str] = ..., deadline_ms: _Optional[int] = ..., answer_within_ms: _Optional[int] = ..., hellos: _Optional[_Iterable[_Union[Hello, _Mapping]]] = ..., hello_acks: _Optional[_Iterable[_Union[HelloAck, _Mapping]]] = ..., digests: _Optional[_Iterable[_Union[GossipDigest, _Mapping]]] = ..., deltas: _Optional[_Iterable[_Union[GossipDelta, _Mapping]]] = ..., probes: _Optional[_Iterable[_Union[Probe, _Mapping]]] = ..., probe_acks: _Optional[_Iterable[_Union[ProbeAck, _Mapping]]] = ..., probe_requests: _Optional[_Iterable[_Union[ProbeRequest, _Mapping]]] = ..., solicits: _Optional[_Iterable[_Union[Solicit, _Mapping]]] = ..., offers: _Optional[_Iterable[_Union[Offer, _Mapping]]] = ..., offer_answers: _Optional[_Iterable[_Union[OfferAnswer, _Mapping]]] = ..., releases: _Optional[_Iterable[_Union[Release, _Mapping]]] = ..., commits: _Optional[_Iterable[_Union[Commit, _Mapping]]] = ..., withdraws: _Optional[_Iterable[_Union[Withdraw, _Mapping]]] = ..., decisions: _Optional[_Iterable[_Union[Decision, _Mapping]]] = ..., stables: _Optional[_Iterable[_Union[Stable, _Mapping]]] = ..., statuses: _Optional[_Iterable[_Union[Status, _Mapping]]] = ..., cancels: _Optional[_Iterable[_Union[Cancel, _Mapping]]] = ..., cancel_acks: _Optional[_Iterable[_Union[CancelAck, _Mapping]]] = ..., terminals: _Optional[_Iterable[_Union[Terminal, _Mapping]]] = ..., terminal_acks: _Optional[_Iterable[_Union[TerminalAck, _Mapping]]] = ..., locates: _Optional[_Iterable[_Union[Locate, _Mapping]]] = ..., located: _Optional[_Iterable[_Union[Located, _Mapping]]] = ..., inquests: _Optional[_Iterable[_Union[Inquest, _Mapping]]] = ..., inquest_answers: _Optional[_Iterable[_Union[InquestAnswer, _Mapping]]] = ..., roster_announces: _Optional[_Iterable[_Union[RosterAnnounce, _Mapping]]] = ..., roster_requests: _Optional[_Iterable[_Union[RosterRequest, _Mapping]]] = ..., roster_documents: _Optional[_Iterable[_Union[RosterDocument, _Mapping]]] = ..., roster_proposals: _Optional[_Iterable[_Union[RosterProposal, _Mapping]]] = ..., roster_votes: _Optional[_Iterable[_Union[RosterVote, _Mapping]]] = ..., appends: _Optional[_Iterable[_Union[Append, _Mapping]]] = ..., append_acks: _Optional[_Iterable[_Union[AppendAck, _Mapping]]] = ..., renews: _Optional[_Iterable[_Union[Renew, _Mapping]]] = ..., renew_acks: _Optional[_Iterable[_Union[RenewAck, _Mapping]]] = ..., prepares: _Optional[_Iterable[_Union[Prepare, _Mapping]]] = ..., promises: _Optional[_Iterable[_Union[Promise, _Mapping]]] = ..., refuses: _Optional[_Iterable[_Union[Refuse, _Mapping]]] = ..., fetches: _Optional[_Iterable[_Union[Fetch, _Mapping]]] = ..., shard_batches: _Optional[_Iterable[_Union[ShardBatch, _Mapping]]] = ...) -> None: ...
+    def __init__(self, cluster_id: _Optional[str] = ..., roster_epoch: _Optional[int] = ..., sender: _Optional[str] = ..., receiver: _Optional[str] = ..., sender_ledger_id: _Optional[str] = ..., sender_position: _Optional[_Union[Position, _Mapping]] = ..., sender_nonce: _Optional[int] = ..., receiver_nonce: _Optional[int] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., receiver_seen: _Optional[_Union[Position, _Mapping]] = ..., receiver_seen_ledger_id: _Optional[str] = ..., deadline_ms: _Optional[int] = ..., answer_within_ms: _Optional[int] = ..., hellos: _Optional[_Iterable[_Union[Hello, _Mapping]]] = ..., hello_acks: _Optional[_Iterable[_Union[HelloAck, _Mapping]]] = ..., digests: _Optional[_Iterable[_Union[GossipDigest, _Mapping]]] = ..., deltas: _Optional[_Iterable[_Union[GossipDelta, _Mapping]]] = ..., probes: _Optional[_Iterable[_Union[Probe, _Mapping]]] = ..., probe_acks: _Optional[_Iterable[_Union[ProbeAck, _Mapping]]] = ..., probe_requests: _Optional[_Iterable[_Union[ProbeRequest, _Mapping]]] = ..., solicits: _Optional[_Iterable[_Union[Solicit, _Mapping]]] = ..., offers: _Optional[_Iterable[_Union[Offer, _Mapping]]] = ..., offer_answers: _Optional[_Iterable[_Union[OfferAnswer, _Mapping]]] = ..., releases: _Optional[_Iterable[_Union[Release, _Mapping]]] = ..., commits: _Optional[_Iterable[_Union[Commit, _Mapping]]] = ..., withdraws: _Optional[_Iterable[_Union[Withdraw, _Mapping]]] = ..., decisions: _Optional[_Iterable[_Union[Decision, _Mapping]]] = ..., stables: _Optional[_Iterable[_Union[Stable, _Mapping]]] = ..., statuses: _Optional[_Iterable[_Union[Status, _Mapping]]] = ..., cancels: _Optional[_Iterable[_Union[Cancel, _Mapping]]] = ..., cancel_acks: _Optional[_Iterable[_Union[CancelAck, _Mapping]]] = ..., terminals: _Optional[_Iterable[_Union[Terminal, _Mapping]]] = ..., terminal_acks: _Optional[_Iterable[_Union[TerminalAck, _Mapping]]] = ..., locates: _Optional[_Iterable[_Union[Locate, _Mapping]]] = ..., located: _Optional[_Iterable[_Union[Located, _Mapping]]] = ..., inquests: _Optional[_Iterable[_Union[Inquest, _Mapping]]] = ..., inquest_answers: _Optional[_Iterable[_Union[InquestAnswer, _Mapping]]] = ..., roster_announces: _Optional[_Iterable[_Union[RosterAnnounce, _Mapping]]] = ..., roster_requests: _Optional[_Iterable[_Union[RosterRequest, _Mapping]]] = ..., roster_documents: _Optional[_Iterable[_Union[RosterDocument, _Mapping]]] = ..., roster_proposals: _Optional[_Iterable[_Union[RosterProposal, _Mapping]]] = ..., roster_votes: _Optional[_Iterable[_Union[RosterVote, _Mapping]]] = ..., rights_asks: _Optional[_Iterable[_Union[RightsAsk, _Mapping]]] = ..., rights_commits: _Optional[_Iterable[_Union[RightsCommit, _Mapping]]] = ..., rights_decisions: _Optional[_Iterable[_Union[RightsDecision, _Mapping]]] = ..., quota_requests: _Optional[_Iterable[_Union[QuotaRequest, _Mapping]]] = ..., quota_notices: _Optional[_Iterable[_Union[QuotaNotice, _Mapping]]] = ..., appends: _Optional[_Iterable[_Union[Append, _Mapping]]] = ..., append_acks: _Optional[_Iterable[_Union[AppendAck, _Mapping]]] = ..., renews: _Optional[_Iterable[_Union[Renew, _Mapping]]] = ..., renew_acks: _Optional[_Iterable[_Union[RenewAck, _Mapping]]] = ..., prepares: _Optional[_Iterable[_Union[Prepare, _Mapping]]] = ..., promises: _Optional[_Iterable[_Union[Promise, _Mapping]]] = ..., refuses: _Optional[_Iterable[_Union[Refuse, _Mapping]]] = ..., fetches: _Optional[_Iterable[_Union[Fetch, _Mapping]]] = ..., shard_batches: _Optional[_Iterable[_Union[ShardBatch, _Mapping]]] = ...) -> None: ...
 
 class ExchangeResponse(_message.Message):
     __slots__ = ("taken", "answer")
@@ -223,7 +244,7 @@ class ProbeRequest(_message.Message):
     def __init__(self, id: _Optional[int] = ..., target: _Optional[str] = ...) -> None: ...
 
 class Shape(_message.Message):
-    __slots__ = ("groups", "tier", "priority", "regions_allow", "regions_deny", "regions_prefer", "datasets", "runtime_estimate_us", "required_features", "adoptable", "within", "ruled")
+    __slots__ = ("groups", "tier", "priority", "regions_allow", "regions_deny", "regions_prefer", "datasets", "runtime_estimate_us", "required_features", "adoptable", "restartable", "within", "ruled")
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
@@ -234,6 +255,7 @@ class Shape(_message.Message):
     RUNTIME_ESTIMATE_US_FIELD_NUMBER: _ClassVar[int]
     REQUIRED_FEATURES_FIELD_NUMBER: _ClassVar[int]
     ADOPTABLE_FIELD_NUMBER: _ClassVar[int]
+    RESTARTABLE_FIELD_NUMBER: _ClassVar[int]
     WITHIN_FIELD_NUMBER: _ClassVar[int]
     RULED_FIELD_NUMBER: _ClassVar[int]
     groups: _containers.RepeatedCompositeFieldContainer[ShapeGroup]
@@ -246,9 +268,10 @@ class Shape(_message.Message):
     runtime_estimate_us: int
     required_features: _containers.RepeatedScalarFieldContainer[str]
     adoptable: bool
+    restartable: bool
     within: _placement_pb2.Within
     ruled: Ruled
-    def __init__(self, groups: _Optional[_Iterable[_Union[ShapeGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions_allow: _Optional[_Iterable[str]] = ..., regions_deny: _Optional[_Iterable[str]] = ..., regions_prefer: _Optional[_Iterable[str]] = ..., datasets: _Optional[_Iterable[str]] = ..., runtime_estimate_us: _Optional[int] = ..., required_features: _Optional[_Iterable[str]] = ..., adoptable: _Optional[bool] = ..., within: _Optional[_Union[_placement_pb2.Within, _Mapping]] = ..., ruled: _Optional[_Union[Ruled, _Mapping]] = ...) -> None: ...
+    def __init__(self, groups: _Optional[_Iterable[_Union[ShapeGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions_allow: _Optional[_Iterable[str]] = ..., regions_deny: _Optional[_Iterable[str]] = ..., regions_prefer: _Optional[_Iterable[str]] = ..., datasets: _Optional[_Iterable[str]] = ..., runtime_estimate_us: _Optional[int] = ..., required_features: _Optional[_Iterable[str]] = ..., adoptable: _Optional[bool] = ..., restartable: _Optional[bool] = ..., within: _Optional[_Union[_placement_pb2.Within, _Mapping]] = ..., ruled: _Optional[_Union[Ruled, _Mapping]] = ...) -> None: ...
 
 class Ruled(_message.Message):
     __slots__ = ("queue",)
@@ -290,20 +313,22 @@ class Solicit(_message.Message):
     def __init__(self, id: _Optional[int] = ..., could_start: _Optional[_Iterable[_Union[_regions_pb2.QueuedShape, _Mapping]]] = ..., hold_ttl_ms: _Optional[int] = ...) -> None: ...
 
 class Offer(_message.Message):
-    __slots__ = ("id", "shape", "count", "path", "tenant", "solicit_id")
+    __slots__ = ("id", "shape", "count", "path", "tenant", "solicit_id", "own_wait_us")
     ID_FIELD_NUMBER: _ClassVar[int]
     SHAPE_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     SOLICIT_ID_FIELD_NUMBER: _ClassVar[int]
+    OWN_WAIT_US_FIELD_NUMBER: _ClassVar[int]
     id: int
     shape: Shape
     count: int
     path: _containers.RepeatedScalarFieldContainer[str]
     tenant: str
     solicit_id: int
-    def __init__(self, id: _Optional[int] = ..., shape: _Optional[_Union[Shape, _Mapping]] = ..., count: _Optional[int] = ..., path: _Optional[_Iterable[str]] = ..., tenant: _Optional[str] = ..., solicit_id: _Optional[int] = ...) -> None: ...
+    own_wait_us: int
+    def __init__(self, id: _Optional[int] = ..., shape: _Optional[_Union[Shape, _Mapping]] = ..., count: _Optional[int] = ..., path: _Optional[_Iterable[str]] = ..., tenant: _Optional[str] = ..., solicit_id: _Optional[int] = ..., own_wait_us: _Optional[int] = ...) -> None: ...
 
 class OfferAnswer(_message.Message):
     __slots__ = ("offer_id", "slots", "hold_ttl_ms", "reason", "retry_after_ms")
@@ -326,7 +351,7 @@ class Release(_message.Message):
     def __init__(self, offer_id: _Optional[int] = ...) -> None: ...
 
 class Commit(_message.Message):
-    __slots__ = ("job_id", "epoch", "sequence", "home", "tenant", "spec", "spec_sha256", "path", "cancel_id", "submitted_wall_us", "offer_id", "failures", "traceparent", "shape")
+    __slots__ = ("job_id", "epoch", "sequence", "home", "tenant", "spec", "spec_sha256", "path", "cancel_id", "submitted_wall_us", "offer_id", "failures", "traceparent", "moves", "shape")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -340,6 +365,7 @@ class Commit(_message.Message):
     OFFER_ID_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    MOVES_FIELD_NUMBER: _ClassVar[int]
     SHAPE_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     epoch: int
@@ -354,8 +380,9 @@ class Commit(_message.Message):
     offer_id: int
     failures: int
     traceparent: str
+    moves: int
     shape: Shape
-    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., home: _Optional[str] = ..., tenant: _Optional[str] = ..., spec: _Optional[bytes] = ..., spec_sha256: _Optional[bytes] = ..., path: _Optional[_Iterable[str]] = ..., cancel_id: _Optional[str] = ..., submitted_wall_us: _Optional[int] = ..., offer_id: _Optional[int] = ..., failures: _Optional[int] = ..., traceparent: _Optional[str] = ..., shape: _Optional[_Union[Shape, _Mapping]] = ...) -> None: ...
+    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., home: _Optional[str] = ..., tenant: _Optional[str] = ..., spec: _Optional[bytes] = ..., spec_sha256: _Optional[bytes] = ..., path: _Optional[_Iterable[str]] = ..., cancel_id: _Optional[str] = ..., submitted_wall_us: _Optional[int] = ..., offer_id: _Optional[int] = ..., failures: _Optional[int] = ..., traceparent: _Optional[str] = ..., moves: _Optional[int] = ..., shape: _Optional[_Union[Shape, _Mapping]] = ...) -> None: ...
 
 class Withdraw(_message.Message):
     __slots__ = ("job_id", "epoch", "sequence")
@@ -480,20 +507,22 @@ class Located(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., id: _Optional[int] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., epoch: _Optional[int] = ..., next_hop: _Optional[str] = ...) -> None: ...
 
 class Inquest(_message.Message):
-    __slots__ = ("id", "part", "parts", "job_ids", "wants_unnamed", "after")
+    __slots__ = ("id", "part", "parts", "job_ids", "wants_unnamed", "after", "of_lost")
     ID_FIELD_NUMBER: _ClassVar[int]
     PART_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
     JOB_IDS_FIELD_NUMBER: _ClassVar[int]
     WANTS_UNNAMED_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
+    OF_LOST_FIELD_NUMBER: _ClassVar[int]
     id: int
     part: int
     parts: int
     job_ids: _containers.RepeatedScalarFieldContainer[str]
     wants_unnamed: bool
     after: str
-    def __init__(self, id: _Optional[int] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., job_ids: _Optional[_Iterable[str]] = ..., wants_unnamed: _Optional[bool] = ..., after: _Optional[str] = ...) -> None: ...
+    of_lost: bool
+    def __init__(self, id: _Optional[int] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., job_ids: _Optional[_Iterable[str]] = ..., wants_unnamed: _Optional[bool] = ..., after: _Optional[str] = ..., of_lost: _Optional[bool] = ...) -> None: ...
 
 class InquestAnswer(_message.Message):
     __slots__ = ("id", "of_part", "part", "parts", "testimonies", "seen_sequence", "stable_sequence", "more_after", "is_old")
@@ -792,3 +821,67 @@ class Countersignature(_message.Message):
     member: str
     signature: str
     def __init__(self, member: _Optional[str] = ..., signature: _Optional[str] = ...) -> None: ...
+
+class RightsAsk(_message.Message):
+    __slots__ = ("league", "account", "account_id", "wants", "since_wall_us", "recall")
+    LEAGUE_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    WANTS_FIELD_NUMBER: _ClassVar[int]
+    SINCE_WALL_US_FIELD_NUMBER: _ClassVar[int]
+    RECALL_FIELD_NUMBER: _ClassVar[int]
+    league: str
+    account: str
+    account_id: int
+    wants: _containers.RepeatedCompositeFieldContainer[_regions_pb2.QuotaAmount]
+    since_wall_us: int
+    recall: bool
+    def __init__(self, league: _Optional[str] = ..., account: _Optional[str] = ..., account_id: _Optional[int] = ..., wants: _Optional[_Iterable[_Union[_regions_pb2.QuotaAmount, _Mapping]]] = ..., since_wall_us: _Optional[int] = ..., recall: _Optional[bool] = ...) -> None: ...
+
+class RightsCommit(_message.Message):
+    __slots__ = ("league", "giver", "giver_id", "to", "to_id", "sequence", "rights", "number")
+    LEAGUE_FIELD_NUMBER: _ClassVar[int]
+    GIVER_FIELD_NUMBER: _ClassVar[int]
+    GIVER_ID_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    TO_ID_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    RIGHTS_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    league: str
+    giver: str
+    giver_id: int
+    to: str
+    to_id: int
+    sequence: int
+    rights: _containers.RepeatedCompositeFieldContainer[_regions_pb2.QuotaAmount]
+    number: int
+    def __init__(self, league: _Optional[str] = ..., giver: _Optional[str] = ..., giver_id: _Optional[int] = ..., to: _Optional[str] = ..., to_id: _Optional[int] = ..., sequence: _Optional[int] = ..., rights: _Optional[_Iterable[_Union[_regions_pb2.QuotaAmount, _Mapping]]] = ..., number: _Optional[int] = ...) -> None: ...
+
+class RightsDecision(_message.Message):
+    __slots__ = ("giver", "giver_id", "to", "to_id", "sequence", "verdict")
+    GIVER_FIELD_NUMBER: _ClassVar[int]
+    GIVER_ID_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    TO_ID_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    giver: str
+    giver_id: int
+    to: str
+    to_id: int
+    sequence: int
+    verdict: RightsVerdict
+    def __init__(self, giver: _Optional[str] = ..., giver_id: _Optional[int] = ..., to: _Optional[str] = ..., to_id: _Optional[int] = ..., sequence: _Optional[int] = ..., verdict: _Optional[_Union[RightsVerdict, str]] = ...) -> None: ...
+
+class QuotaRequest(_message.Message):
+    __slots__ = ("after_number",)
+    AFTER_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    after_number: int
+    def __init__(self, after_number: _Optional[int] = ...) -> None: ...
+
+class QuotaNotice(_message.Message):
+    __slots__ = ("document",)
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    document: bytes
+    def __init__(self, document: _Optional[bytes] = ...) -> None: ...

@@ -26,6 +26,12 @@ class Liveness(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LIVENESS_SUSPECT: _ClassVar[Liveness]
     LIVENESS_DEAD: _ClassVar[Liveness]
     LIVENESS_UNKNOWN: _ClassVar[Liveness]
+
+class RunningJobs(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RUNNING_JOBS_UNSPECIFIED: _ClassVar[RunningJobs]
+    RUNNING_JOBS_FINISH: _ClassVar[RunningJobs]
+    RUNNING_JOBS_MOVE: _ClassVar[RunningJobs]
 NODE_ORDER_UNSPECIFIED: NodeOrder
 NODE_ORDER_CORDON: NodeOrder
 NODE_ORDER_UNCORDON: NodeOrder
@@ -35,6 +41,9 @@ LIVENESS_ALIVE: Liveness
 LIVENESS_SUSPECT: Liveness
 LIVENESS_DEAD: Liveness
 LIVENESS_UNKNOWN: Liveness
+RUNNING_JOBS_UNSPECIFIED: RunningJobs
+RUNNING_JOBS_FINISH: RunningJobs
+RUNNING_JOBS_MOVE: RunningJobs
 
 class GetStatusRequest(_message.Message):
     __slots__ = ("region",)
@@ -43,7 +52,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self, region: _Optional[str] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("region", "cluster_id", "ledger_id", "incarnation", "revision", "version", "started_at", "draining", "impairments", "jobs_by_state", "capacity", "free", "channels", "quarantine", "shards", "orphans", "orphans_ended", "jobs_taken_over", "jobs_let_go")
+    __slots__ = ("region", "cluster_id", "ledger_id", "incarnation", "revision", "version", "started_at", "draining", "impairments", "jobs_by_state", "capacity", "free", "channels", "quarantine", "shards", "orphans", "orphans_ended", "jobs_taken_over", "jobs_let_go", "drain")
     class JobsByStateEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -84,6 +93,7 @@ class GetStatusResponse(_message.Message):
     ORPHANS_ENDED_FIELD_NUMBER: _ClassVar[int]
     JOBS_TAKEN_OVER_FIELD_NUMBER: _ClassVar[int]
     JOBS_LET_GO_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_FIELD_NUMBER: _ClassVar[int]
     region: str
     cluster_id: str
     ledger_id: str
@@ -103,7 +113,8 @@ class GetStatusResponse(_message.Message):
     orphans_ended: int
     jobs_taken_over: int
     jobs_let_go: int
-    def __init__(self, region: _Optional[str] = ..., cluster_id: _Optional[str] = ..., ledger_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., revision: _Optional[_Union[_common_pb2.Revision, _Mapping]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: _Optional[bool] = ..., impairments: _Optional[_Iterable[_Union[_common_pb2.Reason, _Mapping]]] = ..., jobs_by_state: _Optional[_Mapping[str, int]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., channels: _Optional[_Iterable[_Union[ChannelStatus, _Mapping]]] = ..., quarantine: _Optional[_Union[Quarantine, _Mapping]] = ..., shards: _Optional[_Iterable[_Union[ShardStatus, _Mapping]]] = ..., orphans: _Optional[int] = ..., orphans_ended: _Optional[int] = ..., jobs_taken_over: _Optional[int] = ..., jobs_let_go: _Optional[int] = ...) -> None: ...
+    drain: DrainStatus
+    def __init__(self, region: _Optional[str] = ..., cluster_id: _Optional[str] = ..., ledger_id: _Optional[str] = ..., incarnation: _Optional[int] = ..., revision: _Optional[_Union[_common_pb2.Revision, _Mapping]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., draining: _Optional[bool] = ..., impairments: _Optional[_Iterable[_Union[_common_pb2.Reason, _Mapping]]] = ..., jobs_by_state: _Optional[_Mapping[str, int]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., channels: _Optional[_Iterable[_Union[ChannelStatus, _Mapping]]] = ..., quarantine: _Optional[_Union[Quarantine, _Mapping]] = ..., shards: _Optional[_Iterable[_Union[ShardStatus, _Mapping]]] = ..., orphans: _Optional[int] = ..., orphans_ended: _Optional[int] = ..., jobs_taken_over: _Optional[int] = ..., jobs_let_go: _Optional[int] = ..., drain: _Optional[_Union[DrainStatus, _Mapping]] = ...) -> None: ...
 
 class Quarantine(_message.Message):
     __slots__ = ("since", "why", "missing", "without", "suspects")
@@ -291,7 +302,7 @@ class GetInventoryResponse(_message.Message):
     def __init__(self, region: _Optional[str] = ..., records: _Optional[_Iterable[_Union[RegionRecord, _Mapping]]] = ...) -> None: ...
 
 class RegionRecord(_message.Message):
-    __slots__ = ("region", "incarnation", "version", "observed_at", "classes", "draining", "protocol_min", "protocol_max", "datasets", "queued", "predicted_wait_ms", "peer_address", "public_address", "queued_shapes", "price", "power", "leads")
+    __slots__ = ("region", "incarnation", "version", "observed_at", "classes", "draining", "protocol_min", "protocol_max", "datasets", "queued", "predicted_wait_ms", "peer_address", "public_address", "queued_shapes", "price", "power", "leads", "quotas")
     REGION_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -309,6 +320,7 @@ class RegionRecord(_message.Message):
     PRICE_FIELD_NUMBER: _ClassVar[int]
     POWER_FIELD_NUMBER: _ClassVar[int]
     LEADS_FIELD_NUMBER: _ClassVar[int]
+    QUOTAS_FIELD_NUMBER: _ClassVar[int]
     region: str
     incarnation: int
     version: int
@@ -326,7 +338,52 @@ class RegionRecord(_message.Message):
     price: int
     power: int
     leads: _containers.RepeatedCompositeFieldContainer[Leadership]
-    def __init__(self, region: _Optional[str] = ..., incarnation: _Optional[int] = ..., version: _Optional[int] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., classes: _Optional[_Iterable[_Union[CapacityClass, _Mapping]]] = ..., draining: _Optional[bool] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., datasets: _Optional[_Iterable[str]] = ..., queued: _Optional[int] = ..., predicted_wait_ms: _Optional[int] = ..., peer_address: _Optional[str] = ..., public_address: _Optional[str] = ..., queued_shapes: _Optional[_Iterable[_Union[QueuedShape, _Mapping]]] = ..., price: _Optional[int] = ..., power: _Optional[int] = ..., leads: _Optional[_Iterable[_Union[Leadership, _Mapping]]] = ...) -> None: ...
+    quotas: QuotaNews
+    def __init__(self, region: _Optional[str] = ..., incarnation: _Optional[int] = ..., version: _Optional[int] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., classes: _Optional[_Iterable[_Union[CapacityClass, _Mapping]]] = ..., draining: _Optional[bool] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., datasets: _Optional[_Iterable[str]] = ..., queued: _Optional[int] = ..., predicted_wait_ms: _Optional[int] = ..., peer_address: _Optional[str] = ..., public_address: _Optional[str] = ..., queued_shapes: _Optional[_Iterable[_Union[QueuedShape, _Mapping]]] = ..., price: _Optional[int] = ..., power: _Optional[int] = ..., leads: _Optional[_Iterable[_Union[Leadership, _Mapping]]] = ..., quotas: _Optional[_Union[QuotaNews, _Mapping]] = ...) -> None: ...
+
+class QuotaNews(_message.Message):
+    __slots__ = ("league", "number", "sha256", "accounts", "rights")
+    LEAGUE_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    RIGHTS_FIELD_NUMBER: _ClassVar[int]
+    league: str
+    number: int
+    sha256: str
+    accounts: _containers.RepeatedCompositeFieldContainer[QuotaAccount]
+    rights: _containers.RepeatedCompositeFieldContainer[QuotaRights]
+    def __init__(self, league: _Optional[str] = ..., number: _Optional[int] = ..., sha256: _Optional[str] = ..., accounts: _Optional[_Iterable[_Union[QuotaAccount, _Mapping]]] = ..., rights: _Optional[_Iterable[_Union[QuotaRights, _Mapping]]] = ...) -> None: ...
+
+class QuotaAccount(_message.Message):
+    __slots__ = ("name", "id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    id: int
+    def __init__(self, name: _Optional[str] = ..., id: _Optional[int] = ...) -> None: ...
+
+class QuotaRights(_message.Message):
+    __slots__ = ("tenant", "resource", "free", "held")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    FREE_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    resource: str
+    free: int
+    held: int
+    def __init__(self, tenant: _Optional[str] = ..., resource: _Optional[str] = ..., free: _Optional[int] = ..., held: _Optional[int] = ...) -> None: ...
+
+class QuotaAmount(_message.Message):
+    __slots__ = ("tenant", "resource", "amount")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    resource: str
+    amount: int
+    def __init__(self, tenant: _Optional[str] = ..., resource: _Optional[str] = ..., amount: _Optional[int] = ...) -> None: ...
 
 class Leadership(_message.Message):
     __slots__ = ("shard", "term")
@@ -401,17 +458,44 @@ class QueuedShape(_message.Message):
     oldest_wait_ms: int
     def __init__(self, shape_key: _Optional[bytes] = ..., count: _Optional[int] = ..., resources: _Optional[_Mapping[str, int]] = ..., oldest_wait_ms: _Optional[int] = ...) -> None: ...
 
+class DrainStatus(_message.Message):
+    __slots__ = ("running", "queued", "leaving", "stopping", "stopped", "running_on")
+    class RunningOnEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_FIELD_NUMBER: _ClassVar[int]
+    LEAVING_FIELD_NUMBER: _ClassVar[int]
+    STOPPING_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_ON_FIELD_NUMBER: _ClassVar[int]
+    running: RunningJobs
+    queued: int
+    leaving: int
+    stopping: int
+    stopped: int
+    running_on: _containers.ScalarMap[str, int]
+    def __init__(self, running: _Optional[_Union[RunningJobs, str]] = ..., queued: _Optional[int] = ..., leaving: _Optional[int] = ..., stopping: _Optional[int] = ..., stopped: _Optional[int] = ..., running_on: _Optional[_Mapping[str, int]] = ...) -> None: ...
+
 class DrainRequest(_message.Message):
-    __slots__ = ("region",)
+    __slots__ = ("region", "running")
     REGION_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
     region: str
-    def __init__(self, region: _Optional[str] = ...) -> None: ...
+    running: RunningJobs
+    def __init__(self, region: _Optional[str] = ..., running: _Optional[_Union[RunningJobs, str]] = ...) -> None: ...
 
 class DrainResponse(_message.Message):
-    __slots__ = ("draining",)
+    __slots__ = ("draining", "running")
     DRAINING_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
     draining: bool
-    def __init__(self, draining: _Optional[bool] = ...) -> None: ...
+    running: RunningJobs
+    def __init__(self, draining: _Optional[bool] = ..., running: _Optional[_Union[RunningJobs, str]] = ...) -> None: ...
 
 class UndrainRequest(_message.Message):
     __slots__ = ("region",)
@@ -536,3 +620,87 @@ class TrustDiskResponse(_message.Message):
     MISSING_FIELD_NUMBER: _ClassVar[int]
     missing: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, missing: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetQuotasRequest(_message.Message):
+    __slots__ = ("region",)
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    def __init__(self, region: _Optional[str] = ...) -> None: ...
+
+class GetQuotasResponse(_message.Message):
+    __slots__ = ("quotas",)
+    QUOTAS_FIELD_NUMBER: _ClassVar[int]
+    quotas: QuotaStatus
+    def __init__(self, quotas: _Optional[_Union[QuotaStatus, _Mapping]] = ...) -> None: ...
+
+class QuotaStatus(_message.Message):
+    __slots__ = ("region", "league", "history", "known", "balances", "elsewhere", "waiting")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    LEAGUE_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_FIELD_NUMBER: _ClassVar[int]
+    BALANCES_FIELD_NUMBER: _ClassVar[int]
+    ELSEWHERE_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    league: str
+    history: _containers.RepeatedScalarFieldContainer[bytes]
+    known: _containers.RepeatedCompositeFieldContainer[KnownQuotas]
+    balances: _containers.RepeatedCompositeFieldContainer[QuotaBalance]
+    elsewhere: _containers.RepeatedCompositeFieldContainer[QuotaElsewhere]
+    waiting: int
+    def __init__(self, region: _Optional[str] = ..., league: _Optional[str] = ..., history: _Optional[_Iterable[bytes]] = ..., known: _Optional[_Iterable[_Union[KnownQuotas, _Mapping]]] = ..., balances: _Optional[_Iterable[_Union[QuotaBalance, _Mapping]]] = ..., elsewhere: _Optional[_Iterable[_Union[QuotaElsewhere, _Mapping]]] = ..., waiting: _Optional[int] = ...) -> None: ...
+
+class KnownQuotas(_message.Message):
+    __slots__ = ("region", "number")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    number: int
+    def __init__(self, region: _Optional[str] = ..., number: _Optional[int] = ...) -> None: ...
+
+class QuotaBalance(_message.Message):
+    __slots__ = ("account", "tenant", "resource", "held", "used", "in_transit", "debt", "lost", "asked", "waiting")
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    IN_TRANSIT_FIELD_NUMBER: _ClassVar[int]
+    DEBT_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    account: str
+    tenant: str
+    resource: str
+    held: int
+    used: int
+    in_transit: int
+    debt: int
+    lost: int
+    asked: int
+    waiting: int
+    def __init__(self, account: _Optional[str] = ..., tenant: _Optional[str] = ..., resource: _Optional[str] = ..., held: _Optional[int] = ..., used: _Optional[int] = ..., in_transit: _Optional[int] = ..., debt: _Optional[int] = ..., lost: _Optional[int] = ..., asked: _Optional[int] = ..., waiting: _Optional[int] = ...) -> None: ...
+
+class QuotaElsewhere(_message.Message):
+    __slots__ = ("region", "news")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    NEWS_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    news: QuotaNews
+    def __init__(self, region: _Optional[str] = ..., news: _Optional[_Union[QuotaNews, _Mapping]] = ...) -> None: ...
+
+class ApplyQuotasRequest(_message.Message):
+    __slots__ = ("region", "document")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    document: bytes
+    def __init__(self, region: _Optional[str] = ..., document: _Optional[bytes] = ...) -> None: ...
+
+class ApplyQuotasResponse(_message.Message):
+    __slots__ = ("region",)
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    def __init__(self, region: _Optional[str] = ...) -> None: ...

@@ -85,6 +85,16 @@ class RegionServiceStub:
                 request_serializer=hanse_dot_v1_dot_regions__pb2.ProposeRosterRequest.SerializeToString,
                 response_deserializer=hanse_dot_v1_dot_regions__pb2.ProposeRosterResponse.FromString,
                 _registered_method=True)
+        self.GetQuotas = channel.unary_unary(
+                '/hanse.v1.RegionService/GetQuotas',
+                request_serializer=hanse_dot_v1_dot_regions__pb2.GetQuotasRequest.SerializeToString,
+                response_deserializer=hanse_dot_v1_dot_regions__pb2.GetQuotasResponse.FromString,
+                _registered_method=True)
+        self.ApplyQuotas = channel.unary_unary(
+                '/hanse.v1.RegionService/ApplyQuotas',
+                request_serializer=hanse_dot_v1_dot_regions__pb2.ApplyQuotasRequest.SerializeToString,
+                response_deserializer=hanse_dot_v1_dot_regions__pb2.ApplyQuotasResponse.FromString,
+                _registered_method=True)
         self.TrustDisk = channel.unary_unary(
                 '/hanse.v1.RegionService/TrustDisk',
                 request_serializer=hanse_dot_v1_dot_regions__pb2.TrustDiskRequest.SerializeToString,
@@ -121,7 +131,7 @@ class RegionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Drain(self, request, context):
-        """Drain stops new starts and acceptances; queued jobs are offered to peers, running ones finish.
+        """Drain stops new starts and acceptances; queued jobs are offered to peers, running ones finish or move.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,6 +169,21 @@ class RegionServiceServicer:
     def ProposeRoster(self, request, context):
         """ProposeRoster hands in the next roster, signed by the operator. The region gathers the
         countersignatures by itself, and GetRoster tells how far it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetQuotas(self, request, context):
+        """GetQuotas tells which global quotas are in force, and what rights a region holds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyQuotas(self, request, context):
+        """ApplyQuotas hands in the next quota document, signed by the operator. Unless a region is named it goes to whichever
+        keeps the quotas. What it mints or owes is durable when this returns.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -225,6 +250,16 @@ def add_RegionServiceServicer_to_server(servicer, server):
                     servicer.ProposeRoster,
                     request_deserializer=hanse_dot_v1_dot_regions__pb2.ProposeRosterRequest.FromString,
                     response_serializer=hanse_dot_v1_dot_regions__pb2.ProposeRosterResponse.SerializeToString,
+            ),
+            'GetQuotas': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQuotas,
+                    request_deserializer=hanse_dot_v1_dot_regions__pb2.GetQuotasRequest.FromString,
+                    response_serializer=hanse_dot_v1_dot_regions__pb2.GetQuotasResponse.SerializeToString,
+            ),
+            'ApplyQuotas': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyQuotas,
+                    request_deserializer=hanse_dot_v1_dot_regions__pb2.ApplyQuotasRequest.FromString,
+                    response_serializer=hanse_dot_v1_dot_regions__pb2.ApplyQuotasResponse.SerializeToString,
             ),
             'TrustDisk': grpc.unary_unary_rpc_method_handler(
                     servicer.TrustDisk,
@@ -503,6 +538,60 @@ class RegionService:
             '/hanse.v1.RegionService/ProposeRoster',
             hanse_dot_v1_dot_regions__pb2.ProposeRosterRequest.SerializeToString,
             hanse_dot_v1_dot_regions__pb2.ProposeRosterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQuotas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanse.v1.RegionService/GetQuotas',
+            hanse_dot_v1_dot_regions__pb2.GetQuotasRequest.SerializeToString,
+            hanse_dot_v1_dot_regions__pb2.GetQuotasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyQuotas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanse.v1.RegionService/ApplyQuotas',
+            hanse_dot_v1_dot_regions__pb2.ApplyQuotasRequest.SerializeToString,
+            hanse_dot_v1_dot_regions__pb2.ApplyQuotasResponse.FromString,
             options,
             channel_credentials,
             insecure,
