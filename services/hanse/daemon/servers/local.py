@@ -32,7 +32,7 @@ from hanse.daemon.runtime import Runtime
 from hanse.daemon.servers import logs
 from hanse.daemon.servers.filters import check_filter, checked_page_size, decode_filter
 from hanse.daemon.servers.leaders import Leaders
-from hanse.daemon.servers.planning import LocalPlans
+from hanse.daemon.servers.local_plans import LocalPlans
 from hanse.daemon.servers.records import (
     encode_job,
     encode_revision,
