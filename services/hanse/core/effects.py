@@ -15,7 +15,7 @@ from __future__ import annotations
 import msgspec
 
 from hanse.core.messages import Inquest, Message
-from hanse.core.model.jobs import Job, Reason, RunId, TaskPlacement
+from hanse.core.model.jobs import Job, Reason, RunId, Shape, TaskPlacement
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.quota import SignedQuotas
 from hanse.core.model.regions import Liveness, Member, Node, QuotaNews, RegionRecord, RunningJobs
@@ -68,6 +68,7 @@ class JobRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     timeline_length: int
     shard: str = ""  # empty: a `wait` job
     moves: int = 0
+    terms: bytes = b""  # msgpack of JobTerms; empty: none
 
 
 class JobStateRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -460,6 +461,12 @@ class CancelOutcome(msgspec.Struct, frozen=True):
     results: tuple[JobState | Refused, ...]
 
 
+class OrdersOutcome(msgspec.Struct, frozen=True):
+    """For each job id, in order: the state in which the order was taken, or why it was not."""
+
+    results: tuple[JobState | Refused, ...]
+
+
 class Done(msgspec.Struct, frozen=True):
     """The request took effect and is durable."""
 
@@ -494,7 +501,8 @@ class RegionExplanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a job is where it is. `predicted_start_wall_us` 0: unknown. `position` 0: not queued here."""
+    """Why a job is where it is. `predicted_start_wall_us` 0: unknown; it lies between `earliest_wall_us` and
+    `latest_wall_us`, as far as run times are what they were predicted to be. `position` 0: not queued here."""
 
     job_id: str
     state: JobState
@@ -503,6 +511,59 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     position: int = 0
     predicted_start_wall_us: int = 0
     unblock: tuple[str, ...] = ()
+    earliest_wall_us: int = 0
+    latest_wall_us: int = 0
+
+
+class PlannedStop(msgspec.Struct, frozen=True):
+    """A running job that would be stopped, by which rule of the policy."""
+
+    job_id: str
+    name: str
+    tenant: str
+    rule: str
+
+
+class RegionPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What one region would make of a job now. `outcome` is a word of scheduling/whatif.py: Outcome; empty: the region
+    was not asked, and `blockers` are what is known of it. `nodes` and `queue` only if it starts at once, `stops` only
+    if others are stopped for it. Times as in Explanation."""
+
+    region: str
+    outcome: str
+    nodes: tuple[str, ...] = ()
+    queue: str = ""
+    stops: tuple[PlannedStop, ...] = ()
+    blockers: tuple[Blocker, ...] = ()
+    position: int = 0
+    predicted_start_wall_us: int = 0
+    earliest_wall_us: int = 0
+    latest_wall_us: int = 0
+    unblock: tuple[str, ...] = ()
+    price: int = 0
+    power: int = 0
+    age_us: int = 0
+
+
+class TakerView(msgspec.Struct, frozen=True):
+    """A peer that may be offered the job, the best first. `wait_us` 0: by its record it could start it at once."""
+
+    region: str
+    wait_us: int
+    cost_us: int
+
+
+class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What would become of a job. `regions` begins with the one that answers, and goes on with what that one knows of
+    the others. `chosen`: where the job would go; empty: nowhere at present. `index`: what a submit may be held to.
+    `shape`: the job as the home's rules have it, for those others."""
+
+    regions: tuple[RegionPlan, ...]
+    takers: tuple[TakerView, ...]
+    chosen: str
+    index: str
+    policy_version: int
+    shape: Shape
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
@@ -511,6 +572,8 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     node: Node
     free: Resources
     jobs: tuple[str, ...]
+    # Why nothing is started on it; None: it is not cordoned.
+    cordoned: str | None = None
 
 
 class MemberView(msgspec.Struct, frozen=True, kw_only=True):
@@ -683,11 +746,13 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
 Answer = (
     SubmitOutcome
     | CancelOutcome
+    | OrdersOutcome
     | Done
     | PolicyAdopted
     | Trusted
     | Refused
     | Explanation
+    | JobPlan
     | StatusView
     | RosterView
     | QuotaView

@@ -34,7 +34,7 @@ def _check_job(region: Region, job: Job) -> None:
     allocated = state in ALLOCATED_STATES
     leading = region.shards.leading_of(job)
     may_start = leading is None or (leading.startable and not leading.is_unheld(job.id))
-    waiting = state is JobState.QUEUED and may_start
+    waiting = state is JobState.QUEUED and may_start and not job.is_parked
     queued = (
         region.local.queue.get(job.id) is job
         or region.local.waits_for_ghost(job.id)

@@ -51,9 +51,8 @@ def test_wait_jobs_and_adoptable_ones_share_a_quota() -> None:
     trio.advance(3 * SECOND_US)
     assert running(trio, "north") == {"north-1", "north-2"}
     assert used(trio, "north") == 2
-    assert [
-        blocker.code for blocker in trio["north"].local.policy_blockers(trio.job("north", "north-3"))
-    ] == ["QUOTA"]
+    told = trio["north"].local.explain(trio.job("north", "north-3"), trio._now())
+    assert [blocker.code for blocker in told.region.blockers] == ["QUOTA"]
     trio.ended("north", "north-1")
     assert running(trio, "north") == {"north-2", "north-3"}, "the older of the two, whatever kind it is"
 

@@ -234,6 +234,28 @@ class Router:
         """What stands in the way in every other region, as far as is known here."""
         return [self._explain_peer(now, name, job) for name in self._peers]
 
+    def unblock_hints(self, now: Now, job: Job) -> list[str]:
+        """Regions that the job does not allow, and that had room for it when they last told."""
+        hints = []
+        for name in self._peers:
+            record = self._inventory.get(name)
+            if record is None or record.draining or allowed(job.shape, name) or not self._connected(name):
+                continue
+            if could_ever_fit(record, job.shape) is None and slots_free(record, job.shape, 1):
+                age_s = (
+                    max(0, now.mono_us - (self._inventory.heard_mono_us(name) or now.mono_us)) // 1_000_000
+                )
+                hints.append(f"region {name}, which had room for it {age_s} s ago")
+        return hints
+
+    def candidates(self, now: Now, shape: Shape, path: tuple[str, ...], own_wait_us: int) -> list[Candidate]:
+        """All that `choose` would draw from, the best first."""
+        worthwhile_us = own_wait_us - self._config.timings.hop_cost_us
+        if worthwhile_us <= 0 or not may_go_on(path, own_wait_us):
+            return []
+        found = (self._candidate(now, name, shape) for name in self._judge(shape).able)
+        return sorted(each for each in found if each is not None and each.wait_us < worthwhile_us)
+
     # --- candidates -----------------------------------------------------------------------------------------------
 
     def _candidate(self, now: Now, name: str, shape: Shape) -> Candidate | None:

@@ -31,6 +31,11 @@ class ReasonCode(enum.StrEnum):
     RETRY = "RETRY"
     PREEMPTED = "PREEMPTED"
     MOVING = "MOVING"
+    HELD = "HELD"
+    WAITS_FOR_JOBS = "WAITS_FOR_JOBS"
+    NEVER_AFTER = "NEVER_AFTER"
+    REQUESTED = "REQUESTED"
+    NODE_DRAINED = "NODE_DRAINED"
     CANCEL_REQUESTED = "CANCEL_REQUESTED"
     CANCELLED = "CANCELLED"
     HANDED_OFF = "HANDED_OFF"
@@ -206,6 +211,71 @@ class OnLoss(enum.IntEnum):
     ADOPT_OR_WAIT = 3
 
 
+class When(enum.IntEnum):
+    """How another job has to end before a job may start. The numbers are stored."""
+
+    OK = 1
+    ANY = 2
+    FAILED = 3
+
+    def is_met_by(self, state: JobState) -> bool:
+        """Whether a job that has ended like that is what is waited for."""
+        match self:
+            case When.OK:
+                return state is JobState.SUCCEEDED
+            case When.FAILED:
+                return state is JobState.FAILED
+            case _:
+                return True
+
+
+class After(msgspec.Struct, frozen=True, array_like=True):
+    """Another job of the same home that has to end first."""
+
+    job_id: str
+    when: When
+
+
+class RetryRules(msgspec.Struct, frozen=True, array_like=True):
+    """Which failures are worth another attempt: by exit code (inclusive ranges; empty: any), but not by those that are
+    final, and by the code of the reason (empty: any)."""
+
+    exit_codes: tuple[tuple[int, int], ...] = ()
+    final_exit_codes: tuple[tuple[int, int], ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    def allow(self, reason: ReasonCode, exit_code: int) -> bool:
+        """Whether such a failure is to be tried again, while retries are left."""
+        if self.reasons and reason not in self.reasons:
+            return False
+        if reason is not ReasonCode.EXIT_CODE:
+            return True
+        if any(low <= exit_code <= high for low, high in self.final_exit_codes):
+            return False
+        return not self.exit_codes or any(low <= exit_code <= high for low, high in self.exit_codes)
+
+
+class JobTerms(msgspec.Struct, frozen=True, array_like=True):
+    """What a job's start and its attempts depend on besides room. `after`: what it still waits for, at its home."""
+
+    after: tuple[After, ...] = ()
+    retry: RetryRules | None = None
+
+    @property
+    def packed(self) -> bytes:
+        """As a column; empty if there is nothing to say."""
+        return b"" if self == NO_TERMS else msgspec.msgpack.encode(self)
+
+
+NO_TERMS = JobTerms()
+_TERMS = msgspec.msgpack.Decoder(JobTerms)
+
+
+def unpacked_terms(packed: bytes) -> JobTerms:
+    """Of a column."""
+    return _TERMS.decode(packed) if packed else NO_TERMS
+
+
 class Submission(msgspec.Struct, frozen=True, gc=False):
     """One validated job as it enters the core: the id is drawn outside, the spec is opaque bytes.
 
@@ -228,6 +298,11 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
     policy_version: int = 0
     ruled: str = ""
     refused: tuple[str, str] | None = None
+    terms: JobTerms = NO_TERMS
+    # How jobs of `terms.after` that memory may have forgotten have ended, as far as the ledger knows.
+    ended: tuple[tuple[str, JobState], ...] = ()
+    # What a plan said (core/planning.py): taken only if that still holds. Empty: whatever becomes of it.
+    check_index: str = ""
 
 
 # Attempts of one term of a shard: what comes after a takeover is larger than anything that came before (HANSE_ATTEMPT
@@ -282,6 +357,7 @@ class Job(msgspec.Struct, kw_only=True, gc=False):
     # Owner: the home has acknowledged the outcome. Home: the outcome is on disk here.
     settled: bool = False
     remote: RemoteView | None = None
+    terms: JobTerms = NO_TERMS
     # Entries written to the timeline so far.
     timeline_length: int = 0
 
@@ -289,6 +365,13 @@ class Job(msgspec.Struct, kw_only=True, gc=False):
     def run_id(self) -> RunId:
         """The present or last run."""
         return RunId(self.id, self.epoch, self.attempt)
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether it is queued and must not start: somebody holds it, or it waits for other jobs."""
+        return self.state is JobState.QUEUED and (
+            self.reason.code is ReasonCode.HELD or bool(self.terms.after)
+        )
 
     @property
     def attempts_begun(self) -> int:

@@ -6,6 +6,7 @@ import msgspec
 
 MILLISECOND_US = 1_000
 SECOND_US = 1_000_000
+DAY_US = 86_400 * SECOND_US
 # What a wait is called that will not end: larger than any prediction, small enough to be added to.
 FOR_EVER_US = 1 << 60
 

@@ -80,6 +80,16 @@ class Plan:
         self._places[job.id] = found
         return None
 
+    def starts_now(self, job: Job, way: Way, now_us: int, besides: str = "") -> Allocation | None:
+        """Where a job would start now in this way, as if the job `besides` had no place; None: it has to wait."""
+        kept = self._places
+        self._places = {job_id: place for job_id, place in kept.items() if job_id != besides}
+        ends = self._standing.running.ends.first(RESERVATION_ENDS_MAX)
+        try:
+            return self._room(way, now_us, now_us + self._standing.predictor.predict_us(job), ends)
+        finally:
+            self._places = kept
+
     def _earliest(self, job: Job, now_us: int) -> Place | None:
         run_us = self._standing.predictor.predict_us(job)
         ends = self._standing.running.ends.first(RESERVATION_ENDS_MAX)

@@ -110,7 +110,7 @@ class Scheduler:
         # By what a job was found blocked in this cycle: the nodes (""), or trees of quotas. Those after it are later.
         self._found_blocked: dict[str, None] = {}
         claims = self._claims
-        self._outlook = Outlook(self._capacity, standing, claims.world, claims.used, lambda: bool(claims))
+        self._outlook = Outlook(self._capacity, standing, claims.world, claims.used, claims.exist)
         self._preemption = Preemption(self._capacity, standing, claims.world, claims.used)
         # The state of nodes and queue that the plan was made for.
         self._planned = (-1, -1)
@@ -144,7 +144,7 @@ class Scheduler:
             if allocation is None:
                 continue
             candidate = self._candidate(job, way)
-            for reservation, _ in self._bindings(candidate):
+            for reservation in self.in_the_way(candidate):
                 if not reservation.admits(candidate, allocation):
                     return reservation
         return None
@@ -169,6 +169,56 @@ class Scheduler:
             return self._capacity.fitting(shape, limit)
         ways = self._standing.ways.of(self._standing.quotas.queue_of(tenant, shape), shape)
         return min(limit, sum(1 for way in ways[:1] if beside(Trial(self._capacity.table), way, binding)))
+
+    def in_the_way(self, candidate: Candidate, besides: str = "") -> list[Reservation]:
+        """What a candidate would have to heed now, for those that ask: nobody is looked for. `besides`: not what is
+        kept for this job."""
+        claims = self._claims.binding(candidate.job)
+        heads = self._of_heads(candidate, besides)
+        return [*(each for each in claims if each.job.id != besides), *(each for each, _ in heads)]
+
+    def would_start(self, job: Job, way: Way, besides: str = "") -> Allocation | None:
+        """Where this job would start now in this way, delaying nobody, as if the job `besides` were not there."""
+        if not self.gate.may_start(job) or (
+            way.queue is not None and way.bound(way.queue.root.usage) is not None
+        ):
+            return None
+        if self._mode == "conservative":
+            return self._plan.starts_now(job, way, self._now.mono_us, besides)
+        allocation = way.place(self._capacity)
+        if allocation is None:
+            return None
+        candidate = self._candidate(job, way)
+        reservations = self.in_the_way(candidate, besides)
+        if not all(each.quota_admits(candidate) for each in reservations):
+            return None
+        if all(each.admits(candidate, allocation) for each in reservations):
+            return allocation
+        return beside(Trial(self._capacity.table), way, reservations)
+
+    def would_stop(self, job: Job, besides: str = "") -> tuple[Victim, ...]:
+        """Whom the cycle would stop for this job, if it could not start now: it has to be the first that is blocked."""
+        if self._mode == "conservative" or len(self._claims) >= CLAIMS_MAX:
+            return ()
+        if not self._preemption.entitled(job) or not self.gate.may_start(job):
+            return ()
+        lacks_quota = all(
+            way.queue is not None and way.bound(way.queue.root.usage) is not None
+            for way in self._standing.ways_of(job)
+        )
+        queue = self._standing.quotas.queue_of(job.tenant, job.shape)
+        root = queue.root if lacks_quota and queue is not None else None
+        head = self._heads.get(root.name if root is not None else "")
+        if head is not None and head.job.id != besides and not self._queue.goes_before(job, head.job):
+            return ()
+        if self._starts_soon(_Head(job, root)):
+            return ()
+        claim = self._preemption.find(job, self._now.mono_us)
+        return () if claim is None else claim.victims
+
+    def stopping_for(self, job_id: str) -> Claim | None:
+        """Who is being stopped for this job; None: nobody."""
+        return self._claims.of(job_id)
 
     def reserved_start_us(self, job: Job) -> int | None:
         """When room is kept for this job, or planned (mono); None: none is."""
@@ -403,11 +453,18 @@ class Scheduler:
         if self._mode == "none":
             return found
         self._seek_head()
+        return found + self._of_heads(candidate)
+
+    def _of_heads(
+        self, candidate: Candidate, besides: str = ""
+    ) -> list[tuple[Reservation, QuotaRoot | None]]:
+        """The reservations of heads that go before the candidate; not that of the job `besides`."""
+        found: list[tuple[Reservation, QuotaRoot | None]] = []
         queue = candidate.way.queue
         names = ("",) if queue is None else ("", queue.root.name)
         for name in names:
             head = self._heads.get(name)
-            if head is None or self._queue.goes_before(candidate.job, head.job):
+            if head is None or head.job.id == besides or self._queue.goes_before(candidate.job, head.job):
                 continue
             reservation = self._reservation_of(head)
             if reservation is not None and candidate.end_us > reservation.starts_us:
@@ -559,6 +616,8 @@ class Scheduler:
         if state == self._planned and self._plan.next_us() > self._now.mono_us:
             return
         jobs = self._queue.in_order(self._standing.policy.backfill.depth)
+        # The places of those that have gone are free.
+        self._plan.keep_only(jobs)
         for job in jobs:
             if len(started) + self._set_aside >= limit:
                 self.more = True
@@ -568,5 +627,4 @@ class Scheduler:
             due = self._plan.book(job, self._now.mono_us)
             if due is not None and self._has_rights(job):
                 self._start(self._candidate(job, due.way), due.allocation, started)
-        self._plan.keep_only(jobs)
         self._planned = (self._capacity.version, self._queue.version)

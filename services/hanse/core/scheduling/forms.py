@@ -293,7 +293,7 @@ class FormRanking:
         former = self._form_of[index]
         if former is not None:
             self._leave(former, index)
-        form = self._form_of[index] = None if state.stranded else self._form(state)
+        form = self._form_of[index] = None if state.closed else self._form(state)
         if form is None:
             return
         if not form.nodes:

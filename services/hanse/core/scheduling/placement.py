@@ -51,6 +51,7 @@ class Capacity:
         # Allocations on nodes that are not configured any more: node -> job -> tasks.
         self._gone: dict[str, dict[str, int]] = {}
         self._overcommitted: dict[str, None] = {}
+        self._cordoned: dict[str, str] = {}
         self._never_fits: dict[tuple[tuple[GroupShape, ...], Within | None], str | None] = {}
         self._capacity_total = _total(nodes)
         self._totals_seen = -1
@@ -185,6 +186,23 @@ class Capacity:
             del self._gone[node]
             self._overcommitted.pop(node, None)
 
+    def cordon(self, node: str, why: str | None) -> None:
+        """Start nothing on this node, and why; None: it takes jobs again. (A node that is gone is left alone.)"""
+        state = self._table.by_name.get(node)
+        if state is None:
+            return
+        if why is None:
+            self._cordoned.pop(node, None)
+        else:
+            self._cordoned[node] = why
+        state.cordoned = why is not None
+        self._table.note_change(state)
+        self.version += 1
+
+    def cordoned(self) -> dict[str, str]:
+        """Nodes on which nothing is started, and why; by name."""
+        return dict(sorted(self._cordoned.items()))
+
     def holders(self) -> tuple[str, ...]:
         """Every job that holds something."""
         return tuple(self._held)
@@ -266,7 +284,15 @@ class Capacity:
 
     def nodes(self) -> tuple[NodeView, ...]:
         """Every node with what is free and who is on it, sorted by name; nodes that are gone but still held last."""
-        views = [NodeView(node=s.node, free=s.free(), jobs=tuple(sorted(s.jobs))) for s in self._table.states]
+        views = [
+            NodeView(
+                node=state.node,
+                free=state.free(),
+                jobs=tuple(sorted(state.jobs)),
+                cordoned=self._cordoned.get(state.node.name),
+            )
+            for state in self._table.states
+        ]
         for name in sorted(self._gone):
             gone = Node(name=name, node_class="", capacity=())
             views.append(NodeView(node=gone, free=(), jobs=tuple(sorted(self._gone[name]))))

@@ -93,7 +93,7 @@ class Trial:
             known = self.table.by_name.get(task.node)
             state = None if known is None else self._touch(known.index)
             need = self.table.fit_of_task(shape, task).need
-            if state is None or state.stranded or not state.accepts(need, task.devices):
+            if state is None or state.closed or not state.accepts(need, task.devices):
                 for other, former in booked:
                     other.give_back(self.table.fit_of_task(shape, former).need, former.devices)
                 return False
@@ -105,7 +105,7 @@ class Trial:
         """A copy of a node as it is supposed to be, under caps of its own; None: there is no such node, or something is
         stranded there."""
         known = self.table.by_name.get(node)
-        if known is None or known.stranded or known.index in self._excluded:
+        if known is None or known.closed or known.index in self._excluded:
             return None
         state = self._touched.get(known.index, known)
         return state.copy(tuple(cap.copy() for cap in state.caps))

@@ -328,7 +328,11 @@ class Escrow:
 
     def blockers(self, job: Job) -> tuple[Blocker, ...]:
         """What this job lacks, quota by quota; nothing: it does not wait for rights."""
-        holder = self.holders.get(self.holders.account_of(job).name) if job.id in self.room else None
+        return self.lacks(job) if job.id in self.room else ()
+
+    def lacks(self, job: Job) -> tuple[Blocker, ...]:
+        """The same of a job that would have to wait for rights, whether or not it does."""
+        holder = None if self.may_start(job) else self.holders.get(self.holders.account_of(job).name)
         if holder is None:
             return ()
         needs = self._needs.of(job)

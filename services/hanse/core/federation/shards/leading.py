@@ -57,6 +57,7 @@ class Leading:
         attempt_base = (shard.term - 1) * ATTEMPTS_PER_TERM
         self.books = Books(config.name, unpacked.snapshot, shard.name, attempt_base)
         self.books.closed.update(unpacked.closed)
+        self.books.recall_ends()
         self.books.begin(now)
         self._journal = Journal(shard.log)
         self._gate = Gate()
@@ -151,6 +152,8 @@ class Leading:
                 if job.cancel_id:
                     reason = Reason(ReasonCode.CANCELLED, "its region was lost while it ran")
                     self.books.finish(job, JobInput.STOPPED_CANCEL, reason, job.exit_code)
+                elif job.reason.code is ReasonCode.HELD:
+                    self.books.requeue(job, job.reason)
                 else:
                     self.books.requeue(job, Reason(ReasonCode.ADOPTED, f"in term {self.term}"))
 
