@@ -195,6 +195,10 @@ class Scheduler:
         claim = self._preemption.find(job, self._now.mono_us)
         return () if claim is None else claim.victims
 
+    def planned_before(self, job: Job) -> list[Job]:
+        """Jobs with places in the plan that this one would delay if it started now; in no order that matters."""
+        return self._plan.in_the_way(job, self._now.mono_us)
+
     def stopping_for(self, job_id: str) -> Claim | None:
         """Who is being stopped for this job; None: nobody."""
         return self._claims.of(job_id)
