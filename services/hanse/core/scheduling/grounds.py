@@ -139,7 +139,7 @@ def _reserved(scheduler: Scheduler, job: Job) -> tuple[Blocker, ...]:
     others = scheduler.planned_before(job)
     named = ", ".join(f"{other.id} ({other.name})" for other in others[:_LEAVING_NAMED_MAX])
     more = f" and {len(others) - _LEAVING_NAMED_MAX} more" if len(others) > _LEAVING_NAMED_MAX else ""
-    message = f"its place in the plan begins in {away_s:.1f} s; earlier it would delay what was planned before: {named}{more}"
+    message = f"its place in the plan begins in {away_s:.1f} s; earlier it would delay {named}{more}"
     return (Blocker(code=RESERVED, message=message),)
 
 
