@@ -1,4 +1,4 @@
-"""People who give orders about jobs and nodes: hold, release, requeue, reorder, move, cordon, drain. When everything has
+"""People who give orders about jobs and nodes: hold, release, requeue, reorder, move, cordon, drain. When all has
 healed they let go of whatever they held, until nothing is held any more."""
 
 from __future__ import annotations
