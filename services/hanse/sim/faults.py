@@ -168,8 +168,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     policy_every_us: int = 0
     # Some tenants have global quotas. Operators raise and lower them, and sign two successors of one document.
     quota_every_us: int = 0
-    # People hold, release, requeue, reorder and move jobs, and take nodes out of use. Not in the swarm, but in a profile
-    # of its own.
+    # People hold, release, requeue, reorder and move jobs, and take nodes out of use. Not in the swarm: it is a
+    # profile of its own.
     order_every_us: int = 0
 
     @staticmethod

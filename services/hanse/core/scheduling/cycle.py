@@ -130,9 +130,13 @@ class Scheduler:
         """Whether others are being stopped for this job."""
         return job_id in self._claims
 
+    def at(self, now: Now) -> None:
+        """It is now; to be told before questions."""
+        self._now = now
+
     @property
     def now_us(self) -> int:
-        """When the last cycle was."""
+        """When the last cycle or question was."""
         return self._now.mono_us
 
     def delayed_by(self, job: Job) -> Reservation | None:
