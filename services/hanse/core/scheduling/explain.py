@@ -139,7 +139,7 @@ class Explainer:
         hints = unblock_hints(
             self._capacity,
             job.shape,
-            starts_as(self._scheduler, self._region, job),
+            starts_as(self._scheduler, job),
             lambda kind: quota_left(self._scheduler, job, kind),
         )
         later = (
