@@ -36,7 +36,7 @@ from hanse.core.region import Region
 from hanse.daemon.clock import mono_us, wall_us
 from hanse.daemon.snapshots import Child, write_image
 from hanse.decisions.files import JournalFiles
-from hanse.decisions.image import code_digest
+from hanse.decisions.image import code_digest, prepare
 from hanse.decisions.records import FORMAT, Header, block_frame, encode_step, record_of
 
 log = structlog.get_logger()
@@ -109,6 +109,7 @@ class Journal:
 
     def follow(self, region: Region, authority: Authority | None) -> Followed:
         """A life begins with this Region."""
+        prepare()
         self._region, self._authority = region, authority
         self._step, self._paused = 0, False
         self._header = Header(

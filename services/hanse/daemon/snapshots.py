@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import traceback
 from pathlib import Path
 
 from hanse.core.federation.roster.ballot import Authority
@@ -37,6 +38,8 @@ def write_image(region: Region, authority: Authority | None, path: Path) -> int:
         _become_a_child(parent)
         _write(region, authority, path)
         code = 0
+    except BaseException:  # noqa: BLE001 - this process ends here; its parent hears the code
+        traceback.print_exc()
     finally:
         # Nothing of the parent's is flushed, closed or told a second time.
         os._exit(code)

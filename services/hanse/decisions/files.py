@@ -55,16 +55,23 @@ class JournalFiles:
         self._bytes_max = bytes_max
         self._file: IO[bytes] | None = None
         self._number = 0
+        self._swept = False
         self.written = 0
 
     def next_number(self) -> int:
         """That of the segment after all that are there."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in self._directory.glob(f"*{UNFINISHED}"):
-            left.unlink(missing_ok=True)
+        self._sweep()
         found = segments_in(self._directory)
         self._number = max(self._number, found[-1].number if found else 0) + 1
         return self._number
+
+    def _sweep(self) -> None:
+        """Of earlier daemons: what this one's children are writing has such a name as well."""
+        if not self._swept:
+            self._swept = True
+            for left in self._directory.glob(f"*{UNFINISHED}"):
+                left.unlink(missing_ok=True)
 
     def image_path(self, number: int) -> Path:
         """Where the image of a segment belongs."""

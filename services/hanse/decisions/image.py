@@ -96,6 +96,12 @@ def load(image: bytes, authority: Authority | None) -> Region:
     return region
 
 
+def prepare() -> None:
+    """Do now what a forked child should not have to."""
+    _singletons()
+    code_digest()
+
+
 @cache
 def code_digest() -> str:
     """Of everything that decides: the core's source, and the Python that it runs on."""

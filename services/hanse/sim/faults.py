@@ -72,6 +72,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "region_lost": ("lost_every_us", "lost_max_us"),
     "policy_change": ("policy_every_us",),
     "quota_change": ("quota_every_us",),
+    "orders": ("order_every_us",),
 }
 
 
@@ -167,6 +168,9 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     policy_every_us: int = 0
     # Some tenants have global quotas. Operators raise and lower them, and sign two successors of one document.
     quota_every_us: int = 0
+    # People hold, release, requeue, reorder and move jobs, and take nodes out of use. Not in the swarm: it is a
+    # profile of its own.
+    order_every_us: int = 0
 
     @staticmethod
     def none() -> Faults:
@@ -175,8 +179,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
 
     @staticmethod
     def swarm(seed: int) -> Faults:
-        """A random subset of all kinds, each with random strength."""
-        return _Swarm(random.Random(f"faults/{seed}"), _PRESENT_SHARE).draw()
+        """A random subset of all kinds but orders, each with random strength."""
+        return _Swarm(random.Random(f"faults/{seed}"), _PRESENT_SHARE).draw().without("orders")
 
     @staticmethod
     def only(seed: int, kind: str) -> Faults:
@@ -285,6 +289,7 @@ class _Swarm:
             lost_max_us=MINUTE_US + self._up_to(4 * MINUTE_US),
             policy_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
             quota_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
+            order_every_us=self._every(2 * SECOND_US, 20 * SECOND_US),
         )
 
 

@@ -21,6 +21,7 @@ from hanse.sim.convergence import Convergence
 from hanse.sim.digest import Digest
 from hanse.sim.executor import Behaviour, Checkpoints, SimExecutor
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
+from hanse.sim.hands import Hands
 from hanse.sim.host import Host, Surroundings, ledger_id_of
 from hanse.sim.injector import Injector
 from hanse.sim.ledger import SimLedger
@@ -138,6 +139,16 @@ class World:
             may_remove=not (plan.faults.old_disk_every_us or plan.faults.destroyed_every_us),
         )
         self.quotas = self._quota_operators()
+        self.hands = Hands(
+            self.timeline,
+            self._randomness("hands"),
+            plan.faults.order_every_us,
+            self.hosts,
+            self.count,
+            may_move=not (
+                plan.faults.destroyed_every_us or plan.faults.lost_every_us or plan.faults.roster_every_us
+            ),
+        )
         self.convergence = Convergence(self.timeline, self.hosts)
         self.injector = Injector(
             self.timeline,
@@ -236,6 +247,7 @@ class World:
             self.convergence.begin()
         if self.quotas is not None:
             self.timeline.after(0, self.quotas.begin)
+        self.hands.begin()
         if plan.calm_us:
             self.timeline.after(plan.calm_us, self.injector.begin)
         else:
@@ -247,6 +259,7 @@ class World:
         self.record.append(Healed(self.timeline.now_us, deadline_us))
         self._around.faults = HEALED
         self.injector.heal()
+        self.hands.heal()
         self._run_until_quiet(deadline_us)
         if self.is_quiet:
             self.timeline.run(self.timeline.now_us + _AFTERGLOW_US)

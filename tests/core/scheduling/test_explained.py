@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from hanse.core.effects import Blocker, Explanation
 from hanse.core.events import Ask, CancelJobs, Event, PolicyChanged, Question, TaskEnded
+from hanse.core.model.jobs import Job
 from hanse.core.model.lifecycle import JobState
 from hanse.core.policy.model import FairShare, Policy, Queue, Quota
 from hanse.core.scheduling.whatif import Outcome
@@ -63,22 +64,24 @@ def test_a_job_runs_once_what_its_explanation_names_is_gone(
     ahead = [other.id for other in region.region.local.queue.before(job, len(queued))]
     events: list[Event] = []
     for blocker in blockers:
-        events += removing(region, blocker, ahead)
+        events += removing(region, blocker, job, ahead)
     region.step(*events)
     while job.state is JobState.QUEUED and region.region.local.scheduler.stopping_for(job_id) is not None:
         region.advance()  # Rather than delay somebody else it may have others stopped.
     assert job.state is JobState.RUNNING, blockers
 
 
-def removing(region: VirtualRegion, blocker: Blocker, ahead: list[str]) -> list[Event]:
+def removing(region: VirtualRegion, blocker: Blocker, job: Job, ahead: list[str]) -> list[Event]:
     """What has to happen so that this is not in the way any more."""
     match blocker.code:
         case "PRIORITY":
             return [CancelJobs(request_id=10**6 + 1, job_ids=tuple(ahead), cause="test")]
         case "RESERVED":
             named = re.match(r"it would delay (\S+) ", blocker.message)
-            # Without a name it is the plan, whose places belong to the jobs ahead.
-            gone = [named[1]] if named is not None else ahead
+            # Otherwise it is the plan, which names some of those who have places in it.
+            planned = [other.id for other in region.region.local.scheduler.planned_before(job)]
+            gone = [named[1]] if named is not None else planned
+            assert gone[0] in blocker.message
             return [CancelJobs(request_id=10**6 + 2, job_ids=tuple(gone), cause="test")]
         case "QUOTA":
             standing = region.region.local.standing

@@ -90,6 +90,13 @@ class Plan:
         finally:
             self._places = kept
 
+    def in_the_way(self, job: Job, now_us: int) -> list[Job]:
+        """Jobs whose places begin before this one would have ended if it started now."""
+        ends_us = now_us + self._standing.predictor.predict_us(job)
+        return [
+            place.job for place in self._places.values() if place.job is not job and place.starts_us < ends_us
+        ]
+
     def _earliest(self, job: Job, now_us: int) -> Place | None:
         run_us = self._standing.predictor.predict_us(job)
         ends = self._standing.running.ends.first(RESERVATION_ENDS_MAX)

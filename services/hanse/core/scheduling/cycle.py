@@ -130,9 +130,13 @@ class Scheduler:
         """Whether others are being stopped for this job."""
         return job_id in self._claims
 
+    def at(self, now: Now) -> None:
+        """It is now; to be told before questions."""
+        self._now = now
+
     @property
     def now_us(self) -> int:
-        """When the last cycle was."""
+        """When the last cycle or question was."""
         return self._now.mono_us
 
     def delayed_by(self, job: Job) -> Reservation | None:
@@ -215,6 +219,10 @@ class Scheduler:
             return ()
         claim = self._preemption.find(job, self._now.mono_us)
         return () if claim is None else claim.victims
+
+    def planned_before(self, job: Job) -> list[Job]:
+        """Jobs with places in the plan that this one would delay if it started now; in no order that matters."""
+        return self._plan.in_the_way(job, self._now.mono_us)
 
     def stopping_for(self, job_id: str) -> Claim | None:
         """Who is being stopped for this job; None: nobody."""

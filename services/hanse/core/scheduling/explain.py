@@ -64,6 +64,7 @@ class Explainer:
 
     def explain(self, job: Job, now: Now) -> LocalExplanation:
         """A job that is in the queue of this region, or one that might be."""
+        self._scheduler.at(now)
         position = self._queue.place_of(job)
         refused = refused_here(self._region, job.shape.body) or self._never(job)
         if refused is not None:
@@ -138,7 +139,7 @@ class Explainer:
         hints = unblock_hints(
             self._capacity,
             job.shape,
-            starts_as(self._scheduler, self._region, job),
+            starts_as(self._scheduler, job),
             lambda kind: quota_left(self._scheduler, job, kind),
         )
         later = (

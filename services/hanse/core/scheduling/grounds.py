@@ -136,7 +136,10 @@ def _reserved(scheduler: Scheduler, job: Job) -> tuple[Blocker, ...]:
     if planned_us is None or planned_us <= scheduler.now_us:
         return ()
     away_s = (planned_us - scheduler.now_us) / 1e6
-    message = f"its place in the plan begins in {away_s:.1f} s; earlier it would delay jobs that were planned before it"
+    others = scheduler.planned_before(job)
+    named = ", ".join(f"{other.id} ({other.name})" for other in others[:_LEAVING_NAMED_MAX])
+    more = f" and {len(others) - _LEAVING_NAMED_MAX} more" if len(others) > _LEAVING_NAMED_MAX else ""
+    message = f"its place in the plan begins in {away_s:.1f} s; earlier it would delay {named}{more}"
     return (Blocker(code=RESERVED, message=message),)
 
 

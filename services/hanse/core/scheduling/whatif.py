@@ -53,21 +53,27 @@ def prospect(scheduler: Scheduler, region: str, job: Job) -> Prospect:
     """Of a job that is queued, or of one that is not. Of the same id as a queued one: in its place."""
     if refused_here(region, job.shape.body) is not None:
         return _WAITS
+    start = _start(scheduler, job)
+    if start is not None:
+        return start
+    victims = scheduler.would_stop(job, besides=job.id)
+    return Prospect(outcome=Outcome.PREEMPT, victims=victims) if victims else _WAITS
+
+
+def _start(scheduler: Scheduler, job: Job) -> Prospect | None:
     for way in scheduler.standing.ways_of(job):
         allocation = scheduler.would_start(job, way, besides=job.id)
         if allocation is not None:
             queue = way.queue.name if way.queue is not None else ""
             return Prospect(outcome=Outcome.START, allocation=allocation, queue=queue)
-    victims = scheduler.would_stop(job, besides=job.id)
-    return Prospect(outcome=Outcome.PREEMPT, victims=victims) if victims else _WAITS
+    return None
 
 
-def starts_as(scheduler: Scheduler, region: str, job: Job) -> Callable[[Shape], bool]:
+def starts_as(scheduler: Scheduler, job: Job) -> Callable[[Shape], bool]:
     """Asks whether the job would start now, stopping nobody, if it had another shape."""
 
     def starts(shape: Shape) -> bool:
-        changed = msgspec.structs.replace(job, shape=shape)
-        return prospect(scheduler, region, changed).outcome is Outcome.START
+        return _start(scheduler, msgspec.structs.replace(job, shape=shape)) is not None
 
     return starts
 
