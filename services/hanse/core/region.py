@@ -856,18 +856,11 @@ class Region:
         if self.in_doubt:
             return
         self.moving.look(now, out)
-<<<<<<< HEAD
+        if not self.peers:
+            return
         if advanced := self.inventory.take_advanced():
             self.offers.heard(advanced)
         if self.local.queue.depth and not self.local.more:
-=======
-        if not self.peers:
-            return
-        if not self.local.queue.depth:
-            if self.intake.closed is None:
-                self.soliciting.on_capacity(now, out)
-        elif not self.local.more:
->>>>>>> whole
             self.offers.look_abroad(now, out)
         if self.intake.closed is None and self.local.may_have_spare:
             self.soliciting.on_capacity(now, out)
