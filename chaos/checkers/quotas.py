@@ -176,6 +176,9 @@ class QuotasHeld(Checker):
             self._ends[(region, state.shard)] = (state.log_term, state.log_sequence)
         for record in writes.shard_rows:
             self._take_record(region, record)
+        # What a copy takes back as nobody else's (swarm seed 5023).
+        for shard, key in writes.shard_rows_delete:
+            self._copies.get((region, shard), {}).pop(key, None)
         rows: list[msgspec.Struct] = [
             *writes.accounts,
             *writes.balances,
