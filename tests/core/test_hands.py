@@ -35,7 +35,7 @@ from hanse.core.model.lifecycle import JobState
 from hanse.core.policy.model import FairShare, Policy
 from hanse.core.region import Region
 from hanse.policies.virtual import VirtualRegion
-from tests.core.scheduling.regions import MS, one, virtual
+from tests.core.scheduling.regions import MS, one, quota_of, virtual
 from tests.core.scheduling.test_policies import TIERS
 
 PLAIN = Policy(tiers=TIERS, fair_share=FairShare(order="off"))
@@ -160,6 +160,15 @@ def test_a_priority_changes_the_order_of_the_queue_and_of_what_runs() -> None:
     ]
     region.run(40 * MS)
     assert [start.job_id for start in region.starts] == ["runs", "second", "first"]
+
+
+def test_a_running_job_may_have_another_priority_within_its_queue() -> None:
+    policy = Policy(tiers=TIERS, queues=(quota_of("team", 4),), fair_share=FairShare(order="off"))
+    region = virtual(policy, [one("runs", 2, run=20, tenant="team"), one("other", 2, run=20, tenant="team")])
+    region.run(1 * MS)
+    assert order(region, OrderKind.SET_PRIORITY, "runs", priority=5) == [JobState.RUNNING]
+    region.run(40 * MS)
+    assert sorted(job_id for job_id, _, _ in region.ends) == ["other", "runs"]
 
 
 @pytest.mark.parametrize("priority", [1001, -1001])

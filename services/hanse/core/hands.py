@@ -120,7 +120,9 @@ class Hands:
         waits = job.state is JobState.QUEUED and not job.is_parked
         if waits:
             self._region.local.dequeue(job)
+        former = job.shape.body.priority
         self._books(job).reshape(job, shape, reason)
+        self._region.local.standing.running.reprioritised(job, former)
         if waits:
             self._region.enqueue(job)
 

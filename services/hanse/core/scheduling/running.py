@@ -73,11 +73,20 @@ class Running:
         self.ends.discard(job_id)
         self.leaving.pop(job_id, None)
         if root:
-            self._leave_queue(queue, job)
+            self._leave_queue(queue, job, job.shape.body.priority)
             self._ends_of[root].discard(job_id)
 
-    def _leave_queue(self, queue: str, job: Job) -> None:
-        by_priority, priority = self._by_queue[queue], job.shape.body.priority
+    def reprioritised(self, job: Job, former: int) -> None:
+        """A job has another priority than this one, if it is among those that run."""
+        if self.jobs.get(job.id) is not job:
+            return
+        queue, root = self._places[job.id]
+        if root:
+            self._leave_queue(queue, job, former)
+            self._by_queue[queue].setdefault(job.shape.body.priority, _Crowd()).add(job)
+
+    def _leave_queue(self, queue: str, job: Job, priority: int) -> None:
+        by_priority = self._by_queue[queue]
         by_priority[priority].discard(job)
         if not by_priority[priority]:
             del by_priority[priority]
