@@ -90,9 +90,7 @@ def test_more_nodes_make_waits_shorter(trace: Trace) -> None:
 def test_days_without_events_cost_nothing() -> None:
     trace = drawn(jobs=10)
     early, late = trace.jobs[:5], trace.jobs[5:]
-    apart = tuple(
-        msgspec.structs.replace(job, submit_us=job.submit_us + 300 * DAY_US) for job in late
-    )
+    apart = tuple(msgspec.structs.replace(job, submit_us=job.submit_us + 300 * DAY_US) for job in late)
     near = run(Plan(trace=trace)).outcome.steps
     far = run(Plan(trace=msgspec.structs.replace(trace, jobs=early + apart))).outcome.steps
     assert far < near + 100
