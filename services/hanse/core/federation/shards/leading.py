@@ -89,6 +89,9 @@ class Leading:
             shapes=unpacked.shapes,
             jobs=[job_row(job) for job in self.books.jobs.values()] + unpacked.ended,
         )
+        # Whether callers can't read them yet. What retention took meanwhile would come back with them, for good.
+        self.shows_inherited = bool(self._inherited.jobs)
+        self._inherited_at = self._released = 0
 
     def runs_here(self) -> bool:
         """Whether tasks of the shard live, or are being ended."""
@@ -141,7 +144,7 @@ class Leading:
         """Behind the records of what was queued again: they may not be committed though all before them is."""
         rows, self._inherited = self._inherited, NO_WRITES
         if rows.jobs:
-            end = self.shard.log.end.sequence
+            end = self._inherited_at = self.shard.log.end.sequence
             self._gate.put(Held(end, [], [], [], rows, retry=False), GATE_STEPS_MAX)
 
     def _requeue_what_ran(self) -> None:
@@ -233,10 +236,13 @@ class Leading:
         replies: list[Reply] = []
         if not self.shard.leads:
             return sends, replies
+        if self._inherited is NO_WRITES and self._inherited_at <= self._released and not self.rows:
+            self.shows_inherited = False
         for held in self._gate.open(self.shard.log.committed):
             sends.extend(held.sends)
             replies.extend(complete(held.replies, self.shard.name))
             self.rows.add(held.rows, held.changes)
+        self._released = self.shard.log.committed
         return sends, replies
 
 
