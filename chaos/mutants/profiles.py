@@ -536,6 +536,20 @@ QUOTAS_AND_DISKS = Profile(
     runtime_max_us=5 * SECOND_US,
 )
 """The same, and regions come back with disks from some seconds ago, on which rights lie that they have given away."""
+LOST_RIGHTS = Profile(
+    name="rights of lost regions",
+    faults=msgspec.structs.replace(
+        LOST_REGIONS.faults, quota_every_us=4 * SECOND_US, victim="RightsDecision", victim_loss=0.8
+    ),
+    timings=_QUICK_RIGHTS,
+    regions=5,
+    duration_us=40 * SECOND_US,
+    jobs=240,
+    runtime_max_us=5 * SECOND_US,
+    guarded_share=0.0,
+)
+"""A region that is destroyed for ever has taken rights, and passed some of them on; that it had, its givers seldom
+heard."""
 
 PROFILES = (
     CRASHES,
@@ -567,4 +581,5 @@ PROFILES = (
     QUOTAS,
     ADOPTABLE_QUOTAS,
     QUOTAS_AND_DISKS,
+    LOST_RIGHTS,
 )

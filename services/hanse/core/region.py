@@ -840,9 +840,11 @@ class Region:
         self.intake.on_deadline(now)
 
     def _look_abroad(self, now: Now, out: Effects) -> None:
-        if self.in_doubt or not self.peers:
+        if self.in_doubt:
             return
         self.moving.look(now, out)
+        if not self.peers:
+            return
         if not self.local.queue.depth:
             if self.intake.closed is None:
                 self.soliciting.on_capacity(now, out)

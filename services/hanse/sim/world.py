@@ -170,11 +170,9 @@ class World:
         )
 
     def _quota_operators(self) -> QuotaOperators | None:
-        """None: this league has no quotas. (Where a region may go for ever, and the keeper's with it, it has none.)"""
+        """None: this league has no quotas."""
         faults = self.plan.faults
         if not faults.quota_every_us and self.plan.quotas is None:
-            return None
-        if faults.destroyed_every_us and faults.destroyed_for_ever:
             return None
         return QuotaOperators(
             self.timeline,

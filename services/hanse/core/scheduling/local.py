@@ -297,6 +297,10 @@ class LocalSide:
         """Why the tenant's quota could not hold it even if nobody else used any; None: it could."""
         return self.standing.never_admitted(tenant, shape, self.capacity.never_fits)
 
+    def has_quota(self, tenant: str, shape: Shape) -> bool:
+        """Whether the tenant's quota has something left for it now."""
+        return self.standing.quota_slots(tenant, shape, 1) > 0
+
     def predicted_wait_us(self, shape: Shape) -> int:
         """How long a job of this shape that is queued now would wait."""
         if self.draining or self.in_doubt or self.never_fits(shape) is not None:

@@ -154,10 +154,11 @@ class Offers:
 
     def _meant(self, offer: _Outstanding) -> list[Job]:
         """The jobs that an accepted offer may be for, as many as may be under way."""
-        if not offer.relief:
-            return [job for job in self._offerable(offer.shape.key, offer.peer) if job.path == offer.path]
-        waiting = [job for job in offer.relief if job.path == offer.path and self._local.is_waiting(job)]
-        return waiting[: max(0, self._transfers.room(offer.peer))]
+        if offer.relief:
+            waiting = [job for job in offer.relief if job.path == offer.path and self._local.is_waiting(job)]
+            return waiting[: max(0, self._transfers.room(offer.peer))]
+        jobs = self._offerable(offer.shape.key, offer.peer)
+        return [job for job in jobs if job.path == offer.path and job.tenant == offer.tenant]
 
     def _offer_shape(self, now: Now, shape: Shape, out: Effects) -> bool:
         """Offer one shape to as many peers as it may be on offer to. Returns whether there were as many."""

@@ -44,8 +44,8 @@ from hanse.core.model.time import FOR_EVER_US, Now
 
 
 class Relief(msgspec.Struct, frozen=True):
-    """Jobs of one shape that have come the same way, for a peer with a shorter queue. `own_wait_us`: how long the last
-    of them would wait here."""
+    """Jobs of one shape and tenant that have come the same way, for a peer with a shorter queue. `own_wait_us`: how
+    long the last of them would wait here."""
 
     peer: str
     jobs: list[Job]
@@ -98,7 +98,7 @@ class Rebalancing:
             for job in self._local.waiting_spread(shape.key, wait_us, own_wait_us, count)
             if may_be_relieved(job, peer)
         ]
-        alike = [job for job in jobs if job.path == jobs[0].path]
+        alike = [job for job in jobs if job.path == jobs[0].path and job.tenant == jobs[0].tenant]
         return Relief(peer, alike, own_wait_us) if alike else None
 
 
