@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -44,7 +44,8 @@ def test_a_job_runs_once_what_its_explanation_names_is_gone(
     region = virtual(policy, jobs, cpu=5 // nodes + 1, nodes=nodes)
     region.run(until * MS)
     queued = [job.id for job in region.region.books.jobs.values() if job.state is JobState.QUEUED]
-    assume(queued)
+    if not queued:
+        return
     job_id = queued[pick % len(queued)]
     job = region.region.books.jobs[job_id]
     told = explained(region, job_id)

@@ -15,7 +15,7 @@ from hanse.core.model.limits import PRIORITY_MAX
 from hanse.core.model.time import DAY_US, SECOND_US, Now
 from hanse.core.scheduling.admission import refused_here
 from hanse.core.scheduling.cycle import Scheduler
-from hanse.core.scheduling.grounds import grounds, quota_left
+from hanse.core.scheduling.grounds import grounds, quota_left, reserved
 from hanse.core.scheduling.hints import unblock_hints
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.queue import JobQueue
@@ -77,6 +77,9 @@ class Explainer:
         blockers: tuple[Blocker, ...] = ()
         if expected.outcome is not Outcome.START:
             blockers = grounds(self._scheduler, self._capacity, job)
+        elif self._is_planned_later(job, now):
+            # There is room now, as it turns out; the plan has not come to that yet.
+            expected, blockers = Prospect(outcome=Outcome.WAIT), reserved(self._scheduler, job)
         ahead = self._jobs_ahead(job, position)
         start = self._span(job, expected, now)
         hints = self._hints(job, expected, start, now) if blockers or ahead else ()
@@ -101,6 +104,10 @@ class Explainer:
             code="QUOTA",
             message=f"can never run in this region under policy {standing.policy.version}: {unheld}",
         )
+
+    def _is_planned_later(self, job: Job, now: Now) -> bool:
+        planned_us = self._scheduler.reserved_start_us(job)
+        return planned_us is not None and planned_us > now.mono_us
 
     # --- who goes first
 

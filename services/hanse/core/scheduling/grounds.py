@@ -40,7 +40,7 @@ def grounds(scheduler: Scheduler, capacity: Capacity, job: Job) -> tuple[Blocker
         if len(ways) == 1:
             return of_ways[0]
         return tuple(_of_way(way, blockers) for way, blockers in zip(ways, of_ways, strict=True))
-    return _reserved(scheduler, job)
+    return reserved(scheduler, job)
 
 
 def quota_left(scheduler: Scheduler, job: Job, kind: str) -> list[int]:
@@ -128,7 +128,8 @@ def _preempting(scheduler: Scheduler, leaving: list[Job], reservation: Reservati
     return Blocker(code=PREEMPTING, message=message, nodes=tuple(reservation.reserved)[:EXPLAINED_NODES_MAX])
 
 
-def _reserved(scheduler: Scheduler, job: Job) -> tuple[Blocker, ...]:
+def reserved(scheduler: Scheduler, job: Job) -> tuple[Blocker, ...]:
+    """For whom room is kept that the job could have; or for when its own is."""
     reservation = scheduler.delayed_by(job)
     if reservation is not None:
         return (_for_another(scheduler, job, reservation),)
