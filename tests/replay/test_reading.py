@@ -179,7 +179,9 @@ def test_two_jobs_cannot_have_one_id(tmp_path: Path, nodes: Path) -> None:
         read_trace(_written(tmp_path, _HEADER + _JOB + _JOB), nodes)
 
 
-@pytest.mark.parametrize("row", ["north,big,0,8,,,,", "north,big,3,,,,,", ",big,3,8,,,,", "north,big,9e9,8,,,,"])
+@pytest.mark.parametrize(
+    "row", ["north,big,0,8,,,,", "north,big,3,,,,,", ",big,3,8,,,,", "north,big,9e9,8,,,,"]
+)
 def test_nodes_that_cannot_be_are_refused(tmp_path: Path, row: str) -> None:
     header = _NODES.split("\n", 1)[0]
     with pytest.raises(TraceRefused):

@@ -41,7 +41,10 @@ def _reshuffled(stories: list[Story], until_us: int, seed: int) -> tuple[tuple[S
     durations = [story.job.duration_us for story in open_]
     randomness.shuffle(durations)
     return tuple(
-        (story, max(duration_us, until_us - story.started_us + SECOND_US if story.started_us <= until_us else 1))
+        (
+            story,
+            max(duration_us, until_us - story.started_us + SECOND_US if story.started_us <= until_us else 1),
+        )
         for story, duration_us in zip(open_, durations, strict=True)
     )
 

@@ -26,9 +26,7 @@ def drawn(
     span_us = work_us / (load * regions * nodes * _DEVICES * 1_000)
     instants = sorted(randomness.random() for _ in found)
     return Trace(
-        jobs=tuple(
-            _at(job, round(instant * span_us)) for job, instant in zip(found, instants, strict=True)
-        ),
+        jobs=tuple(_at(job, round(instant * span_us)) for job, instant in zip(found, instants, strict=True)),
         pools=pools,
         source="drawn",
     )

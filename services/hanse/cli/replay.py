@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -14,7 +14,7 @@ from hanse.cli.exits import ExitCode
 from hanse.cli.output import Printer, note
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hanse.core.policy.model import Policy
     from hanse.replay.outcome import Result
@@ -23,30 +23,38 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
+T = TypeVar("T")
+
 _PLAIN_INTERVAL_S = 5.0
 _LIVE_INTERVAL_S = 0.2
 _BAR_WIDTH = 30
 _SECOND_US = 1_000_000
 
 JobsOption = Annotated[
-    Path | None, typer.Option("--jobs", metavar="FILE", help="Jobs: CSV, SWF or sacct --parsable2; may be gzipped.")
+    Path | None,
+    typer.Option("--jobs", metavar="FILE", help="Jobs: CSV, SWF or sacct --parsable2; may be gzipped."),
 ]
 NodesOption = Annotated[Path | None, typer.Option("--nodes", metavar="FILE", help="Nodes, as CSV.")]
 FormatOption = Annotated[
     str, typer.Option("--format", metavar="NAME", help="Of the jobs: auto, csv, swf, sacct.")
 ]
 ModeOption = Annotated[
-    str, typer.Option("--mode", metavar="NAME", help="federated, isolated, or pooled: one region that knows all.")
+    str,
+    typer.Option("--mode", metavar="NAME", help="federated, isolated, or pooled: one region that knows all."),
 ]
 PolicyOption = Annotated[
     str,
     typer.Option("--policy", metavar="FILE", help="A policy document, or default, fifo, easy, backfill."),
 ]
-ScaleOption = Annotated[float, typer.Option("--scale-nodes", metavar="X", help="As many times the nodes.", min=0.01)]
+ScaleOption = Annotated[
+    float, typer.Option("--scale-nodes", metavar="X", help="As many times the nodes.", min=0.01)
+]
 FaultsOption = Annotated[
     str, typer.Option("--faults", metavar="REGION@DAY-DAY,...", help="Regions that are lost, and come back.")
 ]
-FromOption = Annotated[float, typer.Option("--from-day", metavar="A", help="Count jobs from this day on.", min=0)]
+FromOption = Annotated[
+    float, typer.Option("--from-day", metavar="A", help="Count jobs from this day on.", min=0)
+]
 ToOption = Annotated[
     float | None, typer.Option("--to-day", metavar="B", help="... to before this day; default: all.", min=0)
 ]
@@ -57,7 +65,9 @@ SeedOption = Annotated[int, typer.Option("--seed", metavar="N", help="Of all tha
 OracleOption = Annotated[
     bool, typer.Option("--oracle", help="Let regions know how long jobs will take: a bound, not a forecast.")
 ]
-HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page with plots, too.")]
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write a page with plots, too.")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -171,10 +181,15 @@ def whatif(
     form: FormatOption = "auto",
     lose: Annotated[
         str,
-        typer.Option("--lose", metavar="REGION@DAY[-DAY],...", help="Regions that are lost; without an end: for good."),
+        typer.Option(
+            "--lose", metavar="REGION@DAY[-DAY],...", help="Regions that are lost; without an end: for good."
+        ),
     ] = "",
     add: Annotated[
-        str, typer.Option("--add", metavar="REGION=N,...", help="More nodes (fewer: -N) of the region's first class.")
+        str,
+        typer.Option(
+            "--add", metavar="REGION=N,...", help="More nodes (fewer: -N) of the region's first class."
+        ),
     ] = "",
     change_policy: Annotated[
         str, typer.Option("--change-policy", metavar="FILE", help="Another policy than --policy.")
@@ -307,7 +322,9 @@ def _policy(text: str) -> Policy:
         found = "\n".join(line for problem in refused.problems for line in lines_of(problem, text))
         raise UsageOrConfigError(f"{text} is no policy:\n{found}") from refused
     if document.rules:
-        note(f"note: the {len(document.rules)} rules of {text} are left out: a trace does not say what they ask")
+        note(
+            f"note: the {len(document.rules)} rules of {text} are left out: a trace does not say what they ask"
+        )
     return document.under(1)
 
 
@@ -343,7 +360,7 @@ def _verdict(results: Sequence[Result]) -> int:
     return ExitCode.FAILURE if broken else ExitCode.OK
 
 
-def _refusable(make):  # type: ignore[no-untyped-def]  # as it is called
+def _refusable(make: Callable[[], T]) -> T:
     """What `make` makes; what it refuses is a wrong command line."""
     from hanse.replay.errors import ReplayRefused
 

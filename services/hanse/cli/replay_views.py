@@ -49,9 +49,7 @@ def figures(result: Result) -> Table:
 def comparison(results: Sequence[Result], width: int) -> Table:
     """Several, side by side."""
     columns = [Column("run"), *(Column(title, drop, "right") for title, _, drop in _COLUMNS)]
-    rows = [
-        [result.name, *(shown(result.outcome, field) for _, field, _ in _COLUMNS)] for result in results
-    ]
+    rows = [[result.name, *(shown(result.outcome, field) for _, field, _ in _COLUMNS)] for result in results]
     return make_table(columns, rows, width)
 
 
@@ -60,7 +58,9 @@ def difference(before: Result, after: Result) -> dict[str, Any]:
     return {
         "before": document_of(before),
         "after": document_of(after),
-        "tenants": [_changed(first, second) for first, second in zip(before.tenants, after.tenants, strict=True)],
+        "tenants": [
+            _changed(first, second) for first, second in zip(before.tenants, after.tenants, strict=True)
+        ],
         "regions": {
             region: {"before": round(share, 4), "after": round(after.regions.get(region, 0.0), 4)}
             for region, share in before.regions.items()

@@ -85,7 +85,9 @@ def outcome_of(
     """What became of these jobs; the trace began at `began_us`."""
     waits = sorted(wait_s(story, began_us) for story in window if story.started_us >= 0)
     times = [
-        (story.ended_us - began_us - story.job.submit_us) / SECOND_US for story in window if story.ended_us >= 0
+        (story.ended_us - began_us - story.job.submit_us) / SECOND_US
+        for story in window
+        if story.ended_us >= 0
     ]
     taken = [story for story in window if not story.refused]
     return Outcome(
@@ -119,15 +121,15 @@ def tenants_of(window: Iterable[Story], policy: Policy, began_us: int) -> tuple[
     for story in window:
         by_tenant.setdefault(story.job.tenant.split("/", 1)[0], []).append(story)
     promises = {tier.name: tier.wait_max_us for tier in policy.tiers}
-    return tuple(
-        _tenant(name, stories, promises, began_us) for name, stories in sorted(by_tenant.items())
-    )
+    return tuple(_tenant(name, stories, promises, began_us) for name, stories in sorted(by_tenant.items()))
 
 
 def _tenant(name: str, stories: list[Story], promises: dict[str, int], began_us: int) -> TenantOutcome:
     waits = sorted(wait_s(story, began_us) for story in stories if story.started_us >= 0)
     kept = [
-        each for story in stories if (each := _kept(story, promises.get(story.job.tier, 0), began_us)) is not None
+        each
+        for story in stories
+        if (each := _kept(story, promises.get(story.job.tier, 0), began_us)) is not None
     ]
     return TenantOutcome(
         tenant=name,
@@ -158,7 +160,9 @@ def curves_of(
     points = min(_QUANTILES, len(waits))
     return Curves(
         waits=_by_slice(started, began_us),
-        quantiles=[quantile(waits, number / (points - 1)) for number in range(points)] if points > 1 else waits,
+        quantiles=[quantile(waits, number / (points - 1)) for number in range(points)]
+        if points > 1
+        else waits,
         busy={region: busy.over_time(region) for region in busy.total},
         flows=[(giver, taker, jobs) for (giver, taker), jobs in sorted(flows.items())],
     )
@@ -174,7 +178,8 @@ def _by_slice(stories: Sequence[Story], began_us: int) -> list[tuple[float, floa
         slices.setdefault((story.job.submit_us - first_us) // width_us, []).append(wait_s(story, began_us))
     day_us = 86_400 * SECOND_US
     return [
-        ((first_us + (number + 0.5) * width_us) / day_us, mean(waits)) for number, waits in sorted(slices.items())
+        ((first_us + (number + 0.5) * width_us) / day_us, mean(waits))
+        for number, waits in sorted(slices.items())
     ]
 
 

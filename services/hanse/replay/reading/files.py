@@ -53,7 +53,9 @@ def format_of(path: Path) -> Format:
             return Format.SACCT
         if native.JOB_COLUMNS[0] in line:
             return Format.CSV
-        raise TraceRefused(path.name, 1, "", "neither CSV with a column job_id, nor SWF, nor sacct --parsable2")
+        raise TraceRefused(
+            path.name, 1, "", "neither CSV with a column job_id, nor SWF, nor sacct --parsable2"
+        )
     raise TraceRefused(path.name, 0, "", "is empty")
 
 

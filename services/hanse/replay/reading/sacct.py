@@ -24,7 +24,9 @@ from hanse.replay.trace import TracedJob
 
 SEPARATOR = "|"
 _REQUIRED = ("JobID", "Submit")
-_CLOCK = re.compile(r"(?:(?P<days>\d{1,5})-)?(?P<hours>\d{1,3}):(?P<minutes>\d{2}):(?P<seconds>\d{2})(?:\.\d+)?")
+_CLOCK = re.compile(
+    r"(?:(?P<days>\d{1,5})-)?(?P<hours>\d{1,3}):(?P<minutes>\d{2}):(?P<seconds>\d{2})(?:\.\d+)?"
+)
 _SIZE = re.compile(r"(?P<number>\d{1,15}(?:\.\d{1,6})?)(?P<unit>[KMGTP]?)")
 _MEBIBYTES = {"": 1 / (1 << 20), "K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1048576.0, "P": 1073741824.0}
 _MINUTE_S = 60
@@ -125,13 +127,15 @@ def _clock_us(fields: Fields, field: str) -> int:
     found = _CLOCK.fullmatch(fields.text(field))
     if found is None:
         fields.refuse(field, f"{fields.text(field)[:40]!r} is not [days-]hours:minutes:seconds")
-    days, hours, minutes, seconds = (int(found[name] or 0) for name in ("days", "hours", "minutes", "seconds"))
+    days, hours, minutes, seconds = (
+        int(found[name] or 0) for name in ("days", "hours", "minutes", "seconds")
+    )
     total_s = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
     return min(total_s, bounds.DURATION_S_MAX) * SECOND_US
 
 
 def _tres(fields: Fields) -> dict[str, str]:
-    """"cpu=4,mem=16G,node=1,gres/gpu=2" by name."""
+    """ "cpu=4,mem=16G,node=1,gres/gpu=2" by name."""
     text = fields.text("AllocTRES") or fields.text("ReqTRES")
     return dict(part.split("=", 1) for part in text.split(",") if "=" in part)
 

@@ -49,7 +49,9 @@ def read_jobs(path: Path) -> Iterator[TracedJob]:
             continue
         if len(values) != len(_COLUMNS):
             raise TraceRefused(path.name, number, "", f"{len(values)} numbers instead of {len(_COLUMNS)}")
-        known = {name: "" if value == _UNKNOWN else value for name, value in zip(_COLUMNS, values, strict=True)}
+        known = {
+            name: "" if value == _UNKNOWN else value for name, value in zip(_COLUMNS, values, strict=True)
+        }
         job = _job(Fields(path.name, number, known))
         if job is not None:
             yield job

@@ -54,7 +54,10 @@ def _card(title: str, *parts: str) -> list[str]:
 
 
 def _legend(results: Sequence[Result]) -> str:
-    names = (f'<span class="s{number % COLOURS}">{html.escape(each.name)}</span>' for number, each in enumerate(results))
+    names = (
+        f'<span class="s{number % COLOURS}">{html.escape(each.name)}</span>'
+        for number, each in enumerate(results)
+    )
     return f'<div class="legend">{"".join(names)}</div>'
 
 

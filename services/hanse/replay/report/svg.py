@@ -42,7 +42,9 @@ class Axis(msgspec.Struct, frozen=True):
         if self.is_log:
             first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
             step = max(1, (last - first) // _TICKS)
-            return [10.0**power for power in range(first, last + 1, step) if self.low <= 10.0**power <= self.high]
+            return [
+                10.0**power for power in range(first, last + 1, step) if self.low <= 10.0**power <= self.high
+            ]
         span = self.high - self.low
         if span <= 0:
             return [self.low]
@@ -79,7 +81,13 @@ def distribution(series: Sequence[tuple[str, Sequence[float]]]) -> str:
     longest = max((quantiles[-1] for _, quantiles in series if quantiles), default=1.0)
     across = Axis(1.0, max(10.0, longest), "wait, log scale (at least 1 s)", is_log=True)
     shares = [
-        Series(name, [(max(1.0, value), number / max(1, len(quantiles) - 1)) for number, value in enumerate(quantiles)])
+        Series(
+            name,
+            [
+                (max(1.0, value), number / max(1, len(quantiles) - 1))
+                for number, value in enumerate(quantiles)
+            ],
+        )
         for name, quantiles in series
     ]
     parts = [*_frame(across, Axis(0.0, 1.0, "share of jobs"), is_duration=False, across_is_duration=True)]
@@ -98,7 +106,9 @@ def bands(rows: dict[str, Sequence[float]], label: str) -> str:
     width = WIDTH - 2 * _LEFT - _RIGHT
     for at, (region, shares) in enumerate(sorted(rows.items())):
         y = 4 + at * (height + 3)
-        parts.append(f'<text class="label" x="{2 * _LEFT - 8}" y="{y + 13}" text-anchor="end">{html.escape(region)}</text>')
+        parts.append(
+            f'<text class="label" x="{2 * _LEFT - 8}" y="{y + 13}" text-anchor="end">{html.escape(region)}</text>'
+        )
         for number, share in enumerate(shares):
             x = 2 * _LEFT + width * number / len(shares)
             parts.append(
@@ -181,8 +191,12 @@ def _frame(across: Axis, up: Axis, *, is_duration: bool, across_is_duration: boo
     for value in across.ticks():
         x = _x(across, value)
         text = duration(value) if across_is_duration else f"{value:g}"
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - _BOTTOM + 15}" text-anchor="middle">{text}</text>')
-    label = f"{html.escape(up.label)} / {html.escape(across.label)}" if up.label else html.escape(across.label)
+        parts.append(
+            f'<text class="tick" x="{x:.1f}" y="{HEIGHT - _BOTTOM + 15}" text-anchor="middle">{text}</text>'
+        )
+    label = (
+        f"{html.escape(up.label)} / {html.escape(across.label)}" if up.label else html.escape(across.label)
+    )
     parts.append(f'<text class="tick" x="{WIDTH - _RIGHT}" y="{HEIGHT - 4}" text-anchor="end">{label}</text>')
     return parts
 
