@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -14,7 +14,7 @@ from hanse.cli.exits import ExitCode
 from hanse.cli.output import Printer, note
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hanse.core.policy.model import Policy
     from hanse.replay.outcome import Result
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hanse.replay.trace import Trace
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+T = TypeVar("T")
 
 _PLAIN_INTERVAL_S = 5.0
 _LIVE_INTERVAL_S = 0.2
@@ -358,7 +360,7 @@ def _verdict(results: Sequence[Result]) -> int:
     return ExitCode.FAILURE if broken else ExitCode.OK
 
 
-def _refusable(make):  # type: ignore[no-untyped-def]  # as it is called
+def _refusable(make: Callable[[], T]) -> T:
     """What `make` makes; what it refuses is a wrong command line."""
     from hanse.replay.errors import ReplayRefused
 

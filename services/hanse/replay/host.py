@@ -7,7 +7,6 @@ keeps them, and its next life begins from those.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 
 import msgspec
 
@@ -20,14 +19,13 @@ from hanse.core.model.regions import RegionConfig, RegionRecord
 from hanse.core.model.time import Now
 from hanse.core.policy.model import Policy
 from hanse.core.region import Region
+from hanse.replay.shapes import REGION_LABEL
 from hanse.sim.ledger import SimLedger
 
 # Virtual time 0 by the wall clock: 14 November 2023, 22:13:20 UTC.
 EPOCH_US = 1_700_000_000_000_000
 # Steps that may follow each other without time passing, each starting as much as a step may start.
 _STEPS_AT_ONCE_MAX = 100_000
-
-Prepare = Callable[[Region], None]
 
 
 class Attempt(msgspec.Struct, gc=False):
@@ -44,15 +42,7 @@ class Attempt(msgspec.Struct, gc=False):
 class Host:
     """See the module's docstring. `wake_us`: for when the core has asked to be stepped."""
 
-    def __init__(
-        self,
-        config: RegionConfig,
-        policy: Policy,
-        seed: str,
-        *,
-        mortal: bool,
-        prepare: Prepare | None = None,
-    ) -> None:
+    def __init__(self, config: RegionConfig, policy: Policy, seed: str, *, mortal: bool) -> None:
         self.name = config.name
         self.config = config
         self.inbox: list[Event] = []
@@ -62,12 +52,11 @@ class Host:
         self.wake_us = NEVER_US
         # The newest record of this region that its peers were sent.
         self.told: RegionRecord | None = None
-        self.region_of = {node.name: dict(node.labels)["region"] for node in config.nodes}
+        self.region_of = {node.name: dict(node.labels)[REGION_LABEL] for node in config.nodes}
         self.ledger = SimLedger(config.name, f"ledger-{config.name}-{seed}") if mortal else None
         self._policy = policy
         self._seed = seed
         self._lives = 0
-        self._prepare = prepare
         self.core: Region | None = None
 
     @property
@@ -81,8 +70,6 @@ class Host:
         randomness = random.Random(f"{self._seed}/{self.name}/{self._lives}")
         snapshot = self._snapshot()
         self.core = Region(self.config, snapshot, now_of(at_us), randomness, policy=self._policy)
-        if self._prepare is not None:
-            self._prepare(self.core)
         self.inbox = [ExecutorRecovered(found=(), cause=f"boot-{snapshot.incarnation}")]
         self.unread = {}
         self.told = None

@@ -186,6 +186,13 @@ class League:
             host.wake_us = next_us
             self.agenda.plan(next_us, Wake(host, next_us))
 
+    def close(self) -> None:
+        """The replay is over: what still runs has used its capacity, too."""
+        for host in self.hosts.values():
+            for attempt in host.attempts.values():
+                job = self.stories[attempt.run.job_id].job
+                self.busy.held(attempt.region, job.wants, job.tasks, attempt.began_us, self.agenda.now_us)
+
     # --- what comes in ----------------------------------------------------------------------------------------------
 
     def _arrive(self, story: Story) -> Iterable[Host]:

@@ -51,6 +51,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     link_us: int = LINK_US_DEFAULT
     seed: int = 0
     oracle: bool = False
+    # Every probe and round of gossip, at thousands of times the cost: to check what quiet gossip leaves out.
+    full_gossip: bool = False
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -69,11 +71,22 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         pools = self.pools
         names = tuple(dict.fromkeys(pool.region for pool in pools))
         if self.mode is Mode.POOLED:
-            return (_config(POOL, (POOL,), pools, self.policy),)
+            return (self._config(POOL, (POOL,), pools),)
         together = names if self.mode is Mode.FEDERATED else ()
         return tuple(
-            _config(name, together or (name,), [pool for pool in pools if pool.region == name], self.policy)
+            self._config(name, together or (name,), tuple(pool for pool in pools if pool.region == name))
             for name in names
+        )
+
+    def _config(self, name: str, members: tuple[str, ...], pools: tuple[NodePool, ...]) -> RegionConfig:
+        return RegionConfig(
+            name=name,
+            cluster_id="replay",
+            members=tuple(Member(name=member) for member in members),
+            nodes=nodes_of(pools),
+            topology=Topology(levels=(REGION_LABEL,)),
+            tiers=self.policy.tier_names,
+            timings=Timings() if self.full_gossip else Timings(record_refresh_us=_NO_REFRESH_US),
         )
 
 
@@ -93,17 +106,3 @@ def with_nodes(trace: Trace, changes: str) -> Trace:
             raise ReplayRefused(f"{part!r}: {region} would have {count} nodes of its first class")
         pools[at] = msgspec.structs.replace(pools[at], count=count)
     return msgspec.structs.replace(trace, pools=tuple(pools))
-
-
-def _config(
-    name: str, members: tuple[str, ...], pools: list[NodePool] | tuple[NodePool, ...], policy: Policy
-) -> RegionConfig:
-    return RegionConfig(
-        name=name,
-        cluster_id="replay",
-        members=tuple(Member(name=member) for member in members),
-        nodes=nodes_of(pools),
-        topology=Topology(levels=(REGION_LABEL,)),
-        tiers=policy.tier_names,
-        timings=Timings(record_refresh_us=_NO_REFRESH_US),
-    )

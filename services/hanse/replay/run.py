@@ -9,6 +9,7 @@ from functools import partial
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import SECOND_US
 from hanse.replay.busy import Busy
+from hanse.replay.faults import Fault
 from hanse.replay.host import Host
 from hanse.replay.league import League, Sizer
 from hanse.replay.outcome import Result, curves_of, outcome_of, tenants_of
@@ -36,6 +37,7 @@ def run(plan: Plan, told: Told | None = None, size: Sizer | None = None) -> Resu
         turns += 1
         if told is not None and turns % _TOLD_EVERY == 0:
             told(len(window) - league.awaited, len(window))
+    league.close()
     outcome = outcome_of(
         window, league.counts, league.busy, WARM_UP_US, time.monotonic() - began_s, league.digest.hexdigest()
     )
@@ -67,11 +69,12 @@ def build(plan: Plan, size: Sizer | None = None) -> tuple[League, list[Story]]:
         size=size,
     )
     league.begin()
-    league.plan_call(_ACQUAINTED_US, league.rest)
+    if not plan.full_gossip:
+        league.plan_call(_ACQUAINTED_US, league.rest)
     for story in stories:
         league.submit(story, story.job.submit_us + WARM_UP_US)
     for fault in () if is_pooled else plan.faults:
-        _plan_fault(league, fault.region, fault.lost_us + WARM_UP_US, fault.back_us)
+        _plan_fault(league, fault, is_awake=plan.full_gossip)
     return league, window
 
 
@@ -80,11 +83,13 @@ def _host(plan: Plan, config: RegionConfig) -> Host:
     return Host(config, plan.policy, str(plan.seed), mortal=is_mortal)
 
 
-def _plan_fault(league: League, region: str, lost_us: int, back_us: int | None) -> None:
-    changes = [(lost_us, partial(league.lose, region, for_ever=back_us is None))]
-    if back_us is not None:
-        changes.append((back_us + WARM_UP_US, partial(league.restore, region)))
+def _plan_fault(league: League, fault: Fault, *, is_awake: bool) -> None:
+    lost_us, region = fault.lost_us + WARM_UP_US, fault.region
+    changes = [(lost_us, partial(league.lose, region, for_ever=fault.back_us is None))]
+    if fault.back_us is not None:
+        changes.append((fault.back_us + WARM_UP_US, partial(league.restore, region)))
     for at_us, change in changes:
-        league.plan_call(at_us, league.stir)
+        if not is_awake:
+            league.plan_call(at_us, league.stir)
+            league.plan_call(at_us + _STIRRED_US, league.rest)
         league.plan_call(at_us, change)
-        league.plan_call(at_us + _STIRRED_US, league.rest)

@@ -33,6 +33,7 @@ from hanse.core.model.deadlines import Deadlines
 from hanse.core.model.jobs import Job, Shape
 from hanse.core.model.limits import (
     OFFER_COUNT_MAX,
+    REFUSAL_PAUSE_US_MAX,
     RELIEF_GAIN_HOPS,
     RELIEF_HOPS_MAX,
     RELIEF_RATIO,
@@ -69,16 +70,18 @@ class Rebalancing:
 
     def declined(self, now: Now, peer: str, retry_after_us: int) -> None:
         """This peer has no shorter queue, or no answer: its next record will tell more."""
-        pause_us = max(retry_after_us, self._timings.record_refresh_us)
+        pause_us = max(retry_after_us, min(self._timings.record_refresh_us, REFUSAL_PAUSE_US_MAX))
         self._declined.set(peer, now.mono_us + pause_us)
 
     def next(self, now: Now) -> Relief | None:
         """What is to be offered now, at most once in an interval; None: queues are even enough."""
-        if now.mono_us < self._rested_us or not self._may_be_worth():
+        if now.mono_us < self._rested_us:
+            return None
+        self._declined.pop_due(now.mono_us)
+        if not self._may_be_worth():
             return None
         interval_us = self._timings.solicit_interval_us
         self._rested_us = now.mono_us + interval_us + self._randomness.randrange(interval_us // 4 + 1)
-        self._declined.pop_due(now.mono_us)
         for shape in self._local.numerous_shapes(RELIEF_SHAPES_MAX):
             own_wait_us = self._local.predicted_wait_us(shape)
             # What can't start here at all is offered without regard to queues (offers.py).
