@@ -13,6 +13,7 @@ from chaos.checkers.base import Checker
 from chaos.checkers.majority import Majority
 from chaos.checkers.write_ahead import WriteAhead
 from chaos.mutants.mutant import Mutant, applied
+from chaos.mutants.stage import ScheduleError
 from hanse.sim.errors import Crash, SimulationFailure
 
 # A shortcut that needs more runs than this is one that its profile does not look for.
@@ -41,6 +42,8 @@ def caught(mutant: Mutant, seed: int, kinds: Kinds = ALL) -> Finding | None:
         return Finding(seed, _asserted(crash.__cause__.__traceback__), crash.message)
     except SimulationFailure as failure:
         return Finding(seed, _judge(failure.__traceback__), failure.message)
+    except ScheduleError:
+        return None  # The shortcut led away from what the schedule is about.
     return None
 
 
