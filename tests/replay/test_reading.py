@@ -18,7 +18,11 @@ _HEADER = (
 )
 _JOB = "7,north,site-a,vo1,u1,12.5,3600,2,4,8,16384,v100|a100,guaranteed,2,7200,9000,,unknown\n"
 _NODES = "region,node_class,count,gpus,gpu_type,cpus,mem_mib,basis\nnorth,big,3,8,v100,64,262144,published\n"
-_SWF = "; UnixStartTime: 0\n 1 10 5 300 4 -1 -1 4 600 2048 1 17 3 9 1 2 -1 -1\n 2 20 -1 -1 -1 -1 -1 2 60 -1 5 1 1 1 1 2 -1 -1\n"
+_SWF = (
+    "; UnixStartTime: 0\n"
+    " 1 10 5 300 4 -1 -1 4 600 2048 1 17 3 9 1 2 -1 -1\n"
+    " 2 20 -1 -1 -1 -1 -1 2 60 -1 5 1 1 1 1 2 -1 -1\n"
+)
 _SACCT = (
     "JobID|JobName|User|Account|Cluster|Partition|Submit|ElapsedRaw|NNodes|AllocTRES|Timelimit|State\n"
     "11|train|ann|lab|north|gpu|2026-03-01T10:00:00|60|2|cpu=16,mem=64G,node=2,gres/gpu=8|1-00:00:00|COMPLETED\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import msgspec
 
@@ -31,7 +32,7 @@ def parse_faults(text: str, regions: tuple[str, ...]) -> tuple[Fault, ...]:
     faults = sorted((_fault(part, regions) for part in parts), key=lambda fault: fault.lost_us)
     for region in regions:
         own = [fault for fault in faults if fault.region == region]
-        for before, after in zip(own, own[1:], strict=False):
+        for before, after in pairwise(own):
             if before.back_us is None or after.lost_us <= before.back_us:
                 raise ReplayRefused(f"{region} is lost again before it is back")
     return tuple(faults)

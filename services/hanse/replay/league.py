@@ -117,7 +117,7 @@ class League:
         """All regions start."""
         for host in self.hosts.values():
             host.start(at_us)
-        self.agenda.plan(at_us, Call(lambda: self.hosts.values()))
+        self.agenda.plan(at_us, Call(self.hosts.values))
 
     def submit(self, story: Story, at_us: int) -> None:
         """This job comes at that instant."""

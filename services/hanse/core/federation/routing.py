@@ -41,8 +41,8 @@ _MINUTE_US = 60 * 1_000_000
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A peer's last "no" to a shape. It is not asked again until `until_us`; until `patient_us` as long as its record is
-    the one with this `stamp`, which was wrong once. `repeats`: how often it had said no before, in a row."""
+    """A peer's last "no" to a shape. It is not asked again until `until_us`; until `patient_us` as long as its record
+    is the one with this `stamp`, which was wrong once. `repeats`: how often it had said no before, in a row."""
 
     reason: Reason
     at_us: int

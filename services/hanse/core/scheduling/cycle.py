@@ -159,8 +159,8 @@ class Scheduler:
         return not (self.more or self._cut_short or self._claims) and self._mode in ("none", "easy")
 
     def spare(self, tenant: str, shape: Shape, run_us: int, limit: int) -> int:
-        """How many jobs of this shape that are not here yet could start now, beside all that waits here and has no room,
-        without delaying the first of it; at most `limit`. Each is expected to run for so long."""
+        """How many jobs of this shape that are not here yet could start now, beside all that waits here and has no
+        room, without delaying the first of it; at most `limit`. Each is expected to run for so long."""
         if not self.has_spare:
             return 0
         starts: list[Reservation] = []

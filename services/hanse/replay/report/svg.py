@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -63,9 +63,25 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s"
 
 
-def curves(series: Sequence[Series], across: Axis, up: Axis, *, is_duration: bool = True) -> str:
-    """Curves over a common axis."""
-    parts = [*_frame(across, up, is_duration=is_duration)]
+def curves(series: Sequence[Series], across: Axis, up: Axis) -> str:
+    """Curves over a common axis; upwards are durations."""
+    return _svg([*_frame(across, up, _number, duration), *_lines(series, across, up)], HEIGHT)
+
+
+def distribution(series: Sequence[tuple[str, Sequence[float]]]) -> str:
+    """Which share of all waits is at most how long; quantiles from the shortest to the longest, evenly."""
+    longest = max((quantiles[-1] for _, quantiles in series if quantiles), default=1.0)
+    across = Axis(1.0, max(10.0, longest), "wait, log scale (at least 1 s)", is_log=True)
+    up = Axis(0.0, 1.0, "share of jobs")
+    shares = [
+        Series(name, [(value, number / max(1, len(quantiles) - 1)) for number, value in enumerate(quantiles)])
+        for name, quantiles in series
+    ]
+    return _svg([*_frame(across, up, duration, _number), *_lines(shares, across, up)], HEIGHT)
+
+
+def _lines(series: Sequence[Series], across: Axis, up: Axis) -> list[str]:
+    parts = []
     for number, each in enumerate(series):
         if each.points:
             path = " ".join(f"{_x(across, x):.1f},{_y(up, y):.1f}" for x, y in each.points)
@@ -73,30 +89,7 @@ def curves(series: Sequence[Series], across: Axis, up: Axis, *, is_duration: boo
                 f'<polyline class="line s{number % COLOURS}" points="{path}">'
                 f"<title>{html.escape(each.name)}</title></polyline>"
             )
-    return _svg(parts, HEIGHT)
-
-
-def distribution(series: Sequence[tuple[str, Sequence[float]]]) -> str:
-    """Which share of all waits is at most how long; quantiles from the shortest to the longest, evenly."""
-    longest = max((quantiles[-1] for _, quantiles in series if quantiles), default=1.0)
-    across = Axis(1.0, max(10.0, longest), "wait, log scale (at least 1 s)", is_log=True)
-    shares = [
-        Series(
-            name,
-            [
-                (max(1.0, value), number / max(1, len(quantiles) - 1))
-                for number, value in enumerate(quantiles)
-            ],
-        )
-        for name, quantiles in series
-    ]
-    parts = [*_frame(across, Axis(0.0, 1.0, "share of jobs"), is_duration=False, across_is_duration=True)]
-    for number, each in enumerate(shares):
-        path = " ".join(f"{_x(across, x):.1f},{_y(Axis(0.0, 1.0, ''), y):.1f}" for x, y in each.points)
-        parts.append(
-            f'<polyline class="line s{number % COLOURS}" points="{path}"><title>{html.escape(each.name)}</title></polyline>'
-        )
-    return _svg(parts, HEIGHT)
+    return parts
 
 
 def bands(rows: dict[str, Sequence[float]], label: str) -> str:
@@ -181,24 +174,27 @@ def _y(axis: Axis, value: float) -> float:
     return HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * axis.place(value)
 
 
-def _frame(across: Axis, up: Axis, *, is_duration: bool, across_is_duration: bool = False) -> list[str]:
+def _number(value: float) -> str:
+    return f"{value:g}"
+
+
+def _frame(
+    across: Axis, up: Axis, across_text: Callable[[float], str], up_text: Callable[[float], str]
+) -> list[str]:
+    """Ticks and labels of both axes."""
     parts = []
     for value in up.ticks():
         y = _y(up, value)
-        text = duration(value) if is_duration else f"{value:g}"
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="tick" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
+        parts.append(_tick(_LEFT - 6, y + 4, "end", up_text(value)))
     for value in across.ticks():
-        x = _x(across, value)
-        text = duration(value) if across_is_duration else f"{value:g}"
-        parts.append(
-            f'<text class="tick" x="{x:.1f}" y="{HEIGHT - _BOTTOM + 15}" text-anchor="middle">{text}</text>'
-        )
-    label = (
-        f"{html.escape(up.label)} / {html.escape(across.label)}" if up.label else html.escape(across.label)
-    )
-    parts.append(f'<text class="tick" x="{WIDTH - _RIGHT}" y="{HEIGHT - 4}" text-anchor="end">{label}</text>')
+        parts.append(_tick(_x(across, value), HEIGHT - _BOTTOM + 15, "middle", across_text(value)))
+    parts.append(_tick(WIDTH - _RIGHT, HEIGHT - 4, "end", f"{up.label} / {across.label}"))
     return parts
+
+
+def _tick(x: float, y: float, anchor: str, text: str) -> str:
+    return f'<text class="tick" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{html.escape(text)}</text>'
 
 
 def _svg(parts: Sequence[str], height: int) -> str:
