@@ -191,15 +191,18 @@ def test_what_is_stopped_to_move_is_done_if_all_of_it_ended_well_by_itself(
 
 
 @pytest.mark.parametrize("told_in_time", [True, False])
-def test_what_is_stopped_for_another_job_is_done_if_it_had_ended_well_by_itself(told_in_time: bool) -> None:
+@pytest.mark.parametrize("why", ["PREEMPTED", "HELD", "REQUESTED", "NODE_DRAINED"])
+def test_what_is_stopped_without_blame_is_done_if_it_had_ended_well_by_itself(
+    why: str, told_in_time: bool
+) -> None:
     """Swarm seed 33: a task had ended before it was chosen as a victim, and the engine told of it later."""
     bench = Bench(tasks=1)
     run = bench.start()
-    bench.runs.stop(bench.job, Reason(ReasonCode.PREEMPTED, "for job-2"), bench.out)
+    bench.runs.stop(bench.job, Reason(ReasonCode(why), "for job-2"), bench.out)
     bench.report(msgspec.structs.replace(ended(run, 0), stopped=told_in_time))
     state, code = bench.job.state, bench.job.reason.code
     if told_in_time:
-        assert (state, code) == (JobState.QUEUED, ReasonCode.PREEMPTED)
+        assert (state, code) == (JobState.QUEUED, ReasonCode(why))
     else:
         assert (state, code) == (JobState.SUCCEEDED, ReasonCode.SUCCEEDED)
 

@@ -36,7 +36,13 @@ _KEPT = (
     ReasonCode.NODE_DRAINED,
 )
 # Why it may have been stopped although nothing was wrong with it, nor with what it ran on.
-_WITHOUT_BLAME = (ReasonCode.MOVING, ReasonCode.PREEMPTED)
+_WITHOUT_BLAME = (
+    ReasonCode.MOVING,
+    ReasonCode.PREEMPTED,
+    ReasonCode.HELD,
+    ReasonCode.REQUESTED,
+    ReasonCode.NODE_DRAINED,
+)
 
 
 class Settled(msgspec.Struct, frozen=True):
