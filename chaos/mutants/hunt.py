@@ -37,6 +37,8 @@ def caught(mutant: Mutant, seed: int, kinds: Kinds = ALL) -> Finding | None:
         with applied(mutant):
             mutant.profile.run(seed, lambda record: check(record, kinds))
     except Crash as crash:
+        if crash.__cause__ is None:
+            return Finding(seed, _judge(crash.__traceback__), crash.message)
         if not isinstance(crash.__cause__, AssertionError):
             raise  # the mutant itself is broken
         return Finding(seed, _asserted(crash.__cause__.__traceback__), crash.message)
