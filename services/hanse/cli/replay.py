@@ -319,7 +319,8 @@ def _policy(text: str) -> Policy:
     try:
         document = read_bytes(path.read_bytes())
     except DocumentRefused as refused:
-        found = "\n".join(line for problem in refused.problems for line in lines_of(problem, text))
+        lines = [line for problem in refused.problems for _, line in lines_of(problem, text)]
+        found = "\n".join(lines)
         raise UsageOrConfigError(f"{text} is no policy:\n{found}") from refused
     if document.rules:
         note(

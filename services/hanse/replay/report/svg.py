@@ -50,9 +50,9 @@ class Axis(msgspec.Struct, frozen=True):
             return [self.low]
         raw = span / _TICKS
         unit = 10.0 ** math.floor(math.log10(raw))
-        step = next(factor * unit for factor in (1, 2, 5, 10) if factor * unit >= raw)
-        first = math.ceil(self.low / step)
-        return [number * step for number in range(first, int(self.high / step) + 1)]
+        width = next(factor * unit for factor in (1, 2, 5, 10) if factor * unit >= raw)
+        first = math.ceil(self.low / width)
+        return [number * width for number in range(first, int(self.high / width) + 1)]
 
 
 def duration(seconds: float) -> str:
