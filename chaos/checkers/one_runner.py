@@ -15,9 +15,9 @@ class OneRunner(Checker):
     """Also: a task of a run begins at most once, is ordered at most once, and what has succeeded never runs again. A
     run that only a replaced disk knew may be ordered anew, and a success that no disk knows any more does not count;
     that of an adoptable job counts once a majority of its guardians holds it. Nor does that of a run that was stopped
-    so that its job goes on later, unless all its tasks had ended before they were told to (outcomes.py). But no two processes live
-    at once, whatever was forgotten, and the runs of an adoptable job begin in the order of their fencing tokens (epoch,
-    attempt). So do those of a `wait` job that comes back from a region that is gone for ever."""
+    so that its job goes on later, unless all its tasks had ended before they were told to (outcomes.py). But no two
+    processes live at once, whatever was forgotten, and the runs of an adoptable job begin in the order of their fencing
+    tokens (epoch, attempt). So do those of a `wait` job that comes back from a region that is gone for ever."""
 
     def __init__(self, disks: Disks) -> None:
         super().__init__(disks)

@@ -65,7 +65,7 @@ def term_begun(record: ShardRow) -> tuple[int, str] | None:
 
 
 def stopped_to_go_on(entry: Committed) -> Iterator[RunId]:
-    """Runs that are stopped so that their jobs go on later, or elsewhere; of adoptable jobs, as their shard's log says."""
+    """Runs that are stopped so that their jobs go on later, or elsewhere; of adoptable jobs, as their log says."""
     for writes in entry.writes:
         logged = (decoded(record) for record in writes.shard_rows if _may_be_stopped(record))
         for row in (*writes.jobs, *writes.job_states, *logged):

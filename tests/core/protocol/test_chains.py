@@ -260,7 +260,9 @@ def test_a_peer_that_goes_on_declining_is_asked_ever_more_rarely() -> None:
     shape = league.job("north", "job-1").shape
     pauses = []
     for _ in range(12):
-        router.refused(league.now, "south", shape, Reason(ReasonCode.NO_CAPACITY), Timings().decline_memory_us)
+        router.refused(
+            league.now, "south", shape, Reason(ReasonCode.NO_CAPACITY), Timings().decline_memory_us
+        )
         (refusal,) = router._refusals.values()
         pauses.append(refusal.until_us - refusal.at_us)
         league.now_us = refusal.until_us
