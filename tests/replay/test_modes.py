@@ -78,15 +78,19 @@ def test_callers_of_a_region_that_is_lost_for_good_go_elsewhere(trace: Trace) ->
 
 @pytest.mark.slow
 def test_quiet_gossip_leaves_out_nothing_that_matters() -> None:
-    """Six hours, with every probe and round of gossip, and with records that travel only when they change. Each wait
-    is compared with the mean: a job that starts a second later than in the other run does not matter, some do."""
+    """An hour, with every probe and round of gossip, and with records that travel only when they change. Each wait
+    is compared with the mean: a job that starts a second later than in the other run does not matter, some do. (Jobs
+    are short in so short a time, and two seconds of delay are much to them.)"""
     trace = drawn(jobs=260, regions=3, nodes=2, load=1.0, seed=4)
     last_us = trace.jobs[-1].submit_us
-    six_hours = tuple(
-        msgspec.structs.replace(job, submit_us=job.submit_us * 6 * HOUR_US // last_us) for job in trace.jobs
+    within_an_hour = tuple(
+        msgspec.structs.replace(
+            job, submit_us=job.submit_us * HOUR_US // last_us, duration_us=max(1, job.duration_us // 6)
+        )
+        for job in trace.jobs
     )
     plan = Plan(
-        trace=msgspec.structs.replace(trace, jobs=six_hours),
+        trace=msgspec.structs.replace(trace, jobs=within_an_hour),
         policy=NAMED["backfill"],
         gossip_us=2 * SECOND_US,
     )
@@ -94,7 +98,7 @@ def test_quiet_gossip_leaves_out_nothing_that_matters() -> None:
         run(msgspec.structs.replace(plan, full_gossip=full_gossip)).outcome for full_gossip in (False, True)
     )
     assert full.messages > 10 * quiet.messages
-    assert quiet.mean_wait_s == pytest.approx(full.mean_wait_s, rel=0.02)
+    assert quiet.mean_wait_s == pytest.approx(full.mean_wait_s, rel=0.04)
 
 
 def test_only_jobs_of_the_window_count(trace: Trace) -> None:
