@@ -57,6 +57,7 @@ _FOREIGN = {
     ("copyreg", "_reconstructor"),
     ("builtins", "object"),
     ("msgspec._utils", "rebuild"),
+    ("msgspec._core", "UNSET"),
     ("random", "Random"),
     ("re", "_compile"),
 }
