@@ -37,9 +37,11 @@ def grounds(scheduler: Scheduler, capacity: Capacity, job: Job) -> tuple[Blocker
     ways = scheduler.standing.ways_of(job)
     of_ways = [(*_quotas(scheduler, way), *capacity.blockers(way.placed)) for way in ways]
     if all(of_ways):
+        # Once there is room, the plan still keeps the places of those that came before.
+        planned = _planned(scheduler, job)
         if len(ways) == 1:
-            return of_ways[0]
-        return tuple(_of_way(way, blockers) for way, blockers in zip(ways, of_ways, strict=True))
+            return (*of_ways[0], *planned)
+        return (*(_of_way(way, blockers) for way, blockers in zip(ways, of_ways, strict=True)), *planned)
     return reserved(scheduler, job)
 
 
@@ -136,12 +138,17 @@ def reserved(scheduler: Scheduler, job: Job) -> tuple[Blocker, ...]:
     planned_us = scheduler.reserved_start_us(job)
     if planned_us is None or planned_us <= scheduler.now_us:
         return ()
-    away_s = (planned_us - scheduler.now_us) / 1e6
+    return _planned(scheduler, job)
+
+
+def _planned(scheduler: Scheduler, job: Job) -> tuple[Blocker, ...]:
+    """Whom it would delay if it started now, under conservative backfill."""
     others = scheduler.planned_before(job)
+    if not others:
+        return ()
     named = ", ".join(f"{other.id} ({other.name})" for other in others[:_LEAVING_NAMED_MAX])
     more = f" and {len(others) - _LEAVING_NAMED_MAX} more" if len(others) > _LEAVING_NAMED_MAX else ""
-    message = f"its place in the plan begins in {away_s:.1f} s; earlier it would delay {named}{more}"
-    return (Blocker(code=RESERVED, message=message),)
+    return (Blocker(code=RESERVED, message=f"places in the plan that it would delay now: {named}{more}"),)
 
 
 def _for_another(scheduler: Scheduler, job: Job, reservation: Reservation) -> Blocker:

@@ -21,7 +21,7 @@ they were stopped for (a *claim*).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 import msgspec
@@ -29,6 +29,7 @@ import msgspec
 from hanse.core.model.jobs import Allocation, Job, ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import VICTIM_CANDIDATES_MAX
+from hanse.core.policy.model import Tier
 from hanse.core.scheduling.backfill import Reservation
 from hanse.core.scheduling.cohorts import Usage
 from hanse.core.scheduling.nodes import NodeState
@@ -41,8 +42,8 @@ from hanse.core.scheduling.ways import Way
 
 # Slack within a tenth is alike: lost work decides.
 _SLACK_STEP_PERMILLE = 100
-# Nodes that are looked at for a job of one task.
-_NODES_TRIED_MAX = 32
+# Nodes that are looked at for a job of one task, those of the cheapest candidates first; some 50 us each.
+_NODES_TRIED_MAX = 16
 _FROM_COHORT = ("reclaim", "borrow")
 
 
@@ -126,9 +127,14 @@ class Preemption:
 
     def _candidates(self, job: Job, way: Way, now_us: int) -> list[Victim]:
         found: dict[str, Victim | None] = {}
+        tiers: dict[str, tuple[Tier, int]] = {}
         for victim, rule in islice(self._permitted(job, way), VICTIM_CANDIDATES_MAX):
-            if victim.id not in found:
-                found[victim.id] = self._priced(victim, rule, now_us)
+            if victim.id in found:
+                continue
+            name = victim.shape.body.tier
+            if name not in tiers:
+                tiers[name] = (self._tiers.tier(name), self._tiers.rank(name))
+            found[victim.id] = self._priced(victim, rule, *tiers[name], now_us)
         return sorted((each for each in found.values() if each is not None), key=lambda each: each.cost)
 
     def _permitted(self, job: Job, way: Way) -> Iterator[tuple[Job, str]]:
@@ -174,8 +180,8 @@ class Preemption:
             for victim in self._running.newest_of_queue(other, job, most):
                 yield victim, named
 
-    def _priced(self, victim: Job, rule: str, now_us: int) -> Victim | None:
-        """What it costs to stop a job; None: it must not be stopped."""
+    def _priced(self, victim: Job, rule: str, tier: Tier, rank: int, now_us: int) -> Victim | None:
+        """What it costs to stop a job of this tier; None: it must not be stopped."""
         if victim.state is not JobState.RUNNING or victim.id in self._running.leaving:
             return None
         ran_us = now_us - self._running.ends.began_us(victim.id)
@@ -184,14 +190,13 @@ class Preemption:
             or victim.attempts_begun - 1 - victim.failures >= self._rules.restarts_max
         ):
             return None
-        tier = self._tiers.tier(victim.shape.body.tier)
         slack = self._attainment.slack_permille(victim.id, tier, now_us)
         if slack <= 0:
             return None
         lost = ran_us * max(1, victim.shape.task_count)
         own_queue = 1 if rule.startswith("within queue") else 0
         above = slack // _SLACK_STEP_PERMILLE
-        cost = (-self._tiers.rank(tier.name), own_queue, victim.shape.body.priority, -above, lost, victim.id)
+        cost = (-rank, own_queue, victim.shape.body.priority, -above, lost, victim.id)
         return Victim(victim, rule, cost, lost)
 
     # -- how many
@@ -208,7 +213,7 @@ class Preemption:
         """Where quota is not short, one task needs room on one node only: each is looked at by itself."""
         by_node: dict[str, list[Victim]] = {}
         for victim in candidates:
-            for node in dict.fromkeys(self._nodes_of(victim)):
+            for node in self._nodes_of(victim):
                 by_node.setdefault(node, []).append(victim)
         table, world = self._capacity.table, self._world()
         group = way.placed.body.groups[0]
@@ -298,8 +303,10 @@ class Preemption:
                 chosen = fewer
         return chosen
 
-    def _nodes_of(self, victim: Victim) -> list[str]:
-        return [task.node for task in self._capacity.held(victim.job.id)[1].tasks]
+    def _nodes_of(self, victim: Victim) -> Iterable[str]:
+        """Each once, in the order of its tasks."""
+        tasks = self._capacity.held(victim.job.id)[1].tasks
+        return (tasks[0].node,) if len(tasks) == 1 else dict.fromkeys([task.node for task in tasks])
 
     def _fits_without(self, job: Job, way: Way, victims: list[Victim]) -> _Found | None:
         """Whether the job has room once these are gone, and where."""
