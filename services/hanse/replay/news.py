@@ -9,14 +9,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from hanse.core.events import PeerMessages
+from hanse.core.federation.routing import slots_free
 from hanse.core.messages import GossipDelta
+from hanse.core.model.limits import OFFER_SHAPES_PER_STEP_MAX
 from hanse.core.model.regions import RegionRecord
 from hanse.core.model.time import SECOND_US
+from hanse.core.region import Region
 from hanse.replay.host import Host
 
 # News of this long travel together.
 ROUND_US = SECOND_US
 PlanCall = Callable[[int, Callable[[], Iterable[Host]]], None]
+
+
+def _is_of_use(core: Region, record: RegionRecord) -> bool:
+    """Whether this region has something for which there is room there, or room for something that waits there."""
+    local = core.local
+    if local.queue.depth and any(
+        slots_free(record, shape, 1) for shape in local.waiting_shapes(OFFER_SHAPES_PER_STEP_MAX)
+    ):
+        return True
+    if not record.queued_shapes or not local.may_have_spare:
+        return False
+    free = dict(local.capacity.free_total())
+    return any(
+        all(free.get(kind, 0) >= quantity for kind, quantity in queued.resources)
+        for queued in record.queued_shapes
+    )
 
 
 class News:
@@ -55,17 +74,15 @@ class News:
         news[host.name] = record
 
     def _arrive(self, at_us: int) -> list[Host]:
-        """To all regions that are up. A region has no use for news of empty queues while its own is empty, nor for
-        what it has not: then they wait until it takes a step anyway."""
+        """To all regions that are up. What a region can make no use of waits until it takes a step anyway."""
         news = self._rounds.pop(at_us)
         touched = []
-        has_queued = [name for name, record in news.items() if record.queued_shapes]
         for host in self._hosts.values():
             if host.core is None:
                 continue
             host.unread.update(news)
             host.unread.pop(host.name, None)
-            if host.unread and (host.core.local.queue.depth or has_queued):
+            if any(_is_of_use(host.core, record) for name, record in news.items() if name != host.name):
                 touched.append(host)
         return touched
 

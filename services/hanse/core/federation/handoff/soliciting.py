@@ -76,6 +76,9 @@ class Soliciting:
         self._asked: Deadlines[str] = Deadlines()
         self._rested_us = now.mono_us
         self._vain: dict[str, _Vain] = {}
+        # Whether there is room for a shape, as far as was found out while nothing has come free or gone.
+        self._tried: dict[bytes, bool] = {}
+        self._tried_at = -1
         # What was declined, by key.
         self._known: dict[bytes, Shape] = {}
         # When a peer is to be asked that could not be asked before. Only while something is free that it could use.
@@ -90,6 +93,7 @@ class Soliciting:
         if len(self._known) >= INTERESTS_MAX:
             del self._known[next(iter(self._known))]
         self._known[shape.key] = shape
+        self._tried.pop(shape.key, None)
         self._interests.pop((peer, shape.key), None)
         if len(self._interests) >= INTERESTS_MAX:
             del self._interests[next(iter(self._interests))]
@@ -178,10 +182,19 @@ class Soliciting:
     def _may_start(self, queued: QueuedShape) -> bool:
         """Whether there is room here as far as is known: a record does not say of how many parts a job is, but what
         was offered once is known."""
-        if self._local.is_blocked(queued.shape_key):
-            return False
-        shape = self._known.get(queued.shape_key)
-        return shape is None or self._local.slots(shape, 1) > self._held(queued.shape_key)
+        freed = self._freed()
+        if self._tried_at != freed:
+            self._tried_at = freed
+            self._tried = {}
+        key = queued.shape_key
+        found = self._tried.get(key)
+        if found is None:
+            shape = self._known.get(key)
+            found = not self._local.is_blocked(key) and (
+                shape is None or self._local.slots(shape, 1 + self._held(key)) > self._held(key)
+            )
+            self._tried[key] = found
+        return found
 
     def _note(self, now: Now, peer: str, interval_us: int) -> None:
         """This peer is asked now; unless it offers something, not soon again."""
