@@ -125,11 +125,11 @@ def _show_at_once(patches: ExitStack) -> None:
     release = Leading.release
 
     def shortcut(self: Leading) -> Any:
-        sends, replies = release(self)
+        freed = release(self)
         for held in self._gate._held if self.shard.leads else ():
             self.rows.add(held.rows, [])
             held.rows = NO_WRITES
-        return sends, replies
+        return freed
 
     replace(patches, Leading, "release", shortcut)
 
