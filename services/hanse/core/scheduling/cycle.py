@@ -36,6 +36,7 @@ from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.preemption import Claim, Preemption, Victim
 from hanse.core.scheduling.queue import JobQueue
 from hanse.core.scheduling.quota import held_by
+from hanse.core.scheduling.rounds import Rounds
 from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.trial import Trial
 from hanse.core.scheduling.wakeups import NODES_MAX, may_have_room
@@ -115,6 +116,7 @@ class Scheduler:
         # The state of nodes and queue that the plan was made for.
         self._planned = (-1, -1)
         self._plan = Plan(self._capacity, standing, claims.world, claims.used)
+        self._rounds = Rounds(self._queue, self._capacity, standing, self._region)
 
     def adopt(self, standing: Standing) -> None:
         """Go on under another policy. Claims are given up: their victims' capacity goes to whoever is first now."""
@@ -275,6 +277,8 @@ class Scheduler:
                 return
             if self._mode == "strict" and self._is_behind(lane):
                 return
+            if not self._heads and not self._claims and self._run_round(started, limit):
+                continue
             verdict, root = self._try(lane, started)
             match verdict:
                 case _Verdict.STARTED | _Verdict.NO_RIGHTS:
@@ -294,6 +298,13 @@ class Scheduler:
                         return  # Those after them are looked at in the next cycle.
         self._cut_short = False
         self._seek_head()
+
+    def _run_round(self, started: list[tuple[Job, Allocation]], limit: int) -> bool:
+        """Start all that can be started without looking at each by itself; whether there was anybody."""
+        left = limit - len(started) - self._set_aside
+        found = self._rounds.run(self._now, left, self.gate, self.why)
+        started += found
+        return bool(found)
 
     def _is_behind(self, lane: Lane) -> bool:
         """Whether somebody goes before this lane's first job and is blocked, by the nodes or by the same quotas."""

@@ -45,8 +45,10 @@ FEW_FORMS = 8
 SURVEYED_MIN = 1024
 # No room, where a loss would stand.
 NO_ROOM = -1
+# The slot of a form that is kept no more.
+FORGOTTEN = -1
 # Neither a loss nor any other verdict.
-_UNASKED = -2
+UNASKED = -2
 _FIRST_WITH_DEVICES: Rank = (True,)
 
 
@@ -54,16 +56,16 @@ class FormRanking:
     """Orders and chooses among the nodes of a table."""
 
     def __init__(self, table: NodeTable) -> None:
-        self._table = table
+        self.table = table
         self._form_of: list[Form | None] = []
         self._forms: dict[tuple[object, ...], Form] = {}
         # Forms that nodes have, in order.
-        self._ranks: list[Rank] = []
-        self._order: list[Form] = []
+        self.ranks: list[Rank] = []
+        self.order: list[Form] = []
         self._slots = np.zeros(SURVEYED_MIN, dtype=np.intp)
         # The same by number, in the order in which they came up, and how often any form did.
         self._arrivals: dict[int, Form] = {}
-        self._arrived = 0
+        self.arrived = 0
         self._numbers = 0
         self._free_slots: list[int] = []
         self._column, self._whole_column = table.layout.column, table.layout.whole_column
@@ -75,29 +77,29 @@ class FormRanking:
 
     def rank(self, index: int) -> tuple[Rank, int]:
         """The node's place in the order."""
-        self._refresh()
+        self.refresh()
         form = self._form_of[index]
-        return (_LAST if form is None else form.rank), index
+        return (LAST if form is None else form.rank), index
 
     def rank_of(self, state: NodeState) -> tuple[Rank, int]:
         """The place of a state of a node, which may be a trial's."""
-        usable = self._table.workload.usable(state)
-        alike = self._table.alike_of[state.index]
+        usable = self.table.workload.usable(state)
+        alike = self.table.alike_of[state.index]
         return _rank(usable, state.slack, alike, state.columns, state.shares), state.index
 
     def best(self, fit: TaskFit) -> int | None:
         """The node that one task goes to."""
-        self._refresh()
+        self.refresh()
         return self._best_plain(fit) if fit.plain else self._best_liked(fit)
 
     def in_order(self, fit: TaskFit) -> Iterator[int]:
         """Every node that has room for the task, best liked first, then in order."""
-        self._refresh()
+        self.refresh()
         if fit.plain:
             for form in self._open_forms(fit):
-                yield from self._nodes_of(form, fit)
+                yield from self.nodes_of(form, fit)
             return
-        flags, costs = self._table.open_nodes(fit), self._table.costs(fit)
+        flags, costs = self.table.open_nodes(fit), self.table.costs(fit)
         if costs is None:
             yield from self._flagged_in_order(fit, flags)
             return
@@ -111,11 +113,11 @@ class FormRanking:
         if not fit.need.devices:
             chosen = next(self._open_forms(fit), None)
             if chosen is None or not chosen.shares:
-                return None if chosen is None else next(self._nodes_of(chosen, fit))
+                return None if chosen is None else next(self.nodes_of(chosen, fit))
         candidates = self._candidates(fit)
         if not candidates:
             return None
-        return next(self._nodes_of(self._least_loss(fit, candidates), fit))
+        return next(self.nodes_of(self.least_loss(fit, candidates), fit))
 
     def _candidates(self, fit: TaskFit) -> list[Form]:
         """The first forms in order whose nodes have room, until they are enough."""
@@ -123,18 +125,18 @@ class FormRanking:
         missing = CANDIDATES_MAX
         for form in self._open_forms(fit):
             found.append(form)
-            missing -= len(form.nodes) if fit.mask.all_alike[form.alike] else self._allowed(form, fit)
+            missing -= len(form.nodes) if fit.mask.all_alike[form.alike] else self.allowed(form, fit)
             if missing <= 0:
                 break
         return found
 
-    def _least_loss(self, fit: TaskFit, forms: list[Form]) -> Form:
+    def least_loss(self, fit: TaskFit, forms: list[Form]) -> Form:
         verdicts = fit.verdicts
         if len(forms) == 1:
             return forms[0]
         unknown = [form for form in forms if verdicts[form.number] is None]
         if unknown:
-            self._weigh(fit, unknown)
+            self.weigh(fit, unknown)
         least, chosen = verdicts[forms[0].number], forms[0]
         assert least is not None
         for form in forms:
@@ -144,13 +146,13 @@ class FormRanking:
                 least, chosen = loss, form
         return chosen
 
-    def _weigh(self, fit: TaskFit, forms: list[Form]) -> None:
+    def weigh(self, fit: TaskFit, forms: list[Form]) -> None:
         """Find out what the task costs on these."""
         if len(forms) > FEW_FORMS and len(fit.need.devices) == 1:
             for form, loss in zip(forms, self._facts.losses(fit.need, forms), strict=True):
                 fit.verdicts[form.number] = loss
             return
-        need, workload = fit.need, self._table.workload
+        need, workload = fit.need, self.table.workload
         for form in forms:
             usable = form.rank[1]
             if len(need.devices) == 1:
@@ -161,76 +163,71 @@ class FormRanking:
 
     def _open_forms(self, fit: TaskFit) -> Iterator[Form]:
         """Forms whose nodes have room for the task, in order; the first is where it will start to walk next time."""
-        self._mend(fit)
-        order, verdicts, all_alike = self._order, fit.verdicts, fit.mask.all_alike
+        self.mend(fit)
+        order, verdicts, all_alike = self.order, fit.verdicts, fit.mask.all_alike
         is_first = True
-        for at in range(bisect_left(self._ranks, fit.open_from), len(order)):
+        for at in range(bisect_left(self.ranks, fit.open_from), len(order)):
             form = order[at]
-            verdict = verdicts.get(form.number, _UNASKED)
-            if verdict == _UNASKED:
-                verdict = verdicts[form.number] = self._judged(form, fit)
+            verdict = verdicts.get(form.number, UNASKED)
+            if verdict == UNASKED:
+                verdict = verdicts[form.number] = judged(form, fit)
             if verdict == NO_ROOM:
                 continue
             if is_first:
                 fit.open_from, is_first = form.rank, False
             # Not passed over for good: another node may have this form soon, on which the task may be.
-            if all_alike[form.alike] or self._allowed(form, fit):
+            if all_alike[form.alike] or self.allowed(form, fit):
                 yield form
         if is_first:
-            fit.open_from = _LAST
+            fit.open_from = LAST
 
-    @staticmethod
-    def _judged(form: Form, fit: TaskFit) -> int | None:
-        """What is known at first sight: whether there is room."""
-        return None if fit.mask.any_alike[form.alike] and form.takes(fit.need) else NO_ROOM
-
-    def _mend(self, fit: TaskFit) -> None:
+    def mend(self, fit: TaskFit) -> None:
         """Bring up to date from where on forms may have room for the task."""
-        if fit.version != self._version or self._arrived - fit.seen > ARRIVALS_MAX:
+        if fit.version != self._version or self.arrived - fit.seen > ARRIVALS_MAX:
             fit.verdicts = {}
             fit.version = self._version
-            fit.open_from = self._first_open(fit)
-        elif fit.seen < self._arrived:
+            open_at = self._survey(fit)
+            fit.open_from = self.ranks[open_at[0]] if open_at.size else LAST
+        elif fit.seen < self.arrived:
             open_from, seen, verdicts = fit.open_from, fit.seen, fit.verdicts
             for form in reversed(self._arrivals.values()):
                 if form.arrived <= seen:
                     break
                 if form.rank < open_from:
-                    verdict = verdicts.get(form.number, _UNASKED)
-                    if verdict == _UNASKED:
-                        verdict = verdicts[form.number] = self._judged(form, fit)
+                    verdict = verdicts.get(form.number, UNASKED)
+                    if verdict == UNASKED:
+                        verdict = verdicts[form.number] = judged(form, fit)
                     if verdict != NO_ROOM:
                         open_from = form.rank
             fit.open_from = open_from
         if len(fit.verdicts) > VERDICTS_MAX:
             fit.verdicts = {}
-        fit.seen = self._arrived
+        fit.seen = self.arrived
 
-    def _first_open(self, fit: TaskFit) -> Rank:
-        """The place of the first form that has room, by asking all of them at once."""
+    def _survey(self, fit: TaskFit) -> npt.NDArray[np.intp]:
+        """The places in order of the forms that have room, by asking all of them at once."""
         if fit.need.impossible:
-            return _LAST
-        start = bisect_left(self._ranks, _FIRST_WITH_DEVICES) if fit.need.devices else 0
-        size = SURVEYED_MIN
-        while start < len(self._order):
-            slots = self._slots[start : min(start + size, len(self._order))]
-            open_here = self._facts.takes(fit.need, slots) & fit.mask.by_alike[self._facts.alike[slots]]
-            at = int(open_here.argmax())
-            if open_here[at]:
-                return self._ranks[start + at]
-            start += size
-            size *= 4
-        return _LAST
+            return np.zeros(0, dtype=np.intp)
+        slots = self._slots[: len(self.order)]
+        flags = self._facts.takes(fit.need, slots)
+        if not fit.mask.everywhere:
+            flags &= fit.mask.by_alike[self._facts.alike[slots]]
+        return np.flatnonzero(flags)
 
-    def _nodes_of(self, form: Form, fit: TaskFit) -> Iterator[int]:
+    def count_open(self, fit: TaskFit) -> int:
+        """How many nodes have room for one task of a kind of which forms say all."""
+        self.refresh()
+        return int(self._facts.counts[self._slots[self._survey(fit)]].sum())
+
+    def nodes_of(self, form: Form, fit: TaskFit) -> Iterator[int]:
         """The form's nodes on which the task may be, by name."""
         allowed = fit.mask.allowed
         return (-index for index in reversed(form.nodes) if allowed[-index])
 
-    def _allowed(self, form: Form, fit: TaskFit) -> int:
+    def allowed(self, form: Form, fit: TaskFit) -> int:
         """On how many of the form's nodes the task may be, as far as that matters."""
         found = 0
-        for _ in self._nodes_of(form, fit):
+        for _ in self.nodes_of(form, fit):
             found += 1
             if found == CANDIDATES_MAX:
                 break
@@ -239,7 +236,7 @@ class FormRanking:
     # -- tasks that care about more than a form tells: neighbours, caps, what they would rather avoid
 
     def _best_liked(self, fit: TaskFit) -> int | None:
-        flags, costs = self._table.open_nodes(fit), self._table.costs(fit)
+        flags, costs = self.table.open_nodes(fit), self.table.costs(fit)
         if costs is not None and flags.any():
             flags &= costs == costs[flags].min()
         candidates: list[tuple[Form, int]] = []
@@ -257,22 +254,22 @@ class FormRanking:
         for form, index in candidates:
             first_of.setdefault(form.number, index)
             fit.verdicts.setdefault(form.number, None)
-        return first_of[self._least_loss(fit, [form for form, _ in candidates]).number]
+        return first_of[self.least_loss(fit, [form for form, _ in candidates]).number]
 
     def _flagged_in_order(self, fit: TaskFit, flags: Bools) -> Iterator[int]:
         """The nodes with their flag up, in order; all of them have room."""
         for form in self._open_forms(fit):
-            for index in self._nodes_of(form, fit):
+            for index in self.nodes_of(form, fit):
                 if flags[index]:
                     yield index
 
     # -- keeping up
 
-    def _refresh(self) -> None:
-        table = self._table
+    def refresh(self) -> None:
+        table = self.table
+        table.workload.review()
         if self._seen == table.changes and self._version == table.workload.version:
             return
-        table.workload.review()
         changed = table.changed_since(self._seen) if self._seen >= 0 else None
         if changed is None:
             self._build()
@@ -284,53 +281,66 @@ class FormRanking:
         self._seen, self._version = table.changes, table.workload.version
 
     def _build(self) -> None:
-        self._form_of = [None] * len(self._table.states)
+        self._form_of = [None] * len(self.table.states)
         self._forms = {}
         self._free_slots = []
-        self._facts = FormFacts(self._table.layout, self._table.workload, self._table.states)
-        self._ranks, self._order, self._arrivals = [], [], {}
-        for state in self._table.states:
+        self._facts = FormFacts(self.table.layout, self.table.workload, self.table.states)
+        self.ranks, self.order, self._arrivals = [], [], {}
+        for state in self.table.states:
             self._move(state.index, state)
 
     def _move(self, index: int, state: NodeState) -> None:
         """This node may have another form now."""
+        self._reseat(index, None if state.closed else self.form(state))
+
+    def _reseat(self, index: int, form: Form | None) -> None:
         former = self._form_of[index]
+        if former is form:
+            return
         if former is not None:
             self._leave(former, index)
-        form = self._form_of[index] = None if state.closed else self._form(state)
+        self._form_of[index] = form
         if form is None:
             return
         if not form.nodes:
             self._come_up(form)
         insort(form.nodes, -index)
+        self._facts.counts[form.slot] += 1
+
+    def booked(self, state: NodeState, form: Form) -> None:
+        """A task was booked on this node, which has this form now. The ranking was up to date."""
+        self._reseat(state.index, form)
+        self.table.note_change(state)
+        self._seen = self.table.changes
 
     def _come_up(self, form: Form) -> None:
         """A node has this form that none had."""
-        at, count = bisect_left(self._ranks, form.rank), len(self._order)
+        at, count = bisect_left(self.ranks, form.rank), len(self.order)
         if count == len(self._slots):
             self._slots = np.concatenate((self._slots, np.zeros_like(self._slots)))
         self._slots[at + 1 : count + 1] = self._slots[at:count]
         self._slots[at] = form.slot
-        self._ranks.insert(at, form.rank)
-        self._order.insert(at, form)
-        self._arrived += 1
-        form.arrived = self._arrived
+        self.ranks.insert(at, form.rank)
+        self.order.insert(at, form)
+        self.arrived += 1
+        form.arrived = self.arrived
         self._arrivals[form.number] = form
 
     def _leave(self, form: Form, index: int) -> None:
         nodes = form.nodes
+        self._facts.counts[form.slot] -= 1
         if nodes[-1] == -index:
             nodes.pop()
         else:
             del nodes[bisect_left(nodes, -index)]
         if not nodes:
-            at, count = bisect_left(self._ranks, form.rank), len(self._order)
+            at, count = bisect_left(self.ranks, form.rank), len(self.order)
             self._slots[at : count - 1] = self._slots[at + 1 : count]
-            del self._ranks[at], self._order[at], self._arrivals[form.number]
+            del self.ranks[at], self.order[at], self._arrivals[form.number]
 
-    def _form(self, state: NodeState) -> Form:
+    def form(self, state: NodeState) -> Form:
         """The form that this node has."""
-        alike = self._table.alike_of[state.index]
+        alike = self.table.alike_of[state.index]
         shares = state.shares
         signature: tuple[object, ...] = (alike, *state.columns)
         for kind, free in shares.items():
@@ -339,33 +349,40 @@ class FormRanking:
                 signature += (*sorted(free),)
         form = self._forms.get(signature)
         if form is None:
-            if len(self._forms) > 2 * len(self._order) + IDLE_FORMS_MAX:
+            if len(self._forms) > 2 * len(self.order) + IDLE_FORMS_MAX:
                 self._forget_idle()
             self._numbers += 1
             slot = self._free_slots.pop() if self._free_slots else len(self._forms)
             copied = {kind: free.copy() for kind, free in shares.items()}
-            form = Form(self._numbers, slot, alike, state.columns.copy(), copied, state.slack)
+            form = Form(self._numbers, slot, alike, state.columns, copied, state.slack)
             form.rank = _rank(self._facts.note(form), form.slack, alike, form.columns, form.shares)
             self._forms[signature] = form
         return form
 
     def _forget_idle(self) -> None:
         for signature in [key for key, form in self._forms.items() if not form.nodes]:
-            self._free_slots.append(self._forms.pop(signature).slot)
+            forgotten = self._forms.pop(signature)
+            self._free_slots.append(forgotten.slot)
+            forgotten.slot = FORGOTTEN
 
     def _order_anew(self) -> None:
         """What is typical has changed, and with it what every form is good for."""
         self._forget_idle()
-        forms = self._order
+        forms = self.order
         for form, usable in zip(forms, self._facts.adopt(forms), strict=True):
             form.rank = _rank(usable, form.slack, form.alike, form.columns, form.shares)
         forms.sort(key=lambda form: form.rank)
-        self._ranks = [form.rank for form in forms]
+        self.ranks = [form.rank for form in forms]
         self._slots[: len(forms)] = [form.slot for form in forms]
 
 
+def judged(form: Form, fit: TaskFit) -> int | None:
+    """What is known at first sight: whether there is room."""
+    return None if fit.mask.any_alike[form.alike] and form.takes(fit.need) else NO_ROOM
+
+
 # After every form.
-_LAST: Rank = (2,)
+LAST: Rank = (2,)
 
 
 def _rank(usable: int, slack: int, alike: int, columns: list[int], shares: dict[str, list[int]]) -> Rank:

@@ -201,6 +201,22 @@ class JobQueue:
         elif was_first:
             self._enter(lane)
 
+    def take_first(self, lane: Lane) -> Job:
+        """Take the first job of a lane out."""
+        jobs = lane.jobs
+        job = jobs.take_first()
+        del self._jobs[job.id]
+        self.depth -= 1
+        self.version += 1
+        if lane.of_shape.jobs is not jobs:
+            lane.of_shape.jobs.remove(job)
+        lane.group.placement.tally(job, -1)
+        if len(jobs):
+            self._enter(lane)
+        else:
+            self._close_lane(lane)
+        return job
+
     def _open_lane(self, job: Job) -> Lane:
         shape = job.shape
         tier = self._tiers.tier(shape.body.tier)
@@ -516,6 +532,11 @@ class JobQueue:
             _seeks(placement.shape, job) for placement in self._neighbourly.values()
         ):
             self.reopen(lambda shape: _seeks(shape, job))
+
+    @property
+    def seeks_neighbours(self) -> bool:
+        """Whether anybody in it cares where other jobs are."""
+        return bool(self._neighbourly)
 
     def reopen_root(self, root: QuotaRoot) -> None:
         """Something was given back to this tree of quotas."""
