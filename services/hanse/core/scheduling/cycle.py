@@ -185,9 +185,7 @@ class Scheduler:
 
     def would_start(self, job: Job, way: Way, besides: str = "") -> Allocation | None:
         """Where this job would start now in this way, delaying nobody, as if the job `besides` were not there."""
-        if not self.gate.may_start(job) or (
-            way.queue is not None and way.bound(way.queue.root.usage) is not None
-        ):
+        if not self.gate.may_start(job) or not way.has_quota():
             return None
         if self._mode == "conservative":
             return self._plan.starts_now(job, way, self._now.mono_us, besides)
@@ -208,10 +206,7 @@ class Scheduler:
             return ()
         if not self._preemption.entitled(job) or not self.gate.may_start(job):
             return ()
-        lacks_quota = all(
-            way.queue is not None and way.bound(way.queue.root.usage) is not None
-            for way in self._standing.ways_of(job)
-        )
+        lacks_quota = not any(way.has_quota() for way in self._standing.ways_of(job))
         queue = self._standing.quotas.queue_of(job.tenant, job.shape)
         root = queue.root if lacks_quota and queue is not None else None
         head = self._heads.get(root.name if root is not None else "")
@@ -394,7 +389,7 @@ class Scheduler:
     def _room_for(self, reservation: Reservation) -> Allocation | None:
         """The nodes that were foreseen, or others if these have gone meanwhile."""
         way, foreseen = reservation.way, reservation.allocation
-        if way.queue is not None and way.bound(way.queue.root.usage) is not None:
+        if not way.has_quota():
             return None
         if foreseen is not None and self._capacity.admits(reservation.job.shape, foreseen):
             return foreseen
@@ -416,7 +411,7 @@ class Scheduler:
         root = lane.quota.root if lane.quota is not None else None
         verdict = _Verdict.NO_QUOTA
         for way in self._ways(lane):
-            if way.queue is not None and way.bound(way.queue.root.usage) is not None:
+            if not way.has_quota():
                 continue
             allocation = None if self._used_up(lane) else way.place(self._capacity)
             if allocation is None:

@@ -73,7 +73,7 @@ class Rounds:
             room = min(room, table.open_for_sure(fit, limit))
             assert lane.ways is not None
             way = lane.ways[0]
-            if len(picked) >= room or (way.queue is not None and way.bound(way.queue.root.usage) is not None):
+            if len(picked) >= room or not way.has_quota():
                 break
             if not gate.may_start(lane.jobs.first):
                 break
