@@ -291,8 +291,22 @@ class FormRanking:
         self._facts = FormFacts(self.table.layout, self.table.workload, self.table.states)
         self.ranks, self.order, self._arrivals = [], [], {}
         self._slots = array("q")
-        for state in self.table.states:
-            self._move(state.index, state)
+        # By what the nodes are: most of them are idle, and have one form.
+        last: dict[int, Form] = {}
+        for state in reversed(self.table.states):
+            if state.closed:
+                continue
+            alike = self.table.alike_of[state.index]
+            form = last.get(alike)
+            if form is None or form.columns != state.columns:
+                form = self.form(state)
+                if self._columns_say_all(state):
+                    last[alike] = form
+            self._form_of[state.index] = form
+            form.nodes.append(-state.index)
+        for form in self._forms.values():
+            self._facts.counts[form.slot] = len(form.nodes)
+            self._come_up(form)
 
     def _move(self, index: int, state: NodeState) -> None:
         """This node may have another form now."""
@@ -345,7 +359,6 @@ class FormRanking:
         shares = state.shares
         signature: tuple[object, ...] = (alike, *state.columns)
         for kind, free in shares.items():
-            # Without shares of devices, columns say all.
             if state.columns[self._column[kind]] != state.columns[self._whole_column[kind]]:
                 signature += (*sorted(free),)
         form = self._forms.get(signature)
@@ -359,6 +372,11 @@ class FormRanking:
             form.rank = _rank(self._facts.note(form), form.slack, alike, form.columns, form.shares)
             self._forms[signature] = form
         return form
+
+    def _columns_say_all(self, state: NodeState) -> bool:
+        """Whether none of its devices is taken in part."""
+        columns = state.columns
+        return all(columns[self._column[kind]] == columns[self._whole_column[kind]] for kind in state.shares)
 
     def _forget_idle(self) -> None:
         for signature in [key for key, form in self._forms.items() if not form.nodes]:

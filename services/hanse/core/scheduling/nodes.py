@@ -124,7 +124,8 @@ def compile_need(
     return TaskNeed(
         resources=resources,
         constraints=constraints,
-        checks=tuple(checks),
+        # Devices are what most nodes lack first.
+        checks=tuple(sorted(checks, key=lambda check: check[0] < len(layout.kinds))),
         charges=tuple(charges),
         devices=tuple(devices),
         capped=tuple(pair for pair in resources if pair[0] in capped_kinds),

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from hanse.core.effects import Blocker, NodeView
-from hanse.core.model.jobs import Allocation, GroupShape, Shape, TaskPlacement
+from hanse.core.model.jobs import Allocation, GroupShape, Job, Shape, TaskPlacement
 from hanse.core.model.regions import CapacityClass, Node, Topology
 from hanse.core.model.resources import Resources, resources
 from hanse.core.model.rules import TaintEffect, Within
@@ -123,25 +123,27 @@ class Capacity:
         self._overcommitted.update(overfull)
         return tuple(sorted(overfull))
 
-    def take_alike(self, fit: TaskFit, jobs: Sequence[tuple[str, Shape, str]]) -> list[Allocation]:
+    def take_alike(
+        self, fit: TaskFit, jobs: Sequence[tuple[Job, str]], allocations: dict[str, Allocation]
+    ) -> None:
         """Place and book jobs of one task each, all of this kind, as if they came one after another; so much room must
-        be there for sure (NodeTable.open_for_sure). Of each job: its id, its shape, the flavour."""
+        be there for sure (NodeTable.open_for_sure). Each comes with its flavour; `allocations`, by job, are added."""
         if self._empty is self._table:
             self._empty = NodeTable(self._nodes, self._topology)
+        held, counts = self._held, self._table.neighbours.counts
         booked = self._table.fill(fit, len(jobs))
         assert len(booked) == len(jobs), "room that was sure has gone"
-        allocations = []
-        for (job_id, shape, flavour), (state, devices) in zip(jobs, booked, strict=True):
-            assert job_id not in self._held, f"{job_id} holds capacity already"
+        for (job, flavour), (state, devices) in zip(jobs, booked, strict=True):
+            job_id = job.id
+            assert job_id not in held, f"{job_id} holds capacity already"
             allocation = Allocation((TaskPlacement(0, state.node.name, devices),), flavour)
-            self._held[job_id] = (shape, allocation)
+            held[job_id] = (job.shape, allocation)
+            allocations[job_id] = allocation
             state.jobs[job_id] = 1
-            if self._table.neighbours.counts:
+            if counts:
                 self._owners[job_id] = owner = self._owner_of(job_id)
                 self._table.neighbours.count(owner, state.index, 1)
-            allocations.append(allocation)
         self._table.workload.observe(fit.need, len(booked))
-        return allocations
 
     def _seat(self, job_id: str, task: TaskPlacement, need: TaskNeed) -> bool:
         state = self._table.by_name.get(task.node)

@@ -32,6 +32,8 @@ from hanse.core.scheduling.table import TaskFit
 from hanse.core.scheduling.ways import Way
 
 Started = list[tuple[Job, Allocation]]
+# Jobs whose tasks are of one kind, with their flavours.
+Kinds = dict[TaskFit, list[tuple[Job, str]]]
 
 
 class Rounds:
@@ -48,43 +50,43 @@ class Rounds:
     def run(self, now: Now, limit: int, gate: StartGate, why: dict[str, str]) -> Started:
         """One round of at most `limit` jobs, which have left the queue and hold their allocations, in order; `why` they
         may start is added."""
-        picked = self._pick(now, limit, gate, why)
-        kinds: dict[TaskFit, list[int]] = {}
-        for at, (_, _, fit) in enumerate(picked):
-            kinds.setdefault(fit, []).append(at)
-        allocations: dict[int, Allocation] = {}
-        for fit, places in kinds.items():
-            jobs = [(picked[at][0].id, picked[at][0].shape, picked[at][1].flavour) for at in places]
-            allocations.update(zip(places, self._capacity.take_alike(fit, jobs), strict=True))
-        return [(job, allocations[at]) for at, (job, _, _) in enumerate(picked)]
+        picked, kinds = self._pick(now, limit, gate, why)
+        allocations: dict[str, Allocation] = {}
+        for fit, alike in kinds.items():
+            self._capacity.take_alike(fit, alike, allocations)
+        return [(job, allocations[job.id]) for job in picked]
 
-    def _pick(
-        self, now: Now, limit: int, gate: StartGate, why: dict[str, str]
-    ) -> list[tuple[Job, Way, TaskFit]]:
-        queue, standing, table = self._queue, self._standing, self._capacity.table
-        picked: list[tuple[Job, Way, TaskFit]] = []
+    def _pick(self, now: Now, limit: int, gate: StartGate, why: dict[str, str]) -> tuple[list[Job], Kinds]:
+        """Jobs in order, and the same by kind."""
+        queue, standing = self._queue, self._standing
+        picked: list[Job] = []
+        kinds: Kinds = {}
         room = 0 if queue.seeks_neighbours else limit
         while len(picked) < room:
             lane = queue.best_lane()
             fit = None if lane is None else self._plain(lane)
             if lane is None or fit is None or lane.group.placement.woken:
                 break
-            # Each kind by what was free before the round began: nothing has been booked since.
-            room = min(room, table.open_for_sure(fit, limit))
+            alike = kinds.get(fit)
+            if alike is None:
+                # By what was free before the round began: nothing has been booked since.
+                room = min(room, self._capacity.table.open_for_sure(fit, limit))
+                if len(picked) >= room:
+                    break
+                alike = kinds[fit] = []
             assert lane.ways is not None
             way = lane.ways[0]
-            if len(picked) >= room or not way.has_quota():
-                break
-            if not gate.may_start(lane.jobs.first):
+            if not way.has_quota() or not gate.may_start(lane.jobs.first):
                 break
             job = queue.take_first(lane)
             gate.take(job)
             end_us = now.mono_us + standing.predictor.predict_us(job)
-            standing.started(job, way, job.shape.total, end_us, now)
+            standing.started(job, way, way.wanted, end_us, now)
             if way.queue is not None:
                 why[job.id] = self._ground(way)
-            picked.append((job, way, fit))
-        return picked
+            picked.append(job)
+            alike.append((job, way.flavour))
+        return picked, kinds
 
     def _plain(self, lane: Lane) -> TaskFit | None:
         """The kind of task that all of its jobs are, each by itself; None: they may not start in rounds."""
