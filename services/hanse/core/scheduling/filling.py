@@ -17,6 +17,7 @@ from hanse.core.scheduling.forms import (
     FORGOTTEN,
     LAST,
     NO_ROOM,
+    SURVEYED_MAX,
     UNASKED,
     VERDICTS_MAX,
     FormRanking,
@@ -50,7 +51,7 @@ class _Filling:
         self._ranking = ranking
         self._fit = fit
         self._all_alike = fit.mask.all_alike
-        ranking.mend(fit)
+        surveyed = ranking.mend(fit)
         if len(fit.after) > VERDICTS_MAX:
             fit.after = {}
         self._open: list[Form] = []
@@ -58,6 +59,12 @@ class _Filling:
         self._asked_to: Rank = fit.open_from
         # No form before this one has room.
         self._lowest: Rank | None = None
+        if surveyed:
+            self._lowest = surveyed[0].rank
+            self._asked_to = LAST if len(surveyed) < SURVEYED_MAX else surveyed.pop().rank
+            self._open = [
+                form for form in surveyed if self._all_alike[form.alike] or ranking.allowed(form, fit)
+            ]
 
     def choose(self) -> Form | None:
         """The form whose first node the next task gets; None: there is no room."""

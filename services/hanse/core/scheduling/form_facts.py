@@ -94,12 +94,13 @@ class FormFacts:
             at += 1 + most
         self._width = at
 
-    def takes(self, need: TaskNeed, slots: Ids) -> Bools:
-        """Which of these forms have room for one more task."""
-        flags = np.ones(len(slots), dtype=np.bool_)
+    def takes(self, need: TaskNeed) -> Bools:
+        """By slot, whether forms have room for one more task."""
+        flags: Bools | None = None
         for column, quantity in need.checks:
-            flags &= self._columns[column].take(slots) >= quantity
-        return flags
+            enough = self._columns[column] >= quantity
+            flags = enough if flags is None else np.logical_and(flags, enough, out=flags)
+        return np.ones(len(self.alike), dtype=np.bool_) if flags is None else flags
 
     def note(self, form: Form) -> int:
         """Keep the facts of a new form; returns its usable capacity."""

@@ -42,6 +42,10 @@ IDLE_FORMS_MAX = 4096
 VERDICTS_MAX = 1024
 # So many forms are weighed one by one, for some 3 us each; arrays cost some 30 us.
 FEW_FORMS = 8
+# Forms at the end of the order that are asked whether they alone have room enough.
+IDLE_FORMS_ASKED = 16
+# Of the forms that were found to have room, so many are kept: some more than are mostly chosen from.
+SURVEYED_MAX = 32
 # No room, where a loss would stand.
 NO_ROOM = -1
 # The slot of a form that is kept no more.
@@ -181,13 +185,12 @@ class FormRanking:
         if is_first:
             fit.open_from = LAST
 
-    def mend(self, fit: TaskFit) -> None:
-        """Bring up to date from where on forms may have room for the task."""
+    def mend(self, fit: TaskFit) -> list[Form] | None:
+        """Bring up to date from where on forms may have room for the task. If that took asking all forms: the first
+        SURVEYED_MAX of those that have room."""
+        found: list[Form] | None = None
         if fit.version != self._version or self.arrived - fit.seen > ARRIVALS_MAX:
-            fit.verdicts = {}
-            fit.version = self._version
-            open_at = self._survey(fit)
-            fit.open_from = self.ranks[open_at[0]] if open_at.size else LAST
+            found = self._survey(fit)
         elif fit.seen < self.arrived:
             open_from, seen, verdicts = fit.open_from, fit.seen, fit.verdicts
             for form in reversed(self._arrivals.values()):
@@ -203,25 +206,36 @@ class FormRanking:
         if len(fit.verdicts) > VERDICTS_MAX:
             fit.verdicts = {}
         fit.seen = self.arrived
+        return found
 
-    def _survey(self, fit: TaskFit) -> npt.NDArray[np.intp]:
-        """The places in order of the forms that have room, by asking all of them at once."""
-        if fit.need.impossible:
+    def _survey(self, fit: TaskFit) -> list[Form]:
+        found = [self.order[place] for place in self._open_places(fit)[:SURVEYED_MAX].tolist()]
+        fit.version, fit.verdicts = self._version, {form.number: None for form in found}
+        fit.open_from = found[0].rank if found else LAST
+        return found
+
+    def _open_places(self, fit: TaskFit) -> Ids:
+        """The places in order of the forms that have room."""
+        if fit.need.impossible or not self.order:
             return np.zeros(0, dtype=np.intp)
-        slots = self._slots_in_order()
-        flags = self._facts.takes(fit.need, slots)
+        flags = self._facts.takes(fit.need)
         if not fit.mask.everywhere:
-            flags &= fit.mask.by_alike[self._facts.alike[slots]]
-        return np.flatnonzero(flags)
+            flags &= fit.mask.by_alike.take(self._facts.alike)
+        # Not to be kept: an array that numpy looks at can't grow.
+        return np.flatnonzero(flags.take(np.frombuffer(self._slots, dtype=np.int64)))
 
-    def count_open(self, fit: TaskFit) -> int:
-        """How many nodes have room for one task of a kind of which forms say all."""
+    def count_open(self, fit: TaskFit, wanted: int) -> int:
+        """How many nodes have room for one task of a kind of which forms and labels say all; not all are counted if
+        there are more than `wanted`. Idle nodes are last in order, and have few forms."""
         self.refresh()
-        return int(self._facts.counts[self._slots_in_order()[self._survey(fit)]].sum())
-
-    def _slots_in_order(self) -> Ids:
-        """The slots of all forms that nodes have. Not to be kept: an array that is looked at can't grow."""
-        return np.frombuffer(self._slots, dtype=np.int64) if self._slots else np.zeros(0, dtype=np.int64)
+        found, any_alike = 0, fit.mask.any_alike
+        for form in self.order[: -IDLE_FORMS_ASKED - 1 : -1]:
+            if any_alike[form.alike] and form.takes(fit.need):
+                found += len(form.nodes)
+                if found >= wanted:
+                    return found
+        slots = np.frombuffer(self._slots, dtype=np.int64) if self._slots else np.zeros(0, dtype=np.int64)
+        return int(self._facts.counts.take(slots.take(self._open_places(fit))).sum())
 
     def nodes_of(self, form: Form, fit: TaskFit) -> Iterator[int]:
         """The form's nodes on which the task may be, by name."""

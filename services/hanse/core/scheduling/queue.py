@@ -336,13 +336,18 @@ class JobQueue:
         """The lane's first job is another one, or it is looked at again."""
         if lane.parked_by is not None:
             self._unpark(lane)
-        first = lane.jobs.first
-        overdue_us = first.order_us + lane.wait_max_us if lane.wait_max_us else NEVER_US
-        self._place_in(lane, self._overdue if overdue_us <= self._now.wall_us else lane.home)
-        if lane.stream is lane.home and overdue_us < self._overdue_wall_us:
-            self._overdue_wall_us = overdue_us
+        first, home = lane.jobs.first, lane.home
+        stream = home
+        if lane.wait_max_us:
+            overdue_us = first.order_us + lane.wait_max_us
+            if overdue_us <= self._now.wall_us:
+                stream = self._overdue
+            elif overdue_us < self._overdue_wall_us:
+                self._overdue_wall_us = overdue_us
+        if lane.stream is not stream:
+            self._place_in(lane, stream)
         place: Key = (first.order_us, first.id)
-        if lane.stream is lane.home and lane.home.urgency is None:
+        if stream is home and home.urgency is None:
             place = (lane.of_shape.level[1], *place)
         self._entries += 1
         former, lane.entry = lane.entry, (place, self._entries, lane)

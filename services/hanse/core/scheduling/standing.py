@@ -104,7 +104,7 @@ class Standing:
             account.take(share, max(began_us, account.at_us))
 
     def _dominant_share(self, shape: Shape, held: Resources) -> int:
-        if held is not shape.total:
+        if held != shape.total:
             return dominant_share(held, self._total)
         share = self._share_of.get(shape.key)
         if share is None:

@@ -53,6 +53,8 @@ MASKS_MAX = 4096
 CHANGES_MAX = 1024
 # Counting the nodes that have room for one kind of task takes some 30 us for 30,000: as long as placing a few.
 NODES_COUNTED_EVERY = 16
+# So many times as many as are wanted, so that they last for a while.
+OPEN_NODES_COUNTED = 4
 # What it costs to go to a node whose taint only asks to stay away: as much as the heaviest preference.
 TAINT_COST = 100
 
@@ -267,7 +269,8 @@ class NodeTable:
             return 0
         since = self.changes - fit.open_seen
         if fit.open_nodes - since < wanted and since >= NODES_COUNTED_EVERY:
-            fit.open_nodes, fit.open_seen, since = self.ranking.count_open(fit), self.changes, 0
+            fit.open_nodes = self.ranking.count_open(fit, OPEN_NODES_COUNTED * wanted)
+            fit.open_seen, since = self.changes, 0
         return max(0, fit.open_nodes - since)
 
     def fill(self, fit: TaskFit, count: int) -> list[tuple[NodeState, Devices]]:
