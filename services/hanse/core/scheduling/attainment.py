@@ -25,15 +25,14 @@ class _Life:
 
     def __init__(self, admitted_us: int) -> None:
         self.admitted_us = admitted_us
-        self.gaps: list[tuple[int, int]] = []
+        # Newest last.
+        self.gaps: tuple[tuple[int, int], ...] = ()
         self.off_since_us: int | None = None
         self.worst_permille = WHOLE_PERMILLE
 
     def resume(self, now_us: int) -> None:
         if self.off_since_us is not None:
-            if len(self.gaps) >= ATTAINMENT_GAPS_MAX:
-                del self.gaps[0]
-            self.gaps.append((self.off_since_us, now_us))
+            self.gaps = (*self.gaps, (self.off_since_us, now_us))[-ATTAINMENT_GAPS_MAX:]
             self.off_since_us = None
             self.worst_permille = min(self.worst_permille, self.attained_permille(now_us))
 
@@ -41,7 +40,7 @@ class _Life:
         if not self.gaps and self.off_since_us is None:
             return WHOLE_PERMILLE
         begin_us = max(self.admitted_us, now_us - HOUR_US)
-        gaps = self.gaps if self.off_since_us is None else [*self.gaps, (self.off_since_us, now_us)]
+        gaps = self.gaps if self.off_since_us is None else (*self.gaps, (self.off_since_us, now_us))
         off_us = sum(max(0, end_us - max(from_us, begin_us)) for from_us, end_us in gaps)
         whole_us = now_us - begin_us
         return WHOLE_PERMILLE if whole_us <= 0 else (whole_us - off_us) * WHOLE_PERMILLE // whole_us

@@ -35,7 +35,7 @@ Bools = npt.NDArray[np.bool_]
 # Nodes that a task with devices chooses from. On the Alibaba trace more of them allocate no more.
 CANDIDATES_MAX = 64
 # So many forms that came up are asked one by one; who was away for longer asks all forms at once.
-ARRIVALS_MAX = 1024
+ARRIVALS_MAX = 128
 # Forms that no node has any more are kept, because most of them come back: this many, and as many as nodes have.
 IDLE_FORMS_MAX = 4096
 # What is remembered of each kind of task; some 100 bytes a form. Forgotten and asked anew beyond this.
@@ -189,6 +189,8 @@ class FormRanking:
         """Bring up to date from where on forms may have room for the task. If that took asking all forms: the first
         SURVEYED_MAX of those that have room."""
         found: list[Form] | None = None
+        if len(fit.verdicts) > VERDICTS_MAX:
+            fit.verdicts = {}
         if fit.version != self._version or self.arrived - fit.seen > ARRIVALS_MAX:
             found = self._survey(fit)
         elif fit.seen < self.arrived:
@@ -203,14 +205,15 @@ class FormRanking:
                     if verdict != NO_ROOM:
                         open_from = form.rank
             fit.open_from = open_from
-        if len(fit.verdicts) > VERDICTS_MAX:
-            fit.verdicts = {}
         fit.seen = self.arrived
         return found
 
     def _survey(self, fit: TaskFit) -> list[Form]:
         found = [self.order[place] for place in self._open_places(fit)[:SURVEYED_MAX].tolist()]
-        fit.version, fit.verdicts = self._version, {form.number: None for form in found}
+        if fit.version != self._version:
+            fit.version, fit.verdicts = self._version, {}
+        for form in found:
+            fit.verdicts.setdefault(form.number)
         fit.open_from = found[0].rank if found else LAST
         return found
 

@@ -23,13 +23,15 @@ QUEUE_MEMO_MAX = 256
 class QuotaQueue:
     """A queue of the policy, in its tree. `flavours` in order of preference, with the kinds that each limits."""
 
-    __slots__ = ("_charges", "_shown_full", "flavours", "node", "queue", "root")
+    __slots__ = ("_charges", "_shown_full", "flavours", "has_grown", "node", "queue", "root")
 
     def __init__(self, queue: Queue, node: QuotaNode, root: QuotaRoot) -> None:
         self.queue = queue
         self.node = node
         self.root = root
         self._shown_full = False
+        # Whether anything was charged to it since that was looked at.
+        self.has_grown = True
         self._charges: dict[tuple[str, Resources], Charge] = {}
         self.flavours: dict[str, tuple[str, ...]] = {}
         for quota in queue.quotas:
@@ -44,7 +46,9 @@ class QuotaQueue:
 
     def shown_full(self) -> bool:
         """Whether it uses all of its own, as the queue's order has it (as Account.shown_level)."""
-        self._shown_full = self._shown_full or self.node.is_full(self.root.usage)
+        if self.has_grown:
+            self.has_grown = False
+            self._shown_full = self._shown_full or self.node.is_full(self.root.usage)
         return self._shown_full
 
     def show(self) -> None:
@@ -118,11 +122,13 @@ class Charge:
             for cell, quantity in self.cells:
                 self.queue.node.add(cell, sign * quantity, usage)
             return
+        if sign > 0:
+            for key, quantity in self._counted:
+                usage[key] = usage.get(key, 0) + quantity
+            return
         for key, quantity in self._counted:
-            used = usage.get(key, 0) + sign * quantity
-            if used:
-                usage[key] = used
-            else:
+            usage[key] = usage.get(key, 0) - quantity
+            if not usage[key]:
                 del usage[key]
 
 
@@ -200,6 +206,7 @@ class QuotaBook:
         usage = charge.queue.root.usage
         assert resumed or charge.fits(usage), f"{job_id} exceeds the quota of {charge.queue.name}"
         charge.count(1, usage)
+        charge.queue.has_grown = True
 
     def release(self, job_id: str) -> Charge | None:
         """It holds nothing any more."""
