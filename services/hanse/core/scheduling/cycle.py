@@ -9,6 +9,8 @@
     6  preempt    for the first that is blocked, if it is entitled and would wait long otherwise (preemption.py)
     7  start      if it has its rights of global quotas (gate.py); without them it leaves the queue, and waits for them
 
+While nobody is blocked, 2 to 4 and 7 are done for many jobs at once (rounds.py).
+
 A shape that was blocked stays parked until capacity is released: nothing else can give it room, but for jobs that want
 to be near others, which a start may help. So an arrival behind a blocked shape costs next to nothing, and a cycle costs
 one placement for each job that starts and each shape that does not.

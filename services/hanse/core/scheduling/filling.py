@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from hanse.core.scheduling.form_facts import Form, Rank
 from hanse.core.scheduling.forms import (
     CANDIDATES_MAX,
-    FORGOTTEN,
     LAST,
     NO_ROOM,
     SURVEYED_MAX,
@@ -79,21 +78,18 @@ class _Filling:
         """Of the first forms whose nodes are enough to choose from, the one that loses least."""
         found, verdicts, all_alike = self._open, self._fit.verdicts, self._all_alike
         missing, at = CANDIDATES_MAX, 0
-        chosen: Form = found[0]
-        least: int | None = None
-        unknown = False
+        unknown: list[Form] = []
         while missing > 0 and (at < len(found) or self._extend()):
             form = found[at]
             at += 1
             missing -= len(form.nodes) if all_alike[form.alike] else self._ranking.allowed(form, self._fit)
-            loss = verdicts[form.number]
-            if loss is None:
-                unknown = True
-            elif least is None or loss < least:
-                chosen, least = form, loss
-        if not unknown or at == 1:
-            return chosen
-        return self._ranking.least_loss(self._fit, found[:at])
+            if verdicts[form.number] is None:
+                unknown.append(form)
+        if at == 1:
+            return found[0]
+        if unknown:
+            self._ranking.weigh(self._fit, unknown)
+        return min(found[:at], key=lambda form: verdicts[form.number] or 0)
 
     def _extend(self) -> bool:
         """Ask further forms, until some more nodes have room. False: there are none."""
@@ -124,12 +120,12 @@ class _Filling:
             -form.nodes[-1] if self._all_alike[form.alike] else next(ranking.nodes_of(form, fit))
         ]
         devices = state.choose(fit.need)
-        after = fit.after.get(form.number)
-        if after is None or after.slot == FORGOTTEN:
+        after = ranking.kept.get(fit.after.get(form.number, 0))
+        if after is None:
             state.take(fit.need, devices)
             after = ranking.form(state)
             if not state.node.islands:
-                fit.after[form.number] = after
+                fit.after[form.number] = after.number
         else:
             state.take_to(fit.need, devices, after.columns, after.slack)
         ranking.booked(state, after)

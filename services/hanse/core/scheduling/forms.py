@@ -48,8 +48,6 @@ IDLE_FORMS_ASKED = 16
 SURVEYED_MAX = 32
 # No room, where a loss would stand.
 NO_ROOM = -1
-# The slot of a form that is kept no more.
-FORGOTTEN = -1
 # Neither a loss nor any other verdict.
 UNASKED = -2
 _FIRST_WITH_DEVICES: Rank = (True,)
@@ -62,12 +60,14 @@ class FormRanking:
         self.table = table
         self._form_of: list[Form | None] = []
         self._forms: dict[tuple[object, ...], Form] = {}
+        # The same by number.
+        self.kept: dict[int, Form] = {}
         # Forms that nodes have, in order.
         self.ranks: list[Rank] = []
         self.order: list[Form] = []
         # Their slots, to be read by numpy all at once: an array, since it takes insertions at a tenth of the price.
         self._slots = array("q")
-        # The same by number, in the order in which they came up, and how often any form did.
+        # These by number, in the order in which they came up, and how often any form did.
         self._arrivals: dict[int, Form] = {}
         self.arrived = 0
         self._numbers = 0
@@ -303,7 +303,7 @@ class FormRanking:
 
     def _build(self) -> None:
         self._form_of = [None] * len(self.table.states)
-        self._forms = {}
+        self._forms, self.kept = {}, {}
         self._free_slots = []
         self._facts = FormFacts(self.table.layout, self.table.workload, self.table.states)
         self.ranks, self.order, self._arrivals = [], [], {}
@@ -387,7 +387,7 @@ class FormRanking:
             copied = {kind: free.copy() for kind, free in shares.items()}
             form = Form(self._numbers, slot, alike, state.columns, copied, state.slack)
             form.rank = _rank(self._facts.note(form), form.slack, alike, form.columns, form.shares)
-            self._forms[signature] = form
+            self._forms[signature] = self.kept[form.number] = form
         return form
 
     def _columns_say_all(self, state: NodeState) -> bool:
@@ -399,7 +399,7 @@ class FormRanking:
         for signature in [key for key, form in self._forms.items() if not form.nodes]:
             forgotten = self._forms.pop(signature)
             self._free_slots.append(forgotten.slot)
-            forgotten.slot = FORGOTTEN
+            del self.kept[forgotten.number]
 
     def _order_anew(self) -> None:
         """What is typical has changed, and with it what every form is good for."""

@@ -24,7 +24,7 @@ from hanse.core.model.resources import Resources
 from hanse.core.model.rules import Rules, Taint, TaintEffect
 from hanse.core.model.selectors import parse_selector
 from hanse.core.scheduling.filling import fill
-from hanse.core.scheduling.form_facts import Form, Rank
+from hanse.core.scheduling.form_facts import Rank
 from hanse.core.scheduling.forms import FormRanking
 from hanse.core.scheduling.fragmentation import Workload
 from hanse.core.scheduling.neighbours import Neighbours
@@ -84,7 +84,7 @@ class Mask:
 class TaskFit:
     """A kind of task, and what is known of it. `costs`: what each node costs that the task would rather avoid; None:
     all cost alike. `verdicts`: by number of a form, what the task costs there; None: it has room, NO_ROOM: none.
-    `after`: which form a node has once it has taken the task, where that is known."""
+    `after`: which form a node has once it has taken the task, where that is known (by numbers)."""
 
     __slots__ = (
         "after",
@@ -111,7 +111,7 @@ class TaskFit:
         self.rules = rules
         self.costs = costs
         self.verdicts: dict[int, int | None] = {}
-        self.after: dict[int, Form] = {}
+        self.after: dict[int, int] = {}
         # No form before this one has room, as of so many arrivals of forms, and this version of the workload.
         self.open_from: Rank = ()
         self.seen = 0
