@@ -36,8 +36,12 @@ class _Life:
             self.off_since_us = None
             self.worst_permille = min(self.worst_permille, self.attained_permille(now_us))
 
+    @property
+    def is_whole(self) -> bool:
+        return not self.gaps and self.off_since_us is None
+
     def attained_permille(self, now_us: int) -> int:
-        if not self.gaps and self.off_since_us is None:
+        if self.is_whole:
             return WHOLE_PERMILLE
         begin_us = max(self.admitted_us, now_us - HOUR_US)
         gaps = self.gaps if self.off_since_us is None else (*self.gaps, (self.off_since_us, now_us))
@@ -97,7 +101,10 @@ class Attainment:
 
     def slack_permille(self, job_id: str, tier: Tier, now_us: int) -> int:
         """How far the job is above its tier's promise."""
-        return self.attained_permille(job_id, now_us) - tier.share_permille
+        life = self._lives.get(job_id)
+        if life is None or life.is_whole:
+            return WHOLE_PERMILLE - tier.share_permille
+        return life.attained_permille(now_us) - tier.share_permille
 
     def report(self) -> tuple[Kept, ...]:
         """By tenant and tier, sorted."""
