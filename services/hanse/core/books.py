@@ -220,8 +220,7 @@ class Books:
         job.started_wall_us = self.now.wall_us
         job.ended_wall_us = 0
         job.exit_code = 0
-        nodes = list(dict.fromkeys([task.node for task in allocation.tasks]))
-        detail = f"{len(allocation.tasks)} tasks on {', '.join(nodes[:4])}{' ...' if len(nodes) > 4 else ''}"
+        detail = _where(allocation)
         self._change(job, JobInput.START, Reason(ReasonCode.STARTED, f"{detail}; {why}" if why else detail))
 
     def stop(self, job: Job, reason: Reason) -> None:
@@ -666,6 +665,14 @@ class Books:
 _ACCEPTED = Reason(ReasonCode.ACCEPTED)
 # The rest is a number.
 _AFTER_NAMED_MAX = 3
+
+
+def _where(allocation: Allocation) -> str:
+    tasks = allocation.tasks
+    if len(tasks) == 1:
+        return f"1 tasks on {tasks[0].node}"
+    nodes = list(dict.fromkeys([task.node for task in tasks]))
+    return f"{len(tasks)} tasks on {', '.join(nodes[:4])}{' ...' if len(nodes) > 4 else ''}"
 
 
 def _waits_for(terms: JobTerms) -> Reason:

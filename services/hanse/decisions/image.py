@@ -47,6 +47,8 @@ _FOREIGN = {
     ("builtins", "slice"),
     ("builtins", "range"),
     ("builtins", "bytearray"),
+    ("array", "array"),
+    ("array", "_array_reconstructor"),
     ("collections", "deque"),
     ("collections", "defaultdict"),
     ("collections", "OrderedDict"),

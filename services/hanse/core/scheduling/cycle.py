@@ -9,6 +9,8 @@
     6  preempt    for the first that is blocked, if it is entitled and would wait long otherwise (preemption.py)
     7  start      if it has its rights of global quotas (gate.py); without them it leaves the queue, and waits for them
 
+While nobody is blocked, 2 to 4 and 7 are done for many jobs at once (rounds.py).
+
 A shape that was blocked stays parked until capacity is released: nothing else can give it room, but for jobs that want
 to be near others, which a start may help. So an arrival behind a blocked shape costs next to nothing, and a cycle costs
 one placement for each job that starts and each shape that does not.
@@ -36,6 +38,7 @@ from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.preemption import Claim, Preemption, Victim
 from hanse.core.scheduling.queue import JobQueue
 from hanse.core.scheduling.quota import held_by
+from hanse.core.scheduling.rounds import Rounds
 from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.trial import Trial
 from hanse.core.scheduling.wakeups import NODES_MAX, may_have_room
@@ -115,6 +118,7 @@ class Scheduler:
         # The state of nodes and queue that the plan was made for.
         self._planned = (-1, -1)
         self._plan = Plan(self._capacity, standing, claims.world, claims.used)
+        self._rounds = Rounds(self._queue, self._capacity, standing, self._region)
 
     def adopt(self, standing: Standing) -> None:
         """Go on under another policy. Claims are given up: their victims' capacity goes to whoever is first now."""
@@ -183,9 +187,7 @@ class Scheduler:
 
     def would_start(self, job: Job, way: Way, besides: str = "") -> Allocation | None:
         """Where this job would start now in this way, delaying nobody, as if the job `besides` were not there."""
-        if not self.gate.may_start(job) or (
-            way.queue is not None and way.bound(way.queue.root.usage) is not None
-        ):
+        if not self.gate.may_start(job) or not way.has_quota():
             return None
         if self._mode == "conservative":
             return self._plan.starts_now(job, way, self._now.mono_us, besides)
@@ -206,10 +208,7 @@ class Scheduler:
             return ()
         if not self._preemption.entitled(job) or not self.gate.may_start(job):
             return ()
-        lacks_quota = all(
-            way.queue is not None and way.bound(way.queue.root.usage) is not None
-            for way in self._standing.ways_of(job)
-        )
+        lacks_quota = not any(way.has_quota() for way in self._standing.ways_of(job))
         queue = self._standing.quotas.queue_of(job.tenant, job.shape)
         root = queue.root if lacks_quota and queue is not None else None
         head = self._heads.get(root.name if root is not None else "")
@@ -275,6 +274,8 @@ class Scheduler:
                 return
             if self._mode == "strict" and self._is_behind(lane):
                 return
+            if not self._heads and not self._claims and self._run_round(started, limit):
+                continue
             verdict, root = self._try(lane, started)
             match verdict:
                 case _Verdict.STARTED | _Verdict.NO_RIGHTS:
@@ -294,6 +295,13 @@ class Scheduler:
                         return  # Those after them are looked at in the next cycle.
         self._cut_short = False
         self._seek_head()
+
+    def _run_round(self, started: list[tuple[Job, Allocation]], limit: int) -> bool:
+        """Start all that can be started without looking at each by itself; whether there was anybody."""
+        left = limit - len(started) - self._set_aside
+        found = self._rounds.run(self._now, left, self.gate, self.why)
+        started += found
+        return bool(found)
 
     def _is_behind(self, lane: Lane) -> bool:
         """Whether somebody goes before this lane's first job and is blocked, by the nodes or by the same quotas."""
@@ -383,7 +391,7 @@ class Scheduler:
     def _room_for(self, reservation: Reservation) -> Allocation | None:
         """The nodes that were foreseen, or others if these have gone meanwhile."""
         way, foreseen = reservation.way, reservation.allocation
-        if way.queue is not None and way.bound(way.queue.root.usage) is not None:
+        if not way.has_quota():
             return None
         if foreseen is not None and self._capacity.admits(reservation.job.shape, foreseen):
             return foreseen
@@ -405,7 +413,7 @@ class Scheduler:
         root = lane.quota.root if lane.quota is not None else None
         verdict = _Verdict.NO_QUOTA
         for way in self._ways(lane):
-            if way.queue is not None and way.bound(way.queue.root.usage) is not None:
+            if not way.has_quota():
                 continue
             allocation = None if self._used_up(lane) else way.place(self._capacity)
             if allocation is None:

@@ -9,6 +9,7 @@ from hanse.core.model.jobs import GroupShape, Job, Shape
 from hanse.core.model.rules import Within
 from hanse.core.scheduling.quota import QuotaQueue
 from hanse.core.scheduling.sorted_jobs import SortedJobs
+from hanse.core.scheduling.table import TaskFit
 from hanse.core.scheduling.tenants import Account
 from hanse.core.scheduling.ways import Way
 
@@ -71,10 +72,12 @@ class Lane:
         "entry",
         "group",
         "home",
+        "is_asked",
         "jobs",
         "name",
         "of_shape",
         "parked_by",
+        "plain",
         "quota",
         "stream",
         "tenant",
@@ -97,6 +100,9 @@ class Lane:
         self.wait_max_us = wait_max_us
         # In which its jobs may be placed and charged, once somebody has asked (ways.py).
         self.ways: tuple[Way, ...] | None = None
+        # The kind of its jobs' only tasks, if they may start in rounds (rounds.py); not known until somebody has asked.
+        self.plain: TaskFit | None = None
+        self.is_asked = False
         self.jobs = SortedJobs()
         # The one entry that stands for it, in its stream's heap or aside with its group; None while it is parked.
         self.entry: LaneEntry | None = None

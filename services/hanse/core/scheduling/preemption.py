@@ -26,7 +26,7 @@ from itertools import islice
 
 import msgspec
 
-from hanse.core.model.jobs import Allocation, Job, ReasonCode
+from hanse.core.model.jobs import ATTEMPTS_PER_TERM, Allocation, Job, ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import VICTIM_CANDIDATES_MAX
 from hanse.core.policy.model import Tier
@@ -47,7 +47,7 @@ _NODES_TRIED_MAX = 16
 _FROM_COHORT = ("reclaim", "borrow")
 
 
-class Victim(msgspec.Struct, frozen=True):
+class Victim(msgspec.Struct, frozen=True, gc=False):
     """A job that may be stopped, by which rule, and what that costs: compared from the left."""
 
     job: Job
@@ -185,15 +185,14 @@ class Preemption:
         if victim.state is not JobState.RUNNING or victim.id in self._running.leaving:
             return None
         ran_us = now_us - self._running.ends.began_us(victim.id)
-        if (
-            ran_us < self._rules.run_min_us
-            or victim.attempts_begun - 1 - victim.failures >= self._rules.restarts_max
-        ):
+        # Attempts begun before this one that it was not to blame for.
+        restarts = (victim.attempt - 1) % ATTEMPTS_PER_TERM - victim.failures
+        if ran_us < self._rules.run_min_us or restarts >= self._rules.restarts_max:
             return None
         slack = self._attainment.slack_permille(victim.id, tier, now_us)
         if slack <= 0:
             return None
-        lost = ran_us * max(1, victim.shape.task_count)
+        lost = ran_us * (victim.shape.task_count or 1)
         own_queue = 1 if rule.startswith("within queue") else 0
         above = slack // _SLACK_STEP_PERMILLE
         cost = (-rank, own_queue, victim.shape.body.priority, -above, lost, victim.id)

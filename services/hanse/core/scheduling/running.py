@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from hanse.core.model.jobs import Job
 from hanse.core.scheduling.cohorts import QuotaRoot
 from hanse.core.scheduling.devices import has_devices
 from hanse.core.scheduling.profile import Ends
+
+_Key = TypeVar("_Key", str, int)
 
 
 class _Crowd:
@@ -22,9 +25,8 @@ class _Crowd:
     def __len__(self) -> int:
         return len(self._with_devices) + len(self._others)
 
-    def add(self, job: Job) -> None:
-        part = self._with_devices if has_devices(job.shape.total) else self._others
-        part[job.id] = job
+    def add(self, job: Job, with_devices: bool) -> None:
+        (self._with_devices if with_devices else self._others)[job.id] = job
 
     def discard(self, job: Job) -> None:
         if self._with_devices.pop(job.id, None) is None:
@@ -39,6 +41,14 @@ class _Crowd:
 
 
 _NOBODY = _Crowd()
+_NO_PLACE = ("", "")
+
+
+def _crowd(crowds: dict[_Key, _Crowd], key: _Key) -> _Crowd:
+    known = crowds.get(key)
+    if known is None:
+        known = crowds[key] = _Crowd()
+    return known
 
 
 class Running:
@@ -56,14 +66,20 @@ class Running:
 
     def start(self, job: Job, began_us: int, end_us: int, queue: str, root: QuotaRoot | None) -> None:
         """This job runs since `began_us`, probably until `end_us` (mono)."""
-        self.jobs[job.id] = job
-        self._places[job.id] = (queue, root.name if root is not None else "")
-        self._by_tier.setdefault(job.shape.body.tier, _Crowd()).add(job)
-        self.ends.add(job.id, began_us, end_us)
-        if root is not None:
-            by_priority = self._by_queue.setdefault(queue, {})
-            by_priority.setdefault(job.shape.body.priority, _Crowd()).add(job)
-            self._ends_of.setdefault(root.name, Ends()).add(job.id, began_us, end_us)
+        job_id, body = job.id, job.shape.body
+        with_devices = has_devices(job.shape.total)
+        self.jobs[job_id] = job
+        self.ends.add(job_id, began_us, end_us)
+        _crowd(self._by_tier, body.tier).add(job, with_devices)
+        if root is None:
+            self._places[job_id] = _NO_PLACE
+            return
+        self._places[job_id] = (queue, root.name)
+        _crowd(self._by_queue.setdefault(queue, {}), body.priority).add(job, with_devices)
+        ends = self._ends_of.get(root.name)
+        if ends is None:
+            ends = self._ends_of[root.name] = Ends()
+        ends.add(job_id, began_us, end_us)
 
     def end(self, job_id: str) -> None:
         """It holds nothing any more."""
@@ -83,7 +99,8 @@ class Running:
         queue, root = self._places[job.id]
         if root:
             self._leave_queue(queue, job, former)
-            self._by_queue[queue].setdefault(job.shape.body.priority, _Crowd()).add(job)
+            crowd = _crowd(self._by_queue[queue], job.shape.body.priority)
+            crowd.add(job, has_devices(job.shape.total))
 
     def _leave_queue(self, queue: str, job: Job, priority: int) -> None:
         by_priority = self._by_queue[queue]
