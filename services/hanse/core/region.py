@@ -700,7 +700,7 @@ class Region:
         """In quarantine only once its lost life is over: no process of it lives, and nobody heeds its messages."""
         if not self.in_doubt:
             return True
-        is_alone = self.local.runs.recovered and not self.local.runs.has_orphans and not self._unheard()
+        is_alone = self.local.runs.recovered and not self.local.runs.has_orphans and self._has_heard_all()
         return self.old_disk.active and is_alone
 
     def _on_looked_up(self, now: Now, event: LookedUp, out: Effects) -> None:
@@ -727,7 +727,7 @@ class Region:
             return
         if self.old_disk.active:
             self._try_to_leave_quarantine(now, out)
-        elif not self._unheard():
+        elif self._has_heard_all():
             self.old_disk.trust()
             self._end_doubt(now, out)
         elif self._grace_is_over:
@@ -740,6 +740,10 @@ class Region:
             for peer in self.peers
             if not self.sessions.is_mutual(peer) and not self.old_disk.is_excused(peer)
         ]
+
+    def _has_heard_all(self) -> bool:
+        """Whether there are none: asked in every step of a region that starts."""
+        return all(self.old_disk.is_excused(peer) for peer in self.sessions.unconfirmed)
 
     def _change_policy(self, now: Now, event: PolicyChanged) -> Answer:
         """Put everything onto the new policy, or refuse it whole."""
