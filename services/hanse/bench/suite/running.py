@@ -107,7 +107,8 @@ def _ended(command: list[str], limit_s: float) -> Ended:
         timer.start()
     try:
         assert process.stdout is not None
-        printed = process.stdout.read()
+        with process.stdout:
+            printed = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     except BaseException:
