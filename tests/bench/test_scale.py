@@ -129,8 +129,8 @@ async def test_sizes_without_time_are_left_out() -> None:
 async def test_each_axis_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     small = {
         AxisName.REGIONS: Axis(AxisName.REGIONS, "regions", 3, 5, 1, 60.0),
-        AxisName.NODES: Axis(AxisName.NODES, "nodes", 10, 10, 1, 60.0),
-        AxisName.JOBS: Axis(AxisName.JOBS, "jobs", 50, 50, 1, 60.0),
+        AxisName.NODES: Axis(AxisName.NODES, "nodes", 100, 100, 1, 60.0),
+        AxisName.JOBS: Axis(AxisName.JOBS, "jobs", 100, 100, 1, 60.0),
     }
     monkeypatch.setattr("hanse.bench.scale.run.AXES", small)
     monkeypatch.setattr("hanse.bench.scale.points.ROUNDS_MAX", 1)

@@ -25,7 +25,7 @@ from hanse.bench.result import versions
 from hanse.bench.submit import Progress
 from hanse.core.model.jobs import GroupShape, Shape, ShapeBody, make_shape
 from hanse.core.model.resources import resources
-from hanse.daemon.serve import GC_THRESHOLDS
+from hanse.daemon.collector import GC_THRESHOLDS
 
 # Every so many jobs of the trace want devices of some models only.
 CONSTRAINED_EVERY = 4

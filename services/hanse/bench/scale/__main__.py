@@ -14,7 +14,7 @@ import msgspec
 
 from hanse.bench.scale import jobs, nodes, regions
 from hanse.bench.scale.axes import AxisName, Point, Work
-from hanse.daemon.serve import GC_THRESHOLDS
+from hanse.daemon.collector import GC_THRESHOLDS
 
 MEASURES: dict[AxisName, Callable[[int], Iterator[Work]]] = {
     AxisName.REGIONS: regions.measure,

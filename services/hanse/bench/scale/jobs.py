@@ -34,10 +34,12 @@ def measure(n: int) -> Iterator[Work]:
     wanted = (randomness.choice(shapes) for _ in range(n))
     queued = sum_s(partial(machine.submit, batch) for batch in batches(wanted, BATCH_JOBS))
     yield Work("queue", "n jobs come and have no room", queued)
-    yield Work("turn", "a job ends and the next one starts", each_s(_ENDED, lambda: machine.end(1)))
+    yield Work(
+        "turn", "a job ends and the next one starts", each_s(min(_ENDED, n // 4), lambda: machine.end(1))
+    )
     waiting = [job.id for shape in machine.region.local.queue.shapes() for job in shape.jobs]
     randomness.shuffle(waiting)
-    cancelled = each_s(min(_CANCELLED, n // 2), lambda: machine.cancel([waiting.pop()]))
+    cancelled = each_s(min(_CANCELLED, n // 4), lambda: machine.cancel([waiting.pop()]))
     yield Work("cancel", "a job that waits is cancelled", cancelled)
     explained = each_s(
         _ASKED, lambda: machine.ask(Question.EXPLAIN, waiting[randomness.randrange(len(waiting))])
