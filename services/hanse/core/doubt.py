@@ -62,11 +62,7 @@ class Doubt:
 
     def unheard(self) -> list[str]:
         """Peers that may know more of this region than its disk does: those without a session that both ends hold."""
-        return [
-            peer
-            for peer in self._region.peers
-            if not self._region.sessions.is_mutual(peer) and not self._old_disk.is_excused(peer)
-        ]
+        return [peer for peer in self._region.sessions.unconfirmed if not self._old_disk.is_excused(peer)]
 
     # --- what may be done in doubt ------------------------------------------------------------------------------------
 

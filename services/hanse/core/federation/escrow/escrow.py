@@ -240,7 +240,8 @@ class Escrow:
 
     def on_records(self, now: Now, out: Effects) -> None:
         """Gossip brought records."""
-        self.documents.compare(now, self.holders.peers, out)
+        if self.documents.may_be_behind:
+            self.documents.compare(now, self.holders.peers, out)
 
     def apply(self, now: Now, event: ApplyQuotas, out: Effects) -> None:
         """An operator's document."""
