@@ -93,13 +93,23 @@ def accept_all(league: League) -> None:
 def test_queued_cannot_start_soon_offers_to_two_peers_and_writes_nothing() -> None:
     league = League(north=0, south=1, west=1, east=1)
     league.hold(Offer)
-    league.submit("north", "job-1")
+    jobs = [f"job-{number}" for number in range(4)]
+    for job in jobs:
+        league.submit("north", job)
     sequence = league.stations["north"].ledger.write_sequence
     league.advance(500 * MILLISECOND_US)
     offers = league.under_way(Offer, sender="north")
     assert len(offers) == len({each.to for each in offers}) == OFFER_PEERS_MAX
     assert league.stations["north"].ledger.write_sequence == sequence
-    assert league.state("north", "job-1") is JobState.QUEUED
+    assert {league.state("north", job) for job in jobs} == {JobState.QUEUED}
+
+
+def test_a_job_is_offered_to_one_peer_at_a_time_if_that_has_room_by_its_record() -> None:
+    league = League(north=0, south=1, west=1, east=1)
+    league.hold(Offer)
+    league.submit("north", "job-1")
+    league.advance(500 * MILLISECOND_US)
+    assert len(league.under_way(Offer, sender="north")) == 1
 
 
 @row("giver", "QUEUED", "cannot start soon")
@@ -169,7 +179,12 @@ def test_accept_when_no_longer_queued_gives_nothing_and_releases() -> None:
 @row("giver", "QUEUED", "ACCEPT, and not queued any more")
 def test_of_two_that_accept_one_gets_the_job_and_the_other_a_release() -> None:
     league = League(north=0, south=1, west=1)
+    league.hold(Offer)
     league.submit("north", "job-1")
+    league.submit("north", "job-2")
+    league.advance(100 * MILLISECOND_US)
+    league.cancel("north", "job-2")
+    league.let_go()
     league.settle()
     assert len(league.messages(OfferAnswer)) == 2
     assert len(league.messages(Commit)) == len(league.messages(Release)) == 1
