@@ -47,6 +47,8 @@ class Answers:
                 return region.membership.view(now)
             case Question.INVENTORY:
                 return region.inventory.records()
+            case Question.RESERVATIONS:
+                return region.local.windows.view()
             case Question.QUOTAS:
                 return region.escrow.view()
             case _:
@@ -134,9 +136,10 @@ class Answers:
                 predicted_start_wall_us=0,
             )
         blockers = here.region.blockers
-        predicted_wall_us = here.predicted_start_wall_us
+        predicted_wall_us, unblock = here.predicted_start_wall_us, here.unblock
         if predicted_wall_us:
             blockers = region.local.policy_blockers(job) + blockers
+            unblock = (*unblock, *region.local.reservation_hints(job))
             reserved_us = region.local.reserved_start_us(job)
             if reserved_us is not None:
                 predicted_wall_us = now.wall_us + max(0, reserved_us - now.mono_us)
@@ -148,7 +151,7 @@ class Answers:
             regions=(msgspec.structs.replace(here.region, blockers=blockers), *abroad),
             position=here.position,
             predicted_start_wall_us=predicted_wall_us,
-            unblock=here.unblock,
+            unblock=unblock,
         )
 
     def _status(self, now: Now) -> StatusView:

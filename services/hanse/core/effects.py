@@ -19,6 +19,7 @@ from hanse.core.model.jobs import Job, Reason, RunId, TaskPlacement
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.quota import SignedQuotas
 from hanse.core.model.regions import Liveness, Member, Node, QuotaNews, RegionRecord, RunningJobs
+from hanse.core.model.reservations import CapacityReservation, WindowState
 from hanse.core.model.resources import Resources
 from hanse.core.model.roster import SignedRoster
 
@@ -215,6 +216,16 @@ class PolicyRow(msgspec.Struct, frozen=True, array_like=True):
     at_wall_us: int
 
 
+class ReservationRow(msgspec.Struct, frozen=True, array_like=True):
+    """A reservation of this region; replaces an older row. `body` is msgpack of model/reservations.py:
+    CapacityReservation."""
+
+    id: str
+    name: str
+    tenant: str
+    body: bytes
+
+
 class QuotaDocumentRow(msgspec.Struct, frozen=True, array_like=True):
     """A quota document that this region goes by. `document` is a signed one's JSON. Never replaced."""
 
@@ -295,6 +306,7 @@ class Writes(msgspec.Struct, kw_only=True):
     intents: list[IntentRow] = msgspec.field(default_factory=list)
     peers_seen: list[PeerSeenRow] = msgspec.field(default_factory=list)
     policies: list[PolicyRow] = msgspec.field(default_factory=list)
+    reservations: list[ReservationRow] = msgspec.field(default_factory=list)
     # Small facts by name, such as "draining".
     meta: list[tuple[str, str]] = msgspec.field(default_factory=list)
     rosters: list[RosterRow] = msgspec.field(default_factory=list)
@@ -321,6 +333,7 @@ class Writes(msgspec.Struct, kw_only=True):
     policies_delete_to: list[int] = msgspec.field(default_factory=list)
     # Lives of accounts that are over: what they sent and took.
     accounts_delete: list[int] = msgspec.field(default_factory=list)
+    reservations_delete: list[str] = msgspec.field(default_factory=list)
 
     @property
     def deletes(self) -> bool:
@@ -335,6 +348,7 @@ class Writes(msgspec.Struct, kw_only=True):
             or self.shards_delete
             or self.policies_delete_to
             or self.accounts_delete
+            or self.reservations_delete
         )
 
     def __bool__(self) -> bool:
@@ -350,6 +364,7 @@ class Writes(msgspec.Struct, kw_only=True):
             or self.intents
             or self.peers_seen
             or self.policies
+            or self.reservations
             or self.meta
             or self.rosters
             or self.shard_states
@@ -470,6 +485,26 @@ class PolicyAdopted(msgspec.Struct, frozen=True):
     version: int
 
 
+class Reserved(msgspec.Struct, frozen=True):
+    """The reservation is on disk, with the nodes that it got; `existed`: it was before."""
+
+    reservation: CapacityReservation
+    existed: bool
+
+
+class ReservationView(msgspec.Struct, frozen=True, kw_only=True):
+    """A reservation as it stands. `window_wall_us`: when its present or next window begins; 0: all are over. `state`
+    (model/reservations.py: WindowState) and the rest are of that window: what of it is `used` by its tenant, `held` and
+    free for it, or `missing`, because other work is still there or its nodes are not what they were."""
+
+    reservation: CapacityReservation
+    window_wall_us: int
+    state: WindowState
+    used: Resources = ()
+    held: Resources = ()
+    missing: Resources = ()
+
+
 class Trusted(msgspec.Struct, frozen=True):
     """A region goes on without some members; for these others it still waits."""
 
@@ -511,6 +546,8 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     node: Node
     free: Resources
     jobs: tuple[str, ...]
+    # Why nothing is started on it; None: it is not cordoned.
+    cordoned: str | None = None
 
 
 class MemberView(msgspec.Struct, frozen=True, kw_only=True):
@@ -685,6 +722,7 @@ Answer = (
     | CancelOutcome
     | Done
     | PolicyAdopted
+    | Reserved
     | Trusted
     | Refused
     | Explanation
@@ -694,6 +732,7 @@ Answer = (
     | tuple[NodeView, ...]
     | tuple[MemberView, ...]
     | tuple[RegionRecord, ...]
+    | tuple[ReservationView, ...]
 )
 
 
@@ -780,6 +819,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     shard_rows: list[ShardRow] = msgspec.field(default_factory=list)
     # The newest version of the policy; None: none was ever applied.
     policy: PolicyRow | None = None
+    # By id.
+    reservations: list[ReservationRow] = msgspec.field(default_factory=list)
     # By number.
     quota_documents: list[QuotaDocumentRow] = msgspec.field(default_factory=list)
     # Of the account in these books: at most one row.

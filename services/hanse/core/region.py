@@ -45,6 +45,7 @@ from hanse.core.events import (
     Ask,
     AskRoster,
     CancelJobs,
+    CancelReservation,
     Event,
     ExecutorRecovered,
     JobsForgotten,
@@ -54,6 +55,7 @@ from hanse.core.events import (
     PeerUnreachable,
     PolicyChanged,
     ProposeRoster,
+    Reserve,
     SetDrain,
     ShowRows,
     Submit,
@@ -128,12 +130,14 @@ from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import RECORD_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Position, RegionConfig, RegionRecord, RunningJobs
+from hanse.core.model.reservations import CapacityReservation
 from hanse.core.model.roster import key_id
 from hanse.core.model.time import Now
 from hanse.core.policy.model import Policy, default_policy
 from hanse.core.policy.problems import PolicyRefused, checked
 from hanse.core.scheduling.local import META_SHARES, LocalSide
 
+_RESERVATION = msgspec.msgpack.Decoder(CapacityReservation)
 _GREETINGS = (Hello, HelloAck)
 _FOR_MEMBERSHIP = (GossipDigest, GossipDelta, Probe, ProbeAck, ProbeRequest)
 # When a caller may ask again about a job that the region may have forgotten.
@@ -171,7 +175,8 @@ class Region:
         self.library = Library(self.books)
         checked_policy = checked(policy or default_policy(config.tiers))
         saved_shares = snapshot.meta.get(META_SHARES, "")
-        self.local = LocalSide(config, self.library, checked_policy, now, saved_shares)
+        reservations = [_RESERVATION.decode(row.body) for row in snapshot.reservations]
+        self.local = LocalSide(config, self.library, checked_policy, now, saved_shares, reservations)
         self.old_disk = OldDisk(config, self.books, snapshot, randomness.getrandbits(63) + 1, now)
         position = Position(snapshot.incarnation, snapshot.write_sequence, self.old_disk.life)
         self.sessions = Sessions(config, snapshot.ledger_id, position, snapshot.peers_seen, randomness, now)
@@ -386,6 +391,8 @@ class Region:
                 out.replies.append(Reply(event.request_id, self._trust_disk(event)))
             case ProposeRoster():
                 out.replies.append(Reply(event.request_id, self.rosters.propose(now, event, out)))
+            case Reserve() | CancelReservation():
+                out.replies.append(Reply(event.request_id, self._change_reservations(now, event)))
             case ApplyQuotas():
                 self._apply_quotas(now, event, out)
             case AskRoster():
@@ -523,6 +530,15 @@ class Region:
         if may_wait and not (taken and self.shards.has_group(home)):
             return self._admit(submission)
         return self._not_leading(home)
+
+    def _change_reservations(self, now: Now, event: Reserve | CancelReservation) -> Answer:
+        """Answered with the step in which it is written."""
+        if self.in_doubt:
+            message = f"{self.config.name} waits for {self.waits_for}"
+            return Refused("UNREACHABLE", "", message, DOUBT_RETRY_MS)
+        if isinstance(event, Reserve):
+            return self.local.reserve(now, event)
+        return self.local.cancel_reservation(now, event)
 
     def _apply_quotas(self, now: Now, event: ApplyQuotas, out: Effects) -> None:
         if self.in_doubt:

@@ -19,6 +19,7 @@ from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.jobs import Allocation, Job, Shape
 from hanse.core.model.limits import RESERVATION_ENDS_MAX
 from hanse.core.model.resources import Resources
+from hanse.core.scheduling.backfill import KeepClear
 from hanse.core.scheduling.cohorts import Usage
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.quota import QuotaQueue, held_by
@@ -38,7 +39,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Plan:
-    """Places of waiting jobs. `world` and `used` as for backfill.Outlook."""
+    """Places of waiting jobs. `world`, `used` and `keep_clear` as for backfill.Outlook."""
 
     def __init__(
         self,
@@ -46,11 +47,13 @@ class Plan:
         standing: Standing,
         world: Callable[[], Trial],
         used: Callable[[QuotaQueue], Usage],
+        keep_clear: KeepClear,
     ) -> None:
         self._capacity = capacity
         self._standing = standing
         self._world = world
         self._used = used
+        self._keep_clear = keep_clear
         self._places: dict[str, Place] = {}
 
     def __len__(self) -> int:
@@ -92,7 +95,7 @@ class Plan:
             for way in ways:
                 if not self._enough(way.placed, free, starts_us, ends_us):
                     continue
-                allocation = self._room(way, starts_us, ends_us, ends)
+                allocation = self._room(job, way, starts_us, ends_us, ends)
                 if allocation is not None:
                     return Place(job, way, allocation, starts_us, ends_us)
         return None
@@ -142,6 +145,7 @@ class Plan:
 
     def _room(
         self,
+        job: Job,
         way: Way,
         starts_us: int,
         ends_us: int,
@@ -162,6 +166,7 @@ class Plan:
             if not trial.book(place.job.shape, place.allocation):
                 for task in place.allocation.tasks:
                     trial.exclude(task.node)
+        self._keep_clear(trial, job.tenant, starts_us, ends_us)
         return way.place(trial)
 
     def _quota_left(self, way: Way, queue: QuotaQueue, gone: list[str], beside: list[Place]) -> bool:

@@ -1,11 +1,14 @@
 """The scheduling cycle: from queued jobs to allocations, and to those that are stopped for them.
 
     0  wake       what was blocked is looked at again if something that blocked it was released
-    1  claims     jobs for which others were stopped start as soon as these are gone
+    1  claims     jobs for which others were stopped start as soon as these are gone; then, in open windows of
+                  reservations, jobs of those that they are for (reserved.py); who is in the way of a window has to
+                  leave (evictions.py)
     2  order      the first job that is not parked (queue.py)
     3  admit      in one way after another (ways.py): quota (quota.py)
     4  place      nodes, by all rules of the job (placement.py)
-    5  backfill   not what would delay a job that is before it and blocked (backfill.py)
+    5  backfill   not what would be in the way of a window (crossings.py), or delay a job that is before it and blocked
+                  (backfill.py)
     6  preempt    for the first that is blocked, if it is entitled and would wait long otherwise (preemption.py)
     7  start      if it has its rights of global quotas (gate.py); without them it leaves the queue, and waits for them
 
@@ -23,23 +26,33 @@ import msgspec
 
 from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.jobs import Allocation, Job
-from hanse.core.model.limits import BACKFILL_DENIALS_MAX, BACKFILL_TRIES_MAX, CLAIMS_MAX
+from hanse.core.model.limits import (
+    BACKFILL_DENIALS_MAX,
+    BACKFILL_TRIES_MAX,
+    CLAIMS_MAX,
+    RESERVATION_STARTS_TRIED_MAX,
+)
 from hanse.core.model.time import Now
 from hanse.core.scheduling.admission import refused_here
 from hanse.core.scheduling.backfill import Candidate, Outlook, Reservation, beside
 from hanse.core.scheduling.claims import Claims
 from hanse.core.scheduling.cohorts import QuotaRoot
 from hanse.core.scheduling.conservative import Plan
+from hanse.core.scheduling.crossings import Crossings
+from hanse.core.scheduling.evictions import Evicted, Evictions
 from hanse.core.scheduling.gate import OPEN_GATE, StartGate
 from hanse.core.scheduling.lanes import Group, Lane
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.preemption import Claim, Preemption, Victim
 from hanse.core.scheduling.queue import JobQueue
 from hanse.core.scheduling.quota import held_by
+from hanse.core.scheduling.reservation_grounds import ReservationGrounds
+from hanse.core.scheduling.reserved import ReservedRoom
 from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.trial import Trial
 from hanse.core.scheduling.wakeups import NODES_MAX, may_have_room
 from hanse.core.scheduling.ways import Way
+from hanse.core.scheduling.windows import Window, Windows
 
 
 class Preempted(msgspec.Struct, frozen=True):
@@ -70,10 +83,15 @@ class _Head(msgspec.Struct):
 
 class Scheduler:
     """Decides what starts in this region. The caller records every start that `run` returns, stops what `preempted`
-    names, and tells its standing (`ended`) when a job holds nothing any more."""
+    and `evicted` name, and tells its standing and the windows (`ended`, `settle`) when a job holds nothing any more."""
 
     def __init__(
-        self, queue: JobQueue, capacity: Capacity, region: str, standing: Standing | None = None
+        self,
+        queue: JobQueue,
+        capacity: Capacity,
+        region: str,
+        standing: Standing | None = None,
+        windows: Windows | None = None,
     ) -> None:
         self._queue = queue
         self._capacity = capacity
@@ -92,12 +110,20 @@ class Scheduler:
         # When something that was foreseen should have come true.
         self.alarm = Alarm()
         self.preempted: list[Preempted] = []
+        self.evicted: list[Evicted] = []
+        # When somebody has to leave for a window next.
+        self._next_eviction_us = NEVER_US
         # Jobs that left the queue in this cycle to wait for their rights.
         self._set_aside = 0
         # By job that was started in the last cycle: by which part of the policy, if it is not simply its turn.
         self.why: dict[str, str] = {}
         self._now = Now(mono_us=0, wall_us=0)
-        self._adopt(standing or Standing.plain(capacity))
+        standing = standing or Standing.plain(capacity)
+        self._windows = Windows(capacity, standing.running) if windows is None else windows
+        self.crossings = Crossings(self._windows)
+        self.reserved = ReservedRoom(self._windows, queue)
+        self._seen_windows = self._windows.version
+        self._adopt(standing)
 
     def _adopt(self, standing: Standing) -> None:
         self._standing = standing
@@ -109,12 +135,21 @@ class Scheduler:
         self._sought = False
         # By what a job was found blocked in this cycle: the nodes (""), or trees of quotas. Those after it are later.
         self._found_blocked: dict[str, None] = {}
-        claims = self._claims
-        self._outlook = Outlook(self._capacity, standing, claims.world, claims.used, lambda: bool(claims))
-        self._preemption = Preemption(self._capacity, standing, claims.world, claims.used)
+        claims, windows, keep_clear = self._claims, self._windows, self.crossings.keep_clear
+        self._outlook = Outlook(
+            self._capacity,
+            standing,
+            claims.world,
+            claims.used,
+            counted=lambda: not claims and not windows,
+            keep_clear=keep_clear,
+        )
+        self._preemption = Preemption(self._capacity, standing, claims.world, claims.used, keep_clear)
+        self._evictions = Evictions(windows, self.crossings, standing)
+        self.reservation_grounds = ReservationGrounds(windows, self.crossings, standing)
         # The state of nodes and queue that the plan was made for.
         self._planned = (-1, -1)
-        self._plan = Plan(self._capacity, standing, claims.world, claims.used)
+        self._plan = Plan(self._capacity, standing, claims.world, claims.used, keep_clear)
 
     def adopt(self, standing: Standing) -> None:
         """Go on under another policy. Claims are given up: their victims' capacity goes to whoever is first now."""
@@ -173,10 +208,13 @@ class Scheduler:
         self.preempted = []
         self.why = {}
         self._queue.tick(now)
+        self._windows.tick(now)
         started: list[tuple[Job, Allocation]] = []
         self._wake()
         self._honour_claims(started)
+        self._evict()
         self.more = False
+        self._use_reserved(started, limit)
         if self._mode == "conservative":
             self._run_plan(started, limit)
         else:
@@ -219,6 +257,7 @@ class Scheduler:
     def _wake(self) -> None:
         now_us = self._now.mono_us
         self._standing.running.correct(now_us)
+        self._wake_for_windows()
         self._wake_for_nodes()
         for root in self._standing.take_released():
             self._heads.pop(root.name, None)
@@ -229,6 +268,15 @@ class Scheduler:
             if gone or due:
                 del self._heads[name]
                 self._reopen(head.root)
+
+    def _wake_for_windows(self) -> None:
+        """Windows have opened or ended: who may have room where is another question."""
+        if self._windows.version != self._seen_windows:
+            self._seen_windows = self._windows.version
+            self._fresh = None
+            self._heads.pop("", None)
+            self._queue.reopen()
+            self._planned = (-1, -1)
 
     def _wake_for_nodes(self) -> None:
         """Look again at what may have room now. The first that is blocked is worth a look in any case once the order
@@ -273,6 +321,8 @@ class Scheduler:
         due = [head.reservation.starts_us for head in self._heads.values() if head.reservation is not None]
         if self._mode == "conservative":
             due.append(self._plan.next_us())
+        if self._windows:
+            due += [self._windows.next_us, self._next_eviction_us]
         self.alarm.ring_at(max(self._now.mono_us + 1, min(due, default=NEVER_US)))
 
     # -- 1. claims
@@ -287,6 +337,8 @@ class Scheduler:
             self._drop(claim)
             job, way = claim.reservation.job, claim.reservation.way
             allocation = self._room_for(claim.reservation)
+            if allocation is not None:
+                allocation = self._clear_of_windows(self._candidate(job, way), allocation)
             if allocation is not None and self._has_rights(job):
                 self._start(self._candidate(job, way), allocation, started)
                 rule, version = claim.victims[0].rule, self._standing.policy.version
@@ -306,6 +358,59 @@ class Scheduler:
         self._queue.reopen()
         if claim.reservation.way.queue is not None:
             self._queue.reopen_root(claim.reservation.way.queue.root)
+
+    def _clear_of_windows(self, candidate: Candidate, allocation: Allocation) -> Allocation | None:
+        return self.crossings.clear_of(candidate, allocation, self._now.mono_us)
+
+    # -- windows of reservations
+
+    def _evict(self) -> None:
+        """Who is in the way of a window has to leave, in time for it."""
+        self.evicted, self._next_eviction_us = [], NEVER_US
+        if self._windows:
+            self.evicted, self._next_eviction_us = self._evictions.due(self._now.mono_us)
+        for each in self.evicted:
+            self._standing.running.leave(each.job.id, self._now.mono_us + each.job.grace_us)
+
+    def _use_reserved(self, started: list[tuple[Job, Allocation]], limit: int) -> None:
+        """Jobs of a window's tenant start in what is set aside for it, whoever else waits."""
+        for window in self.reserved.windows() if self._windows else ():
+            if not self._offer(window, started, limit):
+                return
+            self.reserved.in_vain(window)
+
+    def _offer(self, window: Window, started: list[tuple[Job, Allocation]], limit: int) -> bool:
+        """Whether all lanes were looked at, or as many as may be."""
+        tried = 0
+        for lane in self.reserved.lanes(window):
+            while len(lane.jobs):
+                if len(started) + self._set_aside >= limit:
+                    self.more = True
+                    return False
+                if tried >= RESERVATION_STARTS_TRIED_MAX:
+                    return True
+                tried += 1
+                if not self._start_reserved(window, lane, started):
+                    break
+        return True
+
+    def _start_reserved(self, window: Window, lane: Lane, started: list[tuple[Job, Allocation]]) -> bool:
+        """Whether the first job of the lane has left the queue."""
+        job = lane.jobs.first
+        if refused_here(self._region, job.shape.body) is not None:
+            return False
+        found = self.reserved.place(window, job, self._ways(lane))
+        if found is None:
+            return False
+        way, allocation = found
+        candidate = self._candidate(job, way)
+        if self._clear_of_windows(candidate, allocation) != allocation:
+            return False
+        if self._has_rights(job):
+            self._start(candidate, allocation, started)
+            version = self._standing.policy.version
+            self.why[job.id] = f"in reservation {window.reservation.name}, policy {version}"
+        return True
 
     # -- 3. admit, 4. place, 5. backfill
 
@@ -354,8 +459,10 @@ class Scheduler:
     ) -> tuple[Allocation | None, QuotaRoot | None]:
         """Where the candidate may start so that nobody is delayed. None: nowhere, and whom it would delay: somebody
         in this tree of quotas, or (None) on the nodes."""
-        if not self._heads and not self._claims:
-            return allocation, None
+        clear = self._clear_of_windows(candidate, allocation)
+        if clear is None or (not self._heads and not self._claims):
+            return clear, None
+        allocation = clear
         bindings = self._bindings(candidate)
         for reservation, root in bindings:
             if not reservation.quota_admits(candidate):
@@ -363,7 +470,9 @@ class Scheduler:
         reservations = [reservation for reservation, _ in bindings]
         if all(each.admits(candidate, allocation) for each in reservations):
             return allocation, None
-        return beside(Trial(self._capacity.table), candidate.way, reservations), None
+        trial = Trial(self._capacity.table)
+        self.crossings.keep_clear(trial, candidate.job.tenant, self._now.mono_us, candidate.end_us)
+        return beside(trial, candidate.way, reservations), None
 
     def _bindings(self, candidate: Candidate) -> list[tuple[Reservation, QuotaRoot | None]]:
         """The reservations that this candidate has to heed, and by whose release they change."""
@@ -418,9 +527,13 @@ class Scheduler:
         for reservation in self.reservations():
             reservation.note_start(candidate, allocation)
         self.gate.take(job)
+        nodes = [task.node for task in allocation.tasks] if self._windows else []
+        if self._windows.are_for(job.tenant):
+            self._windows.make_way(nodes)
         self._capacity.take(job.id, job.shape, allocation)
         held = held_by(job.shape, allocation)
         self._standing.started(job, candidate.way, held, candidate.end_us, self._now)
+        self._windows.settle(nodes, self._now.mono_us)
         self._queue.neighbour_started(job)
         self._explain_start(candidate)
         started.append((job, allocation))

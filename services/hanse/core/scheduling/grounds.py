@@ -29,7 +29,7 @@ def policy_blockers(scheduler: Scheduler, job: Job) -> tuple[Blocker, ...]:
         if all(bounds):
             version = standing.policy.version
             return tuple(_quota(queue, bound, version) for bound in bounds if bound is not None)
-    return _reserved(scheduler, job)
+    return scheduler.reservation_grounds.blockers(job, scheduler.now_us) or _reserved(scheduler, job)
 
 
 def _quota(queue: QuotaQueue, bound: Bound, version: int) -> Blocker:

@@ -5,9 +5,11 @@ Implements what the federation side asks of it (federation/ports.py: LocalWork).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hanse.core.books import Books
-from hanse.core.effects import Blocker, Effects
-from hanse.core.events import FoundTask, TaskEnded
+from hanse.core.effects import Answer, Blocker, Effects
+from hanse.core.events import CancelReservation, FoundTask, Reserve, TaskEnded
 from hanse.core.library import Library
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobState
@@ -18,6 +20,7 @@ from hanse.core.model.limits import (
     STARTS_PER_STEP_MAX,
 )
 from hanse.core.model.regions import RegionConfig
+from hanse.core.model.reservations import CapacityReservation
 from hanse.core.model.resources import times_fitting
 from hanse.core.model.time import FOR_EVER_US, Now
 from hanse.core.policy.model import Policy
@@ -27,9 +30,11 @@ from hanse.core.scheduling.grounds import policy_blockers
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.predictor import OnlinePredictor
 from hanse.core.scheduling.queue import JobQueue
+from hanse.core.scheduling.reserving import Reserving
 from hanse.core.scheduling.runs import Runs, Settled
 from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.wait import WaitPredictor
+from hanse.core.scheduling.windows import Windows
 
 # The meta row that keeps what tenants have had.
 META_SHARES = "shares"
@@ -40,7 +45,13 @@ class LocalSide:
     `in_doubt`."""
 
     def __init__(
-        self, config: RegionConfig, library: Library, policy: Policy, now: Now, saved_shares: str = ""
+        self,
+        config: RegionConfig,
+        library: Library,
+        policy: Policy,
+        now: Now,
+        saved_shares: str = "",
+        reservations: Iterable[CapacityReservation] = (),
     ) -> None:
         self._library = library
         self.capacity = Capacity(config.nodes, config.topology, self._owner_of)
@@ -50,7 +61,16 @@ class LocalSide:
         self.standing.tenants.restore(saved_shares, now)
         self._saved_us = now.mono_us
         self.queue = JobQueue(policy, self.standing.tenants, self.standing.quotas)
-        self.scheduler = Scheduler(self.queue, self.capacity, config.name, self.standing)
+        self.windows = Windows(
+            self.capacity,
+            self.standing.running,
+            now,
+            reservations,
+            library.own.keep_reservation,
+            library.own.drop_reservation,
+        )
+        self.reserving = Reserving(self.windows, self.capacity)
+        self.scheduler = Scheduler(self.queue, self.capacity, config.name, self.standing, self.windows)
         self.alarm = self.scheduler.alarm
         self.wait = WaitPredictor(self.queue, self.capacity)
         self.predictor.fallback = self.wait
@@ -64,6 +84,8 @@ class LocalSide:
             self._seat(job, now)
             if job.state is JobState.QUEUED:
                 self.queue.add(job)
+        if self.windows:
+            self.alarm.ring_at(now.mono_us)
 
     # --- books of shards ---------------------------------------------------------------------------------------------
 
@@ -121,6 +143,9 @@ class LocalSide:
             self.runs.start(job, allocation, out, self.scheduler.why.get(job.id, ""))
         for preempted in self.scheduler.preempted:
             self.runs.stop(preempted.victim.job, self._preempted(preempted), out)
+        for evicted in self.scheduler.evicted:
+            detail = f"{evicted.why}, policy {self.standing.policy.version}"
+            self.runs.stop(evicted.job, Reason(ReasonCode.PREEMPTED, detail), out)
         self.more = self.scheduler.more
 
     def adopt(self, policy: Policy, now: Now) -> None:
@@ -133,8 +158,22 @@ class LocalSide:
             self.standing.resumed(job, self.capacity.held(job.id)[1], now, known=True)
         for job_id in former.running.leaving:
             self.standing.running.leave(job_id, former.running.ends.end_us(job_id))
+        self.windows.adopt(self.standing.running)
         self.queue.adopt(policy, self.standing.tenants, self.standing.quotas)
         self.scheduler.adopt(self.standing)
+
+    def reserve(self, now: Now, event: Reserve) -> Answer:
+        """Set capacity aside; see reserving.py."""
+        return self._heeded(now, self.reserving.reserve(now, event))
+
+    def cancel_reservation(self, now: Now, event: CancelReservation) -> Answer:
+        """Set it aside no longer."""
+        return self._heeded(now, self.reserving.cancel(event))
+
+    def _heeded(self, now: Now, answer: Answer) -> Answer:
+        """The cycle is to look at the windows in this very step."""
+        self.alarm.ring_by(now.mono_us)
+        return answer
 
     def _preempted(self, preempted: Preempted) -> Reason:
         """Why a running job is stopped: for whom, and by which rule."""
@@ -212,6 +251,7 @@ class LocalSide:
         self.capacity.release(job.id)
         self.scheduler.note_end(task.node for task in allocation.tasks)
         self.standing.ended(job, now, run_us=run_us, requeued=requeued, by_itself=by_itself)
+        self.windows.settle((task.node for task in allocation.tasks), now.mono_us)
         self.queue.tenant_changed(job.tenant, job.shape)
         if now.mono_us - self._saved_us >= ACCOUNTS_SAVE_US:
             self._saved_us = now.mono_us
@@ -230,6 +270,10 @@ class LocalSide:
     def policy_blockers(self, job: Job) -> tuple[Blocker, ...]:
         """What of the policy keeps a queued job from starting."""
         return policy_blockers(self.scheduler, job)
+
+    def reservation_hints(self, job: Job) -> tuple[str, ...]:
+        """From when on a queued job may have what is reserved now."""
+        return self.scheduler.reservation_grounds.hints(job, self.scheduler.now_us)
 
     # --- what the federation side asks ------------------------------------------------------------------------------
 

@@ -162,7 +162,8 @@ class NodeState:
     """What is free on one node, and who is on it.
 
     `stranded` holds allocations of an earlier life that the node as configured now has no room for. They keep the
-    whole node from taking more until enough has been released for all of them to fit.
+    whole node from taking more until enough has been released for all of them to fit. `cordoned`: an operator wants
+    nothing to be started here.
     """
 
     __slots__ = (
@@ -170,6 +171,7 @@ class NodeState:
         "_layout",
         "caps",
         "columns",
+        "cordoned",
         "index",
         "jobs",
         "node",
@@ -193,6 +195,7 @@ class NodeState:
         # Job -> how many of its tasks are here.
         self.jobs: dict[str, int] = {}
         self.stranded: dict[str, list[tuple[TaskNeed, Devices]]] = {}
+        self.cordoned = False
         self.slack = 0
         for kind in self.shares:
             self._settle_devices(kind)
@@ -210,16 +213,24 @@ class NodeState:
         twin.shares = {kind: shares.copy() for kind, shares in self.shares.items()} if self.shares else {}
         twin.jobs = {}
         twin.stranded = dict(self.stranded)
+        twin.cordoned = self.cordoned
         twin.slack = self.slack
         return twin
 
     def emptied(self, caps: tuple[CapState, ...] = ()) -> NodeState:
         """The node as if nothing were on it."""
-        return NodeState(self._layout, self.index, self.node, caps)
+        empty = NodeState(self._layout, self.index, self.node, caps)
+        empty.cordoned = self.cordoned
+        return empty
+
+    @property
+    def closed(self) -> bool:
+        """Whether it takes nothing, whatever is free."""
+        return self.cordoned or bool(self.stranded)
 
     def fits(self, need: TaskNeed) -> bool:
         """Whether one more task with this need has room; labels are not looked at."""
-        return not self.stranded and self._has_room(need)
+        return not self.stranded and not self.cordoned and self._has_room(need)
 
     def _has_room(self, need: TaskNeed) -> bool:
         if need.impossible:
@@ -380,8 +391,8 @@ class NodeState:
         self.stranded = kept
 
     def free(self) -> Resources:
-        """What is free, by kind; nothing while something is stranded, because nothing may be placed."""
-        if self.stranded:
+        """What is free, by kind; nothing while nothing may be placed."""
+        if self.closed:
             return ()
         return tuple(
             (kind, free) for kind, free in zip(self._layout.kinds, self.columns, strict=False) if free

@@ -7,7 +7,7 @@ more until it fits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -17,10 +17,12 @@ from hanse.core.model.regions import CapacityClass, Node, Topology
 from hanse.core.model.resources import Resources, resources
 from hanse.core.model.rules import TaintEffect, Within
 from hanse.core.scheduling.neighbours import Owner, OwnerOf, nobody
-from hanse.core.scheduling.nodes import NodeState, TaskNeed
+from hanse.core.scheduling.nodes import Devices, NodeState, TaskNeed
 from hanse.core.scheduling.shortfall import blockers, never_fits
 from hanse.core.scheduling.table import NodeTable, TaskFit, placeless
 from hanse.core.scheduling.trial import Trial
+
+AsideOf = Callable[[str], tuple[Shape, Allocation]]
 
 # The twin of a larger region is made when it is made, because it takes long.
 SMALL_NODES_MAX = 64
@@ -48,9 +50,12 @@ class Capacity:
         self._owners: dict[str, Owner] = {}
         self._table.neighbours.seated = self._seated
         self._held: dict[str, tuple[Shape, Allocation]] = {}
+        # What is set aside (windows.py), by the id of its reservation.
+        self.aside: AsideOf = _nothing_aside
         # Allocations on nodes that are not configured any more: node -> job -> tasks.
         self._gone: dict[str, dict[str, int]] = {}
         self._overcommitted: dict[str, None] = {}
+        self._cordoned: dict[str, str] = {}
         self._never_fits: dict[tuple[tuple[GroupShape, ...], Within | None], str | None] = {}
         self._capacity_total = _total(nodes)
         self._totals_seen = -1
@@ -110,8 +115,7 @@ class Capacity:
         """
         assert job_id not in self._held, f"{job_id} holds capacity already"
         self._held[job_id] = (shape, allocation)
-        if self._empty is self._table:
-            self._empty = NodeTable(self._nodes, self._topology)
+        self._part_from_empty()
         if self._table.neighbours.counts:
             self._owners[job_id] = self._owner_of(job_id)
         overfull: dict[str, None] = {}
@@ -121,6 +125,11 @@ class Capacity:
         assert recovering or not overfull, f"{job_id} does not fit on {', '.join(overfull)}"
         self._overcommitted.update(overfull)
         return tuple(sorted(overfull))
+
+    def _part_from_empty(self) -> None:
+        """From now on something is on the nodes."""
+        if self._empty is self._table:
+            self._empty = NodeTable(self._nodes, self._topology)
 
     def _seat(self, job_id: str, task: TaskPlacement, need: TaskNeed) -> bool:
         state = self._table.by_name.get(task.node)
@@ -185,6 +194,23 @@ class Capacity:
             del self._gone[node]
             self._overcommitted.pop(node, None)
 
+    def cordon(self, node: str, why: str | None) -> None:
+        """Start nothing on this node, and why; None: it takes jobs again. (A node that is gone is left alone.)"""
+        state = self._table.by_name.get(node)
+        if state is None:
+            return
+        if why is None:
+            self._cordoned.pop(node, None)
+        else:
+            self._cordoned[node] = why
+        state.cordoned = why is not None
+        self._table.note_change(state)
+        self.version += 1
+
+    def cordoned(self) -> dict[str, str]:
+        """Nodes on which nothing is started, and why; by name."""
+        return dict(sorted(self._cordoned.items()))
+
     def holders(self) -> tuple[str, ...]:
         """Every job that holds something."""
         return tuple(self._held)
@@ -194,8 +220,33 @@ class Capacity:
         return job_id in self._held
 
     def held(self, job_id: str) -> tuple[Shape, Allocation]:
-        """What the job holds. KeyError if it holds nothing."""
-        return self._held[job_id]
+        """What the job holds, or what is set aside under this id. KeyError if it is nothing."""
+        known = self._held.get(job_id)
+        return self.aside(job_id) if known is None else known
+
+    # -- setting aside
+
+    def hold(self, node: str, group: GroupShape) -> Devices | None:
+        """Set aside what one task of this group takes on this node, on whatever devices; None: it has no room."""
+        state, need = self._table.by_name.get(node), self._table.fit_of(group).need
+        if state is None or not state.fits(need):
+            return None
+        self._part_from_empty()
+        devices = state.choose(need)
+        state.take(need, devices)
+        self._table.note_change(state)
+        return devices
+
+    def let_go(self, node: str, group: GroupShape, devices: Devices) -> None:
+        """What was set aside like this is free again."""
+        state = self._table.by_name[node]
+        state.give_back(self._table.fit_of(group).need, devices)
+        self._table.note_change(state)
+
+    @property
+    def empty(self) -> NodeTable:
+        """The nodes with nothing on them."""
+        return self._empty
 
     def overcommitted(self) -> tuple[str, ...]:
         """Nodes that have, since they were configured anew, less than is held on them (or are gone), sorted."""
@@ -266,11 +317,23 @@ class Capacity:
 
     def nodes(self) -> tuple[NodeView, ...]:
         """Every node with what is free and who is on it, sorted by name; nodes that are gone but still held last."""
-        views = [NodeView(node=s.node, free=s.free(), jobs=tuple(sorted(s.jobs))) for s in self._table.states]
+        views = [
+            NodeView(
+                node=state.node,
+                free=state.free(),
+                jobs=tuple(sorted(state.jobs)),
+                cordoned=self._cordoned.get(state.node.name),
+            )
+            for state in self._table.states
+        ]
         for name in sorted(self._gone):
             gone = Node(name=name, node_class="", capacity=())
             views.append(NodeView(node=gone, free=(), jobs=tuple(sorted(self._gone[name]))))
         return tuple(views)
+
+
+def _nothing_aside(reservation_id: str) -> tuple[Shape, Allocation]:
+    raise KeyError(reservation_id)
 
 
 def _is_single(shape: Shape) -> bool:

@@ -30,7 +30,7 @@ from hanse.core.model.jobs import Allocation, Job, ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import VICTIM_CANDIDATES_MAX
 from hanse.core.policy.model import QueueRule, VictimRule
-from hanse.core.scheduling.backfill import Reservation
+from hanse.core.scheduling.backfill import KeepClear, Reservation
 from hanse.core.scheduling.cohorts import Usage
 from hanse.core.scheduling.nodes import NodeState
 from hanse.core.scheduling.placement import Capacity
@@ -70,7 +70,7 @@ class _Found(msgspec.Struct, frozen=True):
 
 
 class Preemption:
-    """Finds victims. `world` and `used` as for backfill.Outlook."""
+    """Finds victims. `world`, `used` and `keep_clear` as for backfill.Outlook."""
 
     def __init__(
         self,
@@ -78,6 +78,7 @@ class Preemption:
         standing: Standing,
         world: Callable[[], Trial],
         used: Callable[[QuotaQueue], Usage],
+        keep_clear: KeepClear,
     ) -> None:
         self._rules = standing.policy.preemption
         self._tiers = standing.tiers
@@ -88,6 +89,8 @@ class Preemption:
         self._attainment = standing.attainment
         self._world = world
         self._used = used
+        self._keep_clear = keep_clear
+        self._now_us = 0
 
     def entitled(self, job: Job) -> bool:
         """Whether there is anybody whose capacity the job might take."""
@@ -104,6 +107,7 @@ class Preemption:
 
     def find(self, job: Job, now_us: int) -> Claim | None:
         """The cheapest victims in the first way in which there are any. None: nothing is to be gained."""
+        self._now_us = now_us
         for way in self._standing.ways_of(job):
             candidates = self._candidates(job, way, now_us)
             chosen = self._cheapest(job, way, candidates) if candidates else None
@@ -304,6 +308,9 @@ class Preemption:
         nodes = self._world()
         for victim in victims:
             nodes.release(victim.job.id, *self._capacity.held(victim.job.id))
+        gone_us = self._now_us + max((victim.job.grace_us for victim in victims), default=0)
+        until_us = gone_us + self._standing.predictor.predict_us(job)
+        self._keep_clear(nodes, job.tenant, self._now_us, until_us)
         allocation = way.place(nodes)
         return None if allocation is None else _Found(allocation, nodes, usage)
 

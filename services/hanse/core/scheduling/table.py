@@ -361,7 +361,7 @@ class NodeTable:
         return self._matrix
 
     def _row(self, state: NodeState) -> list[int]:
-        return [-1] * self.layout.width if state.stranded else state.columns
+        return [-1] * self.layout.width if state.closed else state.columns
 
 
 _Alike = tuple[str, Resources, tuple[tuple[str, str], ...], tuple[Taint, ...], tuple[tuple[str, int], ...]]
