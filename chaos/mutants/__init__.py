@@ -10,6 +10,7 @@
     roster   forks: two rosters of one epoch
     regroup  a guardian is replaced without the old group, the log or the wait
     losses   what a region does with jobs that it gave to one that was declared lost
+    reserving what is reserved twice, or not kept
     quotas   rights that are doubled, given back or minted twice
     old_disk what a region with a disk from the past may do before and after it has asked the others
 
@@ -31,6 +32,7 @@ from chaos.mutants import (
     quotas,
     regroup,
     relief,
+    reserving,
     roster,
     shell,
     target,
@@ -50,6 +52,7 @@ ALL: tuple[Mutant, ...] = (
     *losses.MUTANTS,
     *guardians.MUTANTS,
     *quotas.MUTANTS,
+    *reserving.MUTANTS,
 )
 
 __all__ = ["ALL", "Mutant", "applied"]

@@ -22,6 +22,7 @@ COMMANDS = {
     "job": "Submit, list, show, explain, watch, follow and cancel jobs.",
     "region": "How a region fares, its nodes, draining it, and copies of its ledger.",
     "policy": "Who gets a region's capacity: check, plan, apply and roll back its policy.",
+    "reservation": "Capacity of a region that is set aside for a tenant, over windows of time.",
     "federation": "Members and capacity of the whole federation, and its signed roster.",
     "quota": "Global quotas: what a tenant may use in all regions together.",
     "dev": "Run a federation of local regions, for development.",

@@ -72,6 +72,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "region_lost": ("lost_every_us", "lost_max_us"),
     "policy_change": ("policy_every_us",),
     "quota_change": ("quota_every_us",),
+    "reservation_change": ("reservation_every_us",),
 }
 
 
@@ -167,6 +168,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     policy_every_us: int = 0
     # Some tenants have global quotas. Operators raise and lower them, and sign two successors of one document.
     quota_every_us: int = 0
+    # Operators set capacity of a region aside for a tenant, for some seconds, and cancel what they set aside.
+    reservation_every_us: int = 0
 
     @staticmethod
     def none() -> Faults:
@@ -285,6 +288,7 @@ class _Swarm:
             lost_max_us=MINUTE_US + self._up_to(4 * MINUTE_US),
             policy_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
             quota_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
+            reservation_every_us=self._every(5 * SECOND_US, MINUTE_US),
         )
 
 

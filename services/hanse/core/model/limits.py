@@ -222,6 +222,8 @@ RESERVATIONS_MAX = 256
 # Windows of one reservation, all of them known when it is made: three a day for a year. Whether they fit beside those
 # of the others takes a look at each.
 RESERVATION_WINDOWS_MAX = 1_100
+# Five fields, with every minute of an hour in a list.
+RECURRENCE_LENGTH_MAX = 512
 # All windows end by then. What comes later is reserved later, when it is known what the region will be.
 RESERVATION_AHEAD_US_MAX = 400 * 86_400 * 1_000_000
 # Shorter ones would be over before what is started in them has begun.

@@ -38,8 +38,8 @@ class WindowState(enum.IntEnum):
 
 class WantedReservation(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator asks for. `starts_wall_us`: when each window begins, ascending; `idle_release_us`: a window that
-    its tenant does not use for so long is given up, 0: never. `recurrence` and `time_zone` are what the windows were
-    made from, for people."""
+    its tenant does not use for so long is given up, 0: never. `recurrence`, `time_zone` and `until_wall_us` are what
+    the windows were made from, for people."""
 
     name: str
     tenant: str
@@ -50,6 +50,7 @@ class WantedReservation(msgspec.Struct, frozen=True, kw_only=True):
     idle_release_us: int = 0
     recurrence: str = ""
     time_zone: str = ""
+    until_wall_us: int = 0
     author: str = ""
     why: str = ""
 

@@ -199,6 +199,7 @@ class Capacity:
         state = self._table.by_name.get(node)
         if state is None:
             return
+        self._part_from_empty()
         if why is None:
             self._cordoned.pop(node, None)
         else:

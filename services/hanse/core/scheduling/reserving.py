@@ -18,7 +18,7 @@ from hanse.core.model.limits import (
     RESERVATION_WINDOWS_MAX,
     RESERVATIONS_MAX,
 )
-from hanse.core.model.reservations import CapacityReservation, WantedReservation, WindowState, same_wish
+from hanse.core.model.reservations import CapacityReservation, WantedReservation, same_wish
 from hanse.core.model.selectors import SelectorError, parse_selector
 from hanse.core.model.time import Now, clock_text
 from hanse.core.scheduling.devices import device_family
@@ -58,10 +58,8 @@ class Reserving:
 
     def _honoured(self, now: Now, event: Reserve, shape: Shape) -> Answer:
         wanted = event.wanted
-        others = [
-            window.reservation for window in self._windows.all() if window.state is not WindowState.OVER
-        ]
-        sets = overlapping(wanted, others)
+        # Also those that seem to be over: if the clock is wrong about that, they are not.
+        sets = overlapping(wanted, [window.reservation for window in self._windows.all()])
         closed = list(self._capacity.cordoned())
         allocation = room_beside(self._capacity.empty, closed, shape, sets)
         if allocation is None:
