@@ -182,6 +182,9 @@ class Reservations(Checker):
             for job_id, held in region.held.items():
                 if not any(each.is_for(self._tenants.get(job_id, "")) for each in here):
                     taken = added(taken, held.get(node, ()))
+            # What is not reserved may be had, and the job may take nothing of what is.
+            own = dict(region.held[row.job_id][node])
+            taken = tuple(each for each in taken if each[0] in own)
             if not fits(taken, region.capacity.get(node, ())):
                 message = f"{entry.region}: a job of {tenant} starts on {node}, which is reserved: {taken}"
                 raise violated(message, entry.at_us, row.job_id)

@@ -1,4 +1,4 @@
-"""Recurrences, resolved to instants: by example, against a slow reading of the same words, and across changed clocks."""
+"""Recurrences, resolved to instants: by example, against a slow reading of the same words, and when clocks change."""
 
 from __future__ import annotations
 

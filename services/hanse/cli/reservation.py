@@ -112,7 +112,7 @@ def create(
 
     JSON keys: region, existed, reservation as ReservationStatus in proto/hanse/v1/reservations.proto.
     """
-    from hanse.client.messages import BeforeWindow, Reservation
+    from hanse.client.messages import Reservation
 
     wanted = Reservation(
         name=name,
@@ -120,7 +120,7 @@ def create(
         groups=[_group(text, where or []) for text in place],
         recurrence=every,
         time_zone=time_zone,
-        before=BeforeWindow.Value(f"BEFORE_WINDOW_{before.name}"),
+        before=f"BEFORE_WINDOW_{before.name}",
         author=author or getpass.getuser(),
         why=why,
     )

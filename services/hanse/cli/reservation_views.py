@@ -88,7 +88,7 @@ def _state(status: ReservationStatus) -> Text:
     return Text(name, style=_STYLES.get(name, ""))
 
 
-def _before(number: BeforeWindow.ValueType) -> str:
+def _before(number: BeforeWindow) -> str:
     name = BeforeWindow.Name(number).removeprefix("BEFORE_WINDOW_")
     return name if name in _BEFORE else "FINISH"
 

@@ -116,7 +116,7 @@ def encode_reservation(view: ReservationView) -> pb.ReservationStatus:
         id=known.id,
         created_at=timestamp(known.created_wall_us),
         nodes=sorted({task.node for task in known.allocation.tasks}),
-        state=pb.WindowState.ValueType(int(view.state)),
+        state=f"WINDOW_STATE_{view.state.name}",
         window_start=timestamp(view.window_wall_us),
         window_end=timestamp(window_end_us),
         windows=len(starts),
@@ -143,7 +143,7 @@ def _encoded(known: WantedReservation) -> pb.Reservation:
         recurrence=known.recurrence,
         time_zone=known.time_zone,
         until=timestamp(known.until_wall_us),
-        before=pb.BeforeWindow.ValueType(int(known.before)),
+        before=f"BEFORE_WINDOW_{known.before.name}",
         author=known.author,
         why=known.why,
     )

@@ -239,6 +239,9 @@ RESERVATION_OVERLAPS_MAX = 64
 RESERVATION_TRIES_MAX = 16
 # Jobs that are tried in the room of one window in one cycle: each is a placement on the window's nodes, some 50 us.
 RESERVATION_STARTS_TRIED_MAX = 256
+# Who is in the way of windows is looked for this often at most, unless one opens: a reservation of the largest size
+# takes a tenth of a second.
+EVICTIONS_LOOK_US = 1_000_000
 # A wall clock that jumped is believed when it has gone on steadily for so long, and work is stopped for a window only
 # by one that has: longer than time daemons take to set a clock in steps, and no longer than the grace of most jobs.
 CLOCK_STEADY_US = 10 * 1_000_000

@@ -30,6 +30,7 @@ from hanse.core.model.limits import (
     BACKFILL_DENIALS_MAX,
     BACKFILL_TRIES_MAX,
     CLAIMS_MAX,
+    EVICTIONS_LOOK_US,
     RESERVATION_STARTS_TRIED_MAX,
 )
 from hanse.core.model.time import Now
@@ -111,8 +112,9 @@ class Scheduler:
         self.alarm = Alarm()
         self.preempted: list[Preempted] = []
         self.evicted: list[Evicted] = []
-        # When somebody has to leave for a window next.
+        # When somebody has to leave for a window next, and until when nobody is looked for.
         self._next_eviction_us = NEVER_US
+        self._evictions_seen = (-1, 0)
         # Jobs that left the queue in this cycle to wait for their rights.
         self._set_aside = 0
         # By job that was started in the last cycle: by which part of the policy, if it is not simply its turn.
@@ -366,9 +368,16 @@ class Scheduler:
 
     def _evict(self) -> None:
         """Who is in the way of a window has to leave, in time for it."""
-        self.evicted, self._next_eviction_us = [], NEVER_US
-        if self._windows:
-            self.evicted, self._next_eviction_us = self._evictions.due(self._now.mono_us)
+        self.evicted = []
+        now_us = self._now.mono_us
+        version, until_us = self._evictions_seen
+        if not self._windows or (self._windows.version == version and now_us < until_us):
+            return
+        self.evicted, self._next_eviction_us = self._evictions.due(now_us)
+        self._evictions_seen = (
+            self._windows.version,
+            min(self._next_eviction_us, now_us + EVICTIONS_LOOK_US),
+        )
         for each in self.evicted:
             self._standing.running.leave(each.job.id, self._now.mono_us + each.job.grace_us)
 

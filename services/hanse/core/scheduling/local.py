@@ -22,7 +22,7 @@ from hanse.core.model.limits import (
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.reservations import CapacityReservation
 from hanse.core.model.resources import times_fitting
-from hanse.core.model.time import FOR_EVER_US, Now
+from hanse.core.model.time import FOR_EVER_US, SECOND_US, Now
 from hanse.core.policy.model import Policy
 from hanse.core.scheduling.attainment import Attainment
 from hanse.core.scheduling.cycle import Preempted, Scheduler
@@ -36,6 +36,8 @@ from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.wait import WaitPredictor
 from hanse.core.scheduling.windows import Windows
 
+# While nothing may be launched, windows of reservations are looked at when that is over; this often it is asked.
+_CLOSED_LOOK_US = SECOND_US
 # The meta row that keeps what tenants have had.
 META_SHARES = "shares"
 
@@ -137,6 +139,8 @@ class LocalSide:
         self.more = False
         if self._is_closed():
             self.scheduler.rest()
+            if self.windows:
+                self.alarm.ring_at(now.mono_us + _CLOSED_LOOK_US)
             return
         started = self.scheduler.run(now, STARTS_PER_STEP_MAX)
         for job, allocation in started:
@@ -251,7 +255,9 @@ class LocalSide:
         self.capacity.release(job.id)
         self.scheduler.note_end(task.node for task in allocation.tasks)
         self.standing.ended(job, now, run_us=run_us, requeued=requeued, by_itself=by_itself)
-        self.windows.settle((task.node for task in allocation.tasks), now.mono_us)
+        if self.windows:
+            self.windows.settle((task.node for task in allocation.tasks), now.mono_us)
+            self.alarm.ring_by(self.windows.next_us)
         self.queue.tenant_changed(job.tenant, job.shape)
         if now.mono_us - self._saved_us >= ACCOUNTS_SAVE_US:
             self._saved_us = now.mono_us

@@ -128,6 +128,8 @@ class Windows:
         self._keep = keep
         self._drop = drop
         self._windows: dict[str, Window] = {}
+        # The same, by id.
+        self._ordered: tuple[Window, ...] = ()
         # Those that are open, by node, in the order in which use is charged to them.
         self._on_node: dict[str, list[Window]] = {}
         # When something is due next (mono).
@@ -137,13 +139,17 @@ class Windows:
         capacity.aside = self._aside_of
         for reservation in known:
             self._windows[reservation.id] = Window(reservation)
+        self._sort()
+
+    def _sort(self) -> None:
+        self._ordered = tuple(self._windows[each] for each in sorted(self._windows))
 
     def __len__(self) -> int:
         return len(self._windows)
 
-    def all(self) -> list[Window]:
+    def all(self) -> tuple[Window, ...]:
         """Of each reservation the window that is followed, by id."""
-        return [self._windows[each] for each in sorted(self._windows)]
+        return self._ordered
 
     def open(self) -> list[Window]:
         """Those that are open, by id."""
@@ -175,6 +181,7 @@ class Windows:
     def add(self, reservation: CapacityReservation) -> None:
         """It is in force from the next tick on."""
         self._windows[reservation.id] = Window(reservation)
+        self._sort()
         self._keep(reservation)
         self.next_us = self.now_us
 
@@ -183,6 +190,7 @@ class Windows:
         window = self._windows[reservation_id]
         self._leave_open(window)
         del self._windows[reservation_id]
+        self._sort()
         self._drop(reservation_id)
         self.version += 1
         self.next_us = self.now_us
