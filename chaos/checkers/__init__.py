@@ -14,6 +14,7 @@
     adoptable      what a majority of guardians holds is never lost, has one owner, and ends once             P1, P2, P4
     majority       what is told about an adoptable job is on the disks of a majority of its guardians         P1, P2
     moves          a running job that moves is dead before it leaves, is not blamed, and moves few times       P3
+    holds          a job that is held does not start
     reliefs        no job is carried back and forth between queues
     liveness       once everything has healed, everything ends                                                 P1, P7
 
@@ -31,6 +32,7 @@ from chaos.checkers.capacity import CapacityHeld
 from chaos.checkers.conservation import Conservation
 from chaos.checkers.disks import Disks
 from chaos.checkers.epochs import Epochs
+from chaos.checkers.holds import Holds
 from chaos.checkers.liveness import Liveness
 from chaos.checkers.majority import Majority
 from chaos.checkers.moves import Moves
@@ -63,6 +65,7 @@ ALL: tuple[Kind, ...] = (
     Majority,
     Moves,
     Reliefs,
+    Holds,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
-from chaos.checkers.rows import FINAL, shard_rows, stopped_to_move
+from chaos.checkers.rows import FINAL, shard_rows, stopped_to_go_on
 from hanse.core.model.jobs import RunId
 from hanse.sim.record import Committed, DiskReplaced, Launched, TaskBegan, TaskFinished
 
@@ -15,9 +15,9 @@ class OneRunner(Checker):
     """Also: a task of a run begins at most once, is ordered at most once, and what has succeeded never runs again. A
     run that only a replaced disk knew may be ordered anew, and a success that no disk knows any more does not count;
     that of an adoptable job counts once a majority of its guardians holds it. Nor does that of a run that was stopped
-    in order to move, unless all its tasks had ended before they were told to (outcomes.py). But no two processes live
-    at once, whatever was forgotten, and the runs of an adoptable job begin in the order of their fencing tokens (epoch,
-    attempt). So do those of a `wait` job that comes back from a region that is gone for ever."""
+    so that its job goes on later, unless all its tasks had ended before they were told to (outcomes.py). But no two
+    processes live at once, whatever was forgotten, and the runs of an adoptable job begin in the order of their fencing
+    tokens (epoch, attempt). So do those of a `wait` job that comes back from a region that is gone for ever."""
 
     def __init__(self, disks: Disks) -> None:
         super().__init__(disks)
@@ -27,7 +27,7 @@ class OneRunner(Checker):
         self._ordered: dict[_Place, set[int]] = {}
         # Runs that were ordered, and that their region's disk does not know any more.
         self._forgotten: dict[_Place, None] = {}
-        self._moving: set[RunId] = set()
+        self._stopped: set[RunId] = set()
         self._succeeded_tasks: dict[_Place, set[int]] = {}
         # Where a job has succeeded, and how often that region's disk had been replaced by then.
         self._succeeded: dict[str, tuple[_Place, int]] = {}
@@ -48,7 +48,7 @@ class OneRunner(Checker):
         }
 
     def _on_committed(self, entry: Committed) -> None:
-        self._moving.update(stopped_to_move(entry))
+        self._stopped.update(stopped_to_go_on(entry))
         for row in shard_rows(entry):
             if row.state not in FINAL:
                 continue
@@ -91,7 +91,7 @@ class OneRunner(Checker):
             )
         del self._forgotten[place], self._ordered[place]
         self._succeeded_tasks.pop(place, None)
-        self._moving.discard(entry.run)
+        self._stopped.discard(entry.run)
         self._begun = {begun for begun in self._begun if begun[0] != place}
 
     def _on_began(self, entry: TaskBegan) -> None:
@@ -147,7 +147,7 @@ class OneRunner(Checker):
             del self._living[job_id]
         else:
             self._living[job_id] = (place, count - 1)
-        if entry.told_to_end and entry.run in self._moving:
+        if entry.told_to_end and entry.run in self._stopped:
             return
         if entry.natural and entry.exit_code == 0 and place not in self._forgotten:
             succeeded = self._succeeded_tasks.setdefault(place, set())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
-from chaos.checkers.rows import FINAL, Row, ended_here, job_rows, stopped_to_move
+from chaos.checkers.rows import FINAL, Row, ended_here, job_rows, stopped_to_go_on
 from hanse.core.model.jobs import RunId
 from hanse.core.model.lifecycle import JobState
 from hanse.sim.record import (
@@ -27,7 +27,7 @@ class Outcomes(Checker):
     An outcome that only a replaced disk had may come out differently the next time; one that any disk still has may
     not. A client key whose job its home has forgotten may name another job.
 
-    A run has ended well when all its tasks have ended with 0. Of a run that was stopped in order to move, only what
+    A run has ended well when all its tasks have ended with 0. Of a run that was stopped to go on later, only what
     ended before it was told to end counts: a task that answers SIGTERM with 0 may have written its checkpoint and be
     half done, so that the job has to go on elsewhere, and may fail there. Of any other run every end with 0 counts,
     also within the grace of a stop: nothing but a caller's cancel lets it run again or end otherwise.
@@ -39,7 +39,7 @@ class Outcomes(Checker):
         self._cancelled: set[str] = set()
         self._tasks: dict[_Place, set[int]] = {}
         self._clean: dict[_Place, set[int]] = {}
-        self._moving: set[RunId] = set()
+        self._stopped: set[RunId] = set()
         # Runs that ended well, by job, and how often their region's disk had been replaced by then.
         self._succeeded: dict[str, dict[_Place, int]] = {}
         self._failed: set[str] = set()
@@ -88,7 +88,7 @@ class Outcomes(Checker):
         if place not in self._tasks:
             # What ended under this name meanwhile was of a run that the region has forgotten.
             self._clean.pop(place, None)
-            self._moving.discard(entry.run)
+            self._stopped.discard(entry.run)
         self._tasks.setdefault(place, set()).update(entry.tasks)
 
     def _on_launch_failed(self, entry: LaunchFailed) -> None:
@@ -99,7 +99,7 @@ class Outcomes(Checker):
         if entry.exit_code:
             self._failed.add(entry.run.job_id)
             return
-        if entry.told_to_end and entry.run in self._moving:
+        if entry.told_to_end and entry.run in self._stopped:
             return
         clean = self._clean.setdefault(run, set())
         clean.add(entry.task)
@@ -119,7 +119,7 @@ class Outcomes(Checker):
 
     def _on_committed(self, entry: Committed) -> None:
         self._forget(entry)
-        self._moving.update(stopped_to_move(entry))
+        self._stopped.update(stopped_to_go_on(entry))
         for row in job_rows(entry):
             if row.state not in FINAL:
                 if row.id in self._ended and self._ended[row.id][0] == entry.region:

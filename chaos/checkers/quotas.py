@@ -26,7 +26,7 @@ from hanse.core.effects import (
 from hanse.core.messages import RightsVerdict
 from hanse.core.model.jobs import RunId
 from hanse.core.model.lifecycle import JobState
-from hanse.core.model.quota import QuotaDocument, QuotaKey, Rights, applies, decode_quotas
+from hanse.core.model.quota import QuotaDocument, QuotaKey, Rights, applies, decode_quotas, shard_of_account
 from hanse.sim.record import Committed, DiskReplaced, Finished, ImageTaken, TaskBegan, TaskFinished
 
 _RIGHTS = msgspec.msgpack.Decoder(Rights)
@@ -176,6 +176,9 @@ class QuotasHeld(Checker):
             self._ends[(region, state.shard)] = (state.log_term, state.log_sequence)
         for record in writes.shard_rows:
             self._take_record(region, record)
+        # What a copy takes back as nobody else's (swarm seed 5023).
+        for shard, key in writes.shard_rows_delete:
+            self._copies.get((region, shard), {}).pop(key, None)
         rows: list[msgspec.Struct] = [
             *writes.accounts,
             *writes.balances,
@@ -268,6 +271,8 @@ class QuotasHeld(Checker):
     @staticmethod
     def _is_taken(accounts: dict[str, _Tables], giver: str, sent: RightsSentRow) -> bool:
         taker = accounts.get(sent.to)
+        if taker is None and shard_of_account(sent.to):
+            return False  # It is added up only while no log has taken anything, or with all logs.
         if taker is None or taker.account is None or taker.account.id != sent.to_id:
             return True  # By a life that is over, perhaps: what became of it nobody knows.
         row = taker.taken.get((sent.to_id, giver, sent.giver_id))

@@ -6,7 +6,7 @@ from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
 from hanse.core.messages import Commit, Offer, ToShard
 from hanse.core.model.limits import RELIEF_HOPS_MAX
-from hanse.sim.record import DiskReplaced, Sent
+from hanse.sim.record import DiskReplaced, Sent, Started
 
 
 class Reliefs(Checker):
@@ -23,7 +23,11 @@ class Reliefs(Checker):
         self._forgetful = False
 
     def handlers(self) -> Handlers:
-        return {Sent: self._on_sent, DiskReplaced: self._on_replaced}
+        return {Sent: self._on_sent, Started: self._on_started, DiskReplaced: self._on_replaced}
+
+    def _on_started(self, entry: Started) -> None:
+        """Each life counts its offers from 1 ("late copies", seed 7)."""
+        self._offers = {offer for offer in self._offers if offer[0] != entry.region}
 
     def _on_replaced(self, entry: DiskReplaced) -> None:
         self._forgetful = True

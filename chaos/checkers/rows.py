@@ -17,8 +17,16 @@ Row = JobRow | JobStateRow
 FINAL = frozenset(int(state) for state in TERMINAL_STATES)
 HELD = frozenset(int(state) for state in (JobState.QUEUED, JobState.RUNNING, JobState.STOPPING))
 
+# Why an attempt may be stopped although nothing is wrong with it: the job goes on later, or elsewhere.
+_NOT_OVER = (
+    ReasonCode.MOVING,
+    ReasonCode.PREEMPTED,
+    ReasonCode.HELD,
+    ReasonCode.REQUESTED,
+    ReasonCode.NODE_DRAINED,
+)
 # Spares decoding every record of every log.
-_MOVING = ReasonCode.MOVING.encode()
+_NOT_OVER_ENCODED = tuple(code.encode() for code in _NOT_OVER)
 # The term, its leader, and the position (term, sequence) at which the log ended before.
 _START = msgspec.msgpack.Decoder(tuple[int, str, int, int])
 
@@ -56,13 +64,17 @@ def term_begun(record: ShardRow) -> tuple[int, str] | None:
     return term, region
 
 
-def stopped_to_move(entry: Committed) -> Iterator[RunId]:
-    """Runs that are stopped in order to go on in another region; of adoptable jobs, as their shard's log says."""
+def stopped_to_go_on(entry: Committed) -> Iterator[RunId]:
+    """Runs that are stopped so that their jobs go on later, or elsewhere; of adoptable jobs, as their log says."""
     for writes in entry.writes:
-        logged = (decoded(record) for record in writes.shard_rows if _MOVING in record.value)
+        logged = (decoded(record) for record in writes.shard_rows if _may_be_stopped(record))
         for row in (*writes.jobs, *writes.job_states, *logged):
-            if row is not None and row.state == JobState.STOPPING and row.reason == ReasonCode.MOVING:
+            if row is not None and row.state == JobState.STOPPING and row.reason in _NOT_OVER:
                 yield RunId(row.id, row.epoch, row.attempt)
+
+
+def _may_be_stopped(record: ShardRow) -> bool:
+    return any(code in record.value for code in _NOT_OVER_ENCODED)
 
 
 def decision_rows(entry: Committed) -> Iterator[DecisionRow]:

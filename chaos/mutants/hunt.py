@@ -13,6 +13,7 @@ from chaos.checkers.base import Checker
 from chaos.checkers.majority import Majority
 from chaos.checkers.write_ahead import WriteAhead
 from chaos.mutants.mutant import Mutant, applied
+from chaos.mutants.stage import ScheduleError
 from hanse.sim.errors import Crash, SimulationFailure
 
 # A shortcut that needs more runs than this is one that its profile does not look for.
@@ -36,11 +37,15 @@ def caught(mutant: Mutant, seed: int, kinds: Kinds = ALL) -> Finding | None:
         with applied(mutant):
             mutant.profile.run(seed, lambda record: check(record, kinds))
     except Crash as crash:
+        if crash.__cause__ is None:
+            return Finding(seed, _judge(crash.__traceback__), crash.message)
         if not isinstance(crash.__cause__, AssertionError):
             raise  # the mutant itself is broken
         return Finding(seed, _asserted(crash.__cause__.__traceback__), crash.message)
     except SimulationFailure as failure:
         return Finding(seed, _judge(failure.__traceback__), failure.message)
+    except ScheduleError:
+        return None  # The shortcut led away from what the schedule is about.
     return None
 
 

@@ -254,21 +254,21 @@ them cannot be heard at once."""
 LONG_INQUESTS = Profile(
     name="long inquests",
     faults=Faults(
-        old_disk_every_us=SECOND_US,
+        old_disk_every_us=2 * SECOND_US,
         old_disk_reboot=0.5,
         downtime_max_us=SECOND_US,
         loss=0.05,
         late=0.2,
         late_max_us=6 * SECOND_US,
         duplicate=0.1,
-        partition_every_us=2 * SECOND_US,
-        partition_max_us=4 * SECOND_US,
+        partition_every_us=4 * SECOND_US,
+        partition_max_us=10 * SECOND_US,
     ),
     regions=4,
-    duration_us=40 * SECOND_US,
-    jobs=200,
+    duration_us=60 * SECOND_US,
+    jobs=300,
 )
-"""The same, and the league is cut in two so often that a region waits long for the others' word."""
+"""The same, and the league is cut in two for so long that a region waits long for the others' word."""
 
 FORGOTTEN_ANSWERS = Profile(
     name="forgotten answers",
@@ -555,6 +555,20 @@ QUOTAS_AND_DISKS = Profile(
     runtime_max_us=5 * SECOND_US,
 )
 """The same, and regions come back with disks from some seconds ago, on which rights lie that they have given away."""
+LOST_RIGHTS = Profile(
+    name="rights of lost regions",
+    faults=msgspec.structs.replace(
+        LOST_REGIONS.faults, quota_every_us=4 * SECOND_US, victim="RightsDecision", victim_loss=0.8
+    ),
+    timings=_QUICK_RIGHTS,
+    regions=5,
+    duration_us=40 * SECOND_US,
+    jobs=240,
+    runtime_max_us=5 * SECOND_US,
+    guarded_share=0.0,
+)
+"""A region that is destroyed for ever has taken rights, and passed some of them on; that it had, its givers seldom
+heard."""
 
 PROFILES = (
     CRASHES,
@@ -587,4 +601,5 @@ PROFILES = (
     QUOTAS,
     ADOPTABLE_QUOTAS,
     QUOTAS_AND_DISKS,
+    LOST_RIGHTS,
 )

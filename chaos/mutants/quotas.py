@@ -7,7 +7,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from chaos.mutants.mutant import Mutant, replace
-from chaos.mutants.profiles import QUOTAS, QUOTAS_AND_DISKS
+from chaos.mutants.profiles import LOST_RIGHTS, QUOTAS, QUOTAS_AND_DISKS
 from chaos.mutants.shell import leaking_sends
 from hanse.core.account import Account, Balance, Party
 from hanse.core.effects import Effects, Refused
@@ -169,6 +169,17 @@ def _believe_the_disk(patches: ExitStack) -> None:
     replace(patches, Account, "begin_anew", shortcut)
 
 
+def _lost_comes_back(patches: ExitStack) -> None:
+    def shortcut(self: Account, to: Party) -> None:
+        sequence, rights = self.sent[to]
+        self.sent[to] = (sequence, NO_RIGHTS)
+        self._owed_sent[to] = None
+        self._conclude(rights, RightsVerdict.BURNED)
+        self.version += 1
+
+    replace(patches, Account, "give_up", shortcut)
+
+
 def _gone_comes_back(patches: ExitStack) -> None:
     conclude = Account._conclude
 
@@ -245,6 +256,12 @@ MUTANTS = (
         shortcut="rights that were sent to an account whose disk was lost come back to their giver",
         profile=QUOTAS_AND_DISKS,
         install=_gone_comes_back,
+    ),
+    Mutant(
+        name="rights back from a lost region",
+        shortcut="rights that are on their way to a region that was declared lost come back to their giver",
+        profile=LOST_RIGHTS,
+        install=_lost_comes_back,
     ),
     Mutant(
         name="rights for an earlier life",

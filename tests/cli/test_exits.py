@@ -32,6 +32,7 @@ BY_ERROR: list[tuple[BaseException, int]] = [
     (client.NotFoundError("x"), 1),
     (client.JobTerminalError("x"), 1),
     (client.ConflictError("x"), 1),
+    (client.PlanChangedError("x"), 1),
     (client.UnimplementedError("x"), 1),
     (client.RequestError("x"), 1),
     (client.ExhaustedError("x"), 1),

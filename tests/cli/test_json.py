@@ -28,6 +28,11 @@ COMMANDS = {
     "job watch": ["job", "watch", ENDED],
     "job logs": ["job", "logs", ENDED],
     "job cancel": ["job", "cancel", QUEUED, ENDED],
+    "job hold": ["job", "hold", QUEUED, "north-nope"],
+    "job set-priority": ["job", "set-priority", QUEUED, "--to", "7"],
+    "job move": ["job", "move", QUEUED, "--to", "east"],
+    "node cordon": ["node", "cordon", "n1", "--why", "disk"],
+    "region reload": ["region", "reload"],
     "region status": ["region", "status"],
     "region status in quarantine": ["region", "status", "restored"],
     "region nodes": ["region", "nodes"],
@@ -98,6 +103,14 @@ def test_json_keys_of_submit_are_stable(
     ran = hanse("job", "submit", spec_file("ok", "bad"), *options, "-o", "json", "--server", server)
     check(golden, name, [ran.document])
     check(golden, "error", [json.loads(ran.err)])
+
+
+def test_json_keys_of_plan_are_stable(
+    hanse: Callable[..., Ran], server: str, golden: dict[str, list[str]], spec_file: Callable[..., str]
+) -> None:
+    ran = hanse("job", "plan", spec_file("ok", "nowhere"), "-o", "json", "--server", server)
+    assert ran.code == 1, "one of them can run nowhere"
+    check(golden, "job plan", [ran.document])
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,7 @@ def test_a_league_from_its_founding_to_its_last_key(
     assert changed["epoch"] == 6
 
     # 6. Without a majority nothing changes, and it is said who is missing.
+    until(lambda: bool(run("show")["known"]))
     machines.stop("east")
     machines.stop("west")
     late = run(

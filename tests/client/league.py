@@ -307,7 +307,67 @@ class Jobs(jobs_pb2_grpc.JobServiceServicer):
             unblock=["2000 gpu fewer"],
         )
         response.predicted_start.seconds = FIRST_S
+        response.predicted_earliest.seconds = FIRST_S
+        response.predicted_latest.seconds = FIRST_S + 60
         return response
+
+    async def ControlJobs(
+        self, request: jobs_pb2.ControlJobsRequest, context: grpc.aio.ServicerContext
+    ) -> jobs_pb2.ControlJobsResponse:
+        await self._enter("ControlJobs", context)
+        results = [self._cancel(job_id) for job_id in request.job_ids]
+        return jobs_pb2.ControlJobsResponse(
+            results=[
+                jobs_pb2.ControlResult(job_id=job_id, refusal=each.refusal, state=each.state)
+                if each.HasField("refusal")
+                else jobs_pb2.ControlResult(job_id=job_id, state=each.state, region="north")
+                for job_id, each in zip(request.job_ids, results, strict=True)
+            ]
+        )
+
+    async def PlanJob(
+        self, request: jobs_pb2.PlanJobRequest, context: grpc.aio.ServicerContext
+    ) -> jobs_pb2.PlanJobResponse:
+        await self._enter("PlanJob", context)
+        because = jobs_pb2.Blocker(
+            code="CAPACITY",
+            message="3 of 120 fit but for gpu: a task needs 8000, the most free is 4000",
+            nodes=["n17"],
+        )
+        blocker = jobs_pb2.Blocker(code="CAPACITY", message="no node has 8 gpu free", because=[because])
+        here = jobs_pb2.RegionPlan(
+            region="north",
+            outcome=jobs_pb2.PLAN_OUTCOME_PREEMPT,
+            stops=[
+                jobs_pb2.PlannedStop(
+                    job_id="north-1", name="old", tenant="t", rule="tier premium before basic"
+                )
+            ],
+            blockers=[blocker],
+            position=2,
+            unblock=["2000 gpu fewer per task (6000 instead of 8000)"],
+            price=1000,
+            power=900,
+        )
+        for moment in (here.predicted_start, here.predicted_earliest, here.predicted_latest):
+            moment.seconds = FIRST_S
+        east = jobs_pb2.RegionPlan(
+            region="east", outcome=jobs_pb2.PLAN_OUTCOME_START, nodes=["e1"], queue="t"
+        )
+        south = jobs_pb2.RegionPlan(region="south", age_ms=2_500)
+        return jobs_pb2.PlanJobResponse(
+            home="north",
+            chosen="" if request.spec.name == "nowhere" else "north",
+            summary="it would start in north, and 1 other job be stopped for it",
+            index="preempt:north:0011223344556677",
+            regions=[here, east, south],
+            takers=[
+                jobs_pb2.PlannedTaker(region="east"),
+                jobs_pb2.PlannedTaker(region="south", wait_ms=4_000),
+            ],
+            policy_version=3,
+            unreachable=["south"],
+        )
 
     async def StreamLogs(
         self, request: jobs_pb2.StreamLogsRequest, context: grpc.aio.ServicerContext
@@ -447,6 +507,16 @@ class Regions(regions_pb2_grpc.RegionServiceServicer):
         self, request: regions_pb2.DrainRequest, context: grpc.aio.ServicerContext
     ) -> regions_pb2.DrainResponse:
         return regions_pb2.DrainResponse(draining=True)
+
+    async def ControlNodes(
+        self, request: regions_pb2.ControlNodesRequest, context: grpc.aio.ServicerContext
+    ) -> regions_pb2.ControlNodesResponse:
+        return regions_pb2.ControlNodesResponse()
+
+    async def ReloadConfig(
+        self, request: regions_pb2.ReloadConfigRequest, context: grpc.aio.ServicerContext
+    ) -> regions_pb2.ReloadConfigResponse:
+        return regions_pb2.ReloadConfigResponse(changed=["nodes"])
 
     async def TrustDisk(
         self, request: regions_pb2.TrustDiskRequest, context: grpc.aio.ServicerContext

@@ -241,5 +241,5 @@ restartable: {written}
     (spec,) = parse_specs(text, "spec.yaml")
     assert spec.HasField("restartable")
     assert spec.restartable is (written == "true")
-    with pytest.raises(InvalidSpecError, match="restartable: expected true or false, found 'maybe'"):
+    with pytest.raises(InvalidSpecError, match="restartable: expected true or false, found the text 'maybe'"):
         parse_specs(text.replace(written.encode(), b"maybe"), "spec.yaml")

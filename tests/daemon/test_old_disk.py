@@ -145,7 +145,7 @@ def _seen(place: Place, peer: str) -> int:
     """The newest incarnation of the peer in a message of a session. No region tells that over the wire."""
     driver = place.daemon.runtime._driver
     assert driver is not None
-    return driver._region.sessions.seen(peer).incarnation
+    return driver._region._region.sessions.seen(peer).incarnation
 
 
 async def quarantined(place: Place, missing: list[str]) -> regions_pb2.GetStatusResponse | None:

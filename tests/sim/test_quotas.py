@@ -9,12 +9,16 @@ from hanse.core.effects import JobRow
 from hanse.core.model.jobs import RunId
 from hanse.core.model.quota import applies
 from hanse.core.model.time import SECOND_US
+from hanse.core.policy.model import FairShare, Policy
 from hanse.sim.faults import Faults
 from hanse.sim.record import Committed, Record, TaskBegan, TaskFinished
 from hanse.sim.world import Plan, World
 
 YARDS = ("yards", "cpu")
 LIMIT = 20_000
+# Neither a region's own quotas nor its fair shares keep back who has his rights: with fair shares other tenants may be
+# next when rights come, and these lie idle for as long as one of their jobs takes.
+BY_AGE = Policy(fair_share=FairShare(order="off"))
 # All jobs are there, what began before there was a quota has ended, and rights have found their way.
 WARM_US = 41 * SECOND_US
 
@@ -31,6 +35,7 @@ def _world(seed: int, faults: Faults, adoptable_share: float) -> World:
             runtime_max_us=20 * SECOND_US,
             adoptable_share=adoptable_share,
             quotas={YARDS: LIMIT},
+            policy=BY_AGE,
         )
     )
 

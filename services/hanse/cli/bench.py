@@ -301,7 +301,10 @@ def kueue_large(
 @app.command()
 def backfill(
     ctx: typer.Context,
-    schedule: Annotated[Path, typer.Argument(help="CSV of a schedule, as evalys and Batsim write it.")],
+    schedule: Annotated[
+        Path,
+        typer.Argument(metavar="SCHEDULE", help="CSV of a schedule, as evalys and Batsim write it."),
+    ],
     mode: Annotated[BackfillName, typer.Option(help="How backfill is done.")] = BackfillName.EASY,
     out: OutOption = None,
 ) -> None:

@@ -31,6 +31,7 @@ NameOption = Annotated[str, typer.Option("--name", help="Only names that begin w
 HomesOption = Annotated[
     list[str] | None, typer.Option("--home", help="Only jobs of this home region; may be repeated.")
 ]
+WhyOption = Annotated[str, typer.Option("--why", help="For those who read the job's story later.")]
 WaitOption = Annotated[
     bool,
     typer.Option("--wait", "-w", help="Wait until all have ended; exits with 1 if not all succeeded."),
@@ -43,7 +44,7 @@ TimeoutOption = Annotated[
 
 @app.callback()
 def job() -> None:
-    """Submit, list, show, explain, watch, follow and cancel jobs."""
+    """Submit, plan, list, show, explain, watch, follow, order and cancel jobs."""
 
 
 @app.command()
@@ -64,6 +65,14 @@ def submit(
         typer.Option("--wait", "-w", help="Wait until all have ended; exits with 1 if not all succeeded."),
     ] = False,
     timeout: TimeoutOption = None,
+    check_index: Annotated[
+        str,
+        typer.Option(
+            "--check-index",
+            metavar="INDEX",
+            help="Only if the plan of that index (`hanse job plan`) still holds; for one job.",
+        ),
+    ] = "",
 ) -> int:
     """Submit the jobs in files. Each is accepted or refused on its own; nothing is sent if a file has a mistake.
 
@@ -74,9 +83,28 @@ def submit(
 
     if timeout is not None and not wait:
         raise UsageOrConfigError("--timeout without --wait", hint="add --wait, or leave out --timeout")
-    submission = Submission(files=files, client_key=client_key, wait=wait, timeout_s=timeout)
+    submission = Submission(
+        files=files, client_key=client_key, wait=wait, timeout_s=timeout, check_index=check_index
+    )
     printer = Printer.of(ctx)
     return run(submit_files(printer, lambda: client_of(ctx, home=home, retry=WRITE_RETRY), submission))
+
+
+@app.command()
+def plan(
+    ctx: typer.Context,
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Specs in YAML or TOML; - is stdin.")],
+    home: Annotated[str, typer.Option("--home", help="Home region; default: the one that is asked.")] = "",
+) -> int:
+    """Say what would become of the jobs in files if they were submitted now, region by region. Nothing is submitted.
+
+    Exits with 1 if one of them could not run anywhere at present. The index holds a submit to the plan (--check-index).
+
+    JSON keys: plans[] with those of PlanJobResponse in proto/hanse/v1/jobs.proto, and name (of the job).
+    """
+    from hanse.cli.job_plan import plan_files
+
+    return run(plan_files(Printer.of(ctx), lambda: client_of(ctx, home=home), files))
 
 
 @app.command("list")
@@ -228,6 +256,90 @@ def cancel(ctx: typer.Context, job_ids: JobsArgument) -> int:
 
         printer.document({"results": [to_plain(result) for result in results]})
     return ExitCode.FAILURE if any(result.HasField("refusal") for result in results) else ExitCode.OK
+
+
+@app.command()
+def hold(ctx: typer.Context, job_ids: JobsArgument, why: WhyOption = "") -> int:
+    """Keep jobs from starting until they are released. What runs of them is stopped and queued again.
+
+    JSON keys: results[].{job_id, state (when the order was taken), region, refusal (null: taken)}.
+    """
+    from hanse.cli.job_control import carry_out
+    from hanse.client.messages import ControlJobsRequest
+
+    order = ControlJobsRequest(job_ids=job_ids, why=why)
+    order.hold.SetInParent()
+    return carry_out(ctx, order, "held")
+
+
+@app.command()
+def release(ctx: typer.Context, job_ids: JobsArgument, why: WhyOption = "") -> int:
+    """Let jobs start that are held.
+
+    JSON keys: as `job hold`.
+    """
+    from hanse.cli.job_control import carry_out
+    from hanse.client.messages import ControlJobsRequest
+
+    order = ControlJobsRequest(job_ids=job_ids, why=why)
+    order.release.SetInParent()
+    return carry_out(ctx, order, "released")
+
+
+@app.command()
+def requeue(ctx: typer.Context, job_ids: JobsArgument, why: WhyOption = "") -> int:
+    """Stop what runs of jobs, and queue them again. It is no failure of theirs.
+
+    JSON keys: as `job hold`.
+    """
+    from hanse.cli.job_control import carry_out
+    from hanse.client.messages import ControlJobsRequest
+
+    order = ControlJobsRequest(job_ids=job_ids, why=why)
+    order.requeue.SetInParent()
+    return carry_out(ctx, order, "queued again")
+
+
+@app.command("set-priority")
+def set_priority(
+    ctx: typer.Context,
+    job_ids: JobsArgument,
+    priority: Annotated[
+        int, typer.Option("--to", help="Higher goes first within a tier.", min=-1000, max=1000)
+    ],
+    why: WhyOption = "",
+) -> int:
+    """Give jobs another priority, queued or running.
+
+    JSON keys: as `job hold`.
+    """
+    from hanse.cli.job_control import carry_out
+    from hanse.client.messages import ControlJobsRequest
+
+    order = ControlJobsRequest(job_ids=job_ids, why=why)
+    order.set_priority.priority = priority
+    order.set_priority.SetInParent()
+    return carry_out(ctx, order, f"priority {priority}")
+
+
+@app.command()
+def move(
+    ctx: typer.Context,
+    job_ids: JobsArgument,
+    region: Annotated[str, typer.Option("--to", metavar="REGION", help="Where they are to run.")],
+    why: WhyOption = "",
+) -> int:
+    """Have jobs run in another region, and only there: what runs of them is stopped, and they are handed over as soon
+    as that region has room.
+
+    JSON keys: as `job hold`.
+    """
+    from hanse.cli.job_control import carry_out
+    from hanse.client.messages import ControlJobsRequest
+
+    order = ControlJobsRequest(job_ids=job_ids, why=why)
+    order.move.region = region
+    return carry_out(ctx, order, f"goes to {region}")
 
 
 async def _listed(ctx: typer.Context, job_filter: JobFilter, limit: int) -> tuple[list[Job], set[str], bool]:

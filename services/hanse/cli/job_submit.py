@@ -36,14 +36,20 @@ class Submission:
     client_key: str
     wait: bool
     timeout_s: float | None
+    check_index: str = ""
 
 
 async def submit_files(printer: Printer, connect: Callable[[], AsyncClient], submission: Submission) -> int:
     """The whole command; returns its exit code."""
     specs = read_specs(submission.files)
+    if submission.check_index and len(specs) != 1:
+        raise UsageOrConfigError(
+            f"--check-index is about one job, and the files have {len(specs)}",
+            hint="plan and submit them one by one",
+        )
     keys = client_keys(submission.client_key, len(specs))
     async with connect() as client:
-        outcomes = await _submitted(printer, client, specs, keys)
+        outcomes = await _submitted(printer, client, specs, keys, submission.check_index)
         refused = [outcome for outcome in outcomes if outcome.error is not None]
         if not submission.wait:
             _print_submitted(printer, specs, outcomes)
@@ -86,10 +92,14 @@ def client_keys(key: str, count: int) -> list[str] | None:
 
 
 async def _submitted(
-    printer: Printer, client: AsyncClient, specs: Sequence[JobSpec], keys: Sequence[str] | None
+    printer: Printer,
+    client: AsyncClient,
+    specs: Sequence[JobSpec],
+    keys: Sequence[str] | None,
+    check_index: str,
 ) -> Sequence[Submitted]:
     try:
-        return await client.submit_many(specs, client_keys=keys)
+        return await client.submit_many(specs, client_keys=keys, check_index=check_index)
     except SubmitIncompleteError as error:
         # What is known must be told: the keys are needed to repeat it safely.
         _print_submitted(printer, specs, error.outcomes)

@@ -32,6 +32,7 @@ from hanse.client.messages import (
     JobState,
     Reason,
     RegionExplanation,
+    RegionPlan,
     TaskGroup,
     TimelineEntry,
     state_name,
@@ -208,15 +209,31 @@ def explanation_tree(explanation: ExplainJobResponse) -> Tree:
     for region in explanation.regions:
         branch = tree.add(_region_title(region))
         for blocker in region.blockers:
-            _add_blocker(branch, blocker)
+            add_blocker(branch, blocker)
     if explanation.HasField("predicted_start"):
-        wait_s = seconds_of(explanation.predicted_start) - time.time()
-        tree.add(f"predicted to start in {duration_text(wait_s)}")
-    if explanation.unblock:
-        branch = tree.add(Text("what would let it run", style="bold green"))
-        for unblock in explanation.unblock:
-            branch.add(escape(unblock))
+        tree.add(predicted_start_text(explanation))
+    add_hints(tree, explanation.unblock)
     return tree
+
+
+def predicted_start_text(told: ExplainJobResponse | RegionPlan) -> Text:
+    """How long it will be until then, and at least and at most."""
+    now_s = time.time()
+    wait_s = seconds_of(told.predicted_start) - now_s
+    text = Text(f"predicted to start in {duration_text(max(0.0, wait_s))}")
+    if told.HasField("predicted_earliest") and told.predicted_latest != told.predicted_earliest:
+        earliest_s = max(0.0, seconds_of(told.predicted_earliest) - now_s)
+        latest_s = max(0.0, seconds_of(told.predicted_latest) - now_s)
+        text.append(f"  ({duration_text(earliest_s)} to {duration_text(latest_s)})", style="bright_black")
+    return text
+
+
+def add_hints(tree: Tree, hints: Sequence[str]) -> None:
+    """What would let a job run; nothing if nothing is known."""
+    if hints:
+        branch = tree.add(Text("what would let it run", style="bold green"))
+        for hint in hints:
+            branch.add(escape(hint))
 
 
 def _region_title(region: RegionExplanation) -> Text:
@@ -228,13 +245,14 @@ def _region_title(region: RegionExplanation) -> Text:
     return title
 
 
-def _add_blocker(branch: Tree, blocker: Blocker) -> None:
+def add_blocker(branch: Tree, blocker: Blocker) -> None:
+    """A blocker, and below it what it rests on."""
     text = Text.assemble((blocker.code, "bold yellow"), "  ", blocker.message)
     if blocker.nodes:
         text.append(f"  ({', '.join(blocker.nodes)})", style="bright_black")
     below = branch.add(text)
     for cause in blocker.because:
-        _add_blocker(below, cause)
+        add_blocker(below, cause)
 
 
 def reason_text(reason: Reason) -> Text:

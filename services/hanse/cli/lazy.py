@@ -19,16 +19,19 @@ from hanse.cli.settings import OutputOption, ServerOption
 
 # Name: one line of help. The order is that of the help.
 COMMANDS = {
-    "job": "Submit, list, show, explain, watch, follow and cancel jobs.",
-    "region": "How a region fares, its nodes, draining it, and copies of its ledger.",
+    "job": "Submit, plan, list, show, explain, watch, follow, order and cancel jobs.",
+    "region": "How a region fares, its nodes, draining it, its configuration, and copies of its ledger.",
+    "node": "Take single nodes out of use, and back into it.",
     "policy": "Who gets a region's capacity: check, plan, apply and roll back its policy.",
     "reservation": "Capacity of a region that is set aside for a tenant, over windows of time.",
+    "decision": "What a region decided: list it, and do it again from the recorded inputs.",
     "federation": "Members and capacity of the whole federation, and its signed roster.",
     "quota": "Global quotas: what a tenant may use in all regions together.",
     "dev": "Run a federation of local regions, for development.",
     "demo": "Show a federation at work: three regions, real jobs, faults.",
     "bench": "Measure this machine.",
     "sim": "Prove the promises: the real core under virtual time, with faults.",
+    "replay": "Replay a trace through real regions: modes, policies, lost regions, capacity.",
     "serve": "Run a region's daemon.",
     "config": "Check region configurations.",
     "version": "Print the version.",

@@ -108,6 +108,24 @@ def undrain(ctx: typer.Context, name: RegionArgument = "") -> None:
     _print_draining(ctx, name, _asked(ctx, lambda client: client.undrain(name), WRITE_RETRY))
 
 
+@app.command()
+def reload(ctx: typer.Context, name: RegionArgument = "") -> None:
+    """Have a region read its configuration file again, without a restart. Tasks go on.
+
+    If the file is wrong, or changes what can only change with a restart, nothing is changed, and the keys are named.
+
+    JSON keys: changed[] (keys that took effect).
+    """
+    changed = list(_asked(ctx, lambda client: client.reload_config(name), WRITE_RETRY))
+    printer = Printer.of(ctx)
+    if printer.is_table:
+        from rich.text import Text
+
+        printer.show(Text(f"in effect: {', '.join(changed)}" if changed else "nothing has changed"))
+    else:
+        printer.document({"changed": changed})
+
+
 @app.command("trust-disk")
 def trust_disk(
     ctx: typer.Context,

@@ -29,6 +29,8 @@ from hanse.client.messages import (
     ApplyPolicyResponse,
     CancelReservationResponse,
     CancelResult,
+    ControlJobsRequest,
+    ControlResult,
     CreateReservationResponse,
     ExplainJobResponse,
     GetInventoryResponse,
@@ -43,6 +45,8 @@ from hanse.client.messages import (
     ListPoliciesResponse,
     ListReservationsResponse,
     LogStream,
+    NodeOrder,
+    PlanJobResponse,
     PlanPolicyResponse,
     QuotaStatus,
     Reservation,
@@ -97,12 +101,31 @@ class AsyncClient:
     # -- jobs ---------------------------------------------------------------------------------------------------------
 
     async def submit(
-        self, spec: JobSpec, *, client_key: str = "", home: str = "", force_home: bool = False
+        self,
+        spec: JobSpec,
+        *,
+        client_key: str = "",
+        home: str = "",
+        force_home: bool = False,
+        check_index: str = "",
     ) -> Submitted:
-        """Submit one job; raises the typed refusal if it is not taken. The reply means that it is on disk."""
+        """Submit one job; raises the typed refusal if it is not taken. The reply means that it is on disk.
+
+        `check_index`: that of a plan; PlanChangedError if the plan is another one by now.
+        """
         keys = [client_key] if client_key else None
-        outcomes = await self.submit_many([spec], client_keys=keys, home=home, force_home=force_home)
+        outcomes = await self.submit_many(
+            [spec], client_keys=keys, home=home, force_home=force_home, check_index=check_index
+        )
         return outcomes[0].raise_for_refusal()
+
+    async def plan(self, spec: JobSpec, *, home: str = "") -> PlanJobResponse:
+        """What would become of a job if it were submitted now, region by region. Nothing comes of it."""
+        submits.check_spec_size(spec, "spec")
+        pinned = await self._home.pinned(home, force=False)
+        request = jobs_pb2.PlanJobRequest(home=pinned, spec=spec)
+        response: PlanJobResponse = await self._calls.unary(lambda link: link.jobs.PlanJob, request)
+        return response
 
     async def submit_many(
         self,
@@ -111,6 +134,7 @@ class AsyncClient:
         client_keys: Sequence[str] | None = None,
         home: str = "",
         force_home: bool = False,
+        check_index: str = "",
         batch_jobs: int = BATCH_JOBS,
         batches_in_flight: int = BATCHES_IN_FLIGHT,
     ) -> list[Submitted]:
@@ -118,7 +142,8 @@ class AsyncClient:
 
         `client_keys`: one per spec, 1 to 128 characters; drawn if absent. Calling again with the same keys and home
         returns the same jobs. The home is fixed at the first submission of this client; `force_home` submits to `home`
-        nevertheless, with a DuplicationWarning. Batches hold at most `batch_jobs` jobs (up to 1,000) and 2 MiB.
+        nevertheless, with a DuplicationWarning. `check_index`: each is held to the plan of this index. Batches hold at
+        most `batch_jobs` jobs (up to 1,000) and 2 MiB.
 
         SubmitIncompleteError: the time was up before every job was taken or refused.
         """
@@ -128,6 +153,7 @@ class AsyncClient:
             pinned,
             list(specs),
             client_keys,
+            check_index=check_index,
             batch_jobs=batch_jobs,
             batches_in_flight=batches_in_flight,
         )
@@ -194,6 +220,21 @@ class AsyncClient:
         return [
             result for results in await mapped(cancel_some, chunks, BATCHES_IN_FLIGHT) for result in results
         ]
+
+    async def control(self, order: ControlJobsRequest) -> Sequence[ControlResult]:
+        """Hold, release, requeue, reorder or move jobs (`order` names one of these); one result per id, in order."""
+        results: list[ControlResult] = []
+        ids = list(order.job_ids)
+        for start in range(0, len(ids), CANCEL_IDS_MAX):
+            some = ControlJobsRequest()
+            some.CopyFrom(order)
+            del some.job_ids[:]
+            some.job_ids.extend(ids[start : start + CANCEL_IDS_MAX])
+            response: jobs_pb2.ControlJobsResponse = await self._calls.unary(
+                lambda link: link.jobs.ControlJobs, some
+            )
+            results += response.results
+        return results
 
     async def explain(self, job_id: str) -> ExplainJobResponse:
         """Why the job is where it is, region by region."""
@@ -304,6 +345,22 @@ class AsyncClient:
             lambda link: link.regions.Undrain, request
         )
         return response.draining
+
+    async def control_nodes(
+        self, nodes: Sequence[str], order: NodeOrder, region: str = "", *, why: str = ""
+    ) -> None:
+        """Cordon, uncordon or drain nodes of a region."""
+        request = regions_pb2.ControlNodesRequest(region=region, nodes=nodes, order=order, why=why)
+        await self._calls.unary(lambda link: link.regions.ControlNodes, request)
+
+    async def reload_config(self, region: str = "") -> Sequence[str]:
+        """Have a region read its configuration again; the keys that took effect. RequestError if the file is wrong, or
+        changes what can only change with a restart: then nothing has changed."""
+        request = regions_pb2.ReloadConfigRequest(region=region)
+        response: regions_pb2.ReloadConfigResponse = await self._calls.unary(
+            lambda link: link.regions.ReloadConfig, request
+        )
+        return response.changed
 
     async def trust_disk(self, region: str, without: Sequence[str]) -> Sequence[str]:
         """Let a region whose disk is, or may be, an old one go on without these members. What only they know of its

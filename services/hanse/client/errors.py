@@ -10,6 +10,7 @@ HanseError
 │   ├── NotFoundError
 │   ├── JobTerminalError      the job had already ended
 │   ├── ConflictError         what was to be changed is not what the caller took it for
+│   ├── PlanChangedError      the submit was held to a plan that does not hold any more
 │   ├── UnimplementedError    the region is too old, or the feature is not built
 │   └── UnauthorisedError
 ├── ServiceError              the environment's: the same request may succeed later
@@ -110,6 +111,12 @@ class UnsupportedSpecError(InvalidSpecError):
     """The spec asks for something that this version does not do."""
 
     default_code = "UNIMPLEMENTED"
+
+
+class PlanChangedError(RequestError):
+    """The job was held to a plan (`check_index`), and would not become what that says any more."""
+
+    default_code = "PLAN_CHANGED"
 
 
 class NotFoundError(RequestError):

@@ -22,6 +22,7 @@ from hanse.client.errors import (
     NeverFitsError,
     NotFoundError,
     NotLeaderError,
+    PlanChangedError,
     RequestError,
     ServerError,
     UnauthorisedError,
@@ -63,6 +64,7 @@ _ERRORS_BY_REFUSAL: dict[RefusalCode, type[HanseError]] = {
     RefusalCode.REFUSAL_CODE_TERMINAL: JobTerminalError,
     RefusalCode.REFUSAL_CODE_UNREACHABLE: UnreachableError,
     RefusalCode.REFUSAL_CODE_NOT_LEADER: NotLeaderError,
+    RefusalCode.REFUSAL_CODE_PLAN_CHANGED: PlanChangedError,
 }
 
 # What gRPC puts before and around the reason why it could not connect.

@@ -117,6 +117,7 @@ async def submit_many(
     specs: Sequence[JobSpec],
     client_keys: Sequence[str] | None,
     *,
+    check_index: str = "",
     batch_jobs: int = BATCH_JOBS,
     batches_in_flight: int = BATCHES_IN_FLIGHT,
 ) -> list[Submitted]:
@@ -127,7 +128,8 @@ async def submit_many(
     if len(keys) != len(specs):
         raise InvalidArgumentError(f"{len(keys)} client keys for {len(specs)} specs", field="client_keys")
     outcomes = _refused_here(home, specs, keys)
-    batches = batched(_entries(specs, keys, frozenset(outcomes)), batch_jobs, BATCH_BYTES_MAX)
+    entries = _entries(specs, keys, frozenset(outcomes), check_index)
+    batches = batched(entries, batch_jobs, BATCH_BYTES_MAX)
 
     async def send(batch: list[_Entry]) -> None:
         outcomes.update(await _Batch(calls, home, batch).sent())
@@ -289,11 +291,17 @@ def _refused_here(home: str, specs: Sequence[JobSpec], keys: Sequence[str]) -> d
     return refused
 
 
-def _entries(specs: Sequence[JobSpec], keys: Sequence[str], refused: frozenset[int]) -> Iterator[_Entry]:
+def _entries(
+    specs: Sequence[JobSpec], keys: Sequence[str], refused: frozenset[int], check_index: str
+) -> Iterator[_Entry]:
     """Built one by one as batches are sent, so that a large submit is not held twice."""
     indices = (index for index in range(len(specs)) if index not in refused)
     return (
-        _Entry(index, jobs_pb2.JobSubmission(client_key=keys[index], spec=specs[index])) for index in indices
+        _Entry(
+            index,
+            jobs_pb2.JobSubmission(client_key=keys[index], spec=specs[index], check_index=check_index),
+        )
+        for index in indices
     )
 
 

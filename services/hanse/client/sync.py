@@ -16,6 +16,8 @@ from hanse.client.messages import (
     ApplyPolicyResponse,
     CancelReservationResponse,
     CancelResult,
+    ControlJobsRequest,
+    ControlResult,
     CreateReservationResponse,
     ExplainJobResponse,
     GetInventoryResponse,
@@ -30,6 +32,8 @@ from hanse.client.messages import (
     ListPoliciesResponse,
     ListReservationsResponse,
     LogStream,
+    NodeOrder,
+    PlanJobResponse,
     PlanPolicyResponse,
     QuotaStatus,
     Reservation,
@@ -132,12 +136,24 @@ class Client:
         self._thread.run(self._client.close())
 
     def submit(
-        self, spec: JobSpec, *, client_key: str = "", home: str = "", force_home: bool = False
+        self,
+        spec: JobSpec,
+        *,
+        client_key: str = "",
+        home: str = "",
+        force_home: bool = False,
+        check_index: str = "",
     ) -> Submitted:
         """See AsyncClient.submit."""
         return self._thread.run(
-            self._client.submit(spec, client_key=client_key, home=home, force_home=force_home)
+            self._client.submit(
+                spec, client_key=client_key, home=home, force_home=force_home, check_index=check_index
+            )
         )
+
+    def plan(self, spec: JobSpec, *, home: str = "") -> PlanJobResponse:
+        """See AsyncClient.plan."""
+        return self._thread.run(self._client.plan(spec, home=home))
 
     def submit_many(
         self,
@@ -146,6 +162,7 @@ class Client:
         client_keys: Sequence[str] | None = None,
         home: str = "",
         force_home: bool = False,
+        check_index: str = "",
         batch_jobs: int = BATCH_JOBS,
         batches_in_flight: int = BATCHES_IN_FLIGHT,
     ) -> list[Submitted]:
@@ -156,6 +173,7 @@ class Client:
                 client_keys=client_keys,
                 home=home,
                 force_home=force_home,
+                check_index=check_index,
                 batch_jobs=batch_jobs,
                 batches_in_flight=batches_in_flight,
             )
@@ -192,6 +210,10 @@ class Client:
     def cancel(self, job_ids: Iterable[str]) -> Sequence[CancelResult]:
         """See AsyncClient.cancel."""
         return self._thread.run(self._client.cancel(job_ids))
+
+    def control(self, order: ControlJobsRequest) -> Sequence[ControlResult]:
+        """See AsyncClient.control."""
+        return self._thread.run(self._client.control(order))
 
     def explain(self, job_id: str) -> ExplainJobResponse:
         """See AsyncClient.explain."""
@@ -291,6 +313,16 @@ class Client:
                 document, region, expected_version=expected_version, author=author, why=why
             )
         )
+
+    def control_nodes(
+        self, nodes: Sequence[str], order: NodeOrder, region: str = "", *, why: str = ""
+    ) -> None:
+        """See AsyncClient.control_nodes."""
+        self._thread.run(self._client.control_nodes(nodes, order, region, why=why))
+
+    def reload_config(self, region: str = "") -> Sequence[str]:
+        """See AsyncClient.reload_config."""
+        return self._thread.run(self._client.reload_config(region))
 
     def trust_disk(self, region: str, without: Sequence[str]) -> Sequence[str]:
         """See AsyncClient.trust_disk."""

@@ -12,6 +12,7 @@ jobs do:
     sent      BURNED                       sent is over, held += rights                nothing
     sent      GONE: the taker lost its     sent is over, lost += rights: they may      nothing
               disk                         have been taken, and passed on
+    sent      the taker was declared lost  the same                                    nothing
     sent      time alone                   nothing                                     never reverts
 
     taker     event                        writes (one transaction)                    sends
@@ -252,6 +253,15 @@ class Account:
         self._conclude(rights, decision.verdict)
         self.version += 1
         return True
+
+    def give_up(self, to: Party) -> None:
+        """What is under way to this account will never be answered, and may have been taken."""
+        sequence, rights = self.sent[to]
+        assert rights, "nothing is under way"
+        self.sent[to] = (sequence, NO_RIGHTS)
+        self._owed_sent[to] = None
+        self._conclude(rights, RightsVerdict.GONE)
+        self.version += 1
 
     def _conclude(self, rights: Rights, verdict: RightsVerdict) -> None:
         for key, amount in rights:

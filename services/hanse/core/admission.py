@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hanse.core.books import Books
+from hanse.core.dependencies import with_present_terms
 from hanse.core.effects import Refused, Submitted
 from hanse.core.federation.routing import Router
 from hanse.core.model.jobs import Job, Submission
 from hanse.core.model.regions import RegionConfig
+from hanse.core.model.time import Now
 from hanse.core.scheduling.admission import refused_here
 from hanse.core.scheduling.local import LocalSide
 
@@ -22,12 +24,18 @@ class Admission:
     """Admits submissions, or says which field stands in the way. A refusal writes nothing."""
 
     def __init__(
-        self, config: RegionConfig, local: LocalSide, router: Router, queued: Callable[[], int]
+        self,
+        config: RegionConfig,
+        local: LocalSide,
+        router: Router,
+        queued: Callable[[], int],
+        check_plan: Callable[[Now, Submission], Refused | None],
     ) -> None:
         self._config = config
         self._queued = queued
         self._local = local
         self._router = router
+        self._check_plan = check_plan
         self._members = frozenset(member.name for member in config.members)
         self.disk_nearly_full = False
 
@@ -44,16 +52,28 @@ class Admission:
                 return Refused("KEY_CONFLICT", "client_key", message)
             return Submitted(job_id, existed=True, federated=bool(books.shard))
         refused = (
+            self.refusal(submission)
+            or self._fits_nowhere(submission)
+            or self._check_plan(books.now, submission)
+        )
+        if refused is not None:
+            return refused
+        if submission.terms.after:
+            present = with_present_terms(submission, books)
+            if isinstance(present, Refused):
+                return present
+            submission = present
+        enqueue(books.admit(submission))
+        return Submitted(submission.job_id, existed=False, federated=bool(books.shard))
+
+    def refusal(self, submission: Submission) -> Refused | None:
+        """Why it would not be taken, wherever it might fit; None: it would."""
+        return (
             self._overload()
             or self._ruled_by_another(submission)
             or _refused_by_rule(submission)
             or self._bad_reference(submission)
-            or self._fits_nowhere(submission)
         )
-        if refused is not None:
-            return refused
-        enqueue(books.admit(submission))
-        return Submitted(submission.job_id, existed=False, federated=bool(books.shard))
 
     def _overload(self) -> Refused | None:
         if self.disk_nearly_full:

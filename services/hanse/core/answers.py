@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
+from hanse.core.dependencies import waits_for_text
 from hanse.core.effects import (
     Answer,
     Blocker,
@@ -21,7 +22,7 @@ from hanse.core.federation.handoff.giver import PeerCounts
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.time import Now
-from hanse.core.scheduling.explain import explain_local
+from hanse.core.scheduling.explain import Span
 
 if TYPE_CHECKING:
     from hanse.core.region import Region
@@ -87,7 +88,16 @@ class Answers:
             return Blocker(code="DRAINING", message=f"{region.config.name} is being drained")
         if region.local.runs.has_orphans:
             return Blocker(code="STARTING", message="processes of a forgotten life are being ended")
-        return self._out_of_lease(now, job)
+        return self._parked(job) or self._out_of_lease(now, job)
+
+    @staticmethod
+    def _parked(job: Job) -> Blocker | None:
+        """Who, or what, keeps it from being looked at."""
+        if job.reason.code is ReasonCode.HELD:
+            return Blocker(code="HELD", message=f"it is held ({job.reason.detail}), until it is released")
+        if job.terms.after:
+            return Blocker(code="WAITS_FOR_JOBS", message=f"it waits {waits_for_text(job.terms)}")
+        return None
 
     def _asked_for(self, job: Job) -> Blocker | None:
         """It was with a region that was declared lost."""
@@ -122,27 +132,14 @@ class Answers:
 
     def _explain_queued(self, now: Now, job: Job) -> Explanation:
         region = self._region
-        here = explain_local(
-            job, region.local.queue, region.local.capacity, region.local.wait, region.config.name, now
-        )
+        here = region.local.explain(job, now)
         abroad: list[RegionExplanation] = region.router.explain(now, job)
         held = self._held_back(now, job)
+        blockers = here.region.blockers
+        start = here.start
         ahead = (() if held is None else (held,)) + region.escrow.blockers(job)
         if ahead:
-            blockers = (*ahead, *here.region.blockers)
-            here = msgspec.structs.replace(
-                here,
-                region=msgspec.structs.replace(here.region, blockers=blockers),
-                predicted_start_wall_us=0,
-            )
-        blockers = here.region.blockers
-        predicted_wall_us, unblock = here.predicted_start_wall_us, here.unblock
-        if predicted_wall_us:
-            blockers = region.local.policy_blockers(job) + blockers
-            unblock = (*unblock, *region.local.reservation_hints(job))
-            reserved_us = region.local.reserved_start_us(job)
-            if reserved_us is not None:
-                predicted_wall_us = now.wall_us + max(0, reserved_us - now.mono_us)
+            blockers, start = (*ahead, *blockers), Span()
         summary = blockers[0].message if blockers else "it can start now"
         return Explanation(
             job_id=job.id,
@@ -150,8 +147,10 @@ class Answers:
             summary=summary,
             regions=(msgspec.structs.replace(here.region, blockers=blockers), *abroad),
             position=here.position,
-            predicted_start_wall_us=predicted_wall_us,
-            unblock=unblock,
+            predicted_start_wall_us=start.likely_us,
+            earliest_wall_us=start.earliest_us,
+            latest_wall_us=start.latest_us,
+            unblock=(*here.unblock, *region.router.unblock_hints(now, job)),
         )
 
     def _status(self, now: Now) -> StatusView:

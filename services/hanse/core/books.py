@@ -32,14 +32,18 @@ from hanse.core.effects import (
 from hanse.core.events import PolicyText
 from hanse.core.messages import Commit, Terminal, Verdict, Withdraw
 from hanse.core.model.jobs import (
+    NO_TERMS,
     Allocation,
     Job,
+    JobTerms,
     Reason,
     ReasonCode,
     RemoteView,
     Shape,
     Submission,
+    When,
     make_shape,
+    unpacked_terms,
 )
 from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobInput, JobState, next_state
 from hanse.core.model.limits import CLOSED_REMEMBERED_MAX, POLICY_VERSIONS_KEPT_MAX
@@ -91,6 +95,11 @@ class Books:
         self._decided_by_ledger: dict[str, dict[int, None]] = {}
         for ledger_id, sequence in self.decisions:
             self._decided_by_ledger.setdefault(ledger_id, {})[sequence] = None
+        # Jobs by whose end others may start; and those of them that have ended and are not seen to yet.
+        self.awaited: dict[str, dict[str, None]] = {}
+        self.ended: dict[str, JobState] = {}
+        for job in snapshot.jobs:
+            self._await(job)
         self._writes = NO_WRITES
         self._changes: list[JobChange] = []
         # Jobs that changed in this step: whether the whole row is owed (True) or only the columns that change (False).
@@ -158,7 +167,11 @@ class Books:
             traceparent=submission.traceparent,
             shard=self.shard,
             reason=Reason(ReasonCode.SUBMITTED, submission.ruled),
+            terms=submission.terms,
         )
+        if job.terms.after:
+            job.reason = _waits_for(job.terms)
+            self._await(job)
         self.keys[(job.tenant, job.client_key)] = (job.id, job.spec_sha256)
         self._enter(job, "QUEUED")
         return job
@@ -245,6 +258,49 @@ class Books:
         job.failures += 1
         job.exit_code = exit_code
         self._owe(job)
+
+    # --- somebody's hands --------------------------------------------------------------------------------------------
+
+    def hold(self, job: Job, reason: Reason) -> None:
+        """A queued job is not to start until it is released."""
+        self._say(job, reason)
+
+    def release(self, job: Job, reason: Reason) -> None:
+        """It is not held any more; it may wait for other jobs."""
+        self._say(job, _waits_for(job.terms) if job.terms.after else reason)
+
+    def reshape(self, job: Job, shape: Shape, reason: Reason) -> None:
+        """It is ordered or placed otherwise from now on; what its tasks take stays what it is."""
+        assert shape.body.groups == job.shape.body.groups, "what a job takes never changes"
+        job.shape = self._intern(shape)
+        self._note(job, "CHANGED", reason, job.epoch, job.attempt)
+        self._owe(job, whole=True)
+
+    def meet(self, job: Job, ended: str) -> None:
+        """One of the jobs that this one waits for has ended as it has to."""
+        left = tuple(each for each in job.terms.after if each.job_id != ended)
+        job.terms = msgspec.structs.replace(job.terms, after=left)
+        if job.reason.code is not ReasonCode.HELD:
+            self._say(
+                job, _waits_for(job.terms) if left else Reason(ReasonCode.SUBMITTED, f"{ended} has ended")
+            )
+        self._owe(job, whole=True)
+
+    def _say(self, job: Job, reason: Reason) -> None:
+        """Why a queued job waits."""
+        assert job.state is JobState.QUEUED, f"{job.id} is {job.state.name}, and does not wait"
+        job.reason = reason
+        self._note(job, job.state.name, reason, job.epoch, job.attempt)
+        self._owe(job)
+        self._publish(job, job.state, self.region, job.epoch, job.attempt, reason)
+
+    def recall_ends(self) -> None:
+        """What ended last, and what followed from it, need not have been written in one piece."""
+        self.ended.update((job_id, self.closed[job_id]) for job_id in self.awaited if job_id in self.closed)
+
+    def _await(self, job: Job) -> None:
+        for each in job.terms.after:
+            self.awaited.setdefault(each.job_id, {})[job.id] = None
 
     # --- it leaves --------------------------------------------------------------------------------------------------
 
@@ -500,6 +556,7 @@ class Books:
             failures=commit.failures,
             moves=commit.moves,
             cancel_id=commit.cancel_id,
+            terms=NO_TERMS if commit.retry is None else JobTerms(retry=commit.retry),
         )
 
     def _enter(self, job: Job, what: str) -> None:
@@ -513,6 +570,8 @@ class Books:
         before = job.state
         job.state = next_state(before, happened)
         job.reason = reason
+        if job.id in self.awaited and job.state in TERMINAL_STATES and job.home == self.party:
+            self.ended[job.id] = job.state
         self.counts[before] -= 1
         self.counts[job.state] += 1
         if before in ALLOCATED_STATES and job.state not in ALLOCATED_STATES:
@@ -618,6 +677,18 @@ class Books:
 
 
 _ACCEPTED = Reason(ReasonCode.ACCEPTED)
+# The rest is a number.
+_AFTER_NAMED_MAX = 3
+
+
+def _waits_for(terms: JobTerms) -> Reason:
+    words = {When.OK: "to succeed", When.ANY: "to end", When.FAILED: "to fail"}
+    named = [f"{each.job_id} {words[each.when]}" for each in terms.after[:_AFTER_NAMED_MAX]]
+    more = len(terms.after) - len(named)
+    others = f" and {more} more" if more else ""
+    return Reason(ReasonCode.WAITS_FOR_JOBS, f"for {', '.join(named)}{others}")
+
+
 _UNKNOWN_HERE = Reason(ReasonCode.OLD_DISK, "this disk did not know it")
 
 
@@ -661,6 +732,7 @@ def job_row(job: Job) -> JobRow:
         job.timeline_length,
         job.shard,
         job.moves,
+        job.terms.packed,
     )
 
 
@@ -702,6 +774,7 @@ def job_of(row: JobRow, shape: Shape) -> Job:
         remote=msgspec.msgpack.decode(row.remote, type=RemoteView) if row.remote else None,
         timeline_length=row.timeline_length,
         moves=row.moves,
+        terms=unpacked_terms(row.terms),
     )
 
 

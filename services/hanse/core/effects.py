@@ -15,7 +15,7 @@ from __future__ import annotations
 import msgspec
 
 from hanse.core.messages import Inquest, Message
-from hanse.core.model.jobs import Job, Reason, RunId, TaskPlacement
+from hanse.core.model.jobs import Job, Reason, RunId, Shape, TaskPlacement
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.quota import SignedQuotas
 from hanse.core.model.regions import Liveness, Member, Node, QuotaNews, RegionRecord, RunningJobs
@@ -26,14 +26,14 @@ from hanse.core.model.roster import SignedRoster
 # --- 1. writes: rows, in the order of their table's columns (see ledger/schema.sql) --------------------------------
 
 
-class ShapeRow(msgspec.Struct, frozen=True, array_like=True):
+class ShapeRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A shape that some job's row refers to; written before it, once (a second write of the key is ignored)."""
 
     key: bytes
     body: bytes  # msgpack of ShapeBody
 
 
-class JobRow(msgspec.Struct, frozen=True, array_like=True):
+class JobRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A job's whole row. Written when a job enters these books; replaces an older row of the same id."""
 
     id: str
@@ -69,9 +69,10 @@ class JobRow(msgspec.Struct, frozen=True, array_like=True):
     timeline_length: int
     shard: str = ""  # empty: a `wait` job
     moves: int = 0
+    terms: bytes = b""  # msgpack of JobTerms; empty: none
 
 
-class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
+class JobStateRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The columns that change, and (shard, id): an update of a row that exists. `path` changes when a job returns.
 
     Like JobRow it is kept in logs that members of other versions hold: what is new comes last, with a default."""
@@ -99,7 +100,7 @@ class JobStateRow(msgspec.Struct, frozen=True, array_like=True):
     moves: int = 0
 
 
-class TimelineRow(msgspec.Struct, frozen=True, array_like=True):
+class TimelineRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One entry of a job's timeline; `sequence` counts from 0 per job and shard in this region."""
 
     job_id: str
@@ -114,7 +115,7 @@ class TimelineRow(msgspec.Struct, frozen=True, array_like=True):
     shard: str = ""
 
 
-class DecisionRow(msgspec.Struct, frozen=True, array_like=True):
+class DecisionRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What this region decided about an epoch that a giver sent; forgotten only below the channel's STABLE mark."""
 
     giver_ledger_id: str
@@ -190,7 +191,7 @@ class ShardStateRow(msgspec.Struct, frozen=True, array_like=True):
     promised_to: str = ""
 
 
-class ShardRow(msgspec.Struct, frozen=True, array_like=True):
+class ShardRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The newest record of one key in this member's copy of a shard's log; replaces an older one of that key.
 
     `value` is msgpack of a row, of the kind that the key begins with (federation/shards/journal.py); empty: the key is
@@ -394,7 +395,7 @@ class Lease(msgspec.Struct, frozen=True):
     until_mono_us: int
 
 
-class Launch(msgspec.Struct, frozen=True, kw_only=True):
+class Launch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Start these tasks of a run: (task number, placement). The spec says what they execute. `lease` bounds the lives
     of an adoptable job's tasks; None: a `wait` job."""
 
@@ -408,7 +409,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     lease: Lease | None = None
 
 
-class Stop(msgspec.Struct, frozen=True, kw_only=True):
+class Stop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """End every task of this run: SIGTERM, grace, SIGKILL. Each task answers with TaskEnded. Also for unknown runs."""
 
     run: RunId
@@ -416,7 +417,7 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
 
 
-class Reap(msgspec.Struct, frozen=True):
+class Reap(msgspec.Struct, frozen=True, gc=False):
     """The outcome of this run is on disk: the executor may forget its records (logs stay until retention)."""
 
     run: RunId
@@ -455,7 +456,7 @@ class Refused(msgspec.Struct, frozen=True):
     leader: str = ""
 
 
-class Submitted(msgspec.Struct, frozen=True):
+class Submitted(msgspec.Struct, frozen=True, gc=False):
     """The job is on disk; `existed`: it was before. `federated`: a majority of its region's group holds it too."""
 
     job_id: str
@@ -471,6 +472,12 @@ class SubmitOutcome(msgspec.Struct, frozen=True):
 
 class CancelOutcome(msgspec.Struct, frozen=True):
     """For each job id, in order: the state in which the wish was taken, or why it was not."""
+
+    results: tuple[JobState | Refused, ...]
+
+
+class OrdersOutcome(msgspec.Struct, frozen=True):
+    """For each job id, in order: the state in which the order was taken, or why it was not."""
 
     results: tuple[JobState | Refused, ...]
 
@@ -529,7 +536,8 @@ class RegionExplanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a job is where it is. `predicted_start_wall_us` 0: unknown. `position` 0: not queued here."""
+    """Why a job is where it is. `predicted_start_wall_us` 0: unknown; it lies between `earliest_wall_us` and
+    `latest_wall_us`, as far as run times are what they were predicted to be. `position` 0: not queued here."""
 
     job_id: str
     state: JobState
@@ -538,6 +546,59 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     position: int = 0
     predicted_start_wall_us: int = 0
     unblock: tuple[str, ...] = ()
+    earliest_wall_us: int = 0
+    latest_wall_us: int = 0
+
+
+class PlannedStop(msgspec.Struct, frozen=True):
+    """A running job that would be stopped, by which rule of the policy."""
+
+    job_id: str
+    name: str
+    tenant: str
+    rule: str
+
+
+class RegionPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What one region would make of a job now. `outcome` is a word of scheduling/whatif.py: Outcome; empty: the region
+    was not asked, and `blockers` are what is known of it. `nodes` and `queue` only if it starts at once, `stops` only
+    if others are stopped for it. Times as in Explanation."""
+
+    region: str
+    outcome: str
+    nodes: tuple[str, ...] = ()
+    queue: str = ""
+    stops: tuple[PlannedStop, ...] = ()
+    blockers: tuple[Blocker, ...] = ()
+    position: int = 0
+    predicted_start_wall_us: int = 0
+    earliest_wall_us: int = 0
+    latest_wall_us: int = 0
+    unblock: tuple[str, ...] = ()
+    price: int = 0
+    power: int = 0
+    age_us: int = 0
+
+
+class TakerView(msgspec.Struct, frozen=True):
+    """A peer that may be offered the job, the best first. `wait_us` 0: by its record it could start it at once."""
+
+    region: str
+    wait_us: int
+    cost_us: int
+
+
+class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What would become of a job. `regions` begins with the one that answers, and goes on with what that one knows of
+    the others. `chosen`: where the job would go; empty: nowhere at present. `index`: what a submit may be held to.
+    `shape`: the job as the home's rules have it, for those others."""
+
+    regions: tuple[RegionPlan, ...]
+    takers: tuple[TakerView, ...]
+    chosen: str
+    index: str
+    policy_version: int
+    shape: Shape
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
@@ -720,12 +781,14 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
 Answer = (
     SubmitOutcome
     | CancelOutcome
+    | OrdersOutcome
     | Done
     | PolicyAdopted
     | Reserved
     | Trusted
     | Refused
     | Explanation
+    | JobPlan
     | StatusView
     | RosterView
     | QuotaView
@@ -736,7 +799,7 @@ Answer = (
 )
 
 
-class Reply(msgspec.Struct, frozen=True):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """The answer to one request of this daemon."""
 
     request_id: int
@@ -751,7 +814,7 @@ class JointReply(Reply, frozen=True):
     waits_for: set[str]
 
 
-class JobChange(msgspec.Struct, frozen=True, kw_only=True):
+class JobChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A job's new state as its watchers are to see it; published at the job's home and where it runs."""
 
     job_id: str

@@ -28,12 +28,69 @@ class Submit(msgspec.Struct, frozen=True, kw_only=True):
     home: str = ""
 
 
+class PlanJob(msgspec.Struct, frozen=True, kw_only=True):
+    """What would become of this submission if it came now? Nothing comes of the question. Answered by a JobPlan, or
+    Refused as the submission would be. `home` is whose job it would be; another region's name: what this one would make
+    of it as a job that is handed over."""
+
+    request_id: int
+    submission: Submission
+    home: str
+    cause: str = ""
+
+
 class CancelJobs(msgspec.Struct, frozen=True, kw_only=True):
     """A caller's wish to end jobs whose home is this region (or that this region owns). Answered by a CancelOutcome."""
 
     request_id: int
     job_ids: tuple[str, ...]
     cause: str
+
+
+class OrderKind(enum.Enum):
+    """What an operator, or a job's owner, may do to a job that has not ended."""
+
+    HOLD = "it does not start until it is released; what runs of it is stopped"
+    RELEASE = "it is not held any more"
+    REQUEUE = "what runs of it is stopped, and it waits for its next attempt"
+    SET_PRIORITY = "it has another priority"
+    MOVE = "it may run in one region only, and leaves this one"
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """`priority` only for SET_PRIORITY, `region` only for MOVE; `why` is for people."""
+
+    kind: OrderKind
+    priority: int = 0
+    region: str = ""
+    why: str = ""
+
+
+class OrderJobs(msgspec.Struct, frozen=True, kw_only=True):
+    """An order about jobs that are in this region. Answered by an OrdersOutcome once durable."""
+
+    request_id: int
+    job_ids: tuple[str, ...]
+    order: Order
+    cause: str
+
+
+class NodeOrder(enum.Enum):
+    """What an operator may do to a node."""
+
+    CORDON = "nothing is started on it"
+    UNCORDON = "it takes jobs again"
+    DRAIN = "nothing is started on it, and what runs there is stopped and queued again"
+
+
+class OrderNodes(msgspec.Struct, frozen=True, kw_only=True):
+    """An order about nodes of this region. Answered by Done once durable, or Refused if one is unknown."""
+
+    request_id: int
+    nodes: tuple[str, ...]
+    order: NodeOrder
+    cause: str
+    why: str = ""
 
 
 class SetDrain(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +148,7 @@ class TaskStarted(msgspec.Struct, frozen=True, kw_only=True):
     cause: str = ""
 
 
-class TaskEnded(msgspec.Struct, frozen=True, kw_only=True):
+class TaskEnded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The task's process group is gone. `exit_code` is 0 to 255, or 128 + signal if a signal ended it.
 
     `launched` False: it could not be started at all (`detail` says why), which counts as a launch failure. `lost`: its
@@ -248,7 +305,10 @@ class ApplyQuotas(msgspec.Struct, frozen=True, kw_only=True):
 
 Event = (
     Submit
+    | PlanJob
     | CancelJobs
+    | OrderJobs
+    | OrderNodes
     | SetDrain
     | Ask
     | PeerMessages

@@ -36,7 +36,7 @@ def _check_job(region: Region, job: Job) -> None:
     allocated = state in ALLOCATED_STATES
     leading = region.shards.leading_of(job)
     may_start = leading is None or (leading.startable and not leading.is_unheld(job.id))
-    waiting = state is JobState.QUEUED and may_start
+    waiting = state is JobState.QUEUED and may_start and not job.is_parked
     queued = (
         region.local.queue.get(job.id) is job
         or region.local.waits_for_ghost(job.id)
@@ -115,7 +115,7 @@ def _check_standing(region: Region) -> None:
         usage: Usage = {}
         for charge in standing.quotas.charges().values():
             if charge.queue.root is root:
-                charge.queue.add(charge.flavour, charge.held, 1, usage)
+                charge.count(1, usage)
         assert usage == root.usage, f"{root.name}: charged {usage}, kept {root.usage}"
     dying = [job_id for job_id in held if region.local.runs.job(job_id) is None]
     assert all(job_id in standing.running.leaving for job_id in dying), "a victim is nobody's any more"

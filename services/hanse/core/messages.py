@@ -9,7 +9,7 @@ import enum
 
 import msgspec
 
-from hanse.core.model.jobs import Reason, Shape
+from hanse.core.model.jobs import Reason, RetryRules, Shape
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.quota import Rights, SignedQuotas
 from hanse.core.model.regions import Position, QueuedShape, RegionRecord
@@ -139,6 +139,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     offer_id: int = 0
     failures: int = 0
     moves: int = 0
+    # Derived from `spec`, as `shape` is.
+    retry: RetryRules | None = None
     traceparent: str = ""
     # The spec as scheduling sees it, derived from `spec` by the receiver's codec; None: the spec can't be read here.
     shape: Shape | None = None

@@ -25,13 +25,16 @@ import msgspec
 from hanse.core.admission import Admission
 from hanse.core.answers import Answers
 from hanse.core.books import Books
+from hanse.core.dependencies import Dependencies
 from hanse.core.effects import (
     NO_WRITES,
     Answer,
     CancelOutcome,
     Done,
     Effects,
+    JobPlan,
     JointReply,
+    OrdersOutcome,
     PolicyAdopted,
     Refused,
     Reply,
@@ -51,8 +54,11 @@ from hanse.core.events import (
     JobsForgotten,
     LedgerPressure,
     LookedUp,
+    OrderJobs,
+    OrderNodes,
     PeerMessages,
     PeerUnreachable,
+    PlanJob,
     PolicyChanged,
     ProposeRoster,
     Reserve,
@@ -87,6 +93,7 @@ from hanse.core.federation.sessions import Sessions
 from hanse.core.federation.shards.leading import Leading
 from hanse.core.federation.shards.shards import Shards
 from hanse.core.federation.transferring import Transferring
+from hanse.core.hands import Hands
 from hanse.core.library import Library
 from hanse.core.messages import (
     Append,
@@ -125,7 +132,7 @@ from hanse.core.messages import (
     ToShard,
 )
 from hanse.core.model.deadlines import NEVER_US, Alarm, Alarms
-from hanse.core.model.jobs import OnLoss, Reason, ReasonCode, Submission
+from hanse.core.model.jobs import Job, OnLoss, Reason, ReasonCode, Submission
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import RECORD_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
@@ -133,9 +140,10 @@ from hanse.core.model.regions import Position, RegionConfig, RegionRecord, Runni
 from hanse.core.model.reservations import CapacityReservation
 from hanse.core.model.roster import key_id
 from hanse.core.model.time import Now
+from hanse.core.planning import Planning
 from hanse.core.policy.model import Policy, default_policy
 from hanse.core.policy.problems import PolicyRefused, checked
-from hanse.core.scheduling.local import META_SHARES, LocalSide
+from hanse.core.scheduling.local import META_CORDONED, META_SHARES, LocalSide
 
 _RESERVATION = msgspec.msgpack.Decoder(CapacityReservation)
 _GREETINGS = (Hello, HelloAck)
@@ -172,18 +180,25 @@ class Region:
         self.books = Books(config.name, snapshot)
         self.rosters = Rosters(config, snapshot, authority, self.books, now, self._hesitates_to_vote)
         self.config = config = self.rosters.config
+        # Asked several times in each step; another roster makes another Region.
+        self._is_lost = config.is_lost
         self.library = Library(self.books)
         checked_policy = checked(policy or default_policy(config.tiers))
         saved_shares = snapshot.meta.get(META_SHARES, "")
+        saved_cordons = snapshot.meta.get(META_CORDONED, "")
         reservations = [_RESERVATION.decode(row.body) for row in snapshot.reservations]
-        self.local = LocalSide(config, self.library, checked_policy, now, saved_shares, reservations)
+        self.local = LocalSide(
+            config, self.library, checked_policy, now, saved_shares, saved_cordons, reservations
+        )
         self.old_disk = OldDisk(config, self.books, snapshot, randomness.getrandbits(63) + 1, now)
         position = Position(snapshot.incarnation, snapshot.write_sequence, self.old_disk.life)
         self.sessions = Sessions(config, snapshot.ledger_id, position, snapshot.peers_seen, randomness, now)
         self.membership = Membership(config, now, randomness)
         self.inventory = self.membership.inventory
         self.publisher = Publisher(timings, len(config.members))
-        self.router = Router(config, self.inventory, randomness, self._connected, self._in_flight)
+        self.router = Router(
+            config, self.inventory, randomness, self._connected, self._in_flight, self._reachability
+        )
         self.router.objective = checked_policy.objective
         self._policy_is_kept = snapshot.policy is not None
         self.witness = Witness(config.name, self.books)
@@ -225,16 +240,20 @@ class Region:
         self.local.scheduler.gate = self.escrow
         self.intake.rights = self.escrow.slots
         self._build_handoff(now)
-        self.admission = Admission(config, self.local, self.router, self._queued)
+        self.planning = Planning(self)
+        self.hands = Hands(self)
+        self.dependencies = Dependencies(self.library, self.enqueue)
+        self.admission = Admission(config, self.local, self.router, self._queued, self.planning.check)
         self.answers = Answers(self)
         # Whether something that the record tells changed without a write.
         self._standing_changed = True
         self._published_leads: tuple[tuple[str, int], ...] = ()
+        # The state of nodes and queue that the last record was made of.
+        self._published_at = (-1, -1)
         self.draining = snapshot.meta.get(_META_DRAINING) == "1"
         if self.draining:
             self.moving.wish(now, RunningJobs(int(snapshot.meta.get(_META_RUNNING, RunningJobs.FINISH))))
         self.disk_nearly_full = False
-        self.escrow.draining = self.draining
         self.peers = tuple(member.name for member in config.members if member.name != config.name)
         # Until then the disk is in doubt, unless all peers have been heard: one of them may know that it is old.
         self._in_grace = bool(self.peers) and not self.old_disk.active
@@ -272,7 +291,12 @@ class Region:
             now,
         )
         self._handoff_alarms = Alarms(
-            self.desk.alarm, self.intake.alarm, *self.offers.alarms, self.losses.alarm, self.moving.alarm
+            self.desk.alarm,
+            self.intake.alarm,
+            *self.offers.alarms,
+            self.soliciting.alarm,
+            self.losses.alarm,
+            self.moving.alarm,
         )
 
     def _all_alarms(self) -> Alarms:
@@ -292,7 +316,7 @@ class Region:
     def in_doubt(self) -> bool:
         """Whether the disk may be an old one: nothing is launched then, and nothing that rests on what the disk says
         is sent, read or decided."""
-        return self.old_disk.active or self._in_grace or self.config.is_lost
+        return self.old_disk.active or self._in_grace or self._is_lost
 
     @property
     def waits_for(self) -> str:
@@ -329,6 +353,7 @@ class Region:
         if now.mono_us >= self._alarms.next_us:
             self._on_deadlines(now, out)
         self.shards.reconcile(now, out)
+        self.dependencies.settle()
         if not self.in_doubt:
             self.escrow.settle(now, out)
         self.library.set_cause("schedule")
@@ -364,10 +389,16 @@ class Region:
                 pass  # The row says RUNNING already; who wants the pid asks the executor.
             case Submit():
                 self._submit(now, event, out)
+            case PlanJob():
+                out.replies.append(Reply(event.request_id, self._plan(now, event, out)))
             case CancelJobs():
                 self._cancel_jobs(now, event, out)
             case Ask():
                 out.replies.append(Reply(event.request_id, self.answers.answer(now, event)))
+            case OrderJobs():
+                self._order_jobs(now, event, out)
+            case OrderNodes():
+                out.replies.append(Reply(event.request_id, self._order_nodes(event, out)))
             case SetDrain():
                 self._set_drain(now, event, out)
             case ExecutorRecovered():
@@ -452,6 +483,8 @@ class Region:
                 self.soliciting.answered(peer)
                 if self.intake.on_offer(now, peer, message, out):
                     self.soliciting.declined(now, peer, message)
+                elif self.intake.has_hold(peer, message.id):
+                    self.soliciting.accepted(peer)
             case OfferAnswer():
                 self.offers.on_answer(now, peer, message, out)
             case Release():
@@ -493,13 +526,32 @@ class Region:
     def _submit(self, now: Now, event: Submit, out: Effects) -> None:
         """Answered when all of it is durable: here, and if any of it is adoptable, at a majority of guardians too."""
         home = event.home or self.config.name
-        results = tuple(self._submit_one(now, home, each) for each in event.submissions)
-        reply = Reply(event.request_id, SubmitOutcome(results))
+        results: list[Submitted | Refused] = []
+        for submission in event.submissions:
+            if submission.check_index:
+                self._serve_queue(now, event.cause, out)
+            results.append(self._submit_one(now, home, submission))
+        reply = Reply(event.request_id, SubmitOutcome(tuple(results)))
         leading = self.shards.leading.get(home)
         if leading is not None and any(isinstance(each, Submitted) and each.federated for each in results):
             leading.out.replies.append(reply)
         else:
             out.replies.append(reply)
+
+    def _plan(self, now: Now, event: PlanJob, out: Effects) -> JobPlan | Refused:
+        if event.home == self.config.name:
+            refused = self.admission.refusal(event.submission)
+            if refused is not None:
+                return refused
+        self._serve_queue(now, event.cause, out)
+        return self.planning.plan(now, event.submission, event.home)
+
+    def _serve_queue(self, now: Now, cause: str, out: Effects) -> None:
+        """Whoever asks what would become of a job comes after those that wait already."""
+        if self.local.queue.depth:
+            self.library.set_cause("schedule")
+            self.local.cycle(now, out)
+            self.library.set_cause(cause)
 
     def _submit_one(self, now: Now, home: str, submission: Submission) -> Submitted | Refused:
         """Into the shard of its home, if it is adoptable and this region leads that shard; else into this ledger.
@@ -591,12 +643,48 @@ class Region:
             else:
                 results.append(leading.desk.cancel(now, job, event.cause, leading.out))
                 waits_for[leading.shard.name] = leading
-        if waits_for:
-            joint = JointReply(event.request_id, CancelOutcome(tuple(results)), set(waits_for))
-            for leading in waits_for.values():
-                leading.out.replies.append(joint)
+        self._answer_jointly(event.request_id, CancelOutcome(tuple(results)), waits_for, out)
+
+    def _order_jobs(self, now: Now, event: OrderJobs, out: Effects) -> None:
+        """Orders about jobs of shards are answered when a majority holds them; one answer for all of the call."""
+        results: list[JobState | Refused] = []
+        waits_for: dict[str, Leading] = {}
+        for job_id in event.job_ids:
+            job = self.library.find(job_id)
+            if job is None:
+                results.append(Refused("NOT_FOUND", "job_ids", f"{self.config.name} has no job {job_id}"))
+                continue
+            result = self.hands.carry_out(now, job, event.order, out)
+            results.append(result)
+            leading = self.shards.leading_of(job)
+            if leading is not None and not isinstance(result, Refused):
+                waits_for[leading.shard.name] = leading
+        self._answer_jointly(event.request_id, OrdersOutcome(tuple(results)), waits_for, out)
+
+    @staticmethod
+    def _answer_jointly(request_id: int, answer: Answer, waits_for: dict[str, Leading], out: Effects) -> None:
+        """Once a majority of each of these holds its part."""
+        if not waits_for:
+            out.replies.append(Reply(request_id, answer))
+            return
+        joint = JointReply(request_id, answer, set(waits_for))
+        for leading in waits_for.values():
+            leading.out.replies.append(joint)
+
+    def _order_nodes(self, event: OrderNodes, out: Effects) -> Done | Refused:
+        unknown = [name for name in event.nodes if not self.local.has_node(name)]
+        if unknown:
+            return Refused("NOT_FOUND", "nodes", f"{self.config.name} has no node {unknown[0]!r}")
+        self.local.order_nodes(event, out)
+        return Done()
+
+    def enqueue(self, job: Job) -> None:
+        """A queued job that may start from now on. One of a shard first has to be held by a majority as it is."""
+        leading = self.shards.leading_of(job)
+        if leading is None:
+            self.local.enqueue(job)
         else:
-            out.replies.append(Reply(event.request_id, CancelOutcome(tuple(results))))
+            leading.enqueue_when_held(job)
 
     # --- an old disk ------------------------------------------------------------------------------------------------
 
@@ -783,14 +871,19 @@ class Region:
         self.intake.on_deadline(now)
 
     def _look_abroad(self, now: Now, out: Effects) -> None:
-        if self.in_doubt or not self.peers:
+        if self.in_doubt:
             return
         self.moving.look(now, out)
-        if not self.local.queue.depth:
-            if self.intake.closed is None:
-                self.soliciting.on_capacity(now, out)
-        elif not self.local.more:
+        if not self.peers:
+            return
+        if advanced := self.inventory.take_advanced():
+            self.offers.heard(advanced)
+        if self.local.queue.depth and not self.local.more:
             self.offers.look_abroad(now, out)
+        if self.intake.closed is None and self.local.may_have_spare:
+            self.soliciting.on_capacity(now, out)
+        else:
+            self.soliciting.rest()
 
     def _report(self, now: Now, out: Effects) -> None:
         self.shards.report(now)
@@ -804,8 +897,9 @@ class Region:
         leads = self.shards.led
         if leads != self._published_leads:
             self._published_leads, self._standing_changed = leads, True
-        if self.publisher.wants_body(now, bool(self.books.owed) or self._standing_changed):
-            self._standing_changed = False
+        moved = (self.local.capacity.table.changes, self.local.queue.version)
+        if self.publisher.wants_body(now, moved != self._published_at or self._standing_changed):
+            self._standing_changed, self._published_at = False, moved
             record = self.publisher.maybe_publish(now, self._record(now))
             if record is not None:
                 self.inventory.publish(record, now)
@@ -863,7 +957,8 @@ class Region:
     def _open_or_close(self) -> None:
         """Whether callers and peers may bring new work, from everything that could forbid it."""
         self._standing_changed = True
-        self.local.draining = self.escrow.draining = self.draining
+        self.local.draining = self.draining
+        self.escrow.drain(draining=self.draining)
         if self.config.is_lost:
             self.intake.closed = _LOST
         elif self.old_disk.active:
@@ -891,6 +986,10 @@ class Region:
 
     def _connected(self, peer: str) -> bool:
         return self.sessions.established(peer) and self.membership.reachable(peer)
+
+    def _reachability(self) -> int:
+        """Grows whenever a peer may have come into reach or gone out of it."""
+        return self.membership.reachability + self.sessions.begun
 
     def _in_flight(self, peer: str) -> int:
         undecided = self.desk.giver.undecided(peer)

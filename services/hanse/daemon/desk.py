@@ -33,7 +33,6 @@ class PolicyDesk:
     """`founding`: what the configuration gives, for a ledger that holds no policy yet."""
 
     def __init__(self, config: RegionConfig, founding: Document) -> None:
-        self.here = Here(name=config.name, datasets=config.datasets, price=config.price, power=config.power)
         self.adopt(config)
         self._founding = founding
         self.row = PolicyRow(
@@ -44,7 +43,8 @@ class PolicyDesk:
         self._read: dict[str, Document] = {}
 
     def adopt(self, config: RegionConfig) -> None:
-        """Who belongs to the league from now on: documents may name these regions."""
+        """What the region is from now on, and who belongs to the league: documents may name these regions."""
+        self.here = Here(name=config.name, datasets=config.datasets, price=config.price, power=config.power)
         self.world = World(
             regions=tuple(sorted(member.name for member in config.members)),
             resource_kinds=frozenset(config.resource_kinds),

@@ -98,12 +98,18 @@ class Driver:
         self._draining = True
         self._inbox.wake()
 
+    def end(self) -> None:
+        """Make no step any more: commit and release what was decided, and return from `run`. What waits in the inbox is
+        left there."""
+        self._ended = True
+        self._inbox.wake()
+
     # --- steps ----------------------------------------------------------------------------------------------------
 
     async def _run_steps(self) -> None:
         while not self._ended and (self._inbox or not self._draining):
             await self._inbox.wait(self._until_deadline_s())
-            if self._inbox or self._is_due():
+            if not self._ended and (self._inbox or self._is_due()):
                 await self._slots.acquire()
                 self._step()
             # Whoever fills the inbox and answers callers runs between two steps.

@@ -3,6 +3,7 @@
 HanseError
 +-- CallerFault
 |   +-- ConfigError           the configuration cannot be right
+|   +-- ReloadRefused         it can, but not while the region runs                     FAILED_PRECONDITION
 |   +-- RequestRefused        one request cannot be right, or is not done; carries status, field and retry hint
 +-- EnvironmentFault
     +-- RegionUnreachable     the region that must answer does not                              UNAVAILABLE
@@ -39,6 +40,16 @@ class ConfigError(CallerFault):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+class ReloadRefused(CallerFault):
+    """A configuration changes what can't change while the region runs."""
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        super().__init__(
+            f"nothing was changed: {', '.join(keys)} can only change with a restart of the daemon"
+        )
+        self.keys = keys
 
 
 class RequestRefused(CallerFault):
@@ -81,6 +92,8 @@ class DriverInterrupted(EnvironmentFault):
 _STATUS_OF_REFUSAL = {
     "INVALID": grpc.StatusCode.INVALID_ARGUMENT,
     "VERSION_CONFLICT": grpc.StatusCode.ABORTED,
+    "PLAN_CHANGED": grpc.StatusCode.FAILED_PRECONDITION,
+    "NOT_NOW": grpc.StatusCode.UNAVAILABLE,
     "KEY_CONFLICT": grpc.StatusCode.ALREADY_EXISTS,
     "NEVER_FITS": grpc.StatusCode.FAILED_PRECONDITION,
     "UNIMPLEMENTED": grpc.StatusCode.UNIMPLEMENTED,
@@ -118,7 +131,7 @@ def as_refusal(error: CallerFault | EnvironmentFault) -> RequestRefused:
     match error:
         case RequestRefused():
             return error
-        case PlanFailed():
+        case PlanFailed() | ReloadRefused():
             return RequestRefused(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         case DriverOverloaded() | PlanBusy():
             status = grpc.StatusCode.RESOURCE_EXHAUSTED

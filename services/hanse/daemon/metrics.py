@@ -68,6 +68,15 @@ class Metrics:
             "promise",
             "kept",
         )
+        self._journal_steps = self._counter("decision_steps_total", "Steps recorded in the decision log")
+        self._journal_bytes = self._counter("decision_bytes_total", "Bytes written to the decision log")
+        self._journal_gaps = self._counter(
+            "decision_gaps_total", "Times that the decision log was interrupted"
+        )
+        self._journal_images = self._counter(
+            "decision_images_total", "Images of the region by outcome", "outcome"
+        )
+        self._journal_active = self._gauge("decision_log_active", "Whether steps are being recorded")
         self._quarantine = self._gauge("quarantine", "1 while the region's disk is known to be an old one")
         self._suspects = self._gauge(
             "suspect_jobs", "Jobs that wait because an old disk may have forgotten them"
@@ -92,6 +101,23 @@ class Metrics:
         self._rpcs.labels(method, code).inc()
         if seconds is not None:
             self._rpc_seconds.labels(method).observe(seconds)
+
+    def journal_wrote(self, steps: int, size: int) -> None:
+        """As JournalMeter."""
+        self._journal_steps.inc(steps)
+        self._journal_bytes.inc(size)
+
+    def journal_failed(self, why: str) -> None:
+        """As JournalMeter."""
+        self._journal_gaps.inc()
+
+    def journal_image(self, outcome: str) -> None:
+        """As JournalMeter."""
+        self._journal_images.labels(outcome).inc()
+
+    def journal_active(self, active: bool) -> None:
+        """As JournalMeter."""
+        self._journal_active.set(active)
 
     def changed(self, changes: Sequence[JobChange]) -> None:
         """Durable changes of jobs."""

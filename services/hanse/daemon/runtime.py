@@ -26,12 +26,13 @@ from hanse.core.model import limits
 from hanse.core.model.regions import RegionConfig
 from hanse.core.region import Region
 from hanse.daemon.clock import Clock, mono_us, system_now, wall_us
-from hanse.daemon.config import DaemonConfig, disk_policy, retention_policy
+from hanse.daemon.config import DaemonConfig, disk_policy, load_config, retention_policy
 from hanse.daemon.desk import PolicyDesk
-from hanse.daemon.driver import Driver, Step
-from hanse.daemon.errors import DriverInterrupted, DriverOverloaded, leaves
+from hanse.daemon.driver import Driver, RegionPort, Step
+from hanse.daemon.errors import DriverInterrupted, DriverOverloaded, ReloadRefused, leaves
 from hanse.daemon.housekeeping import Housekeeping
 from hanse.daemon.inbox import Inbox
+from hanse.daemon.journal import JOURNAL_DIRECTORY, Journal
 from hanse.daemon.keys import Keyring, region_keys, take_next
 from hanse.daemon.ledger_ids import LEDGER_FILE, read_prepared, use_up
 from hanse.daemon.lookups import Lookups
@@ -39,6 +40,7 @@ from hanse.daemon.metrics import Metrics
 from hanse.daemon.orders import Orders
 from hanse.daemon.peers import PeerLinks
 from hanse.daemon.planning import Planner
+from hanse.daemon.reload import changes
 from hanse.daemon.requests import Requests
 from hanse.daemon.tracing import Tracing
 from hanse.daemon.urgency import is_urgent
@@ -96,6 +98,7 @@ class Runtime:
         self._links = links
         self._orders = orders
         self._clock = clock
+        self._journal = _journal(config, metrics)
         self._disk = DiskWatch(config.data_dir / LEDGER_FILE, disk_policy(config.settings))
         self._driver: Driver | None = None
         self._ledger: Ledger | None = None
@@ -199,6 +202,8 @@ class Runtime:
                 self.dead.set()
                 self._requests.close("the region is being rebuilt from its disk")
                 self.inbox.clear()
+        if self._journal is not None:
+            await asyncio.to_thread(self._journal.close)
 
     def stop(self) -> None:
         """Let the present life finish what it has taken in, and begin no other."""
@@ -206,6 +211,23 @@ class Runtime:
         self._requests.close("the region is shutting down")
         if self._driver is not None:
             self._driver.drain()
+
+    async def reload(self) -> tuple[str, ...]:
+        """Read the configuration's file again, and go on by it: another life begins if anything has changed. Returns
+        the keys that have. Raises ConfigError, ReloadRefused: then nothing is changed."""
+        config = await asyncio.to_thread(load_config, self.config.path)
+        found = changes(self.config.settings, config.settings)
+        if found.fixed:
+            raise ReloadRefused(found.fixed)
+        driver = self._driver
+        if not found.live or driver is None:
+            return ()
+        log.warning("config.reloaded", keys=found.live)
+        self.config = config
+        driver.end()
+        await self.dead.wait()
+        await self.alive.wait()
+        return found.live
 
     async def _live(self) -> None:
         async with AsyncExitStack() as resources:
@@ -221,7 +243,11 @@ class Runtime:
             await self._recover(executor)
             resources.push_async_callback(executor.close)
             # 3. From here on the servers see it.
-            driver = Driver(region, self.inbox, ledger.commit, self._release, self._clock, self.metrics)
+            followed: RegionPort = region
+            if self._journal is not None:
+                followed = self._journal.follow(region, keys)
+                resources.callback(self._journal.leave)
+            driver = Driver(followed, self.inbox, ledger.commit, self._release, self._clock, self.metrics)
             self._ledger, self._executor, self._driver = ledger, executor, driver
             resources.callback(self._withdraw)
             self.hub.reset(snapshot.ledger_id, snapshot.write_sequence)
@@ -365,6 +391,15 @@ class Runtime:
         if refused:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), limits.REOPEN_PAUSE_US / 1e6)
+
+
+def _journal(config: DaemonConfig, metrics: Metrics) -> Journal | None:
+    """The decision log, if there is to be one."""
+    table = config.settings.decisions
+    if not table.enabled:
+        return None
+    interval_us = round(table.image_interval_s * 1e6)
+    return Journal(config.data_dir / JOURNAL_DIRECTORY, table.bytes_max, interval_us, metrics)
 
 
 def _tell_of_quarantine(name: str, value: str) -> None:

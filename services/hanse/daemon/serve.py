@@ -24,7 +24,7 @@ from hanse.core.events import Ask, Question
 from hanse.core.federation.handoff.target import KNOWN_FEATURES
 from hanse.core.federation.roster.faults import RosterConflict
 from hanse.core.model import limits
-from hanse.core.model.errors import EnvironmentFault, HanseError
+from hanse.core.model.errors import CallerFault, EnvironmentFault, HanseError
 from hanse.core.model.regions import RegionConfig
 from hanse.daemon.config import DaemonConfig, load_config, loss_by_tier
 from hanse.daemon.errors import ConfigError, leaves
@@ -90,6 +90,7 @@ async def _run_until_signalled(config: DaemonConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop)
+    loop.add_signal_handler(signal.SIGHUP, daemon.reload)
     await daemon.run()
 
 
@@ -114,14 +115,14 @@ class Daemon:
         )
         self.runtime = Runtime(
             config,
-            lambda: make_executor(config),
+            lambda: make_executor(self.runtime.config),
             self._links,
             inbox,
             WatchHub(region.name, settings.limits.watchers_max),
             orders,
             self.metrics,
             self.tracing,
-            lambda adopted: own.go_by(_spec_rules(config, adopted)),
+            lambda adopted: own.go_by(_spec_rules(self.runtime.config, adopted)),
         )
         self._watch_gauges(inbox, orders)
         ids = JobIds(region.name)
@@ -134,12 +135,27 @@ class Daemon:
         self.peers = peer_listener(self.runtime, local, envelopes, ids)
         self.http = HttpListener({"/metrics": self._metrics, "/livez": self._livez, "/readyz": self._readyz})
         self._stopping = asyncio.Event()
+        self._reloads: set[asyncio.Task[None]] = set()
         self.serving = asyncio.Event()
 
     def stop(self) -> None:
         """Shut down in good order; `run` returns when that is done."""
+        for task in self._reloads:
+            task.cancel()
         log.info("daemon.stopping")
         self._stopping.set()
+
+    def reload(self) -> None:
+        """Read the configuration again (SIGHUP)."""
+        task = asyncio.get_running_loop().create_task(self._reload(), name="reload")
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def _reload(self) -> None:
+        try:
+            await self.runtime.reload()
+        except CallerFault as refused:
+            log.error("config.not_reloaded", why=str(refused))
 
     async def run(self) -> None:
         """Serve until `stop`. Raises what makes serving impossible."""

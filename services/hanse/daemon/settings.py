@@ -166,6 +166,14 @@ class DiskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     reserve_bytes: Bytes = DiskPolicy().reserve_bytes
 
 
+class DecisionsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[decisions]: the journal of what entered the core, in `data_dir`, from which decisions can be replayed."""
+
+    enabled: bool = True
+    bytes_max: Annotated[int, Meta(ge=1 << 20, le=1 << 44)] = 256 * 1024 * 1024
+    image_interval_s: Annotated[float, Meta(ge=1, le=86_400)] = 600.0
+
+
 class TelemetryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[telemetry]. Traces are exported only where `otlp_endpoint` says where to."""
 
@@ -190,6 +198,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     limits: LimitsTable = LimitsTable()
     retention: RetentionTable = RetentionTable()
     disk: DiskTable = DiskTable()
+    decisions: DecisionsTable = DecisionsTable()
     telemetry: TelemetryTable = TelemetryTable()
     # Microseconds; the defaults suit production and development alike. TIMINGS_OF_FEDERATION can't be set here.
     timings: Timings = Timings()

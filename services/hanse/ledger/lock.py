@@ -13,7 +13,8 @@ class DaemonLock:
     """An exclusive flock on a file beside the ledger, held until `release` or the end of the process.
 
     Not on the ledger itself: closing any descriptor of it would drop the locks that SQLite holds there. The descriptor
-    is closed on exec; a process that forks without exec after this must close it, or the lock outlives the daemon.
+    is closed on exec; a process that forks without exec after this must close it, or the lock outlives the daemon that
+    dies without `release`.
     The file stays: deleting it would let two daemons lock two files of one name.
     """
 
@@ -33,5 +34,6 @@ class DaemonLock:
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Let the next daemon have it."""
+        """Let the next daemon have it; also while a forked child has not closed its descriptor yet."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         os.close(self._descriptor)

@@ -123,7 +123,7 @@ class _Candidates(msgspec.Struct, frozen=True):
 
 
 # A row as JSON carries it: blobs in hexadecimal.
-_BLOBS = {"spec", "spec_sha256", "shape_key", "allocation", "remote"}
+_BLOBS = {"spec", "spec_sha256", "shape_key", "allocation", "remote", "terms"}
 _JSON_COLUMNS = ", ".join(f"hex({each})" if each in _BLOBS else each for each in JobRow.__struct_fields__)
 _BLOB_INDICES = tuple(index for index, each in enumerate(JobRow.__struct_fields__) if each in _BLOBS)
 _ROWS = msgspec.json.Decoder(list[list[str | int]])

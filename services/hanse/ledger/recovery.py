@@ -42,6 +42,7 @@ from hanse.core.model.jobs import (
     Shape,
     ShapeBody,
     stored_shape,
+    unpacked_terms,
 )
 from hanse.core.model.lifecycle import JobState
 from hanse.ledger.statements import columns_of
@@ -193,6 +194,7 @@ class _Shared:
             remote=decoded_remote(found.remote),
             timeline_length=found.timeline_length,
             shard=found.shard,
+            terms=unpacked_terms(found.terms),
         )
 
     def _shape(self, key: bytes) -> Shape:

@@ -69,6 +69,8 @@ CREATE TABLE jobs (
   shard TEXT NOT NULL,
   -- How often it was stopped while it ran, to go on in another region.
   moves INTEGER NOT NULL DEFAULT 0,
+  -- msgpack of core/model/jobs.py: JobTerms; empty: none.
+  terms BLOB NOT NULL DEFAULT x'',
   PRIMARY KEY (shard, id)
 ) STRICT;
 

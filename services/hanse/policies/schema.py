@@ -305,7 +305,7 @@ _BACKFILL = Table(
     (
         Field(
             "mode",
-            Choice(("none", "easy", "conservative")),
+            Choice(("none", "easy", "conservative", "strict")),
             _FILL.mode,
             "easy: what does not delay the first blocked job; conservative: none of the first `depth`.",
         ),

@@ -73,6 +73,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "policy_change": ("policy_every_us",),
     "quota_change": ("quota_every_us",),
     "reservation_change": ("reservation_every_us",),
+    "orders": ("order_every_us",),
 }
 
 
@@ -170,6 +171,9 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     quota_every_us: int = 0
     # Operators set capacity of a region aside for a tenant, for some seconds, and cancel what they set aside.
     reservation_every_us: int = 0
+    # People hold, release, requeue, reorder and move jobs, and take nodes out of use. Not in the swarm: it is a
+    # profile of its own.
+    order_every_us: int = 0
 
     @staticmethod
     def none() -> Faults:
@@ -178,8 +182,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
 
     @staticmethod
     def swarm(seed: int) -> Faults:
-        """A random subset of all kinds, each with random strength."""
-        return _Swarm(random.Random(f"faults/{seed}"), _PRESENT_SHARE).draw()
+        """A random subset of all kinds but orders, each with random strength."""
+        return _Swarm(random.Random(f"faults/{seed}"), _PRESENT_SHARE).draw().without("orders")
 
     @staticmethod
     def only(seed: int, kind: str) -> Faults:
@@ -289,6 +293,7 @@ class _Swarm:
             policy_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
             quota_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
             reservation_every_us=self._every(5 * SECOND_US, MINUTE_US),
+            order_every_us=self._every(2 * SECOND_US, 20 * SECOND_US),
         )
 
 

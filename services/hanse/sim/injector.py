@@ -304,7 +304,8 @@ class Injector:
         for, all of them."""
         others = [each for each in self._hosts if each is not host]
         peers_tell = bool(self.faults.old_disk_every_us) and not self.faults.anchor_elsewhere
-        return not peers_tell and any(is_complete(each.config.nodes) for each in others)
+        keeps_quotas = self._quotas is not None and self._quotas.keeper == host.name
+        return not (peers_tell or keeps_quotas) and any(is_complete(each.config.nodes) for each in others)
 
     def _change_roster(self) -> None:
         self._note("roster_change", "")

@@ -47,6 +47,7 @@ from hanse.core.model.jobs import (
     Shape,
     ShapeBody,
     stored_shape,
+    unpacked_terms,
 )
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Position
@@ -427,6 +428,7 @@ class SimLedger:
             settled=bool(row.settled),
             remote=msgspec.msgpack.decode(row.remote, type=RemoteView) if row.remote else None,
             timeline_length=row.timeline_length,
+            terms=unpacked_terms(row.terms),
         )
 
     def _shape(self, key: bytes) -> Shape:

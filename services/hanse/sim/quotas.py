@@ -71,6 +71,12 @@ class QuotaOperators:
         self._keeper = randomness.choice([f"@{shard}" for shard in shards] if in_log else names)
 
     @property
+    def keeper(self) -> str:
+        """The account that mints. While it is a region's own, that region must not go for ever: it would be the last
+        document."""
+        return self._keeper
+
+    @property
     def idle(self) -> bool:
         """Everybody goes by the last document, or nobody by any."""
         cores = [host.core for host in self._hosts if not host.gone]
@@ -166,7 +172,7 @@ class QuotaOperators:
             signed = signed_quotas("stranger", signed.document)
         host = self._leader()
         if host is None or _FORGED_SHARE <= draw < _FORGED_SHARE + _MISDIRECTED_SHARE:
-            host = self._random.choice(self._hosts)
+            host = self._random.choice([each for each in self._hosts if not each.gone])
         host.post(ApplyQuotas(request_id=-1, signed=signed, cause="operator"))
 
     def _leader(self) -> Host | None:

@@ -14,12 +14,14 @@ from hanse.core.effects import Answer
 from hanse.core.events import JobsForgotten
 from hanse.core.model.regions import RegionConfig, Timings
 from hanse.core.model.time import FOR_EVER_US, MILLISECOND_US, SECOND_US
+from hanse.core.policy.model import Policy
 from hanse.sim.callers import TENANTS, Callers
 from hanse.sim.clock import RegionClock
 from hanse.sim.convergence import Convergence
 from hanse.sim.digest import Digest
 from hanse.sim.executor import Behaviour, Checkpoints, SimExecutor
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
+from hanse.sim.hands import Hands
 from hanse.sim.host import Host, Surroundings, ledger_id_of
 from hanse.sim.injector import Injector
 from hanse.sim.ledger import SimLedger
@@ -52,8 +54,8 @@ _CHUNK_US = 100 * MILLISECOND_US
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is made of. `check_every`: full invariants after every so many steps of a region (0: never);
-    `calm_us`: for how long nothing is broken at the start; `timings`, and the share of batches of jobs that are
-    adoptable: drawn from the seed, unless given."""
+    `calm_us`: for how long nothing is broken at the start; `timings`, the share of batches of jobs that are
+    adoptable, and the policy that regions begin with: drawn from the seed, unless given."""
 
     seed: int
     faults: Faults
@@ -65,6 +67,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     runtime_max_us: int = 60 * SECOND_US
     timings: Timings | None = None
     adoptable_share: float | None = None
+    policy: Policy | None = None
     check_every: int = 64
     codec_share: float = 0.0
     watch_convergence: bool = False
@@ -112,7 +115,7 @@ class World:
         if plan.faults.old_disk_every_us and not plan.faults.anchor_elsewhere:
             # Whoever knows that a disk is old may be out of reach: nobody believes a disk before all were heard.
             timings = msgspec.structs.replace(timings, boot_grace_us=FOR_EVER_US)
-        self.policy = draw_policy(self._randomness("policy"), TENANTS)
+        self.policy = plan.policy or draw_policy(self._randomness("policy"), TENANTS)
         self.hosts = tuple(
             self._make_host(index, config, draw)
             for index, config in enumerate(configs or self._draw_configs(draw, timings))
@@ -140,6 +143,16 @@ class World:
         self.reservers = Reservers(
             self.timeline, self._randomness("reservers"), self.hosts, TENANTS, self.count
         )
+        self.hands = Hands(
+            self.timeline,
+            self._randomness("hands"),
+            plan.faults.order_every_us,
+            self.hosts,
+            self.count,
+            may_move=not (
+                plan.faults.destroyed_every_us or plan.faults.lost_every_us or plan.faults.roster_every_us
+            ),
+        )
         self.convergence = Convergence(self.timeline, self.hosts)
         self.injector = Injector(
             self.timeline,
@@ -162,11 +175,9 @@ class World:
         )
 
     def _quota_operators(self) -> QuotaOperators | None:
-        """None: this league has no quotas. (Where a region may go for ever, and the keeper's with it, it has none.)"""
+        """None: this league has no quotas."""
         faults = self.plan.faults
         if not faults.quota_every_us and self.plan.quotas is None:
-            return None
-        if faults.destroyed_every_us and faults.destroyed_for_ever:
             return None
         return QuotaOperators(
             self.timeline,
@@ -239,6 +250,7 @@ class World:
             self.convergence.begin()
         if self.quotas is not None:
             self.timeline.after(0, self.quotas.begin)
+        self.hands.begin()
         if plan.calm_us:
             self.timeline.after(plan.calm_us, self.injector.begin)
         else:
@@ -250,6 +262,7 @@ class World:
         self.record.append(Healed(self.timeline.now_us, deadline_us))
         self._around.faults = HEALED
         self.injector.heal()
+        self.hands.heal()
         self._run_until_quiet(deadline_us)
         if self.is_quiet:
             self.timeline.run(self.timeline.now_us + _AFTERGLOW_US)

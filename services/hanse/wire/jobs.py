@@ -81,6 +81,8 @@ def encode_explanation(explanation: Explanation) -> jobs_pb2.ExplainJobResponse:
         position=explanation.position,
         predicted_start=timestamp(explanation.predicted_start_wall_us),
         unblock=explanation.unblock,
+        predicted_earliest=timestamp(explanation.earliest_wall_us),
+        predicted_latest=timestamp(explanation.latest_wall_us),
     )
 
 
@@ -101,15 +103,16 @@ def encode_change(change: JobChange) -> jobs_pb2.JobChange:
 def _region(region: RegionExplanation) -> jobs_pb2.RegionExplanation:
     return jobs_pb2.RegionExplanation(
         region=region.region,
-        blockers=[_blocker(blocker) for blocker in region.blockers],
+        blockers=[encode_blocker(blocker) for blocker in region.blockers],
         age_ms=milliseconds_32(region.age_us),
     )
 
 
-def _blocker(blocker: Blocker) -> jobs_pb2.Blocker:
+def encode_blocker(blocker: Blocker) -> jobs_pb2.Blocker:
+    """With all that it rests on."""
     return jobs_pb2.Blocker(
         code=blocker.code,
         message=blocker.message,
         nodes=blocker.nodes,
-        because=[_blocker(inner) for inner in blocker.because],
+        because=[encode_blocker(inner) for inner in blocker.because],
     )

@@ -180,6 +180,7 @@ def _decode_commit(readers: Readers, message: pb.Commit) -> m.Commit:
         name="" if spec is None else spec.name,
         grace_us=0 if spec is None else spec.grace_us,
         retries_max=0 if spec is None else spec.retries_max,
+        retry=None if spec is None else spec.terms.retry,
     )
 
 

@@ -62,6 +62,8 @@ def encode_nodes(nodes: Sequence[NodeView]) -> regions_pb2.ListNodesResponse:
                 free=dict(view.free),
                 jobs=view.jobs,
                 taints=[str(taint) for taint in view.node.taints],
+                cordoned=view.cordoned is not None,
+                cordoned_why=view.cordoned or "",
             )
             for view in nodes
         ]

@@ -17,7 +17,9 @@ from hanse.core.effects import Refused
 from hanse.core.model import limits
 from hanse.core.model.jobs import (
     DEFAULT_TIER,
+    NO_TERMS,
     GroupShape,
+    JobTerms,
     OnLoss,
     Shape,
     ShapeBody,
@@ -31,6 +33,7 @@ from hanse.wire.gen.hanse.v1 import jobs_pb2
 from hanse.wire.memo import Memo
 from hanse.wire.placement import check_constraints, check_quantities, decode_rules, decode_within
 from hanse.wire.programs import check_program
+from hanse.wire.terms import decode_terms
 
 _ONLY_GROUP = "main"
 _GROUP_FIELDS = tuple(f"spec.groups[{index}]" for index in range(limits.GROUPS_MAX))
@@ -78,6 +81,7 @@ class CheckedSpec(msgspec.Struct, frozen=True):
     retries_max: int
     about: SpecDetails
     on_loss: OnLoss = OnLoss.WAIT
+    terms: JobTerms = NO_TERMS
 
 
 class SpecReader:
@@ -107,6 +111,7 @@ class SpecReader:
                 checks.NAME,
                 "free of control characters",
             )
+            checks.check_no_zero_byte("check_index", submission.check_index, limits.PLAN_INDEX_LENGTH_MAX)
             if not submission.HasField("spec"):
                 raise FieldRefused("spec", "required")
             checked = self._checked(submission.spec)
@@ -126,6 +131,8 @@ class SpecReader:
             retries_max=checked.retries_max,
             traceparent=traceparent,
             on_loss=checked.on_loss,
+            terms=checked.terms,
+            check_index=submission.check_index,
         )
 
     def read_bytes(self, spec: bytes, sha256: bytes) -> CheckedSpec | FieldRefused:
@@ -177,7 +184,8 @@ class SpecReader:
         on_loss = self._on_loss(message.on_region_loss, shape.body.tier)
         grace_us = _grace_us(message)
         about = _details(message)
-        return CheckedSpec(spec, sha256, name, tenant, shape, grace_us, retries_max, about, on_loss)
+        terms = decode_terms(message)
+        return CheckedSpec(spec, sha256, name, tenant, shape, grace_us, retries_max, about, on_loss, terms)
 
     def _shape(self, message: jobs_pb2.JobSpec) -> Shape:
         """Everything that decides where and in which order the job runs, checked."""

@@ -126,14 +126,20 @@ class League:
     # --- callers and processes --------------------------------------------------------------------------------------
 
     def submit(
-        self, home: str, job_id: str, shape: Shape | None = None, *, retries_max: int = 0
+        self,
+        home: str,
+        job_id: str,
+        shape: Shape | None = None,
+        *,
+        retries_max: int = 0,
+        tenant: str = "team",
     ) -> Submitted | Refused:
         """A caller's job; one GPU unless a shape is given."""
         spec = f"spec of {job_id}".encode()
         submission = Submission(
             job_id=job_id,
             client_key=job_id,
-            tenant="team",
+            tenant=tenant,
             name=job_id,
             spec=spec,
             spec_sha256=hashlib.sha256(spec).digest(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import msgspec
 
@@ -19,9 +20,9 @@ from hanse.core.messages import (
     Status,
     Verdict,
 )
-from hanse.core.model.jobs import ReasonCode
+from hanse.core.model.jobs import Reason, ReasonCode
 from hanse.core.model.lifecycle import JobState
-from hanse.core.model.limits import HOPS_MAX, LOCATE_SWEEP_US, PATH_MAX
+from hanse.core.model.limits import HOPS_MAX, LOCATE_SWEEP_US, PATH_MAX, REFUSAL_PAUSE_US_MAX
 from hanse.core.model.regions import QueuedShape, RegionRecord, Timings
 from hanse.core.model.time import FOR_EVER_US, MILLISECOND_US, SECOND_US
 from tests.core.protocol.league import League, pass_through_south
@@ -241,12 +242,34 @@ def test_a_peer_that_declined_is_left_alone_for_a_while_that_is_never_the_same()
         league.submit("south", "filler")
         league.submit("north", "job-1")
         league.run_until(lambda league=league: bool(league.messages(OfferAnswer)))  # type: ignore[misc]
-        began_us = league.now_us
-        league.run_until(lambda league=league: len(league.messages(Offer)) == 2)  # type: ignore[misc]
-        pauses.add(league.now_us - began_us)
+        league.run_until(lambda league=league: bool(league["north"].router._refusals))  # type: ignore[misc]
+        (refusal,) = league["north"].router._refusals.values()
+        pauses.add(refusal.until_us - refusal.at_us)
     memory_us = Timings().decline_memory_us
-    assert all(memory_us <= pause <= 1.5 * memory_us for pause in pauses)
+    assert all(memory_us <= pause <= 1.25 * memory_us for pause in pauses)
     assert len(pauses) >= 3
+
+
+def test_a_peer_that_goes_on_declining_is_asked_ever_more_rarely() -> None:
+    league = League(seed=1, north=1, south=1)
+    league.submit("north", "runner")
+    league.submit("south", "filler")
+    league.submit("north", "job-1")
+    router = league["north"].router
+    league.run_until(lambda: bool(router._refusals))
+    shape = league.job("north", "job-1").shape
+    pauses = []
+    for _ in range(12):
+        router.refused(
+            league.now, "south", shape, Reason(ReasonCode.NO_CAPACITY), Timings().decline_memory_us
+        )
+        (refusal,) = router._refusals.values()
+        pauses.append(refusal.until_us - refusal.at_us)
+        league.now_us = refusal.until_us
+    assert all(after > before for before, after in pairwise(pauses[:8]))
+    assert pauses[-1] <= 1.25 * REFUSAL_PAUSE_US_MAX
+    router.accepted("south", shape)
+    assert not router._refusals
 
 
 @row("chains", "admission", "the target's own is the truth")

@@ -46,6 +46,17 @@ def runs_in_north(jobs: int = 1, retries_max: int = 0, **gpus: int) -> League:
     return league
 
 
+def test_a_region_without_peers_is_drained_in_peace() -> None:
+    """Swarm seed 39: all others had left the roster, and it asked to be woken for what it never looked at."""
+    league = League(north=1)
+    league.submit("north", "job-1", MOVABLE)
+    league.run_until(lambda: league.running("job-1") == ["north"])
+    drain(league, "north")
+    assert league["north"].next_deadline() > league.now.mono_us
+    league.advance(SECOND_US)
+    assert league.running("job-1") == ["north"]
+
+
 def test_a_running_job_is_stopped_confirmed_dead_queued_and_handed_over() -> None:
     league = runs_in_north()
     league.stations["north"].obeys_stop = False

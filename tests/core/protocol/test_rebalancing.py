@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanse.core.events import SetDrain
+from hanse.core.events import PolicyChanged, SetDrain
 from hanse.core.federation.handoff.rebalancing import places, worth_up_to_us
 from hanse.core.messages import Offer, OfferAnswer
 from hanse.core.model.jobs import Shape
@@ -16,9 +16,10 @@ from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import RELIEF_GAIN_HOPS, RELIEF_HOPS_MAX, RELIEF_RATIO
 from hanse.core.model.regions import Timings
 from hanse.core.model.time import FOR_EVER_US, SECOND_US
+from hanse.core.policy.model import Policy, Queue, Quota
 from tests.core.protocol.league import League
 from tests.core.protocol.puppet import Puppet
-from tests.core.protocol.station import shape_of
+from tests.core.protocol.station import SLOT, shape_of
 
 MINUTE_US = 60 * SECOND_US
 HOP_US = Timings().hop_cost_us
@@ -104,6 +105,45 @@ def test_waits_that_diverge_meet_halfway_and_stay() -> None:
     offers = len(reliefs(league))
     league.advance(5 * MINUTE_US)
     assert len(reliefs(league)) == offers, "nothing goes on while nothing changes"
+
+
+def ruled_south(league: League, nominal: int) -> None:
+    """The south gives the team so many GPUs, and no more."""
+    quota = Quota(kind="gpu", nominal=nominal * SLOT)
+    policy = Policy(queues=(Queue(name="team", tenants=("team",), quotas=(quota,)),))
+    league.step("south", PolicyChanged(request_id=1, policy=policy, cause="operator"))
+
+
+@pytest.mark.parametrize("nominal", [0, 1])
+def test_nobody_goes_where_his_tenant_has_no_quota_or_has_used_it_up(nominal: int) -> None:
+    """With one GPU for the team, a job of its runs in the south."""
+    league = League(north=1, south=1)
+    league.cut("north", "south")
+    queue_up(league, "north", 30, minutes(1))
+    queue_up(league, "south", 1, minutes(1))
+    for number in range(3):
+        league.submit("south", f"south-other-{number}", minutes(1), tenant="others")
+    ruled_south(league, nominal)
+    league.advance(20 * SECOND_US)
+    league.heal()
+    league.advance(3 * MINUTE_US)
+    assert reliefs(league)
+    assert len(waiting(league, "north")) == 30
+
+
+def test_a_relief_is_of_one_tenant() -> None:
+    league = League(north=1, south=1)
+    league.cut("north", "south")
+    for number in range(31):
+        league.submit("north", f"north-{number:02}", minutes(1), tenant=("team", "others")[number % 2])
+    queue_up(league, "south", 4, minutes(1))
+    league.advance(20 * SECOND_US)
+    league.heal()
+    league.run_until(lambda: bool(reliefs(league)))
+    league.run_until(lambda: len(waiting(league, "south")) > 4)
+    came = [league[region].books.jobs[job_id] for region in ("south",) for job_id in waiting(league, region)]
+    first = reliefs(league)[0].tenant
+    assert {job.tenant for job in came if job.home == "north"} == {first}
 
 
 def test_who_goes_is_spread_over_what_would_wait_longer_here_than_there() -> None:

@@ -72,16 +72,16 @@ def test_cohorts_lend_to_cohorts() -> None:
 def test_what_is_short_is_named_where_it_is_short() -> None:
     quotas = book(queue("a", 10, borrow=2), queue("b", 5))
     a, b = quotas.queues["a"], quotas.queues["b"]
-    assert a.bound("", (("cpu", 12),), a.root.usage) is None
-    own = a.bound("", (("cpu", 13),), a.root.usage)
+    assert a.bound(((CPU, 12),), a.root.usage) is None
+    own = a.bound(((CPU, 13),), a.root.usage)
     assert own is not None
     assert (own.node, own.wanted, own.available) == ("a", 13, 12)
     a.node.add(CPU, 12, a.root.usage)
-    whole = b.bound("", (("cpu", 4),), b.root.usage)
+    whole = b.bound(((CPU, 4),), b.root.usage)
     assert whole is not None
     assert (whole.node, whole.available) == ("c", 3)
-    assert b.bound("", (("cpu", 15),), {}) is None
-    never = b.bound("", (("cpu", 16),), {})
+    assert b.bound(((CPU, 15),), {}) is None
+    never = b.bound(((CPU, 16),), {})
     assert never is not None
     assert never.available == 15
 
@@ -135,7 +135,7 @@ def test_nobody_uses_more_than_there_is_and_giving_back_undoes_taking(
         member = members[number % len(members)]
         usage: Usage = member.root.usage
         before = member.node.available(CPU, usage)
-        if member.bound("", (("cpu", quantity),), usage) is not None:
+        if member.bound(((CPU, quantity),), usage) is not None:
             continue
         member.node.add(CPU, quantity, usage)
         taken.append((number % len(members), quantity))

@@ -9,14 +9,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hanse.core.model.jobs import GroupShape, Shape, ShapeBody, make_shape
+from hanse.core.model.limits import EXPLAINED_NODES_MAX
 from hanse.core.model.regions import Node
 from hanse.core.model.resources import resources
 from hanse.core.scheduling.cycle import Scheduler
-from hanse.core.scheduling.explain import LocalExplanation, explain_local
+from hanse.core.scheduling.explain import Explainer, LocalExplanation
 from hanse.core.scheduling.hints import unblock_hints
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.queue import JobQueue
-from hanse.core.scheduling.shortfall import BLOCKER_NODES_MAX
 from hanse.core.scheduling.wait import WaitPredictor
 from tests.core.scheduling.worlds import NOW, TIERS, group, job, node, nodes_strategy, shape, shape_strategy
 
@@ -37,7 +37,7 @@ class World:
     def explain(self, job_id: str) -> LocalExplanation:
         queued = self.queue.get(job_id)
         assert queued is not None
-        return explain_local(queued, self.queue, self.capacity, self.waits, "north", NOW)
+        return Explainer(self.scheduler, self.queue, self.capacity, self.waits, "north").explain(queued, NOW)
 
 
 def test_capacity_and_priority_with_hints() -> None:
@@ -61,8 +61,9 @@ def test_capacity_and_priority_with_hints() -> None:
     assert told.unblock == (
         "5000 gpu fewer per task (3000 instead of 8000)",
         "1 more node with gpu=8000 free",
+        "after 22:16:10 UTC, as predicted",
     )
-    assert told.predicted_start_wall_us > NOW.wall_us
+    assert told.start.likely_us > NOW.wall_us
 
 
 def test_a_gang_is_told_how_many_tasks_and_nodes_it_lacks() -> None:
@@ -80,21 +81,21 @@ def test_a_region_that_is_not_allowed_is_all_there_is_to_say() -> None:
     wanted = make_shape(ShapeBody(groups=(group(cpu=1),), regions_allow=("west",)))
     told = World((node("a", cpu=1),), [wanted]).explain("j0")
     assert [blocker.code for blocker in told.region.blockers] == ["REGION_NOT_ALLOWED"]
-    assert (told.position, told.unblock, told.predicted_start_wall_us) == (1, (), 0)
+    assert (told.position, told.unblock, told.start.likely_us) == (1, (), 0)
 
 
 def test_a_job_about_to_start_has_no_blocker() -> None:
     world = World((node("a", cpu=1),), [])
     world.queue.add(job("new", shape(group(cpu=1))))
     told = world.explain("new")
-    assert (told.region.blockers, told.unblock, told.predicted_start_wall_us) == ((), (), NOW.wall_us)
+    assert (told.region.blockers, told.unblock, told.start.likely_us) == ((), (), NOW.wall_us)
 
 
 def test_of_many_nodes_ten_are_named_and_the_rest_is_counted() -> None:
     nodes = tuple(node(f"n{at:02d}", cpu=1) for at in range(30))
     world = World(nodes, [*[shape(group(cpu=1))] * 30, shape(group(25, cpu=1))])
     (blocker, *_) = world.explain("j30").region.blockers
-    assert len(blocker.nodes) == BLOCKER_NODES_MAX
+    assert len(blocker.nodes) == EXPLAINED_NODES_MAX
     assert "all of the named nodes and on 15 others ended" in blocker.message
 
 
@@ -109,7 +110,7 @@ def test_a_job_starts_once_everything_its_blockers_name_is_gone(
     job_id = queued[pick % len(queued)]
     told = world.explain(job_id)
     assert told.region.blockers
-    if told.predicted_start_wall_us == 0:
+    if told.start.likely_us == 0:
         assert "can never run" in told.region.blockers[0].message
         return
     for blocker in told.region.blockers:

@@ -117,7 +117,9 @@ def test_a_new_policy_counts_from_the_next_decision_on() -> None:
     assert isinstance(answer, Explanation)
     blocker = answer.regions[0].blockers[0]
     assert blocker.code == "QUOTA"
-    assert blocker.message == ("queue team is 4 cpu short: it needs 4, and its own limit leaves 0 (policy 2)")
+    assert blocker.message == (
+        "can never run in this region under policy 2: queue team may use at most 0 cpu, and it needs 4"
+    )
     region.step(PolicyChanged(request_id=3, policy=replace(by_age, version=3), cause="test"))
     run_checked(region)
     assert started_at(region)["old"] == 200

@@ -190,6 +190,23 @@ def test_what_is_stopped_to_move_is_done_if_all_of_it_ended_well_by_itself(
     assert bench.job.reason.code is code
 
 
+@pytest.mark.parametrize("told_in_time", [True, False])
+@pytest.mark.parametrize("why", ["PREEMPTED", "HELD", "REQUESTED", "NODE_DRAINED"])
+def test_what_is_stopped_without_blame_is_done_if_it_had_ended_well_by_itself(
+    why: str, told_in_time: bool
+) -> None:
+    """Swarm seed 33: a task had ended before it was chosen as a victim, and the engine told of it later."""
+    bench = Bench(tasks=1)
+    run = bench.start()
+    bench.runs.stop(bench.job, Reason(ReasonCode(why), "for job-2"), bench.out)
+    bench.report(msgspec.structs.replace(ended(run, 0), stopped=told_in_time))
+    state, code = bench.job.state, bench.job.reason.code
+    if told_in_time:
+        assert (state, code) == (JobState.QUEUED, ReasonCode(why))
+    else:
+        assert (state, code) == (JobState.SUCCEEDED, ReasonCode.SUCCEEDED)
+
+
 def test_a_task_that_nobody_finds_after_a_restart_spoils_a_success() -> None:
     bench = moved(tasks=2)
     bench.restart(dead(bench.job.run_id, 0))

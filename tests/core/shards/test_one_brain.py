@@ -31,7 +31,7 @@ def limited(cpu: int) -> Policy:
 def used(trio: Trio, region: str) -> int:
     """What of the team's quota is charged in a region."""
     charges = trio[region].local.standing.quotas.charges().values()
-    return sum(dict(charge.held)["cpu"] for charge in charges)
+    return sum(quantity for charge in charges for (_, kind), quantity in charge.cells if kind == "cpu")
 
 
 def whole(tier: str) -> Shape:
@@ -51,9 +51,8 @@ def test_wait_jobs_and_adoptable_ones_share_a_quota() -> None:
     trio.advance(3 * SECOND_US)
     assert running(trio, "north") == {"north-1", "north-2"}
     assert used(trio, "north") == 2
-    assert [
-        blocker.code for blocker in trio["north"].local.policy_blockers(trio.job("north", "north-3"))
-    ] == ["QUOTA"]
+    told = trio["north"].local.explain(trio.job("north", "north-3"), trio._now())
+    assert [blocker.code for blocker in told.region.blockers] == ["QUOTA"]
     trio.ended("north", "north-1")
     assert running(trio, "north") == {"north-2", "north-3"}, "the older of the two, whatever kind it is"
 

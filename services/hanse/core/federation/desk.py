@@ -181,4 +181,5 @@ class Desk:
         """At the end of a step: homes hear of what changed, and targets how far they may forget."""
         for job in self.books.changed():
             self.reports.on_change(now, job, out)
+            self.tracking.on_change(now, job)
         self.giver.flush(out)

@@ -47,6 +47,8 @@ class Inventory:
         self.waiting: dict[str, RegionRecord] = {}
         # Grows whenever a region's standing is another one, or a region is new.
         self.standings = 0
+        # Regions whose records have advanced since somebody last took this.
+        self._advanced: dict[str, None] = {}
         # Records that were not taken: of strangers, and for want of room.
         self.strangers = 0
         self.refused = 0
@@ -102,6 +104,14 @@ class Inventory:
             elif self._may_insert(region):
                 self._insert(record, now)
                 advanced.append(region)
+        self._advanced.update(dict.fromkeys(advanced))
+        return advanced
+
+    def take_advanced(self) -> dict[str, None]:
+        """Regions whose records have advanced since the last call."""
+        advanced = self._advanced
+        if advanced:
+            self._advanced = {}
         return advanced
 
     def digest(self) -> Digest:

@@ -106,6 +106,8 @@ class Peers:
         self.lost: dict[str, Peer] = {}
         # When any of them was heard last, in mono microseconds.
         self.last_heard_us = 0
+        # Grows with every change of a peer's liveness or link.
+        self.version = 0
         self.changes: deque[LivenessChange] = deque(maxlen=LIVENESS_CHANGES_MAX)
         self._alive: tuple[str, ...] | None = None
         self._reachable: tuple[str, ...] | None = None
@@ -195,6 +197,7 @@ class Peers:
             peer=peer.name, before=peer.liveness, after=after, link=peer.link, mono_us=mono_us
         )
         self.changes.append(change)
+        self.version += 1
         peer.liveness = after
         self._alive = self._reachable = None
 

@@ -27,7 +27,7 @@ from hanse.core.messages import (
     ProbeAck,
     ProbeRequest,
 )
-from hanse.core.model.deadlines import Alarm
+from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Liveness, Member, RegionConfig
 from hanse.core.model.time import Now
@@ -60,6 +60,8 @@ class Membership:
         self._round_us = now.mono_us + randomness.randrange(timings.gossip_interval_us)
         self._reunion_us = now.mono_us + randomness.randrange(timings.dead_gossip_interval_us)
         self._hints: dict[str, None] = {}
+        # No rounds: whoever drives this region brings it the news.
+        self._is_resting = False
         self.alarm = Alarm()
         # From when on this region counts as late; unlike the alarm, a hint doesn't move it.
         self._due_us = 0
@@ -78,6 +80,20 @@ class Membership:
             sends += self._try_reunion(now)
         self._arm()
         return sends
+
+    def rest(self) -> None:
+        """Hold no more rounds, until `stir`: whoever drives this region brings it the records of the others when they
+        change, and says when something may have gone wrong. For replays, in which months pass without any news."""
+        self._is_resting = True
+        self._round_us = self._reunion_us = NEVER_US
+        self._arm()
+
+    def stir(self, now: Now) -> None:
+        """Hold rounds again, from now on."""
+        if self._is_resting:
+            self._is_resting = False
+            self._round_us = self._reunion_us = now.mono_us
+            self._arm()
 
     def heard(self, now: Now, peer: str) -> None:
         """Anything arrived from this peer itself: it is alive, and we can reach it."""
@@ -132,6 +148,11 @@ class Membership:
         state = self._peers.by_name.get(peer)
         return state is not None and is_reachable(state)
 
+    @property
+    def reachability(self) -> int:
+        """Grows whenever a peer looks different."""
+        return self._peers.version
+
     def alive_peers(self) -> tuple[str, ...]:
         """Peers of which there are signs of life, direct or through others, in roster order."""
         return self._peers.alive()
@@ -180,6 +201,8 @@ class Membership:
 
     def _hasten_round(self, now: Now) -> None:
         """Somebody is there of whom we know nothing: at a start, rounds follow each other quickly until we do."""
+        if self._is_resting:
+            return
         soon_us = now.mono_us + self._timings.gossip_interval_us // HASTE
         self._round_us = min(self._round_us, soon_us)
         self.alarm.ring_by(soon_us)

@@ -23,8 +23,20 @@ class LocalWork(Protocol):
     def never_fits(self, shape: Shape) -> str | None:
         """Why it could not run here even if everything were idle; None: it could."""
 
+    def never_admitted(self, tenant: str, shape: Shape) -> str | None:
+        """Why the tenant's quota here could not hold it even if nobody else used any; None: it could."""
+
+    def has_quota(self, tenant: str, shape: Shape) -> bool:
+        """Whether the tenant's quota here has something left for it now."""
+
     def predicted_wait_us(self, shape: Shape) -> int:
         """How long a job of this shape that is queued now would wait."""
+
+    def is_blocked(self, shape_key: bytes) -> bool:
+        """Whether jobs of this shape wait here, for want of room."""
+
+    def queue_wait_us(self) -> int:
+        """How long the last job of the queue will wait; 0 if nothing is queued."""
 
     def waiting_shapes(self, limit: int) -> list[Shape]:
         """Shapes that are blocked here, in the order in which they would be served."""
@@ -37,7 +49,7 @@ class LocalWork(Protocol):
         one waited `until_us`."""
 
     def is_waiting(self, job: Job) -> bool:
-        """Whether it is queued, and could start as soon as there is room."""
+        """Whether it is queued, could start as soon as there is room, and nobody is being stopped for it."""
 
     def numerous_shapes(self, limit: int) -> list[Shape]:
         """The shapes with most queued jobs, most numerous first."""

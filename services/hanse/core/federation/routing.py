@@ -13,9 +13,15 @@ import msgspec
 
 from hanse.core.effects import Blocker, RegionExplanation
 from hanse.core.federation.inventory import Inventory
-from hanse.core.model.deadlines import Deadlines
+from hanse.core.model.deadlines import Deadlines, backoff_us
 from hanse.core.model.jobs import GroupShape, Job, Reason, Shape
-from hanse.core.model.limits import HOPS_MAX, NEVER_FITS_MEMO_MAX, PATH_MAX, REFUSALS_REMEMBERED_MAX
+from hanse.core.model.limits import (
+    HOPS_MAX,
+    NEVER_FITS_MEMO_MAX,
+    PATH_MAX,
+    REFUSAL_PAUSE_US_MAX,
+    REFUSALS_REMEMBERED_MAX,
+)
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import CapacityClass, RegionConfig, RegionRecord
 from hanse.core.model.resources import Resources, fits, times_fitting
@@ -35,11 +41,20 @@ _MINUTE_US = 60 * 1_000_000
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A peer's last "no" to a shape, and until when it is not asked again."""
+    """A peer's last "no" to a shape. It is not asked again until `until_us`; until `patient_us` as long as its record
+    is the one with this `stamp`, which was wrong once. `repeats`: how often it had said no before, in a row."""
 
     reason: Reason
     at_us: int
     until_us: int
+    patient_us: int = 0
+    stamp: tuple[int, int] = (0, 0)
+    repeats: int = 0
+
+    def ends_us(self, record: RegionRecord | None) -> int:
+        """When the peer may be asked again, with this record of it."""
+        is_old = record is not None and record.stamp == self.stamp
+        return self.patient_us if is_old else self.until_us
 
 
 class Candidate(msgspec.Struct, frozen=True, order=True):
@@ -73,12 +88,14 @@ class Router:
         randomness: Randomness,
         connected: Callable[[str], bool],
         in_flight: Callable[[str], int],
+        reachability: Callable[[], int],
     ) -> None:
         self._config = config
         self._inventory = inventory
         self._randomness = randomness
         self._connected = connected
         self._in_flight = in_flight
+        self._reachability = reachability
         self._peers = tuple(member.name for member in config.members if member.name != config.name)
         self.objective = Objective()
         self._refusals: dict[tuple[str, bytes], Refusal] = {}
@@ -89,13 +106,18 @@ class Router:
     def choose(
         self, now: Now, shape: Shape, path: tuple[str, ...], own_wait_us: int, exclude: list[str]
     ) -> str | None:
-        """One peer that promises a real gain over waiting here; None: nobody does."""
+        """One peer that promises a real gain over waiting here; None: nobody does.
+
+        That is one that has room by its record. What waits long here is for those with shorter queues, too, but only
+        rebalancing asks for places in them; and what can't start here at all goes wherever it can wait.
+        """
         worthwhile_us = own_wait_us - self._config.timings.hop_cost_us
         if worthwhile_us <= 0 or not may_go_on(path, own_wait_us):
             return None
         found: list[Candidate] = []
+        is_stuck = own_wait_us >= FOR_EVER_US
         for name in self._in_random_order(self._judge(shape).able):
-            if name in exclude:
+            if name in exclude or not (is_stuck or self.may_have_room(name, shape)):
                 continue
             candidate = self._candidate(now, name, shape)
             if candidate is not None and candidate.wait_us < worthwhile_us:
@@ -145,18 +167,64 @@ class Router:
 
     def refused(self, now: Now, peer: str, shape: Shape, reason: Reason, retry_after_us: int) -> None:
         """The peer declined, burned or did not answer: leave it alone for a while, about this shape."""
-        self._refusals.pop((peer, shape.key), None)
+        before = self._refusals.pop((peer, shape.key), None)
         if len(self._refusals) >= REFUSALS_REMEMBERED_MAX:
             del self._refusals[next(iter(self._refusals))]
-        pause_us = max(retry_after_us, self._config.timings.hop_cost_us)
+        is_in_row = before is not None and now.mono_us < before.until_us + REFUSAL_PAUSE_US_MAX
+        repeats = before.repeats + 1 if before is not None and is_in_row else 0
+        first_us = max(retry_after_us, self._config.timings.hop_cost_us)
+        pause_us = backoff_us(first_us, repeats, max(first_us, REFUSAL_PAUSE_US_MAX))
         jitter_us = self._randomness.randrange(pause_us // 4 + 1)
-        self._refusals[(peer, shape.key)] = Refusal(reason, now.mono_us, now.mono_us + pause_us + jitter_us)
+        record = self._inventory.get(peer)
+        self._refusals[(peer, shape.key)] = Refusal(
+            reason,
+            now.mono_us,
+            now.mono_us + pause_us + jitter_us,
+            now.mono_us + max(pause_us, REFUSAL_PAUSE_US_MAX) + jitter_us,
+            record.stamp if record is not None else (0, 0),
+            repeats,
+        )
+
+    def accepted(self, peer: str, shape: Shape) -> None:
+        """The peer took some: what it refused before says nothing any more."""
+        self._refusals.pop((peer, shape.key), None)
 
     def invite(self, peer: str, shape_key: bytes) -> None:
         """The peer asked for work: its last refusal is out of date."""
         refusal = self._refusals.get((peer, shape_key))
         if refusal is not None:
             self._refusals[(peer, shape_key)] = Refusal(refusal.reason, refusal.at_us, 0)
+
+    @property
+    def reachability(self) -> int:
+        """Grows whenever a peer can be reached or not any more."""
+        return self._reachability()
+
+    def may_have_room(self, name: str, shape: Shape) -> bool:
+        """Whether a peer could start one more of these, by its record and beside what is under way to it; or may, for
+        want of a record."""
+        record = self._inventory.get(name)
+        if record is None:
+            return True
+        in_flight = self._in_flight(name)
+        return slots_free(record, shape, in_flight + 1) > in_flight
+
+    def shortest_queue_us(self) -> int:
+        """The shortest wait that any peer with a queue predicts; FOR_EVER_US if none has one."""
+        waits = [each.predicted_wait_us for each in self._inventory.waiting.values()]
+        return min(waits, default=FOR_EVER_US)
+
+    def look_again_us(self, now: Now, shape: Shape) -> int:
+        """When a shape that nobody was found for is worth another look although there is no news: when the first of its
+        refusals runs out, or with the next refresh of records."""
+        hop_us = self._config.timings.hop_cost_us
+        found_us = now.mono_us + self._config.timings.record_refresh_us
+        for name in self._judge(shape).able:
+            refusal = self._refusals.get((name, shape.key))
+            ends_us = refusal.ends_us(self._inventory.get(name)) if refusal is not None else 0
+            if ends_us > now.mono_us:
+                found_us = min(found_us, max(ends_us, now.mono_us + hop_us))
+        return found_us
 
     def never_fits_abroad(self, shape: Shape) -> str | None:
         """Why no other region can ever run it, if every region's record is known; None: one can, or may."""
@@ -166,15 +234,37 @@ class Router:
         """What stands in the way in every other region, as far as is known here."""
         return [self._explain_peer(now, name, job) for name in self._peers]
 
+    def unblock_hints(self, now: Now, job: Job) -> list[str]:
+        """Regions that the job does not allow, and that had room for it when they last told."""
+        hints = []
+        for name in self._peers:
+            record = self._inventory.get(name)
+            if record is None or record.draining or allowed(job.shape, name) or not self._connected(name):
+                continue
+            if could_ever_fit(record, job.shape) is None and slots_free(record, job.shape, 1):
+                age_s = (
+                    max(0, now.mono_us - (self._inventory.heard_mono_us(name) or now.mono_us)) // 1_000_000
+                )
+                hints.append(f"region {name}, which had room for it {age_s} s ago")
+        return hints
+
+    def candidates(self, now: Now, shape: Shape, path: tuple[str, ...], own_wait_us: int) -> list[Candidate]:
+        """All that `choose` would draw from, the best first."""
+        worthwhile_us = own_wait_us - self._config.timings.hop_cost_us
+        if worthwhile_us <= 0 or not may_go_on(path, own_wait_us):
+            return []
+        found = (self._candidate(now, name, shape) for name in self._judge(shape).able)
+        return sorted(each for each in found if each is not None and each.wait_us < worthwhile_us)
+
     # --- candidates -----------------------------------------------------------------------------------------------
 
     def _candidate(self, now: Now, name: str, shape: Shape) -> Candidate | None:
         refusal = self._refusals.get((name, shape.key))
-        if refusal is not None and refusal.until_us > now.mono_us:
+        record = self._inventory.get(name)
+        if refusal is not None and refusal.ends_us(record) > now.mono_us:
             return None
         if not self._connected(name):
             return None
-        record = self._inventory.get(name)
         if record is None:
             return Candidate(self.objective.wait * _UNKNOWN_WAIT_US, _UNKNOWN_WAIT_US, 0, 0, 0, 0, name)
         if record.draining:

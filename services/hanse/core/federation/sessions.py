@@ -69,6 +69,8 @@ class Sessions:
         # Whether there is a session with everybody to whom anything is sent.
         self.complete = not self._missing
         self.dropped = 0
+        # Sessions that have begun since the start.
+        self.begun = 0
 
     def established(self, peer: str) -> bool:
         """Whether a message to this peer would be taken as of this session."""
@@ -191,6 +193,7 @@ class Sessions:
 
     def _begin(self, peer: str, pair: tuple[int, int], *, is_mutual: bool) -> None:
         link = self._links[peer]
+        self.begun += 1
         if link.current is None:
             self._missing -= 1
             self.complete = not self._missing

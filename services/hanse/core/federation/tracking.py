@@ -16,10 +16,16 @@ from hanse.core.books import Books
 from hanse.core.effects import Effects, Send
 from hanse.core.federation.handoff.giver import Giver
 from hanse.core.messages import Cancel, CancelAck, Locate, Located, Status, Terminal, TerminalAck
-from hanse.core.model.deadlines import Alarm, Deadlines, backoff_us
+from hanse.core.model.deadlines import NEVER_US, Alarm, Deadlines, backoff_us
 from hanse.core.model.jobs import Job, RemoteView
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
-from hanse.core.model.limits import INTENT_AGE_US_MAX, INTENTS_MAX, LOCATE_SWEEP_US, LOCATES_PER_SWEEP_MAX
+from hanse.core.model.limits import (
+    INTENT_AGE_US_MAX,
+    INTENTS_MAX,
+    LOCATE_SWEEP_US,
+    LOCATE_SWEEP_US_MAX,
+    LOCATES_PER_SWEEP_MAX,
+)
 from hanse.core.model.regions import Timings
 from hanse.core.model.time import Now
 
@@ -39,13 +45,28 @@ class Tracking:
         self._lost = frozenset(lost)
         self._cancels: Deadlines[str] = Deadlines()
         self._cancels_sent: dict[str, int] = {}
-        self._sweep_alarm = Alarm(now.mono_us + LOCATE_SWEEP_US)
+        self._sweep_pause_us = LOCATE_SWEEP_US
+        # Only while jobs are elsewhere that were not this home's, or cancels wait for their jobs.
+        self._sweep_alarm = Alarm()
         self.alarms: tuple[Alarm, ...] = (self._cancels, self._sweep_alarm)
         self._sweep_from = ""
         self.conflicts = 0
         for job in books.jobs.values():
             if job.state is JobState.MOVED and job.cancel_id:
                 self._cancels.set(job.id, now.mono_us)
+            self.on_change(now, job)
+        if books.intents:
+            self._sweep_soon(now)
+
+    def on_change(self, now: Now, job: Job) -> None:
+        """A job's row changed in this step."""
+        if job.state is JobState.MOVED and not job.settled and job.home != self._region:
+            self._sweep_soon(now)
+
+    def _sweep_soon(self, now: Now) -> None:
+        if self._sweep_alarm.next_us == NEVER_US:
+            self._sweep_pause_us = LOCATE_SWEEP_US
+            self._sweep_alarm.ring_at(now.mono_us + LOCATE_SWEEP_US)
 
     # --- the home's view --------------------------------------------------------------------------------------------
 
@@ -110,6 +131,7 @@ class Tracking:
         if len(self._books.intents) >= INTENTS_MAX:
             return False
         self._books.remember_intent(cancel.job_id, cancel.cancel_id)
+        self._sweep_soon(self._books.now)
         return True
 
     # --- where is it ------------------------------------------------------------------------------------------------
@@ -136,6 +158,8 @@ class Tracking:
             and peer != self._region
             and ended
         ):
+            # News was lost, and may have been of other jobs too.
+            self._sweep_pause_us = LOCATE_SWEEP_US
             self.forget_cancel(job)
             self._books.settle(job, keep_spec=located.state is None)
 
@@ -151,8 +175,9 @@ class Tracking:
             self._sweep(now, out)
 
     def _sweep(self, now: Now, out: Effects) -> None:
-        """Ask the homes of jobs that only passed through here, a batch in each sweep, in turn; drop old intents."""
-        self._sweep_alarm.ring_at(now.mono_us + LOCATE_SWEEP_US)
+        """Ask the homes of jobs that only passed through here, a batch in each sweep, in turn; drop old intents. The
+        homes tell by themselves, so sweeps that bring nothing to light become rare."""
+        self._sweep_pause_us = min(2 * self._sweep_pause_us, LOCATE_SWEEP_US_MAX)
         self._books.forget_intents(now.wall_us - INTENT_AGE_US_MAX)
         passed = sorted(
             job.id
@@ -161,6 +186,8 @@ class Tracking:
         )
         batch = [job_id for job_id in passed if job_id > self._sweep_from][:LOCATES_PER_SWEEP_MAX]
         self._sweep_from = batch[-1] if len(batch) == LOCATES_PER_SWEEP_MAX else ""
+        is_over = not passed and not self._books.intents
+        self._sweep_alarm.ring_at(NEVER_US if is_over else now.mono_us + self._sweep_pause_us)
         for job_id in batch:
             out.sends.append(Send(self._whom_to_ask(self._books.jobs[job_id]), Locate(job_id, 0)))
 

@@ -31,6 +31,11 @@ class ReasonCode(enum.StrEnum):
     RETRY = "RETRY"
     PREEMPTED = "PREEMPTED"
     MOVING = "MOVING"
+    HELD = "HELD"
+    WAITS_FOR_JOBS = "WAITS_FOR_JOBS"
+    NEVER_AFTER = "NEVER_AFTER"
+    REQUESTED = "REQUESTED"
+    NODE_DRAINED = "NODE_DRAINED"
     CANCEL_REQUESTED = "CANCEL_REQUESTED"
     CANCELLED = "CANCELLED"
     HANDED_OFF = "HANDED_OFF"
@@ -53,7 +58,7 @@ class ReasonCode(enum.StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
-class Reason(msgspec.Struct, frozen=True):
+class Reason(msgspec.Struct, frozen=True, gc=False):
     """A stable code and a detail for people."""
 
     code: ReasonCode
@@ -125,22 +130,19 @@ class ShapeBody(msgspec.Struct, frozen=True):
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """A ShapeBody with its digest, which is what dictionaries are keyed by."""
+    """A ShapeBody with its digest, which is what dictionaries are keyed by; `total` and `task_count` are of all groups,
+    worked out once."""
 
     key: bytes
     body: ShapeBody
     total: Resources
+    task_count: int
 
     def __hash__(self) -> int:
         return hash(self.key)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Shape) and self.key == other.key
-
-    @property
-    def task_count(self) -> int:
-        """Tasks wanted over all groups."""
-        return sum(group.count for group in self.body.groups)
 
 
 def make_shape(body: ShapeBody) -> Shape:
@@ -154,10 +156,10 @@ def stored_shape(key: bytes, body: ShapeBody) -> Shape:
     total: Resources = resources({})
     for group in body.groups:
         total = added(total, scaled(group.resources, group.count))
-    return Shape(key, body, total)
+    return Shape(key, body, total, sum(group.count for group in body.groups))
 
 
-class RunId(msgspec.Struct, frozen=True):
+class RunId(msgspec.Struct, frozen=True, gc=False):
     """Names one run of a job: the fencing token that a sink must compare. Grows with every launch."""
 
     job_id: str
@@ -168,7 +170,7 @@ class RunId(msgspec.Struct, frozen=True):
         return f"{self.job_id}@{self.epoch}.{self.attempt}"
 
 
-class TaskPlacement(msgspec.Struct, frozen=True, omit_defaults=True):
+class TaskPlacement(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Where one task runs. `devices` are (kind, index) pairs of whole devices on the node, such as ("gpu", 3).
     `alternative`: which of its group's wishes was met (see GroupShape.resources_of)."""
 
@@ -178,7 +180,7 @@ class TaskPlacement(msgspec.Struct, frozen=True, omit_defaults=True):
     alternative: int = 0
 
 
-class Allocation(msgspec.Struct, frozen=True, omit_defaults=True):
+class Allocation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The nodes of one attempt; the position in `tasks` is the task's number. `flavour`: whose quota it is charged
     to."""
 
@@ -186,7 +188,7 @@ class Allocation(msgspec.Struct, frozen=True, omit_defaults=True):
     flavour: str = ""
 
 
-class RemoteView(msgspec.Struct, frozen=True):
+class RemoteView(msgspec.Struct, frozen=True, gc=False):
     """What the home last heard of a job that another region owns."""
 
     region: str
@@ -209,7 +211,72 @@ class OnLoss(enum.IntEnum):
     ADOPT_OR_WAIT = 3
 
 
-class Submission(msgspec.Struct, frozen=True):
+class When(enum.IntEnum):
+    """How another job has to end before a job may start. The numbers are stored."""
+
+    OK = 1
+    ANY = 2
+    FAILED = 3
+
+    def is_met_by(self, state: JobState) -> bool:
+        """Whether a job that has ended like that is what is waited for."""
+        match self:
+            case When.OK:
+                return state is JobState.SUCCEEDED
+            case When.FAILED:
+                return state is JobState.FAILED
+            case _:
+                return True
+
+
+class After(msgspec.Struct, frozen=True, array_like=True):
+    """Another job of the same home that has to end first."""
+
+    job_id: str
+    when: When
+
+
+class RetryRules(msgspec.Struct, frozen=True, array_like=True):
+    """Which failures are worth another attempt: by exit code (inclusive ranges; empty: any), but not by those that are
+    final, and by the code of the reason (empty: any)."""
+
+    exit_codes: tuple[tuple[int, int], ...] = ()
+    final_exit_codes: tuple[tuple[int, int], ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    def allow(self, reason: ReasonCode, exit_code: int) -> bool:
+        """Whether such a failure is to be tried again, while retries are left."""
+        if self.reasons and reason not in self.reasons:
+            return False
+        if reason is not ReasonCode.EXIT_CODE:
+            return True
+        if any(low <= exit_code <= high for low, high in self.final_exit_codes):
+            return False
+        return not self.exit_codes or any(low <= exit_code <= high for low, high in self.exit_codes)
+
+
+class JobTerms(msgspec.Struct, frozen=True, array_like=True):
+    """What a job's start and its attempts depend on besides room. `after`: what it still waits for, at its home."""
+
+    after: tuple[After, ...] = ()
+    retry: RetryRules | None = None
+
+    @property
+    def packed(self) -> bytes:
+        """As a column; empty if there is nothing to say."""
+        return b"" if self == NO_TERMS else msgspec.msgpack.encode(self)
+
+
+NO_TERMS = JobTerms()
+_TERMS = msgspec.msgpack.Decoder(JobTerms)
+
+
+def unpacked_terms(packed: bytes) -> JobTerms:
+    """Of a column."""
+    return _TERMS.decode(packed) if packed else NO_TERMS
+
+
+class Submission(msgspec.Struct, frozen=True, gc=False):
     """One validated job as it enters the core: the id is drawn outside, the spec is opaque bytes.
 
     `grace_us` and `retries_max` are the only parts of the spec, besides the shape, that the core acts on.
@@ -231,6 +298,11 @@ class Submission(msgspec.Struct, frozen=True):
     policy_version: int = 0
     ruled: str = ""
     refused: tuple[str, str] | None = None
+    terms: JobTerms = NO_TERMS
+    # How jobs of `terms.after` that memory may have forgotten have ended, as far as the ledger knows.
+    ended: tuple[tuple[str, JobState], ...] = ()
+    # What a plan said (core/planning.py): taken only if that still holds. Empty: whatever becomes of it.
+    check_index: str = ""
 
 
 # Attempts of one term of a shard: what comes after a takeover is larger than anything that came before (HANSE_ATTEMPT
@@ -238,7 +310,7 @@ class Submission(msgspec.Struct, frozen=True):
 ATTEMPTS_PER_TERM = 1 << 16
 
 
-class Job(msgspec.Struct, kw_only=True):
+class Job(msgspec.Struct, kw_only=True, gc=False):
     """A job in this region's books. Only `Books` changes it, through one named method per status change.
 
     Times are wall-clock microseconds (0: not yet). `path` lists the regions that owned it before this one, home first.
@@ -285,6 +357,7 @@ class Job(msgspec.Struct, kw_only=True):
     # Owner: the home has acknowledged the outcome. Home: the outcome is on disk here.
     settled: bool = False
     remote: RemoteView | None = None
+    terms: JobTerms = NO_TERMS
     # Entries written to the timeline so far.
     timeline_length: int = 0
 
@@ -292,6 +365,13 @@ class Job(msgspec.Struct, kw_only=True):
     def run_id(self) -> RunId:
         """The present or last run."""
         return RunId(self.id, self.epoch, self.attempt)
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether it is queued and must not start: somebody holds it, or it waits for other jobs."""
+        return self.state is JobState.QUEUED and (
+            self.reason.code is ReasonCode.HELD or bool(self.terms.after)
+        )
 
     @property
     def attempts_begun(self) -> int:

@@ -48,6 +48,9 @@ VARIABLE_NAME_LENGTH_MAX = 256
 PATH_LENGTH_MAX = 4_096
 PRIORITY_MAX = 1_000
 RETRIES_MAX = 100
+RETRY_RULES_MAX = 16
+# Each is looked up in the ledger, and named to whoever asks why the job waits.
+AFTER_MAX = 64
 GRACE_US_DEFAULT = 10 * 1_000_000
 GRACE_US_MAX = 3_600 * 1_000_000
 # A year: longer is a mistake of unit.
@@ -299,6 +302,9 @@ RELIEF_SHAPES_MAX = 4
 # Declined offers that are remembered for soliciting, and refusals of peers that are remembered for explanations.
 INTERESTS_MAX = 1_024
 REFUSALS_REMEMBERED_MAX = 4_096
+# A peer that goes on refusing a shape is asked again after this long at most. Peers with room ask for work themselves,
+# so what this costs is seldom a start; without it a stale record costs an offer a second.
+REFUSAL_PAUSE_US_MAX = 300 * 1_000_000
 # Shapes named in one solicit.
 SOLICIT_SHAPES_MAX = 16
 # Outcomes and statuses sent to one home in one step.
@@ -310,6 +316,8 @@ INTENT_AGE_US_MAX = 7 * 86_400 * 1_000_000
 # Jobs looked for in one sweep of those that moved on long ago.
 LOCATES_PER_SWEEP_MAX = 256
 LOCATE_SWEEP_US = 60 * 1_000_000
+# Between sweeps that bring nothing to light.
+LOCATE_SWEEP_US_MAX = 10 * LOCATE_SWEEP_US
 # Job ids in one part of an inquest, and testimonies and bytes in one message of its answer.
 INQUEST_JOBS_MAX = 1_000
 # Parts of inquests that wait for the ledger: two members with 100,000 jobs each.
@@ -402,6 +410,9 @@ STREAMS_MAX = 8_192
 PATIENT_READS_MAX = 64
 SUBMISSIONS_MAX = 1_000
 CANCELS_MAX = 1_000
+NODE_ORDERS_MAX = 1_000
+# It goes into a row of the timeline of each job.
+ORDER_WHY_LENGTH_MAX = 256
 FILTER_JOB_IDS_MAX = 1_000
 PAGE_SIZE_MAX = 1_000
 PAGE_SIZE_DEFAULT = 100
@@ -484,3 +495,31 @@ RIGHTS_GIVERS_MAX = 8 * ROSTER_MEMBERS_MAX
 RIGHTS_NEEDS_MEMO_MAX = 4_096
 # Jobs that got their rights and go back to the queue in one step: as many as can be started.
 RIGHTS_READMITTED_MAX = STARTS_PER_STEP_MAX
+
+# --- explanations and plans -------------------------------------------------------------------------------------------
+
+# What a person can take in; the message says how many more there are.
+EXPLAINED_NODES_MAX = 10
+# "go_and_wait:", the longest name of a region, and a digest of 8 bytes.
+PLAN_INDEX_LENGTH_MAX = 128
+
+# --- the decision log ------------------------------------------------------------------------------------------------
+
+# A block is deflated as a whole: long enough for what repeats itself, short enough to be lost.
+JOURNAL_BLOCK_BYTES = 64 * 1024
+# Longer than a block takes to fill under load; what a crash takes at most.
+JOURNAL_FLUSH_US = 1_000_000
+# Some seconds of the heaviest load. Beyond it the writer has a problem, and the journal a gap.
+JOURNAL_WAITING_BYTES_MAX = 32 * 1024 * 1024
+# What makes room is one segment: an eighth of what is kept.
+JOURNAL_SEGMENTS = 8
+# Of what is kept, at least two thirds can be replayed.
+JOURNAL_IMAGES = 3
+# To how small a part inputs are deflated at least, as counted; it only decides when a segment is full.
+JOURNAL_DEFLATES_TO = 3
+# After a failure, until it is tried again.
+JOURNAL_RETRY_US = 60 * 1_000_000
+# A region with 200,000 allocations takes some ten seconds on a slow processor that it shares.
+IMAGE_TIMEOUT_S = 120.0
+# A block holds steps of some 64 KiB, and the largest step that there is: a full inbox of the largest submissions.
+JOURNAL_FRAME_BYTES_MAX = 1 << 30

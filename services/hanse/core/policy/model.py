@@ -24,7 +24,7 @@ WEIGHT_UNIT = 1_000
 VictimRule = Literal["never", "lower_priority", "any"]
 QueueRule = Literal["never", "lower_priority", "lower_or_newer_equal_priority"]
 ShareOrder = Literal["before_priority", "after_priority", "off"]
-BackfillMode = Literal["none", "easy", "conservative"]
+BackfillMode = Literal["none", "easy", "conservative", "strict"]
 RuntimeSource = Literal["estimate_first", "predictor_first"]
 
 
@@ -108,7 +108,8 @@ class FairShare(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 class Backfill(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may overtake a blocked job. "easy": what does not delay the first one; "conservative": what delays none of
-    the first `depth`; "none": whatever has room, so that large jobs may wait for ever."""
+    the first `depth`; "none": whatever has room, so that large jobs may wait for ever; "strict": nothing, so that
+    capacity may stand idle beside a queue."""
 
     mode: BackfillMode = "easy"
     depth: int = 100

@@ -38,6 +38,8 @@ class _Life:
             self.worst_permille = min(self.worst_permille, self.attained_permille(now_us))
 
     def attained_permille(self, now_us: int) -> int:
+        if not self.gaps and self.off_since_us is None:
+            return WHOLE_PERMILLE
         begin_us = max(self.admitted_us, now_us - HOUR_US)
         gaps = self.gaps if self.off_since_us is None else [*self.gaps, (self.off_since_us, now_us)]
         off_us = sum(max(0, end_us - max(from_us, begin_us)) for from_us, end_us in gaps)

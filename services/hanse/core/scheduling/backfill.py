@@ -30,7 +30,7 @@ from hanse.core.scheduling.wakeups import counts_by_node
 from hanse.core.scheduling.ways import Way
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A job that has room now in this way. `end_us` is when it is expected to be gone (mono)."""
 
     job: Job
@@ -170,7 +170,7 @@ class Outlook:
     def _give_back(self, job_id: str, usage: Usage) -> None:
         charge = self._standing.quotas.charge_of(job_id)
         if charge is not None and job_id not in self._running.leaving:
-            charge.queue.add(charge.flavour, charge.held, -1, usage)
+            charge.count(-1, usage)
 
     # -- nodes
 

@@ -80,7 +80,7 @@ class Claims:
             for victim in claim.victims:
                 charge = self._standing.quotas.charge_of(victim.job.id)
                 if charge is not None and charge.queue.root is queue.root:
-                    charge.queue.add(charge.flavour, charge.held, -1, usage)
+                    charge.count(-1, usage)
             if claim.reservation.way.shares_quota(queue):
                 claim.reservation.way.charge(1, usage)
         return usage

@@ -50,6 +50,7 @@ class QuotaNode:
     """A queue or a cohort. `number` is its own in its tree."""
 
     __slots__ = (
+        "_bounds",
         "_chains",
         "_lends",
         "_limits",
@@ -74,6 +75,8 @@ class QuotaNode:
         self._subtree: dict[Cell, int] = {}
         # Made when they are first asked for; a tree never changes.
         self._chains: dict[Cell, tuple[_Link, ...]] = {}
+        # Of these, those that can bound what is used: where something is limited or kept back, and the root.
+        self._bounds: dict[Cell, tuple[_Link, ...]] = {}
         for quota in quotas:
             cell = (quota.flavour, quota.kind)
             self.nominal[cell] = quota.nominal
@@ -102,17 +105,25 @@ class QuotaNode:
 
     def available(self, cell: Cell, usage: Mapping[tuple[int, Cell], int]) -> int:
         """What may still be used here; less than nothing after a quota was lowered."""
-        chain = self._chains.get(cell) or self._chain(cell)
-        root = chain[-1]
+        links = self._bounds.get(cell) or self._bounding(cell)
+        root = links[0]
         left = root.quota - usage.get(root.key, 0)
-        for at in range(len(chain) - 2, -1, -1):
-            link = chain[at]
+        for link in links[1:]:
             used, local = usage.get(link.key, 0), link.local
             if link.limit is not None:
                 left = min(left, link.quota - local - max(0, used - local) + link.limit)
             if local > used:
                 left += local - used
         return left
+
+    def _bounding(self, cell: Cell) -> tuple[_Link, ...]:
+        """The root, and then down to here whatever makes a difference."""
+        *below, root = self._chains.get(cell) or self._chain(cell)
+        self._bounds[cell] = (
+            root,
+            *(each for each in reversed(below) if each.local or each.limit is not None),
+        )
+        return self._bounds[cell]
 
     def _chain(self, cell: Cell) -> tuple[_Link, ...]:
         """From here up to the root."""

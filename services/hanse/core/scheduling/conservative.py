@@ -83,6 +83,23 @@ class Plan:
         self._places[job.id] = found
         return None
 
+    def starts_now(self, job: Job, way: Way, now_us: int, besides: str = "") -> Allocation | None:
+        """Where a job would start now in this way, as if the job `besides` had no place; None: it has to wait."""
+        kept = self._places
+        self._places = {job_id: place for job_id, place in kept.items() if job_id != besides}
+        ends = self._standing.running.ends.first(RESERVATION_ENDS_MAX)
+        try:
+            return self._room(job, way, now_us, now_us + self._standing.predictor.predict_us(job), ends)
+        finally:
+            self._places = kept
+
+    def in_the_way(self, job: Job, now_us: int) -> list[Job]:
+        """Jobs whose places begin before this one would have ended if it started now."""
+        ends_us = now_us + self._standing.predictor.predict_us(job)
+        return [
+            place.job for place in self._places.values() if place.job is not job and place.starts_us < ends_us
+        ]
+
     def _earliest(self, job: Job, now_us: int) -> Place | None:
         run_us = self._standing.predictor.predict_us(job)
         ends = self._standing.running.ends.first(RESERVATION_ENDS_MAX)
@@ -174,7 +191,7 @@ class Plan:
         for job_id in gone:
             charge = self._standing.quotas.charge_of(job_id)
             if charge is not None and charge.queue.root is queue.root:
-                charge.queue.add(charge.flavour, charge.held, -1, usage)
+                charge.count(-1, usage)
         for place in beside:
             if place.way.shares_quota(queue):
                 place.way.charge(1, usage)

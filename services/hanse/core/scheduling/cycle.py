@@ -25,7 +25,7 @@ from collections.abc import Iterable
 import msgspec
 
 from hanse.core.model.deadlines import NEVER_US, Alarm
-from hanse.core.model.jobs import Allocation, Job
+from hanse.core.model.jobs import Allocation, Job, Shape
 from hanse.core.model.limits import (
     BACKFILL_DENIALS_MAX,
     BACKFILL_TRIES_MAX,
@@ -167,9 +167,13 @@ class Scheduler:
         """Whether others are being stopped for this job."""
         return job_id in self._claims
 
+    def at(self, now: Now) -> None:
+        """It is now; to be told before questions."""
+        self._now = now
+
     @property
     def now_us(self) -> int:
-        """When the last cycle was."""
+        """When the last cycle or question was."""
         return self._now.mono_us
 
     def delayed_by(self, job: Job) -> Reservation | None:
@@ -181,10 +185,122 @@ class Scheduler:
             if allocation is None:
                 continue
             candidate = self._candidate(job, way)
-            for reservation, _ in self._bindings(candidate):
+            for reservation in self.in_the_way(candidate):
                 if not reservation.admits(candidate, allocation):
                     return reservation
         return None
+
+    @property
+    def has_spare(self) -> bool:
+        """Whether all that waits here has been looked at and has no room, so that what is free may be others'."""
+        return not (self.more or self._cut_short or self._claims) and self._mode in ("none", "easy")
+
+    def spare(self, tenant: str, shape: Shape, run_us: int, limit: int) -> int:
+        """How many jobs of this shape that are not here yet could start now, beside all that waits here and has no
+        room, without delaying the first of it; at most `limit`. Each is expected to run for so long."""
+        if not self.has_spare:
+            return 0
+        starts: list[Reservation] = []
+        if self._mode == "easy":
+            found = [self._reservation_of(head) for head in self._heads.values()]
+            starts = [each for each in found if each is not None]
+        end_us = self._now.mono_us + run_us
+        binding = [each for each in starts if end_us > each.starts_us]
+        return self._fitting_beside(tenant, shape, end_us, limit, binding)
+
+    def fitting(self, tenant: str, shape: Shape, run_us: int, limit: int) -> int:
+        """The same where nothing waits here."""
+        return self._fitting_beside(tenant, shape, self._now.mono_us + run_us, limit, [])
+
+    def _fitting_beside(
+        self, tenant: str, shape: Shape, end_us: int, limit: int, binding: list[Reservation]
+    ) -> int:
+        """One at most if there is anything to keep clear of: then the next one is asked about when it comes."""
+        now_us = self._now.mono_us
+        if not binding and not self.crossings.crossed(tenant, now_us, end_us):
+            return self._capacity.fitting(shape, limit)
+        trial = Trial(self._capacity.table)
+        self.crossings.keep_clear(trial, tenant, now_us, end_us)
+        ways = self._standing.ways.of(self._standing.quotas.queue_of(tenant, shape), shape)
+        return min(limit, sum(1 for way in ways[:1] if beside(trial, way, binding)))
+
+    def in_the_way(self, candidate: Candidate, besides: str = "") -> list[Reservation]:
+        """What a candidate would have to heed now, for those that ask: nobody is looked for. `besides`: not what is
+        kept for this job."""
+        claims = self._claims.binding(candidate.job)
+        heads = self._of_heads(candidate, besides)
+        return [*(each for each in claims if each.job.id != besides), *(each for each, _ in heads)]
+
+    def would_start(self, job: Job, way: Way, besides: str = "") -> Allocation | None:
+        """Where this job would start now in this way, delaying nobody, as if the job `besides` were not there."""
+        if not self.gate.may_start(job) or (
+            way.queue is not None and way.bound(way.queue.root.usage) is not None
+        ):
+            return None
+        reserved = self._reserved_room(job, way)
+        if reserved is not None:
+            return reserved
+        if self._mode == "conservative":
+            return self._plan.starts_now(job, way, self._now.mono_us, besides)
+        allocation = way.place(self._capacity)
+        if allocation is None:
+            return None
+        candidate = self._candidate(job, way)
+        allocation = self._clear_of_windows(candidate, allocation)
+        if allocation is None:
+            return None
+        reservations = self.in_the_way(candidate, besides)
+        if not all(each.quota_admits(candidate) for each in reservations):
+            return None
+        if all(each.admits(candidate, allocation) for each in reservations):
+            return allocation
+        return self._beside(candidate, reservations)
+
+    def _reserved_room(self, job: Job, way: Way) -> Allocation | None:
+        """Room within what is set aside for the job's tenant now."""
+        for window in self._windows.open() if self._windows else ():
+            if window.holds and window.reservation.is_for(job.tenant):
+                found = self.reserved.place(window, job, (way,))
+                if (
+                    found is not None
+                    and self._clear_of_windows(self._candidate(job, way), found[1]) == found[1]
+                ):
+                    return found[1]
+        return None
+
+    def _beside(self, candidate: Candidate, reservations: list[Reservation]) -> Allocation | None:
+        """Where it has room now away from all that is reserved, and from the windows that it would cross."""
+        trial = Trial(self._capacity.table)
+        self.crossings.keep_clear(trial, candidate.job.tenant, self._now.mono_us, candidate.end_us)
+        return beside(trial, candidate.way, reservations)
+
+    def would_stop(self, job: Job, besides: str = "") -> tuple[Victim, ...]:
+        """Whom the cycle would stop for this job, if it could not start now: it has to be the first that is blocked."""
+        if self._mode == "conservative" or len(self._claims) >= CLAIMS_MAX:
+            return ()
+        if not self._preemption.entitled(job) or not self.gate.may_start(job):
+            return ()
+        lacks_quota = all(
+            way.queue is not None and way.bound(way.queue.root.usage) is not None
+            for way in self._standing.ways_of(job)
+        )
+        queue = self._standing.quotas.queue_of(job.tenant, job.shape)
+        root = queue.root if lacks_quota and queue is not None else None
+        head = self._heads.get(root.name if root is not None else "")
+        if head is not None and head.job.id != besides and not self._queue.goes_before(job, head.job):
+            return ()
+        if self._starts_soon(_Head(job, root)):
+            return ()
+        claim = self._preemption.find(job, self._now.mono_us)
+        return () if claim is None else claim.victims
+
+    def planned_before(self, job: Job) -> list[Job]:
+        """Jobs with places in the plan that this one would delay if it started now; in no order that matters."""
+        return self._plan.in_the_way(job, self._now.mono_us)
+
+    def stopping_for(self, job_id: str) -> Claim | None:
+        """Who is being stopped for this job; None: nobody."""
+        return self._claims.of(job_id)
 
     def reserved_start_us(self, job: Job) -> int | None:
         """When room is kept for this job, or planned (mono); None: none is."""
@@ -234,6 +350,8 @@ class Scheduler:
             if len(started) + self._set_aside >= limit:
                 self.more = True
                 return
+            if self._mode == "strict" and self._is_behind(lane):
+                return
             verdict, root = self._try(lane, started)
             match verdict:
                 case _Verdict.STARTED | _Verdict.NO_RIGHTS:
@@ -253,6 +371,13 @@ class Scheduler:
                         return  # Those after them are looked at in the next cycle.
         self._cut_short = False
         self._seek_head()
+
+    def _is_behind(self, lane: Lane) -> bool:
+        """Whether somebody goes before this lane's first job and is blocked, by the nodes or by the same quotas."""
+        self._seek_head()
+        names = ("",) if lane.quota is None else ("", lane.quota.root.name)
+        heads = [self._heads[name] for name in names if name in self._heads]
+        return any(self._queue.goes_before(head.job, lane.jobs.first) for head in heads)
 
     # -- 0. wake
 
@@ -479,9 +604,7 @@ class Scheduler:
         reservations = [reservation for reservation, _ in bindings]
         if all(each.admits(candidate, allocation) for each in reservations):
             return allocation, None
-        trial = Trial(self._capacity.table)
-        self.crossings.keep_clear(trial, candidate.job.tenant, self._now.mono_us, candidate.end_us)
-        return beside(trial, candidate.way, reservations), None
+        return self._beside(candidate, reservations), None
 
     def _bindings(self, candidate: Candidate) -> list[tuple[Reservation, QuotaRoot | None]]:
         """The reservations that this candidate has to heed, and by whose release they change."""
@@ -491,11 +614,18 @@ class Scheduler:
         if self._mode == "none":
             return found
         self._seek_head()
+        return found + self._of_heads(candidate)
+
+    def _of_heads(
+        self, candidate: Candidate, besides: str = ""
+    ) -> list[tuple[Reservation, QuotaRoot | None]]:
+        """The reservations of heads that go before the candidate; not that of the job `besides`."""
+        found: list[tuple[Reservation, QuotaRoot | None]] = []
         queue = candidate.way.queue
         names = ("",) if queue is None else ("", queue.root.name)
         for name in names:
             head = self._heads.get(name)
-            if head is None or self._queue.goes_before(candidate.job, head.job):
+            if head is None or head.job.id == besides or self._queue.goes_before(candidate.job, head.job):
                 continue
             reservation = self._reservation_of(head)
             if reservation is not None and candidate.end_us > reservation.starts_us:
@@ -577,7 +707,7 @@ class Scheduler:
             # The next one that is blocked may do the same, or be the head.
             del self._found_blocked[name]
             return
-        if self._mode == "easy":
+        if self._mode in ("easy", "strict"):
             self._heads[name] = head
 
     def _seek_head(self) -> None:
@@ -651,6 +781,8 @@ class Scheduler:
         if state == self._planned and self._plan.next_us() > self._now.mono_us:
             return
         jobs = self._queue.in_order(self._standing.policy.backfill.depth)
+        # The places of those that have gone are free.
+        self._plan.keep_only(jobs)
         for job in jobs:
             if len(started) + self._set_aside >= limit:
                 self.more = True
@@ -660,5 +792,4 @@ class Scheduler:
             due = self._plan.book(job, self._now.mono_us)
             if due is not None and self._has_rights(job):
                 self._start(self._candidate(job, due.way), due.allocation, started)
-        self._plan.keep_only(jobs)
         self._planned = (self._capacity.version, self._queue.version)

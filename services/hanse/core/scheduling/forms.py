@@ -45,6 +45,8 @@ FEW_FORMS = 8
 SURVEYED_MIN = 1024
 # No room, where a loss would stand.
 NO_ROOM = -1
+# Neither a loss nor any other verdict.
+_UNASKED = -2
 _FIRST_WITH_DEVICES: Rank = (True,)
 
 
@@ -164,9 +166,10 @@ class FormRanking:
         is_first = True
         for at in range(bisect_left(self._ranks, fit.open_from), len(order)):
             form = order[at]
-            if form.number not in verdicts:
-                verdicts[form.number] = self._judged(form, fit)
-            if verdicts[form.number] == NO_ROOM:
+            verdict = verdicts.get(form.number, _UNASKED)
+            if verdict == _UNASKED:
+                verdict = verdicts[form.number] = self._judged(form, fit)
+            if verdict == NO_ROOM:
                 continue
             if is_first:
                 fit.open_from, is_first = form.rank, False
@@ -193,9 +196,10 @@ class FormRanking:
                 if form.arrived <= seen:
                     break
                 if form.rank < open_from:
-                    if form.number not in verdicts:
-                        verdicts[form.number] = self._judged(form, fit)
-                    if verdicts[form.number] != NO_ROOM:
+                    verdict = verdicts.get(form.number, _UNASKED)
+                    if verdict == _UNASKED:
+                        verdict = verdicts[form.number] = self._judged(form, fit)
+                    if verdict != NO_ROOM:
                         open_from = form.rank
             fit.open_from = open_from
         if len(fit.verdicts) > VERDICTS_MAX:
@@ -293,7 +297,7 @@ class FormRanking:
         former = self._form_of[index]
         if former is not None:
             self._leave(former, index)
-        form = self._form_of[index] = None if state.stranded else self._form(state)
+        form = self._form_of[index] = None if state.closed else self._form(state)
         if form is None:
             return
         if not form.nodes:

@@ -171,7 +171,7 @@ class Workload:
 
     def usable(self, state: NodeState) -> int:
         """The usable capacity of a node as it is; none while something is stranded."""
-        if state.stranded or not state.shares:
+        if state.closed or not state.shares:
             return 0
         return self.usable_with(self.rooms_of(state.shares), state.columns)
 

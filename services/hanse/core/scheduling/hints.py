@@ -1,6 +1,8 @@
-"""What would let a job start on what is free now. Every hint was tried by placing the changed job: none is a guess.
+"""What would let a job start now. Every hint was tried on the changed job: none is a guess.
 
 Each hint is enough by itself. They are found by asking, so they cost some dozens of placements; only `explain` does.
+Who only has nodes asks them (`Capacity.place`); who has the whole cycle asks that (whatif.py), and then quotas, what is
+kept for others, and the order count, too.
 """
 
 from __future__ import annotations
@@ -23,56 +25,74 @@ from hanse.core.scheduling.table import NodeTable
 # More than this is no answer any more.
 HINTS_MAX = 8
 
+# Whether a job with this shape would start now.
+Starts = Callable[[Shape], bool]
 
-def unblock_hints(capacity: Capacity, shape: Shape) -> tuple[str, ...]:
-    """Changes to the job or to the region, each of which would let a job with this shape start now."""
+
+def unblock_hints(
+    capacity: Capacity,
+    shape: Shape,
+    starts: Starts | None = None,
+    quota_left: Callable[[str], list[int]] = lambda _: [],
+) -> tuple[str, ...]:
+    """Changes to the job or to the region, each of which would let a job with this shape start now. `quota_left`: how
+    much of a kind the job's quota leaves, way by way."""
+    starts = starts or (lambda changed: capacity.place(changed) is not None)
     try:
         capacity.table.fits_of(shape)
     except SelectorError:
         return ()
     hints: list[str] = []
     for number, group in enumerate(shape.body.groups):
-        hints += _fewer_resources(capacity, shape, number, group)
-        hints += _fewer_tasks(capacity, shape, number, group)
-        hints += _without_constraint(capacity, shape, number, group)
-        hints += _without_rule(capacity, shape, number, group)
-    hints += _more_nodes(capacity, shape)
+        hints += _fewer_resources(capacity, shape, number, starts, quota_left)
+        hints += _fewer_tasks(shape, number, group, starts)
+        hints += _without_constraint(shape, number, group, starts)
+        hints += _without_rule(capacity, shape, number, group, starts)
+    if capacity.place(shape) is None:
+        hints += _more_nodes(capacity, shape)
     return tuple(hints[:HINTS_MAX])
 
 
-def _fewer_resources(capacity: Capacity, shape: Shape, number: int, group: GroupShape) -> list[str]:
+def _fewer_resources(
+    capacity: Capacity, shape: Shape, number: int, starts: Starts, quota_left: Callable[[str], list[int]]
+) -> list[str]:
     hints = []
+    group = shape.body.groups[number]
     for kind, quantity in group.resources:
-        candidates = _quantities_below(capacity.table, group, kind, quantity)
-        starts = functools.partial(_starts_with, capacity, shape, number, kind)
-        enough = _last_true(candidates, starts)
+        of_nodes = _quantities_below(capacity.table, group, kind, quantity)
+        of_quota = (left // group.count for left in quota_left(kind))
+        candidates = sorted({*of_nodes, *(each for each in of_quota if 0 < each < quantity)})
+        enough = _last_true(candidates, functools.partial(_starts_with, shape, number, starts, kind))
         if enough is not None:
             where = _where(shape, number)
             hints.append(f"{quantity - enough} {kind} fewer per task{where} ({enough} instead of {quantity})")
     return hints
 
 
-def _fewer_tasks(capacity: Capacity, shape: Shape, number: int, group: GroupShape) -> list[str]:
-    def starts(count: int) -> bool:
-        return _starts(capacity, shape, number, msgspec.structs.replace(group, count=count, count_min=count))
+def _fewer_tasks(shape: Shape, number: int, group: GroupShape, starts: Starts) -> list[str]:
+    def starts_with(count: int) -> bool:
+        fewer = msgspec.structs.replace(group, count=count, count_min=count)
+        return starts(_with(shape, number, fewer))
 
-    enough = _last_true(range(1, group.count_min), starts)
+    enough = _last_true(range(1, group.count_min), starts_with)
     if enough is None:
         return []
     fewer = group.count_min - enough
     return [f"{_counted(fewer, 'task')} fewer{_where(shape, number)} ({enough} instead of {group.count_min})"]
 
 
-def _without_constraint(capacity: Capacity, shape: Shape, number: int, group: GroupShape) -> list[str]:
+def _without_constraint(shape: Shape, number: int, group: GroupShape, starts: Starts) -> list[str]:
     hints = []
     for position, text in enumerate(group.constraints):
         others = group.constraints[:position] + group.constraints[position + 1 :]
-        if _starts(capacity, shape, number, msgspec.structs.replace(group, constraints=others)):
+        if starts(_with(shape, number, msgspec.structs.replace(group, constraints=others))):
             hints.append(f"without the constraint {text!r}{_where(shape, number)}")
     return hints
 
 
-def _without_rule(capacity: Capacity, shape: Shape, number: int, group: GroupShape) -> list[str]:
+def _without_rule(
+    capacity: Capacity, shape: Shape, number: int, group: GroupShape, starts: Starts
+) -> list[str]:
     rules = group.rules or Rules()
     less: dict[str, Rules] = {}
     for name in ("within", "spread", "island"):
@@ -86,7 +106,7 @@ def _without_rule(capacity: Capacity, shape: Shape, number: int, group: GroupSha
     return [
         f"{text}{_where(shape, number)}"
         for text, fewer in less.items()
-        if _starts(capacity, shape, number, msgspec.structs.replace(group, rules=fewer))
+        if starts(_with(shape, number, msgspec.structs.replace(group, rules=fewer)))
     ]
 
 
@@ -107,17 +127,17 @@ def _more_nodes(capacity: Capacity, shape: Shape) -> list[str]:
     return [f"{_counted(missing, 'more node')} with {describe(group.resources)} free{labels}"]
 
 
-def _starts(capacity: Capacity, shape: Shape, number: int, group: GroupShape) -> bool:
-    """Whether the job could start now if this group were like that."""
+def _with(shape: Shape, number: int, group: GroupShape) -> Shape:
+    """The job as it would be if this group were like that."""
     groups = (*shape.body.groups[:number], group, *shape.body.groups[number + 1 :])
-    return capacity.place(make_shape(msgspec.structs.replace(shape.body, groups=groups))) is not None
+    return make_shape(msgspec.structs.replace(shape.body, groups=groups))
 
 
-def _starts_with(capacity: Capacity, shape: Shape, number: int, kind: str, quantity: int) -> bool:
-    """Whether the job could start now if a task of this group wanted only so much of this kind."""
+def _starts_with(shape: Shape, number: int, starts: Starts, kind: str, quantity: int) -> bool:
+    """Whether the job would start now if a task of this group wanted only so much of this kind."""
     group = shape.body.groups[number]
     less = resources({**dict(group.resources), kind: quantity})
-    return _starts(capacity, shape, number, msgspec.structs.replace(group, resources=less))
+    return starts(_with(shape, number, msgspec.structs.replace(group, resources=less)))
 
 
 def _quantities_below(table: NodeTable, group: GroupShape, kind: str, quantity: int) -> list[int]:

@@ -6,10 +6,13 @@ Implements what the federation side asks of it (federation/ports.py: LocalWork).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import assert_never
+
+import msgspec
 
 from hanse.core.books import Books
-from hanse.core.effects import Answer, Blocker, Effects
-from hanse.core.events import CancelReservation, FoundTask, Reserve, TaskEnded
+from hanse.core.effects import Answer, Effects
+from hanse.core.events import CancelReservation, FoundTask, NodeOrder, OrderNodes, Reserve, TaskEnded
 from hanse.core.library import Library
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobState
@@ -24,9 +27,10 @@ from hanse.core.model.reservations import CapacityReservation
 from hanse.core.model.resources import times_fitting
 from hanse.core.model.time import FOR_EVER_US, SECOND_US, Now
 from hanse.core.policy.model import Policy
+from hanse.core.scheduling.admission import refused_here
 from hanse.core.scheduling.attainment import Attainment
 from hanse.core.scheduling.cycle import Preempted, Scheduler
-from hanse.core.scheduling.grounds import policy_blockers
+from hanse.core.scheduling.explain import Explainer, LocalExplanation
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.predictor import OnlinePredictor
 from hanse.core.scheduling.queue import JobQueue
@@ -40,6 +44,9 @@ from hanse.core.scheduling.windows import Windows
 _CLOSED_LOOK_US = SECOND_US
 # The meta row that keeps what tenants have had.
 META_SHARES = "shares"
+# The meta row that keeps which nodes are cordoned, and why: JSON.
+META_CORDONED = "cordoned"
+_CORDONS = msgspec.json.Decoder(dict[str, str])
 
 
 class LocalSide:
@@ -53,10 +60,14 @@ class LocalSide:
         policy: Policy,
         now: Now,
         saved_shares: str = "",
+        saved_cordons: str = "",
         reservations: Iterable[CapacityReservation] = (),
     ) -> None:
         self._library = library
+        self._region = config.name
         self.capacity = Capacity(config.nodes, config.topology, self._owner_of)
+        for node, why in (_CORDONS.decode(saved_cordons) if saved_cordons else {}).items():
+            self.capacity.cordon(node, why)
         self.attainment = Attainment()
         self.predictor = OnlinePredictor(policy.backfill.runtime)
         self.standing = Standing(policy, self.capacity, self.predictor, self.attainment)
@@ -84,7 +95,7 @@ class LocalSide:
         self._haunted: dict[str, Job] = {}
         for job in library.jobs():
             self._seat(job, now)
-            if job.state is JobState.QUEUED:
+            if job.state is JobState.QUEUED and not job.is_parked:
                 self.queue.add(job)
         if self.windows:
             self.alarm.ring_at(now.mono_us)
@@ -266,20 +277,42 @@ class LocalSide:
     def _end_haunting(self, job_id: str) -> None:
         """Nothing of this job holds capacity any more: if it waits for that, it may start."""
         job = self._haunted.pop(job_id, None)
-        if job is not None:
+        if job is not None and not job.is_parked:
             self.queue.add(job)
 
-    def reserved_start_us(self, job: Job) -> int | None:
-        """When room is kept for a queued job (mono); None: none is."""
-        return self.scheduler.reserved_start_us(job)
+    # --- nodes -----------------------------------------------------------------------------------------------------
 
-    def policy_blockers(self, job: Job) -> tuple[Blocker, ...]:
-        """What of the policy keeps a queued job from starting."""
-        return policy_blockers(self.scheduler, job)
+    def has_node(self, name: str) -> bool:
+        """Whether there is such a node."""
+        return name in self.capacity.table.by_name
 
-    def reservation_hints(self, job: Job) -> tuple[str, ...]:
-        """From when on a queued job may have what is reserved now."""
-        return self.scheduler.reservation_grounds.hints(job, self.scheduler.now_us)
+    def order_nodes(self, event: OrderNodes, out: Effects) -> None:
+        """Cordon, uncordon or drain them."""
+        for name in event.nodes:
+            match event.order:
+                case NodeOrder.CORDON:
+                    self.capacity.cordon(name, event.why or "by hand")
+                case NodeOrder.DRAIN:
+                    self.capacity.cordon(name, event.why or "drained")
+                    self._vacate(name, out)
+                case NodeOrder.UNCORDON:
+                    self.capacity.cordon(name, None)
+                case _:
+                    assert_never(event.order)
+        cordoned = msgspec.json.encode(self.capacity.cordoned()).decode()
+        self._library.own.set_meta(META_CORDONED, cordoned)
+
+    def _vacate(self, node: str, out: Effects) -> None:
+        """Stop whatever has a task on this node; it is queued again."""
+        reason = Reason(ReasonCode.NODE_DRAINED, f"node {node} is drained")
+        for job_id in sorted(self.capacity.table.by_name[node].jobs):
+            job = self.runs.job(job_id)
+            if job is not None:
+                self.runs.stop(job, reason, out)
+
+    def explain(self, job: Job, now: Now) -> LocalExplanation:
+        """Why a queued job does not run here; of one that is not queued, what would become of it."""
+        return Explainer(self.scheduler, self.queue, self.capacity, self.wait, self._region).explain(job, now)
 
     # --- what the federation side asks ------------------------------------------------------------------------------
 
@@ -289,8 +322,22 @@ class LocalSide:
         if self._is_closed():
             return 0
         limit = min(limit, self.standing.quota_slots(tenant, shape, limit))
-        free = self.capacity.fitting(shape, limit) if not self.queue else 0
+        free = self._spare(shape, tenant, limit)
         return min(limit, free + max(0, self._freed_within(shape, ACCEPT_AHEAD_US) - len(self.queue)))
+
+    @property
+    def may_have_spare(self) -> bool:
+        """Whether something may be free here that nothing here can use."""
+        return not self.queue.depth or self.scheduler.has_spare
+
+    def _spare(self, shape: Shape, tenant: str, limit: int) -> int:
+        """How many could start now without taking anything from what waits here, or from windows of reservations."""
+        self.scheduler.at(self._library.now)
+        if not self.queue:
+            return self.scheduler.fitting(tenant, shape, self.wait.run_us(shape), limit)
+        if self.queue.depth_of(shape.key):
+            return 0
+        return self.scheduler.spare(tenant, shape, self.wait.run_us(shape), limit)
 
     def knows_tier(self, tier: str) -> bool:
         """Whether the policy in force has it."""
@@ -304,11 +351,25 @@ class LocalSide:
         """Why the tenant's quota could not hold it even if nobody else used any; None: it could."""
         return self.standing.never_admitted(tenant, shape, self.capacity.never_fits)
 
+    def has_quota(self, tenant: str, shape: Shape) -> bool:
+        """Whether the tenant's quota has something left for it now."""
+        return self.standing.quota_slots(tenant, shape, 1) > 0
+
     def predicted_wait_us(self, shape: Shape) -> int:
         """How long a job of this shape that is queued now would wait."""
         if self.draining or self.in_doubt or self.never_fits(shape) is not None:
             return FOR_EVER_US
+        if refused_here(self._region, shape.body) is not None:
+            return FOR_EVER_US
         return self.wait.predicted_wait_us(shape)
+
+    def is_blocked(self, shape_key: bytes) -> bool:
+        """Whether jobs of this shape wait here, for want of room."""
+        return self.queue.depth_of(shape_key) > 0
+
+    def queue_wait_us(self) -> int:
+        """How long the last job of the queue will wait; 0 if nothing is queued."""
+        return self.wait.queue_wait_us()
 
     def waiting_shapes(self, limit: int) -> list[Shape]:
         """Shapes that are blocked here, in the order in which they would be served."""
@@ -338,8 +399,9 @@ class LocalSide:
         return self.wait.added_wait_us(shape)
 
     def enqueue(self, job: Job) -> None:
-        """This QUEUED job waits for capacity here; one of a shard only while there is a lease to run it under."""
-        if job.shard and job.shard not in self._library.leases:
+        """This QUEUED job waits for capacity here, unless it is parked; one of a shard only while there is a lease to
+        run it under."""
+        if job.is_parked or (job.shard and job.shard not in self._library.leases):
             return
         if self.capacity.holds(job.id):
             self._haunted[job.id] = job

@@ -294,8 +294,16 @@ class Capacity:
     def classes(self) -> tuple[CapacityClass, ...]:
         """The nodes that are alike, summed up, sorted."""
         if self._classes_seen != self._table.changes:
-            self._classes_seen = self._table.changes
-            self._classes = tuple(self._class_view(indices) for indices in self._table.alike)
+            table = self._table
+            changed = table.changed_since(self._classes_seen) if self._classes else None
+            if changed is None:
+                self._classes = tuple(map(self._class_view, table.alike))
+            else:
+                views = list(self._classes)
+                for number in dict.fromkeys(table.alike_of[index] for index in changed):
+                    views[number] = self._class_view(table.alike[number])
+                self._classes = tuple(views)
+            self._classes_seen = table.changes
         return self._classes
 
     def _class_view(self, indices: list[int]) -> CapacityClass:

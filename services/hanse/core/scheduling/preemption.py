@@ -21,7 +21,7 @@ they were stopped for (a *claim*).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 import msgspec
@@ -29,7 +29,7 @@ import msgspec
 from hanse.core.model.jobs import Allocation, Job, ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import VICTIM_CANDIDATES_MAX
-from hanse.core.policy.model import QueueRule, VictimRule
+from hanse.core.policy.model import Tier
 from hanse.core.scheduling.backfill import KeepClear, Reservation
 from hanse.core.scheduling.cohorts import Usage
 from hanse.core.scheduling.nodes import NodeState
@@ -42,8 +42,8 @@ from hanse.core.scheduling.ways import Way
 
 # Slack within a tenth is alike: lost work decides.
 _SLACK_STEP_PERMILLE = 100
-# Nodes that are looked at for a job of one task.
-_NODES_TRIED_MAX = 32
+# Nodes that are looked at for a job of one task, those of the cheapest candidates first; some 50 us each.
+_NODES_TRIED_MAX = 16
 _FROM_COHORT = ("reclaim", "borrow")
 
 
@@ -90,7 +90,8 @@ class Preemption:
         self._world = world
         self._used = used
         self._keep_clear = keep_clear
-        self._now_us = 0
+        # Of the job in question: when it is asked for, and how long it is predicted to run.
+        self._now_us = self._run_us = 0
 
     def entitled(self, job: Job) -> bool:
         """Whether there is anybody whose capacity the job might take."""
@@ -107,7 +108,7 @@ class Preemption:
 
     def find(self, job: Job, now_us: int) -> Claim | None:
         """The cheapest victims in the first way in which there are any. None: nothing is to be gained."""
-        self._now_us = now_us
+        self._now_us, self._run_us = now_us, self._standing.predictor.predict_us(job)
         for way in self._standing.ways_of(job):
             candidates = self._candidates(job, way, now_us)
             chosen = self._cheapest(job, way, candidates) if candidates else None
@@ -131,9 +132,14 @@ class Preemption:
 
     def _candidates(self, job: Job, way: Way, now_us: int) -> list[Victim]:
         found: dict[str, Victim | None] = {}
+        tiers: dict[str, tuple[Tier, int]] = {}
         for victim, rule in islice(self._permitted(job, way), VICTIM_CANDIDATES_MAX):
-            if victim.id not in found:
-                found[victim.id] = self._priced(victim, rule, now_us)
+            if victim.id in found:
+                continue
+            name = victim.shape.body.tier
+            if name not in tiers:
+                tiers[name] = (self._tiers.tier(name), self._tiers.rank(name))
+            found[victim.id] = self._priced(victim, rule, *tiers[name], now_us)
         return sorted((each for each in found.values() if each is not None), key=lambda each: each.cost)
 
     def _permitted(self, job: Job, way: Way) -> Iterator[tuple[Job, str]]:
@@ -141,12 +147,22 @@ class Preemption:
         running, queue = self._running, way.queue
         if queue is not None:
             yield from self._from_cohort(job, way, queue)
-            for victim in running.newest_of_queue(queue.name, job):
-                if _within_queue(queue.queue.within_queue, job, victim):
-                    yield victim, f"within queue {queue.name} ({queue.queue.within_queue})"
+            yield from self._from_own_queue(job, queue)
         for tier in self._tiers.victims_of(job.shape.body.tier):
             for victim in running.newest_of_tier(tier, job):
                 yield victim, f"tier {job.shape.body.tier} before {tier}"
+
+    def _from_own_queue(self, job: Job, queue: QuotaQueue) -> Iterator[tuple[Job, str]]:
+        rule, own = queue.queue.within_queue, job.shape.body.priority
+        if rule == "never":
+            return
+        named = f"within queue {queue.name} ({rule})"
+        for victim in self._running.newest_of_queue(queue.name, job, own - 1):
+            yield victim, named
+        if rule == "lower_or_newer_equal_priority":
+            for victim in self._running.newest_of_queue(queue.name, job, own):
+                if victim.shape.body.priority == own and victim.order_us > job.order_us:
+                    yield victim, named
 
     def _from_cohort(self, job: Job, way: Way, queue: QuotaQueue) -> Iterator[tuple[Job, str]]:
         rules, usage = queue.queue, queue.root.usage
@@ -156,19 +172,21 @@ class Preemption:
             rule, name, most = rules.borrow_within_cohort, "borrow", rules.borrow_priority_max
         if rule == "never":
             return
+        if rule == "lower_priority":
+            below = job.shape.body.priority - 1
+            most = below if most is None else min(below, most)
+        named = f"{name} within cohort {queue.root.name} ({rule})"
         for other in self._running.queues():
             member = self._quotas.queues.get(other)
             if other == queue.name or member is None or member.root is not queue.root:
                 continue
             if not member.node.borrows(usage):
                 continue
-            for victim in self._running.newest_of_queue(other, job):
-                priority = victim.shape.body.priority
-                if _by_priority(rule, job, victim) and (most is None or priority <= most):
-                    yield victim, f"{name} within cohort {queue.root.name} ({rule})"
+            for victim in self._running.newest_of_queue(other, job, most):
+                yield victim, named
 
-    def _priced(self, victim: Job, rule: str, now_us: int) -> Victim | None:
-        """What it costs to stop a job; None: it must not be stopped."""
+    def _priced(self, victim: Job, rule: str, tier: Tier, rank: int, now_us: int) -> Victim | None:
+        """What it costs to stop a job of this tier; None: it must not be stopped."""
         if victim.state is not JobState.RUNNING or victim.id in self._running.leaving:
             return None
         ran_us = now_us - self._running.ends.began_us(victim.id)
@@ -177,14 +195,13 @@ class Preemption:
             or victim.attempts_begun - 1 - victim.failures >= self._rules.restarts_max
         ):
             return None
-        tier = self._tiers.tier(victim.shape.body.tier)
         slack = self._attainment.slack_permille(victim.id, tier, now_us)
         if slack <= 0:
             return None
         lost = ran_us * max(1, victim.shape.task_count)
         own_queue = 1 if rule.startswith("within queue") else 0
         above = slack // _SLACK_STEP_PERMILLE
-        cost = (-self._tiers.rank(tier.name), own_queue, victim.shape.body.priority, -above, lost, victim.id)
+        cost = (-rank, own_queue, victim.shape.body.priority, -above, lost, victim.id)
         return Victim(victim, rule, cost, lost)
 
     # -- how many
@@ -201,7 +218,7 @@ class Preemption:
         """Where quota is not short, one task needs room on one node only: each is looked at by itself."""
         by_node: dict[str, list[Victim]] = {}
         for victim in candidates:
-            for node in dict.fromkeys(self._nodes_of(victim)):
+            for node in self._nodes_of(victim):
                 by_node.setdefault(node, []).append(victim)
         table, world = self._capacity.table, self._world()
         group = way.placed.body.groups[0]
@@ -257,7 +274,7 @@ class Preemption:
             if charge is not None and from_cohort and not charge.queue.node.borrows(usage):
                 continue
             if charge is not None and charge.queue.root is queue.root:
-                charge.queue.add(charge.flavour, charge.held, -1, usage)
+                charge.count(-1, usage)
             kept.append(victim)
         return kept
 
@@ -291,8 +308,10 @@ class Preemption:
                 chosen = fewer
         return chosen
 
-    def _nodes_of(self, victim: Victim) -> list[str]:
-        return [task.node for task in self._capacity.held(victim.job.id)[1].tasks]
+    def _nodes_of(self, victim: Victim) -> Iterable[str]:
+        """Each once, in the order of its tasks."""
+        tasks = self._capacity.held(victim.job.id)[1].tasks
+        return (tasks[0].node,) if len(tasks) == 1 else dict.fromkeys([task.node for task in tasks])
 
     def _fits_without(self, job: Job, way: Way, victims: list[Victim]) -> _Found | None:
         """Whether the job has room once these are gone, and where."""
@@ -302,15 +321,14 @@ class Preemption:
             for victim in victims:
                 charge = self._quotas.charge_of(victim.job.id)
                 if charge is not None and charge.queue.root is queue.root:
-                    charge.queue.add(charge.flavour, charge.held, -1, usage)
+                    charge.count(-1, usage)
             if way.bound(usage) is not None:
                 return None
         nodes = self._world()
         for victim in victims:
             nodes.release(victim.job.id, *self._capacity.held(victim.job.id))
         gone_us = self._now_us + max((victim.job.grace_us for victim in victims), default=0)
-        until_us = gone_us + self._standing.predictor.predict_us(job)
-        self._keep_clear(nodes, job.tenant, self._now_us, until_us)
+        self._keep_clear(nodes, job.tenant, self._now_us, gone_us + self._run_us)
         allocation = way.place(nodes)
         return None if allocation is None else _Found(allocation, nodes, usage)
 
@@ -323,17 +341,3 @@ def _price(victims: list[Victim]) -> tuple[tuple[int, ...], int, int, tuple[str,
         len(victims),
         tuple(sorted(victim.job.id for victim in victims)),
     )
-
-
-def _within_queue(rule: QueueRule, job: Job, victim: Job) -> bool:
-    """Whether a queue's rule lets one of its jobs take another's capacity."""
-    own, other = job.shape.body.priority, victim.shape.body.priority
-    if rule == "never":
-        return False
-    newer = rule == "lower_or_newer_equal_priority" and own == other and victim.order_us > job.order_us
-    return other < own or newer
-
-
-def _by_priority(rule: VictimRule, job: Job, victim: Job) -> bool:
-    """The same, within a cohort."""
-    return rule == "any" or victim.shape.body.priority < job.shape.body.priority

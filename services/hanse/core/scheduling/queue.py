@@ -162,7 +162,8 @@ class JobQueue:
     def _may_have_changed(self) -> bool:
         """Whether a lane may go before another without anything having happened to it: another tenant's share has
         shrunk, or it has waited for too long. Where all jobs belong to one tenant, that is rare."""
-        return len(self._lanes_of) > 1 or self._now.wall_us >= self._overdue_wall_us
+        is_shared = self._share_order != "off" and len(self._lanes_of) > 1
+        return is_shared or bool(self._lanes_in) or self._now.wall_us >= self._overdue_wall_us
 
     # -- jobs come and go
 
@@ -285,11 +286,11 @@ class JobQueue:
         return self._key_of(lane.jobs.first)
 
     def goes_before(self, job: Job, other: Job) -> bool:
-        """Whether a queued job goes before another one, as things are now."""
+        """Whether a job goes before another one, as things are now. (Neither need be queued.)"""
         return self._key_of(job) < self._key_of(other)
 
     def _key_of(self, job: Job) -> Key:
-        lane = self._lanes[(job.tenant, job.shape.key)]
+        lane = self._lanes.get((job.tenant, job.shape.key)) or self._lane_for(job)
         if lane.job_overdue(job, self._now.wall_us):
             return (0, job.order_us, job.id)
         return (1, *self._prefix(lane), job.order_us, job.id)
@@ -586,7 +587,11 @@ class JobQueue:
     def position(self, job_id: str) -> int:
         """The job's place in the order, from 1; 0 if it is not queued. Grows with the number of lanes."""
         job = self._jobs.get(job_id)
-        return 1 + sum(count for _, count in self.ahead_by_shape(job)) if job is not None else 0
+        return self.place_of(job) if job is not None else 0
+
+    def place_of(self, job: Job) -> int:
+        """The place that a job has, or would have if it were queued now."""
+        return 1 + sum(count for _, count in self.ahead_by_shape(job))
 
     def ahead_by_shape(self, job: Job) -> Iterator[tuple[Lane, int]]:
         """How many jobs of each lane go before this one (which need not be queued)."""
@@ -615,11 +620,14 @@ class JobQueue:
 
     def ahead(self, job_id: str, limit: int) -> list[Job]:
         """The first `limit` jobs of the queue, as far as they go before this one."""
-        if job_id not in self._jobs:
-            return []
+        job = self._jobs.get(job_id)
+        return [] if job is None else self.before(job, limit)
+
+    def before(self, job: Job, limit: int) -> list[Job]:
+        """The same for a job that need not be queued."""
         first = self.in_order(limit)
-        ids = [job.id for job in first]
-        return first[: ids.index(job_id)] if job_id in ids else first
+        at = next((place for place, other in enumerate(first) if not self.goes_before(other, job)), None)
+        return first[:at]
 
     def depth_of(self, shape_key: bytes) -> int:
         """How many jobs with this shape are queued."""

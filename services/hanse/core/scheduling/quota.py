@@ -16,6 +16,8 @@ from hanse.core.policy.model import ANY_NODE, Cohort, Policy, Queue, Quota
 from hanse.core.policy.problems import prefix_of
 from hanse.core.scheduling.cohorts import Bound, Cell, QuotaNode, QuotaRoot, Usage
 
+# What counts of some resources, and where.
+Cells = tuple[tuple[Cell, int], ...]
 # What is remembered by each queue; some 500 bytes each.
 QUEUE_MEMO_MAX = 256
 
@@ -30,7 +32,7 @@ class QuotaQueue:
         self.node = node
         self.root = root
         self._shown_full = False
-        self._cells: dict[tuple[str, Resources], tuple[tuple[Cell, int], ...]] = {}
+        self._cells: dict[tuple[str, Resources], Cells] = {}
         self.flavours: dict[str, tuple[str, ...]] = {}
         for quota in queue.quotas:
             self.flavours[quota.flavour] = (*self.flavours.get(quota.flavour, ()), quota.kind)
@@ -51,7 +53,7 @@ class QuotaQueue:
         """From now on as it is."""
         self._shown_full = self.node.is_full(self.root.usage)
 
-    def cells(self, flavour: str, wanted: Resources) -> tuple[tuple[Cell, int], ...]:
+    def cells(self, flavour: str, wanted: Resources) -> Cells:
         """What of these resources counts, and where."""
         known = self._cells.get((flavour, wanted))
         if known is None:
@@ -62,18 +64,13 @@ class QuotaQueue:
             self._cells[flavour, wanted] = known
         return known
 
-    def bound(self, flavour: str, wanted: Resources, usage: Usage) -> Bound | None:
+    def bound(self, cells: Cells, usage: Usage) -> Bound | None:
         """What keeps the queue from using so much more; None: nothing does."""
-        for cell, quantity in self.cells(flavour, wanted):
+        for cell, quantity in cells:
             found = self.node.bound(cell, quantity, usage)
             if found is not None:
                 return found
         return None
-
-    def add(self, flavour: str, wanted: Resources, sign: int, usage: Usage) -> None:
-        """Count resources that are taken (1) or given back (-1)."""
-        for cell, quantity in self.cells(flavour, wanted):
-            self.node.add(cell, sign * quantity, usage)
 
     def within_nominal(self, flavour: str, wanted: Resources, usage: Usage) -> bool:
         """Whether with so much more it would still use no more than its own."""
@@ -83,12 +80,16 @@ class QuotaQueue:
         )
 
 
-class Charge(msgspec.Struct, frozen=True):
-    """What one job is charged."""
+class Charge(msgspec.Struct, frozen=True, gc=False):
+    """What one job is charged: of what it holds, what counts."""
 
     queue: QuotaQueue
-    flavour: str
-    held: Resources
+    cells: Cells
+
+    def count(self, sign: int, usage: Usage) -> None:
+        """Count it as taken (1) or given back (-1)."""
+        for cell, quantity in self.cells:
+            self.queue.node.add(cell, sign * quantity, usage)
 
 
 class QuotaBook:
@@ -163,16 +164,16 @@ class QuotaBook:
     ) -> None:
         """The job holds this from now on. Only what ran before this policy may be more than the quota (`resumed`)."""
         assert job_id not in self._charges, f"{job_id} is charged already"
-        bound = None if resumed else queue.bound(flavour, held, queue.root.usage)
+        charge = self._charges[job_id] = Charge(queue, queue.cells(flavour, held))
+        bound = None if resumed else queue.bound(charge.cells, queue.root.usage)
         assert bound is None, f"{job_id} exceeds the quota of {queue.name}: {bound}"
-        self._charges[job_id] = Charge(queue, flavour, held)
-        queue.add(flavour, held, 1, queue.root.usage)
+        charge.count(1, queue.root.usage)
 
     def release(self, job_id: str) -> Charge | None:
         """It holds nothing any more."""
         charge = self._charges.pop(job_id, None)
         if charge is not None:
-            charge.queue.add(charge.flavour, charge.held, -1, charge.queue.root.usage)
+            charge.count(-1, charge.queue.root.usage)
             charge.queue.root.version += 1
         return charge
 

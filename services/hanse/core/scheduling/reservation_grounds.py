@@ -6,6 +6,8 @@ when that begins.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hanse.core.effects import Blocker
 from hanse.core.model.jobs import Allocation, Job
 from hanse.core.model.time import clock_text
@@ -31,7 +33,11 @@ class ReservationGrounds:
 
     def blockers(self, job: Job, now_us: int) -> tuple[Blocker, ...]:
         """What is reserved of what the job could have now otherwise; empty: that is not why it waits."""
-        held, crossed = self._found(job, now_us)
+        return self._blockers(job, *self._found(job, now_us))
+
+    def _blockers(
+        self, job: Job, held: list[Window], crossed: list[tuple[int, Window]]
+    ) -> tuple[Blocker, ...]:
         clock = self._windows.clock
         blockers = [
             self._blocker(
@@ -50,6 +56,20 @@ class ReservationGrounds:
             for begins_us, window in crossed
         ]
         return tuple(blockers)
+
+    def besides(self, job: Job, of_ways: Sequence[tuple[Blocker, ...]], now_us: int) -> tuple[Blocker, ...]:
+        """What is reserved on the nodes that these blockers name: even if all jobs there ended, it would be in the way."""
+        if not self._windows:
+            return ()
+        named = {node for blockers in of_ways for node in _named(blockers)}
+        held = [each for each in self._windows.open() if named & each.holds.keys()]
+        until_us = now_us + self._standing.predictor.predict_us(job)
+        crossed = [
+            each
+            for each in self._crossings.crossed(job.tenant, now_us, until_us)
+            if named & each[1].places.keys()
+        ]
+        return self._blockers(job, held, crossed)
 
     def hints(self, job: Job, now_us: int) -> tuple[str, ...]:
         """From when on the job may have what is reserved now."""
@@ -85,20 +105,25 @@ class ReservationGrounds:
             if not crossed or self._crossings.clear_of(candidate, allocation, now_us) is not None:
                 return [], []
             return [], _on_nodes_of(allocation, crossed)
-        others = [each for each in self._windows.open() if not each.reservation.is_for(job.tenant)]
+        holding = self._windows.open()
         trial = Trial(self._windows.capacity.table)
-        for window in others:
+        for window in holding:
             release_held(trial, window, window.holds)
         allocation = way.place(trial)
         if allocation is None:
             return [], []
         nodes = {task.node for task in allocation.tasks}
-        return [each for each in others if nodes & each.holds.keys()], _on_nodes_of(allocation, crossed)
+        return [each for each in holding if nodes & each.holds.keys()], _on_nodes_of(allocation, crossed)
 
     def _blocker(self, window: Window, what: str) -> Blocker:
         reservation = window.reservation
         message = f"reservation {reservation.name} of {reservation.tenant} {what}"
         return Blocker(code=RESERVATION, message=message, nodes=tuple(window.places)[:_NODES_NAMED_MAX])
+
+
+def _named(blockers: tuple[Blocker, ...]) -> set[str]:
+    """All nodes that they name, and that those name that are behind them."""
+    return {node for each in blockers for node in (*each.nodes, *_named(each.because))}
 
 
 def _on_nodes_of(allocation: Allocation, crossed: list[tuple[int, Window]]) -> list[tuple[int, Window]]:

@@ -48,7 +48,8 @@ class Running:
         self.jobs: dict[str, Job] = {}
         self.ends = Ends()
         self._by_tier: dict[str, _Crowd] = {}
-        self._by_queue: dict[str, _Crowd] = {}
+        # By queue, then by priority.
+        self._by_queue: dict[str, dict[int, _Crowd]] = {}
         self.leaving: dict[str, None] = {}
         self._ends_of: dict[str, Ends] = {}
         self._places: dict[str, tuple[str, str]] = {}
@@ -60,7 +61,8 @@ class Running:
         self._by_tier.setdefault(job.shape.body.tier, _Crowd()).add(job)
         self.ends.add(job.id, began_us, end_us)
         if root is not None:
-            self._by_queue.setdefault(queue, _Crowd()).add(job)
+            by_priority = self._by_queue.setdefault(queue, {})
+            by_priority.setdefault(job.shape.body.priority, _Crowd()).add(job)
             self._ends_of.setdefault(root.name, Ends()).add(job.id, began_us, end_us)
 
     def end(self, job_id: str) -> None:
@@ -71,8 +73,23 @@ class Running:
         self.ends.discard(job_id)
         self.leaving.pop(job_id, None)
         if root:
-            self._by_queue[queue].discard(job)
+            self._leave_queue(queue, job, job.shape.body.priority)
             self._ends_of[root].discard(job_id)
+
+    def reprioritised(self, job: Job, former: int) -> None:
+        """A job has another priority than this one, if it is among those that run."""
+        if self.jobs.get(job.id) is not job:
+            return
+        queue, root = self._places[job.id]
+        if root:
+            self._leave_queue(queue, job, former)
+            self._by_queue[queue].setdefault(job.shape.body.priority, _Crowd()).add(job)
+
+    def _leave_queue(self, queue: str, job: Job, priority: int) -> None:
+        by_priority = self._by_queue[queue]
+        by_priority[priority].discard(job)
+        if not by_priority[priority]:
+            del by_priority[priority]
 
     def leave(self, job_id: str, end_us: int) -> None:
         """It has been told to stop, and is gone at `end_us` at the latest."""
@@ -99,9 +116,12 @@ class Running:
         that would lose least."""
         return self._by_tier.get(tier, _NOBODY).newest(job)
 
-    def newest_of_queue(self, queue: str, job: Job) -> Iterator[Job]:
-        """The same, of those that are charged to a queue."""
-        return self._by_queue.get(queue, _NOBODY).newest(job)
+    def newest_of_queue(self, queue: str, job: Job, priority_max: int | None = None) -> Iterator[Job]:
+        """The same, of those that are charged to a queue and have at most this priority, lowest first."""
+        by_priority = self._by_queue.get(queue, {})
+        for priority in sorted(by_priority):
+            if priority_max is None or priority <= priority_max:
+                yield from by_priority[priority].newest(job)
 
     def ends_of(self, root: QuotaRoot) -> Ends:
         """The ends of what is charged to this tree of quotas."""

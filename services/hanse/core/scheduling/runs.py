@@ -26,8 +26,23 @@ from hanse.core.model.limits import LOSSES_MAX
 # Why an attempt is being stopped, if the job may be to blame; any other reason leads back to the queue.
 _FAILURES = (ReasonCode.EXIT_CODE, ReasonCode.SIGNAL, ReasonCode.LAUNCH_FAILED, ReasonCode.LOST_TASK)
 
+# What is said of a job that is queued again is why its attempt was stopped, if that is one of these.
+_KEPT = (
+    ReasonCode.LOST_TASK,
+    ReasonCode.PREEMPTED,
+    ReasonCode.MOVING,
+    ReasonCode.HELD,
+    ReasonCode.REQUESTED,
+    ReasonCode.NODE_DRAINED,
+)
 # Why it may have been stopped although nothing was wrong with it, nor with what it ran on.
-_WITHOUT_BLAME = (ReasonCode.MOVING, ReasonCode.PREEMPTED)
+_WITHOUT_BLAME = (
+    ReasonCode.MOVING,
+    ReasonCode.PREEMPTED,
+    ReasonCode.HELD,
+    ReasonCode.REQUESTED,
+    ReasonCode.NODE_DRAINED,
+)
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -272,7 +287,7 @@ class Runs:
 
     def _settle_failed(self, job: Job, reason: Reason, out: Effects) -> Settled:
         """The only task of a running attempt failed."""
-        if job.failures > job.retries_max:
+        if not _is_worth_another(job, reason):
             self._library.of(job).finish(job, JobInput.FAIL, reason, job.exit_code)
         else:
             self._library.of(job).requeue(job, _again(job, reason))
@@ -285,7 +300,7 @@ class Runs:
             self._library.of(job).finish(
                 job, JobInput.STOPPED_CANCEL, Reason(ReasonCode.CANCELLED, "while it ran"), job.exit_code
             )
-        elif reason.code in _FAILURES and job.failures > job.retries_max:
+        elif reason.code in _FAILURES and not _is_worth_another(job, reason):
             self._library.of(job).finish(job, JobInput.STOPPED_FAIL, reason, job.exit_code)
         elif reason.code in _WITHOUT_BLAME and job.id in self._clean:
             # It was done before the stop reached it: it must not be done a second time.
@@ -309,10 +324,17 @@ def _is_excused(job: Job) -> bool:
     return job.attempts_begun - job.failures <= LOSSES_MAX
 
 
+def _is_worth_another(job: Job, reason: Reason) -> bool:
+    """Whether a job whose attempt has failed for this reason is tried again."""
+    rules = job.terms.retry
+    return job.failures <= job.retries_max and (rules is None or rules.allow(reason.code, job.exit_code))
+
+
 def _again(job: Job, reason: Reason) -> Reason:
     """Why it is queued again."""
-    kept = (ReasonCode.LOST_TASK, ReasonCode.PREEMPTED, ReasonCode.MOVING)
-    code = reason.code if reason.code in kept else ReasonCode.RETRY
+    code = reason.code if reason.code in _KEPT else ReasonCode.RETRY
+    if code is ReasonCode.HELD:
+        return reason
     return Reason(code, f"attempt {job.attempt}: {reason.detail}")
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 
 from hanse.core.effects import Blocker
 from hanse.core.model.jobs import GroupShape, Shape
-from hanse.core.model.limits import DEVICE_UNIT
+from hanse.core.model.limits import DEVICE_UNIT, EXPLAINED_NODES_MAX
 from hanse.core.model.resources import Resources
 from hanse.core.model.selectors import SelectorError
 from hanse.core.scheduling.devices import device_request_error
@@ -14,14 +15,13 @@ from hanse.core.scheduling.rule_shortfall import rule_shortfall, variants
 from hanse.core.scheduling.table import NodeTable
 from hanse.core.scheduling.trial import Trial
 
-# What a person can take in; the message says how many more there are.
-BLOCKER_NODES_MAX = 10
 # Nodes that are tried one by one for "if the jobs on this node ended"; each try is one placement.
 SINGLE_NODES_TRIED_MAX = 64
 
 CONSTRAINT = "CONSTRAINT"
 CAPACITY = "CAPACITY"
 TAINT = "TAINT"
+CORDONED = "CORDONED"
 # Tolerates everything, so that only labels are asked.
 ANY_TAINT = ("*",)
 
@@ -81,20 +81,25 @@ def _group_never_fits(empty: NodeTable, group: GroupShape) -> str | None:
 def blockers(table: NodeTable, shape: Shape, never: str | None) -> tuple[Blocker, ...]:
     """What keeps a shape that has no room now from starting; `never` is what `never_fits` says of it."""
     if never is not None:
-        unmatched = [
-            group
-            for group in shape.body.groups
-            if group.constraints and not table.mask(group.constraints, ANY_TAINT).count
-        ]
-        because = tuple(blocker for group in unmatched for blocker in _constraint_counts(table, group))
-        code = CONSTRAINT if unmatched else CAPACITY
-        return (Blocker(code=code, message=f"can never run in this region: {never}", because=because),)
+        return (never_blocker(table, shape, never),)
     short = [_group_shortfall(table, number, group) for number, group in enumerate(shape.body.groups)]
     short += [_alternatives_tried(number, group) for number, group in enumerate(shape.body.groups)]
     because = tuple(blocker for blocker in short if blocker is not None)
     message = because[0].message if because else "its groups have room one by one, but not together"
     names, advice = _nodes_to_empty(table, shape)
     return (Blocker(code=CAPACITY, message=f"{message}; {advice}", nodes=names, because=because),)
+
+
+def never_blocker(table: NodeTable, shape: Shape, never: str) -> Blocker:
+    """That a shape can't run here whatever ends, and what its constraints leave."""
+    unmatched = [
+        group
+        for group in shape.body.groups
+        if group.constraints and not table.mask(group.constraints, ANY_TAINT).count
+    ]
+    because = tuple(blocker for group in unmatched for blocker in _constraint_counts(table, group))
+    code = CONSTRAINT if unmatched else CAPACITY
+    return Blocker(code=code, message=f"can never run in this region: {never}", because=because)
 
 
 def _group_shortfall(table: NodeTable, number: int, group: GroupShape) -> Blocker | None:
@@ -111,8 +116,43 @@ def _group_shortfall(table: NodeTable, number: int, group: GroupShape) -> Blocke
         text = f"room for {room} of {group.count_min} tasks that each need {describe(group.resources)}"
     else:
         text = _scarcest(table, group)
-    because = _constraint_counts(table, group)
+    because = (*_constraint_counts(table, group), *_but_for_one_kind(table, group))
     return Blocker(code=CAPACITY, message=f"groups[{number}]: {nodes}, {text}", because=because)
+
+
+def _but_for_one_kind(table: NodeTable, group: GroupShape) -> tuple[Blocker, ...]:
+    """For each kind, the nodes that would take a task if it did not need that kind; those with most of it first."""
+    if len(group.resources) < 2 or device_error_of(group) is not None:
+        return ()
+    mask = table.fit_of(group).mask.flags
+    found = []
+    for kind, quantity in group.resources:
+        others = tuple(each for each in group.resources if each[0] != kind)
+        flags = table.open_nodes(table.fit_of(msgspec.structs.replace(group, resources=others))) & mask
+        column = table.layout.column.get(kind)
+        indices = np.flatnonzero(flags).tolist()
+        if not indices or column is None:
+            continue
+        free = table.matrix()[column]
+        indices.sort(key=lambda index: (-int(free[index]), index))
+        found.append(_fit_but_for(table, kind, quantity, indices, int(np.count_nonzero(mask))))
+    return tuple(found)
+
+
+def _fit_but_for(table: NodeTable, kind: str, quantity: int, indices: list[int], matching: int) -> Blocker:
+    free = table.matrix()[table.layout.column[kind]]
+    most = max(0, int(free[indices[0]]))
+    return Blocker(
+        code=CAPACITY,
+        message=f"{len(indices)} of {matching} fit but for {kind}: a task needs {quantity}, the most free is {most}",
+        nodes=_named(table, indices),
+    )
+
+
+def device_error_of(group: GroupShape) -> str | None:
+    """Why nothing can have what the group asks of a kind of devices; None: something can."""
+    errors = (device_request_error(kind, quantity) for kind, quantity in group.resources)
+    return next((error for error in errors if error is not None), None)
 
 
 def _scarcest(table: NodeTable, group: GroupShape) -> str:
@@ -136,6 +176,18 @@ def _constraint_counts(table: NodeTable, group: GroupShape) -> tuple[Blocker, ..
         for text in group.constraints
     ]
     tolerations = group.rules.tolerations if group.rules is not None else ()
+    cordoned = [
+        index for index in np.flatnonzero(table.fit_of(group).mask.flags) if table.states[index].cordoned
+    ]
+    if cordoned:
+        count = table.fit_of(group).mask.count
+        found.append(
+            Blocker(
+                code=CORDONED,
+                message=f"{len(cordoned)} of {count} matching nodes are cordoned",
+                nodes=_named(table, [int(index) for index in cordoned]),
+            )
+        )
     untainted = table.mask((), tolerations).count
     if untainted < total:
         found.append(
@@ -167,7 +219,7 @@ def _nodes_to_empty(table: NodeTable, shape: Shape) -> tuple[tuple[str, ...], st
     if singles:
         return _named(table, singles), "it would start if the jobs on any one of the named nodes ended"
     needed = _fewest(table, shape, order)
-    more = len(needed) - BLOCKER_NODES_MAX
+    more = len(needed) - EXPLAINED_NODES_MAX
     others = f" and on {more} others" if more > 0 else ""
     return _named(table, needed), f"it would start if the jobs on all of the named nodes{others} ended"
 
@@ -200,7 +252,7 @@ def _starts_without(table: NodeTable, shape: Shape, indices: list[int]) -> bool:
 
 
 def _named(table: NodeTable, indices: list[int]) -> tuple[str, ...]:
-    return tuple(table.states[index].node.name for index in indices[:BLOCKER_NODES_MAX])
+    return tuple(table.states[index].node.name for index in indices[:EXPLAINED_NODES_MAX])
 
 
 def _matching(table: NodeTable, group: GroupShape) -> str:

@@ -141,8 +141,7 @@ class Standing:
             return limit
         most = 0
         for way in self.ways.of(queue, shape):
-            cells = queue.cells(way.flavour, way.wanted)
-            left = [queue.node.available(cell, queue.root.usage) // each for cell, each in cells]
+            left = [queue.node.available(cell, queue.root.usage) // each for cell, each in way.cells]
             most = max(most, min(left, default=limit))
         return max(0, min(limit, most))
 

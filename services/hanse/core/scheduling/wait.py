@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from hanse.core.model.jobs import GroupShape, Job, Shape
 from hanse.core.model.resources import Resources, subtracted
-from hanse.core.model.time import SECOND_US, Now
+from hanse.core.model.time import SECOND_US
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.queue import JobQueue
 
@@ -97,18 +97,15 @@ class WaitPredictor:
         """How many jobs with this shape could start within this time on what running jobs will have given back."""
         return completions(self._held(), shape.total, self._mean_held_us(), within_us)
 
-    def predicted_start_wall_us(self, job: Job, now: Now) -> int:
-        """When a queued job will start, by the wall clock in microseconds; 0 if it never can here."""
-        if self._capacity.never_fits(job.shape) is not None:
-            return 0
+    def predicted_span_us(self, job: Job) -> tuple[int, int]:
+        """How long a job that can't start now will wait, queued or not: probably, and if all that runs now has only
+        just begun. By what goes before it."""
         ahead = [
             (queue.shape.total, count * self.run_us(queue.shape))
             for queue, count in self._queue.ahead_by_shape(job)
             if count
         ]
-        if not ahead and self._capacity.place(job.shape) is not None:
-            return now.wall_us
-        return now.wall_us + self._wait_behind_us(ahead)
+        return self._wait_behind_us(ahead), self._wait_behind_us(ahead, self._mean_held_us())
 
     def _queued_work(self) -> Iterator[tuple[Resources, int]]:
         """For each placement class of the queue, what one job holds and for how long all of them together will run."""
@@ -116,10 +113,10 @@ class WaitPredictor:
             unestimated_us = placement.unestimated * self._mean_of_us(placement.key[0])
             yield placement.total, placement.estimates_us + unestimated_us
 
-    def _wait_behind_us(self, ahead: Iterable[tuple[Resources, int]]) -> int:
-        """The time until this work (resources, microseconds), and half of an average run of all that is held now, is
-        worked off."""
-        held_us = self._mean_held_us() // 2
+    def _wait_behind_us(self, ahead: Iterable[tuple[Resources, int]], held_us: int | None = None) -> int:
+        """The time until this work (resources, microseconds), and what is left of all that is held now (half of an
+        average run, unless it is known better), is worked off."""
+        held_us = self._mean_held_us() // 2 if held_us is None else held_us
         work = {kind: held * held_us for kind, held in self._held()}
         for wanted, run_us in ahead:
             for kind, quantity in wanted:

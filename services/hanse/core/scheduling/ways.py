@@ -20,7 +20,7 @@ from hanse.core.model.limits import QUOTA_MEMO_MAX, WAYS_MAX
 from hanse.core.model.resources import Resources
 from hanse.core.policy.model import ANY_NODE, Policy
 from hanse.core.scheduling.cohorts import Bound, Usage
-from hanse.core.scheduling.quota import QuotaQueue
+from hanse.core.scheduling.quota import Cells, Charge, QuotaQueue
 
 
 class Nodes(Protocol):
@@ -32,13 +32,14 @@ class Nodes(Protocol):
 
 class Way(msgspec.Struct, frozen=True):
     """One way to meet a job's wish. `queue` None: no quota limits it. `placed`: the job's shape as it is placed, on the
-    flavour's nodes only; `wanted`: what its tasks take then. `chosen`: which of its group's alternatives each group of
-    `placed` stands for (as TaskPlacement.alternative); empty: placement chooses."""
+    flavour's nodes only; `wanted`: what its tasks take then; `cells`: what of that counts. `chosen`: which of its
+    group's alternatives each group of `placed` stands for (as TaskPlacement.alternative); empty: placement chooses."""
 
     queue: QuotaQueue | None
     flavour: str
     placed: Shape
     wanted: Resources
+    cells: Cells = ()
     chosen: tuple[int, ...] = ()
 
     def place(self, nodes: Nodes) -> Allocation | None:
@@ -55,12 +56,12 @@ class Way(msgspec.Struct, frozen=True):
 
     def bound(self, usage: Usage) -> Bound | None:
         """What keeps its queue from starting it when this is used; None: nothing does."""
-        return None if self.queue is None else self.queue.bound(self.flavour, self.wanted, usage)
+        return None if self.queue is None else self.queue.bound(self.cells, usage)
 
     def charge(self, sign: int, usage: Usage) -> None:
         """Count what it takes (1), or gives back (-1)."""
         if self.queue is not None:
-            self.queue.add(self.flavour, self.wanted, sign, usage)
+            Charge(self.queue, self.cells).count(sign, usage)
 
     def shares_quota(self, other: QuotaQueue | None) -> bool:
         """Whether what it takes may be missing in another queue."""
@@ -98,9 +99,9 @@ class Ways:
             for group, number in zip(shape.body.groups, chosen, strict=True)
         )
         if groups == shape.body.groups:
-            return Way(queue, flavour, shape, shape.total)
+            return Way(queue, flavour, shape, shape.total, queue.cells(flavour, shape.total))
         placed = make_shape(msgspec.structs.replace(shape.body, groups=groups))
-        return Way(queue, flavour, placed, placed.total, chosen)
+        return Way(queue, flavour, placed, placed.total, queue.cells(flavour, placed.total), chosen)
 
 
 def _on_nodes(group: GroupShape, selectors: tuple[str, ...]) -> GroupShape:

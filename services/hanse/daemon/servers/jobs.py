@@ -22,6 +22,8 @@ from hanse.daemon.servers.leaders import Leaders
 from hanse.daemon.servers.listing import homes_of, list_league, merged
 from hanse.daemon.servers.local import LocalJobs
 from hanse.daemon.servers.members import Members, ProxiedError
+from hanse.daemon.servers.ordering import Ordering
+from hanse.daemon.servers.planning import Planning
 from hanse.daemon.servers.submitting import Submitting
 from hanse.daemon.servers.watching import LeagueWatch, Responses
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2, jobs_pb2_grpc
@@ -45,6 +47,8 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         self._leaders = leaders
         self._asking = Asking(local, members, leaders)
         self._submitting = Submitting(self._asking, members, leaders)
+        self._planning = Planning(self._asking, members)
+        self._ordering = Ordering(self._asking, members)
 
     async def SubmitJobs(
         self, request: jobs_pb2.SubmitJobsRequest, context: Any
@@ -84,6 +88,14 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         results = {job_id: result for answer in answers for job_id, result in answer.items()}
         return jobs_pb2.CancelJobsResponse(results=[results[job_id] for job_id in job_ids])
 
+    async def ControlJobs(
+        self, request: jobs_pb2.ControlJobsRequest, context: Any
+    ) -> jobs_pb2.ControlJobsResponse:
+        """Each order at the region that has the job."""
+        if not 1 <= len(request.job_ids) <= limits.CANCELS_MAX:
+            raise invalid("job_ids", f"{len(request.job_ids)} ids; 1 to {limits.CANCELS_MAX}")
+        return await self._ordering.control(request, context)
+
     async def ExplainJob(
         self, request: jobs_pb2.ExplainJobRequest, context: Any
     ) -> jobs_pb2.ExplainJobResponse:
@@ -103,6 +115,13 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
                 return elsewhere
         response: jobs_pb2.ExplainJobResponse = await self._asking.at(teller, "ExplainJob", request, context)
         return response
+
+    async def PlanJob(self, request: jobs_pb2.PlanJobRequest, context: Any) -> jobs_pb2.PlanJobResponse:
+        """By the home that was asked for; this region, if none was."""
+        home = request.home or self._members.home
+        if not self._members.knows(home):
+            raise invalid("home", f"no region {home!r} in the roster")
+        return await self._planning.plan(home, request, context)
 
     async def WatchJobs(
         self, request: jobs_pb2.WatchJobsRequest, context: Any

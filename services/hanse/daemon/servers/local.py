@@ -13,8 +13,15 @@ from typing import Any
 import msgspec
 
 from hanse.core.admission import STALE_POLICY
-from hanse.core.effects import CancelOutcome, Explanation, Refused, SubmitOutcome, Submitted
-from hanse.core.events import Ask, CancelJobs, Question, Submit
+from hanse.core.effects import (
+    CancelOutcome,
+    Explanation,
+    OrdersOutcome,
+    Refused,
+    SubmitOutcome,
+    Submitted,
+)
+from hanse.core.events import Ask, CancelJobs, OrderJobs, Question, Submit
 from hanse.core.model import limits
 from hanse.core.model.jobs import RunId, Submission
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
@@ -25,6 +32,7 @@ from hanse.daemon.runtime import Runtime
 from hanse.daemon.servers import logs
 from hanse.daemon.servers.filters import check_filter, checked_page_size, decode_filter
 from hanse.daemon.servers.leaders import Leaders
+from hanse.daemon.servers.local_plans import LocalPlans
 from hanse.daemon.servers.records import (
     encode_job,
     encode_revision,
@@ -39,8 +47,10 @@ from hanse.ledger import queries
 from hanse.ledger.copies import JobCopy, shard_copy
 from hanse.ledger.queries import JobRecord
 from hanse.policies.rules import Facts
+from hanse.wire.checks import FieldRefused
 from hanse.wire.gen.hanse.v1 import jobs_pb2, jobs_pb2_grpc
 from hanse.wire.jobs import encode_cancel_results, encode_explanation, encode_state, encode_submit_result
+from hanse.wire.orders import decode_order, encode_control_results
 from hanse.wire.specs import SpecReader
 from hanse.wire.times import timestamp
 
@@ -57,6 +67,7 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
         self._ids = ids
         self._leaders = leaders
         self._region = runtime.name
+        self._plans = LocalPlans(runtime, specs, ids, self._ruled)
 
     # --- submit and cancel ----------------------------------------------------------------------------------------
 
@@ -106,6 +117,8 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
 
     async def _ruled(self, submission: Submission) -> Submission:
         """By the rules of the policy in force. Others have their turn now and then."""
+        if submission.terms.after and not submission.ended:
+            submission = await self._with_ends(submission)
         rulebook = self._runtime.desk.rulebook
         if not rulebook.rules:
             return msgspec.structs.replace(submission, policy_version=rulebook.version)
@@ -123,6 +136,17 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
             # A rule may have given it another tier.
             return msgspec.structs.replace(result, on_loss=self._specs.loss_of(result.shape.body.tier))
         return result
+
+    async def _with_ends(self, submission: Submission) -> Submission:
+        """How those jobs ended that it waits for, as far as they have: memory may have forgotten it."""
+        ended: list[tuple[str, JobState]] = []
+        for after in submission.terms.after:
+            detail = await self._runtime.read(queries.get_job, after.job_id)
+            if detail is not None and detail.job.home == (detail.job.shard or self._region):
+                state = detail.job.observed_state
+                if state in TERMINAL_STATES:
+                    ended.append((after.job_id, state))
+        return msgspec.structs.replace(submission, ended=tuple(ended))
 
     async def _admitted(
         self, submissions: tuple[Submission, ...], home: str
@@ -168,6 +192,30 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
         if detail is None or detail.job.observed_state not in TERMINAL_STATES:
             return result
         return Refused("TERMINAL", "job_ids", f"{job_id} is {detail.job.observed_state.name} already")
+
+    async def ControlJobs(
+        self, request: jobs_pb2.ControlJobsRequest, context: Any
+    ) -> jobs_pb2.ControlJobsResponse:
+        """Orders about jobs that are here; they are on disk when the reply comes."""
+        job_ids = tuple(request.job_ids)
+        if not 1 <= len(job_ids) <= limits.CANCELS_MAX:
+            raise invalid("job_ids", f"{len(job_ids)} ids; 1 to {limits.CANCELS_MAX}")
+        try:
+            order = decode_order(request)
+        except FieldRefused as refused:
+            raise invalid(refused.field, refused.message) from refused
+        cause = f"{order.kind.name.lower()}:{self._ids.draw(1)[0]}"
+        outcome = await self._runtime.ask(
+            OrdersOutcome,
+            lambda number: OrderJobs(request_id=number, job_ids=job_ids, order=order, cause=cause),
+        )
+        results = [
+            await self._ended_already(job_id, result)
+            for job_id, result in zip(job_ids, outcome.results, strict=True)
+        ]
+        return jobs_pb2.ControlJobsResponse(
+            results=encode_control_results(job_ids, OrdersOutcome(tuple(results)), self._region)
+        )
 
     # --- questions ------------------------------------------------------------------------------------------------
 
@@ -296,6 +344,10 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
             summary=_epilogue(record, region) + ending,
             regions=_not_led(record, self._region),
         )
+
+    async def PlanJob(self, request: jobs_pb2.PlanJobRequest, context: Any) -> jobs_pb2.PlanJobResponse:
+        """What this region would make of a job."""
+        return await self._plans.plan(request)
 
     # --- streams --------------------------------------------------------------------------------------------------
 

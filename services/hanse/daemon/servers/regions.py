@@ -8,7 +8,16 @@ import structlog
 
 from hanse import __version__
 from hanse.core.effects import Done, QuotaView, Refused, RosterView, StatusView, Trusted
-from hanse.core.events import ApplyQuotas, Ask, AskRoster, ProposeRoster, Question, SetDrain, TrustDisk
+from hanse.core.events import (
+    ApplyQuotas,
+    Ask,
+    AskRoster,
+    OrderNodes,
+    ProposeRoster,
+    Question,
+    SetDrain,
+    TrustDisk,
+)
 from hanse.core.model import limits
 from hanse.core.model.regions import RunningJobs
 from hanse.daemon.errors import invalid, refused_request
@@ -17,6 +26,7 @@ from hanse.daemon.runtime import Runtime
 from hanse.daemon.servers.members import Members
 from hanse.wire.checks import FieldRefused
 from hanse.wire.gen.hanse.v1 import regions_pb2, regions_pb2_grpc
+from hanse.wire.orders import decode_node_order
 from hanse.wire.quotas import encode_quota_view, read_quotas
 from hanse.wire.regions import (
     decode_running_jobs,
@@ -91,6 +101,34 @@ class RegionService(regions_pb2_grpc.RegionServiceServicer):
             return await self._elsewhere("Undrain", request, context)  # type: ignore[no-any-return]
         await self._set_drain(draining=False)
         return regions_pb2.UndrainResponse(draining=False)
+
+    async def ControlNodes(
+        self, request: regions_pb2.ControlNodesRequest, context: Any
+    ) -> regions_pb2.ControlNodesResponse:
+        """Cordon, uncordon or drain nodes; durable."""
+        if not self._is_here(request.region):
+            return await self._elsewhere("ControlNodes", request, context)  # type: ignore[no-any-return]
+        try:
+            nodes, order, why = decode_node_order(request)
+        except FieldRefused as refused:
+            raise invalid(refused.field, refused.message) from refused
+        cause = f"{order.name.lower()}:{self._ids.draw(1)[0]}"
+        answer = await self._runtime.ask(
+            object,
+            lambda number: OrderNodes(request_id=number, nodes=nodes, order=order, why=why, cause=cause),
+        )
+        if isinstance(answer, Refused):
+            raise refused_request(answer)
+        log.warning("nodes.ordered", order=order.name, nodes=nodes, why=why, cause=cause)
+        return regions_pb2.ControlNodesResponse()
+
+    async def ReloadConfig(
+        self, request: regions_pb2.ReloadConfigRequest, context: Any
+    ) -> regions_pb2.ReloadConfigResponse:
+        """By its file as it is now. Raises ConfigError, ReloadRefused."""
+        if not self._is_here(request.region):
+            return await self._elsewhere("ReloadConfig", request, context)  # type: ignore[no-any-return]
+        return regions_pb2.ReloadConfigResponse(changed=await self._runtime.reload())
 
     async def GetRoster(
         self, request: regions_pb2.GetRosterRequest, context: Any

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hanse.core.account import Account
-from hanse.core.messages import RightsVerdict
+from hanse.core.messages import RightsDecision, RightsVerdict
 from hanse.core.model.quota import Quota
 from tests.core.federation.escrow.accounts import CPU, GPU, LEAGUE, Bank, Disk, document
 
@@ -81,6 +81,16 @@ class TestTransfer:
         giver.charge("job", ((GPU, 4),))
         with pytest.raises(AssertionError, match="not free"):
             giver.give(("b", 2), ((GPU, 2),))
+
+    def test_what_a_lost_region_may_have_taken_is_nobodys(self) -> None:
+        giver = _account("a", 1, gpus=5)
+        giver.give(("b", 2), ((GPU, 2),))
+        giver.give_up(("b", 2))
+        assert (giver.held(GPU), giver.balances[GPU].lost, giver.undecided()) == (3, 2, [])
+        late = RightsDecision(
+            giver="a", giver_id=1, to="b", to_id=2, sequence=1, verdict=RightsVerdict.BURNED
+        )
+        assert not giver.on_decision(late)
 
 
 class TestKeeper:

@@ -58,6 +58,14 @@ def test_the_order_is_tier_priority_and_age() -> None:
     assert "older-basic" in room
 
 
+def test_tiers_go_in_the_order_of_the_policy_in_force() -> None:
+    room = WaitingRoom(TIERS)
+    room.rank(("basic", "standard"))
+    for job in (_job("first", 1), _job("then", 2, tier="basic"), _job("unknown", 0, tier="premium")):
+        room.add("north", job, ONE, hopeless=False)
+    assert _admitted(room, {GPU: 3}) == ["then", "first", "unknown"]
+
+
 def test_what_the_first_one_lacks_is_kept_for_it() -> None:
     room = _room((_job("large", 1), FOUR), (_job("small", 2), ONE))
     assert _admitted(room, {GPU: 3}) == []

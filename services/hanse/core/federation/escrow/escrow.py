@@ -88,7 +88,7 @@ class Escrow:
         self.documents = Documents(config, chain, library.own, inventory, keys, current, verifier)
         self.room = WaitingRoom(tiers)
         self.wishes = Wishes(timings.rights_retry_us)
-        self.lending = Lending(self.holders, self.room, self.wishes, chain, timings)
+        self.lending = Lending(self.holders, self.room, self.wishes, chain, timings, config.lost)
         self.borrowing = Borrowing(
             self.holders, self.room, self.wishes, chain, timings, free_total, randomness
         )
@@ -150,6 +150,12 @@ class Escrow:
             waiting = self.room.needed(name).get(key, 0)
             limit = min(limit, max(0, free - waiting) // amount)
         return limit
+
+    def drain(self, *, draining: bool) -> None:
+        """The region is to be emptied, or no more: what waits for rights here may wait for them elsewhere."""
+        if draining and not self.draining:
+            self._let_all_go()
+        self.draining = draining
 
     # --- the step ----------------------------------------------------------------------------------------------------
 
@@ -322,7 +328,11 @@ class Escrow:
 
     def blockers(self, job: Job) -> tuple[Blocker, ...]:
         """What this job lacks, quota by quota; nothing: it does not wait for rights."""
-        holder = self.holders.get(self.holders.account_of(job).name) if job.id in self.room else None
+        return self.lacks(job) if job.id in self.room else ()
+
+    def lacks(self, job: Job) -> tuple[Blocker, ...]:
+        """The same of a job that would have to wait for rights, whether or not it does."""
+        holder = None if self.may_start(job) else self.holders.get(self.holders.account_of(job).name)
         if holder is None:
             return ()
         needs = self._needs.of(job)

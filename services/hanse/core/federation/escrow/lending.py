@@ -21,7 +21,13 @@ class Lending:
     """`given` grows with every transfer, `lost` with those that went to an account whose disk was lost."""
 
     def __init__(
-        self, holders: Holders, room: WaitingRoom, wishes: Wishes, chain: QuotaChain, timings: Timings
+        self,
+        holders: Holders,
+        room: WaitingRoom,
+        wishes: Wishes,
+        chain: QuotaChain,
+        timings: Timings,
+        lost_regions: tuple[str, ...] = (),
     ) -> None:
         self.given = 0
         self.lost = 0
@@ -30,6 +36,7 @@ class Lending:
         self._wishes = wishes
         self._chain = chain
         self._timings = timings
+        self._lost_regions = frozenset(lost_regions)
         # (giver, taker): when to send a COMMIT again, and how often that was done.
         self.resend: Deadlines[tuple[str, Party]] = Deadlines()
         self.resent: dict[tuple[str, Party], int] = {}
@@ -96,6 +103,9 @@ class Lending:
 
     def send_commit(self, now: Now, holder: Holder, to: Party, out: Effects) -> None:
         """Once more."""
+        if to[0] in self._lost_regions and holder.is_active:
+            self._give_up(holder, to)
+            return
         key = (holder.name, to)
         attempt = self.resent.get(key, 0)
         self.resent[key] = attempt + 1
@@ -104,6 +114,13 @@ class Lending:
         if holder.is_active:
             commit = holder.account.commit_to(self._chain.league, to, self._chain.number)
             self._holders.send(holder, to[0], commit, out)
+
+    def _give_up(self, holder: Holder, to: Party) -> None:
+        """The taker is in the ledger of a region that was declared lost: it may have taken the rights, and passed them
+        on. So they are nobody's."""
+        holder.account.give_up(to)
+        self.resent.pop((holder.name, to), None)
+        self.lost += 1
 
     def send_again(self, now: Now, out: Effects) -> None:
         """What was not answered in time."""

@@ -215,6 +215,7 @@ def commit_of(job: Job, region: str, offer_id: int) -> Commit:
         name=job.name,
         grace_us=job.grace_us,
         retries_max=job.retries_max,
+        retry=job.terms.retry,
     )
 
 

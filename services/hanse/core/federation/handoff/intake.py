@@ -69,6 +69,10 @@ class Intake:
         """Slots of this shape that are promised to offers."""
         return self._held.get(shape_key, 0)
 
+    def has_hold(self, peer: str, offer_id: int) -> bool:
+        """Whether slots are promised to this offer."""
+        return (peer, offer_id) in self._holds
+
     def on_offer(self, now: Now, peer: str, offer: Offer, out: Effects) -> bool:
         """ACCEPT what could start here soon, less what is held already, or what would wait much less here. Returns
         whether there was no capacity, or none that the tenant may use: any other refusal still stands when capacity
@@ -83,8 +87,9 @@ class Intake:
         wanted = min(offer.count, OFFER_COUNT_MAX)
         slots = min(wanted, self._local.slots(offer.shape, wanted + held, offer.tenant) - held)
         if offer.own_wait_us and slots < wanted:
-            slots = max(slots, min(wanted, self._places(offer.shape, offer.own_wait_us)))
-        if slots > 0 and self.rights is not None:
+            slots = max(slots, min(wanted, self._places(offer)))
+        # What can't start where it is may as well wait for its rights here.
+        if slots > 0 and self.rights is not None and offer.own_wait_us < FOR_EVER_US:
             slots = self.rights(offer.tenant, offer.shape, slots)
             if not slots:
                 lacks = Reason(ReasonCode.QUOTA, f"no rights of the quotas of {offer.tenant} are to be had")
@@ -102,14 +107,19 @@ class Intake:
         out.sends.append(Send(peer, OfferAnswer(offer.id, slots, ttl_us)))
         return False
 
-    def _places(self, shape: Shape, owners_wait_us: int) -> int:
-        """How many jobs of this shape, which would wait so long where they are, may wait here instead."""
+    def _places(self, offer: Offer) -> int:
+        """How many of these jobs, which would wait long where they are, may wait here instead."""
+        shape, owners_wait_us = offer.shape, offer.own_wait_us
+        if self._local.never_admitted(offer.tenant, shape) is not None:
+            return 0
         wait_us = self._local.predicted_wait_us(shape) + self._held_wait_us
         if owners_wait_us < FOR_EVER_US:
             if not self._queued():
                 return 0  # Whoever has no queue pulls what is first in others'.
             if wait_us > worth_up_to_us(owners_wait_us, self._config.timings.hop_cost_us):
                 return 0
+            if not self._local.has_quota(offer.tenant, shape):
+                return 0  # How long it would wait for quota nobody has predicted.
         free = self._config.queue_depth_max - self._queued() - sum(self._held.values())
         return min(free, places(owners_wait_us, wait_us, self._local.added_wait_us(shape)))
 

@@ -72,8 +72,12 @@ class Offers:
         # Jobs on offer, by peer.
         self._counts: dict[str, int] = {}
         self._deadlines: Deadlines[int] = Deadlines()
-        # Shapes that found no taker, until when they are not looked for again.
+        # Shapes that found no taker: they are looked for again when a refusal has run out, or when there is news that
+        # concerns them.
         self._resting: Deadlines[bytes] = Deadlines()
+        self._seen: tuple[int, bool, bool] | None = None
+        # Peers of which there is news: what they have room for may be another number.
+        self._news: dict[str, None] = {}
         self.alarms: tuple[Alarm, ...] = (self._deadlines, self._resting)
         self._last_id = 0
 
@@ -88,11 +92,37 @@ class Offers:
 
     def look_abroad(self, now: Now, out: Effects) -> None:
         """Offer what is blocked here, shape by shape in the order in which it would be served."""
-        for shape in self._local.waiting_shapes(OFFER_SHAPES_PER_STEP_MAX):
+        shapes = self._local.waiting_shapes(OFFER_SHAPES_PER_STEP_MAX)
+        if len(self._resting):
+            self._rouse(shapes)
+        self._news = {}
+        for shape in shapes:
             if shape.key not in self._resting and not self._offer_shape(now, shape, out):
-                self._resting.set(shape.key, now.mono_us + self._config.timings.hop_cost_us)
+                self._resting.set(shape.key, self._router.look_again_us(now, shape))
         if not self._relief_id and len(self._outstanding) < OFFERS_OUTSTANDING_MAX:
             self._offer_relief(now, out)
+
+    def heard(self, peers: dict[str, None]) -> None:
+        """These have new records."""
+        self._news.update(peers)
+
+    def _rouse(self, shapes: list[Shape]) -> None:
+        """Look for takers again: of what a peer of which there is news has room for; of everything, if other peers can
+        be reached, if waiting here begins to be worth a hop, or is for ever now."""
+        wait_us = self._local.predicted_wait_us(shapes[0]) if shapes else 0
+        is_long = wait_us > self._config.timings.hop_cost_us
+        seen = (self._router.reachability, is_long, wait_us >= FOR_EVER_US)
+        if seen != self._seen:
+            self._seen = seen
+            self._resting.clear()
+            return
+        if not self._news:
+            return
+        for shape in shapes:
+            if shape.key in self._resting and any(
+                self._router.may_have_room(peer, shape) for peer in self._news
+            ):
+                self._resting.cancel(shape.key)
 
     def _offer_relief(self, now: Now, out: Effects) -> None:
         relief = self.rebalancing.next(now)
@@ -125,10 +155,11 @@ class Offers:
                 out.sends.append(Send(peer, Release(answer.offer_id)))
             return
         self._remove(answer.offer_id)
-        self._resting.cancel(offer.shape.key)
+        self._news[peer] = None
         if answer.slots == 0:
             self._declined(now, offer, answer.reason or _NO_ANSWER, answer.retry_after_us)
             return
+        self._router.accepted(peer, offer.shape)
         jobs = self._meant(offer)
         given = min(answer.slots, offer.count, len(jobs))
         if offer.relief:
@@ -144,6 +175,7 @@ class Offers:
         for offer_id in self._deadlines.pop_due(now.mono_us):
             offer = self._outstanding[offer_id]
             self._remove(offer_id)
+            self._news[offer.peer] = None
             self._declined(now, offer, _NO_ANSWER, self._config.timings.decline_memory_us)
 
     def _declined(self, now: Now, offer: _Outstanding, reason: Reason, retry_after_us: int) -> None:
@@ -154,10 +186,11 @@ class Offers:
 
     def _meant(self, offer: _Outstanding) -> list[Job]:
         """The jobs that an accepted offer may be for, as many as may be under way."""
-        if not offer.relief:
-            return [job for job in self._offerable(offer.shape.key, offer.peer) if job.path == offer.path]
-        waiting = [job for job in offer.relief if job.path == offer.path and self._local.is_waiting(job)]
-        return waiting[: max(0, self._transfers.room(offer.peer))]
+        if offer.relief:
+            waiting = [job for job in offer.relief if job.path == offer.path and self._local.is_waiting(job)]
+            return waiting[: max(0, self._transfers.room(offer.peer))]
+        jobs = self._offerable(offer.shape.key, offer.peer)
+        return [job for job in jobs if job.path == offer.path and job.tenant == offer.tenant]
 
     def _offer_shape(self, now: Now, shape: Shape, out: Effects) -> bool:
         """Offer one shape to as many peers as it may be on offer to. Returns whether there were as many."""

@@ -33,6 +33,7 @@ from hanse.core.model.deadlines import Deadlines
 from hanse.core.model.jobs import Job, Shape
 from hanse.core.model.limits import (
     OFFER_COUNT_MAX,
+    REFUSAL_PAUSE_US_MAX,
     RELIEF_GAIN_HOPS,
     RELIEF_HOPS_MAX,
     RELIEF_RATIO,
@@ -44,8 +45,8 @@ from hanse.core.model.time import FOR_EVER_US, Now
 
 
 class Relief(msgspec.Struct, frozen=True):
-    """Jobs of one shape that have come the same way, for a peer with a shorter queue. `own_wait_us`: how long the last
-    of them would wait here."""
+    """Jobs of one shape and tenant that have come the same way, for a peer with a shorter queue. `own_wait_us`: how
+    long the last of them would wait here."""
 
     peer: str
     jobs: list[Job]
@@ -69,22 +70,29 @@ class Rebalancing:
 
     def declined(self, now: Now, peer: str, retry_after_us: int) -> None:
         """This peer has no shorter queue, or no answer: its next record will tell more."""
-        pause_us = max(retry_after_us, self._timings.record_refresh_us)
+        pause_us = max(retry_after_us, min(self._timings.record_refresh_us, REFUSAL_PAUSE_US_MAX))
         self._declined.set(peer, now.mono_us + pause_us)
 
     def next(self, now: Now) -> Relief | None:
         """What is to be offered now, at most once in an interval; None: queues are even enough."""
         if now.mono_us < self._rested_us:
             return None
+        self._declined.pop_due(now.mono_us)
+        if not self._may_be_worth():
+            return None
         interval_us = self._timings.solicit_interval_us
         self._rested_us = now.mono_us + interval_us + self._randomness.randrange(interval_us // 4 + 1)
-        self._declined.pop_due(now.mono_us)
         for shape in self._local.numerous_shapes(RELIEF_SHAPES_MAX):
             own_wait_us = self._local.predicted_wait_us(shape)
             # What can't start here at all is offered without regard to queues (offers.py).
             if own_wait_us < FOR_EVER_US and (relief := self._relief(shape, own_wait_us)) is not None:
                 return relief
         return None
+
+    def _may_be_worth(self) -> bool:
+        """Whether any peer's queue is short enough, beside the one here."""
+        worth_us = worth_up_to_us(self._local.queue_wait_us(), self._timings.hop_cost_us)
+        return self._router.shortest_queue_us() <= worth_us
 
     def _relief(self, shape: Shape, own_wait_us: int) -> Relief | None:
         worth_us = worth_up_to_us(own_wait_us, self._timings.hop_cost_us)
@@ -98,7 +106,7 @@ class Rebalancing:
             for job in self._local.waiting_spread(shape.key, wait_us, own_wait_us, count)
             if may_be_relieved(job, peer)
         ]
-        alike = [job for job in jobs if job.path == jobs[0].path]
+        alike = [job for job in jobs if job.path == jobs[0].path and job.tenant == jobs[0].tenant]
         return Relief(peer, alike, own_wait_us) if alike else None
 
 

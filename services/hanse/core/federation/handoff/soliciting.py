@@ -15,13 +15,17 @@ from hanse.core.effects import Effects, Send
 from hanse.core.federation.inventory import Inventory
 from hanse.core.federation.ports import LocalWork
 from hanse.core.messages import Offer, Solicit
-from hanse.core.model.deadlines import Deadlines
+from hanse.core.model.deadlines import NEVER_US, Alarm, Deadlines
 from hanse.core.model.jobs import Shape
 from hanse.core.model.limits import INTERESTS_MAX, OFFER_COUNT_MAX, SOLICIT_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import QueuedShape, RegionConfig
-from hanse.core.model.resources import Resources, times_fitting
+from hanse.core.model.resources import Resources
 from hanse.core.model.time import Now
+
+# A peer that was asked in vain is asked again after twice as long each time, up to so many doublings, while its record
+# is the same.
+_PATIENCE_MAX = 6
 
 # A declined offer says what a peer had waiting; after this long its own record is the better witness.
 INTEREST_US = 5_000_000
@@ -34,6 +38,14 @@ class _Interest(msgspec.Struct, frozen=True):
     tenant: str
     count: int
     until_us: int
+
+
+class _Vain(msgspec.Struct, frozen=True):
+    """A peer that was asked and offered nothing, so many times while this was its record's stamp."""
+
+    stamp: tuple[int, int]
+    tries: int
+    again_us: int
 
 
 class Soliciting:
@@ -63,6 +75,14 @@ class Soliciting:
         # Peers that were asked a moment ago; an OFFER from them ends the pause.
         self._asked: Deadlines[str] = Deadlines()
         self._rested_us = now.mono_us
+        self._vain: dict[str, _Vain] = {}
+        # Whether there is room for a shape, as far as was found out while nothing has come free or gone.
+        self._tried: dict[bytes, bool] = {}
+        self._tried_at = -1
+        # What was declined, by key.
+        self._known: dict[bytes, Shape] = {}
+        # When a peer is to be asked that could not be asked before. Only while something is free that it could use.
+        self.alarm = Alarm()
         # Nothing that was declined would be accepted now, unless more has come free than when this was tried.
         self._freed_seen = -1
         self._last_id = 0
@@ -70,6 +90,10 @@ class Soliciting:
     def declined(self, now: Now, peer: str, offer: Offer) -> None:
         """An offer had to be declined for want of capacity, or of its tenant's quota: come back to it."""
         shape = offer.shape
+        if len(self._known) >= INTERESTS_MAX:
+            del self._known[next(iter(self._known))]
+        self._known[shape.key] = shape
+        self._tried.pop(shape.key, None)
         self._interests.pop((peer, shape.key), None)
         if len(self._interests) >= INTERESTS_MAX:
             del self._interests[next(iter(self._interests))]
@@ -82,19 +106,30 @@ class Soliciting:
         self._asked.cancel(peer)
         self._freed_seen = -1
 
+    def accepted(self, peer: str) -> None:
+        """What the peer offered can start here: asking it was not in vain."""
+        self._vain.pop(peer, None)
+
+    def rest(self) -> None:
+        """Nothing is free here that others could use."""
+        if self.alarm.next_us < NEVER_US:
+            self.alarm.ring_at(NEVER_US)
+
     def on_capacity(self, now: Now, out: Effects) -> None:
         """Capacity is free that nothing here can use: ask those whose offers were declined, then what records say.
 
-        To be called in every step. There is no alarm: gossip makes several steps a round, and a round is the pace.
+        To be called in every step.
         """
+        if self.alarm.next_us <= now.mono_us:
+            self.alarm.ring_at(NEVER_US)
         if self._asked.next_us <= now.mono_us:
             self._asked.pop_due(now.mono_us)
             self._freed_seen = -1
         if self._interests and self._freed_seen != self._freed():
             self._freed_seen = self._freed()
             self._come_back(now, out)
-        if self._inventory.waiting and now.mono_us >= self._rested_us:
-            self._sweep(now, self._free(), out)
+        if self._inventory.waiting:
+            self._sweep(now, out)
 
     def _come_back(self, now: Now, out: Effects) -> None:
         """To those whose offers had to be declined."""
@@ -110,21 +145,65 @@ class Soliciting:
                     wanted = QueuedShape(shape_key=key, count=slots, resources=interest.shape.total)
                     self._ask(now, peer, (wanted,), out)
 
-    def _sweep(self, now: Now, free: Resources, out: Effects) -> None:
-        """Ask one peer, drawn by power-of-two choices on the age of what waits there."""
+    def _sweep(self, now: Now, out: Effects) -> None:
+        """Ask one peer, drawn by power-of-two choices on the age of what waits there, once in an interval."""
+        if now.mono_us < self._rested_us:
+            self.alarm.ring_by(self._rested_us)
+            return
         interval_us = self._config.timings.solicit_interval_us
         self._rested_us = now.mono_us + interval_us + self._randomness.randrange(interval_us // 4 + 1)
-        candidates = []
-        for peer, record in self._inventory.waiting.items():
-            wanted = _startable(record.queued_shapes, free) if peer not in self._asked else ()
-            if wanted:
-                oldest_us = max(each.oldest_wait_us for each in wanted)
-                candidates.append((-oldest_us, peer, wanted))
+        candidates, later_us = self._candidates(now)
+        self.alarm.ring_by(self._rested_us if candidates else max(later_us, self._rested_us))
         if len(candidates) > 2:
             candidates = self._randomness.sample(candidates, k=2)
         if candidates:
             _, peer, wanted = min(candidates, key=lambda each: each[:2])
+            self._note(now, peer, interval_us)
             self._ask(now, peer, wanted, out)
+
+    def _candidates(self, now: Now) -> tuple[list[tuple[int, str, tuple[QueuedShape, ...]]], int]:
+        """(minus the age of what waits longest, peer, what could start here) of all that may be asked now; and when the
+        first of the others may be."""
+        free = self._free()
+        candidates, later_us = [], NEVER_US
+        for peer, record in self._inventory.waiting.items():
+            if peer in self._asked:
+                continue
+            wanted = tuple(each for each in _startable(record.queued_shapes, free) if self._may_start(each))
+            if not wanted:
+                continue
+            vain = self._vain.get(peer)
+            if vain is not None and vain.stamp == record.stamp and vain.again_us > now.mono_us:
+                later_us = min(later_us, vain.again_us)
+                continue
+            candidates.append((-max(each.oldest_wait_us for each in wanted), peer, wanted))
+        return candidates, later_us
+
+    def _may_start(self, queued: QueuedShape) -> bool:
+        """Whether there is room here as far as is known: a record does not say of how many parts a job is, but what
+        was offered once is known."""
+        freed = self._freed()
+        if self._tried_at != freed:
+            self._tried_at = freed
+            self._tried = {}
+        key = queued.shape_key
+        found = self._tried.get(key)
+        if found is None:
+            shape = self._known.get(key)
+            found = not self._local.is_blocked(key) and (
+                shape is None or self._local.slots(shape, 1 + self._held(key)) > self._held(key)
+            )
+            self._tried[key] = found
+        return found
+
+    def _note(self, now: Now, peer: str, interval_us: int) -> None:
+        """This peer is asked now; unless it offers something, not soon again."""
+        record = self._inventory.get(peer)
+        assert record is not None
+        before = self._vain.get(peer)
+        tries = before.tries + 1 if before is not None and before.stamp == record.stamp else 0
+        pause_us = interval_us << min(tries, _PATIENCE_MAX)
+        self._vain[peer] = _Vain(record.stamp, tries, now.mono_us + pause_us)
 
     def _ask(self, now: Now, peer: str, wanted: tuple[QueuedShape, ...], out: Effects) -> None:
         self._last_id += 1
@@ -135,8 +214,11 @@ class Soliciting:
 def _startable(queued: tuple[QueuedShape, ...], free: Resources) -> tuple[QueuedShape, ...]:
     """Of what a peer has waiting, what the free capacity would hold, were it on one node."""
     startable = []
+    have = dict(free)
     for each in queued[:SOLICIT_SHAPES_MAX]:
-        times = times_fitting(each.resources, free) if each.resources else each.count
+        times = each.count
+        for kind, quantity in each.resources:
+            times = min(times, have.get(kind, 0) // quantity)
         if times > 0:
             count = min(times, each.count)
             startable.append(

@@ -65,7 +65,7 @@ class Rosters:
         authority: Authority | None,
         books: Books,
         now: Now,
-        hesitates: Callable[[], str] = lambda: "",
+        hesitates: Callable[[], str] = str,
     ) -> None:
         self.config = config
         self.restart = False

@@ -57,6 +57,7 @@ class Leading:
         attempt_base = (shard.term - 1) * ATTEMPTS_PER_TERM
         self.books = Books(config.name, unpacked.snapshot, shard.name, attempt_base)
         self.books.closed.update(unpacked.closed)
+        self.books.recall_ends()
         self.books.begin(now)
         self._journal = Journal(shard.log)
         self._gate = Gate()
@@ -88,6 +89,9 @@ class Leading:
             shapes=unpacked.shapes,
             jobs=[job_row(job) for job in self.books.jobs.values()] + unpacked.ended,
         )
+        # Whether callers can't read them yet. What retention took meanwhile would come back with them, for good.
+        self.shows_inherited = bool(self._inherited.jobs)
+        self._inherited_at = self._released = 0
 
     def runs_here(self) -> bool:
         """Whether tasks of the shard live, or are being ended."""
@@ -140,7 +144,7 @@ class Leading:
         """Behind the records of what was queued again: they may not be committed though all before them is."""
         rows, self._inherited = self._inherited, NO_WRITES
         if rows.jobs:
-            end = self.shard.log.end.sequence
+            end = self._inherited_at = self.shard.log.end.sequence
             self._gate.put(Held(end, [], [], [], rows, retry=False), GATE_STEPS_MAX)
 
     def _requeue_what_ran(self) -> None:
@@ -151,6 +155,8 @@ class Leading:
                 if job.cancel_id:
                     reason = Reason(ReasonCode.CANCELLED, "its region was lost while it ran")
                     self.books.finish(job, JobInput.STOPPED_CANCEL, reason, job.exit_code)
+                elif job.reason.code is ReasonCode.HELD:
+                    self.books.requeue(job, job.reason)
                 else:
                     self.books.requeue(job, Reason(ReasonCode.ADOPTED, f"in term {self.term}"))
 
@@ -230,10 +236,13 @@ class Leading:
         replies: list[Reply] = []
         if not self.shard.leads:
             return sends, replies
+        if self._inherited is NO_WRITES and self._inherited_at <= self._released and not self.rows:
+            self.shows_inherited = False
         for held in self._gate.open(self.shard.log.committed):
             sends.extend(held.sends)
             replies.extend(complete(held.replies, self.shard.name))
             self.rows.add(held.rows, held.changes)
+        self._released = self.shard.log.committed
         return sends, replies
 
 

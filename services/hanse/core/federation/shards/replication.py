@@ -57,7 +57,7 @@ class Replication:
         inherited: Where,
         timings: Timings,
         now: Now,
-        reachable: Callable[[str], bool] = lambda _: True,
+        reachable: Callable[[str], bool] = bool,
     ) -> None:
         self._region = region
         # Whether a region is in the league at all.

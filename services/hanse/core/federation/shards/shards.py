@@ -207,11 +207,14 @@ class Shards:
                 leading.desk.on_session(now, name, leading.out)
 
     def forget(self, event: JobsForgotten) -> None:
-        """Retention picked these final jobs of shards. In doubt they stay, and are picked again."""
+        """Retention picked these final jobs of shards. In doubt they stay, and are picked again; so do those of a shard
+        of which callers' rows are older than the log."""
         if self.in_doubt:
             return
         for shard, job_id, key in event.shard_jobs:
             leading = self.leading.get(shard)
+            if leading is not None and leading.shows_inherited:
+                continue
             if leading is not None:
                 leading.forget(job_id, key)
             self._forgotten.append((shard, job_id))

@@ -40,6 +40,8 @@ class RefusalCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REFUSAL_CODE_TERMINAL: _ClassVar[RefusalCode]
     REFUSAL_CODE_UNREACHABLE: _ClassVar[RefusalCode]
     REFUSAL_CODE_NOT_LEADER: _ClassVar[RefusalCode]
+    REFUSAL_CODE_PLAN_CHANGED: _ClassVar[RefusalCode]
+    REFUSAL_CODE_NOT_NOW: _ClassVar[RefusalCode]
 JOB_STATE_UNSPECIFIED: JobState
 JOB_STATE_QUEUED: JobState
 JOB_STATE_OFFERED: JobState
@@ -63,6 +65,8 @@ REFUSAL_CODE_NOT_FOUND: RefusalCode
 REFUSAL_CODE_TERMINAL: RefusalCode
 REFUSAL_CODE_UNREACHABLE: RefusalCode
 REFUSAL_CODE_NOT_LEADER: RefusalCode
+REFUSAL_CODE_PLAN_CHANGED: RefusalCode
+REFUSAL_CODE_NOT_NOW: RefusalCode
 
 class Refusal(_message.Message):
     __slots__ = ("code", "field", "message", "retry_after_ms", "leader")

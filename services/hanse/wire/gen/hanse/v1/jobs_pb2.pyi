@@ -3,6 +3,7 @@ import datetime
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from hanse.wire.gen.hanse.v1 import common_pb2 as _common_pb2
+from hanse.wire.gen.hanse.v1 import peers_pb2 as _peers_pb2
 from hanse.wire.gen.hanse.v1 import placement_pb2 as _placement_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -27,6 +28,22 @@ class OnRegionLoss(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ON_REGION_LOSS_ADOPT: _ClassVar[OnRegionLoss]
     ON_REGION_LOSS_ADOPT_OR_WAIT: _ClassVar[OnRegionLoss]
 
+class After(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AFTER_UNSPECIFIED: _ClassVar[After]
+    AFTER_OK: _ClassVar[After]
+    AFTER_ANY: _ClassVar[After]
+    AFTER_FAILED: _ClassVar[After]
+
+class PlanOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PLAN_OUTCOME_UNSPECIFIED: _ClassVar[PlanOutcome]
+    PLAN_OUTCOME_START: _ClassVar[PlanOutcome]
+    PLAN_OUTCOME_PREEMPT: _ClassVar[PlanOutcome]
+    PLAN_OUTCOME_WAIT: _ClassVar[PlanOutcome]
+    PLAN_OUTCOME_NEVER: _ClassVar[PlanOutcome]
+    PLAN_OUTCOME_CLOSED: _ClassVar[PlanOutcome]
+
 class LogStream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     LOG_STREAM_UNSPECIFIED: _ClassVar[LogStream]
@@ -40,12 +57,22 @@ ON_REGION_LOSS_UNSPECIFIED: OnRegionLoss
 ON_REGION_LOSS_WAIT: OnRegionLoss
 ON_REGION_LOSS_ADOPT: OnRegionLoss
 ON_REGION_LOSS_ADOPT_OR_WAIT: OnRegionLoss
+AFTER_UNSPECIFIED: After
+AFTER_OK: After
+AFTER_ANY: After
+AFTER_FAILED: After
+PLAN_OUTCOME_UNSPECIFIED: PlanOutcome
+PLAN_OUTCOME_START: PlanOutcome
+PLAN_OUTCOME_PREEMPT: PlanOutcome
+PLAN_OUTCOME_WAIT: PlanOutcome
+PLAN_OUTCOME_NEVER: PlanOutcome
+PLAN_OUTCOME_CLOSED: PlanOutcome
 LOG_STREAM_UNSPECIFIED: LogStream
 LOG_STREAM_STDOUT: LogStream
 LOG_STREAM_STDERR: LogStream
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "tenant", "labels", "kind", "groups", "tier", "priority", "regions", "datasets", "checkpoint", "grace", "deadline", "runtime_estimate", "retry", "on_region_loss", "required_features", "restartable", "within")
+    __slots__ = ("name", "tenant", "labels", "kind", "groups", "tier", "priority", "regions", "datasets", "checkpoint", "grace", "deadline", "runtime_estimate", "retry", "on_region_loss", "required_features", "restartable", "within", "after")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -71,6 +98,7 @@ class JobSpec(_message.Message):
     REQUIRED_FEATURES_FIELD_NUMBER: _ClassVar[int]
     RESTARTABLE_FIELD_NUMBER: _ClassVar[int]
     WITHIN_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
     name: str
     tenant: str
     labels: _containers.ScalarMap[str, str]
@@ -89,7 +117,16 @@ class JobSpec(_message.Message):
     required_features: _containers.RepeatedScalarFieldContainer[str]
     restartable: bool
     within: _placement_pb2.Within
-    def __init__(self, name: _Optional[str] = ..., tenant: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., groups: _Optional[_Iterable[_Union[TaskGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions: _Optional[_Union[RegionPreference, _Mapping]] = ..., datasets: _Optional[_Iterable[str]] = ..., checkpoint: _Optional[str] = ..., grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., runtime_estimate: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retry: _Optional[_Union[RetryPolicy, _Mapping]] = ..., on_region_loss: _Optional[_Union[OnRegionLoss, str]] = ..., required_features: _Optional[_Iterable[str]] = ..., restartable: _Optional[bool] = ..., within: _Optional[_Union[_placement_pb2.Within, _Mapping]] = ...) -> None: ...
+    after: _containers.RepeatedCompositeFieldContainer[JobDependency]
+    def __init__(self, name: _Optional[str] = ..., tenant: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., groups: _Optional[_Iterable[_Union[TaskGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions: _Optional[_Union[RegionPreference, _Mapping]] = ..., datasets: _Optional[_Iterable[str]] = ..., checkpoint: _Optional[str] = ..., grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., runtime_estimate: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retry: _Optional[_Union[RetryPolicy, _Mapping]] = ..., on_region_loss: _Optional[_Union[OnRegionLoss, str]] = ..., required_features: _Optional[_Iterable[str]] = ..., restartable: _Optional[bool] = ..., within: _Optional[_Union[_placement_pb2.Within, _Mapping]] = ..., after: _Optional[_Iterable[_Union[JobDependency, _Mapping]]] = ...) -> None: ...
+
+class JobDependency(_message.Message):
+    __slots__ = ("job_id", "when")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    WHEN_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    when: After
+    def __init__(self, job_id: _Optional[str] = ..., when: _Optional[_Union[After, str]] = ...) -> None: ...
 
 class TaskGroup(_message.Message):
     __slots__ = ("name", "count", "count_min", "requirements", "program", "placement")
@@ -150,18 +187,26 @@ class RegionPreference(_message.Message):
     def __init__(self, prefer: _Optional[_Iterable[str]] = ..., allow: _Optional[_Iterable[str]] = ..., deny: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RetryPolicy(_message.Message):
-    __slots__ = ("retries_max",)
+    __slots__ = ("retries_max", "exit_codes", "final_exit_codes", "reasons")
     RETRIES_MAX_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODES_FIELD_NUMBER: _ClassVar[int]
+    FINAL_EXIT_CODES_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
     retries_max: int
-    def __init__(self, retries_max: _Optional[int] = ...) -> None: ...
+    exit_codes: _containers.RepeatedScalarFieldContainer[str]
+    final_exit_codes: _containers.RepeatedScalarFieldContainer[str]
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, retries_max: _Optional[int] = ..., exit_codes: _Optional[_Iterable[str]] = ..., final_exit_codes: _Optional[_Iterable[str]] = ..., reasons: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class JobSubmission(_message.Message):
-    __slots__ = ("client_key", "spec")
+    __slots__ = ("client_key", "spec", "check_index")
     CLIENT_KEY_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
+    CHECK_INDEX_FIELD_NUMBER: _ClassVar[int]
     client_key: str
     spec: JobSpec
-    def __init__(self, client_key: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ...) -> None: ...
+    check_index: str
+    def __init__(self, client_key: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., check_index: _Optional[str] = ...) -> None: ...
 
 class SubmitJobsRequest(_message.Message):
     __slots__ = ("home", "jobs")
@@ -351,6 +396,66 @@ class CancelResult(_message.Message):
     state: _common_pb2.JobState
     def __init__(self, job_id: _Optional[str] = ..., refusal: _Optional[_Union[_common_pb2.Refusal, _Mapping]] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ...) -> None: ...
 
+class ControlJobsRequest(_message.Message):
+    __slots__ = ("job_ids", "hold", "release", "requeue", "set_priority", "move", "why")
+    JOB_IDS_FIELD_NUMBER: _ClassVar[int]
+    HOLD_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    REQUEUE_FIELD_NUMBER: _ClassVar[int]
+    SET_PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    MOVE_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    job_ids: _containers.RepeatedScalarFieldContainer[str]
+    hold: HoldOrder
+    release: ReleaseOrder
+    requeue: RequeueOrder
+    set_priority: PriorityOrder
+    move: MoveOrder
+    why: str
+    def __init__(self, job_ids: _Optional[_Iterable[str]] = ..., hold: _Optional[_Union[HoldOrder, _Mapping]] = ..., release: _Optional[_Union[ReleaseOrder, _Mapping]] = ..., requeue: _Optional[_Union[RequeueOrder, _Mapping]] = ..., set_priority: _Optional[_Union[PriorityOrder, _Mapping]] = ..., move: _Optional[_Union[MoveOrder, _Mapping]] = ..., why: _Optional[str] = ...) -> None: ...
+
+class HoldOrder(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReleaseOrder(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RequeueOrder(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class PriorityOrder(_message.Message):
+    __slots__ = ("priority",)
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    priority: int
+    def __init__(self, priority: _Optional[int] = ...) -> None: ...
+
+class MoveOrder(_message.Message):
+    __slots__ = ("region",)
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    def __init__(self, region: _Optional[str] = ...) -> None: ...
+
+class ControlJobsResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[ControlResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[ControlResult, _Mapping]]] = ...) -> None: ...
+
+class ControlResult(_message.Message):
+    __slots__ = ("job_id", "refusal", "state", "region")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    refusal: _common_pb2.Refusal
+    state: _common_pb2.JobState
+    region: str
+    def __init__(self, job_id: _Optional[str] = ..., refusal: _Optional[_Union[_common_pb2.Refusal, _Mapping]] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., region: _Optional[str] = ...) -> None: ...
+
 class ExplainJobRequest(_message.Message):
     __slots__ = ("job_id",)
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
@@ -358,7 +463,7 @@ class ExplainJobRequest(_message.Message):
     def __init__(self, job_id: _Optional[str] = ...) -> None: ...
 
 class ExplainJobResponse(_message.Message):
-    __slots__ = ("job_id", "state", "summary", "regions", "position", "predicted_start", "unblock")
+    __slots__ = ("job_id", "state", "summary", "regions", "position", "predicted_start", "unblock", "predicted_earliest", "predicted_latest")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
@@ -366,6 +471,8 @@ class ExplainJobResponse(_message.Message):
     POSITION_FIELD_NUMBER: _ClassVar[int]
     PREDICTED_START_FIELD_NUMBER: _ClassVar[int]
     UNBLOCK_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_EARLIEST_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_LATEST_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     state: _common_pb2.JobState
     summary: str
@@ -373,7 +480,9 @@ class ExplainJobResponse(_message.Message):
     position: int
     predicted_start: _timestamp_pb2.Timestamp
     unblock: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, job_id: _Optional[str] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., summary: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[RegionExplanation, _Mapping]]] = ..., position: _Optional[int] = ..., predicted_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unblock: _Optional[_Iterable[str]] = ...) -> None: ...
+    predicted_earliest: _timestamp_pb2.Timestamp
+    predicted_latest: _timestamp_pb2.Timestamp
+    def __init__(self, job_id: _Optional[str] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., summary: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[RegionExplanation, _Mapping]]] = ..., position: _Optional[int] = ..., predicted_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unblock: _Optional[_Iterable[str]] = ..., predicted_earliest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., predicted_latest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class RegionExplanation(_message.Message):
     __slots__ = ("region", "blockers", "age_ms")
@@ -396,6 +505,90 @@ class Blocker(_message.Message):
     nodes: _containers.RepeatedScalarFieldContainer[str]
     because: _containers.RepeatedCompositeFieldContainer[Blocker]
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., nodes: _Optional[_Iterable[str]] = ..., because: _Optional[_Iterable[_Union[Blocker, _Mapping]]] = ...) -> None: ...
+
+class PlanJobRequest(_message.Message):
+    __slots__ = ("home", "spec", "shape")
+    HOME_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    home: str
+    spec: JobSpec
+    shape: _peers_pb2.Shape
+    def __init__(self, home: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., shape: _Optional[_Union[_peers_pb2.Shape, _Mapping]] = ...) -> None: ...
+
+class PlanJobResponse(_message.Message):
+    __slots__ = ("home", "chosen", "summary", "index", "regions", "takers", "policy_version", "unreachable", "shape")
+    HOME_FIELD_NUMBER: _ClassVar[int]
+    CHOSEN_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    TAKERS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    UNREACHABLE_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    home: str
+    chosen: str
+    summary: str
+    index: str
+    regions: _containers.RepeatedCompositeFieldContainer[RegionPlan]
+    takers: _containers.RepeatedCompositeFieldContainer[PlannedTaker]
+    policy_version: int
+    unreachable: _containers.RepeatedScalarFieldContainer[str]
+    shape: _peers_pb2.Shape
+    def __init__(self, home: _Optional[str] = ..., chosen: _Optional[str] = ..., summary: _Optional[str] = ..., index: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[RegionPlan, _Mapping]]] = ..., takers: _Optional[_Iterable[_Union[PlannedTaker, _Mapping]]] = ..., policy_version: _Optional[int] = ..., unreachable: _Optional[_Iterable[str]] = ..., shape: _Optional[_Union[_peers_pb2.Shape, _Mapping]] = ...) -> None: ...
+
+class RegionPlan(_message.Message):
+    __slots__ = ("region", "outcome", "nodes", "queue", "stops", "blockers", "position", "predicted_start", "predicted_earliest", "predicted_latest", "unblock", "price", "power", "age_ms")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    STOPS_FIELD_NUMBER: _ClassVar[int]
+    BLOCKERS_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_START_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_EARLIEST_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_LATEST_FIELD_NUMBER: _ClassVar[int]
+    UNBLOCK_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    POWER_FIELD_NUMBER: _ClassVar[int]
+    AGE_MS_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    outcome: PlanOutcome
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    queue: str
+    stops: _containers.RepeatedCompositeFieldContainer[PlannedStop]
+    blockers: _containers.RepeatedCompositeFieldContainer[Blocker]
+    position: int
+    predicted_start: _timestamp_pb2.Timestamp
+    predicted_earliest: _timestamp_pb2.Timestamp
+    predicted_latest: _timestamp_pb2.Timestamp
+    unblock: _containers.RepeatedScalarFieldContainer[str]
+    price: int
+    power: int
+    age_ms: int
+    def __init__(self, region: _Optional[str] = ..., outcome: _Optional[_Union[PlanOutcome, str]] = ..., nodes: _Optional[_Iterable[str]] = ..., queue: _Optional[str] = ..., stops: _Optional[_Iterable[_Union[PlannedStop, _Mapping]]] = ..., blockers: _Optional[_Iterable[_Union[Blocker, _Mapping]]] = ..., position: _Optional[int] = ..., predicted_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., predicted_earliest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., predicted_latest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unblock: _Optional[_Iterable[str]] = ..., price: _Optional[int] = ..., power: _Optional[int] = ..., age_ms: _Optional[int] = ...) -> None: ...
+
+class PlannedStop(_message.Message):
+    __slots__ = ("job_id", "name", "tenant", "rule")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    name: str
+    tenant: str
+    rule: str
+    def __init__(self, job_id: _Optional[str] = ..., name: _Optional[str] = ..., tenant: _Optional[str] = ..., rule: _Optional[str] = ...) -> None: ...
+
+class PlannedTaker(_message.Message):
+    __slots__ = ("region", "wait_ms")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    WAIT_MS_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    wait_ms: int
+    def __init__(self, region: _Optional[str] = ..., wait_ms: _Optional[int] = ...) -> None: ...
 
 class StreamLogsRequest(_message.Message):
     __slots__ = ("job_id", "task", "stream", "follow", "offset", "attempt")

@@ -61,10 +61,20 @@ class JobServiceStub:
                 request_serializer=hanse_dot_v1_dot_jobs__pb2.CancelJobsRequest.SerializeToString,
                 response_deserializer=hanse_dot_v1_dot_jobs__pb2.CancelJobsResponse.FromString,
                 _registered_method=True)
+        self.ControlJobs = channel.unary_unary(
+                '/hanse.v1.JobService/ControlJobs',
+                request_serializer=hanse_dot_v1_dot_jobs__pb2.ControlJobsRequest.SerializeToString,
+                response_deserializer=hanse_dot_v1_dot_jobs__pb2.ControlJobsResponse.FromString,
+                _registered_method=True)
         self.ExplainJob = channel.unary_unary(
                 '/hanse.v1.JobService/ExplainJob',
                 request_serializer=hanse_dot_v1_dot_jobs__pb2.ExplainJobRequest.SerializeToString,
                 response_deserializer=hanse_dot_v1_dot_jobs__pb2.ExplainJobResponse.FromString,
+                _registered_method=True)
+        self.PlanJob = channel.unary_unary(
+                '/hanse.v1.JobService/PlanJob',
+                request_serializer=hanse_dot_v1_dot_jobs__pb2.PlanJobRequest.SerializeToString,
+                response_deserializer=hanse_dot_v1_dot_jobs__pb2.PlanJobResponse.FromString,
                 _registered_method=True)
         self.StreamLogs = channel.unary_stream(
                 '/hanse.v1.JobService/StreamLogs',
@@ -114,8 +124,23 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ControlJobs(self, request, context):
+        """ControlJobs holds, releases, requeues, reorders or moves jobs. Each is taken or refused on its own; a reply means
+        that every order that was taken is on disk.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExplainJob(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PlanJob(self, request, context):
+        """PlanJob tells what would become of a job if it were submitted now, in every region. Nothing comes of it.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -154,10 +179,20 @@ def add_JobServiceServicer_to_server(servicer, server):
                     request_deserializer=hanse_dot_v1_dot_jobs__pb2.CancelJobsRequest.FromString,
                     response_serializer=hanse_dot_v1_dot_jobs__pb2.CancelJobsResponse.SerializeToString,
             ),
+            'ControlJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ControlJobs,
+                    request_deserializer=hanse_dot_v1_dot_jobs__pb2.ControlJobsRequest.FromString,
+                    response_serializer=hanse_dot_v1_dot_jobs__pb2.ControlJobsResponse.SerializeToString,
+            ),
             'ExplainJob': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainJob,
                     request_deserializer=hanse_dot_v1_dot_jobs__pb2.ExplainJobRequest.FromString,
                     response_serializer=hanse_dot_v1_dot_jobs__pb2.ExplainJobResponse.SerializeToString,
+            ),
+            'PlanJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanJob,
+                    request_deserializer=hanse_dot_v1_dot_jobs__pb2.PlanJobRequest.FromString,
+                    response_serializer=hanse_dot_v1_dot_jobs__pb2.PlanJobResponse.SerializeToString,
             ),
             'StreamLogs': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamLogs,
@@ -313,6 +348,33 @@ class JobService:
             _registered_method=True)
 
     @staticmethod
+    def ControlJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanse.v1.JobService/ControlJobs',
+            hanse_dot_v1_dot_jobs__pb2.ControlJobsRequest.SerializeToString,
+            hanse_dot_v1_dot_jobs__pb2.ControlJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ExplainJob(request,
             target,
             options=(),
@@ -329,6 +391,33 @@ class JobService:
             '/hanse.v1.JobService/ExplainJob',
             hanse_dot_v1_dot_jobs__pb2.ExplainJobRequest.SerializeToString,
             hanse_dot_v1_dot_jobs__pb2.ExplainJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanse.v1.JobService/PlanJob',
+            hanse_dot_v1_dot_jobs__pb2.PlanJobRequest.SerializeToString,
+            hanse_dot_v1_dot_jobs__pb2.PlanJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -12,6 +12,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class NodeOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NODE_ORDER_UNSPECIFIED: _ClassVar[NodeOrder]
+    NODE_ORDER_CORDON: _ClassVar[NodeOrder]
+    NODE_ORDER_UNCORDON: _ClassVar[NodeOrder]
+    NODE_ORDER_DRAIN: _ClassVar[NodeOrder]
+
 class Liveness(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     LIVENESS_UNSPECIFIED: _ClassVar[Liveness]
@@ -25,6 +32,10 @@ class RunningJobs(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RUNNING_JOBS_UNSPECIFIED: _ClassVar[RunningJobs]
     RUNNING_JOBS_FINISH: _ClassVar[RunningJobs]
     RUNNING_JOBS_MOVE: _ClassVar[RunningJobs]
+NODE_ORDER_UNSPECIFIED: NodeOrder
+NODE_ORDER_CORDON: NodeOrder
+NODE_ORDER_UNCORDON: NodeOrder
+NODE_ORDER_DRAIN: NodeOrder
 LIVENESS_UNSPECIFIED: Liveness
 LIVENESS_ALIVE: Liveness
 LIVENESS_SUSPECT: Liveness
@@ -168,7 +179,7 @@ class ListNodesResponse(_message.Message):
     def __init__(self, nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ...) -> None: ...
 
 class Node(_message.Message):
-    __slots__ = ("name", "node_class", "labels", "capacity", "free", "jobs", "taints")
+    __slots__ = ("name", "node_class", "labels", "capacity", "free", "jobs", "taints", "cordoned", "cordoned_why")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -197,6 +208,8 @@ class Node(_message.Message):
     FREE_FIELD_NUMBER: _ClassVar[int]
     JOBS_FIELD_NUMBER: _ClassVar[int]
     TAINTS_FIELD_NUMBER: _ClassVar[int]
+    CORDONED_FIELD_NUMBER: _ClassVar[int]
+    CORDONED_WHY_FIELD_NUMBER: _ClassVar[int]
     name: str
     node_class: str
     labels: _containers.ScalarMap[str, str]
@@ -204,7 +217,37 @@ class Node(_message.Message):
     free: _containers.ScalarMap[str, int]
     jobs: _containers.RepeatedScalarFieldContainer[str]
     taints: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., node_class: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., jobs: _Optional[_Iterable[str]] = ..., taints: _Optional[_Iterable[str]] = ...) -> None: ...
+    cordoned: bool
+    cordoned_why: str
+    def __init__(self, name: _Optional[str] = ..., node_class: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., capacity: _Optional[_Mapping[str, int]] = ..., free: _Optional[_Mapping[str, int]] = ..., jobs: _Optional[_Iterable[str]] = ..., taints: _Optional[_Iterable[str]] = ..., cordoned: _Optional[bool] = ..., cordoned_why: _Optional[str] = ...) -> None: ...
+
+class ControlNodesRequest(_message.Message):
+    __slots__ = ("region", "nodes", "order", "why")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    order: NodeOrder
+    why: str
+    def __init__(self, region: _Optional[str] = ..., nodes: _Optional[_Iterable[str]] = ..., order: _Optional[_Union[NodeOrder, str]] = ..., why: _Optional[str] = ...) -> None: ...
+
+class ControlNodesResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReloadConfigRequest(_message.Message):
+    __slots__ = ("region",)
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    def __init__(self, region: _Optional[str] = ...) -> None: ...
+
+class ReloadConfigResponse(_message.Message):
+    __slots__ = ("changed",)
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    changed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, changed: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListMembersRequest(_message.Message):
     __slots__ = ("region",)

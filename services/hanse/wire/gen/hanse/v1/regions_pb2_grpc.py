@@ -65,6 +65,16 @@ class RegionServiceStub:
                 request_serializer=hanse_dot_v1_dot_regions__pb2.UndrainRequest.SerializeToString,
                 response_deserializer=hanse_dot_v1_dot_regions__pb2.UndrainResponse.FromString,
                 _registered_method=True)
+        self.ControlNodes = channel.unary_unary(
+                '/hanse.v1.RegionService/ControlNodes',
+                request_serializer=hanse_dot_v1_dot_regions__pb2.ControlNodesRequest.SerializeToString,
+                response_deserializer=hanse_dot_v1_dot_regions__pb2.ControlNodesResponse.FromString,
+                _registered_method=True)
+        self.ReloadConfig = channel.unary_unary(
+                '/hanse.v1.RegionService/ReloadConfig',
+                request_serializer=hanse_dot_v1_dot_regions__pb2.ReloadConfigRequest.SerializeToString,
+                response_deserializer=hanse_dot_v1_dot_regions__pb2.ReloadConfigResponse.FromString,
+                _registered_method=True)
         self.GetRoster = channel.unary_unary(
                 '/hanse.v1.RegionService/GetRoster',
                 request_serializer=hanse_dot_v1_dot_regions__pb2.GetRosterRequest.SerializeToString,
@@ -129,6 +139,22 @@ class RegionServiceServicer:
 
     def Undrain(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ControlNodes(self, request, context):
+        """ControlNodes cordons nodes (nothing is started on them), drains them (and what runs there is stopped and queued
+        again), or uncordons them. Durable.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReloadConfig(self, request, context):
+        """ReloadConfig reads the region's configuration file again. What can be changed while it runs takes effect; if
+        anything else has changed, all of it is refused.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -204,6 +230,16 @@ def add_RegionServiceServicer_to_server(servicer, server):
                     servicer.Undrain,
                     request_deserializer=hanse_dot_v1_dot_regions__pb2.UndrainRequest.FromString,
                     response_serializer=hanse_dot_v1_dot_regions__pb2.UndrainResponse.SerializeToString,
+            ),
+            'ControlNodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ControlNodes,
+                    request_deserializer=hanse_dot_v1_dot_regions__pb2.ControlNodesRequest.FromString,
+                    response_serializer=hanse_dot_v1_dot_regions__pb2.ControlNodesResponse.SerializeToString,
+            ),
+            'ReloadConfig': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReloadConfig,
+                    request_deserializer=hanse_dot_v1_dot_regions__pb2.ReloadConfigRequest.FromString,
+                    response_serializer=hanse_dot_v1_dot_regions__pb2.ReloadConfigResponse.SerializeToString,
             ),
             'GetRoster': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRoster,
@@ -394,6 +430,60 @@ class RegionService:
             '/hanse.v1.RegionService/Undrain',
             hanse_dot_v1_dot_regions__pb2.UndrainRequest.SerializeToString,
             hanse_dot_v1_dot_regions__pb2.UndrainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ControlNodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanse.v1.RegionService/ControlNodes',
+            hanse_dot_v1_dot_regions__pb2.ControlNodesRequest.SerializeToString,
+            hanse_dot_v1_dot_regions__pb2.ControlNodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReloadConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanse.v1.RegionService/ReloadConfig',
+            hanse_dot_v1_dot_regions__pb2.ReloadConfigRequest.SerializeToString,
+            hanse_dot_v1_dot_regions__pb2.ReloadConfigResponse.FromString,
             options,
             channel_credentials,
             insecure,
