@@ -72,8 +72,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "region_lost": ("lost_every_us", "lost_max_us"),
     "policy_change": ("policy_every_us",),
     "quota_change": ("quota_every_us",),
-    "reservation_change": ("reservation_every_us",),
     "orders": ("order_every_us",),
+    "reservation_change": ("reservation_every_us",),
 }
 
 
@@ -169,11 +169,11 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     policy_every_us: int = 0
     # Some tenants have global quotas. Operators raise and lower them, and sign two successors of one document.
     quota_every_us: int = 0
-    # Operators set capacity of a region aside for a tenant, for some seconds, and cancel what they set aside.
-    reservation_every_us: int = 0
     # People hold, release, requeue, reorder and move jobs, and take nodes out of use. Not in the swarm: it is a
     # profile of its own.
     order_every_us: int = 0
+    # Operators set capacity of a region aside for a tenant, for some seconds, and cancel what they set aside.
+    reservation_every_us: int = 0
 
     @staticmethod
     def none() -> Faults:
@@ -292,8 +292,8 @@ class _Swarm:
             lost_max_us=MINUTE_US + self._up_to(4 * MINUTE_US),
             policy_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
             quota_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
-            reservation_every_us=self._every(5 * SECOND_US, MINUTE_US),
             order_every_us=self._every(2 * SECOND_US, 20 * SECOND_US),
+            reservation_every_us=self._every(5 * SECOND_US, MINUTE_US),
         )
 
 

@@ -14,8 +14,9 @@ the order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import islice, takewhile
+from typing import Protocol
 
 import msgspec
 
@@ -96,8 +97,14 @@ class Reservation:
             candidate.way.charge(1, self._usage)
 
 
-# Keeps a trial clear of what a job of this tenant must not be on from one instant to another (crossings.py).
-KeepClear = Callable[[Trial, str, int, int], None]
+class WindowsAhead(Protocol):
+    """What reservations mean for whoever looks ahead: crossings.py."""
+
+    def keep_clear(self, trial: Trial, tenant: str, from_us: int, until_us: int) -> None:
+        """Place nothing where a job of this tenant must not be from one instant to the other (mono)."""
+
+    def take_back(self, trial: Trial, gone: Collection[str], at_us: int, tenant: str = "") -> None:
+        """What these jobs leave in windows that are still open then is set aside again; not for this tenant's."""
 
 
 class Outlook:
@@ -111,7 +118,7 @@ class Outlook:
         world: Callable[[], Trial],
         used: Callable[[QuotaQueue], Usage],
         counted: Callable[[], bool],
-        keep_clear: KeepClear,
+        windows: WindowsAhead,
     ) -> None:
         self._capacity = capacity
         self._standing = standing
@@ -119,7 +126,7 @@ class Outlook:
         self._world = world
         self._used = used
         self._counted = counted
-        self._keep_clear = keep_clear
+        self._windows = windows
 
     def reserve(self, job: Job, now_us: int, *, nodes: bool) -> Reservation | None:
         """The earliest room for a blocked job, with its nodes if it is `nodes` that block it. None: not within the
@@ -234,10 +241,12 @@ class Outlook:
     ) -> tuple[Allocation, Trial] | None:
         """Where the job has room at this instant, once these have ended."""
         trial = self._world()
-        for _, job_id in ended:
+        gone = [job_id for _, job_id in ended]
+        for job_id in gone:
             if job_id not in self._running.leaving:
                 trial.release(job_id, *self._capacity.held(job_id))
-        self._keep_clear(trial, job.tenant, at_us, at_us + self._standing.predictor.predict_us(job))
+        self._windows.take_back(trial, gone, at_us, job.tenant)
+        self._windows.keep_clear(trial, job.tenant, at_us, at_us + self._standing.predictor.predict_us(job))
         allocation = way.place(trial)
         return None if allocation is None else (allocation, trial)
 

@@ -19,7 +19,7 @@ from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.jobs import Allocation, Job, Shape
 from hanse.core.model.limits import RESERVATION_ENDS_MAX
 from hanse.core.model.resources import Resources
-from hanse.core.scheduling.backfill import KeepClear
+from hanse.core.scheduling.backfill import WindowsAhead
 from hanse.core.scheduling.cohorts import Usage
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.quota import QuotaQueue, held_by
@@ -39,7 +39,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Plan:
-    """Places of waiting jobs. `world`, `used` and `keep_clear` as for backfill.Outlook."""
+    """Places of waiting jobs. `world`, `used` and `windows` as for backfill.Outlook."""
 
     def __init__(
         self,
@@ -47,13 +47,13 @@ class Plan:
         standing: Standing,
         world: Callable[[], Trial],
         used: Callable[[QuotaQueue], Usage],
-        keep_clear: KeepClear,
+        windows: WindowsAhead,
     ) -> None:
         self._capacity = capacity
         self._standing = standing
         self._world = world
         self._used = used
-        self._keep_clear = keep_clear
+        self._windows = windows
         self._places: dict[str, Place] = {}
 
     def __len__(self) -> int:
@@ -179,11 +179,12 @@ class Plan:
         trial = self._world()
         for job_id in gone:
             trial.release(job_id, *self._capacity.held(job_id))
+        self._windows.take_back(trial, gone, starts_us, job.tenant)
         for place in beside:
             if not trial.book(place.job.shape, place.allocation):
                 for task in place.allocation.tasks:
                     trial.exclude(task.node)
-        self._keep_clear(trial, job.tenant, starts_us, ends_us)
+        self._windows.keep_clear(trial, job.tenant, starts_us, ends_us)
         return way.place(trial)
 
     def _quota_left(self, way: Way, queue: QuotaQueue, gone: list[str], beside: list[Place]) -> bool:

@@ -11,16 +11,17 @@ altogether for a job that would cross it: that may show them a start later than 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from hanse.core.model.jobs import Allocation, Shape, TaskPlacement
 from hanse.core.model.limits import RESERVATION_TRIES_MAX
 from hanse.core.model.reservations import WindowState
+from hanse.core.model.resources import Resources
 from hanse.core.scheduling.backfill import Candidate
 from hanse.core.scheduling.nodes import NodeState
 from hanse.core.scheduling.overlaps import lacking
 from hanse.core.scheduling.trial import Trial
-from hanse.core.scheduling.windows import Window, Windows
+from hanse.core.scheduling.windows import Window, Windows, as_tasks
 
 
 class Crossings:
@@ -53,6 +54,22 @@ class Crossings:
         for _, window in self.crossed(tenant, from_us, until_us):
             for node in window.places:
                 trial.exclude(node)
+
+    def take_back(self, trial: Trial, gone: Collection[str], at_us: int, tenant: str = "") -> None:
+        """What these jobs leave in windows that are still open then is set aside again; not for this tenant's. Where
+        that is not known exactly, the node is left alone."""
+        windows = self._windows
+        for node in windows.open_nodes() if gone else ():
+            state = trial.table.by_name.get(node)
+            left = [job_id for job_id in gone if state is not None and job_id in state.jobs]
+            for window in windows.on_node(node) if left else ():
+                is_over = windows.clock.mono_us(window.ends_wall_us) <= at_us
+                if not is_over and not (tenant and window.reservation.is_for(tenant)):
+                    self._set_aside(trial, node, windows.missing_without(window, node, left))
+
+    def _set_aside(self, trial: Trial, node: str, wanted: Resources) -> None:
+        if not all(trial.squeeze(node, trial.table.fit_of(group).need) for group in as_tasks(wanted)):
+            trial.exclude(node)
 
     def clear_of(self, candidate: Candidate, allocation: Allocation, now_us: int) -> Allocation | None:
         """Where the candidate may start now, if not on these nodes; None: nowhere."""

@@ -121,10 +121,10 @@ class Scheduler:
         self.why: dict[str, str] = {}
         self._now = Now(mono_us=0, wall_us=0)
         standing = standing or Standing.plain(capacity)
-        self._windows = Windows(capacity, standing.running) if windows is None else windows
-        self.crossings = Crossings(self._windows)
-        self.reserved = ReservedRoom(self._windows, queue)
-        self._seen_windows = self._windows.version
+        self.windows = Windows(capacity, standing.running) if windows is None else windows
+        self.crossings = Crossings(self.windows)
+        self.reserved = ReservedRoom(self.windows, queue)
+        self._seen_windows = self.windows.version
         self._adopt(standing)
 
     def _adopt(self, standing: Standing) -> None:
@@ -137,26 +137,25 @@ class Scheduler:
         self._sought = False
         # By what a job was found blocked in this cycle: the nodes (""), or trees of quotas. Those after it are later.
         self._found_blocked: dict[str, None] = {}
-        claims, windows, keep_clear = self._claims, self._windows, self.crossings.keep_clear
+        claims, windows, crossings = self._claims, self.windows, self.crossings
         self._outlook = Outlook(
-            self._capacity,
-            standing,
-            claims.world,
-            claims.used,
-            counted=lambda: not claims and not windows,
-            keep_clear=keep_clear,
+            self._capacity, standing, claims.world, claims.used, self._is_counted, crossings
         )
-        self._preemption = Preemption(self._capacity, standing, claims.world, claims.used, keep_clear)
-        self._evictions = Evictions(windows, self.crossings, standing)
-        self.reservation_grounds = ReservationGrounds(windows, self.crossings, standing)
+        self._preemption = Preemption(self._capacity, standing, claims.world, claims.used, crossings)
+        self._evictions = Evictions(windows, crossings, standing)
+        self.reservation_grounds = ReservationGrounds(windows, crossings, standing)
         # The state of nodes and queue that the plan was made for.
         self._planned = (-1, -1)
-        self._plan = Plan(self._capacity, standing, claims.world, claims.used, keep_clear)
+        self._plan = Plan(self._capacity, standing, claims.world, claims.used, crossings)
 
     def adopt(self, standing: Standing) -> None:
         """Go on under another policy. Claims are given up: their victims' capacity goes to whoever is first now."""
         self._adopt(standing)
         self.alarm.ring_at(NEVER_US)
+
+    def _is_counted(self) -> bool:
+        """Whether counting what is free tells what has room: nothing is claimed, and no windows are ahead."""
+        return not self._claims and not self.windows
 
     @property
     def standing(self) -> Standing:
@@ -258,7 +257,7 @@ class Scheduler:
 
     def _reserved_room(self, job: Job, way: Way) -> Allocation | None:
         """Room within what is set aside for the job's tenant now."""
-        for window in self._windows.open() if self._windows else ():
+        for window in self.windows.open() if self.windows else ():
             if window.holds and window.reservation.is_for(job.tenant):
                 found = self.reserved.place(window, job, (way,))
                 if (
@@ -308,6 +307,12 @@ class Scheduler:
         planned = self._plan.starts_us(job.id)
         return min([*starts, *([] if planned is None else [planned])], default=None)
 
+    def foreseen_us(self, job: Job) -> int | None:
+        """When the job will have room by what is predicted, windows of reservations included (mono), if nobody else
+        took it; None: not within what can be seen."""
+        found = self._outlook.reserve(job, self._now.mono_us, nodes=True)
+        return None if found is None else found.starts_us
+
     def reservations(self) -> list[Reservation]:
         """All that is reserved at present, for those that explain and check."""
         heads = [head.reservation for head in self._heads.values() if head.reservation is not None]
@@ -326,7 +331,7 @@ class Scheduler:
         self.preempted = []
         self.why = {}
         self._queue.tick(now)
-        self._windows.tick(now)
+        self.windows.tick(now)
         started: list[tuple[Job, Allocation]] = []
         self._wake()
         self._honour_claims(started)
@@ -398,8 +403,8 @@ class Scheduler:
 
     def _wake_for_windows(self) -> None:
         """Windows have opened or ended: who may have room where is another question."""
-        if self._windows.version != self._seen_windows:
-            self._seen_windows = self._windows.version
+        if self.windows.version != self._seen_windows:
+            self._seen_windows = self.windows.version
             self._fresh = None
             self._heads.pop("", None)
             self._queue.reopen()
@@ -448,8 +453,8 @@ class Scheduler:
         due = [head.reservation.starts_us for head in self._heads.values() if head.reservation is not None]
         if self._mode == "conservative":
             due.append(self._plan.next_us())
-        if self._windows:
-            due += [self._windows.next_us, self._next_eviction_us]
+        if self.windows:
+            due += [self.windows.next_us, self._next_eviction_us]
         self.alarm.ring_at(max(self._now.mono_us + 1, min(due, default=NEVER_US)))
 
     # -- 1. claims
@@ -496,11 +501,11 @@ class Scheduler:
         self.evicted = []
         now_us = self._now.mono_us
         version, until_us = self._evictions_seen
-        if not self._windows or (self._windows.version == version and now_us < until_us):
+        if not self.windows or (self.windows.version == version and now_us < until_us):
             return
         self.evicted, self._next_eviction_us = self._evictions.due(now_us)
         self._evictions_seen = (
-            self._windows.version,
+            self.windows.version,
             min(self._next_eviction_us, now_us + EVICTIONS_LOOK_US),
         )
         for each in self.evicted:
@@ -508,7 +513,7 @@ class Scheduler:
 
     def _use_reserved(self, started: list[tuple[Job, Allocation]], limit: int) -> None:
         """Jobs of a window's tenant start in what is set aside for it, whoever else waits."""
-        for window in self.reserved.windows() if self._windows else ():
+        for window in self.reserved.windows() if self.windows else ():
             if not self._offer(window, started, limit):
                 return
             self.reserved.in_vain(window)
@@ -666,13 +671,13 @@ class Scheduler:
         for reservation in self.reservations():
             reservation.note_start(candidate, allocation)
         self.gate.take(job)
-        nodes = [task.node for task in allocation.tasks] if self._windows else []
-        if self._windows.are_for(job.tenant):
-            self._windows.make_way(nodes)
+        nodes = [task.node for task in allocation.tasks] if self.windows else []
+        if self.windows.are_for(job.tenant):
+            self.windows.make_way(nodes)
         self._capacity.take(job.id, job.shape, allocation)
         held = held_by(job.shape, allocation)
         self._standing.started(job, candidate.way, held, candidate.end_us, self._now)
-        self._windows.settle(nodes, self._now.mono_us)
+        self.windows.settle(nodes, self._now.mono_us)
         self._queue.neighbour_started(job)
         self._explain_start(candidate)
         started.append((job, allocation))

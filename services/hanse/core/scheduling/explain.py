@@ -128,6 +128,9 @@ class Explainer:
         reserved_us = self._scheduler.reserved_start_us(job)
         span_us = self._waits.predicted_span_us(job)
         likely_us = span_us[0] if reserved_us is None else max(0, reserved_us - now.mono_us)
+        if reserved_us is None and len(self._scheduler.windows):
+            foreseen_us = self._scheduler.foreseen_us(job)
+            likely_us = max(likely_us, 0 if foreseen_us is None else foreseen_us - now.mono_us)
         if expected.outcome is Outcome.PREEMPT:
             likely_us = max(victim.job.grace_us for victim in expected.victims)
         ends = self._scheduler.standing.running.ends.first(1)

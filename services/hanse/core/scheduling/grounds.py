@@ -46,7 +46,7 @@ def grounds(scheduler: Scheduler, capacity: Capacity, job: Job) -> tuple[Blocker
         if len(ways) == 1:
             return (*of_ways[0], *besides)
         return (*(_of_way(way, blockers) for way, blockers in zip(ways, of_ways, strict=True)), *besides)
-    return reserved(scheduler, job)
+    return reserved(scheduler, job) or windows.ahead(job, scheduler.now_us)
 
 
 def quota_left(scheduler: Scheduler, job: Job, kind: str) -> list[int]:

@@ -134,8 +134,11 @@ class LocalSide:
         """What ran here before this life of the region, or of its desk, holds what it held."""
         if job.state in ALLOCATED_STATES:
             assert job.allocation is not None
+            nodes = [task.node for task in job.allocation.tasks] if self.windows else []
+            self.windows.make_way(nodes)
             self.capacity.take(job.id, job.shape, job.allocation, recovering=True)
             self.standing.resumed(job, job.allocation, now, known=False)
+            self.windows.settle(nodes, now.mono_us)
 
     def _owner_of(self, job_id: str) -> tuple[str, str]:
         """Of a job that holds capacity, or is about to."""

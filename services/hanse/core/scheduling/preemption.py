@@ -30,7 +30,7 @@ from hanse.core.model.jobs import Allocation, Job, ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import VICTIM_CANDIDATES_MAX
 from hanse.core.policy.model import Tier
-from hanse.core.scheduling.backfill import KeepClear, Reservation
+from hanse.core.scheduling.backfill import Reservation, WindowsAhead
 from hanse.core.scheduling.cohorts import Usage
 from hanse.core.scheduling.nodes import NodeState
 from hanse.core.scheduling.placement import Capacity
@@ -70,7 +70,7 @@ class _Found(msgspec.Struct, frozen=True):
 
 
 class Preemption:
-    """Finds victims. `world`, `used` and `keep_clear` as for backfill.Outlook."""
+    """Finds victims. `world`, `used` and `windows` as for backfill.Outlook."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Preemption:
         standing: Standing,
         world: Callable[[], Trial],
         used: Callable[[QuotaQueue], Usage],
-        keep_clear: KeepClear,
+        windows: WindowsAhead,
     ) -> None:
         self._rules = standing.policy.preemption
         self._tiers = standing.tiers
@@ -89,7 +89,7 @@ class Preemption:
         self._attainment = standing.attainment
         self._world = world
         self._used = used
-        self._keep_clear = keep_clear
+        self._windows = windows
         # Of the job in question: when it is asked for, and how long it is predicted to run.
         self._now_us = self._run_us = 0
 
@@ -328,7 +328,9 @@ class Preemption:
         for victim in victims:
             nodes.release(victim.job.id, *self._capacity.held(victim.job.id))
         gone_us = self._now_us + max((victim.job.grace_us for victim in victims), default=0)
-        self._keep_clear(nodes, job.tenant, self._now_us, gone_us + self._run_us)
+        # Nobody is stopped for what a window would have then.
+        self._windows.take_back(nodes, [victim.job.id for victim in victims], self._now_us)
+        self._windows.keep_clear(nodes, job.tenant, self._now_us, gone_us + self._run_us)
         allocation = way.place(nodes)
         return None if allocation is None else _Found(allocation, nodes, usage)
 

@@ -58,7 +58,7 @@ class ReservationGrounds:
         return tuple(blockers)
 
     def besides(self, job: Job, of_ways: Sequence[tuple[Blocker, ...]], now_us: int) -> tuple[Blocker, ...]:
-        """What is reserved on the nodes that these blockers name: even if all jobs there ended, it would be in the way."""
+        """What is reserved on the nodes that these blockers name: if all jobs there ended, it would be in the way yet."""
         if not self._windows:
             return ()
         named = {node for blockers in of_ways for node in _named(blockers)}
@@ -70,6 +70,11 @@ class ReservationGrounds:
             if named & each[1].places.keys()
         ]
         return self._blockers(job, held, crossed)
+
+    def ahead(self, job: Job, now_us: int) -> tuple[Blocker, ...]:
+        """The windows that whoever plans ahead keeps it off altogether, though it would fit beside what they need."""
+        until_us = now_us + self._standing.predictor.predict_us(job)
+        return self._blockers(job, [], self._crossings.crossed(job.tenant, now_us, until_us))
 
     def hints(self, job: Job, now_us: int) -> tuple[str, ...]:
         """From when on the job may have what is reserved now."""

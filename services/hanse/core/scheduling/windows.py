@@ -16,7 +16,7 @@ Nothing that may be in use beyond a window's start is put on its nodes before it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 
@@ -158,6 +158,10 @@ class Windows:
     def on_node(self, node: str) -> list[Window]:
         """Those that are open and have places there."""
         return self._on_node.get(node, [])
+
+    def open_nodes(self) -> Iterable[str]:
+        """Nodes on which one that is open has places."""
+        return self._on_node
 
     @property
     def are_near(self) -> bool:
@@ -352,17 +356,24 @@ class Windows:
             window.holds.setdefault(node, []).append(Hold(group, devices))
             window.changed()
 
-    def _charged(self, node: str, here: list[Window]) -> dict[str, _Amounts]:
-        """What of the windows' places on a node their tenants' jobs use: each job uses the first that has some left."""
+    def _charged(self, node: str, here: list[Window], without: Collection[str] = ()) -> dict[str, _Amounts]:
+        """What of the windows' places on a node their tenants' jobs use, but for those `without`: each job uses the
+        first that has some left."""
         used: dict[str, _Amounts] = {window.id: {} for window in here}
         state = self.capacity.table.by_name.get(node)
         for job_id in sorted(state.jobs) if state is not None else ():
-            job = self.running.jobs.get(job_id)
+            job = self.running.jobs.get(job_id) if job_id not in without else None
             left = dict(self._taken(job_id, node)) if job is not None else {}
             for window in here:
                 if job is not None and window.reservation.is_for(job.tenant):
                     _charge(dict(window.places[node]), used[window.id], left)
         return used
+
+    def missing_without(self, window: Window, node: str, gone: Collection[str]) -> Resources:
+        """What an open window would have too little there, if these jobs were gone and nothing were set aside anew."""
+        used = self._charged(node, self._on_node[node], gone)[window.id]
+        there = added(resources(used), window.held_on(node))
+        return resources((kind, lacks) for kind, lacks in subtracted(window.places[node], there) if lacks > 0)
 
     def unused_of(self, window: Window, node: str) -> Resources:
         """What of a window's places its tenant's jobs would not use there if it were open now."""
