@@ -6,17 +6,20 @@ import dataclasses
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hanse.core.effects import Explanation, JobPlan, Reserved
 from hanse.core.events import Ask, NodeOrder, OrderNodes, PlanJob, Question
 from hanse.core.invariants import check
 from hanse.core.model.jobs import Submission
 from hanse.core.model.lifecycle import JobState
+from hanse.core.model.reservations import Before, WantedReservation
 from hanse.core.policy.model import Backfill, BackfillMode
 from hanse.policies.virtual import REGION, VirtualJob, VirtualRegion
 from tests.core.scheduling.regions import MS, one, run_checked, virtual
 from tests.core.scheduling.test_preemption import policy, stopped
-from tests.core.scheduling.test_reservations import PLAIN, SECOND, job, reserve, starts, wanted
+from tests.core.scheduling.test_reservations import PLAIN, SECOND, bookings, job, reserve, starts, wanted
 
 _EPOCH_US = 1_700_000_000_000_000
 
@@ -66,8 +69,8 @@ def test_a_plan_says_what_a_submission_would_meet(mode: BackfillMode) -> None:
         region.run(at * SECOND * MS)
         starts_now = each.id in starts(region)
         assert (plan.regions[0].outcome == "START") is starts_now, each.name
-        assert starts_now is (each.name in ("short", "ours"))
-        if not starts_now and each.name != "large":
+        assert starts_now is (each.name in ("short", "ours", "large"))
+        if not starts_now:
             codes = [blocker.code for blocker in plan.regions[0].blockers]
             assert "RESERVATION" in codes, (each.name, codes)
 
@@ -153,3 +156,46 @@ def test_a_drained_node_of_a_window_is_used_again_once_it_is_back() -> None:
     assert region.region.books.jobs["ours"].state is JobState.RUNNING
     run_checked(region)
     assert starts(region)["theirs"] >= 180
+
+
+@st.composite
+def tiered(draw: st.DrawFn) -> list[VirtualJob]:
+    """Jobs of all tiers, some of them of a tenant with reservations."""
+    return [
+        one(
+            f"j{number}",
+            draw(st.integers(1, 4)),
+            at=draw(st.integers(0, 120)) * SECOND,
+            run=draw(st.integers(1, 60)) * SECOND,
+            tenant=draw(st.sampled_from(["mill", "mill/weavers", "yard", "yard"])),
+            tier=draw(st.sampled_from(["premium", "standard", "basic"])),
+            grace=draw(st.sampled_from([0, 2])) * SECOND,
+        )
+        for number in range(draw(st.integers(2, 12)))
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(tiered(), bookings())
+def test_nobody_is_stopped_for_nothing_beside_windows(
+    jobs: list[VirtualJob], asked: list[WantedReservation]
+) -> None:
+    """Whoever others were stopped for starts when they are gone, whatever windows take."""
+    region = virtual(policy(), jobs, nodes=2)
+    for each in asked:
+        reserve(region, msgspec.structs.replace(each, before=Before.FINISH))
+    awaited: dict[str, list[str]] = {}
+    for _ in range(5_000):
+        if not region.busy:
+            break
+        region.advance()
+        check(region.region, full=True)
+        local = region.region.local
+        for preempted in local.scheduler.preempted:
+            awaited.setdefault(preempted.waiting.id, []).append(preempted.victim.job.id)
+        for start in region.starts:
+            awaited.pop(start.job_id, None)
+        for waiting, victims in awaited.items():
+            gone = all(victim not in local.standing.running.jobs for victim in victims)
+            assert not gone, f"{waiting} did not start although all that were stopped for it are gone"
+    assert not awaited

@@ -245,6 +245,9 @@ RESERVATION_STARTS_TRIED_MAX = 256
 # Who is in the way of windows is looked for this often at most, unless one opens: a reservation of the largest size
 # takes a tenth of a second.
 EVICTIONS_LOOK_US = 1_000_000
+# When a blocked job that should have started by what was foreseen, and did not, is looked at again if nothing ends:
+# seldom enough to cost nothing.
+FORESEEN_AGAIN_US = 1_000_000
 # A wall clock that jumped is believed when it has gone on steadily for so long, and work is stopped for a window only
 # by one that has: longer than time daemons take to set a clock in steps, and no longer than the grace of most jobs.
 CLOCK_STEADY_US = 10 * 1_000_000

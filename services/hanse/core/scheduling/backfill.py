@@ -100,11 +100,14 @@ class Reservation:
 class WindowsAhead(Protocol):
     """What reservations mean for whoever looks ahead: crossings.py."""
 
-    def keep_clear(self, trial: Trial, tenant: str, from_us: int, until_us: int) -> None:
-        """Place nothing where a job of this tenant must not be from one instant to the other (mono)."""
+    def heed(
+        self, trial: Trial, tenant: str, from_us: int, until_us: int, gone: Collection[str] = ()
+    ) -> None:
+        """Suppose what they make of the nodes for a job of this tenant from one instant to another (mono), once those
+        that are `gone` have been released."""
 
-    def take_back(self, trial: Trial, gone: Collection[str], at_us: int, tenant: str = "") -> None:
-        """What these jobs leave in windows that are still open then is set aside again; not for this tenant's."""
+    def hold_for(self, tenant: str) -> bool:
+        """Whether something is set aside for this tenant now."""
 
 
 class Outlook:
@@ -245,8 +248,7 @@ class Outlook:
         for job_id in gone:
             if job_id not in self._running.leaving:
                 trial.release(job_id, *self._capacity.held(job_id))
-        self._windows.take_back(trial, gone, at_us, job.tenant)
-        self._windows.keep_clear(trial, job.tenant, at_us, at_us + self._standing.predictor.predict_us(job))
+        self._windows.heed(trial, job.tenant, at_us, at_us + self._standing.predictor.predict_us(job), gone)
         allocation = way.place(trial)
         return None if allocation is None else (allocation, trial)
 

@@ -107,10 +107,12 @@ class Plan:
         instants |= dict.fromkeys(place.ends_us for place in self._places.values())
         free = self._free_at(now_us, ends)
         ways = self._standing.ways_of(job)
+        # What is set aside for it is not free, and it may have that.
+        reserved = self._windows.hold_for(job.tenant)
         for starts_us in sorted(instants):
             ends_us = starts_us + run_us
             for way in ways:
-                if not self._enough(way.placed, free, starts_us, ends_us):
+                if not reserved and not self._enough(way.placed, free, starts_us, ends_us):
                     continue
                 allocation = self._room(job, way, starts_us, ends_us, ends)
                 if allocation is not None:
@@ -179,12 +181,11 @@ class Plan:
         trial = self._world()
         for job_id in gone:
             trial.release(job_id, *self._capacity.held(job_id))
-        self._windows.take_back(trial, gone, starts_us, job.tenant)
+        self._windows.heed(trial, job.tenant, starts_us, ends_us, gone)
         for place in beside:
             if not trial.book(place.job.shape, place.allocation):
                 for task in place.allocation.tasks:
                     trial.exclude(task.node)
-        self._windows.keep_clear(trial, job.tenant, starts_us, ends_us)
         return way.place(trial)
 
     def _quota_left(self, way: Way, queue: QuotaQueue, gone: list[str], beside: list[Place]) -> bool:

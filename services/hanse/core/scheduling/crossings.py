@@ -49,22 +49,35 @@ class Crossings:
                 found.append((clock.mono_us(begins_us), window))
         return found
 
-    def keep_clear(self, trial: Trial, tenant: str, from_us: int, until_us: int) -> None:
-        """Place nothing on the nodes of windows that a job would cross."""
+    def heed(
+        self, trial: Trial, tenant: str, from_us: int, until_us: int, gone: Collection[str] = ()
+    ) -> None:
+        """Suppose what windows make of the nodes for a job of this tenant: what is held for it is free, what those that
+        are gone leave in windows of others is not, and nothing is placed where it would cross one."""
+        if not self._windows:
+            return
+        for window in self._windows.open():
+            if window.reservation.is_for(tenant) and window.id not in gone:
+                release_held(trial, window, window.holds)
+        self._take_back(trial, tenant, from_us, gone)
         for _, window in self.crossed(tenant, from_us, until_us):
             for node in window.places:
                 trial.exclude(node)
 
-    def take_back(self, trial: Trial, gone: Collection[str], at_us: int, tenant: str = "") -> None:
-        """What these jobs leave in windows that are still open then is set aside again; not for this tenant's. Where
-        that is not known exactly, the node is left alone."""
+    def hold_for(self, tenant: str) -> bool:
+        """Whether something is set aside for this tenant now."""
+        return self._windows.are_for(tenant)
+
+    def _take_back(self, trial: Trial, tenant: str, at_us: int, gone: Collection[str]) -> None:
+        """Windows that are still open then set aside again what these jobs leave. A node that has too little for one is
+        left alone."""
         windows = self._windows
         for node in windows.open_nodes() if gone else ():
             state = trial.table.by_name.get(node)
             left = [job_id for job_id in gone if state is not None and job_id in state.jobs]
             for window in windows.on_node(node) if left else ():
                 is_over = windows.clock.mono_us(window.ends_wall_us) <= at_us
-                if not is_over and not (tenant and window.reservation.is_for(tenant)):
+                if not is_over and not window.reservation.is_for(tenant):
                     self._set_aside(trial, node, windows.missing_without(window, node, left))
 
     def _set_aside(self, trial: Trial, node: str, wanted: Resources) -> None:

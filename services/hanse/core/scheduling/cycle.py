@@ -20,7 +20,7 @@ one placement for each job that starts and each shape that does not.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -31,6 +31,7 @@ from hanse.core.model.limits import (
     BACKFILL_TRIES_MAX,
     CLAIMS_MAX,
     EVICTIONS_LOOK_US,
+    FORESEEN_AGAIN_US,
     RESERVATION_STARTS_TRIED_MAX,
 )
 from hanse.core.model.time import Now
@@ -219,7 +220,7 @@ class Scheduler:
         if not binding and not self.crossings.crossed(tenant, now_us, end_us):
             return self._capacity.fitting(shape, limit)
         trial = Trial(self._capacity.table)
-        self.crossings.keep_clear(trial, tenant, now_us, end_us)
+        self.crossings.heed(trial, tenant, now_us, end_us)
         ways = self._standing.ways.of(self._standing.quotas.queue_of(tenant, shape), shape)
         return min(limit, sum(1 for way in ways[:1] if beside(trial, way, binding)))
 
@@ -241,7 +242,7 @@ class Scheduler:
             return reserved
         if self._mode == "conservative":
             return self._plan.starts_now(job, way, self._now.mono_us, besides)
-        allocation = way.place(self._capacity)
+        allocation = way.place(self._capacity) or self.reserved.beside(job, way)
         if allocation is None:
             return None
         candidate = self._candidate(job, way)
@@ -270,7 +271,7 @@ class Scheduler:
     def _beside(self, candidate: Candidate, reservations: list[Reservation]) -> Allocation | None:
         """Where it has room now away from all that is reserved, and from the windows that it would cross."""
         trial = Trial(self._capacity.table)
-        self.crossings.keep_clear(trial, candidate.job.tenant, self._now.mono_us, candidate.end_us)
+        self.crossings.heed(trial, candidate.job.tenant, self._now.mono_us, candidate.end_us)
         return beside(trial, candidate.way, reservations)
 
     def would_stop(self, job: Job, besides: str = "") -> tuple[Victim, ...]:
@@ -342,6 +343,8 @@ class Scheduler:
             self._run_plan(started, limit)
         else:
             self._run_in_order(started, limit)
+            if not self.more:
+                self._use_reserved(started, limit, beside=True)
         self._set_alarm()
         return started
 
@@ -450,12 +453,15 @@ class Scheduler:
             self._queue.reopen_root(root)
 
     def _set_alarm(self) -> None:
+        now_us = self._now.mono_us
         due = [head.reservation.starts_us for head in self._heads.values() if head.reservation is not None]
+        # Who should have started in this very cycle and did not is not asked for at once again.
+        due = [starts_us if starts_us > now_us else now_us + FORESEEN_AGAIN_US for starts_us in due]
         if self._mode == "conservative":
             due.append(self._plan.next_us())
         if self.windows:
             due += [self.windows.next_us, self._next_eviction_us]
-        self.alarm.ring_at(max(self._now.mono_us + 1, min(due, default=NEVER_US)))
+        self.alarm.ring_at(max(now_us + 1, min(due, default=NEVER_US)))
 
     # -- 1. claims
 
@@ -481,9 +487,10 @@ class Scheduler:
         way, foreseen = reservation.way, reservation.allocation
         if way.queue is not None and way.bound(way.queue.root.usage) is not None:
             return None
-        if foreseen is not None and self._capacity.admits(reservation.job.shape, foreseen):
+        job = reservation.job
+        if foreseen is not None and self._capacity.admits(job.shape, foreseen):
             return foreseen
-        return way.place(self._capacity)
+        return way.place(self._capacity) or self.reserved.beside(job, way)
 
     def _drop(self, claim: Claim) -> None:
         self._claims.drop(claim)
@@ -511,14 +518,25 @@ class Scheduler:
         for each in self.evicted:
             self._standing.running.leave(each.job.id, self._now.mono_us + each.job.grace_us)
 
-    def _use_reserved(self, started: list[tuple[Job, Allocation]], limit: int) -> None:
-        """Jobs of a window's tenant start in what is set aside for it, whoever else waits."""
-        for window in self.reserved.windows() if self.windows else ():
-            if not self._offer(window, started, limit):
+    def _use_reserved(
+        self, started: list[tuple[Job, Allocation]], limit: int, *, beside: bool = False
+    ) -> None:
+        """Jobs of a window's tenant start in what is set aside for it, whoever else waits; `beside`: and in what all
+        others have left beside it."""
+        for window in self.reserved.windows(beside=beside) if self.windows else ():
+            if not self._offer(
+                window, started, limit, self._start_beside if beside else self._start_reserved
+            ):
                 return
-            self.reserved.in_vain(window)
+            self.reserved.in_vain(window, beside=beside)
 
-    def _offer(self, window: Window, started: list[tuple[Job, Allocation]], limit: int) -> bool:
+    def _offer(
+        self,
+        window: Window,
+        started: list[tuple[Job, Allocation]],
+        limit: int,
+        start: Callable[[Window, Lane, list[tuple[Job, Allocation]]], bool],
+    ) -> bool:
         """Whether all lanes were looked at, or as many as may be."""
         tried = 0
         for lane in self.reserved.lanes(window):
@@ -529,7 +547,7 @@ class Scheduler:
                 if tried >= RESERVATION_STARTS_TRIED_MAX:
                     return True
                 tried += 1
-                if not self._start_reserved(window, lane, started):
+                if not start(window, lane, started):
                     break
         return True
 
@@ -545,11 +563,39 @@ class Scheduler:
         candidate = self._candidate(job, way)
         if self._clear_of_windows(candidate, allocation) != allocation:
             return False
-        if self._has_rights(job):
+        self._start_in(window, candidate, allocation, started)
+        return True
+
+    def _start_beside(self, window: Window, lane: Lane, started: list[tuple[Job, Allocation]]) -> bool:
+        """Whether the first job of the lane has left the queue, delaying nobody."""
+        job = lane.jobs.first
+        if refused_here(self._region, job.shape.body) is not None:
+            return False
+        if self._mode == "strict" and self._is_behind(lane):
+            return False
+        for way in self._ways(lane):
+            if way.queue is not None and way.bound(way.queue.root.usage) is not None:
+                continue
+            allocation = self.reserved.beside(job, way)
+            if allocation is None:
+                continue
+            candidate = self._candidate(job, way)
+            if self._undelaying(candidate, allocation)[0] == allocation:
+                self._start_in(window, candidate, allocation, started)
+                return True
+        return False
+
+    def _start_in(
+        self,
+        window: Window,
+        candidate: Candidate,
+        allocation: Allocation,
+        started: list[tuple[Job, Allocation]],
+    ) -> None:
+        if self._has_rights(candidate.job):
             self._start(candidate, allocation, started)
             version = self._standing.policy.version
-            self.why[job.id] = f"in reservation {window.reservation.name}, policy {version}"
-        return True
+            self.why[candidate.job.id] = f"in reservation {window.reservation.name}, policy {version}"
 
     # -- 3. admit, 4. place, 5. backfill
 
@@ -619,7 +665,7 @@ class Scheduler:
         if self._mode == "none":
             return found
         self._seek_head()
-        return found + self._of_heads(candidate)
+        return found + self._of_heads(candidate, besides=candidate.job.id)
 
     def _of_heads(
         self, candidate: Candidate, besides: str = ""

@@ -329,8 +329,8 @@ class Preemption:
             nodes.release(victim.job.id, *self._capacity.held(victim.job.id))
         gone_us = self._now_us + max((victim.job.grace_us for victim in victims), default=0)
         # Nobody is stopped for what a window would have then.
-        self._windows.take_back(nodes, [victim.job.id for victim in victims], self._now_us)
-        self._windows.keep_clear(nodes, job.tenant, self._now_us, gone_us + self._run_us)
+        gone = [victim.job.id for victim in victims]
+        self._windows.heed(nodes, job.tenant, self._now_us, gone_us + self._run_us, gone)
         allocation = way.place(nodes)
         return None if allocation is None else _Found(allocation, nodes, usage)
 

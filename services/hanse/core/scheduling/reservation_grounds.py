@@ -58,7 +58,7 @@ class ReservationGrounds:
         return tuple(blockers)
 
     def besides(self, job: Job, of_ways: Sequence[tuple[Blocker, ...]], now_us: int) -> tuple[Blocker, ...]:
-        """What is reserved on the nodes that these blockers name: if all jobs there ended, it would be in the way yet."""
+        """What is reserved on the nodes that these blockers name: in the way even once all jobs there have ended."""
         if not self._windows:
             return ()
         named = {node for blockers in of_ways for node in _named(blockers)}

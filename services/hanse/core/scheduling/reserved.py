@@ -1,8 +1,8 @@
 """Starting a tenant's jobs in what is set aside for it.
 
 Before anybody else's turn comes, each open window is offered to the queued jobs of its tenant, in their order, whatever
-is parked and whoever goes first elsewhere: a job that fits into what is held starts at once. It runs in the window
-whole, or not at all: one that needs more waits for its turn outside, like everybody's.
+is parked and whoever goes first elsewhere: a job that fits into what is held starts at once. One that needs more waits
+until all others have had their turns: then it may take what they left beside what is held.
 """
 
 from __future__ import annotations
@@ -27,17 +27,28 @@ class ReservedRoom:
         self._windows = windows
         self._queue = queue
         # By window: what it was offered for in vain, as of which state of queue and nodes.
-        self._seen: dict[str, tuple[int, int]] = {}
+        self._seen: dict[tuple[str, bool], tuple[int, int]] = {}
 
-    def windows(self) -> Iterator[Window]:
-        """Open ones with something to offer, if anything has changed since they were offered in vain."""
+    def windows(self, *, beside: bool) -> Iterator[Window]:
+        """Open ones with something to offer, if anything has changed since they were offered in vain: by themselves, or
+        with what is free beside them."""
         for window in self._windows.open():
-            if window.holds and self._seen.get(window.id) != self._state():
+            if window.holds and self._seen.get((window.id, beside)) != self._state():
                 yield window
 
-    def in_vain(self, window: Window) -> None:
+    def in_vain(self, window: Window, *, beside: bool) -> None:
         """Nobody is left who fits, until something changes."""
-        self._seen[window.id] = self._state()
+        self._seen[window.id, beside] = self._state()
+
+    def beside(self, job: Job, way: Way) -> Allocation | None:
+        """Room for a job in what is held in all open windows that are for it, and in what is free."""
+        if not self._windows.are_for(job.tenant):
+            return None
+        trial = Trial(self._windows.capacity.table)
+        for window in self._windows.open():
+            if window.reservation.is_for(job.tenant):
+                release_held(trial, window, window.holds)
+        return way.place(trial)
 
     def _state(self) -> tuple[int, int]:
         return self._queue.version, self._windows.capacity.table.changes
