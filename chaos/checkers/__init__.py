@@ -7,6 +7,7 @@
     outcomes       what was acknowledged ends, once, and as its processes (or a cancel) say                       P1
     capacity       no node or device holds more than it has                                                       P5
     policies       a start cites the policy in force, and exceeds no quota of it                                     P5
+    reservations   no capacity is reserved twice, nor given to others; who is stopped is stopped for a window    P5
     quotas         tenants use no more than their global quotas, and the accounts of rights balance              P5
     rosters        an epoch of the league has one roster; a countersignature is durable before it leaves          P2
     reasons        a job without an allocation says why                                                           P6
@@ -41,6 +42,7 @@ from chaos.checkers.policies import Policies
 from chaos.checkers.quotas import QuotasHeld
 from chaos.checkers.reasons import Reasons
 from chaos.checkers.reliefs import Reliefs
+from chaos.checkers.reservations import Reservations
 from chaos.checkers.rosters import Rosters
 from chaos.checkers.write_ahead import WriteAhead
 from hanse.sim.record import Entry
@@ -55,6 +57,7 @@ ALL: tuple[Kind, ...] = (
     CapacityHeld,
     Policies,
     QuotasHeld,
+    Reservations,
     Reasons,
     Rosters,
     Liveness,

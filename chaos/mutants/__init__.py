@@ -12,6 +12,7 @@
     roster   forks: two rosters of one epoch
     regroup  a guardian is replaced without the old group, the log or the wait
     losses   what a region does with jobs that it gave to one that was declared lost
+    reserving what is reserved twice, or not kept
     quotas   rights that are doubled, given back or minted twice
     old_disk what a region with a disk from the past may do before and after it has asked the others
 
@@ -33,6 +34,7 @@ from chaos.mutants import (
     quotas,
     regroup,
     relief,
+    reserving,
     roster,
     shell,
     target,
@@ -56,6 +58,7 @@ ALL: tuple[Mutant, ...] = (
     *votes.MUTANTS,
     *tenures.MUTANTS,
     *quotas.MUTANTS,
+    *reserving.MUTANTS,
 )
 
 __all__ = ["ALL", "Mutant", "applied"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -35,6 +36,6 @@ def applied(mutant: Mutant) -> Iterator[None]:
         yield
 
 
-def replace(patches: ExitStack, owner: type, name: str, replacement: Callable[..., Any]) -> None:
-    """Put this in the place of a method."""
+def replace(patches: ExitStack, owner: type | ModuleType, name: str, replacement: Callable[..., Any]) -> None:
+    """Put this in the place of a method, or of what a module has imported."""
     patches.enter_context(mock.patch.object(owner, name, replacement))

@@ -481,6 +481,25 @@ _QUICK_RIGHTS = msgspec.structs.replace(
     rights_patience_us=3 * SECOND_US,
 )
 
+RESERVATIONS = Profile(
+    name="reservations",
+    faults=Faults(
+        reservation_every_us=SECOND_US // 2,
+        crash_every_us=8 * SECOND_US,
+        crash_at_commit=0.05,
+        downtime_max_us=SECOND_US,
+        commit_failure=0.01,
+        wall_jump_every_us=40 * SECOND_US,
+        wall_jump_max_us=40 * SECOND_US,
+        policy_every_us=20 * SECOND_US,
+    ),
+    duration_us=60 * SECOND_US,
+    jobs=240,
+    runtime_max_us=5 * SECOND_US,
+)
+"""Operators set capacity aside and cancel it all the time, of two or three regions; these die around their commits, and
+now and then somebody sets the clock of one."""
+
 QUOTAS = Profile(
     name="quotas",
     faults=Faults(
@@ -578,6 +597,7 @@ PROFILES = (
     FORGETFUL_GUARDIANS,
     DESTROYED,
     LOST_REGIONS,
+    RESERVATIONS,
     QUOTAS,
     ADOPTABLE_QUOTAS,
     QUOTAS_AND_DISKS,

@@ -13,8 +13,9 @@ import grpc
 
 from hanse.client.messages import Refusal, RefusalCode
 from hanse.core.model.quota import Quota, QuotaDocument, SignedQuotas, encode_quotas
-from hanse.wire.gen.hanse.v1 import jobs_pb2, policies_pb2_grpc
+from hanse.wire.gen.hanse.v1 import jobs_pb2, policies_pb2_grpc, reservations_pb2_grpc
 from tests.cli.canned_policies import Policies
+from tests.cli.canned_reservations import Reservations
 from tests.client import league as leagues
 from tests.client.league import FIRST_S, League, served
 
@@ -89,6 +90,7 @@ QUEUED_RUNNING_ENDED = ("north-00000000", "north-00000001", "north-00000002")
 def register(server: grpc.aio.Server) -> None:
     """What the league itself has not."""
     policies_pb2_grpc.add_PolicyServiceServicer_to_server(Policies(), server)
+    reservations_pb2_grpc.add_ReservationServiceServicer_to_server(Reservations(), server)
 
 
 async def main() -> None:

@@ -19,6 +19,7 @@ from hanse.wire.gen.hanse.v1 import (
     policies_pb2_grpc,
     regions_pb2,
     regions_pb2_grpc,
+    reservations_pb2_grpc,
 )
 
 DEADLINE_S = 20.0
@@ -43,6 +44,7 @@ class Place:
         self.jobs: Any = jobs_pb2_grpc.JobServiceStub(channel)
         self.regions: Any = regions_pb2_grpc.RegionServiceStub(channel)
         self.policies: Any = policies_pb2_grpc.PolicyServiceStub(channel)
+        self.reservations: Any = reservations_pb2_grpc.ReservationServiceStub(channel)
 
     async def submit(
         self, *submissions: jobs_pb2.JobSubmission, home: str = ""

@@ -21,6 +21,7 @@ from hanse.core.effects import (
     OutboundRow,
     PeerSeenRow,
     PolicyRow,
+    ReservationRow,
     ShapeRow,
     ShardRow,
     Writes,
@@ -74,6 +75,7 @@ async def test_every_row_type_comes_back_as_it_was_written(ledger: Ledger, path:
         "intents": [astuple(writes.intents[0])],
         "peers_seen": [astuple(writes.peers_seen[0])],
         "policies": [astuple(writes.policies[0])],
+        "reservations": [astuple(writes.reservations[0])],
         "meta": writes.meta,
         "rosters": [astuple(row) for row in writes.rosters],
         "shard_states": [astuple(writes.shard_states[0])],
@@ -84,6 +86,18 @@ async def test_every_row_type_comes_back_as_it_was_written(ledger: Ledger, path:
         "rights_sent": [astuple(writes.rights_sent[0])],
         "rights_taken": [astuple(writes.rights_taken[0])],
     }
+
+
+async def test_a_reservation_changes_in_place_and_goes(ledger: Ledger, path: Path) -> None:
+    first, other = ReservationRow("r1", "night", "org", b"1"), ReservationRow("r2", "day", "org", b"2")
+    await commit(ledger, Writes(reservations=[first, other]))
+    given_up = ReservationRow("r1", "night", "org", b"3")
+    # A name that was given up may be used again in the very step.
+    await commit(ledger, Writes(reservations=[given_up]), Writes(reservations_delete=["r2"]))
+    await commit(
+        ledger, Writes(reservations=[ReservationRow("r3", "night", "org", b"4")], reservations_delete=["r1"])
+    )
+    assert dumped(path)["reservations"] == [("r3", "night", "org", b"4")]
 
 
 @pytest.mark.parametrize(

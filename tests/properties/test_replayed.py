@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from chaos.checkers import check
+from chaos.mutants.profiles import RESERVATIONS
 from chaos.simulation import run_seed
 from chaos.twins import Twinned, twinned
+from hanse.core.model.time import SECOND_US
+from hanse.sim.run import run_plan
 
 
 @pytest.mark.parametrize("seed", [2, 18])
@@ -13,4 +18,13 @@ def test_a_core_and_its_image_do_the_same(seed: int) -> None:
     before = Twinned.compared
     with twinned(every=400):
         run_seed(seed, minutes=1, jobs=60)
+    assert Twinned.compared - before > 500
+
+
+def test_windows_of_reservations_are_the_same_again() -> None:
+    """Images are taken while windows are ahead, open and given up, and regions restart among them."""
+    before = Twinned.compared
+    plan = msgspec.structs.replace(RESERVATIONS.plan(0), duration_us=20 * SECOND_US)
+    with twinned(every=100):
+        run_plan(plan, check)
     assert Twinned.compared - before > 500

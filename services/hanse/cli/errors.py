@@ -100,6 +100,8 @@ def hint_of(error: BaseException) -> str:
             return error.hint
         case NotFoundError() if error.field == "version":
             return "see which versions there are with `hanse policy history`"
+        case NotFoundError() if error.field == "name":
+            return "see what there is with `hanse reservation list`"
         case ExhaustedError() if error.retry_after_s:
             return f"try again in {error.retry_after_s:g} s"
         case HanseError():

@@ -23,6 +23,7 @@ COMMANDS = {
     "region": "How a region fares, its nodes, draining it, its configuration, and copies of its ledger.",
     "node": "Take single nodes out of use, and back into it.",
     "policy": "Who gets a region's capacity: check, plan, apply and roll back its policy.",
+    "reservation": "Capacity of a region that is set aside for a tenant, over windows of time.",
     "decision": "What a region decided: list it, and do it again from the recorded inputs.",
     "federation": "Members and capacity of the whole federation, and its signed roster.",
     "quota": "Global quotas: what a tenant may use in all regions together.",

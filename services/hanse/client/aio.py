@@ -27,9 +27,11 @@ from hanse.client.limits import (
 )
 from hanse.client.messages import (
     ApplyPolicyResponse,
+    CancelReservationResponse,
     CancelResult,
     ControlJobsRequest,
     ControlResult,
+    CreateReservationResponse,
     ExplainJobResponse,
     GetInventoryResponse,
     GetPolicyResponse,
@@ -41,11 +43,13 @@ from hanse.client.messages import (
     ListMembersResponse,
     ListNodesResponse,
     ListPoliciesResponse,
+    ListReservationsResponse,
     LogStream,
     NodeOrder,
     PlanJobResponse,
     PlanPolicyResponse,
     QuotaStatus,
+    Reservation,
     Revision,
     RosterStatus,
     RunningJobs,
@@ -54,7 +58,7 @@ from hanse.client.messages import (
 )
 from hanse.client.retry import RetryPolicy
 from hanse.client.submit import Home, Submitted
-from hanse.wire.gen.hanse.v1 import jobs_pb2, policies_pb2, regions_pb2
+from hanse.wire.gen.hanse.v1 import jobs_pb2, policies_pb2, regions_pb2, reservations_pb2
 
 
 class AsyncClient:
@@ -366,6 +370,32 @@ class AsyncClient:
             lambda link: link.regions.TrustDisk, request
         )
         return response.missing
+
+    # -- reservations -------------------------------------------------------------------------------------------------
+
+    async def reservations(self, region: str = "") -> ListReservationsResponse:
+        """All reservations of a region, by name."""
+        request = reservations_pb2.ListReservationsRequest(region=region)
+        response: ListReservationsResponse = await self._calls.unary(
+            lambda link: link.reservations.ListReservations, request
+        )
+        return response
+
+    async def reserve(self, reservation: Reservation, region: str = "") -> CreateReservationResponse:
+        """Set capacity of a region aside; durable. Raises what the region refuses, with the field."""
+        request = reservations_pb2.CreateReservationRequest(region=region, reservation=reservation)
+        response: CreateReservationResponse = await self._calls.unary(
+            lambda link: link.reservations.CreateReservation, request
+        )
+        return response
+
+    async def cancel_reservation(self, name: str, region: str = "") -> CancelReservationResponse:
+        """End a reservation at once; durable. What runs in it goes on."""
+        request = reservations_pb2.CancelReservationRequest(region=region, name=name)
+        response: CancelReservationResponse = await self._calls.unary(
+            lambda link: link.reservations.CancelReservation, request
+        )
+        return response
 
     # -- policies -----------------------------------------------------------------------------------------------------
 

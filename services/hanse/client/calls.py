@@ -16,7 +16,13 @@ from hanse.client.errors import ExhaustedError, HanseError, InvalidArgumentError
 from hanse.client.limits import PROBE_TIMEOUT_S, RECEIVE_BYTES_MAX, STREAM_QUIET_S
 from hanse.client.retry import Attempts, RetryPolicy
 from hanse.client.status import RETRIABLE, rpc_error
-from hanse.wire.gen.hanse.v1 import jobs_pb2_grpc, policies_pb2_grpc, regions_pb2, regions_pb2_grpc
+from hanse.wire.gen.hanse.v1 import (
+    jobs_pb2_grpc,
+    policies_pb2_grpc,
+    regions_pb2,
+    regions_pb2_grpc,
+    reservations_pb2_grpc,
+)
 
 _CHANNEL_OPTIONS = [
     ("grpc.max_receive_message_length", RECEIVE_BYTES_MAX),
@@ -42,6 +48,7 @@ class Link:
         self.jobs: Any = jobs_pb2_grpc.JobServiceStub(self.channel)
         self.regions: Any = regions_pb2_grpc.RegionServiceStub(self.channel)
         self.policies: Any = policies_pb2_grpc.PolicyServiceStub(self.channel)
+        self.reservations: Any = reservations_pb2_grpc.ReservationServiceStub(self.channel)
 
     async def probe(self) -> None:
         """Return if the region answers; raise grpc.aio.AioRpcError if it does not in time."""

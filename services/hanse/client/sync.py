@@ -14,9 +14,11 @@ from hanse.client.aio import AsyncClient
 from hanse.client.limits import BATCH_JOBS, BATCHES_IN_FLIGHT, NO_EPOCH, PAGE_JOBS_MAX
 from hanse.client.messages import (
     ApplyPolicyResponse,
+    CancelReservationResponse,
     CancelResult,
     ControlJobsRequest,
     ControlResult,
+    CreateReservationResponse,
     ExplainJobResponse,
     GetInventoryResponse,
     GetPolicyResponse,
@@ -28,11 +30,13 @@ from hanse.client.messages import (
     ListMembersResponse,
     ListNodesResponse,
     ListPoliciesResponse,
+    ListReservationsResponse,
     LogStream,
     NodeOrder,
     PlanJobResponse,
     PlanPolicyResponse,
     QuotaStatus,
+    Reservation,
     Revision,
     RosterStatus,
     StreamLogsResponse,
@@ -271,6 +275,18 @@ class Client:
     def undrain(self, region: str = "") -> bool:
         """See AsyncClient.undrain."""
         return self._thread.run(self._client.undrain(region))
+
+    def reservations(self, region: str = "") -> ListReservationsResponse:
+        """See AsyncClient.reservations."""
+        return self._thread.run(self._client.reservations(region))
+
+    def reserve(self, reservation: Reservation, region: str = "") -> CreateReservationResponse:
+        """See AsyncClient.reserve."""
+        return self._thread.run(self._client.reserve(reservation, region))
+
+    def cancel_reservation(self, name: str, region: str = "") -> CancelReservationResponse:
+        """See AsyncClient.cancel_reservation."""
+        return self._thread.run(self._client.cancel_reservation(name, region))
 
     def policy(self, region: str = "", version: int = 0) -> GetPolicyResponse:
         """See AsyncClient.policy."""

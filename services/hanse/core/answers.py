@@ -48,6 +48,8 @@ class Answers:
                 return region.membership.view(now)
             case Question.INVENTORY:
                 return region.inventory.records()
+            case Question.RESERVATIONS:
+                return region.local.windows.view()
             case Question.QUOTAS:
                 return region.escrow.view()
             case _:

@@ -22,6 +22,7 @@ from hanse.core.effects import (
     PeerSeenRow,
     PolicyRow,
     QuotaDocumentRow,
+    ReservationRow,
     RosterRow,
     ShapeRow,
     Snapshot,
@@ -47,6 +48,7 @@ from hanse.core.model.jobs import (
 from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobInput, JobState, next_state
 from hanse.core.model.limits import CLOSED_REMEMBERED_MAX, POLICY_VERSIONS_KEPT_MAX
 from hanse.core.model.quota import region_account, shard_account
+from hanse.core.model.reservations import CapacityReservation
 from hanse.core.model.time import Now
 
 _CLOSING: dict[JobState, JobInput] = {
@@ -473,6 +475,17 @@ class Books:
         self._rows.policies.append(row)
         if version > POLICY_VERSIONS_KEPT_MAX:
             self._rows.policies_delete_to.append(version - POLICY_VERSIONS_KEPT_MAX)
+
+    def keep_reservation(self, reservation: CapacityReservation) -> None:
+        """It is in force from now on, as it is now."""
+        row = ReservationRow(
+            reservation.id, reservation.name, reservation.tenant, msgspec.msgpack.encode(reservation)
+        )
+        self._rows.reservations.append(row)
+
+    def drop_reservation(self, reservation_id: str) -> None:
+        """It is not in force any more."""
+        self._rows.reservations_delete.append(reservation_id)
 
     def remember_quotas(self, row: QuotaDocumentRow) -> None:
         """A quota document that is in force."""

@@ -28,10 +28,12 @@ from hanse.core.events import (
     ApplyQuotas,
     Ask,
     CancelJobs,
+    CancelReservation,
     OrderJobs,
     OrderNodes,
     PlanJob,
     PolicyChanged,
+    Reserve,
     Submit,
 )
 from hanse.core.federation.shards.leading import Leading
@@ -48,7 +50,18 @@ DOUBT_RETRY_MS = 1_000
 # When a caller may ask again for what needs a leader: about an election.
 NOT_LEADER_RETRY_MS = 1_000
 
-CallersEvent = Submit | PlanJob | CancelJobs | Ask | OrderJobs | OrderNodes | PolicyChanged | ApplyQuotas
+CallersEvent = (
+    Submit
+    | PlanJob
+    | CancelJobs
+    | Ask
+    | OrderJobs
+    | OrderNodes
+    | PolicyChanged
+    | ApplyQuotas
+    | Reserve
+    | CancelReservation
+)
 
 
 class Callers:
@@ -82,6 +95,8 @@ class Callers:
                 out.replies.append(Reply(event.request_id, self._order_nodes(event, out)))
             case PolicyChanged():
                 out.replies.append(Reply(event.request_id, self._change_policy(now, event)))
+            case Reserve() | CancelReservation():
+                out.replies.append(Reply(event.request_id, self._change_reservations(now, event)))
             case _:
                 assert_never(event)
 
@@ -222,6 +237,14 @@ class Callers:
             return Refused("NOT_FOUND", "nodes", f"{self._config.name} has no node {unknown[0]!r}")
         self._local.order_nodes(event, out)
         return Done()
+
+    def _change_reservations(self, now: Now, event: Reserve | CancelReservation) -> Answer:
+        if self._region.in_doubt:
+            message = f"{self._config.name} waits for {self._region.waits_for}"
+            return Refused("UNREACHABLE", "", message, DOUBT_RETRY_MS)
+        if isinstance(event, Reserve):
+            return self._local.reserve(now, event)
+        return self._local.cancel_reservation(now, event)
 
     def _change_policy(self, now: Now, event: PolicyChanged) -> Answer:
         """Put everything onto the new policy, or refuse it whole."""

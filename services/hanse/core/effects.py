@@ -21,6 +21,7 @@ from hanse.core.model.jobs import Job, Reason, RunId, Shape, TaskPlacement
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.quota import SignedQuotas
 from hanse.core.model.regions import Liveness, Member, Node, QuotaNews, RegionRecord, RunningJobs
+from hanse.core.model.reservations import CapacityReservation, WindowState
 from hanse.core.model.resources import Resources
 from hanse.core.model.roster import SignedRoster
 
@@ -218,6 +219,16 @@ class PolicyRow(msgspec.Struct, frozen=True, array_like=True):
     at_wall_us: int
 
 
+class ReservationRow(msgspec.Struct, frozen=True, array_like=True):
+    """A reservation of this region; replaces an older row. `body` is msgpack of model/reservations.py:
+    CapacityReservation."""
+
+    id: str
+    name: str
+    tenant: str
+    body: bytes
+
+
 class QuotaDocumentRow(msgspec.Struct, frozen=True, array_like=True):
     """A quota document that this region goes by. `document` is a signed one's JSON. Never replaced."""
 
@@ -298,6 +309,7 @@ class Writes(msgspec.Struct, kw_only=True):
     intents: list[IntentRow] = msgspec.field(default_factory=list)
     peers_seen: list[PeerSeenRow] = msgspec.field(default_factory=list)
     policies: list[PolicyRow] = msgspec.field(default_factory=list)
+    reservations: list[ReservationRow] = msgspec.field(default_factory=list)
     # Small facts by name, such as "draining".
     meta: list[tuple[str, str]] = msgspec.field(default_factory=list)
     rosters: list[RosterRow] = msgspec.field(default_factory=list)
@@ -324,6 +336,7 @@ class Writes(msgspec.Struct, kw_only=True):
     policies_delete_to: list[int] = msgspec.field(default_factory=list)
     # Lives of accounts that are over: what they sent and took.
     accounts_delete: list[int] = msgspec.field(default_factory=list)
+    reservations_delete: list[str] = msgspec.field(default_factory=list)
 
     @property
     def deletes(self) -> bool:
@@ -338,6 +351,7 @@ class Writes(msgspec.Struct, kw_only=True):
             or self.shards_delete
             or self.policies_delete_to
             or self.accounts_delete
+            or self.reservations_delete
         )
 
     def __bool__(self) -> bool:
@@ -353,6 +367,7 @@ class Writes(msgspec.Struct, kw_only=True):
             or self.intents
             or self.peers_seen
             or self.policies
+            or self.reservations
             or self.meta
             or self.rosters
             or self.shard_states
@@ -477,6 +492,26 @@ class PolicyAdopted(msgspec.Struct, frozen=True):
     """The policy is in force from the next decision on, and on disk under this version."""
 
     version: int
+
+
+class Reserved(msgspec.Struct, frozen=True):
+    """The reservation is on disk, with the nodes that it got; `existed`: it was before."""
+
+    reservation: CapacityReservation
+    existed: bool
+
+
+class ReservationView(msgspec.Struct, frozen=True, kw_only=True):
+    """A reservation as it stands. `window_wall_us`: when its present or next window begins; 0: all are over. `state`
+    (model/reservations.py: WindowState) and the rest are of that window: what of it is `used` by its tenant, `held` and
+    free for it, or `missing`, because other work is still there or its nodes are not what they were."""
+
+    reservation: CapacityReservation
+    window_wall_us: int
+    state: WindowState
+    used: Resources = ()
+    held: Resources = ()
+    missing: Resources = ()
 
 
 class Trusted(msgspec.Struct, frozen=True):
@@ -751,6 +786,7 @@ Answer = (
     | OrdersOutcome
     | Done
     | PolicyAdopted
+    | Reserved
     | Trusted
     | Refused
     | Explanation
@@ -761,6 +797,7 @@ Answer = (
     | tuple[NodeView, ...]
     | tuple[MemberView, ...]
     | tuple[RegionRecord, ...]
+    | tuple[ReservationView, ...]
 )
 
 
@@ -861,6 +898,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     shard_rows: list[ShardRow] = msgspec.field(default_factory=list)
     # The newest version of the policy; None: none was ever applied.
     policy: PolicyRow | None = None
+    # By id.
+    reservations: list[ReservationRow] = msgspec.field(default_factory=list)
     # By number.
     quota_documents: list[QuotaDocumentRow] = msgspec.field(default_factory=list)
     # Of the account in these books: at most one row.

@@ -13,6 +13,7 @@ from hanse.core.messages import Envelope, Inquest, Message
 from hanse.core.model.jobs import Job, RunId, Submission
 from hanse.core.model.quota import SignedQuotas
 from hanse.core.model.regions import RunningJobs
+from hanse.core.model.reservations import WantedReservation
 from hanse.core.model.roster import SignedRoster
 from hanse.core.policy.model import Policy
 
@@ -109,6 +110,7 @@ class Question(enum.Enum):
     NODES = "nodes with their free capacity and jobs"
     MEMBERS = "the roster with liveness"
     INVENTORY = "the newest record of every region"
+    RESERVATIONS = "reservations, with the windows that come next"
     QUOTAS = "global quotas, and the rights that this region holds"
 
 
@@ -274,6 +276,24 @@ class PolicyChanged(msgspec.Struct, frozen=True, kw_only=True):
     former: PolicyText = PolicyText()
 
 
+class Reserve(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator sets capacity aside. Answered by Reserved once durable, or Refused: then nothing is. `id` is drawn by
+    the shell, and only used if there is no such reservation yet."""
+
+    request_id: int
+    wanted: WantedReservation
+    id: str
+    cause: str
+
+
+class CancelReservation(msgspec.Struct, frozen=True, kw_only=True):
+    """The reservation of this name is over. What runs in it goes on. Answered by Done once durable, or Refused."""
+
+    request_id: int
+    name: str
+    cause: str
+
+
 class ApplyQuotas(msgspec.Struct, frozen=True, kw_only=True):
     """An operator's signed quota document. Answered by Done once what it mints or owes is durable (of a shard's
     account: at a majority), or Refused."""
@@ -304,5 +324,7 @@ Event = (
     | ProposeRoster
     | AskRoster
     | PolicyChanged
+    | Reserve
+    | CancelReservation
     | ApplyQuotas
 )

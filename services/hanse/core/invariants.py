@@ -8,7 +8,8 @@ from __future__ import annotations
 from hanse.core.model.jobs import Job
 from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobState
 from hanse.core.model.limits import HOLDS_MAX, INTENTS_MAX, OFFERS_OUTSTANDING_MAX, TRANSFERS_UNDECIDED_MAX
-from hanse.core.model.resources import fits
+from hanse.core.model.reservations import WindowState
+from hanse.core.model.resources import added, fits
 from hanse.core.region import Region
 from hanse.core.scheduling.cohorts import Usage
 
@@ -25,6 +26,7 @@ def check(region: Region, *, full: bool = False) -> None:
         _check_counts(region)
         _check_capacity(region)
         _check_standing(region)
+        _check_windows(region)
         _check_transfers(region)
         _check_rights(region)
 
@@ -105,7 +107,10 @@ def _check_standing(region: Region) -> None:
     standing = region.local.standing
     held = set(region.local.capacity.holders())
     assert set(standing.running.jobs) == held, "the standing does not know what runs"
-    assert {job_id for _, job_id in standing.running.ends} == held, "ends are expected of what does not run"
+    expected = held | set(region.local.windows.holding)
+    assert {job_id for _, job_id in standing.running.ends} == expected, (
+        "ends are expected of what does not run"
+    )
     for root in standing.quotas.roots:
         usage: Usage = {}
         for charge in standing.quotas.charges().values():
@@ -116,6 +121,15 @@ def _check_standing(region: Region) -> None:
     assert all(job_id in standing.running.leaving for job_id in dying), "a victim is nobody's any more"
     waiting = [job_id for job_id in held if region.local.scheduler.claimed(job_id)]
     assert not waiting, f"{waiting[:1]} runs and others are being stopped for it"
+
+
+def _check_windows(region: Region) -> None:
+    """What is set aside is no more than was reserved and is not in use, and all that there is room for."""
+    for window in region.local.windows.all():
+        assert window.state is WindowState.OPEN or not (window.holds or window.used), f"{window.id}: not open"
+        for node, places in window.places.items():
+            there = added(window.used.get(node, ()), window.held_on(node))
+            assert fits(there, places), f"{window.id}: {there} of {places} on {node}"
 
 
 def _check_transfers(region: Region) -> None:

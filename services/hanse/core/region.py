@@ -22,6 +22,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
+import msgspec
+
 from hanse.core.admission import Admission
 from hanse.core.answers import Answers
 from hanse.core.books import Books
@@ -40,6 +42,7 @@ from hanse.core.events import (
     Ask,
     AskRoster,
     CancelJobs,
+    CancelReservation,
     Event,
     ExecutorRecovered,
     JobsForgotten,
@@ -52,6 +55,7 @@ from hanse.core.events import (
     PlanJob,
     PolicyChanged,
     ProposeRoster,
+    Reserve,
     SetDrain,
     ShowRows,
     Submit,
@@ -120,6 +124,7 @@ from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import RECORD_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Position, RegionConfig, RegionRecord, RunningJobs
+from hanse.core.model.reservations import CapacityReservation
 from hanse.core.model.roster import key_id
 from hanse.core.model.time import Now
 from hanse.core.planning import Planning
@@ -127,6 +132,7 @@ from hanse.core.policy.model import Policy, default_policy
 from hanse.core.policy.problems import checked
 from hanse.core.scheduling.local import META_CORDONED, META_SHARES, LocalSide
 
+_RESERVATION = msgspec.msgpack.Decoder(CapacityReservation)
 _GREETINGS = (Hello, HelloAck)
 _FOR_MEMBERSHIP = (GossipDigest, GossipDelta, Probe, ProbeAck, ProbeRequest)
 # Of an operator's wish to drain the region, in the ledger's table of small facts.
@@ -162,7 +168,10 @@ class Region:
         checked_policy = checked(policy or default_policy(config.tiers))
         saved_shares = snapshot.meta.get(META_SHARES, "")
         saved_cordons = snapshot.meta.get(META_CORDONED, "")
-        self.local = LocalSide(config, self.library, checked_policy, now, saved_shares, saved_cordons)
+        reservations = [_RESERVATION.decode(row.body) for row in snapshot.reservations]
+        self.local = LocalSide(
+            config, self.library, checked_policy, now, saved_shares, saved_cordons, reservations
+        )
         self.old_disk = OldDisk(config, self.books, snapshot, randomness.getrandbits(63) + 1, now)
         self.doubt = Doubt(self, now)
         position = Position(snapshot.incarnation, snapshot.write_sequence, self.old_disk.life)
@@ -350,7 +359,7 @@ class Region:
                 pass  # The row says RUNNING already; who wants the pid asks the executor.
             case Submit() | PlanJob() | CancelJobs() | Ask() | OrderJobs() | OrderNodes():
                 self.callers.take_in(now, event, out)
-            case PolicyChanged() | ApplyQuotas():
+            case PolicyChanged() | ApplyQuotas() | Reserve() | CancelReservation():
                 self.callers.take_in(now, event, out)
             case SetDrain():
                 self._set_drain(now, event, out)

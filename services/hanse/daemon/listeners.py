@@ -20,11 +20,13 @@ from hanse.daemon.servers.members import Members
 from hanse.daemon.servers.peers import Envelopes, PeerService
 from hanse.daemon.servers.policies import PolicyService
 from hanse.daemon.servers.regions import RegionService
+from hanse.daemon.servers.reservations import ReservationService
 from hanse.wire.services import (
     JOB_SERVICE,
     PEER_SERVICE,
     POLICY_SERVICE,
     REGION_SERVICE,
+    RESERVATION_SERVICE,
     SERVER_OPTIONS,
     register,
 )
@@ -83,6 +85,7 @@ def public_listener(
             JOB_SERVICE: JobService(local, members, leaders),
             REGION_SERVICE: RegionService(runtime, ids, members),
             POLICY_SERVICE: PolicyService(runtime, ids, members),
+            RESERVATION_SERVICE: ReservationService(runtime, ids, members),
         },
     )
 
@@ -96,5 +99,6 @@ def peer_listener(runtime: Runtime, local: LocalJobs, envelopes: Envelopes, ids:
             JOB_SERVICE: local,
             REGION_SERVICE: RegionService(runtime, ids, None),
             POLICY_SERVICE: PolicyService(runtime, ids, None),
+            RESERVATION_SERVICE: ReservationService(runtime, ids, None),
         },
     )

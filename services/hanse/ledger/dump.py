@@ -20,6 +20,7 @@ TABLES: dict[str, type[msgspec.Struct] | None] = {
     "intents": effects.IntentRow,
     "peers_seen": effects.PeerSeenRow,
     "policies": effects.PolicyRow,
+    "reservations": effects.ReservationRow,
     "meta": None,
     "shard_states": effects.ShardStateRow,
     "shard_rows": effects.ShardRow,

@@ -177,6 +177,15 @@ BEGIN
   SELECT RAISE(ABORT, 'a version of the policy is never changed');
 END;
 
+-- Capacity that is set aside for tenants, from when it was acknowledged until it was cancelled or is long over.
+CREATE TABLE reservations (
+  id TEXT NOT NULL PRIMARY KEY,
+  name TEXT NOT NULL,
+  tenant TEXT NOT NULL,
+  -- msgpack of core/model/reservations.py: CapacityReservation.
+  body BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Small facts of the core by name, such as "draining".
 CREATE TABLE meta (
   name TEXT NOT NULL PRIMARY KEY,

@@ -28,6 +28,7 @@ from hanse.core.effects import (
     PeerSeenRow,
     PolicyRow,
     QuotaDocumentRow,
+    ReservationRow,
     RightsSentRow,
     RightsTakenRow,
     RosterRow,
@@ -143,6 +144,7 @@ UPSERT_INTENTS = _upsert("intents", columns_of(IntentRow))
 UPSERT_PEERS_SEEN = _upsert("peers_seen", columns_of(PeerSeenRow))
 # A plain insert: a version is written once.
 INSERT_POLICIES = _insert("policies", columns_of(PolicyRow))
+UPSERT_RESERVATIONS = _upsert("reservations", columns_of(ReservationRow))
 UPSERT_META = _upsert("meta", ("name", "value"))
 UPSERT_ROSTERS = _upsert("rosters", columns_of(RosterRow))
 UPSERT_SHARD_STATES = _upsert("shard_states", columns_of(ShardStateRow))
@@ -163,6 +165,7 @@ DELETE_JOBS = _delete_of_shards("jobs", "id")
 DELETE_SHARD_ROWS = _delete_of_shards("shard_rows", "key")
 DELETE_SHARDS = _delete("jobs", "shard")
 DELETE_POLICIES_TO = "DELETE FROM policies WHERE version <= ?"
+DELETE_RESERVATIONS = _delete("reservations", "id")
 DELETE_RIGHTS_SENT = _delete("rights_sent", "giver_id")
 DELETE_RIGHTS_TAKEN = _delete("rights_taken", "taker_id")
 DELETE_DECISIONS_BELOW = "DELETE FROM decisions WHERE giver_ledger_id = ? AND sequence < ?"

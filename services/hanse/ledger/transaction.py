@@ -88,6 +88,7 @@ def apply(connection: sqlite3.Connection, writes: Writes) -> None:
     statements.UPSERT_INTENTS.run(connection, tuples(writes.intents))
     statements.UPSERT_PEERS_SEEN.run(connection, tuples(writes.peers_seen))
     statements.INSERT_POLICIES.run(connection, tuples(writes.policies))
+    statements.UPSERT_RESERVATIONS.run(connection, tuples(writes.reservations))
     statements.UPSERT_META.run(connection, writes.meta)
     statements.UPSERT_ROSTERS.run(connection, tuples(writes.rosters))
     statements.UPSERT_SHARD_STATES.run(connection, tuples(writes.shard_states))
@@ -126,6 +127,7 @@ def _apply_deletes(connection: sqlite3.Connection, writes: Writes) -> None:
     statements.DELETE_SHARDS.run(connection, [(shard,) for shard in writes.shards_delete])
     for version in writes.policies_delete_to:
         connection.execute(statements.DELETE_POLICIES_TO, (version,))
+    statements.DELETE_RESERVATIONS.run(connection, [(each,) for each in writes.reservations_delete])
     over = [(account_id,) for account_id in writes.accounts_delete]
     statements.DELETE_RIGHTS_SENT.run(connection, over)
     statements.DELETE_RIGHTS_TAKEN.run(connection, over)

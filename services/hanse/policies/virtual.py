@@ -141,7 +141,8 @@ class VirtualRegion:
         """When something is due: what is planned here, or (while jobs wait) what the core has foreseen."""
         planned_us = self._agenda[0][0] if self._agenda else NEVER_US
         alarm_us = self.region.local.alarm.next_us
-        return max(self.now_us, min(planned_us, alarm_us) if self.region.local.queue.depth else planned_us)
+        foreseen = self.region.local.queue.depth or self.region.local.windows.are_near
+        return max(self.now_us, min(planned_us, alarm_us) if foreseen else planned_us)
 
     def _is_stale(self, event: Event) -> bool:
         """Whether this end was overtaken by another; else it is noted."""

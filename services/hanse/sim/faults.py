@@ -73,6 +73,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "policy_change": ("policy_every_us",),
     "quota_change": ("quota_every_us",),
     "orders": ("order_every_us",),
+    "reservation_change": ("reservation_every_us",),
 }
 
 
@@ -171,6 +172,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     # People hold, release, requeue, reorder and move jobs, and take nodes out of use. Not in the swarm: it is a
     # profile of its own.
     order_every_us: int = 0
+    # Operators set capacity of a region aside for a tenant, for some seconds, and cancel what they set aside.
+    reservation_every_us: int = 0
 
     @staticmethod
     def none() -> Faults:
@@ -290,6 +293,7 @@ class _Swarm:
             policy_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
             quota_every_us=self._every(10 * SECOND_US, 2 * MINUTE_US),
             order_every_us=self._every(2 * SECOND_US, 20 * SECOND_US),
+            reservation_every_us=self._every(5 * SECOND_US, MINUTE_US),
         )
 
 

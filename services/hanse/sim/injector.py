@@ -19,6 +19,7 @@ from hanse.sim.operators import Operators
 from hanse.sim.policies import Rulers
 from hanse.sim.quotas import QuotaOperators
 from hanse.sim.record import EMPTY_IMAGE, DiskReplaced, FaultInjected, ImageTaken, Record
+from hanse.sim.reservations import Reservers
 from hanse.sim.timeline import Timeline
 from hanse.sim.workload import is_complete
 
@@ -53,6 +54,7 @@ class Injector:
         callers: Callers,
         operators: Operators,
         rulers: Rulers,
+        reservers: Reservers,
         quotas: QuotaOperators | None = None,
     ) -> None:
         self.counts: dict[str, int] = {}
@@ -65,6 +67,7 @@ class Injector:
         self._callers = callers
         self._operators = operators
         self._rulers = rulers
+        self._reservers = reservers
         self._quotas = quotas
         self._pressed: dict[str, int] = {}
         self._draining: dict[str, RunningJobs] = {}
@@ -96,6 +99,7 @@ class Injector:
             (faults.lost_every_us, self._lose),
             (faults.policy_every_us, self._change_policy),
             (faults.quota_every_us, self._change_quotas),
+            (faults.reservation_every_us, self._change_reservations),
         ):
             if every_us:
                 self._plan(every_us, inject)
@@ -133,6 +137,7 @@ class Injector:
             self._callers.drain(region, None)
         self._callers.cancel_endless()
         self._operators.heal()
+        self._reservers.heal()
         if self._quotas is not None:
             self._quotas.heal()
 
@@ -308,6 +313,9 @@ class Injector:
 
     def _change_policy(self) -> None:
         self._note("policy_change", self._rulers.change())
+
+    def _change_reservations(self) -> None:
+        self._note("reservation_change", self._reservers.change())
 
     def _change_quotas(self) -> None:
         if self._quotas is not None:

@@ -26,6 +26,7 @@ from hanse.core.effects import (
     PeerSeenRow,
     PolicyRow,
     QuotaDocumentRow,
+    ReservationRow,
     RightsSentRow,
     RightsTakenRow,
     RosterRow,
@@ -101,6 +102,7 @@ class SimLedger:
         self.intents: dict[str, IntentRow] = {}
         self.peers_seen: dict[str, PeerSeenRow] = {}
         self.policies: dict[int, PolicyRow] = {}
+        self.reservations: dict[str, ReservationRow] = {}
         self.meta: dict[str, str] = {}
         self.rosters: dict[int, RosterRow] = {}
         self.shard_states: dict[str, ShardStateRow] = {}
@@ -155,6 +157,7 @@ class SimLedger:
         image.channels, image.outbound = dict(self.channels), dict(self.outbound)
         image.intents, image.peers_seen = dict(self.intents), dict(self.peers_seen)
         image.policies = dict(self.policies)
+        image.reservations = dict(self.reservations)
         image.meta, image._keys = dict(self.meta), dict(self._keys)
         image.rosters = dict(self.rosters)
         image.shard_states = dict(self.shard_states)
@@ -214,6 +217,8 @@ class SimLedger:
         for policy in writes.policies:
             assert policy.version not in self.policies, "a version of the policy is never changed"
             self.policies[policy.version] = policy
+        for reservation in writes.reservations:
+            self.reservations[reservation.id] = reservation
         for name, value in writes.meta:
             self.meta[name] = value
         for roster in writes.rosters:
@@ -268,6 +273,8 @@ class SimLedger:
         for shard in writes.shards_delete:
             for job_id in list(self._tables(shard).rows):
                 self._delete_job(shard, job_id)
+        for reservation_id in writes.reservations_delete:
+            self.reservations.pop(reservation_id, None)
         for oldest in writes.policies_delete_to:
             for version in [each for each in self.policies if each <= oldest]:
                 del self.policies[version]
@@ -337,6 +344,7 @@ class SimLedger:
             peers_seen=_by_key(self.peers_seen),
             meta=dict(sorted(self.meta.items())),
             policy=self.policies[max(self.policies)] if self.policies else None,
+            reservations=_by_key(self.reservations),
             rosters=[self.rosters[epoch] for epoch in sorted(self.rosters)],
             shard_states=_by_key(self.shard_states),
             shard_rows=sorted(
@@ -370,6 +378,7 @@ class SimLedger:
             "intents": _tuples(self.intents.values()),
             "peers_seen": _tuples(self.peers_seen.values()),
             "policies": _tuples(self.policies.values()),
+            "reservations": _tuples(self.reservations.values()),
             "meta": sorted(self.meta.items()),
             "rosters": _tuples(self.rosters.values()),
             "shard_states": _tuples(self.shard_states.values()),

@@ -31,6 +31,7 @@ from hanse.sim.policies import Office, Rulers, draw_policy
 from hanse.sim.progress import Progress
 from hanse.sim.quotas import QuotaOperators
 from hanse.sim.record import Committed, Finished, Healed, Record, RegionJoined
+from hanse.sim.reservations import Reservers
 from hanse.sim.timeline import Timeline
 from hanse.sim.workload import SpecWriter, draw_configs, draw_kinds, draw_timings, opaque_spec
 
@@ -139,6 +140,9 @@ class World:
             may_remove=not (plan.faults.old_disk_every_us or plan.faults.destroyed_every_us),
         )
         self.quotas = self._quota_operators()
+        self.reservers = Reservers(
+            self.timeline, self._randomness("reservers"), self.hosts, TENANTS, self.count
+        )
         self.hands = Hands(
             self.timeline,
             self._randomness("hands"),
@@ -166,6 +170,7 @@ class World:
                 TENANTS,
                 self.count,
             ),
+            self.reservers,
             self.quotas,
         )
 
@@ -279,6 +284,8 @@ class World:
             return "some ledger has an open job"
         if not self.operators.idle:
             return "some region does not have the newest roster"
+        if not self.reservers.idle:
+            return "some region still has a reservation"
         if self.quotas is not None and not self.quotas.idle:
             return "some region does not go by the newest quotas"
         if not all(host.trusts_its_disk or host.gone for host in self.hosts):

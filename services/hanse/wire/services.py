@@ -18,6 +18,8 @@ from hanse.wire.gen.hanse.v1 import (
     policies_pb2_grpc,
     regions_pb2,
     regions_pb2_grpc,
+    reservations_pb2,
+    reservations_pb2_grpc,
 )
 from hanse.wire.gen.hanse.v1.peers_pb2 import ExchangeRequest, ExchangeResponse
 
@@ -26,11 +28,13 @@ __all__ = ["CHANNEL_OPTIONS", "SERVER_OPTIONS", "ExchangeRequest", "ExchangeResp
 JOB_SERVICE = jobs_pb2.DESCRIPTOR.services_by_name["JobService"].full_name
 REGION_SERVICE = regions_pb2.DESCRIPTOR.services_by_name["RegionService"].full_name
 POLICY_SERVICE = policies_pb2.DESCRIPTOR.services_by_name["PolicyService"].full_name
+RESERVATION_SERVICE = reservations_pb2.DESCRIPTOR.services_by_name["ReservationService"].full_name
 PEER_SERVICE = peers_pb2.DESCRIPTOR.services_by_name["PeerService"].full_name
 _REGISTER: dict[str, Any] = {
     JOB_SERVICE: jobs_pb2_grpc.add_JobServiceServicer_to_server,
     REGION_SERVICE: regions_pb2_grpc.add_RegionServiceServicer_to_server,
     POLICY_SERVICE: policies_pb2_grpc.add_PolicyServiceServicer_to_server,
+    RESERVATION_SERVICE: reservations_pb2_grpc.add_ReservationServiceServicer_to_server,
     PEER_SERVICE: peers_pb2_grpc.add_PeerServiceServicer_to_server,
 }
 
@@ -178,6 +182,7 @@ class Stubs:
         self.jobs: Any = jobs_pb2_grpc.JobServiceStub(self.channel)
         self.regions: Any = regions_pb2_grpc.RegionServiceStub(self.channel)
         self.policies: Any = policies_pb2_grpc.PolicyServiceStub(self.channel)
+        self.reservations: Any = reservations_pb2_grpc.ReservationServiceStub(self.channel)
 
     async def exchange(self, request: ExchangeRequest) -> bool:
         """Whether the peer took the envelope in. Raises grpc.aio.AioRpcError. One at a time."""

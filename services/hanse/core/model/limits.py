@@ -220,6 +220,40 @@ RUNTIMES_REMEMBERED_MAX = 16_384
 RESERVATION_ENDS_MAX = 4_096
 # Lanes of one class that are tried for backfill before the class is passed over until something ends.
 BACKFILL_TRIES_MAX = 8
+# Reservations of one region that are not over: every start that one of them might concern asks each of them.
+RESERVATIONS_MAX = 256
+# Windows of one reservation, all of them known when it is made: three a day for a year. Whether they fit beside those
+# of the others takes a look at each.
+RESERVATION_WINDOWS_MAX = 1_100
+# Five fields, with every minute of an hour in a list.
+RECURRENCE_LENGTH_MAX = 512
+# All windows end by then. What comes later is reserved later, when it is known what the region will be.
+RESERVATION_AHEAD_US_MAX = 400 * 86_400 * 1_000_000
+# Shorter ones would be over before what is started in them has begun.
+RESERVATION_DURATION_US_MIN = 1_000_000
+# Tasks of one reservation: as many nodes as a large region has; each is booked at every look ahead.
+RESERVATION_TASKS_MAX = 4_096
+# A reservation that is over is still listed for a week, so that somebody can see what it was.
+RESERVATION_KEPT_US = 7 * 86_400 * 1_000_000
+# Sets of reservations whose windows overlap at some instant of a new one. Beyond them the new one has to fit beside
+# all of them together, which may refuse it in vain, and never takes it in vain.
+RESERVATION_OVERLAPS_MAX = 64
+# Nodes that turn out not to do, one after another, before a placement that heeds windows is given up.
+RESERVATION_TRIES_MAX = 16
+# Jobs that are tried in the room of one window in one cycle: each is a placement on the window's nodes, some 50 us.
+RESERVATION_STARTS_TRIED_MAX = 256
+# Who is in the way of windows is looked for this often at most, unless one opens: a reservation of the largest size
+# takes a tenth of a second.
+EVICTIONS_LOOK_US = 1_000_000
+# When a blocked job that should have started by what was foreseen, and did not, is looked at again if nothing ends:
+# seldom enough to cost nothing.
+FORESEEN_AGAIN_US = 1_000_000
+# A wall clock that jumped is believed when it has gone on steadily for so long, and work is stopped for a window only
+# by one that has: longer than time daemons take to set a clock in steps, and no longer than the grace of most jobs.
+CLOCK_STEADY_US = 10 * 1_000_000
+# What two readings may differ by and still be the same clock: slewing (at most 500 ppm) stays below it for half an
+# hour, and a step must see the clock more often than that.
+CLOCK_JITTER_US = 1_000_000
 # Jobs in one cycle that have room and would delay another; those after them are looked at in the next one. Each costs
 # some 100 us, so that a cycle is not prolonged by more than a few milliseconds.
 BACKFILL_DENIALS_MAX = 32

@@ -14,8 +14,9 @@ the order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import islice, takewhile
+from typing import Protocol
 
 import msgspec
 
@@ -96,9 +97,22 @@ class Reservation:
             candidate.way.charge(1, self._usage)
 
 
+class WindowsAhead(Protocol):
+    """What reservations mean for whoever looks ahead: crossings.py."""
+
+    def heed(
+        self, trial: Trial, tenant: str, from_us: int, until_us: int, gone: Collection[str] = ()
+    ) -> None:
+        """Suppose what they make of the nodes for a job of this tenant from one instant to another (mono), once those
+        that are `gone` have been released."""
+
+    def hold_for(self, tenant: str) -> bool:
+        """Whether something is set aside for this tenant now."""
+
+
 class Outlook:
     """Looks ahead along the predicted ends. `world` gives the nodes as they are now, with what is claimed (a trial of
-    one's own), `used` the same of a tree of quotas; `claimed` says whether anything is."""
+    one's own), `used` the same of a tree of quotas; `counted` says whether nothing is, and counting tells enough."""
 
     def __init__(
         self,
@@ -106,14 +120,16 @@ class Outlook:
         standing: Standing,
         world: Callable[[], Trial],
         used: Callable[[QuotaQueue], Usage],
-        claimed: Callable[[], bool],
+        counted: Callable[[], bool],
+        windows: WindowsAhead,
     ) -> None:
         self._capacity = capacity
         self._standing = standing
         self._running = standing.running
         self._world = world
         self._used = used
-        self._claimed = claimed
+        self._counted = counted
+        self._windows = windows
 
     def reserve(self, job: Job, now_us: int, *, nodes: bool) -> Reservation | None:
         """The earliest room for a blocked job, with its nodes if it is `nodes` that block it. None: not within the
@@ -132,7 +148,7 @@ class Outlook:
             starts_us, usage = quota
         allocation = trial = None
         if nodes:
-            placed = self._nodes_start(way, starts_us)
+            placed = self._nodes_start(job, way, starts_us)
             if placed is None:
                 return None
             nodes_us, allocation, trial = placed
@@ -168,15 +184,15 @@ class Outlook:
 
     # -- nodes
 
-    def _nodes_start(self, way: Way, from_us: int) -> tuple[int, Allocation, Trial] | None:
+    def _nodes_start(self, job: Job, way: Way, from_us: int) -> tuple[int, Allocation, Trial] | None:
         """When the nodes will have room, where, and all nodes then with the job on them."""
-        if counts_by_node(self._capacity.table, way.placed) and not self._claimed():
+        if counts_by_node(self._capacity.table, way.placed) and self._counted():
             starts_us = self._counted_start(way.placed, from_us)
         else:
-            starts_us = self._tried_start(way, from_us)
+            starts_us = self._tried_start(job, way, from_us)
         if starts_us is None:
             return None
-        found = self._placed_after(way, self._ended_by(starts_us))
+        found = self._placed_at(starts_us, job, way, self._ended_by(starts_us))
         return None if found is None else (starts_us, *found)
 
     def _counted_start(self, shape: Shape, from_us: int) -> int | None:
@@ -197,19 +213,24 @@ class Outlook:
             from_us = max(from_us, end_us)
         return from_us if room >= needed else None
 
-    def _tried_start(self, way: Way, from_us: int) -> int | None:
+    def _tried_start(self, job: Job, way: Way, from_us: int) -> int | None:
         """For any shape: by trying to place it, after twice as many ends each time, then in between."""
-        if self._placed_after(way, self._ended_by(from_us)) is not None:
+        if self._placed_at(from_us, job, way, self._ended_by(from_us)) is not None:
             return from_us
         ends = [end for end in self._running.ends.first(RESERVATION_ENDS_MAX) if end[0] > from_us]
         gone = self._ended_by(from_us)
+
+        def has_room_after(count: int) -> bool:
+            ended = [*gone, *ends[:count]]
+            return self._placed_at(ends[count - 1][0], job, way, ended) is not None
+
         few, enough = 0, 1
-        while enough < len(ends) and self._placed_after(way, [*gone, *ends[:enough]]) is None:
+        while enough < len(ends) and not has_room_after(enough):
             few, enough = enough, enough * 2
         enough = min(enough, len(ends))
         while enough - few > 1:
             middle = (enough + few) // 2
-            if self._placed_after(way, [*gone, *ends[:middle]]) is None:
+            if not has_room_after(middle):
                 few = middle
             else:
                 enough = middle
@@ -218,11 +239,16 @@ class Outlook:
     def _ended_by(self, until_us: int) -> list[tuple[int, str]]:
         return list(takewhile(lambda end: end[0] <= until_us, self._running.ends))
 
-    def _placed_after(self, way: Way, ended: Iterable[tuple[int, str]]) -> tuple[Allocation, Trial] | None:
+    def _placed_at(
+        self, at_us: int, job: Job, way: Way, ended: Iterable[tuple[int, str]]
+    ) -> tuple[Allocation, Trial] | None:
+        """Where the job has room at this instant, once these have ended."""
         trial = self._world()
-        for _, job_id in ended:
+        gone = [job_id for _, job_id in ended]
+        for job_id in gone:
             if job_id not in self._running.leaving:
                 trial.release(job_id, *self._capacity.held(job_id))
+        self._windows.heed(trial, job.tenant, at_us, at_us + self._standing.predictor.predict_us(job), gone)
         allocation = way.place(trial)
         return None if allocation is None else (allocation, trial)
 

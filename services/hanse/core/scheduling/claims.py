@@ -35,10 +35,6 @@ class Claims:
     def __iter__(self) -> Iterator[Claim]:
         return iter(self._claims.values())
 
-    def exist(self) -> bool:
-        """Whether there is any."""
-        return bool(self._claims)
-
     def of(self, job_id: str) -> Claim | None:
         """What is kept for this job."""
         return self._claims.get(job_id)

@@ -19,6 +19,7 @@ from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.jobs import Allocation, Job, Shape
 from hanse.core.model.limits import RESERVATION_ENDS_MAX
 from hanse.core.model.resources import Resources
+from hanse.core.scheduling.backfill import WindowsAhead
 from hanse.core.scheduling.cohorts import Usage
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.quota import QuotaQueue, held_by
@@ -38,7 +39,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Plan:
-    """Places of waiting jobs. `world` and `used` as for backfill.Outlook."""
+    """Places of waiting jobs. `world`, `used` and `windows` as for backfill.Outlook."""
 
     def __init__(
         self,
@@ -46,11 +47,13 @@ class Plan:
         standing: Standing,
         world: Callable[[], Trial],
         used: Callable[[QuotaQueue], Usage],
+        windows: WindowsAhead,
     ) -> None:
         self._capacity = capacity
         self._standing = standing
         self._world = world
         self._used = used
+        self._windows = windows
         self._places: dict[str, Place] = {}
 
     def __len__(self) -> int:
@@ -86,7 +89,7 @@ class Plan:
         self._places = {job_id: place for job_id, place in kept.items() if job_id != besides}
         ends = self._standing.running.ends.first(RESERVATION_ENDS_MAX)
         try:
-            return self._room(way, now_us, now_us + self._standing.predictor.predict_us(job), ends)
+            return self._room(job, way, now_us, now_us + self._standing.predictor.predict_us(job), ends)
         finally:
             self._places = kept
 
@@ -104,12 +107,14 @@ class Plan:
         instants |= dict.fromkeys(place.ends_us for place in self._places.values())
         free = self._free_at(now_us, ends)
         ways = self._standing.ways_of(job)
+        # What is set aside for it is not free, and it may have that.
+        reserved = self._windows.hold_for(job.tenant)
         for starts_us in sorted(instants):
             ends_us = starts_us + run_us
             for way in ways:
-                if not self._enough(way.placed, free, starts_us, ends_us):
+                if not reserved and not self._enough(way.placed, free, starts_us, ends_us):
                     continue
-                allocation = self._room(way, starts_us, ends_us, ends)
+                allocation = self._room(job, way, starts_us, ends_us, ends)
                 if allocation is not None:
                     return Place(job, way, allocation, starts_us, ends_us)
         return None
@@ -159,6 +164,7 @@ class Plan:
 
     def _room(
         self,
+        job: Job,
         way: Way,
         starts_us: int,
         ends_us: int,
@@ -175,6 +181,7 @@ class Plan:
         trial = self._world()
         for job_id in gone:
             trial.release(job_id, *self._capacity.held(job_id))
+        self._windows.heed(trial, job.tenant, starts_us, ends_us, gone)
         for place in beside:
             if not trial.book(place.job.shape, place.allocation):
                 for task in place.allocation.tasks:

@@ -1,11 +1,14 @@
 """The scheduling cycle: from queued jobs to allocations, and to those that are stopped for them.
 
     0  wake       what was blocked is looked at again if something that blocked it was released
-    1  claims     jobs for which others were stopped start as soon as these are gone
+    1  claims     jobs for which others were stopped start as soon as these are gone; then, in open windows of
+                  reservations, jobs of those that they are for (reserved.py); who is in the way of a window has to
+                  leave (evictions.py)
     2  order      the first job that is not parked (queue.py)
     3  admit      in one way after another (ways.py): quota (quota.py)
     4  place      nodes, by all rules of the job (placement.py)
-    5  backfill   not what would delay a job that is before it and blocked (backfill.py)
+    5  backfill   not what would be in the way of a window (crossings.py), or delay a job that is before it and blocked
+                  (backfill.py)
     6  preempt    for the first that is blocked, if it is entitled and would wait long otherwise (preemption.py)
     7  start      if it has its rights of global quotas (gate.py); without them it leaves the queue, and waits for them
 
@@ -19,30 +22,42 @@ one placement for each job that starts and each shape that does not.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.jobs import Allocation, Job, Shape
-from hanse.core.model.limits import BACKFILL_DENIALS_MAX, BACKFILL_TRIES_MAX, CLAIMS_MAX
+from hanse.core.model.limits import (
+    BACKFILL_DENIALS_MAX,
+    BACKFILL_TRIES_MAX,
+    CLAIMS_MAX,
+    EVICTIONS_LOOK_US,
+    FORESEEN_AGAIN_US,
+    RESERVATION_STARTS_TRIED_MAX,
+)
 from hanse.core.model.time import Now
 from hanse.core.scheduling.admission import refused_here
 from hanse.core.scheduling.backfill import Candidate, Outlook, Reservation, beside
 from hanse.core.scheduling.claims import Claims
 from hanse.core.scheduling.cohorts import QuotaRoot
 from hanse.core.scheduling.conservative import Plan
+from hanse.core.scheduling.crossings import Crossings
+from hanse.core.scheduling.evictions import Evicted, Evictions
 from hanse.core.scheduling.gate import OPEN_GATE, StartGate
 from hanse.core.scheduling.lanes import Group, Lane
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.preemption import Claim, Preemption, Victim
 from hanse.core.scheduling.queue import JobQueue
 from hanse.core.scheduling.quota import held_by
+from hanse.core.scheduling.reservation_grounds import ReservationGrounds
+from hanse.core.scheduling.reserved import ReservedRoom
 from hanse.core.scheduling.rounds import Rounds
 from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.trial import Trial
 from hanse.core.scheduling.wakeups import NODES_MAX, may_have_room
 from hanse.core.scheduling.ways import Way
+from hanse.core.scheduling.windows import Window, Windows
 
 
 class Preempted(msgspec.Struct, frozen=True):
@@ -73,10 +88,15 @@ class _Head(msgspec.Struct):
 
 class Scheduler:
     """Decides what starts in this region. The caller records every start that `run` returns, stops what `preempted`
-    names, and tells its standing (`ended`) when a job holds nothing any more."""
+    and `evicted` name, and tells its standing and the windows (`ended`, `settle`) when a job holds nothing any more."""
 
     def __init__(
-        self, queue: JobQueue, capacity: Capacity, region: str, standing: Standing | None = None
+        self,
+        queue: JobQueue,
+        capacity: Capacity,
+        region: str,
+        standing: Standing | None = None,
+        windows: Windows | None = None,
     ) -> None:
         self._queue = queue
         self._capacity = capacity
@@ -95,12 +115,21 @@ class Scheduler:
         # When something that was foreseen should have come true.
         self.alarm = Alarm()
         self.preempted: list[Preempted] = []
+        self.evicted: list[Evicted] = []
+        # When somebody has to leave for a window next, and until when nobody is looked for.
+        self._next_eviction_us = NEVER_US
+        self._evictions_seen = (-1, 0)
         # Jobs that left the queue in this cycle to wait for their rights.
         self._set_aside = 0
         # By job that was started in the last cycle: by which part of the policy, if it is not simply its turn.
         self.why: dict[str, str] = {}
         self._now = Now(mono_us=0, wall_us=0)
-        self._adopt(standing or Standing.plain(capacity))
+        standing = standing or Standing.plain(capacity)
+        self.windows = Windows(capacity, standing.running) if windows is None else windows
+        self.crossings = Crossings(self.windows)
+        self.reserved = ReservedRoom(self.windows, queue)
+        self._seen_windows = self.windows.version
+        self._adopt(standing)
 
     def _adopt(self, standing: Standing) -> None:
         self._standing = standing
@@ -112,18 +141,26 @@ class Scheduler:
         self._sought = False
         # By what a job was found blocked in this cycle: the nodes (""), or trees of quotas. Those after it are later.
         self._found_blocked: dict[str, None] = {}
-        claims = self._claims
-        self._outlook = Outlook(self._capacity, standing, claims.world, claims.used, claims.exist)
-        self._preemption = Preemption(self._capacity, standing, claims.world, claims.used)
+        claims, windows, crossings = self._claims, self.windows, self.crossings
+        self._outlook = Outlook(
+            self._capacity, standing, claims.world, claims.used, self._is_counted, crossings
+        )
+        self._preemption = Preemption(self._capacity, standing, claims.world, claims.used, crossings)
+        self._evictions = Evictions(windows, crossings, standing)
+        self.reservation_grounds = ReservationGrounds(windows, crossings, standing)
         # The state of nodes and queue that the plan was made for.
         self._planned = (-1, -1)
-        self._plan = Plan(self._capacity, standing, claims.world, claims.used)
+        self._plan = Plan(self._capacity, standing, claims.world, claims.used, crossings)
         self._rounds = Rounds(self._queue, self._capacity, standing, self._region)
 
     def adopt(self, standing: Standing) -> None:
         """Go on under another policy. Claims are given up: their victims' capacity goes to whoever is first now."""
         self._adopt(standing)
         self.alarm.ring_at(NEVER_US)
+
+    def _is_counted(self) -> bool:
+        """Whether counting what is free tells what has room: nothing is claimed, and no windows are ahead."""
+        return not self._claims and not self.windows
 
     @property
     def standing(self) -> Standing:
@@ -173,10 +210,23 @@ class Scheduler:
             starts = [each for each in found if each is not None]
         end_us = self._now.mono_us + run_us
         binding = [each for each in starts if end_us > each.starts_us]
-        if not binding:
+        return self._fitting_beside(tenant, shape, end_us, limit, binding)
+
+    def fitting(self, tenant: str, shape: Shape, run_us: int, limit: int) -> int:
+        """The same where nothing waits here."""
+        return self._fitting_beside(tenant, shape, self._now.mono_us + run_us, limit, [])
+
+    def _fitting_beside(
+        self, tenant: str, shape: Shape, end_us: int, limit: int, binding: list[Reservation]
+    ) -> int:
+        """One at most if there is anything to keep clear of: then the next one is asked about when it comes."""
+        now_us = self._now.mono_us
+        if not binding and not self.crossings.crossed(tenant, now_us, end_us):
             return self._capacity.fitting(shape, limit)
+        trial = Trial(self._capacity.table)
+        self.crossings.heed(trial, tenant, now_us, end_us)
         ways = self._standing.ways.of(self._standing.quotas.queue_of(tenant, shape), shape)
-        return min(limit, sum(1 for way in ways[:1] if beside(Trial(self._capacity.table), way, binding)))
+        return min(limit, sum(1 for way in ways[:1] if beside(trial, way, binding)))
 
     def in_the_way(self, candidate: Candidate, besides: str = "") -> list[Reservation]:
         """What a candidate would have to heed now, for those that ask: nobody is looked for. `besides`: not what is
@@ -189,18 +239,42 @@ class Scheduler:
         """Where this job would start now in this way, delaying nobody, as if the job `besides` were not there."""
         if not self.gate.may_start(job) or not way.has_quota():
             return None
+        reserved = self._reserved_room(job, way)
+        if reserved is not None:
+            return reserved
         if self._mode == "conservative":
             return self._plan.starts_now(job, way, self._now.mono_us, besides)
-        allocation = way.place(self._capacity)
+        allocation = way.place(self._capacity) or self.reserved.beside(job, way)
         if allocation is None:
             return None
         candidate = self._candidate(job, way)
+        allocation = self._clear_of_windows(candidate, allocation)
+        if allocation is None:
+            return None
         reservations = self.in_the_way(candidate, besides)
         if not all(each.quota_admits(candidate) for each in reservations):
             return None
         if all(each.admits(candidate, allocation) for each in reservations):
             return allocation
-        return beside(Trial(self._capacity.table), way, reservations)
+        return self._beside(candidate, reservations)
+
+    def _reserved_room(self, job: Job, way: Way) -> Allocation | None:
+        """Room within what is set aside for the job's tenant now."""
+        for window in self.windows.open() if self.windows else ():
+            if window.holds and window.reservation.is_for(job.tenant):
+                found = self.reserved.place(window, job, (way,))
+                if (
+                    found is not None
+                    and self._clear_of_windows(self._candidate(job, way), found[1]) == found[1]
+                ):
+                    return found[1]
+        return None
+
+    def _beside(self, candidate: Candidate, reservations: list[Reservation]) -> Allocation | None:
+        """Where it has room now away from all that is reserved, and from the windows that it would cross."""
+        trial = Trial(self._capacity.table)
+        self.crossings.heed(trial, candidate.job.tenant, self._now.mono_us, candidate.end_us)
+        return beside(trial, candidate.way, reservations)
 
     def would_stop(self, job: Job, besides: str = "") -> tuple[Victim, ...]:
         """Whom the cycle would stop for this job, if it could not start now: it has to be the first that is blocked."""
@@ -233,6 +307,12 @@ class Scheduler:
         planned = self._plan.starts_us(job.id)
         return min([*starts, *([] if planned is None else [planned])], default=None)
 
+    def foreseen_us(self, job: Job) -> int | None:
+        """When the job will have room by what is predicted, windows of reservations included (mono), if nobody else
+        took it; None: not within what can be seen."""
+        found = self._outlook.reserve(job, self._now.mono_us, nodes=True)
+        return None if found is None else found.starts_us
+
     def reservations(self) -> list[Reservation]:
         """All that is reserved at present, for those that explain and check."""
         heads = [head.reservation for head in self._heads.values() if head.reservation is not None]
@@ -251,14 +331,19 @@ class Scheduler:
         self.preempted = []
         self.why = {}
         self._queue.tick(now)
+        self.windows.tick(now)
         started: list[tuple[Job, Allocation]] = []
         self._wake()
         self._honour_claims(started)
+        self._evict()
         self.more = False
+        self._use_reserved(started, limit)
         if self._mode == "conservative":
             self._run_plan(started, limit)
         else:
             self._run_in_order(started, limit)
+            if not self.more:
+                self._use_reserved(started, limit, beside=True)
         self._set_alarm()
         return started
 
@@ -274,7 +359,7 @@ class Scheduler:
                 return
             if self._mode == "strict" and self._is_behind(lane):
                 return
-            if not self._heads and not self._claims and self._run_round(started, limit):
+            if self._run_round(started, limit):
                 continue
             verdict, root = self._try(lane, started)
             match verdict:
@@ -297,7 +382,10 @@ class Scheduler:
         self._seek_head()
 
     def _run_round(self, started: list[tuple[Job, Allocation]], limit: int) -> bool:
-        """Start all that can be started without looking at each by itself; whether there was anybody."""
+        """Start all that can be started without looking at each by itself; whether there was anybody. Not while
+        somebody is blocked, or nodes are reserved: then a start may be in the way of others."""
+        if self._heads or self._claims or self.windows:
+            return False
         left = limit - len(started) - self._set_aside
         found = self._rounds.run(self._now, left, self.gate, self.why)
         started += found
@@ -315,6 +403,7 @@ class Scheduler:
     def _wake(self) -> None:
         now_us = self._now.mono_us
         self._standing.running.correct(now_us)
+        self._wake_for_windows()
         self._wake_for_nodes()
         for root in self._standing.take_released():
             self._heads.pop(root.name, None)
@@ -325,6 +414,15 @@ class Scheduler:
             if gone or due:
                 del self._heads[name]
                 self._reopen(head.root)
+
+    def _wake_for_windows(self) -> None:
+        """Windows have opened or ended: who may have room where is another question."""
+        if self.windows.version != self._seen_windows:
+            self._seen_windows = self.windows.version
+            self._fresh = None
+            self._heads.pop("", None)
+            self._queue.reopen()
+            self._planned = (-1, -1)
 
     def _wake_for_nodes(self) -> None:
         """Look again at what may have room now. The first that is blocked is worth a look in any case once the order
@@ -366,10 +464,15 @@ class Scheduler:
             self._queue.reopen_root(root)
 
     def _set_alarm(self) -> None:
+        now_us = self._now.mono_us
         due = [head.reservation.starts_us for head in self._heads.values() if head.reservation is not None]
+        # Who should have started in this very cycle and did not is not asked for at once again.
+        due = [starts_us if starts_us > now_us else now_us + FORESEEN_AGAIN_US for starts_us in due]
         if self._mode == "conservative":
             due.append(self._plan.next_us())
-        self.alarm.ring_at(max(self._now.mono_us + 1, min(due, default=NEVER_US)))
+        if self.windows:
+            due += [self.windows.next_us, self._next_eviction_us]
+        self.alarm.ring_at(max(now_us + 1, min(due, default=NEVER_US)))
 
     # -- 1. claims
 
@@ -383,6 +486,8 @@ class Scheduler:
             self._drop(claim)
             job, way = claim.reservation.job, claim.reservation.way
             allocation = self._room_for(claim.reservation)
+            if allocation is not None:
+                allocation = self._clear_of_windows(self._candidate(job, way), allocation)
             if allocation is not None and self._has_rights(job):
                 self._start(self._candidate(job, way), allocation, started)
                 rule, version = claim.victims[0].rule, self._standing.policy.version
@@ -393,15 +498,115 @@ class Scheduler:
         way, foreseen = reservation.way, reservation.allocation
         if not way.has_quota():
             return None
-        if foreseen is not None and self._capacity.admits(reservation.job.shape, foreseen):
+        job = reservation.job
+        if foreseen is not None and self._capacity.admits(job.shape, foreseen):
             return foreseen
-        return way.place(self._capacity)
+        return way.place(self._capacity) or self.reserved.beside(job, way)
 
     def _drop(self, claim: Claim) -> None:
         self._claims.drop(claim)
         self._queue.reopen()
         if claim.reservation.way.queue is not None:
             self._queue.reopen_root(claim.reservation.way.queue.root)
+
+    def _clear_of_windows(self, candidate: Candidate, allocation: Allocation) -> Allocation | None:
+        return self.crossings.clear_of(candidate, allocation, self._now.mono_us)
+
+    # -- windows of reservations
+
+    def _evict(self) -> None:
+        """Who is in the way of a window has to leave, in time for it."""
+        self.evicted = []
+        now_us = self._now.mono_us
+        version, until_us = self._evictions_seen
+        if not self.windows or (self.windows.version == version and now_us < until_us):
+            return
+        self.evicted, self._next_eviction_us = self._evictions.due(now_us)
+        self._evictions_seen = (
+            self.windows.version,
+            min(self._next_eviction_us, now_us + EVICTIONS_LOOK_US),
+        )
+        for each in self.evicted:
+            self._standing.running.leave(each.job.id, self._now.mono_us + each.job.grace_us)
+
+    def _use_reserved(
+        self, started: list[tuple[Job, Allocation]], limit: int, *, beside: bool = False
+    ) -> None:
+        """Jobs of a window's tenant start in what is set aside for it, whoever else waits; `beside`: and in what all
+        others have left beside it."""
+        for window in self.reserved.windows(beside=beside) if self.windows else ():
+            if not self._offer(
+                window, started, limit, self._start_beside if beside else self._start_reserved
+            ):
+                return
+            self.reserved.in_vain(window, beside=beside)
+
+    def _offer(
+        self,
+        window: Window,
+        started: list[tuple[Job, Allocation]],
+        limit: int,
+        start: Callable[[Window, Lane, list[tuple[Job, Allocation]]], bool],
+    ) -> bool:
+        """Whether all lanes were looked at, or as many as may be."""
+        tried = 0
+        for lane in self.reserved.lanes(window):
+            while len(lane.jobs):
+                if len(started) + self._set_aside >= limit:
+                    self.more = True
+                    return False
+                if tried >= RESERVATION_STARTS_TRIED_MAX:
+                    return True
+                tried += 1
+                if not start(window, lane, started):
+                    break
+        return True
+
+    def _start_reserved(self, window: Window, lane: Lane, started: list[tuple[Job, Allocation]]) -> bool:
+        """Whether the first job of the lane has left the queue."""
+        job = lane.jobs.first
+        if refused_here(self._region, job.shape.body) is not None:
+            return False
+        found = self.reserved.place(window, job, self._ways(lane))
+        if found is None:
+            return False
+        way, allocation = found
+        candidate = self._candidate(job, way)
+        if self._clear_of_windows(candidate, allocation) != allocation:
+            return False
+        self._start_in(window, candidate, allocation, started)
+        return True
+
+    def _start_beside(self, window: Window, lane: Lane, started: list[tuple[Job, Allocation]]) -> bool:
+        """Whether the first job of the lane has left the queue, delaying nobody."""
+        job = lane.jobs.first
+        if refused_here(self._region, job.shape.body) is not None:
+            return False
+        if self._mode == "strict" and self._is_behind(lane):
+            return False
+        for way in self._ways(lane):
+            if way.queue is not None and way.bound(way.queue.root.usage) is not None:
+                continue
+            allocation = self.reserved.beside(job, way)
+            if allocation is None:
+                continue
+            candidate = self._candidate(job, way)
+            if self._undelaying(candidate, allocation)[0] == allocation:
+                self._start_in(window, candidate, allocation, started)
+                return True
+        return False
+
+    def _start_in(
+        self,
+        window: Window,
+        candidate: Candidate,
+        allocation: Allocation,
+        started: list[tuple[Job, Allocation]],
+    ) -> None:
+        if self._has_rights(candidate.job):
+            self._start(candidate, allocation, started)
+            version = self._standing.policy.version
+            self.why[candidate.job.id] = f"in reservation {window.reservation.name}, policy {version}"
 
     # -- 3. admit, 4. place, 5. backfill
 
@@ -450,8 +655,10 @@ class Scheduler:
     ) -> tuple[Allocation | None, QuotaRoot | None]:
         """Where the candidate may start so that nobody is delayed. None: nowhere, and whom it would delay: somebody
         in this tree of quotas, or (None) on the nodes."""
-        if not self._heads and not self._claims:
-            return allocation, None
+        clear = self._clear_of_windows(candidate, allocation)
+        if clear is None or (not self._heads and not self._claims):
+            return clear, None
+        allocation = clear
         bindings = self._bindings(candidate)
         for reservation, root in bindings:
             if not reservation.quota_admits(candidate):
@@ -459,7 +666,7 @@ class Scheduler:
         reservations = [reservation for reservation, _ in bindings]
         if all(each.admits(candidate, allocation) for each in reservations):
             return allocation, None
-        return beside(Trial(self._capacity.table), candidate.way, reservations), None
+        return self._beside(candidate, reservations), None
 
     def _bindings(self, candidate: Candidate) -> list[tuple[Reservation, QuotaRoot | None]]:
         """The reservations that this candidate has to heed, and by whose release they change."""
@@ -469,7 +676,7 @@ class Scheduler:
         if self._mode == "none":
             return found
         self._seek_head()
-        return found + self._of_heads(candidate)
+        return found + self._of_heads(candidate, besides=candidate.job.id)
 
     def _of_heads(
         self, candidate: Candidate, besides: str = ""
@@ -521,9 +728,13 @@ class Scheduler:
         for reservation in self.reservations():
             reservation.note_start(candidate, allocation)
         self.gate.take(job)
+        nodes = [task.node for task in allocation.tasks] if self.windows else []
+        if self.windows.are_for(job.tenant):
+            self.windows.make_way(nodes)
         self._capacity.take(job.id, job.shape, allocation)
         held = held_by(job.shape, allocation)
         self._standing.started(job, candidate.way, held, candidate.end_us, self._now)
+        self.windows.settle(nodes, self._now.mono_us)
         self._queue.neighbour_started(job)
         self._explain_start(candidate)
         started.append((job, allocation))

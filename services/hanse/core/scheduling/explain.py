@@ -128,6 +128,9 @@ class Explainer:
         reserved_us = self._scheduler.reserved_start_us(job)
         span_us = self._waits.predicted_span_us(job)
         likely_us = span_us[0] if reserved_us is None else max(0, reserved_us - now.mono_us)
+        if reserved_us is None and len(self._scheduler.windows):
+            foreseen_us = self._scheduler.foreseen_us(job)
+            likely_us = max(likely_us, 0 if foreseen_us is None else foreseen_us - now.mono_us)
         if expected.outcome is Outcome.PREEMPT:
             likely_us = max(victim.job.grace_us for victim in expected.victims)
         ends = self._scheduler.standing.running.ends.first(1)
@@ -152,7 +155,8 @@ class Explainer:
         later = (
             (f"after {_clock_text(start.likely_us)}, as predicted",) if start.likely_us > now.wall_us else ()
         )
-        return (*hints, *self._better_tier(job), *self._better_priority(job), *later)
+        reserved = self._scheduler.reservation_grounds.hints(job, now.mono_us)
+        return (*hints, *self._better_tier(job), *self._better_priority(job), *reserved, *later)
 
     def _better_tier(self, job: Job) -> tuple[str, ...]:
         """The nearest tier above its own in which it would not wait."""

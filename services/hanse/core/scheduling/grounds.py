@@ -1,4 +1,4 @@
-"""What keeps a queued job from starting, way by way: quota, nodes, and what is kept for others.
+"""What keeps a queued job from starting, way by way: quota, nodes, and what is set aside or kept for others.
 
 A blocker says whose quota, how much is short, and who uses it; what the nodes lack; or which job would be delayed, and
 until when. A job that may be met in several ways (ways.py) has the blockers of each: one way that is free of them is
@@ -34,15 +34,19 @@ def grounds(scheduler: Scheduler, capacity: Capacity, job: Job) -> tuple[Blocker
     claim = scheduler.stopping_for(job.id)
     if claim is not None:
         return (_preempting(scheduler, [victim.job for victim in claim.victims], claim.reservation),)
+    windows = scheduler.reservation_grounds
+    set_aside = windows.blockers(job, scheduler.now_us)
+    if set_aside:
+        return set_aside
     ways = scheduler.standing.ways_of(job)
     of_ways = [(*_quotas(scheduler, way), *capacity.blockers(way.placed)) for way in ways]
     if all(of_ways):
         # Once there is room, the plan still keeps the places of those that came before.
-        planned = _planned(scheduler, job)
+        besides = (*windows.besides(job, of_ways, scheduler.now_us), *_planned(scheduler, job))
         if len(ways) == 1:
-            return (*of_ways[0], *planned)
-        return (*(_of_way(way, blockers) for way, blockers in zip(ways, of_ways, strict=True)), *planned)
-    return reserved(scheduler, job)
+            return (*of_ways[0], *besides)
+        return (*(_of_way(way, blockers) for way, blockers in zip(ways, of_ways, strict=True)), *besides)
+    return reserved(scheduler, job) or windows.ahead(job, scheduler.now_us)
 
 
 def quota_left(scheduler: Scheduler, job: Job, kind: str) -> list[int]:

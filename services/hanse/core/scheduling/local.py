@@ -5,13 +5,14 @@ Implements what the federation side asks of it (federation/ports.py: LocalWork).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import assert_never
 
 import msgspec
 
 from hanse.core.books import Books
-from hanse.core.effects import Effects
-from hanse.core.events import FoundTask, NodeOrder, OrderNodes, TaskEnded
+from hanse.core.effects import Answer, Effects
+from hanse.core.events import CancelReservation, FoundTask, NodeOrder, OrderNodes, Reserve, TaskEnded
 from hanse.core.library import Library
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobState
@@ -22,8 +23,9 @@ from hanse.core.model.limits import (
     STARTS_PER_STEP_MAX,
 )
 from hanse.core.model.regions import RegionConfig
+from hanse.core.model.reservations import CapacityReservation
 from hanse.core.model.resources import times_fitting
-from hanse.core.model.time import FOR_EVER_US, Now
+from hanse.core.model.time import FOR_EVER_US, SECOND_US, Now
 from hanse.core.policy.model import Policy
 from hanse.core.scheduling.admission import refused_here
 from hanse.core.scheduling.attainment import Attainment
@@ -32,10 +34,14 @@ from hanse.core.scheduling.explain import Explainer, LocalExplanation
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.predictor import OnlinePredictor
 from hanse.core.scheduling.queue import JobQueue
+from hanse.core.scheduling.reserving import Reserving
 from hanse.core.scheduling.runs import Runs, Settled
 from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.wait import WaitPredictor
+from hanse.core.scheduling.windows import Windows
 
+# While nothing may be launched, windows of reservations are looked at when that is over; this often it is asked.
+_CLOSED_LOOK_US = SECOND_US
 # The meta row that keeps what tenants have had.
 META_SHARES = "shares"
 # The meta row that keeps which nodes are cordoned, and why: JSON.
@@ -55,6 +61,7 @@ class LocalSide:
         now: Now,
         saved_shares: str = "",
         saved_cordons: str = "",
+        reservations: Iterable[CapacityReservation] = (),
     ) -> None:
         self._library = library
         self._region = config.name
@@ -67,7 +74,16 @@ class LocalSide:
         self.standing.tenants.restore(saved_shares, now)
         self._saved_us = now.mono_us
         self.queue = JobQueue(policy, self.standing.tenants, self.standing.quotas)
-        self.scheduler = Scheduler(self.queue, self.capacity, config.name, self.standing)
+        self.windows = Windows(
+            self.capacity,
+            self.standing.running,
+            now,
+            reservations,
+            library.own.keep_reservation,
+            library.own.drop_reservation,
+        )
+        self.reserving = Reserving(self.windows, self.capacity)
+        self.scheduler = Scheduler(self.queue, self.capacity, config.name, self.standing, self.windows)
         self.alarm = self.scheduler.alarm
         self.wait = WaitPredictor(self.queue, self.capacity)
         self.predictor.fallback = self.wait
@@ -81,6 +97,8 @@ class LocalSide:
             self._seat(job, now)
             if job.state is JobState.QUEUED and not job.is_parked:
                 self.queue.add(job)
+        if self.windows:
+            self.alarm.ring_at(now.mono_us)
 
     # --- books of shards ---------------------------------------------------------------------------------------------
 
@@ -116,8 +134,11 @@ class LocalSide:
         """What ran here before this life of the region, or of its desk, holds what it held."""
         if job.state in ALLOCATED_STATES:
             assert job.allocation is not None
+            nodes = [task.node for task in job.allocation.tasks] if self.windows else []
+            self.windows.make_way(nodes)
             self.capacity.take(job.id, job.shape, job.allocation, recovering=True)
             self.standing.resumed(job, job.allocation, now, known=False)
+            self.windows.settle(nodes, now.mono_us)
 
     def _owner_of(self, job_id: str) -> tuple[str, str]:
         """Of a job that holds capacity, or is about to."""
@@ -132,12 +153,17 @@ class LocalSide:
         self.more = False
         if self._is_closed():
             self.scheduler.rest()
+            if self.windows:
+                self.alarm.ring_at(now.mono_us + _CLOSED_LOOK_US)
             return
         started = self.scheduler.run(now, STARTS_PER_STEP_MAX)
         for job, allocation in started:
             self.runs.start(job, allocation, out, self.scheduler.why.get(job.id, ""))
         for preempted in self.scheduler.preempted:
             self.runs.stop(preempted.victim.job, self._preempted(preempted), out)
+        for evicted in self.scheduler.evicted:
+            detail = f"{evicted.why}, policy {self.standing.policy.version}"
+            self.runs.stop(evicted.job, Reason(ReasonCode.PREEMPTED, detail), out)
         self.more = self.scheduler.more
 
     def adopt(self, policy: Policy, now: Now) -> None:
@@ -150,8 +176,22 @@ class LocalSide:
             self.standing.resumed(job, self.capacity.held(job.id)[1], now, known=True)
         for job_id in former.running.leaving:
             self.standing.running.leave(job_id, former.running.ends.end_us(job_id))
+        self.windows.adopt(self.standing.running)
         self.queue.adopt(policy, self.standing.tenants, self.standing.quotas)
         self.scheduler.adopt(self.standing)
+
+    def reserve(self, now: Now, event: Reserve) -> Answer:
+        """Set capacity aside; see reserving.py."""
+        return self._heeded(now, self.reserving.reserve(now, event))
+
+    def cancel_reservation(self, now: Now, event: CancelReservation) -> Answer:
+        """Set it aside no longer."""
+        return self._heeded(now, self.reserving.cancel(event))
+
+    def _heeded(self, now: Now, answer: Answer) -> Answer:
+        """The cycle is to look at the windows in this very step."""
+        self.alarm.ring_by(now.mono_us)
+        return answer
 
     def _preempted(self, preempted: Preempted) -> Reason:
         """Why a running job is stopped: for whom, and by which rule."""
@@ -229,6 +269,9 @@ class LocalSide:
         self.capacity.release(job.id)
         self.scheduler.note_end(task.node for task in allocation.tasks)
         self.standing.ended(job, now, run_us=run_us, requeued=requeued, by_itself=by_itself)
+        if self.windows:
+            self.windows.settle((task.node for task in allocation.tasks), now.mono_us)
+            self.alarm.ring_by(self.windows.next_us)
         self.queue.tenant_changed(job.tenant, job.shape)
         if now.mono_us - self._saved_us >= ACCOUNTS_SAVE_US:
             self._saved_us = now.mono_us
@@ -291,9 +334,10 @@ class LocalSide:
         return not self.queue.depth or self.scheduler.has_spare
 
     def _spare(self, shape: Shape, tenant: str, limit: int) -> int:
-        """How many could start now without taking anything from what waits here."""
+        """How many could start now without taking anything from what waits here, or from windows of reservations."""
+        self.scheduler.at(self._library.now)
         if not self.queue:
-            return self.capacity.fitting(shape, limit)
+            return self.scheduler.fitting(tenant, shape, self.wait.run_us(shape), limit)
         if self.queue.depth_of(shape.key):
             return 0
         return self.scheduler.spare(tenant, shape, self.wait.run_us(shape), limit)

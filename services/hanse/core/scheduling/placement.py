@@ -7,7 +7,7 @@ more until it fits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -17,10 +17,12 @@ from hanse.core.model.regions import CapacityClass, Node, Topology
 from hanse.core.model.resources import Resources, resources
 from hanse.core.model.rules import TaintEffect, Within
 from hanse.core.scheduling.neighbours import Owner, OwnerOf, nobody
-from hanse.core.scheduling.nodes import NodeState, TaskNeed
+from hanse.core.scheduling.nodes import Devices, NodeState, TaskNeed
 from hanse.core.scheduling.shortfall import blockers, never_fits
 from hanse.core.scheduling.table import NodeTable, TaskFit, placeless
 from hanse.core.scheduling.trial import Trial
+
+AsideOf = Callable[[str], tuple[Shape, Allocation]]
 
 # The twin of a larger region is made when it is made, because it takes long.
 SMALL_NODES_MAX = 64
@@ -48,6 +50,8 @@ class Capacity:
         self._owners: dict[str, Owner] = {}
         self._table.neighbours.seated = self._seated
         self._held: dict[str, tuple[Shape, Allocation]] = {}
+        # What is set aside (windows.py), by the id of its reservation.
+        self.aside: AsideOf = _nothing_aside
         # Allocations on nodes that are not configured any more: node -> job -> tasks.
         self._gone: dict[str, dict[str, int]] = {}
         self._overcommitted: dict[str, None] = {}
@@ -111,8 +115,7 @@ class Capacity:
         """
         assert job_id not in self._held, f"{job_id} holds capacity already"
         self._held[job_id] = (shape, allocation)
-        if self._empty is self._table:
-            self._empty = NodeTable(self._nodes, self._topology)
+        self._part_from_empty()
         if self._table.neighbours.counts:
             self._owners[job_id] = self._owner_of(job_id)
         overfull: dict[str, None] = {}
@@ -123,13 +126,17 @@ class Capacity:
         self._overcommitted.update(overfull)
         return tuple(sorted(overfull))
 
+    def _part_from_empty(self) -> None:
+        """From now on something is on the nodes."""
+        if self._empty is self._table:
+            self._empty = NodeTable(self._nodes, self._topology)
+
     def take_alike(
         self, fit: TaskFit, jobs: Sequence[tuple[Job, str]], allocations: dict[str, Allocation]
     ) -> None:
         """Place and book jobs of one task each, all of this kind, as if they came one after another; so much room must
         be there for sure (NodeTable.open_for_sure). Each comes with its flavour; `allocations`, by job, are added."""
-        if self._empty is self._table:
-            self._empty = NodeTable(self._nodes, self._topology)
+        self._part_from_empty()
         held, counts = self._held, self._table.neighbours.counts
         booked = self._table.fill(fit, len(jobs))
         assert len(booked) == len(jobs), "room that was sure has gone"
@@ -213,6 +220,7 @@ class Capacity:
         state = self._table.by_name.get(node)
         if state is None:
             return
+        self._part_from_empty()
         if why is None:
             self._cordoned.pop(node, None)
         else:
@@ -234,8 +242,33 @@ class Capacity:
         return job_id in self._held
 
     def held(self, job_id: str) -> tuple[Shape, Allocation]:
-        """What the job holds. KeyError if it holds nothing."""
-        return self._held[job_id]
+        """What the job holds, or what is set aside under this id. KeyError if it is nothing."""
+        known = self._held.get(job_id)
+        return self.aside(job_id) if known is None else known
+
+    # -- setting aside
+
+    def hold(self, node: str, group: GroupShape) -> Devices | None:
+        """Set aside what one task of this group takes on this node, on whatever devices; None: it has no room."""
+        state, need = self._table.by_name.get(node), self._table.fit_of(group).need
+        if state is None or not state.fits(need):
+            return None
+        self._part_from_empty()
+        devices = state.choose(need)
+        state.take(need, devices)
+        self._table.note_change(state)
+        return devices
+
+    def let_go(self, node: str, group: GroupShape, devices: Devices) -> None:
+        """What was set aside like this is free again."""
+        state = self._table.by_name[node]
+        state.give_back(self._table.fit_of(group).need, devices)
+        self._table.note_change(state)
+
+    @property
+    def empty(self) -> NodeTable:
+        """The nodes with nothing on them."""
+        return self._empty
 
     def overcommitted(self) -> tuple[str, ...]:
         """Nodes that have, since they were configured anew, less than is held on them (or are gone), sorted."""
@@ -327,6 +360,10 @@ class Capacity:
             gone = Node(name=name, node_class="", capacity=())
             views.append(NodeView(node=gone, free=(), jobs=tuple(sorted(self._gone[name]))))
         return tuple(views)
+
+
+def _nothing_aside(reservation_id: str) -> tuple[Shape, Allocation]:
+    raise KeyError(reservation_id)
 
 
 def is_single(shape: Shape) -> bool:

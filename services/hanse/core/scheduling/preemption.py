@@ -31,7 +31,7 @@ from hanse.core.model.jobs import ATTEMPTS_PER_TERM, Allocation, Job, ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import VICTIM_CANDIDATES_MAX
 from hanse.core.policy.model import Tier
-from hanse.core.scheduling.backfill import Reservation
+from hanse.core.scheduling.backfill import Reservation, WindowsAhead
 from hanse.core.scheduling.cohorts import Usage
 from hanse.core.scheduling.nodes import NodeState
 from hanse.core.scheduling.placement import Capacity
@@ -74,7 +74,7 @@ class _Found(msgspec.Struct, frozen=True):
 
 
 class Preemption:
-    """Finds victims. `world` and `used` as for backfill.Outlook."""
+    """Finds victims. `world`, `used` and `windows` as for backfill.Outlook."""
 
     def __init__(
         self,
@@ -82,6 +82,7 @@ class Preemption:
         standing: Standing,
         world: Callable[[], Trial],
         used: Callable[[QuotaQueue], Usage],
+        windows: WindowsAhead,
     ) -> None:
         self._rules = standing.policy.preemption
         self._tiers = standing.tiers
@@ -92,6 +93,9 @@ class Preemption:
         self._attainment = standing.attainment
         self._world = world
         self._used = used
+        self._windows = windows
+        # Of the job in question: when it is asked for, and how long it is predicted to run.
+        self._now_us = self._run_us = 0
 
     def entitled(self, job: Job) -> bool:
         """Whether there is anybody whose capacity the job might take."""
@@ -108,6 +112,7 @@ class Preemption:
 
     def find(self, job: Job, now_us: int) -> Claim | None:
         """The cheapest victims in the first way in which there are any. None: nothing is to be gained."""
+        self._now_us, self._run_us = now_us, self._standing.predictor.predict_us(job)
         for way in self._standing.ways_of(job):
             candidates = self._candidates(job, way, now_us)
             chosen = self._cheapest(job, way, candidates) if candidates else None
@@ -335,6 +340,10 @@ class Preemption:
         nodes = self._world()
         for victim in victims:
             nodes.release(victim.job.id, *self._capacity.held(victim.job.id))
+        gone_us = self._now_us + max((victim.job.grace_us for victim in victims), default=0)
+        # Nobody is stopped for what a window would have then.
+        gone = [victim.job.id for victim in victims]
+        self._windows.heed(nodes, job.tenant, self._now_us, gone_us + self._run_us, gone)
         allocation = way.place(nodes)
         return None if allocation is None else _Found(allocation, nodes, usage)
 

@@ -578,6 +578,11 @@ class JobQueue:
         """The queued job with this id."""
         return self._jobs.get(job_id)
 
+    def lanes_for(self, admits: Callable[[str], bool]) -> list[Lane]:
+        """All lanes of the tenants that this admits."""
+        tenants = [tenant for tenant in self._lanes_of if admits(tenant)]
+        return [lane for tenant in tenants for lane in self._lanes_of[tenant].values()]
+
     def lane_of(self, job_id: str) -> Lane | None:
         """The lane in which this job waits."""
         job = self._jobs.get(job_id)

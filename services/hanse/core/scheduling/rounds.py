@@ -15,7 +15,8 @@ differ, since alike tasks are booked side by side.
 
 A round ends before whoever it can't start: jobs that are not one plain task (groups, alternatives, neighbours, caps),
 without quota or rights, or with little room left. The cycle looks at these by itself (cycle.py). While somebody is
-blocked and has room kept for him there are no rounds.
+blocked and has room kept for him there are no rounds, nor while there are reservations: whoever starts has to keep
+clear of their windows.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from hanse.core.model.jobs import Allocation, Shape, TaskPlacement
 from hanse.core.scheduling.form_facts import Rank
-from hanse.core.scheduling.nodes import CapState, NodeState
+from hanse.core.scheduling.nodes import CapState, Devices, NodeState, TaskNeed
 from hanse.core.scheduling.table import NodeTable, TaskFit
 from hanse.core.scheduling.topology import Domains, Ids
 
@@ -43,6 +43,8 @@ class Trial:
         self._touched: dict[int, NodeState] = {}
         self._excluded: dict[int, None] = {}
         self._caps: dict[int, CapState] = {}
+        # Whether only nodes that were touched count.
+        self._confined = False
 
     # -- supposing
 
@@ -55,11 +57,13 @@ class Trial:
             for index, state in self._touched.items()
         }
         twin._excluded = dict(self._excluded)
+        twin._confined = self._confined
         return twin
 
     def adopt(self, other: Trial) -> None:
         """Go on where a copy has got to."""
         self._touched, self._excluded, self._caps = other._touched, other._excluded, other._caps
+        self._confined = other._confined
 
     def empty(self, index: int) -> None:
         """Suppose that nothing runs on this node."""
@@ -77,6 +81,29 @@ class Trial:
         state = self.table.by_name.get(node)
         if state is not None:
             self._excluded[state.index] = None
+
+    def confine(self, nodes: Iterable[str]) -> None:
+        """Place on these nodes, and on those that something was booked or released on before, and on no others."""
+        for node in nodes:
+            known = self.table.by_name.get(node)
+            if known is not None:
+                self._touch(known.index)
+        self._confined = True
+
+    def squeeze(self, node: str, need: TaskNeed) -> bool:
+        """Book one such task on this node, on whatever devices, labels not looked at. False: there is no room."""
+        known = self.table.by_name.get(node)
+        if known is None or known.closed or known.index in self._excluded:
+            return False
+        state = self._touch(known.index)
+        if not state.fits(need):
+            return False
+        state.take(need, state.choose(need))
+        return True
+
+    def give_back(self, node: str, need: TaskNeed, devices: Devices) -> None:
+        """Suppose that such a task has left this node."""
+        self._touch(self.table.by_name[node].index).give_back(need, devices)
 
     def release(self, job_id: str, shape: Shape, allocation: Allocation) -> None:
         """Suppose that this job has ended. What is stranded, or on nodes that are gone, gives nothing back."""
@@ -178,6 +205,11 @@ class Trial:
             by_node[index] = state.times(fit.need) if open_here else 0
         for index in self._excluded:
             by_node[index] = 0
+        if self._confined:
+            known = list(self._touched)
+            counted = by_node[known]
+            by_node[:] = 0
+            by_node[known] = counted
         if allowed is not None:
             by_node[~allowed] = 0
         rooms = np.zeros(domains + 1, dtype=np.int64)
@@ -186,11 +218,13 @@ class Trial:
 
     def _in_order(self, fit: TaskFit) -> Iterator[int]:
         """Nodes that may have room, in the order in which they are to be filled."""
-        if not self._touched and not self._excluded:
+        if not self._touched and not self._excluded and not self._confined:
             return self.table.ranking.in_order(fit)
         if fit.need.capped and self._caps:
             return iter(self._in_order_under_caps(fit))
         touched = self._touched_in_order(fit)
+        if self._confined:
+            return (entry[-1] for entry in touched)
         away = self._touched.keys() | self._excluded.keys()
         costs = _Costs(self.table, fit)
         untouched = (
@@ -217,7 +251,8 @@ class Trial:
         found = []
         for index in np.flatnonzero(fit.mask.flags).tolist():
             state = self._touched.get(index) or self.table.states[index]
-            if index not in self._excluded:
+            outside = self._confined and index not in self._touched
+            if index not in self._excluded and not outside:
                 found.append((costs.of(index), *self.table.ranking.rank_of(state)))
         return [entry[-1] for entry in sorted(found)]
 
