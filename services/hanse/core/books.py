@@ -189,6 +189,8 @@ class Books:
             known.epoch, known.attempt = commit.epoch, 0
             known.path, known.failures, known.moves = commit.path, commit.failures, commit.moves
             known.spec = commit.spec
+            # It may have been given orders since it was here.
+            known.shape = self._intern(commit.shape)
             known.cancel_id = known.cancel_id or commit.cancel_id or self._take_intent(known.id)
             known.remote = None
             known.allocation = None
@@ -268,9 +270,12 @@ class Books:
         """It is not held any more; it may wait for other jobs."""
         self._say(job, _waits_for(job.terms) if job.terms.after else reason)
 
-    def reshape(self, job: Job, shape: Shape, reason: Reason) -> None:
-        """It is ordered or placed otherwise from now on; what its tasks take stays what it is."""
+    def reshape(self, job: Job, shape: Shape, reason: Reason, *, way_is_new: bool = False) -> None:
+        """It is ordered or placed otherwise from now on; what its tasks take stays what it is. `way_is_new`: the hops
+        that it has taken count no more."""
         assert shape.body.groups == job.shape.body.groups, "what a job takes never changes"
+        if way_is_new:
+            job.path = ()
         job.shape = self._intern(shape)
         self._note(job, "CHANGED", reason, job.epoch, job.attempt)
         self._owe(job, whole=True)

@@ -112,16 +112,17 @@ class Hands:
         body = msgspec.structs.replace(
             job.shape.body, regions_allow=(order.region,), regions_deny=(), regions_prefer=()
         )
-        self._reshape(job, make_shape(_ruled(body)), f"only in {order.region}", order)
+        # However far it has come by itself: somebody wants it there.
+        self._reshape(job, make_shape(_ruled(body)), f"only in {order.region}", order, way_is_new=True)
         self._stop(job, ReasonCode.REQUESTED, f"to go on in {order.region}", out)
 
-    def _reshape(self, job: Job, shape: Shape, text: str, order: Order) -> None:
+    def _reshape(self, job: Job, shape: Shape, text: str, order: Order, *, way_is_new: bool = False) -> None:
         reason = Reason(ReasonCode.REQUESTED, f"{text}: {order.why}" if order.why else text)
         waits = job.state is JobState.QUEUED and not job.is_parked
         if waits:
             self._region.local.dequeue(job)
         former = job.shape.body.priority
-        self._books(job).reshape(job, shape, reason)
+        self._books(job).reshape(job, shape, reason, way_is_new=way_is_new)
         self._region.local.standing.running.reprioritised(job, former)
         if waits:
             self._region.enqueue(job)
