@@ -96,6 +96,9 @@ def test_curves_take_the_least_and_tell_the_noise() -> None:
     assert turn.judged is None
     # Of too little memory nothing can be told.
     assert (memory.name, memory.costs) == (MEMORY, ((1_000, 2 * MEMORY_MIN_BYTES),))
+    # Regions side by side in one process: what counts is what one of them takes.
+    _, of_one = curves_of(points, shared=True)
+    assert of_one.costs == ((1_000, 2 * MEMORY_MIN_BYTES / 1_000),)
 
 
 def test_the_verdict_is_a_sentence() -> None:
