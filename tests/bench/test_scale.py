@@ -143,7 +143,7 @@ async def test_each_axis_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
         for axis in document["axes"]
     }
     assert works["regions"]["handoff"] == works["regions"]["start"] == [3, 5]
-    assert works["nodes"].keys() >= {"start", "gangs", "place", "end", "explain"}
+    assert works["nodes"].keys() >= {"start", "gang", "place", "end", "explain"}
     assert works["jobs"].keys() >= {"queue", "turn", "cancel", "explain", "restart"}
     assert all(cost > 0 for axis in document["axes"] for work in axis["works"] for _, cost in work["costs"])
     assert [axis["missed"] for axis in document["axes"]] == [[], [], []]
