@@ -51,4 +51,4 @@ def _rows(axis: dict[str, Any]) -> Iterator[list[str]]:
 
 
 def _interval(found: dict[str, float] | None) -> str:
-    return "" if found is None else f"{found['value']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
+    return "" if found is None else f"{found['value']:z.2f} ({found['low']:z.2f} to {found['high']:z.2f})"

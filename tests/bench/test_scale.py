@@ -96,6 +96,9 @@ def test_curves_take_the_least_and_tell_the_noise() -> None:
     assert turn.judged is None
     # Of too little memory nothing can be told.
     assert (memory.name, memory.costs) == (MEMORY, ((1_000, 2 * MEMORY_MIN_BYTES),))
+    # Regions side by side in one process: what counts is what one of them takes.
+    _, of_one = curves_of(points, shared=True)
+    assert of_one.costs == ((1_000, 2 * MEMORY_MIN_BYTES / 1_000),)
 
 
 def test_the_verdict_is_a_sentence() -> None:
@@ -140,7 +143,7 @@ async def test_each_axis_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
         for axis in document["axes"]
     }
     assert works["regions"]["handoff"] == works["regions"]["start"] == [3, 5]
-    assert works["nodes"].keys() >= {"start", "gangs", "place", "end", "explain"}
+    assert works["nodes"].keys() >= {"start", "gang", "place", "end", "explain"}
     assert works["jobs"].keys() >= {"queue", "turn", "cancel", "explain", "restart"}
     assert all(cost > 0 for axis in document["axes"] for work in axis["works"] for _, cost in work["costs"])
     assert [axis["missed"] for axis in document["axes"]] == [[], [], []]

@@ -29,7 +29,8 @@ class AxisName(enum.StrEnum):
 
 
 class Axis(msgspec.Struct, frozen=True):
-    """`limit_s`: wall time for all sizes together; what does not fit into it is left out."""
+    """`limit_s`: wall time for all sizes together; what does not fit into it is left out. `shared`: the n are side by
+    side in one process, so that its memory is that of all."""
 
     name: AxisName
     what: str
@@ -37,6 +38,7 @@ class Axis(msgspec.Struct, frozen=True):
     most: int
     per_decade: int
     limit_s: float
+    shared: bool = False
 
     def sizes(self, up_to: int | None = None) -> list[int]:
         """Evenly spaced by the logarithm, both ends included."""
@@ -50,9 +52,9 @@ class Axis(msgspec.Struct, frozen=True):
 AXES = {
     axis.name: axis
     for axis in (
-        Axis(AxisName.REGIONS, "regions of one league", 3, 300, REGIONS_PER_DECADE, 200.0),
-        Axis(AxisName.NODES, "nodes of one region", 100, 100_000, PER_DECADE, 160.0),
-        Axis(AxisName.JOBS, "jobs that wait in one region", 1_000, 1_000_000, PER_DECADE, 200.0),
+        Axis(AxisName.REGIONS, "regions of one league", 3, 300, REGIONS_PER_DECADE, 110.0, shared=True),
+        Axis(AxisName.NODES, "nodes of one region", 100, 100_000, PER_DECADE, 110.0),
+        Axis(AxisName.JOBS, "jobs that wait in one region", 1_000, 1_000_000, PER_DECADE, 360.0),
     )
 }
 

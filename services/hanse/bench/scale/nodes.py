@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import partial
 
 from hanse.bench.machine import SEED, Machine
 from hanse.bench.scale.axes import Work
-from hanse.bench.scale.timing import each_s, once_s
+from hanse.bench.scale.timing import each_s, once_s, sum_s
 from hanse.core.events import Question
 from hanse.core.model.jobs import GroupShape, Shape, ShapeBody, make_shape
 from hanse.core.model.regions import Node
@@ -23,7 +24,7 @@ _CLASSES = (
 _PER_RACK, _PER_POD = 16, 256
 # More than half of every node, so that each takes one.
 _LARGE_CPU = 50 * _CPU
-_GANG_TASKS_MAX = 1_000
+_GANG_TASKS = 100
 _SHAPES = 40
 _PLACED = 500
 _WAITING = 1_000
@@ -54,8 +55,9 @@ def measure(n: int) -> Iterator[Work]:
     made: list[Machine] = []
     yield Work("start", "a region starts with n empty nodes", once_s(lambda: made.append(Machine(given))))
     machine, randomness = made[0], random.Random(SEED)
-    fill = once_s(lambda: machine.submit(list(_gangs(n))))
-    yield Work("gangs", f"n tasks start in gangs of up to {_GANG_TASKS_MAX:,}", fill)
+    gang, gangs = _gang(min(n, _GANG_TASKS)), max(1, n // _GANG_TASKS)
+    filled = sum_s([partial(machine.submit, [gang])] * gangs)
+    yield Work("gang", f"a gang of {_GANG_TASKS} comes and is placed, on as many nodes", filled / gangs)
     small = [_small(randomness) for _ in range(_SHAPES)]
     placed = each_s(_PLACED, lambda: machine.submit([randomness.choice(small)]))
     yield Work("place", "a job comes and is placed", placed)
@@ -70,10 +72,8 @@ def measure(n: int) -> Iterator[Work]:
     yield Work("explain", "a caller asks why a job waits", explained)
 
 
-def _gangs(tasks: int) -> Iterator[Shape]:
-    for first in range(0, tasks, _GANG_TASKS_MAX):
-        count = min(_GANG_TASKS_MAX, tasks - first)
-        yield make_shape(ShapeBody(groups=(GroupShape(count, count, resources({"cpu": _LARGE_CPU})),)))
+def _gang(tasks: int) -> Shape:
+    return make_shape(ShapeBody(groups=(GroupShape(tasks, tasks, resources({"cpu": _LARGE_CPU})),)))
 
 
 def _small(randomness: random.Random) -> Shape:

@@ -16,6 +16,9 @@ _NOTE = (
     "CPU seconds of one core for one piece of work, by size. Both axes are logarithmic: a power of n is a line, and "
     "its exponent the slope. Dashed: what n log n would make of the first size."
 )
+# Room beside the first and the last point, as a factor of the value; labels stand beside the last.
+_EDGE = 1.5
+_LABEL_ROOM = 4.0
 
 
 def html_of(results: Sequence[AxisResult], verdict: str) -> str:
@@ -69,7 +72,7 @@ def exponents(curve: Curve) -> tuple[str, str, str]:
     if found is None:
         return "-", "-", "-"
     whole, upper = (
-        f"{each.exponent:.2f} ({each.low:.2f} to {each.high:.2f})" for each in (found.whole, found.upper)
+        f"{each.exponent:z.2f} ({each.low:z.2f} to {each.high:z.2f})" for each in (found.whole, found.upper)
     )
     return whole, upper, found.growth.value
 
@@ -79,11 +82,15 @@ def _plot(result: AxisResult) -> str:
     if not timed:
         return '<p class="note">Nothing was measured.</p>'
     every = [point for curve in timed for point in curve.costs]
-    across = Axis(min(n for n, _ in every), max(n for n, _ in every), result.axis.what, is_log=True)
-    up = Axis(min(cost for _, cost in every), max(cost for _, cost in every), "CPU time", is_log=True)
+    across = _axis([n for n, _ in every], result.axis.what, _LABEL_ROOM)
+    up = _axis([cost for _, cost in every], "CPU time", _EDGE)
     series = [Series(curve.what, curve.costs) for curve in timed]
     laws = [Series("n log n", _law(curve, up.high)) for curve in timed]
-    return measured(series, across, up, seconds_text, laws)
+    return measured(series, across, up, seconds_text, laws, [curve.name for curve in timed])
+
+
+def _axis(values: Sequence[float], label: str, beyond: float) -> Axis:
+    return Axis(min(values) / _EDGE, max(values) * beyond, label, is_log=True)
 
 
 def _law(curve: Curve, most: float) -> list[tuple[float, float]]:

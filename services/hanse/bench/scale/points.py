@@ -1,8 +1,8 @@
 """One size after the other, each in a process of its own, so that none finds what another left in memory.
 
-All sizes of an axis share its time. They are measured from the smallest on; one that is not ready when the time is up
-is given up, and so are those after it. What time is left then goes to sizes that took little of it: they are measured
-again, which tells noise from growth.
+All sizes of an axis share its time. They are measured from the smallest on, the quick ones several times, which tells
+noise from growth. One that is not ready when the time is up is given up, and so are those after it. What time is left
+in the end goes to sizes that took a little more.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import msgspec
 from hanse.bench.scale.axes import Axis, Point, Work
 from hanse.cli.errors import CommandError
 
-# How often a size is measured at most; and again only if that takes at most such a part of the axis's time.
+# How often a size is measured at most.
 ROUNDS_MAX = 3
-AGAIN_SHARE = 0.1
+# Again at once only if that takes at most such a part of the axis's time; and at last, if there is time.
+QUICK_SHARE = 0.02
+AGAIN_SHARE = 0.15
 
 Told = Callable[[str, float], None]
 _POINT = msgspec.json.Decoder(Point)
@@ -40,19 +42,24 @@ async def measured(
         tell("")
         return await one(axis, n, limit_s - (time.monotonic() - begun_s), tell)
 
+    async def again(n: int, points: list[Point], share: float) -> None:
+        left_s = limit_s - (time.monotonic() - begun_s)
+        wall_s = max(each.wall_s for each in points)
+        if len(points) < ROUNDS_MAX and wall_s <= share * limit_s and 2 * wall_s + 1 < left_s:
+            more = await point(n, f", time {len(points) + 1}")
+            points += [] if more is None else [more]
+
     found: dict[int, list[Point]] = {}
     for n in sizes:
         first = await point(n, "")
         if first is None:
             break
         found[n] = [first]
-    for number in range(1, ROUNDS_MAX):
+        for _ in range(1, ROUNDS_MAX):
+            await again(n, found[n], QUICK_SHARE)
+    for _ in range(1, ROUNDS_MAX):
         for n, points in found.items():
-            left_s = limit_s - (time.monotonic() - begun_s)
-            wall_s = max(each.wall_s for each in points)
-            if wall_s <= AGAIN_SHARE * limit_s and 2 * wall_s + 1 < left_s:
-                again = await point(n, f", time {number + 1}")
-                points += [] if again is None else [again]
+            await again(n, points, AGAIN_SHARE)
     return found, [n for n in sizes if n not in found]
 
 

@@ -57,18 +57,21 @@ async def _axis(axis: Axis, sizes: Sequence[int], limit_s: float, told: Told) ->
     begun_s = time.monotonic()
     points, missed = await measured(axis, sizes, limit_s, told)
     wall_s = round(time.monotonic() - begun_s, 1)
-    return AxisResult(axis, tuple(curves_of(points)), tuple(missed), wall_s)
+    return AxisResult(axis, tuple(curves_of(points, shared=axis.shared)), tuple(missed), wall_s)
 
 
-def curves_of(points: Mapping[int, Sequence[Point]]) -> Iterable[Curve]:
-    """One for each work, and one for memory."""
+def curves_of(points: Mapping[int, Sequence[Point]], *, shared: bool = False) -> Iterable[Curve]:
+    """One for each work, and one for memory (`shared`: of one of n)."""
     works = next(iter(points.values()))[0].works if points else ()
     for number, work in enumerate(works):
         costs = {n: [each.works[number].seconds for each in found] for n, found in points.items()}
         yield _curve(work.name, work.what, "s", costs)
     grown = {n: [each.peak_bytes - each.base_bytes for each in found] for n, found in points.items()}
     large = {n: costs for n, costs in grown.items() if min(costs) >= MEMORY_MIN_BYTES}
-    if large:
+    if large and shared:
+        parts = {n: [each / n for each in costs] for n, costs in large.items()}
+        yield _curve(MEMORY, "resident memory of one, at its peak", "bytes", parts)
+    elif large:
         yield _curve(MEMORY, "resident memory, at its peak", "bytes", large)
 
 

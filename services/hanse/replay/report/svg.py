@@ -12,6 +12,7 @@ import msgspec
 WIDTH, HEIGHT = 640, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 14, 12, 34
 _TICKS = 5
+_LINE_HEIGHT = 12
 # Regions beyond this many share a colour with earlier ones.
 COLOURS = 8
 
@@ -74,8 +75,9 @@ def measured(
     up: Axis,
     up_text: Callable[[float], str],
     laws: Sequence[Series] = (),
+    labels: Sequence[str] = (),
 ) -> str:
-    """Points that were measured, joined, and dashed the laws that they are compared with."""
+    """Points that were measured, joined, with a label at the last; and dashed the laws that they are compared with."""
     parts = [*_frame(across, up, _count, up_text), *_lines(series, across, up)]
     parts += _lines(laws, across, up, "line law")
     for number, each in enumerate(series):
@@ -84,7 +86,19 @@ def measured(
             f"<title>{html.escape(each.name)}, {_count(x)}: {html.escape(up_text(y))}</title></circle>"
             for x, y in each.points
         ]
+    ends = [(_y(up, each.points[-1][1]), label) for each, label in zip(series, labels, strict=False)]
+    x = max((_x(across, each.points[-1][0]) for each in series), default=0.0)
+    for y, label in _apart(sorted(ends)):
+        parts.append(f'<text class="label" x="{x + 8:.1f}" y="{y + 4:.1f}">{html.escape(label)}</text>')
     return _svg(parts, HEIGHT)
+
+
+def _apart(labels: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+    """From the top down, none on another one."""
+    placed: list[tuple[float, str]] = []
+    for y, label in labels:
+        placed.append((max(y, placed[-1][0] + _LINE_HEIGHT) if placed else y, label))
+    return placed
 
 
 def sheet(plots: Sequence[tuple[str, str]], style: str) -> str:
