@@ -69,6 +69,7 @@ class JobRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     shard: str = ""  # empty: a `wait` job
     moves: int = 0
     terms: bytes = b""  # msgpack of JobTerms; empty: none
+    array: bytes = b""  # msgpack of ArrayRecord; empty: it is no array
 
 
 class JobStateRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -97,6 +98,25 @@ class JobStateRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     shard: str
     id: str
     moves: int = 0
+    array: bytes = b""
+
+
+class ElementRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One element of an array that holds capacity, waits after an attempt, or has failed for good; replaces an older
+    one. Whatever else has become of elements is in the job's row."""
+
+    shard: str
+    job_id: str
+    element: int
+    state: int
+    epoch: int
+    attempt: int
+    reason: str
+    reason_detail: str
+    allocation: bytes
+    started_wall_us: int
+    ended_wall_us: int
+    exit_code: int
 
 
 class TimelineRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -289,6 +309,9 @@ class Writes(msgspec.Struct, kw_only=True):
     shapes: list[ShapeRow] = msgspec.field(default_factory=list)
     jobs: list[JobRow] = msgspec.field(default_factory=list)
     job_states: list[JobStateRow] = msgspec.field(default_factory=list)
+    elements: list[ElementRow] = msgspec.field(default_factory=list)
+    # (shard, job id, element). These don't count as deletes: none of them is ever written again.
+    elements_delete: list[tuple[str, str, int]] = msgspec.field(default_factory=list)
     timeline: list[TimelineRow] = msgspec.field(default_factory=list)
     decisions: list[DecisionRow] = msgspec.field(default_factory=list)
     channels: list[ChannelRow] = msgspec.field(default_factory=list)
@@ -343,6 +366,8 @@ class Writes(msgspec.Struct, kw_only=True):
         return bool(
             self.jobs
             or self.job_states
+            or self.elements
+            or self.elements_delete
             or self.timeline
             or self.shapes
             or self.decisions
@@ -832,6 +857,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     write_sequence: int
     jobs: list[Job] = msgspec.field(default_factory=list)
     client_keys: list[tuple[str, str, str, bytes]] = msgspec.field(default_factory=list)
+    # Of `jobs` that are arrays.
+    elements: list[ElementRow] = msgspec.field(default_factory=list)
     decisions: list[DecisionRow] = msgspec.field(default_factory=list)
     channels: list[ChannelRow] = msgspec.field(default_factory=list)
     outbound: list[OutboundRow] = msgspec.field(default_factory=list)
