@@ -64,6 +64,8 @@ SET_RUNS_MAX = 64
 INDEXES_TEXT_LENGTH_MAX = 256
 # Elements of which one answer tells by themselves.
 ELEMENTS_SHOWN_MAX = 1_000
+# Ways in which elements of one array have failed: reasons, and exit codes up to 255.
+ARRAY_FAILED_KINDS_MAX = 2_048
 # Failed elements that an array's timeline names one by one, and parts of it whose end is noted: a timeline is read, and
 # is not to grow with the elements.
 ARRAY_FAILURES_NOTED_MAX = 20
