@@ -10,10 +10,10 @@ from hanse.core.model import limits
 from hanse.core.model.jobs import Shape
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.time import FOR_EVER_US
-from hanse.wire.arrays import decode_progress, encode_progress
 from hanse.wire.gen.hanse.v1 import peers_pb2 as pb
 from hanse.wire.groups import GROUP_KINDS
 from hanse.wire.kinds import Kind, Readers, bounded, job_id_of, region_name, stored
+from hanse.wire.progress import decode_progress, encode_progress
 from hanse.wire.quotas import QUOTA_KINDS
 from hanse.wire.records import decode_queued_shape, decode_record, encode_queued_shape, encode_record
 from hanse.wire.rosters import ROSTER_KINDS
