@@ -568,6 +568,8 @@ class RegionPlan(msgspec.Struct, frozen=True, kw_only=True):
     price: int = 0
     power: int = 0
     age_us: int = 0
+    # Of an array that starts: how many of its elements the nodes have room for now. A quota may let fewer start.
+    elements_at_once: int = 0
 
 
 class TakerView(msgspec.Struct, frozen=True):

@@ -619,7 +619,7 @@ class PlanJobResponse(_message.Message):
     def __init__(self, home: _Optional[str] = ..., chosen: _Optional[str] = ..., summary: _Optional[str] = ..., index: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[RegionPlan, _Mapping]]] = ..., takers: _Optional[_Iterable[_Union[PlannedTaker, _Mapping]]] = ..., policy_version: _Optional[int] = ..., unreachable: _Optional[_Iterable[str]] = ..., shape: _Optional[_Union[_peers_pb2.Shape, _Mapping]] = ...) -> None: ...
 
 class RegionPlan(_message.Message):
-    __slots__ = ("region", "outcome", "nodes", "queue", "stops", "blockers", "position", "predicted_start", "predicted_earliest", "predicted_latest", "unblock", "price", "power", "age_ms")
+    __slots__ = ("region", "outcome", "nodes", "queue", "stops", "blockers", "position", "predicted_start", "predicted_earliest", "predicted_latest", "unblock", "price", "power", "age_ms", "elements_at_once")
     REGION_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
@@ -634,6 +634,7 @@ class RegionPlan(_message.Message):
     PRICE_FIELD_NUMBER: _ClassVar[int]
     POWER_FIELD_NUMBER: _ClassVar[int]
     AGE_MS_FIELD_NUMBER: _ClassVar[int]
+    ELEMENTS_AT_ONCE_FIELD_NUMBER: _ClassVar[int]
     region: str
     outcome: PlanOutcome
     nodes: _containers.RepeatedScalarFieldContainer[str]
@@ -648,7 +649,8 @@ class RegionPlan(_message.Message):
     price: int
     power: int
     age_ms: int
-    def __init__(self, region: _Optional[str] = ..., outcome: _Optional[_Union[PlanOutcome, str]] = ..., nodes: _Optional[_Iterable[str]] = ..., queue: _Optional[str] = ..., stops: _Optional[_Iterable[_Union[PlannedStop, _Mapping]]] = ..., blockers: _Optional[_Iterable[_Union[Blocker, _Mapping]]] = ..., position: _Optional[int] = ..., predicted_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., predicted_earliest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., predicted_latest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unblock: _Optional[_Iterable[str]] = ..., price: _Optional[int] = ..., power: _Optional[int] = ..., age_ms: _Optional[int] = ...) -> None: ...
+    elements_at_once: int
+    def __init__(self, region: _Optional[str] = ..., outcome: _Optional[_Union[PlanOutcome, str]] = ..., nodes: _Optional[_Iterable[str]] = ..., queue: _Optional[str] = ..., stops: _Optional[_Iterable[_Union[PlannedStop, _Mapping]]] = ..., blockers: _Optional[_Iterable[_Union[Blocker, _Mapping]]] = ..., position: _Optional[int] = ..., predicted_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., predicted_earliest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., predicted_latest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unblock: _Optional[_Iterable[str]] = ..., price: _Optional[int] = ..., power: _Optional[int] = ..., age_ms: _Optional[int] = ..., elements_at_once: _Optional[int] = ...) -> None: ...
 
 class PlannedStop(_message.Message):
     __slots__ = ("job_id", "name", "tenant", "rule")
