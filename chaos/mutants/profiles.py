@@ -39,12 +39,15 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     runtime_max_us: int = 20 * SECOND_US
     # Of the batches of jobs: those of guardians have nothing else, the others none.
     adoptable_share: float = 0.0
+    # Of the kinds of jobs: how many are arrays.
+    arrays_share: float = 0.0
     guarded_share: float = GUARDED_SHARE
 
     def plan(self, seed: int) -> Plan:
         """The run of this seed. The core's own invariants are not looked at: the checkers must do without."""
         return Plan(
             seed=seed,
+            arrays_share=self.arrays_share,
             faults=self.faults,
             regions=self.regions,
             duration_us=self.duration_us,

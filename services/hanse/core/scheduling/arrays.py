@@ -146,9 +146,7 @@ class Arrays:
                 array = _array(job)
                 if array.in_flight:
                     if job.state is JobState.QUEUED:
-                        count = len(array.in_flight)
-                        detail = f"{count} of {array.count:,} elements" if count > 1 else "the first element"
-                        books.run_elements(job, Reason(ReasonCode.STARTED, detail))
+                        books.run_elements(job, _started(array))
                 elif not self._try_to_end(books, job) and job.state in ALLOCATED_STATES:
                     self._requeue(books, job)
             books.elements.touched = {job.id: None for job in _touched(books) if self._is_unsettled(job)}
@@ -181,6 +179,15 @@ class Arrays:
         """Whether it is through, and could not end here yet."""
         array = _array(job)
         return self.in_doubt and not array.in_flight and (not array.waiting or bool(job.cancel_id))
+
+
+def _started(array: Array) -> Reason:
+    """How many start together, and why the first of them may."""
+    count = len(array.in_flight)
+    first = next(iter(array.in_flight.values()))
+    many = f"{count:,} of {array.count:,} elements" if count > 1 else f"element {first.index}"
+    why = first.reason.detail
+    return Reason(ReasonCode.STARTED, f"{many}; {why}" if why else many)
 
 
 def _touched(books: Books) -> Iterable[Job]:
