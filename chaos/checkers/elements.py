@@ -10,7 +10,7 @@ from chaos.checkers.disks import Disks
 from chaos.checkers.rows import FINAL, Row, ended_here, job_rows, stopped_to_go_on
 from hanse.core.model.arrays import ArrayRecord, element_id, parse_element_id
 from hanse.core.model.indexes import all_of, positions, unpack
-from hanse.core.model.jobs import RunId
+from hanse.core.model.jobs import ReasonCode, RunId
 from hanse.core.model.lifecycle import JobState
 from hanse.sim.record import (
     CancelAsked,
@@ -179,7 +179,8 @@ class Elements(Checker):
         elif state is JobState.CANCELLED:
             by_rule = bool(rule) and sets[JobState.FAILED].bit_count() >= rule
             wished = row.id in self._cancelled or bool(known.trimmed)
-            fault = "" if by_rule or wished else "nobody asked for that"
+            never = row.reason == ReasonCode.NEVER_AFTER
+            fault = "" if by_rule or wished or never else "nobody asked for that"
         if fault and not self._forgetful:
             raise violated(f"{entry.region}: {name} is {state.name}, but {fault}", entry.at_us, row.id)
 

@@ -257,6 +257,8 @@ class Books:
 
     def finish(self, job: Job, happened: JobInput, reason: Reason, exit_code: int) -> None:
         """It ended here. At its home that settles it; elsewhere the home must hear of it first."""
+        if job.array is not None:
+            self.elements.cancel_waiting(job, job.array.waiting)
         job.ended_wall_us = self.now.wall_us
         job.exit_code = exit_code
         job.settled = job.home == self.party
@@ -475,9 +477,12 @@ class Books:
         self._owe(job)
 
     def cancel_queued(self, job: Job) -> None:
-        """It never ran here; or, of an array, nothing of it runs now."""
+        """It never ran here. An array, of which nothing runs now, ends in this step as the sum of its elements: those that
+        wait are cancelled, and perhaps none does."""
         if job.array is not None:
             self.elements.cancel_waiting(job, job.array.waiting)
+            self.elements.touched[job.id] = None
+            return
         self.finish(job, JobInput.CANCEL, Reason(ReasonCode.CANCELLED, "before it started"), 0)
 
     # --- what outlives jobs -------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def _check_array(region: Region, job: Job, array: Array) -> None:
     local, state = region.local, job.state
     waits = region.local.queue.get(job.id) is job or region.escrow.room.get(job.id) is job
     is_open = state in (JobState.QUEUED, JobState.RUNNING)
-    ought = is_open and array.may_start and not job.is_parked and not job.cancel_id
+    ought = is_open and array.may_start and not job.is_parked
     assert waits == ought, f"{job.id}: {state.name}, {array.counts()}: queue disagrees"
     assert bool(array.in_flight) == (state in ALLOCATED_STATES), f"{job.id}: {state.name}, {array.counts()}"
     limit = array.rules.in_flight_max
@@ -59,6 +59,8 @@ def _check_array(region: Region, job: Job, array: Array) -> None:
         assert local.runs.job(element.id) is element, f"{element.id}: runs disagree"
         assert local.capacity.holds(element.id), f"{element.id}: {element.state.name}, but holds nothing"
         assert element.attempt > 0, f"{element.id} runs without an attempt"
+    if job.cancel_id and not region.in_doubt:
+        assert not is_open, f"{job.id} goes on although it is cancelled"
     if not region.in_doubt and state in (JobState.QUEUED, *ALLOCATED_STATES):
         assert array.waiting or array.in_flight, f"{job.id} is through and still {state.name}"
 

@@ -71,7 +71,7 @@ class Arrays:
         array = job.array
         assert array is not None, f"{job.id} is no array"
         waits = job.id in self._queue or self._scheduler.gate.waits(job.id)
-        if array.may_start and not waits and not job.cancel_id and not job.is_parked and _is_open(job):
+        if array.may_start and not waits and not job.is_parked and _is_open(job):
             self._queue.add(job)
 
     def after(self, element: Job, out: Effects) -> None:
