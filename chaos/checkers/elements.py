@@ -1,5 +1,5 @@
-"""Arrays: each element ends once, and as its processes (or a caller, or the array's rule) say; the job's state is the sum;
-and no more elements live at a time than the caller allows."""
+"""Arrays: each element ends once, and as its processes (or a caller, or the array's rule) say; the job's state is their
+sum; and no more elements live at a time than the caller allows."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class _Array:
 
 
 class Elements(Checker):
-    """Reads the sets in the rows of arrays, beside the lives of processes. What a replaced disk had forgotten may be said
-    anew, and elements may be done anew: then only what is said in one row is judged."""
+    """Reads the sets in the rows of arrays, beside the lives of processes. What a replaced disk had forgotten may be
+    said anew, and elements may be done anew: then only what is said in one row is judged."""
 
     def __init__(self, disks: Disks) -> None:
         super().__init__(disks)
@@ -184,9 +184,7 @@ class Elements(Checker):
         if fault and not self._forgetful:
             raise violated(f"{entry.region}: {name} is {state.name}, but {fault}", entry.at_us, row.id)
 
-    def _sum(
-        self, entry: Committed, row: Row, known: _Array, sets: dict[JobState, int], union: int
-    ) -> None:
+    def _sum(self, entry: Committed, row: Row, known: _Array, sets: dict[JobState, int], union: int) -> None:
         if union != all_of(known.count):
             left = known.count - union.bit_count()
             raise violated(f"{entry.region}: over, and {left} elements are not", entry.at_us, row.id)

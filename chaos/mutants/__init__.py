@@ -11,6 +11,7 @@
     regroup  a guardian is replaced without the old group, the log or the wait
     losses   what a region does with jobs that it gave to one that was declared lost
     quotas   rights that are doubled, given back or minted twice
+    arrays   elements that are done twice, too many at a time, or summed up wrongly
     old_disk what a region with a disk from the past may do before and after it has asked the others
 
 Random runs of a profile find most of them (profiles.py). Some need too many coincidences for that: for each of them a
@@ -22,6 +23,7 @@ schedule is built by hand (schedules.py, stage.py), in the same simulated world 
 from __future__ import annotations
 
 from chaos.mutants import (
+    arrays,
     giver,
     guardians,
     losses,
@@ -44,6 +46,7 @@ ALL: tuple[Mutant, ...] = (
     *owner.MUTANTS,
     *moving.MUTANTS,
     *relief.MUTANTS,
+    *arrays.MUTANTS,
     *roster.MUTANTS,
     *regroup.MUTANTS,
     *old_disk.MUTANTS,

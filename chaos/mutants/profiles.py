@@ -163,6 +163,22 @@ UNEVEN = Profile(
 )
 """Much more work than there is room for, queues that grow apart, and that a small difference is worth a hop for."""
 
+ARRAYS = Profile(
+    name="arrays",
+    faults=Faults(
+        drain_every_us=4 * SECOND_US,
+        drain_max_us=4 * SECOND_US,
+        crash_every_us=8 * SECOND_US,
+        crash_at_commit=0.02,
+        downtime_max_us=SECOND_US,
+        executor_death_every_us=15 * SECOND_US,
+        loss=0.05,
+    ),
+    duration_us=40 * SECOND_US,
+    arrays_share=0.8,
+)
+"""Most jobs are arrays; regions are drained, die, and lose all their processes."""
+
 ROSTERS = Profile(
     name="rosters",
     faults=Faults(
@@ -564,6 +580,7 @@ PROFILES = (
     STUBBORN,
     DRAINED,
     UNEVEN,
+    ARRAYS,
     ROSTERS,
     ROSTERS_OF_FIVE,
     ROSTER_DISKS,

@@ -14,6 +14,9 @@ from hanse.wire.gen.hanse.v1.common_pb2 import (
     TimelineEntry,
 )
 from hanse.wire.gen.hanse.v1.jobs_pb2 import (
+    ArrayElement,
+    ArraySpec,
+    ArrayStatus,
     Blocker,
     CancelResult,
     ControlJobsRequest,
@@ -75,6 +78,9 @@ from hanse.wire.gen.hanse.v1.regions_pb2 import (
 __all__ = [
     "FINAL_STATES",
     "ApplyPolicyResponse",
+    "ArrayElement",
+    "ArraySpec",
+    "ArrayStatus",
     "Blocker",
     "CancelResult",
     "CapacityClass",

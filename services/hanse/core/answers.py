@@ -97,7 +97,9 @@ class Answers:
             return Blocker(code="WAITS_FOR_JOBS", message=f"it waits {waits_for_text(job.terms)}")
         if job.array is not None and job.array.at_limit:
             limit = job.array.rules.in_flight_max
-            message = f"{limit:,} of its elements hold capacity, as many as may at a time: the next waits for one to end"
+            message = (
+                f"{limit:,} of its elements hold capacity, as many as may: the next one waits for one to end"
+            )
             return Blocker(code="ARRAY_LIMIT", message=message)
         return None
 

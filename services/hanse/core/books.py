@@ -477,8 +477,8 @@ class Books:
         self._owe(job)
 
     def cancel_queued(self, job: Job) -> None:
-        """It never ran here. An array, of which nothing runs now, ends in this step as the sum of its elements: those that
-        wait are cancelled, and perhaps none does."""
+        """It never ran here. An array, of which nothing runs now, ends in this step as the sum of its elements: those
+        that wait are cancelled, and perhaps none does."""
         if job.array is not None:
             self.elements.cancel_waiting(job, job.array.waiting)
             self.elements.touched[job.id] = None

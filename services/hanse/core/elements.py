@@ -1,7 +1,7 @@
-"""What becomes of the elements of arrays: the changes that `Books` makes to jobs, for attempts that have no row of jobs.
+"""What becomes of the elements of arrays: the changes that `Books` makes to jobs, for attempts without a row of jobs.
 
-An element that holds capacity is a Job in memory, made when it starts and gone when its attempt is over. What changes is
-its row (`elements`), and the sets of its array (model/arrays.py), which are in the array's own row:
+An element that holds capacity is a Job in memory, made when it starts and gone when its attempt is over. What changes
+is its row (`elements`), and the sets of its array (model/arrays.py), which are in the array's own row:
 
     the attempt                 its row               its array
     starts                      RUNNING, the attempt  in flight

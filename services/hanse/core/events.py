@@ -59,7 +59,8 @@ class OrderKind(enum.Enum):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """`priority` only for SET_PRIORITY, `region` only for MOVE, `indexes` only for CANCEL_ELEMENTS; `why` is for people."""
+    """`priority` only for SET_PRIORITY, `region` only for MOVE, `indexes` only for CANCEL_ELEMENTS; `why` is for
+    people."""
 
     kind: OrderKind
     priority: int = 0

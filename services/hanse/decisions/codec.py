@@ -17,7 +17,6 @@ from hanse.core.model.arrays import Array, unpacked_array
 from hanse.core.model.errors import EnvironmentFault
 
 
-
 def _packed(value: object) -> bytes:
     """Of settled jobs in the answer to an inquest: what became of an array's elements."""
     if isinstance(value, Array):

@@ -100,7 +100,9 @@ class Trimmers:
 
     def _trim_at(self, host: Host) -> None:
         assert host.core is not None
-        arrays = sorted((job for job in host.core.books.jobs.values() if _is_open(job)), key=lambda job: job.id)
+        arrays = sorted(
+            (job for job in host.core.books.jobs.values() if _is_open(job)), key=lambda job: job.id
+        )
         if not arrays:
             return
         job = self._random.choice(arrays)

@@ -331,7 +331,9 @@ class SimLedger:
             incarnation=self.incarnation,
             write_sequence=self.write_sequence,
             jobs=[self._job(job_id) for job_id in open_],
-            elements=[row for job_id in open_ for row in self._elements(job_id) if row.state != JobState.FAILED],
+            elements=[
+                row for job_id in open_ for row in self._elements(job_id) if row.state != JobState.FAILED
+            ],
             client_keys=[
                 (job.tenant, job.client_key, job.id, job.spec_sha256)
                 for job in map(self.jobs.__getitem__, open_ + closed)

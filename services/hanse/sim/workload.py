@@ -31,8 +31,8 @@ _RESTARTABLE_SHARE = 0.5
 
 
 class JobKind(msgspec.Struct, frozen=True, kw_only=True):
-    """Jobs of one kind share spec and shape. `endless` kinds end only by a cancel. Of a kind of array, `plain` is the kind
-    of job that it was made of."""
+    """Jobs of one kind share spec and shape. `endless` kinds end only by a cancel. Of a kind of array, `plain` is the
+    kind of job that it was made of."""
 
     name: str
     spec: bytes

@@ -15,6 +15,7 @@ from hanse.core.events import JobsForgotten
 from hanse.core.model.regions import RegionConfig, Timings
 from hanse.core.model.time import FOR_EVER_US, MILLISECOND_US, SECOND_US
 from hanse.core.policy.model import Policy
+from hanse.sim.arrays import Trimmers, draw_share, with_arrays
 from hanse.sim.callers import TENANTS, Callers
 from hanse.sim.clock import RegionClock
 from hanse.sim.convergence import Convergence
@@ -32,7 +33,6 @@ from hanse.sim.progress import Progress
 from hanse.sim.quotas import QuotaOperators
 from hanse.sim.record import Committed, Finished, Healed, Record, RegionJoined
 from hanse.sim.timeline import Timeline
-from hanse.sim.arrays import Trimmers, draw_share, with_arrays
 from hanse.sim.workload import SpecWriter, draw_configs, draw_kinds, draw_timings, opaque_spec
 
 # A machine has been up for a while when its daemon first starts.

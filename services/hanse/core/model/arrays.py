@@ -1,7 +1,7 @@
 """Arrays: many independent runs of one program, told apart by an index, as one job.
 
-What has ended, what waits and what failed before are sets of elements (indexes.py). Only elements that hold capacity are
-objects: jobs of their own in memory, named "ID[7]", in no queue and no table of jobs.
+What has ended, what waits and what failed before are sets of elements (indexes.py). Only elements that hold capacity
+are objects: jobs of their own in memory, named "ID[7]", in no queue and no table of jobs.
 """
 
 from __future__ import annotations
@@ -108,9 +108,7 @@ class Array:
         "waiting",
     )
 
-    def __init__(
-        self, rules: ArrayRules, progress: ArrayProgress | None = None, noted: int = 0
-    ) -> None:
+    def __init__(self, rules: ArrayRules, progress: ArrayProgress | None = None, noted: int = 0) -> None:
         self.rules = rules
         self.count = rules.indexes.count
         self.noted = noted
@@ -213,7 +211,9 @@ class Array:
         """Which elements failed, and how: "3,7-9: EXIT_CODE 2"."""
         kinds = sorted((lowest(elements), kind, elements) for kind, elements in self.failed.items())
         of = self.rules.indexes.of
-        return "; ".join(f"{indexes_text(of(each))}: {reason} {code}" for _, (reason, code), each in kinds[:3])
+        return "; ".join(
+            f"{indexes_text(of(each))}: {reason} {code}" for _, (reason, code), each in kinds[:3]
+        )
 
     # --- changes
 

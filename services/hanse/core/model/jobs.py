@@ -364,8 +364,8 @@ class Job(msgspec.Struct, kw_only=True, gc=False):
     terms: JobTerms = NO_TERMS
     # Entries written to the timeline so far.
     timeline_length: int = 0
-    # Of an array: its elements. Then `allocation` is None whatever the state, and `attempt` is only a floor: attempts of
-    # elements at this epoch begin above it.
+    # Of an array: its elements. Then `allocation` is None whatever the state, and `attempt` is only a floor: attempts
+    # of elements at this epoch begin above it.
     array: Array | None = None
     # Of an element of an array that holds capacity, which is a job in memory only (elements.py): its index.
     index: int | None = None

@@ -1,8 +1,9 @@
 """Arrays in this region: which of their elements start, what stops them, and what their sum is.
 
-An array has one entry in the queue while elements of it wait and one more may start. The cycle treats it as any job; what
-then holds capacity is its next element, and the entry stays. What ends an element may let the next one start, or end the
-array: its state is put right at two points of the step, before jobs that wait for it are looked at, and after the cycle.
+An array has one entry in the queue while elements of it wait and one more may start. The cycle treats it as any job;
+what then holds capacity is its next element, and the entry stays. What ends an element may let the next one start, or
+end the array: its state is put right at two points of the step, before jobs that wait for it are looked at, and after
+the cycle.
 
     nothing holds capacity, nothing waits      SUCCEEDED, FAILED or CANCELLED: the sum of its elements
     nothing holds capacity, elements wait      QUEUED
@@ -79,7 +80,11 @@ class Arrays:
         job = self._library.of(element).elements.parent(element)
         array = _array(job)
         if array.has_failed and _is_open(job):
-            many = f"{array.failed_count} elements have failed" if array.failed_count > 1 else "an element has failed"
+            many = (
+                f"{array.failed_count} elements have failed"
+                if array.failed_count > 1
+                else "an element has failed"
+            )
             self._end(job, Reason(ReasonCode.CANCEL_REQUESTED, f"{many} ({array.failures_text()})"), out)
         self.enqueue(job)
 

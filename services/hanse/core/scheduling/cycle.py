@@ -38,8 +38,8 @@ from hanse.core.scheduling.queue import JobQueue
 from hanse.core.scheduling.quota import held_by
 from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.trial import Trial
-from hanse.core.scheduling.wakeups import NODES_MAX, may_have_room
 from hanse.core.scheduling.unfolding import WHOLE_JOBS, Unfolding
+from hanse.core.scheduling.wakeups import NODES_MAX, may_have_room
 from hanse.core.scheduling.ways import Way
 
 

@@ -315,7 +315,9 @@ class Runs:
             self._library.attempts_of(job).finish(job, JobInput.STOPPED_FAIL, reason, job.exit_code)
         elif reason.code in _WITHOUT_BLAME and job.id in self._clean:
             # It was done before the stop reached it: it must not be done a second time.
-            self._library.attempts_of(job).finish(job, JobInput.STOPPED_SUCCEED, Reason(ReasonCode.SUCCEEDED), 0)
+            self._library.attempts_of(job).finish(
+                job, JobInput.STOPPED_SUCCEED, Reason(ReasonCode.SUCCEEDED), 0
+            )
         else:
             self._library.attempts_of(job).requeue(job, _again(job, reason))
         return self._close(job, out)

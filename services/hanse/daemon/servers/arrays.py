@@ -125,9 +125,7 @@ def _read(array: Array, job_id: str, text: str) -> list[int]:
     return indexes
 
 
-def _element(
-    array: Array, index: int, row: ElementRow | None, record: JobRecord
-) -> jobs_pb2.ArrayElement:
+def _element(array: Array, index: int, row: ElementRow | None, record: JobRecord) -> jobs_pb2.ArrayElement:
     position = array.rules.indexes.position(index)
     assert position is not None
     if row is not None and row.state != JobState.QUEUED:
