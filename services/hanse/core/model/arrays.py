@@ -290,7 +290,7 @@ def parse_element_id(text: str) -> tuple[str, int] | None:
     if not text.endswith("]"):
         return None
     job_id, bracket, index = text[:-1].rpartition("[")
-    return (job_id, int(index)) if bracket and index.isascii() and index.isdecimal() else None
+    return (job_id, int(index)) if job_id and bracket and index.isascii() and index.isdecimal() else None
 
 
 def job_of_run(job_id: str) -> str:
