@@ -184,6 +184,10 @@ class Answers:
             jobs_relieved=region.offers.rebalancing.relieved,
             jobs_taken_over=region.shards.jobs_taken_over,
             jobs_let_go=region.shards.jobs_let_go,
+            elements_in_flight=region.books.elements.in_flight,
+            elements_succeeded=region.books.elements.ended[JobState.SUCCEEDED],
+            elements_failed=region.books.elements.ended[JobState.FAILED],
+            elements_cancelled=region.books.elements.ended[JobState.CANCELLED],
         )
 
     def _quarantine(self) -> QuarantineView | None:

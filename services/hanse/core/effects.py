@@ -744,7 +744,8 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     """How the region fares. `quarantine` None: its disk is believed; `drain` None: it is not drained. `orphans`: runs
     that are nobody's any more and still have to end; `orphans_ended`: how many of them have. `jobs_taken_over`,
     `jobs_let_go`: open jobs of shards that the region began to lead, or had to stop leading; `jobs_relieved`: queued
-    jobs that went to a much shorter queue. These count from the start of this life."""
+    jobs that went to a much shorter queue; `elements_succeeded` and so on: elements of arrays that ended here. These
+    count from the start of this life."""
 
     region: str
     ledger_id: str
@@ -768,6 +769,10 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     jobs_taken_over: int = 0
     jobs_relieved: int = 0
     jobs_let_go: int = 0
+    elements_in_flight: int = 0
+    elements_succeeded: int = 0
+    elements_failed: int = 0
+    elements_cancelled: int = 0
 
 
 Answer = (

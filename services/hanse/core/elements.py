@@ -40,6 +40,9 @@ class Elements:
     def __init__(self, books: Books) -> None:
         self._books = books
         self.touched: dict[str, None] = {}
+        # Elements that hold capacity, and those that have ended here in this life.
+        self.in_flight = 0
+        self.ended = dict.fromkeys((JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED), 0)
 
     def restore(self, rows: Iterable[ElementRow]) -> None:
         """What elements' rows say, at the start of a life. Rows of an earlier epoch say nothing any more."""
@@ -106,6 +109,7 @@ class Elements:
             cancel_id="",
         )
         array.in_flight[position] = element
+        self.in_flight += 1
         self.touched[job.id] = None
         return element
 
@@ -137,6 +141,7 @@ class Elements:
             self._leave(element)
             array.end(position)
             array.cancelled |= 1 << position
+            self.ended[JobState.CANCELLED] += 1
             self._books.drop_element(job, self._index(element))
             return
         array.waiting |= 1 << position
@@ -166,6 +171,7 @@ class Elements:
                 array.cancelled |= bit
             self._books.drop_element(job, self._index(element))
         self._leave(element)
+        self.ended[element.state] += 1
         self._note_progress(job, before)
 
     def count_failure(self, element: Job, exit_code: int) -> None:
@@ -192,6 +198,7 @@ class Elements:
         for position in [each for each in array.attempts if gone >> each & 1]:
             self._books.drop_element(job, array.rules.indexes.at(position))
         array.cancel_waiting(gone)
+        self.ended[JobState.CANCELLED] += gone.bit_count()
         self.touched[job.id] = None
         self._books.owe(job)
         self._note_progress(job, before)
@@ -226,6 +233,7 @@ class Elements:
 
     def _leave(self, element: Job) -> None:
         """It holds nothing any more."""
+        self.in_flight -= 1
         self.touched[self.parent(element).id] = None
         self._books.account.discharge(element.id)
 
