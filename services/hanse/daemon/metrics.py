@@ -50,7 +50,9 @@ class Metrics:
             "jobs_relieved_total", "Queued jobs given to a region with a much shorter queue"
         )
         self._elements = self._gauge("array_elements_in_flight", "Elements of arrays that hold capacity")
-        ended = self._counter("array_elements_ended_total", "Elements of arrays that ended, by state", "state")
+        ended = self._counter(
+            "array_elements_ended_total", "Elements of arrays that ended, by state", "state"
+        )
         # The core counts each life of the region from 0.
         self._counted = {
             "elements_succeeded": ended.labels("SUCCEEDED"),

@@ -97,13 +97,13 @@ def _oldest(
           SELECT id, tenant, client_key, (
             SELECT json_group_array(json_array(epoch, attempt)) FROM timeline
             WHERE timeline.shard = jobs.shard AND job_id = jobs.id AND what = '{JobState.RUNNING.name}'
-          ) AS runs, shard, iif(array <> x'', json('true'), json('false')) AS is_array
+          ) AS runs, shard, array <> x'' AS is_array
           FROM {kind} {younger} ORDER BY {_AGE}, id LIMIT ?
         )
         """,
         (count,),
     ).fetchone()[0]
-    return tuple(Forgettable(*each) for each in _PICKED.decode(text))
+    return tuple(Forgettable(*each[:-1], is_array=bool(each[-1])) for each in _PICKED.decode(text))
 
 
-_PICKED = msgspec.json.Decoder(list[tuple[str, str, str, tuple[tuple[int, int], ...], str, bool]])
+_PICKED = msgspec.json.Decoder(list[tuple[str, str, str, tuple[tuple[int, int], ...], str, int]])
