@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 
 import msgspec
 import pytest
@@ -25,10 +27,11 @@ RULES = ArrayRules(parse_indexes("0-999"), 50, 3)
 
 
 @pytest.fixture
-def connection(empty: sqlite3.Connection) -> sqlite3.Connection:
-    migrate(empty)
-    empty.execute("INSERT INTO ledger VALUES (1, 'id', ?, 4, 7, 0, 0)", (REGION,))
-    return empty
+def connection() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection)
+        connection.execute("INSERT INTO ledger VALUES (1, 'id', ?, 4, 7, 0, 0)", (REGION,))
+        yield connection
 
 
 def array_row(number: int, **changes: object) -> JobRow:
