@@ -39,12 +39,15 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     runtime_max_us: int = 20 * SECOND_US
     # Of the batches of jobs: those of guardians have nothing else, the others none.
     adoptable_share: float = 0.0
+    # Of the kinds of jobs: how many are arrays.
+    arrays_share: float = 0.0
     guarded_share: float = GUARDED_SHARE
 
     def plan(self, seed: int) -> Plan:
         """The run of this seed. The core's own invariants are not looked at: the checkers must do without."""
         return Plan(
             seed=seed,
+            arrays_share=self.arrays_share,
             faults=self.faults,
             regions=self.regions,
             duration_us=self.duration_us,
@@ -159,6 +162,22 @@ UNEVEN = Profile(
     jobs=600,
 )
 """Much more work than there is room for, queues that grow apart, and that a small difference is worth a hop for."""
+
+ARRAYS = Profile(
+    name="arrays",
+    faults=Faults(
+        drain_every_us=4 * SECOND_US,
+        drain_max_us=4 * SECOND_US,
+        crash_every_us=8 * SECOND_US,
+        crash_at_commit=0.02,
+        downtime_max_us=SECOND_US,
+        executor_death_every_us=15 * SECOND_US,
+        loss=0.05,
+    ),
+    duration_us=40 * SECOND_US,
+    arrays_share=0.8,
+)
+"""Most jobs are arrays; regions are drained, die, and lose all their processes."""
 
 ROSTERS = Profile(
     name="rosters",
@@ -580,6 +599,7 @@ PROFILES = (
     STUBBORN,
     DRAINED,
     UNEVEN,
+    ARRAYS,
     ROSTERS,
     ROSTERS_OF_FIVE,
     ROSTER_DISKS,

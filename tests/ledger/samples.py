@@ -14,6 +14,7 @@ from hanse.core.effects import (
     ChannelRow,
     DecisionRow,
     Effects,
+    ElementRow,
     IntentRow,
     JobRow,
     JobStateRow,
@@ -156,6 +157,25 @@ def timeline_row(
     )
 
 
+def element_row(number: int, element: int, **changes: object) -> ElementRow:
+    """An element of this job, running."""
+    row = ElementRow(
+        shard="",
+        job_id=job_id(number),
+        element=element,
+        state=int(JobState.RUNNING),
+        epoch=1,
+        attempt=2,
+        reason=str(ReasonCode.STARTED),
+        reason_detail="",
+        allocation=msgspec.msgpack.encode(ALLOCATION),
+        started_wall_us=T0_US + 100,
+        ended_wall_us=0,
+        exit_code=0,
+    )
+    return msgspec.structs.replace(row, **changes)
+
+
 def decision_row(sequence: int, giver_ledger_id: str = "ledger-s") -> DecisionRow:
     return DecisionRow(
         giver_ledger_id,
@@ -204,6 +224,7 @@ def one_of_each() -> Writes:
         shapes=[SHAPE_ROW],
         jobs=[job_row(1)],
         job_states=[job_state_row(1)],
+        elements=[element_row(1, 7)],
         timeline=[timeline_row(1)],
         decisions=[decision_row(3)],
         channels=[ChannelRow("ledger-s", "south", 3)],

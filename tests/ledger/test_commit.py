@@ -68,6 +68,7 @@ async def test_every_row_type_comes_back_as_it_was_written(ledger: Ledger, path:
     assert dumped(path) == {
         "shapes": [astuple(SHAPE_ROW)],
         "jobs": [as_state(writes.jobs[0], writes.job_states[0])],
+        "elements": [astuple(writes.elements[0])],
         "timeline": [astuple(writes.timeline[0])],
         "decisions": [astuple(writes.decisions[0])],
         "channels": [astuple(writes.channels[0])],

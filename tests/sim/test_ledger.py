@@ -85,7 +85,7 @@ def test_a_leader_that_is_one_no_more_keeps_its_copy_and_its_timelines() -> None
     disk.append(4, Writes(shard_rows_delete=[("b", "j/1")]))
     disk.sync(4)
     dumped = disk.dump()
-    assert sorted((row[-3], row[0]) for row in dumped["jobs"]) == [("a", "a-2"), ("b", JOB)]
+    assert sorted((row[-4], row[0]) for row in dumped["jobs"]) == [("a", "a-2"), ("b", JOB)]
     assert [row[0] for row in dumped["timeline"]] == [entry.job_id]
     assert disk.recover().shard_rows == records[:1]
     assert disk.row(JOB) is None

@@ -137,6 +137,8 @@ class Callers:
         """
         own = home == self._config.name
         key = (submission.tenant, submission.client_key)
+        if submission.array is not None and submission.on_loss is not OnLoss.WAIT:
+            return Refused("UNIMPLEMENTED", "spec.on_region_loss", "arrays can't be adopted yet; use WAIT")
         if submission.on_loss is OnLoss.WAIT:
             if own and self._shards.has_key(home, key):
                 # Its tier's rules were others when it was taken.

@@ -72,6 +72,7 @@ class JobRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     shard: str = ""  # empty: a `wait` job
     moves: int = 0
     terms: bytes = b""  # msgpack of JobTerms; empty: none
+    array: bytes = b""  # msgpack of ArrayRecord; empty: it is no array
 
 
 class JobStateRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -100,6 +101,25 @@ class JobStateRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     shard: str
     id: str
     moves: int = 0
+    array: bytes = b""
+
+
+class ElementRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One element of an array that holds capacity, waits after an attempt, or has failed for good; replaces an older
+    one. Whatever else has become of elements is in the job's row."""
+
+    shard: str
+    job_id: str
+    element: int
+    state: int
+    epoch: int
+    attempt: int
+    reason: str
+    reason_detail: str
+    allocation: bytes
+    started_wall_us: int
+    ended_wall_us: int
+    exit_code: int
 
 
 class TimelineRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -302,6 +322,9 @@ class Writes(msgspec.Struct, kw_only=True):
     shapes: list[ShapeRow] = msgspec.field(default_factory=list)
     jobs: list[JobRow] = msgspec.field(default_factory=list)
     job_states: list[JobStateRow] = msgspec.field(default_factory=list)
+    elements: list[ElementRow] = msgspec.field(default_factory=list)
+    # (shard, job id, element). These don't count as deletes: none of them is ever written again.
+    elements_delete: list[tuple[str, str, int]] = msgspec.field(default_factory=list)
     timeline: list[TimelineRow] = msgspec.field(default_factory=list)
     decisions: list[DecisionRow] = msgspec.field(default_factory=list)
     channels: list[ChannelRow] = msgspec.field(default_factory=list)
@@ -359,6 +382,8 @@ class Writes(msgspec.Struct, kw_only=True):
         return bool(
             self.jobs
             or self.job_states
+            or self.elements
+            or self.elements_delete
             or self.timeline
             or self.shapes
             or self.decisions
@@ -580,6 +605,8 @@ class RegionPlan(msgspec.Struct, frozen=True, kw_only=True):
     price: int = 0
     power: int = 0
     age_us: int = 0
+    # Of an array that starts: how many of its elements the nodes have room for now. A quota may let fewer start.
+    elements_at_once: int = 0
 
 
 class TakerView(msgspec.Struct, frozen=True):
@@ -754,7 +781,8 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     """How the region fares. `quarantine` None: its disk is believed; `drain` None: it is not drained. `orphans`: runs
     that are nobody's any more and still have to end; `orphans_ended`: how many of them have. `jobs_taken_over`,
     `jobs_let_go`: open jobs of shards that the region began to lead, or had to stop leading; `jobs_relieved`: queued
-    jobs that went to a much shorter queue. These count from the start of this life."""
+    jobs that went to a much shorter queue; `elements_succeeded` and so on: elements of arrays that ended here. These
+    count from the start of this life."""
 
     region: str
     ledger_id: str
@@ -778,6 +806,10 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     jobs_taken_over: int = 0
     jobs_relieved: int = 0
     jobs_let_go: int = 0
+    elements_in_flight: int = 0
+    elements_succeeded: int = 0
+    elements_failed: int = 0
+    elements_cancelled: int = 0
 
 
 Answer = (
@@ -885,6 +917,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     write_sequence: int
     jobs: list[Job] = msgspec.field(default_factory=list)
     client_keys: list[tuple[str, str, str, bytes]] = msgspec.field(default_factory=list)
+    # Of `jobs` that are arrays.
+    elements: list[ElementRow] = msgspec.field(default_factory=list)
     decisions: list[DecisionRow] = msgspec.field(default_factory=list)
     channels: list[ChannelRow] = msgspec.field(default_factory=list)
     outbound: list[OutboundRow] = msgspec.field(default_factory=list)

@@ -111,7 +111,14 @@ class Planning:
             unblock=(*told.unblock, *region.router.unblock_hints(now, job)),
             price=region.config.price,
             power=region.config.power,
+            elements_at_once=self._at_once(job) if outcome is Outcome.START else 0,
         )
+
+    def _at_once(self, job: Job) -> int:
+        if job.array is None:
+            return 0
+        limit = job.array.rules.in_flight_max or job.array.count
+        return self._region.local.capacity.fitting(job.shape, min(limit, job.array.count))
 
     def _stops(self, told: LocalExplanation) -> tuple[PlannedStop, ...]:
         return tuple(

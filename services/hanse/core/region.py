@@ -323,12 +323,14 @@ class Region:
         if now.mono_us >= self._alarms.next_us:
             self._on_deadlines(now, out)
         self.shards.reconcile(now, out)
+        self.local.arrays.close()
         self.dependencies.settle()
         if not self.in_doubt:
             self.escrow.settle(now, out)
         self.library.set_cause("schedule")
         if self.local.queue.depth or self.local.more or now.mono_us >= self.local.alarm.next_us:
             self.local.cycle(now, out)
+        self.local.arrays.settle()
         self._look_abroad(now, out)
         if not self.in_doubt:
             self.escrow.finish(now, out)

@@ -49,8 +49,15 @@ class Metrics:
         self._jobs_relieved = self._counter(
             "jobs_relieved_total", "Queued jobs given to a region with a much shorter queue"
         )
+        self._elements = self._gauge("array_elements_in_flight", "Elements of arrays that hold capacity")
+        ended = self._counter(
+            "array_elements_ended_total", "Elements of arrays that ended, by state", "state"
+        )
         # The core counts each life of the region from 0.
         self._counted = {
+            "elements_succeeded": ended.labels("SUCCEEDED"),
+            "elements_failed": ended.labels("FAILED"),
+            "elements_cancelled": ended.labels("CANCELLED"),
             "orphans_ended": self._orphans_ended,
             "jobs_taken_over": self._jobs_taken_over,
             "jobs_let_go": self._jobs_let_go,
@@ -146,6 +153,7 @@ class Metrics:
             self._terms.labels(shard.shard).set(shard.term)
             self._open_jobs.labels(shard.shard).set(shard.open_jobs)
         self._orphans.set(status.orphans)
+        self._elements.set(status.elements_in_flight)
         for name, counter in self._counted.items():
             count, before = getattr(status, name), self._counted_so_far[name]
             counter.inc(count - before if count >= before else count)

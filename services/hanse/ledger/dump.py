@@ -13,6 +13,7 @@ from hanse.ledger.statements import columns_of
 TABLES: dict[str, type[msgspec.Struct] | None] = {
     "shapes": effects.ShapeRow,
     "jobs": effects.JobRow,
+    "elements": effects.ElementRow,
     "timeline": effects.TimelineRow,
     "decisions": effects.DecisionRow,
     "channels": effects.ChannelRow,

@@ -187,6 +187,9 @@ class Callers:
                 self._keys += 1
                 items.append((f"key-{self._keys}", self._draw_kind()))
             batch = Batch(home, self._random.choice(TENANTS), items, self._draw_on_loss())
+            if batch.on_loss is not OnLoss.WAIT:
+                # Arrays can't be adopted.
+                batch.items = [(key, kind.plain or kind) for key, kind in items]
             self.planned_batches += 1
             self._timeline.at(int(within_us * self._random.random()), self._submit_planned, batch)
 

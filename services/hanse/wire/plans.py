@@ -47,4 +47,5 @@ def _region(plan: RegionPlan) -> jobs_pb2.RegionPlan:
         price=plan.price,
         power=plan.power,
         age_ms=milliseconds_32(plan.age_us),
+        elements_at_once=plan.elements_at_once,
     )

@@ -107,8 +107,8 @@ class Moving:
         )
 
     def _why_it_stays(self, now: Now, job: Job) -> Stays:
-        if self._wish is not RunningJobs.MOVE:
-            return Stays.FINISHING
+        if self._wish is not RunningJobs.MOVE or job.index is not None:
+            return Stays.FINISHING  # Elements of an array don't leave by themselves.
         if not job.shape.body.restartable:
             return Stays.NOT_RESTARTABLE
         if job.moves >= MOVES_MAX:

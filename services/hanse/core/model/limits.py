@@ -51,6 +51,25 @@ RETRIES_MAX = 100
 RETRY_RULES_MAX = 16
 # Each is looked up in the ledger, and named to whoever asks why the job waits.
 AFTER_MAX = 64
+# Elements of one array: the most that people submit at a time in the trade, and as many sets of them as a row holds are
+# some kilobytes.
+ARRAY_ELEMENTS_MAX = 10_000
+# Nine digits: what fits into a name, whatever step somebody counts in.
+ARRAY_INDEX_MAX = 999_999_999
+# Ranges by which an array's indexes are written.
+ARRAY_RANGES_MAX = 1_000
+# Runs of neighbours by which a set of elements is written, instead of a bit for each element.
+SET_RUNS_MAX = 64
+# Indexes for people; the rest is a number.
+INDEXES_TEXT_LENGTH_MAX = 256
+# Elements of which one answer tells by themselves.
+ELEMENTS_SHOWN_MAX = 1_000
+# Ways in which elements of one array have failed: reasons, and exit codes up to 255.
+ARRAY_FAILED_KINDS_MAX = 2_048
+# Failed elements that an array's timeline names one by one, and parts of it whose end is noted: a timeline is read, and
+# is not to grow with the elements.
+ARRAY_FAILURES_NOTED_MAX = 20
+ARRAY_TENTHS = 10
 GRACE_US_DEFAULT = 10 * 1_000_000
 GRACE_US_MAX = 3_600 * 1_000_000
 # A year: longer is a mistake of unit.

@@ -55,6 +55,7 @@ from hanse.core.scheduling.reserved import ReservedRoom
 from hanse.core.scheduling.rounds import Rounds
 from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.trial import Trial
+from hanse.core.scheduling.unfolding import WHOLE_JOBS, Unfolding
 from hanse.core.scheduling.wakeups import NODES_MAX, may_have_room
 from hanse.core.scheduling.ways import Way
 from hanse.core.scheduling.windows import Window, Windows
@@ -103,6 +104,8 @@ class Scheduler:
         self._region = region
         # Global quotas (federation/escrow): who may not start for want of rights waits outside the queue.
         self.gate: StartGate = OPEN_GATE
+        # What of a job starts: of an array an element, while its entry stays in the queue.
+        self.unfolding: Unfolding = WHOLE_JOBS
         self._seen_version = capacity.version
         self._seen_reorders = 0
         # The nodes of each job that has ended since the last cycle.
@@ -710,7 +713,12 @@ class Scheduler:
         return False
 
     def _leave_queue(self, job: Job) -> None:
-        """It starts, or waits elsewhere: nothing is kept for it any more."""
+        """It starts, or waits elsewhere."""
+        self._let_go(job)
+        self._queue.discard(job.id)
+
+    def _let_go(self, job: Job) -> None:
+        """Nothing is kept for it any more."""
         claim = self._claims.of(job.id)
         if claim is not None:
             # What its victims leave is for whoever is first then.
@@ -718,13 +726,13 @@ class Scheduler:
         for name in [name for name, head in self._heads.items() if head.job is job]:
             del self._heads[name]
             self._sought = False
-        self._queue.discard(job.id)
 
     def _start(
         self, candidate: Candidate, allocation: Allocation, started: list[tuple[Job, Allocation]]
     ) -> None:
-        job = candidate.job
-        self._leave_queue(job)
+        self._let_go(candidate.job)
+        job = self.unfolding.next_of(candidate.job)
+        self._queue.took(candidate.job)
         for reservation in self.reservations():
             reservation.note_start(candidate, allocation)
         self.gate.take(job)
@@ -736,10 +744,10 @@ class Scheduler:
         self._standing.started(job, candidate.way, held, candidate.end_us, self._now)
         self.windows.settle(nodes, self._now.mono_us)
         self._queue.neighbour_started(job)
-        self._explain_start(candidate)
+        self._explain_start(job, candidate)
         started.append((job, allocation))
 
-    def _explain_start(self, candidate: Candidate) -> None:
+    def _explain_start(self, job: Job, candidate: Candidate) -> None:
         grounds, queue = [], candidate.way.queue
         if queue is not None:
             flavour = f", flavour {candidate.way.flavour}" if candidate.way.flavour else ""
@@ -748,7 +756,7 @@ class Scheduler:
         if head is not None and head.reservation is not None:
             grounds.append(f"does not delay {head.job.id}")
         if grounds:
-            self.why[candidate.job.id] = f"{', '.join(grounds)}, policy {self._standing.policy.version}"
+            self.why[job.id] = f"{', '.join(grounds)}, policy {self._standing.policy.version}"
 
     # -- what is blocked
 
@@ -851,7 +859,15 @@ class Scheduler:
                 return
             if refused_here(self._region, job.shape.body) is not None:
                 continue
-            due = self._plan.book(job, self._now.mono_us)
-            if due is not None and self._has_rights(job):
-                self._start(self._candidate(job, due.way), due.allocation, started)
+            self._start_due(job, started, limit)
         self._planned = (self._capacity.version, self._queue.version)
+
+    def _start_due(self, job: Job, started: list[tuple[Job, Allocation]], limit: int) -> None:
+        """Start it if its place is now; of an array as many elements. (The plan has a place for the next one only.)"""
+        while (due := self._plan.book(job, self._now.mono_us)) is not None and self._has_rights(job):
+            self._start(self._candidate(job, due.way), due.allocation, started)
+            if job.id not in self._queue:
+                return
+            if len(started) + self._set_aside >= limit:
+                self.more = True
+                return

@@ -207,12 +207,16 @@ class PlacementClass:
         self.unestimated = 0
 
     def tally(self, job: Job, sign: int) -> None:
-        """Count a job that comes (1) or goes (-1)."""
-        self.count += sign
+        """Count a job that comes (1) or goes (-1): an array as all its elements that wait now."""
+        jobs = 1
+        if job.array is not None:
+            # It goes as what it came, whatever has become of its elements meanwhile.
+            jobs = job.array.tallied = job.array.waiting.bit_count() if sign > 0 else job.array.tallied
+        self.count += sign * jobs
         estimate_us = job.shape.body.runtime_estimate_us
-        self.estimates_us += sign * estimate_us
+        self.estimates_us += sign * jobs * estimate_us
         if not estimate_us:
-            self.unestimated += sign
+            self.unestimated += sign * jobs
 
 
 class Group:

@@ -217,6 +217,16 @@ class JobQueue:
             self._close_lane(lane)
         return job
 
+    def took(self, job: Job) -> None:
+        """It starts: take it out; but of an array an element does, and it stays while another one may."""
+        if job.array is None or not job.array.may_start:
+            self.discard(job.id)
+            return
+        self.version += 1
+        placement = self._lanes[(job.tenant, job.shape.key)].group.placement
+        placement.tally(job, -1)
+        placement.tally(job, 1)
+
     def _open_lane(self, job: Job) -> Lane:
         shape = job.shape
         tier = self._tiers.tier(shape.body.tier)

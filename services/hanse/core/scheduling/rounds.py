@@ -13,10 +13,10 @@ round, then every job finds a node whatever the others take: a task closes no no
 vain, and nothing is ever undone. Who starts, and in which order, is what job by job would have been; on which nodes may
 differ, since alike tasks are booked side by side.
 
-A round ends before whoever it can't start: jobs that are not one plain task (groups, alternatives, neighbours, caps),
-without quota or rights, or with little room left. The cycle looks at these by itself (cycle.py). While somebody is
-blocked and has room kept for him there are no rounds, nor while there are reservations: whoever starts has to keep
-clear of their windows.
+A round ends before whoever it can't start: jobs that are not one plain task (groups, alternatives, neighbours, caps,
+arrays), without quota or rights, or with little room left. The cycle looks at these by itself (cycle.py). While
+somebody is blocked and has room kept for him there are no rounds, nor while there are reservations: whoever starts has
+to keep clear of their windows.
 """
 
 from __future__ import annotations
@@ -77,7 +77,11 @@ class Rounds:
                 alike = kinds[fit] = []
             assert lane.ways is not None
             way = lane.ways[0]
-            if not way.has_quota() or not gate.may_start(lane.jobs.first):
+            if (
+                not way.has_quota()
+                or lane.jobs.first.array is not None
+                or not gate.may_start(lane.jobs.first)
+            ):
                 break
             job = queue.take_first(lane)
             gate.take(job)
