@@ -36,6 +36,8 @@ def _world(seed: int, faults: Faults, adoptable_share: float) -> World:
             adoptable_share=adoptable_share,
             quotas={YARDS: LIMIT},
             policy=BY_AGE,
+            # What of an array waits for its own bound is no demand.
+            arrays_share=0.0,
         )
     )
 
