@@ -277,7 +277,7 @@ def scale(
     limit: Annotated[
         float | None,
         typer.Option(
-            help="Wall seconds for an axis; sizes beyond are left out.  [default: 110, 110, 360]",
+            help="Wall seconds for an axis; sizes beyond are left out.  [default: 90, 90, 480]",
             min=1,
             show_default=False,
         ),

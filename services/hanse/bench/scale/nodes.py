@@ -57,6 +57,8 @@ def measure(n: int) -> Iterator[Work]:
     machine, randomness = made[0], random.Random(SEED)
     gang, gangs = _gang(min(n, _GANG_TASKS)), max(1, n // _GANG_TASKS)
     filled = sum_s([partial(machine.submit, [gang])] * gangs)
+    if n > gangs * _GANG_TASKS:
+        machine.submit([_gang(n - gangs * _GANG_TASKS)])
     yield Work("gang", f"a gang of {_GANG_TASKS} comes and is placed, on as many nodes", filled / gangs)
     small = [_small(randomness) for _ in range(_SHAPES)]
     placed = each_s(_PLACED, lambda: machine.submit([randomness.choice(small)]))

@@ -20,8 +20,8 @@ from hanse.cli.errors import CommandError
 # How often a size is measured at most.
 ROUNDS_MAX = 3
 # Again at once only if that takes at most such a part of the axis's time; and at last, if there is time.
-QUICK_SHARE = 0.02
-AGAIN_SHARE = 0.15
+QUICK_SHARE = 0.015
+AGAIN_SHARE = 0.1
 
 Told = Callable[[str, float], None]
 _POINT = msgspec.json.Decoder(Point)
