@@ -311,16 +311,16 @@ class FormRanking:
         # By what the nodes are: most of them are idle, and have one form.
         last: dict[int, Form] = {}
         for state in reversed(self.table.states):
-            if state.closed:
+            if state.stranded or state.cordoned:
                 continue
-            alike = self.table.alike_of[state.index]
-            form = last.get(alike)
+            index = state.index
+            form = last.get(self.table.alike_of[index])
             if form is None or form.columns != state.columns:
                 form = self.form(state)
                 if self._columns_say_all(state):
-                    last[alike] = form
-            self._form_of[state.index] = form
-            form.nodes.append(-state.index)
+                    last[form.alike] = form
+            self._form_of[index] = form
+            form.nodes.append(-index)
         for form in self._forms.values():
             self._facts.counts[form.slot] = len(form.nodes)
             self._come_up(form)

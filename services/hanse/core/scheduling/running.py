@@ -61,6 +61,7 @@ class Running:
         # By queue, then by priority.
         self._by_queue: dict[str, dict[int, _Crowd]] = {}
         self.leaving: dict[str, None] = {}
+        # By tree of quotas, of those that somebody has asked about.
         self._ends_of: dict[str, Ends] = {}
         self._places: dict[str, tuple[str, str]] = {}
 
@@ -77,9 +78,8 @@ class Running:
         self._places[job_id] = (queue, root.name)
         _crowd(self._by_queue.setdefault(queue, {}), body.priority).add(job, with_devices)
         ends = self._ends_of.get(root.name)
-        if ends is None:
-            ends = self._ends_of[root.name] = Ends()
-        ends.add(job_id, began_us, end_us)
+        if ends is not None:
+            ends.add(job_id, began_us, end_us)
 
     def end(self, job_id: str) -> None:
         """It holds nothing any more."""
@@ -90,7 +90,8 @@ class Running:
         self.leaving.pop(job_id, None)
         if root:
             self._leave_queue(queue, job, job.shape.body.priority)
-            self._ends_of[root].discard(job_id)
+            if root in self._ends_of:
+                self._ends_of[root].discard(job_id)
 
     def reprioritised(self, job: Job, former: int) -> None:
         """A job has another priority than this one, if it is among those that run."""
@@ -113,7 +114,7 @@ class Running:
         self.leaving[job_id] = None
         self.ends.move(job_id, end_us)
         root = self._places[job_id][1]
-        if root:
+        if root in self._ends_of:
             self._ends_of[root].move(job_id, end_us)
 
     def in_tier(self, tier: str) -> bool:
@@ -142,7 +143,13 @@ class Running:
 
     def ends_of(self, root: QuotaRoot) -> Ends:
         """The ends of what is charged to this tree of quotas."""
-        return self._ends_of.setdefault(root.name, Ends())
+        ends = self._ends_of.get(root.name)
+        if ends is None:
+            ends = self._ends_of[root.name] = Ends()
+            for job_id, (_, name) in self._places.items():
+                if name == root.name:
+                    ends.add(job_id, self.ends.began_us(job_id), self.ends.end_us(job_id))
+        return ends
 
     def queue_of(self, job_id: str) -> str:
         """The queue that the job is charged to; "" for none."""
