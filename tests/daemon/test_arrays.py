@@ -43,26 +43,32 @@ async def test_an_array_of_processes_one_of_which_fails_and_one_is_cancelled(tmp
     )
     async with league(tmp_path, "north", executor="local") as regions:
         north = regions["north"]
-        made = array(shell("many", script, cpu=500), "0-99")
+        made = array(shell("many", script, cpu=500), "0-199")
         job_id = await submitted(north, made)
-        [result] = await ordered(north, job_id, cancel_elements=jobs_pb2.CancelElementsOrder(indexes="99"))
+        [result] = await ordered(north, job_id, cancel_elements=jobs_pb2.CancelElementsOrder(indexes="199"))
         assert not result.HasField("refusal"), result
         job = await north.state(job_id, FAILED)
         told = job.array
-        assert (told.count, told.succeeded, told.failed, told.cancelled) == (100, 98, 1, 1)
+        assert (told.count, told.succeeded, told.failed, told.cancelled) == (200, 198, 1, 1)
         assert job.exit_code == 3
-        assert job.reason.detail == "98 succeeded, 1 failed, 1 cancelled (42: EXIT_CODE 3)"
+        assert job.reason.detail == "198 succeeded, 1 failed, 1 cancelled (42: EXIT_CODE 3)"
         by_state = {each.state: each.indexes for each in told.indexes}
-        assert by_state == {SUCCEEDED: "0-41,43-98", FAILED: "42", CANCELLED: "99"}
-        assert await log_of(north, job_id, 7) == f"element 7 of 100 of {job_id}\n"
-        assert await log_of(north, job_id, 42) == f"element 42 of 100 of {job_id}\n"
+        assert by_state == {SUCCEEDED: "0-41,43-198", FAILED: "42", CANCELLED: "199"}
+        assert await log_of(north, job_id, 7) == f"element 7 of 200 of {job_id}\n"
+        assert await log_of(north, job_id, 42) == f"element 42 of 200 of {job_id}\n"
         [seventh, failed] = await shown(north, job_id, "7,42")
         assert (seventh.state, failed.state, failed.exit_code, failed.attempt) == (SUCCEEDED, FAILED, 3, 1)
         assert failed.nodes[0] in ("north1", "north2")
         with pytest.raises(grpc.aio.AioRpcError, match="has no output here"):
-            await log_of(north, job_id, 99)
+            await log_of(north, job_id, 199)
         page = await north.list()
-        assert page.jobs[0].array.succeeded == 98
+        assert page.jobs[0].array.succeeded == 198
+        # What retention deletes with the job.
+        executor = north.daemon.runtime.executor
+        runs = await executor.outputs_of([job_id, "north-another"])
+        assert len(runs) == 199
+        await executor.reap(runs, logs=True)
+        assert await executor.outputs_of([job_id]) == ()
 
 
 async def test_an_array_goes_on_after_its_daemon_was_restarted(tmp_path: Path) -> None:
