@@ -277,7 +277,7 @@ def scale(
     limit: Annotated[
         float | None,
         typer.Option(
-            help="Wall seconds for an axis; sizes beyond are left out.  [default: 90, 90, 480]",
+            help="Wall seconds for an axis; sizes beyond are left out.  [default: 120, 80, 390]",
             min=1,
             show_default=False,
         ),

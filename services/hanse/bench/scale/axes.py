@@ -49,13 +49,13 @@ class Axis(msgspec.Struct, frozen=True):
         return [round(self.least * (most / self.least) ** (step / steps)) for step in range(steps + 1)]
 
 
-# Bounds for a machine on which much else is done. With a core to itself all of it takes some six minutes.
+# Bounds for a machine on which much else is done, too.
 AXES = {
     axis.name: axis
     for axis in (
-        Axis(AxisName.REGIONS, "regions of one league", 3, 300, REGIONS_PER_DECADE, 90.0, shared=True),
-        Axis(AxisName.NODES, "nodes of one region", 100, 100_000, PER_DECADE, 90.0),
-        Axis(AxisName.JOBS, "jobs that wait in one region", 1_000, 1_000_000, PER_DECADE, 480.0),
+        Axis(AxisName.REGIONS, "regions of one league", 3, 300, REGIONS_PER_DECADE, 120.0, shared=True),
+        Axis(AxisName.NODES, "nodes of one region", 100, 100_000, PER_DECADE, 80.0),
+        Axis(AxisName.JOBS, "jobs that wait in one region", 1_000, 1_000_000, PER_DECADE, 390.0),
     )
 }
 

@@ -226,6 +226,9 @@ QUOTA_MEMO_MAX = 4_096
 # Combinations of alternatives and flavours that are tried for one job: each is a placement. Eight alternatives of one
 # group in eight flavours.
 WAYS_MAX = 64
+# Pairs of queue and shape whose ways are remembered, some 400 bytes each: as many as wait where a million jobs of seven
+# tenants have ten thousand shapes. With fewer each job that comes would have its ways worked out anew.
+WAYS_MEMO_MAX = 70_000
 # Tenants whose share is remembered; some 300 bytes each. Who holds capacity is never forgotten.
 ACCOUNTS_MAX = 16_384
 # Of these, how many outlive the daemon, those with the largest shares, and how often they are written: some 50 KB,

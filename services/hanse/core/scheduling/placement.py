@@ -27,7 +27,7 @@ AsideOf = Callable[[str], tuple[Shape, Allocation]]
 # The twin of a larger region is made when it is made, because it takes long.
 SMALL_NODES_MAX = 64
 # Verdicts on shapes, kept because every submission asks; a shape is asked again after this many others.
-NEVER_FITS_MEMO_MAX = 4096
+NEVER_FITS_MEMO_MAX = 16_384
 
 
 class Capacity:

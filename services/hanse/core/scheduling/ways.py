@@ -16,7 +16,7 @@ from typing import Protocol
 import msgspec
 
 from hanse.core.model.jobs import Allocation, GroupShape, Shape, make_shape
-from hanse.core.model.limits import QUOTA_MEMO_MAX, WAYS_MAX
+from hanse.core.model.limits import WAYS_MAX, WAYS_MEMO_MAX
 from hanse.core.model.resources import Resources
 from hanse.core.policy.model import ANY_NODE, Policy
 from hanse.core.scheduling.cohorts import Bound, Usage
@@ -89,8 +89,8 @@ class Ways:
         key = ("" if queue is None else queue.name, shape.key)
         known = self._known.get(key)
         if known is None:
-            if len(self._known) >= QUOTA_MEMO_MAX:
-                self._known.clear()
+            if len(self._known) >= WAYS_MEMO_MAX:
+                del self._known[next(iter(self._known))]
             known = self._known[key] = self._made(queue, shape)
         return known
 
