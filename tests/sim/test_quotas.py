@@ -34,6 +34,8 @@ def _world(seed: int, faults: Faults, adoptable_share: float) -> World:
             kinds=1,
             runtime_max_us=20 * SECOND_US,
             adoptable_share=adoptable_share,
+            # What an array lets run at a time would bound what is used.
+            arrays_share=0.0,
             quotas={YARDS: LIMIT},
             policy=BY_AGE,
             # What of an array waits for its own bound is no demand.
