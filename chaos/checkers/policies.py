@@ -18,11 +18,11 @@ import msgspec
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
 from chaos.checkers.rows import Row
-from hanse.core.effects import ElementRow, TimelineRow, Writes
 from hanse.core.model.arrays import element_id
 from hanse.core.model.jobs import Allocation, ReasonCode, RunId, ShapeBody
 from hanse.core.model.lifecycle import JobState
 from hanse.core.policy.model import Policy, Queue
+from hanse.core.rows import ElementRow, TimelineRow, Writes
 from hanse.sim.policies import policy_of
 from hanse.sim.record import Committed, DiskReplaced, ImageTaken, Launched, Started, TaskBegan, TaskFinished
 

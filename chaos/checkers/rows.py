@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from hanse.core.effects import DecisionRow, JobRow, JobStateRow, ShardRow
 from hanse.core.federation.shards.log import START_KEY
 from hanse.core.model.arrays import element_id
 from hanse.core.model.jobs import ReasonCode, RunId
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.rows import DecisionRow, JobRow, JobStateRow, ShardRow
 from hanse.sim.record import Committed
 
 Row = JobRow | JobStateRow

@@ -5,7 +5,6 @@ from __future__ import annotations
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
 from chaos.checkers.rows import FINAL, Row, decision_rows, ended_here, job_rows
-from hanse.core.effects import ElementRow
 from hanse.core.messages import (
     CancelAck,
     Commit,
@@ -19,6 +18,7 @@ from hanse.core.messages import (
 )
 from hanse.core.model.arrays import element_id
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import ElementRow
 from hanse.sim.record import EMPTY_IMAGE, Acknowledged, Committed, DiskReplaced, ImageTaken, Launched, Sent
 
 

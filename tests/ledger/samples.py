@@ -8,12 +8,24 @@ from pathlib import Path
 
 import msgspec
 
-from hanse.core.effects import (
+from hanse.core.effects import Effects
+from hanse.core.messages import Verdict
+from hanse.core.model.jobs import (
+    Allocation,
+    GroupShape,
+    Reason,
+    ReasonCode,
+    RemoteView,
+    ShapeBody,
+    TaskPlacement,
+    make_shape,
+)
+from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import (
     AccountRow,
     BalanceRow,
     ChannelRow,
     DecisionRow,
-    Effects,
     ElementRow,
     IntentRow,
     JobRow,
@@ -32,18 +44,6 @@ from hanse.core.effects import (
     TimelineRow,
     Writes,
 )
-from hanse.core.messages import Verdict
-from hanse.core.model.jobs import (
-    Allocation,
-    GroupShape,
-    Reason,
-    ReasonCode,
-    RemoteView,
-    ShapeBody,
-    TaskPlacement,
-    make_shape,
-)
-from hanse.core.model.lifecycle import JobState
 from hanse.ledger.connection import connect_read_only
 from hanse.ledger.dump import dump
 from hanse.ledger.ledger import Ledger

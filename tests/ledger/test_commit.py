@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hanse.core.effects import (
+from hanse.core.effects import Effects
+from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import (
     ChannelRow,
-    Effects,
     IntentRow,
     JobRow,
     OutboundRow,
@@ -26,7 +27,6 @@ from hanse.core.effects import (
     ShardRow,
     Writes,
 )
-from hanse.core.model.lifecycle import JobState
 from hanse.ledger import statements
 from hanse.ledger.dump import dump
 from hanse.ledger.errors import LedgerViolated

@@ -9,10 +9,10 @@ from contextlib import closing
 import msgspec
 import pytest
 
-from hanse.core.effects import JobRow, Writes
 from hanse.core.model.arrays import Array, ArrayRules
 from hanse.core.model.indexes import parse_indexes
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import JobRow, Writes
 from hanse.ledger.dump import dump
 from hanse.ledger.elements import counts_in_flight, element_rows, indexes_in_flight
 from hanse.ledger.migrate import migrate

@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hanse.core.effects import JobRow, Writes
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import JobRow, Writes
 from hanse.ledger import migrate as migrating
 from hanse.ledger.boot import quick_check
 from hanse.ledger.copies import shard_copy

@@ -6,10 +6,10 @@ import pytest
 
 from chaos.checkers import check
 from chaos.checkers.elements import Elements
-from hanse.core.effects import ElementRow, JobStateRow, TimelineRow
 from hanse.core.model.arrays import Array, ArrayRules, element_id
 from hanse.core.model.indexes import parse_indexes
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import ElementRow, JobStateRow, TimelineRow
 from hanse.sim.errors import SafetyViolation
 from hanse.sim.record import CancelAsked, Entry, LaunchFailed
 from tests.sim.records import JOB, began, committed, ended, launched, run_id, state_row, submitted

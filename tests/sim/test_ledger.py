@@ -11,11 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hanse.core.effects import Effects, IntentRow, RosterRow, ShapeRow, Writes
+from hanse.core.effects import Effects
 from hanse.core.messages import Verdict
 from hanse.core.model.jobs import GroupShape, ShapeBody
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.resources import resources
+from hanse.core.rows import IntentRow, RosterRow, ShapeRow, Writes
 from hanse.ledger.boot import boot
 from hanse.ledger.dump import dump
 from hanse.ledger.migrate import migrate

@@ -7,9 +7,9 @@ import hashlib
 import pytest
 from google.protobuf import json_format
 
-from hanse.core.effects import Refused
 from hanse.core.model import limits
 from hanse.core.model.jobs import OnLoss, Submission
+from hanse.core.replies import Refused
 from hanse.wire.checks import FieldRefused
 from hanse.wire.gen.hanse.v1 import jobs_pb2
 from hanse.wire.programs import GroupProgram, ProgramReader

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from hanse.core.effects import Snapshot
 from hanse.core.events import (
     Ask,
     CancelJobs,
@@ -29,6 +28,7 @@ from hanse.core.model.regions import Member, Node, RegionConfig, Topology
 from hanse.core.model.time import Now
 from hanse.core.policy.model import Policy, Queue, Quota, default_policy
 from hanse.core.region import Region
+from hanse.core.rows import Snapshot
 
 SEED = 1
 BATCH_JOBS = 256

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from hanse.core.dependencies import waits_for_text
-from hanse.core.effects import (
+from hanse.core.events import Ask, Question
+from hanse.core.federation.handoff.giver import PeerCounts
+from hanse.core.model.jobs import Job, Reason, ReasonCode
+from hanse.core.model.lifecycle import JobState
+from hanse.core.model.time import Now
+from hanse.core.replies import (
     Answer,
     Blocker,
     ChannelView,
@@ -17,11 +22,6 @@ from hanse.core.effects import (
     RegionExplanation,
     StatusView,
 )
-from hanse.core.events import Ask, Question
-from hanse.core.federation.handoff.giver import PeerCounts
-from hanse.core.model.jobs import Job, Reason, ReasonCode
-from hanse.core.model.lifecycle import JobState
-from hanse.core.model.time import Now
 from hanse.core.scheduling.explain import Span
 
 if TYPE_CHECKING:

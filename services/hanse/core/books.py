@@ -12,26 +12,7 @@ from collections.abc import Iterator
 import msgspec
 
 from hanse.core.account import Account
-from hanse.core.effects import (
-    NO_WRITES,
-    ChannelRow,
-    DecisionRow,
-    ElementRow,
-    IntentRow,
-    JobChange,
-    JobRow,
-    JobStateRow,
-    OutboundRow,
-    PeerSeenRow,
-    PolicyRow,
-    QuotaDocumentRow,
-    ReservationRow,
-    RosterRow,
-    ShapeRow,
-    Snapshot,
-    TimelineRow,
-    Writes,
-)
+from hanse.core.effects import JobChange
 from hanse.core.elements import Elements
 from hanse.core.events import PolicyText
 from hanse.core.messages import Commit, Terminal, Verdict, Withdraw
@@ -55,6 +36,25 @@ from hanse.core.model.limits import CLOSED_REMEMBERED_MAX, POLICY_VERSIONS_KEPT_
 from hanse.core.model.quota import region_account, shard_account
 from hanse.core.model.reservations import CapacityReservation
 from hanse.core.model.time import Now
+from hanse.core.rows import (
+    NO_WRITES,
+    ChannelRow,
+    DecisionRow,
+    ElementRow,
+    IntentRow,
+    JobRow,
+    JobStateRow,
+    OutboundRow,
+    PeerSeenRow,
+    PolicyRow,
+    QuotaDocumentRow,
+    ReservationRow,
+    RosterRow,
+    ShapeRow,
+    Snapshot,
+    TimelineRow,
+    Writes,
+)
 
 _CLOSING: dict[JobState, JobInput] = {
     JobState.SUCCEEDED: JobInput.CLOSE_SUCCEEDED,

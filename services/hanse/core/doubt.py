@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hanse.core.effects import Answer, Effects, Refused, Trusted
+from hanse.core.effects import Effects
 from hanse.core.events import LookedUp, TrustDisk
 from hanse.core.federation.overtaking import (
     UNREAD_IN_DOUBT,
@@ -25,6 +25,7 @@ from hanse.core.federation.overtaking import (
 from hanse.core.messages import Inquest, Message
 from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.time import Now
+from hanse.core.replies import Answer, Refused, Trusted
 
 if TYPE_CHECKING:
     from hanse.core.region import Region

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hanse.core.effects import ElementRow
 from hanse.core.model.arrays import Array, element_id, parse_element_id
 from hanse.core.model.jobs import Allocation, Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import JobInput, JobState, next_state
 from hanse.core.model.limits import ARRAY_FAILURES_NOTED_MAX, ARRAY_TENTHS
+from hanse.core.rows import ElementRow
 
 if TYPE_CHECKING:
     from hanse.core.books import Books

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from hanse.core.books import Books
-from hanse.core.effects import Effects, Refused
+from hanse.core.effects import Effects
 from hanse.core.events import Order, OrderKind
 from hanse.core.federation.routing import could_ever_fit
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Ruled, Shape, ShapeBody, make_shape
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.limits import PRIORITY_MAX
 from hanse.core.model.time import Now
+from hanse.core.replies import Refused
 from hanse.core.scheduling.arrays import left_of, positions_of
 
 if TYPE_CHECKING:

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hanse.core.dependencies import waits_for_text
-from hanse.core.effects import (
+from hanse.core.model.jobs import Job, Submission
+from hanse.core.model.limits import EXPLAINED_NODES_MAX, PLAN_INDEX_LENGTH_MAX
+from hanse.core.model.time import FOR_EVER_US, Now
+from hanse.core.replies import (
     Blocker,
     JobPlan,
     PlannedStop,
@@ -23,9 +26,6 @@ from hanse.core.effects import (
     RegionPlan,
     TakerView,
 )
-from hanse.core.model.jobs import Job, Submission
-from hanse.core.model.limits import EXPLAINED_NODES_MAX, PLAN_INDEX_LENGTH_MAX
-from hanse.core.model.time import FOR_EVER_US, Now
 from hanse.core.scheduling.explain import LocalExplanation, Span
 from hanse.core.scheduling.whatif import Outcome, supposed
 

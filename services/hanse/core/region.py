@@ -30,13 +30,7 @@ from hanse.core.books import Books
 from hanse.core.callers import Callers
 from hanse.core.dependencies import Dependencies
 from hanse.core.doubt import Doubt
-from hanse.core.effects import (
-    NO_WRITES,
-    Done,
-    Effects,
-    Reply,
-    Snapshot,
-)
+from hanse.core.effects import Effects
 from hanse.core.events import (
     ApplyQuotas,
     Ask,
@@ -130,6 +124,8 @@ from hanse.core.model.time import Now
 from hanse.core.planning import Planning
 from hanse.core.policy.model import Policy, default_policy
 from hanse.core.policy.problems import checked
+from hanse.core.replies import Done, Reply
+from hanse.core.rows import NO_WRITES, Snapshot
 from hanse.core.scheduling.local import META_CORDONED, META_SHARES, LocalSide
 
 _RESERVATION = msgspec.msgpack.Decoder(CapacityReservation)

@@ -17,11 +17,12 @@ from typing import Protocol
 
 import msgspec
 
-from hanse.core.effects import Effects, Reply
+from hanse.core.effects import Effects
 from hanse.core.events import Event
 from hanse.core.messages import Envelope
 from hanse.core.model import limits
 from hanse.core.model.time import Now
+from hanse.core.replies import Reply
 from hanse.daemon.clock import Clock
 from hanse.daemon.inbox import Inbox
 

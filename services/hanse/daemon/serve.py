@@ -19,13 +19,13 @@ from pathlib import Path
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from hanse.core.effects import StatusView
 from hanse.core.events import Ask, Question
 from hanse.core.federation.handoff.target import KNOWN_FEATURES
 from hanse.core.federation.roster.faults import RosterConflict
 from hanse.core.model import limits
 from hanse.core.model.errors import CallerFault, EnvironmentFault, HanseError
 from hanse.core.model.regions import RegionConfig
+from hanse.core.replies import StatusView
 from hanse.daemon.collector import GC_THRESHOLDS
 from hanse.daemon.config import DaemonConfig, load_config, loss_by_tier
 from hanse.daemon.errors import ConfigError, leaves

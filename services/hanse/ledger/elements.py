@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from hanse.core.effects import ElementRow
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import ElementRow
 from hanse.ledger.statements import columns_of
 
 _COLUMNS = ", ".join(

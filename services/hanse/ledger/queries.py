@@ -13,10 +13,10 @@ from itertools import groupby
 
 import msgspec
 
-from hanse.core.effects import JobRow, PolicyRow, TimelineRow
 from hanse.core.model.arrays import Array, unpacked_array
 from hanse.core.model.jobs import Allocation, Job, Reason, RemoteView
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import JobRow, PolicyRow, TimelineRow
 from hanse.ledger.recovery import (
     OPEN_JOBS,
     POLICY_COLUMNS,

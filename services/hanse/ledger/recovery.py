@@ -14,7 +14,20 @@ from typing import TypeVar
 
 import msgspec
 
-from hanse.core.effects import (
+from hanse.core.model.arrays import unpacked_array
+from hanse.core.model.jobs import (
+    Allocation,
+    Job,
+    Reason,
+    ReasonCode,
+    RemoteView,
+    Shape,
+    ShapeBody,
+    stored_shape,
+    unpacked_terms,
+)
+from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import (
     AccountRow,
     BalanceRow,
     ChannelRow,
@@ -34,19 +47,6 @@ from hanse.core.effects import (
     ShardStateRow,
     Snapshot,
 )
-from hanse.core.model.arrays import unpacked_array
-from hanse.core.model.jobs import (
-    Allocation,
-    Job,
-    Reason,
-    ReasonCode,
-    RemoteView,
-    Shape,
-    ShapeBody,
-    stored_shape,
-    unpacked_terms,
-)
-from hanse.core.model.lifecycle import JobState
 from hanse.ledger.statements import columns_of
 
 # The predicate of the index jobs_open, word for word.

@@ -16,7 +16,7 @@ from itertools import chain
 
 import msgspec
 
-from hanse.core.effects import (
+from hanse.core.rows import (
     AccountRow,
     BalanceRow,
     ChannelRow,

@@ -11,7 +11,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from hanse.core.effects import Effects, Writes
+from hanse.core.effects import Effects
+from hanse.core.rows import Writes
 from hanse.ledger import statements
 from hanse.ledger.errors import LedgerViolated
 from hanse.ledger.statements import tuples

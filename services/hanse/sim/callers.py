@@ -10,11 +10,11 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from hanse.core.effects import Answer, CancelOutcome, Done, Explanation, Refused, SubmitOutcome, Submitted
 from hanse.core.events import Ask, CancelJobs, Event, Question, SetDrain, Submit
 from hanse.core.model.jobs import OnLoss, Submission
 from hanse.core.model.regions import RunningJobs
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
+from hanse.core.replies import Answer, CancelOutcome, Done, Explanation, Refused, SubmitOutcome, Submitted
 from hanse.sim.faults import Faults
 from hanse.sim.progress import Progress
 from hanse.sim.record import (

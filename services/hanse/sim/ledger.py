@@ -12,32 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from hanse.core.effects import (
-    META_INCARNATION_FLOOR,
-    AccountRow,
-    BalanceRow,
-    ChannelRow,
-    DecisionRow,
-    ElementRow,
-    IntentRow,
-    JobRow,
-    JobStateRow,
-    Lookup,
-    OutboundRow,
-    PeerSeenRow,
-    PolicyRow,
-    QuotaDocumentRow,
-    ReservationRow,
-    RightsSentRow,
-    RightsTakenRow,
-    RosterRow,
-    ShapeRow,
-    ShardRow,
-    ShardStateRow,
-    Snapshot,
-    TimelineRow,
-    Writes,
-)
+from hanse.core.effects import Lookup
 from hanse.core.events import LookedUp
 from hanse.core.model.arrays import unpacked_array
 from hanse.core.model.jobs import (
@@ -53,6 +28,31 @@ from hanse.core.model.jobs import (
 )
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Position
+from hanse.core.rows import (
+    META_INCARNATION_FLOOR,
+    AccountRow,
+    BalanceRow,
+    ChannelRow,
+    DecisionRow,
+    ElementRow,
+    IntentRow,
+    JobRow,
+    JobStateRow,
+    OutboundRow,
+    PeerSeenRow,
+    PolicyRow,
+    QuotaDocumentRow,
+    ReservationRow,
+    RightsSentRow,
+    RightsTakenRow,
+    RosterRow,
+    ShapeRow,
+    ShardRow,
+    ShardStateRow,
+    Snapshot,
+    TimelineRow,
+    Writes,
+)
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
 KeyT = TypeVar("KeyT", str, tuple[str, str], tuple[int, str, int])

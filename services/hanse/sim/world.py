@@ -10,11 +10,11 @@ import random
 
 import msgspec
 
-from hanse.core.effects import Answer
 from hanse.core.events import JobsForgotten
 from hanse.core.model.regions import RegionConfig, Timings
 from hanse.core.model.time import FOR_EVER_US, MILLISECOND_US, SECOND_US
 from hanse.core.policy.model import Policy
+from hanse.core.replies import Answer
 from hanse.sim.arrays import Trimmers, draw_share, with_arrays
 from hanse.sim.callers import TENANTS, Callers
 from hanse.sim.clock import RegionClock

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hanse.core.effects import OrdersOutcome, Refused
 from hanse.core.events import NodeOrder, Order, OrderKind
 from hanse.core.model import limits
+from hanse.core.replies import OrdersOutcome, Refused
 from hanse.wire import checks
 from hanse.wire.arrays import read_indexes
 from hanse.wire.checks import FieldRefused

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanse.core.effects import JobPlan, RegionPlan
+from hanse.core.replies import JobPlan, RegionPlan
 from hanse.wire.gen.hanse.v1 import jobs_pb2
 from hanse.wire.jobs import encode_blocker
 from hanse.wire.shapes import encode_shape

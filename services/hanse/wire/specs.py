@@ -13,7 +13,6 @@ import hashlib
 import msgspec
 from google.protobuf.message import DecodeError
 
-from hanse.core.effects import Refused
 from hanse.core.model import limits
 from hanse.core.model.arrays import ArrayRules
 from hanse.core.model.jobs import (
@@ -28,6 +27,7 @@ from hanse.core.model.jobs import (
     make_shape,
 )
 from hanse.core.model.resources import BUILTIN_KINDS, Resources, is_known_kind
+from hanse.core.replies import Refused
 from hanse.wire import checks
 from hanse.wire.arrays import decode_array, loss_of_array
 from hanse.wire.checks import FieldRefused, echo

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from hanse.core.effects import OrdersOutcome, Refused, SubmitOutcome, Submitted
 from hanse.core.events import Order, OrderJobs, OrderKind, Submit
 from hanse.core.model.arrays import Array, ArrayRules, element_id
 from hanse.core.model.indexes import parse_indexes
 from hanse.core.model.jobs import Shape, Submission
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.time import SECOND_US
+from hanse.core.replies import OrdersOutcome, Refused, SubmitOutcome, Submitted
 from tests.core.protocol.league import League
 from tests.core.protocol.station import shape_of
 

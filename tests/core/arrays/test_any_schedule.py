@@ -7,12 +7,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hanse.core.effects import Refused
 from hanse.core.events import Order, OrderKind
 from hanse.core.model.arrays import unpacked_array
 from hanse.core.model.indexes import positions
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.time import SECOND_US
+from hanse.core.replies import Refused
 from tests.core.arrays.arrays import cancel_elements, end, launches, order_about, running, submit_array
 from tests.core.protocol.league import League
 

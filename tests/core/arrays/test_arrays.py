@@ -6,13 +6,14 @@ import contextlib
 
 import pytest
 
-from hanse.core.effects import Explanation, Launch, Refused, Submitted
+from hanse.core.effects import Launch
 from hanse.core.events import Order, OrderKind
 from hanse.core.messages import Commit
 from hanse.core.model.arrays import unpacked_array
 from hanse.core.model.jobs import ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.time import SECOND_US
+from hanse.core.replies import Explanation, Refused, Submitted
 from tests.core.arrays.arrays import (
     array_of,
     cancel_elements,

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanse.bench.schedules import differences, read_schedule, replayed
-from hanse.core.effects import Explanation
 from hanse.core.events import Ask, Question
 from hanse.core.policy.model import Backfill, BackfillMode, FairShare, Policy, Preemption, Tier
+from hanse.core.replies import Explanation
 from hanse.policies.virtual import VirtualJob
 from tests.core.scheduling.regions import MS, jobs_strategy, one, quota_of, run_checked, started_at, virtual
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from hanse.core.effects import Blocker, RegionExplanation
 from hanse.core.federation.inventory import Inventory
 from hanse.core.model.deadlines import Deadlines, backoff_us
 from hanse.core.model.jobs import GroupShape, Job, Reason, Shape
@@ -32,6 +31,7 @@ from hanse.core.model.rules import Rules
 from hanse.core.model.selectors import parse_selector
 from hanse.core.model.time import FOR_EVER_US, Now
 from hanse.core.policy.model import Objective
+from hanse.core.replies import Blocker, RegionExplanation
 
 # Of how many acceptable peers the best is taken: of those that would let it wait, and of those with room, where a view
 # that is out of date costs no more than a refusal, and the tightest of two is often not tight.

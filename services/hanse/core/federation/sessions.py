@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import msgspec
 
-from hanse.core.effects import PeerSeenRow, Send
+from hanse.core.effects import Send
 from hanse.core.messages import Envelope, Hello, HelloAck, Message, RosterMessage
 from hanse.core.model.deadlines import Alarm, Deadlines, backoff_us
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Position, RegionConfig
 from hanse.core.model.time import Now
+from hanse.core.rows import PeerSeenRow
 
 
 class _Link(msgspec.Struct):

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import msgspec
 
-from hanse.core.effects import Kept
 from hanse.core.model.limits import ATTAINMENT_GAPS_MAX, ATTAINMENT_TENANTS_MAX
 from hanse.core.model.time import SECOND_US, Now
 from hanse.core.policy.model import Tier
+from hanse.core.replies import Kept
 
 HOUR_US = 3_600 * SECOND_US
 WHOLE_PERMILLE = 1_000

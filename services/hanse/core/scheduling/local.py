@@ -11,7 +11,7 @@ from typing import assert_never
 import msgspec
 
 from hanse.core.books import Books
-from hanse.core.effects import Answer, Effects
+from hanse.core.effects import Effects
 from hanse.core.events import CancelReservation, FoundTask, NodeOrder, OrderNodes, Reserve, TaskEnded
 from hanse.core.library import Library
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
@@ -27,6 +27,7 @@ from hanse.core.model.reservations import CapacityReservation
 from hanse.core.model.resources import times_fitting
 from hanse.core.model.time import FOR_EVER_US, SECOND_US, Now
 from hanse.core.policy.model import Policy
+from hanse.core.replies import Answer
 from hanse.core.scheduling.admission import refused_here
 from hanse.core.scheduling.arrays import Arrays
 from hanse.core.scheduling.attainment import Attainment

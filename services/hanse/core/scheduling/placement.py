@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from hanse.core.effects import Blocker, NodeView
 from hanse.core.model.jobs import Allocation, GroupShape, Job, Shape, TaskPlacement
 from hanse.core.model.regions import CapacityClass, Node, Topology
 from hanse.core.model.resources import Resources, resources
 from hanse.core.model.rules import TaintEffect, Within
+from hanse.core.replies import Blocker, NodeView
 from hanse.core.scheduling.neighbours import Owner, OwnerOf, nobody
 from hanse.core.scheduling.nodes import Devices, NodeState, TaskNeed
 from hanse.core.scheduling.shortfall import blockers, never_fits

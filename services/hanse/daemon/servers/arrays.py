@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from hanse.core.effects import ElementRow
 from hanse.core.model.arrays import Array, element_id
 from hanse.core.model.indexes import Indexes, indexes_text
 from hanse.core.model.jobs import Reason, ReasonCode, RunId
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import ELEMENTS_SHOWN_MAX
+from hanse.core.rows import ElementRow
 from hanse.daemon.errors import invalid, not_found
 from hanse.executors.port import Executor
 from hanse.ledger.elements import counts_in_flight, element_rows, indexes_in_flight

@@ -12,8 +12,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from hanse.core.effects import Refused
 from hanse.core.model import limits
+from hanse.core.replies import Refused
 from hanse.daemon.errors import RegionUnreachable, RequestRefused, invalid, not_found
 from hanse.daemon.ids import home_of
 from hanse.daemon.servers.asking import Asking, is_not_found

@@ -13,18 +13,11 @@ from typing import Any
 import msgspec
 
 from hanse.core.admission import STALE_POLICY
-from hanse.core.effects import (
-    CancelOutcome,
-    Explanation,
-    OrdersOutcome,
-    Refused,
-    SubmitOutcome,
-    Submitted,
-)
 from hanse.core.events import Ask, CancelJobs, OrderJobs, Question, Submit
 from hanse.core.model import limits
 from hanse.core.model.jobs import RunId, Submission
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.replies import CancelOutcome, Explanation, OrdersOutcome, Refused, SubmitOutcome, Submitted
 from hanse.daemon.clock import wall_us
 from hanse.daemon.errors import RegionUnreachable, invalid, not_found, refused_request
 from hanse.daemon.ids import JobIds, home_of

@@ -10,15 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast, get_args
 
-from hanse.core.effects import (
-    NO_WRITES,
-    Effects,
-    JobChange,
-    Lease,
-    Send,
-    Snapshot,
-    Writes,
-)
+from hanse.core.effects import Effects, JobChange, Lease, Send
 from hanse.core.events import JobsForgotten
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.inventory import Inventory
@@ -37,6 +29,7 @@ from hanse.core.model.limits import ROWS_DELAY_US
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
+from hanse.core.rows import NO_WRITES, Snapshot, Writes
 
 _AT_ONCE_US = -1
 _OF_QUOTAS: tuple[type, ...] = get_args(QuotaMessage)
