@@ -7,7 +7,14 @@ from contextlib import ExitStack
 from unittest import mock
 
 from chaos.mutants.mutant import Mutant, replace
-from chaos.mutants.profiles import ANCHORED, DESTROYED, FORGOTTEN_ANSWERS, LONG_INQUESTS, OLD_DISKS
+from chaos.mutants.profiles import (
+    ANCHORED,
+    DESTROYED,
+    FORGOTTEN_ANSWERS,
+    LATE_ANSWERS,
+    LONG_INQUESTS,
+    OLD_DISKS,
+)
 from chaos.mutants.target import take_every_session
 from hanse.core import doubt
 from hanse.core.doubt import Doubt
@@ -145,7 +152,7 @@ MUTANTS = (
     Mutant(
         name="no new sessions",
         shortcut="what the lost life said, and what was said to it, is taken in as if it were of this one",
-        profile=OLD_DISKS,
+        profile=LATE_ANSWERS,
         install=take_every_session,
     ),
     Mutant(

@@ -273,19 +273,16 @@ them cannot be heard at once."""
 LONG_INQUESTS = Profile(
     name="long inquests",
     faults=Faults(
-        old_disk_every_us=2 * SECOND_US,
+        old_disk_every_us=SECOND_US,
         old_disk_reboot=0.5,
         downtime_max_us=SECOND_US,
         loss=0.05,
-        late=0.2,
-        late_max_us=6 * SECOND_US,
-        duplicate=0.1,
         partition_every_us=4 * SECOND_US,
         partition_max_us=10 * SECOND_US,
     ),
     regions=4,
     duration_us=60 * SECOND_US,
-    jobs=300,
+    jobs=600,
 )
 """The same, and the league is cut in two for so long that a region waits long for the others' word."""
 
@@ -302,6 +299,16 @@ FORGOTTEN_ANSWERS = Profile(
     jobs=140,
 )
 """The same, and most decisions never arrive: what an old disk has accepted is asked for again."""
+
+LATE_ANSWERS = Profile(
+    name="late answers",
+    faults=msgspec.structs.replace(
+        FORGOTTEN_ANSWERS.faults, late=0.3, late_max_us=4 * SECOND_US, duplicate=0.2
+    ),
+    duration_us=40 * SECOND_US,
+    jobs=140,
+)
+"""The same, and what the lost life said, or was told, arrives in the next one."""
 
 ANCHORED = Profile(
     name="anchored disks",
@@ -607,6 +614,7 @@ PROFILES = (
     OLD_DISKS,
     LONG_INQUESTS,
     FORGOTTEN_ANSWERS,
+    LATE_ANSWERS,
     ANCHORED,
     LOST_LEADERS,
     LEADERS_BACK_AT_ONCE,

@@ -189,10 +189,10 @@ def test_the_timeline_does_not_grow_with_the_elements() -> None:
         end(league, "north", index, exit_code=index % 2)
     entries = league.stations["north"].ledger.job_tables[""].timeline["job-1"]
     assert len(entries) < 40
-    whats = [entry.what for _, entry in sorted(entries.items())]
-    assert whats.count("ELEMENTS") == 10
-    assert whats[0] == "QUEUED"
-    assert whats[-1] == "FAILED"
+    happened = [entry.what for _, entry in sorted(entries.items())]
+    assert happened.count("ELEMENTS") == 10
+    assert happened[0] == "QUEUED"
+    assert happened[-1] == "FAILED"
 
 
 # --- crashes ---

@@ -280,7 +280,7 @@ def test_a_commit_with_a_higher_epoch_implies_committed() -> None:
 
 
 def test_a_job_that_comes_back_is_as_it_was_ordered_elsewhere_meanwhile() -> None:
-    """Two regions handed a job to and fro: each went by what it remembered of it (orders, seed 3 of three regions)."""
+    """Two regions handed a job back and forth: each went by what it remembered of it (orders, seed 3)."""
     league = League(puppets=["south"], north=1)
     league.submit("north", "filler")
     commit = puppet_in_transfer(league)
