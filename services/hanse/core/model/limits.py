@@ -379,6 +379,8 @@ STEP_ITEMS_MAX = 1_000
 # After a step the next one follows this much later, unless so many items wait already. A round trip between two regions
 # takes longer, and a thousand events a second then cost a third of the steps.
 STEP_GAP_US = 3_000
+# The same once something came that another region waits for, with callers of its own behind it.
+STEP_GAP_HURRIED_US = 1_000
 STEP_ITEMS_ENOUGH = 64
 # Steps that may be ahead of the disk. More would only make a failed transaction lose more work.
 STEPS_IN_FLIGHT_MAX = 8
