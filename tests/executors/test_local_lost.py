@@ -135,8 +135,9 @@ def test_a_process_is_not_overlooked_while_it_becomes_another_program() -> None:
     while process.poll() is None:
         environment = processes.environment_of(process.pid)
         seen.append("becoming another" if environment is None else environment.get("HANSE_JOB_ID"))
-    # The last look may be at what has ended.
-    assert set(seen[:-1]) <= {"other", "becoming another"}
+    while seen[-1] is None:  # at the end it has given up its memory, and soon is dead
+        seen.pop()
+    assert set(seen) <= {"other", "becoming another"}
     assert "other" in seen
 
 
