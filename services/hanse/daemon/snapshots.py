@@ -37,11 +37,8 @@ def write_image(region: Region, authority: Authority | None, path: Path) -> int:
     gc.disable()
     try:
         pid = os.fork()
-    except OSError:
-        pid = -1
-        raise
     finally:
-        if pid and collects:
+        if collects and os.getpid() == parent:
             gc.enable()
     if pid:
         return pid
