@@ -770,6 +770,8 @@ class Scheduler:
             return
         self._found_blocked[name] = None
         head = self._heads.get(name)
+        if head is None and root is None:
+            job = self._first_blocked_by_nodes(lane).jobs.first
         if head is not None and not self._queue.goes_before(job, head.job):
             return
         head = _Head(job, root)
@@ -779,6 +781,15 @@ class Scheduler:
             return
         if self._mode in ("easy", "strict"):
             self._heads[name] = head
+
+    def _first_blocked_by_nodes(self, lane: Lane) -> Lane:
+        """This one, unless somebody goes before it who was blocked in an earlier cycle and is not looked at again."""
+        parked = self._queue.first_without_room()
+        if parked is None or refused_here(self._region, parked.shape.body) is not None:
+            return lane
+        first = parked.jobs.first
+        is_before = first.id not in self._claims and self._queue.goes_before(first, lane.jobs.first)
+        return parked if is_before else lane
 
     def _seek_head(self) -> None:
         """If the first that was blocked by the nodes has started or gone, the next one is among those that were not
