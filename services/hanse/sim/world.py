@@ -66,6 +66,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int = 100
     kinds: int = 12
     runtime_max_us: int = 60 * SECOND_US
+    # After the faults: how long all that was begun may take to end.
+    healed_max_us: int = HEALED_MAX_US
     timings: Timings | None = None
     adoptable_share: float | None = None
     # Of the kinds of jobs: how many are arrays; None: drawn.
@@ -267,7 +269,7 @@ class World:
 
     def end(self) -> None:
         """No more faults: everything has to end."""
-        deadline_us = self.timeline.now_us + HEALED_MAX_US
+        deadline_us = self.timeline.now_us + self.plan.healed_max_us
         self.record.append(Healed(self.timeline.now_us, deadline_us))
         self._around.faults = HEALED
         self.injector.heal()
