@@ -167,6 +167,12 @@ class Array:
         return bool(self.waiting) and (not limit or len(self.in_flight) < limit)
 
     @property
+    def startable(self) -> int:
+        """How many more may hold capacity."""
+        limit, waiting = self.rules.in_flight_max, self.waiting.bit_count()
+        return min(waiting, max(0, limit - len(self.in_flight))) if limit else waiting
+
+    @property
     def at_limit(self) -> bool:
         """Whether elements wait only for others to end."""
         return bool(self.waiting) and not self.may_start
