@@ -292,10 +292,10 @@ def scale(
     and whether that is faster than n log n. Each size runs in a process of its own, and those that are quick several
     times. Work that is done once for all n is told as a whole, other work by the piece.
 
-    JSON keys: faster_than_n_log_n, undecided (both: AXIS.WORK, ...), verdict, exponent_max, axes[].{axis, what, wall_s,
-    missed, works[].{name, what, unit, costs[] (size and cost), noise, exponent.{value, low, high},
-    exponent_upper_half.{value, low, high}, growth}}, set_up, versions, load. An interval holds 95 of 100 cases; growth
-    is within (no faster than n log n), faster, or undecided.
+    JSON keys: faster_than_n_log_n, undecided (both: AXIS.WORK, ...), missed (AXIS=N, ...: no time was left), verdict,
+    exponent_max, axes[].{axis, what, wall_s, missed, works[].{name, what, unit, costs[] (size and cost), noise,
+    exponent.{value, low, high}, exponent_upper_half.{value, low, high}, growth}}, set_up, versions, load. An interval
+    holds 95 of 100 cases; growth is within (no faster than n log n), faster, or undecided.
     """
     from hanse.bench.scale.page import html_of, svg_of
     from hanse.bench.scale.run import bench_scale

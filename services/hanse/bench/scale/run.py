@@ -94,6 +94,7 @@ def document_of(results: Sequence[AxisResult], before: float) -> dict[str, Any]:
         "benchmark": "scale",
         "faster_than_n_log_n": faster,
         "undecided": undecided,
+        "missed": [f"{result.axis.name}={n}" for result in results for n in result.missed],
         "verdict": verdict(faster, undecided),
         "exponent_max": _largest(curve for _, curve in every),
         "axes": [_axis_document(result) for result in results],

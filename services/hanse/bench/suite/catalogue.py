@@ -236,6 +236,7 @@ CATALOGUE = (
         (
             _less("faster_than_n_log_n", "works that grow faster than n log n", Unit.COUNT, 0),
             _less("undecided", "works of which that can't be told", Unit.COUNT),
+            _less("missed", "sizes for which there was no time", Unit.COUNT, 0),
             _less("exponent_max", "largest exponent", Unit.POWER),
         ),
         limit_s=900.0,

@@ -221,7 +221,7 @@ PLAN_JOBS_MAX = 10_000
 PLAN_TIMEOUT_S = 60.0
 # Jobs named one by one in a plan.
 PLAN_CHANGES_MAX = 20
-# Tenants, and shapes by queue, whose place in the quotas is remembered; asked again after this many others.
+# Tenants whose queue, and shapes whose share of the whole is remembered; asked again after this many others.
 QUOTA_MEMO_MAX = 4_096
 # Combinations of alternatives and flavours that are tried for one job: each is a placement. Eight alternatives of one
 # group in eight flavours.
