@@ -210,7 +210,7 @@ class Leading:
         self.shard.stirred = True
 
     def collect(self, written_at: int) -> None:
-        """The end of a step: what changed goes into the log, what is to be said to the gate. (`written_at`: gate.Held.)"""
+        """The end of a step: what changed goes into the log, what is to be said to the gate. `written_at`: see Held."""
         rows, changes = self.books.collect()
         if rows is not NO_WRITES:
             self._journal.add(self.term, rows, self.books)
