@@ -28,8 +28,8 @@ class Moves(Checker):
         self._shapes: dict[str, bytes] = {}
         # Attempts that were stopped to move.
         self._stopped: set[_Place] = set()
-        # (region, job) -> its failures, as its newest row has them.
-        self._failures: dict[tuple[str, str], int] = {}
+        # (region, job) -> of its newest row the attempt, and the failures. A copy of a log need not have had every row.
+        self._failures: dict[tuple[str, str], tuple[RunId, int]] = {}
         self._counts: dict[str, int] = {}
         self._forgetful = False
 
@@ -74,10 +74,10 @@ class Moves(Checker):
             raise violated(
                 f"{entry.region}: {place[1]} waits to be handed over while it lives", entry.at_us, row.id
             )
-        before = self._failures.get((entry.region, row.id), row.failures)
-        if moving and row.state in HELD and row.failures > before:
+        run, failures = self._failures.get((entry.region, row.id), (place[1], row.failures))
+        if moving and row.state in HELD and run == place[1] and row.failures > failures:
             raise violated(f"{entry.region}: a move was counted as a failure", entry.at_us, row.id)
-        self._failures[entry.region, row.id] = row.failures
+        self._failures[entry.region, row.id] = (place[1], row.failures)
 
     def _on_stop(self, entry: Committed, row: Row, place: _Place) -> None:
         self._stopped.add(place)

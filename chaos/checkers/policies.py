@@ -57,6 +57,8 @@ class Policies(Checker):
         self._shape_of: dict[str, bytes] = {}
         self._shapes: dict[bytes, ShapeBody] = {}
         self._adoptable: set[str] = set()
+        # Of any region, at any time.
+        self._ever: list[Policy] = []
 
     def handlers(self) -> Handlers:
         return {
@@ -80,6 +82,7 @@ class Policies(Checker):
             )
             raise violated(message, entry.at_us)
         region.policy = entry.policy
+        self._ever.append(entry.policy)
 
     def _on_image(self, entry: ImageTaken) -> None:
         self._images[entry.image] = self._durable.get(entry.region)
@@ -96,6 +99,7 @@ class Policies(Checker):
                 message = f"{entry.region}: policy {policy.version} follows on {former.version}"
                 raise violated(message, entry.at_us)
             self._durable[entry.region] = self._regions.setdefault(entry.region, _Region()).policy = policy
+            self._ever.append(policy)
 
     # --- what is decided under it -----------------------------------------------------------------------------------
 
@@ -167,7 +171,8 @@ class Policies(Checker):
             return
         queue = _queue_of(policy, self._tenants.get(row.job_id, ""))
         cited = _CITED.search(row.detail)
-        if cited is None and (not starts or queue is not None):
+        had_no_queue = queue is None or (bool(row.shard) and self._was_without_queue(row.job_id))
+        if cited is None and (not starts or not had_no_queue):
             raise violated(f"{entry.region}: no policy is cited for {row.detail!r}", entry.at_us, row.job_id)
         version = policy.version if cited is None else int(cited[1])
         if version > policy.version or (version < policy.version and not row.shard):
@@ -176,6 +181,11 @@ class Policies(Checker):
         held = {} if row.shard else region.held.get(row.job_id, {})
         if starts and queue is not None and held:
             self._weigh(entry, region, policy, queue, row.job_id, held)
+
+    def _was_without_queue(self, job_id: str) -> bool:
+        """Whether the job started under a policy that had no queue for its tenant, for all that is known."""
+        tenant = self._tenants.get(job_id, "")
+        return any(_queue_of(policy, tenant) is None for policy in self._ever)
 
     def _judge_element(self, entry: Committed, region: _Region, policy: Policy, row: ElementRow) -> None:
         name = element_id(row.job_id, row.element)
