@@ -75,6 +75,7 @@ from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.handoff.offers import Offers
 from hanse.core.federation.handoff.soliciting import Soliciting
 from hanse.core.federation.inquest import Witness
+from hanse.core.federation.joint import JointReservations
 from hanse.core.federation.losses import FIRST_ID, Losses, Outcome
 from hanse.core.federation.membership import Membership
 from hanse.core.federation.moving import Moving
@@ -120,6 +121,10 @@ from hanse.core.messages import (
     Release,
     Renew,
     RenewAck,
+    ReservationPart,
+    ReservationSettled,
+    ReservationTaken,
+    ReservationVerdict,
     RightsAsk,
     RightsCommit,
     RightsDecision,
@@ -187,8 +192,9 @@ class Region:
         saved_shares = snapshot.meta.get(META_SHARES, "")
         saved_cordons = snapshot.meta.get(META_CORDONED, "")
         reservations = [_RESERVATION.decode(row.body) for row in snapshot.reservations]
+        followed = [each for each in reservations if not each.is_dropped]
         self.local = LocalSide(
-            config, self.library, checked_policy, now, saved_shares, saved_cordons, reservations
+            config, self.library, checked_policy, now, saved_shares, saved_cordons, followed
         )
         self.old_disk = OldDisk(config, self.books, snapshot, randomness.getrandbits(63) + 1, now)
         position = Position(snapshot.incarnation, snapshot.write_sequence, self.old_disk.life)
@@ -238,6 +244,15 @@ class Region:
             now,
         )
         self.local.scheduler.gate = self.escrow
+        self.joint = JointReservations(
+            config,
+            self.books,
+            self.local.windows,
+            self.local.reserving,
+            [each for each in reservations if each.is_dropped],
+            self._connected,
+            now,
+        )
         self.intake.rights = self.escrow.slots
         self._build_handoff(now)
         self.planning = Planning(self)
@@ -303,8 +318,9 @@ class Region:
         """Those of the parts that are at work. The handoff's are a group of their own, because they seldom move."""
         work = Alarms(self.old_disk.alarm, self._grace) if self.in_doubt else self._handoff_alarms
         shards = Alarm() if self.in_doubt else self.shards.alarm
+        joint = Alarm() if self.in_doubt else self.joint.alarm
         escrow = Alarm() if self.in_doubt else self.escrow.alarm
-        rare = Alarms(self.sessions.alarm, self.rosters.alarm, shards, escrow, work)
+        rare = Alarms(self.sessions.alarm, self.rosters.alarm, shards, escrow, joint, work)
         return Alarms(self.membership.alarm, self.publisher.alarm, self.local.alarm, rare)
 
     @property
@@ -423,7 +439,7 @@ class Region:
             case ProposeRoster():
                 out.replies.append(Reply(event.request_id, self.rosters.propose(now, event, out)))
             case Reserve() | CancelReservation():
-                out.replies.append(Reply(event.request_id, self._change_reservations(now, event)))
+                self._change_reservations(now, event, out)
             case ApplyQuotas():
                 self._apply_quotas(now, event, out)
             case AskRoster():
@@ -504,6 +520,10 @@ class Region:
             case RightsAsk() | RightsCommit() | RightsDecision() | QuotaRequest() | QuotaNotice():
                 if not self.in_doubt:
                     self.escrow.on_message(now, peer, message, out)
+            case ReservationPart() | ReservationTaken() | ReservationVerdict() | ReservationSettled():
+                if not self.in_doubt:
+                    self.joint.on_message(now, peer, message, out)
+                    self.local.heed_windows(now)
             case Hello() | HelloAck():
                 pass  # Taken in before the session was checked.
             case RosterAnnounce() | RosterRequest() | RosterDocument() | RosterProposal() | RosterVote():
@@ -520,6 +540,7 @@ class Region:
         if not self.in_doubt:
             self.desk.on_session(now, peer, out)
             self.escrow.on_session(now, peer, out)
+            self.joint.on_session(now, peer, out)
 
     # --- callers ----------------------------------------------------------------------------------------------------
 
@@ -583,14 +604,21 @@ class Region:
             return self._admit(submission)
         return self._not_leading(home)
 
-    def _change_reservations(self, now: Now, event: Reserve | CancelReservation) -> Answer:
-        """Answered with the step in which it is written."""
+    def _change_reservations(self, now: Now, event: Reserve | CancelReservation, out: Effects) -> None:
+        """Answered with the step in which it is written; one over several regions once all have written it."""
+        answer: Answer
         if self.in_doubt:
             message = f"{self.config.name} waits for {self.waits_for}"
-            return Refused("UNREACHABLE", "", message, DOUBT_RETRY_MS)
-        if isinstance(event, Reserve):
-            return self.local.reserve(now, event)
-        return self.local.cancel_reservation(now, event)
+            answer = Refused("UNREACHABLE", "", message, DOUBT_RETRY_MS)
+        elif isinstance(event, CancelReservation):
+            answer = self.joint.cancel(now, event, out) or self.local.reserving.cancel(event)
+        elif event.elsewhere:
+            self.joint.reserve(now, event, out)
+            return
+        else:
+            answer = self.local.reserving.reserve(now, event)
+        self.local.heed_windows(now)
+        out.replies.append(Reply(event.request_id, answer))
 
     def _apply_quotas(self, now: Now, event: ApplyQuotas, out: Effects) -> None:
         if self.in_doubt:
@@ -863,6 +891,9 @@ class Region:
             return
         self.shards.on_deadline(now, out)
         self.escrow.on_deadline(now, out)
+        if now.mono_us >= self.joint.alarm.next_us:
+            self.joint.on_deadline(now, out)
+            self.local.heed_windows(now)
         if now.mono_us < self._handoff_alarms.next_us:
             return
         self.desk.on_deadline(now, out)

@@ -36,6 +36,34 @@ class WindowState(enum.IntEnum):
     OVER = 4
 
 
+class PartState(enum.IntEnum):
+    """Of a part of a reservation over several regions: what its region knows of the whole. Windows open in a KEPT part
+    only."""
+
+    # The region has taken its part, and the owner has not said what becomes of the whole.
+    HELD = 1
+    KEPT = 2
+    # It is not kept here, and never will be.
+    DROPPED = 3
+
+
+class RegionPlaces(msgspec.Struct, frozen=True):
+    """What a reservation is to have in another region than the one that is asked."""
+
+    region: str
+    groups: tuple[GroupShape, ...]
+
+
+class Part(msgspec.Struct, frozen=True):
+    """That a reservation is part of one over several regions. The `owner` was asked, has a part itself, and decides;
+    `elsewhere` is known there only. `why`: it was dropped."""
+
+    owner: str
+    state: PartState
+    elsewhere: tuple[RegionPlaces, ...] = ()
+    why: str = ""
+
+
 class WantedReservation(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator asks for. `starts_wall_us`: when each window begins, ascending; `idle_release_us`: a window that
     its tenant does not use for so long is given up, 0: never. `recurrence`, `time_zone` and `until_wall_us` are what
@@ -62,6 +90,17 @@ class CapacityReservation(WantedReservation, frozen=True, kw_only=True):
     allocation: Allocation
     created_wall_us: int
     released_wall_us: int = 0
+    part: Part | None = None
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether it is only remembered."""
+        return self.part is not None and self.part.state is PartState.DROPPED
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether its windows open: nothing is stopped or kept from others for half a reservation."""
+        return self.part is None or self.part.state is PartState.KEPT
 
     @property
     def shape(self) -> Shape:

@@ -11,8 +11,8 @@ from typing import assert_never
 import msgspec
 
 from hanse.core.books import Books
-from hanse.core.effects import Answer, Effects
-from hanse.core.events import CancelReservation, FoundTask, NodeOrder, OrderNodes, Reserve, TaskEnded
+from hanse.core.effects import Effects
+from hanse.core.events import FoundTask, NodeOrder, OrderNodes, TaskEnded
 from hanse.core.library import Library
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobState
@@ -180,18 +180,9 @@ class LocalSide:
         self.queue.adopt(policy, self.standing.tenants, self.standing.quotas)
         self.scheduler.adopt(self.standing)
 
-    def reserve(self, now: Now, event: Reserve) -> Answer:
-        """Set capacity aside; see reserving.py."""
-        return self._heeded(now, self.reserving.reserve(now, event))
-
-    def cancel_reservation(self, now: Now, event: CancelReservation) -> Answer:
-        """Set it aside no longer."""
-        return self._heeded(now, self.reserving.cancel(event))
-
-    def _heeded(self, now: Now, answer: Answer) -> Answer:
-        """The cycle is to look at the windows in this very step."""
+    def heed_windows(self, now: Now) -> None:
+        """Reservations may have changed: the cycle is to look at the windows in this very step."""
         self.alarm.ring_by(now.mono_us)
-        return answer
 
     def _preempted(self, preempted: Preempted) -> Reason:
         """Why a running job is stopped: for whom, and by which rule."""

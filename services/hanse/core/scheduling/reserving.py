@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
-
-import msgspec
 
 from hanse.core.effects import Answer, Done, Refused, Reserved
 from hanse.core.events import CancelReservation, Reserve
-from hanse.core.model.jobs import GroupShape, Shape, ShapeBody, make_shape
+from hanse.core.model.jobs import Allocation, GroupShape, Shape, ShapeBody, make_shape
 from hanse.core.model.limits import (
     DEVICE_UNIT,
     RESERVATION_AHEAD_US_MAX,
@@ -18,7 +16,7 @@ from hanse.core.model.limits import (
     RESERVATION_WINDOWS_MAX,
     RESERVATIONS_MAX,
 )
-from hanse.core.model.reservations import CapacityReservation, WantedReservation, same_wish
+from hanse.core.model.reservations import CapacityReservation, Part, WantedReservation, same_wish
 from hanse.core.model.selectors import SelectorError, parse_selector
 from hanse.core.model.time import Now, clock_text
 from hanse.core.scheduling.devices import device_family
@@ -40,11 +38,22 @@ class Reserving:
     def reserve(self, now: Now, event: Reserve) -> Answer:
         """Set capacity aside as wanted, or say why not. Asked again for the same, it answers the same."""
         wanted = event.wanted
-        known = self._known(wanted.name)
+        known = self.known(wanted.name)
         if known is not None:
-            if same_wish(wanted, known):
+            if known.part is None and same_wish(wanted, known):
                 return Reserved(known, existed=True)
             return Refused("KEY_CONFLICT", "name", f"there is another reservation {wanted.name!r}")
+        allocation = self.judge(now, wanted)
+        if isinstance(allocation, Refused):
+            return allocation
+        reservation = reservation_of(wanted, event.id, allocation, now)
+        self._windows.add(reservation)
+        return Reserved(reservation, existed=False)
+
+    def judge(
+        self, now: Now, wanted: WantedReservation, besides: Iterable[CapacityReservation] = ()
+    ) -> Allocation | Refused:
+        """Its nodes, beside all others and these; or why there are none. Nothing comes of it."""
         fault = next(_faults(wanted, now), None)
         if fault is not None:
             return fault
@@ -54,34 +63,43 @@ class Reserving:
         lacks = self._capacity.never_fits(shape)
         if lacks is not None:
             return Refused("NEVER_FITS", "groups", lacks)
-        return self._honoured(now, event, shape)
+        return self._room(wanted, shape, besides)
 
-    def _honoured(self, now: Now, event: Reserve, shape: Shape) -> Answer:
-        wanted = event.wanted
+    def _room(
+        self, wanted: WantedReservation, shape: Shape, besides: Iterable[CapacityReservation]
+    ) -> Allocation | Refused:
         # Also those that seem to be over: if the clock is wrong about that, they are not.
-        sets = overlapping(wanted, [window.reservation for window in self._windows.all()])
+        others = [*(window.reservation for window in self._windows.all()), *besides]
+        sets = overlapping(wanted, others)
         closed = list(self._capacity.cordoned())
         allocation = room_beside(self._capacity.empty, closed, shape, sets)
         if allocation is None:
             together = blamed(self._capacity.empty, closed, shape, sets)
             return Refused("CONFLICT", "groups", _overlap(wanted, together, closed))
-        reservation = CapacityReservation(
-            **msgspec.structs.asdict(wanted), id=event.id, allocation=allocation, created_wall_us=now.wall_us
-        )
-        self._windows.add(reservation)
-        return Reserved(reservation, existed=False)
+        return allocation
 
     def cancel(self, event: CancelReservation) -> Answer:
         """End a reservation at once. What runs in it goes on."""
-        known = self._known(event.name)
+        known = self.known(event.name)
         if known is None:
             return Refused("NOT_FOUND", "name", f"no reservation {event.name!r}")
         self._windows.remove(known.id)
         return Done()
 
-    def _known(self, name: str) -> CapacityReservation | None:
+    def known(self, name: str) -> CapacityReservation | None:
+        """The reservation of this name."""
         named = [window for window in self._windows.all() if window.reservation.name == name]
         return named[0].reservation if named else None
+
+
+def reservation_of(
+    wanted: WantedReservation, reservation_id: str, allocation: Allocation, now: Now, part: Part | None = None
+) -> CapacityReservation:
+    """What is wanted, with its nodes."""
+    fields = {name: getattr(wanted, name) for name in WantedReservation.__struct_fields__}
+    return CapacityReservation(
+        **fields, id=reservation_id, allocation=allocation, created_wall_us=now.wall_us, part=part
+    )
 
 
 def _faults(wanted: WantedReservation, now: Now) -> Iterator[Refused]:

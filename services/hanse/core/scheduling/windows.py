@@ -189,13 +189,22 @@ class Windows:
         self._keep(reservation)
         self.next_us = self.now_us
 
-    def remove(self, reservation_id: str) -> None:
-        """It is over."""
+    def replace(self, reservation: CapacityReservation) -> None:
+        """The same places and windows, of which something else is known."""
+        self._windows[reservation.id].reservation = reservation
+        self._keep(reservation)
+        self.next_us = self.now_us
+
+    def remove(self, reservation_id: str, trace: CapacityReservation | None = None) -> None:
+        """It is over; what is to be remembered of it is kept."""
         window = self._windows[reservation_id]
         self._leave_open(window)
         del self._windows[reservation_id]
         self._sort()
-        self._drop(reservation_id)
+        if trace is None:
+            self._drop(reservation_id)
+        else:
+            self._keep(trace)
         self.version += 1
         self.next_us = self.now_us
 
@@ -224,7 +233,7 @@ class Windows:
         state = WindowState.OPEN
         if begins_us is None:
             state = WindowState.OVER
-        elif wall_us < begins_us:
+        elif wall_us < begins_us or not reservation.is_sure:
             state = WindowState.AHEAD
         elif begins_us == reservation.released_wall_us:
             state = WindowState.RELEASED
@@ -268,7 +277,9 @@ class Windows:
             case WindowState.AHEAD:
                 makes_room = window.reservation.before is not Before.FINISH
                 notice_us = begins_us - GRACE_US_MAX
-                return notice_us if makes_room and notice_us > self.now_us else begins_us
+                if makes_room and notice_us > self.now_us:
+                    return notice_us
+                return begins_us if begins_us > self.now_us else ends_us
             case WindowState.OPEN:
                 return min(ends_us, self._idle_due_us(window))
             case WindowState.RELEASED:
