@@ -503,15 +503,15 @@ now and then somebody sets the clock of one."""
 JOINT_RESERVATIONS = Profile(
     name="joint reservations",
     faults=Faults(
-        reservation_every_us=SECOND_US // 2,
+        reservation_every_us=SECOND_US // 4,
         crash_every_us=6 * SECOND_US,
         crash_at_commit=0.1,
         downtime_max_us=SECOND_US,
-        loss=0.1,
+        loss=0.2,
         duplicate=0.1,
         late=0.1,
         late_max_us=5 * SECOND_US,
-        partition_every_us=15 * SECOND_US,
+        partition_every_us=5 * SECOND_US,
         partition_max_us=8 * SECOND_US,
     ),
     regions=4,

@@ -540,7 +540,7 @@ class Region:
         if not self.in_doubt:
             self.desk.on_session(now, peer, out)
             self.escrow.on_session(now, peer, out)
-            self.joint.on_session(now, peer, out)
+            self.joint.on_session(now, peer)
 
     # --- callers ----------------------------------------------------------------------------------------------------
 

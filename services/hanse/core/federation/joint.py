@@ -99,6 +99,8 @@ class JointReservations:
         self.alarm = Alarms(self._promises, self._patience, self._resend)
         for own in list(self._owned()):
             self._go_on(own, now)
+        for held in self._of_others():
+            self._resend.set((held.id, _part(held).owner), now.mono_us)
         for held in self._held_for_lost():
             self._patience.set(held.id, now.mono_us)
 
@@ -116,6 +118,12 @@ class JointReservations:
     def _owned(self) -> Iterator[CapacityReservation]:
         """Those that this region decides about."""
         return (each for each in self._rows() if _part(each).owner == self._region)
+
+    def _of_others(self) -> Iterator[CapacityReservation]:
+        """Parts here of what others decide about, as long as it may be kept."""
+        for each in self._rows():
+            if _part(each).owner in self._peers and _part(each).state is not PartState.DROPPED:
+                yield each
 
     def _held_for_lost(self) -> Iterator[CapacityReservation]:
         """Parts of which nobody will ever say what becomes of the whole."""
@@ -222,11 +230,11 @@ class JointReservations:
                 verdict = ReservationVerdict(id=message.id, kept=False, over_wall_us=now.wall_us)
                 out.sends.append(Send(peer, verdict))
             return
-        if _part(own).state is PartState.DROPPED:
-            self._say(now, own, peer, out)
-        elif message.code:
+        if message.code and _part(own).state is not PartState.DROPPED:
             self._cancel(now, own, _of_region(peer, message), out)
-        elif _part(own).state is PartState.HELD:
+        elif _part(own).state is not PartState.HELD:
+            self._say(now, own, peer, out)
+        else:
             self._agree(own, peer)
             if self._all_have_taken(own):
                 self._keep(now, own, out)
@@ -271,11 +279,8 @@ class JointReservations:
 
     def _say(self, now: Now, own: CapacityReservation, peer: str, out: Effects) -> None:
         """How it stands, now and again until that is answered."""
-        key, state = (own.id, peer), _part(own).state
-        attempt = self._resent.get(key, 0)
-        self._resent[key] = attempt + 1
-        retry_us = backoff_us(self._timings.commit_retry_us, attempt, self._timings.commit_retry_max_us)
-        self._resend.set(key, now.mono_us + retry_us)
+        state = _part(own).state
+        self._say_again(now, own.id, peer)
         message: JointMessage = ReservationVerdict(
             id=own.id, kept=state is PartState.KEPT, over_wall_us=own.over_wall_us
         )
@@ -283,6 +288,13 @@ class JointReservations:
             groups = next(each.groups for each in _part(own).elsewhere if each.region == peer)
             message = ReservationPart(id=own.id, wanted=_wish(own, groups), binding=True)
         out.sends.append(Send(peer, message))
+
+    def _say_again(self, now: Now, reservation_id: str, peer: str) -> None:
+        key = (reservation_id, peer)
+        attempt = self._resent.get(key, 0)
+        self._resent[key] = attempt + 1
+        retry_us = backoff_us(self._timings.commit_retry_us, attempt, self._timings.commit_retry_max_us)
+        self._resend.set(key, now.mono_us + retry_us)
 
     # --- a region with a part ---------------------------------------------------------------------------------------
 
@@ -338,6 +350,8 @@ class JointReservations:
         known = self._row(message.id)
         if known is not None and _part(known).owner != peer:
             return
+        self._resend.cancel((message.id, peer))
+        self._resent.pop((message.id, peer), None)
         if message.kept:
             if known is None or _part(known).state is PartState.DROPPED:
                 lost = ReservationTaken(
@@ -413,15 +427,16 @@ class JointReservations:
             case ReservationSettled():
                 self._on_settled(peer, message)
 
-    def on_session(self, now: Now, peer: str, out: Effects) -> None:
-        """A session began: each tells the other how it stands. What was said before may not have come."""
+    def on_session(self, now: Now, peer: str) -> None:
+        """A session began: each tells the other how it stands, until that is answered: what was said may not have
+        come."""
         for known in list(self._rows()):
             part = _part(known)
             if part.owner == self._region and peer in self._elsewhere(known):
                 self._agreed[known.id].pop(peer, None)
-                self._say(now, known, peer, out)
+                self._resend.set((known.id, peer), now.mono_us)
             elif part.owner == peer and part.state is not PartState.DROPPED:
-                self._tell(known, out, binding=True)
+                self._resend.set((known.id, peer), now.mono_us)
 
     def on_deadline(self, now: Now, out: Effects) -> None:
         """Promises end, patience ends, and what was not answered is said again."""
@@ -430,9 +445,12 @@ class JointReservations:
         for reservation_id in self._patience.pop_due(now.mono_us):
             self._on_patience_over(now, reservation_id, out)
         for reservation_id, peer in self._resend.pop_due(now.mono_us):
-            own = self._row(reservation_id)
-            if own is not None:
-                self._say(now, own, peer, out)
+            known = self._row(reservation_id)
+            if known is not None and _part(known).owner == self._region:
+                self._say(now, known, peer, out)
+            elif known is not None:
+                self._say_again(now, known.id, peer)
+                self._tell(known, out, binding=True)
 
     def _on_patience_over(self, now: Now, reservation_id: str, out: Effects) -> None:
         asked = self._asked.get(reservation_id)
