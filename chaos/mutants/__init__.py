@@ -6,7 +6,9 @@
     owner    processes, capacity, outcomes
     moving   running jobs that leave a region that is being drained
     relief   queues that are evened out
-    guardians who leads a shard, what a majority is, leases, lost disks
+    majority what a shard's leader lets go before a majority holds it
+    votes    who leads a shard, and what its copies take in
+    tenures  leases, and lost disks
     roster   forks: two rosters of one epoch
     regroup  a guardian is replaced without the old group, the log or the wait
     losses   what a region does with jobs that it gave to one that was declared lost
@@ -24,8 +26,8 @@ from __future__ import annotations
 
 from chaos.mutants import (
     giver,
-    guardians,
     losses,
+    majority,
     moving,
     old_disk,
     owner,
@@ -36,6 +38,8 @@ from chaos.mutants import (
     roster,
     shell,
     target,
+    tenures,
+    votes,
 )
 from chaos.mutants.mutant import Mutant, applied
 
@@ -50,7 +54,9 @@ ALL: tuple[Mutant, ...] = (
     *regroup.MUTANTS,
     *old_disk.MUTANTS,
     *losses.MUTANTS,
-    *guardians.MUTANTS,
+    *majority.MUTANTS,
+    *votes.MUTANTS,
+    *tenures.MUTANTS,
     *quotas.MUTANTS,
     *reserving.MUTANTS,
 )

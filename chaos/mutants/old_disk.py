@@ -9,7 +9,8 @@ from unittest import mock
 from chaos.mutants.mutant import Mutant, replace
 from chaos.mutants.profiles import ANCHORED, DESTROYED, FORGOTTEN_ANSWERS, LONG_INQUESTS, OLD_DISKS
 from chaos.mutants.target import take_every_session
-from hanse.core import region
+from hanse.core import doubt
+from hanse.core.doubt import Doubt
 from hanse.core.effects import Effects, Snapshot
 from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.target import Target
@@ -19,7 +20,6 @@ from hanse.core.messages import Envelope
 from hanse.core.model.jobs import Job
 from hanse.core.model.regions import Position
 from hanse.core.model.time import Now
-from hanse.core.region import Region
 from hanse.core.scheduling.runs import Runs
 from hanse.sim.ledger import SimLedger
 
@@ -71,12 +71,12 @@ def _go_on_when(is_enough: Callable[[int, int], bool]) -> Callable[[ExitStack], 
 
 
 def _believe_at_once(patches: ExitStack) -> None:
-    replace(patches, Region, "_unheard", lambda self: [])
+    replace(patches, Doubt, "unheard", lambda self: [])
 
 
 def _forget_the_floor(patches: ExitStack) -> None:
     replace(patches, Target, "_is_superseded", lambda self, transfer: False)
-    patches.enter_context(mock.patch.object(region, "decide_what_is_passed"))
+    patches.enter_context(mock.patch.object(doubt, "decide_what_is_passed"))
 
 
 def _ask_once(patches: ExitStack) -> None:

@@ -43,11 +43,13 @@ def submit(number: int) -> Submit:
 
 
 class FakeRegion:
-    """Writes for every Submit, answers every request; due at `deadline`."""
+    """Writes for every Submit, answers every request; due at `deadline`. What it answers to an Ask may rest on earlier
+    steps alone (`settles`)."""
 
     def __init__(self) -> None:
         self.sequence = 0
         self.deadline: int | None = None
+        self.settles = False
         self.steps: list[list[Event]] = []
         self.stepped = asyncio.Event()
 
@@ -61,7 +63,8 @@ class FakeRegion:
                 effects.writes.timeline.append(ROW)
                 effects.replies.append(Reply(event.request_id, SubmitOutcome((Submitted("north-1", False),))))
             elif isinstance(event, Ask):
-                effects.replies.append(Reply(event.request_id, SubmitOutcome(())))
+                reply = Reply(event.request_id, SubmitOutcome(()))
+                effects.settle([reply]) if self.settles else effects.replies.append(reply)
         self.sequence += bool(effects.writes)
         effects.sequence = self.sequence
         return effects
@@ -109,12 +112,19 @@ class World:
         self.requests = Requests(self.inbox)
         self.requests.open()
         self.released: list[Step] = []
-        self.driver = Driver(self.region, self.inbox, self.disk.commit, self.release, system_now, Meter())
+        self.answered: list[tuple[int, bool]] = []
+        self.driver = Driver(
+            self.region, self.inbox, self.disk.commit, self.release, self.answer, system_now, Meter()
+        )
 
     def release(self, step: Step) -> None:
         assert step.effects.sequence <= self.disk.durable or not step.effects.writes
         self.released.append(step)
         self.requests.resolve(step.effects.replies)
+
+    def answer(self, replies: Sequence[Reply], writes: bool) -> None:
+        self.answered.append((len(replies), writes))
+        self.requests.resolve(replies)
 
     async def steps(self, count: int) -> None:
         async with asyncio.timeout(5):
@@ -170,6 +180,52 @@ async def test_effects_without_writes_wait_for_the_writes_before_them(world: Wor
 
     assert [bool(step.effects.writes) for step in world.released] == [True, False]
     assert len(world.disk.commits) == 1
+
+
+async def test_a_settled_reply_does_not_wait_for_the_writes_of_its_step(world: World) -> None:
+    world.region.settles = True
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        submitted = group.create_task(world.requests.ask(SubmitOutcome, submit))
+        asked = group.create_task(world.requests.ask(SubmitOutcome, ask))
+        await asyncio.sleep(0)  # both are in the inbox before the driver begins
+        running = group.create_task(world.driver.run())
+        await asked
+        assert world.answered == [(1, True)]
+        assert (world.released, submitted.done()) == ([], False)
+        world.disk.allow(1)
+        await submitted
+        running.cancel()
+    assert [len(step.effects.replies) for step in world.released] == [1]
+
+
+async def test_a_settled_reply_waits_for_the_writes_of_the_steps_before(world: World) -> None:
+    world.region.settles = True
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        group.create_task(world.requests.ask(SubmitOutcome, submit))
+        await world.disk.begun.wait()
+        asked = group.create_task(world.requests.ask(SubmitOutcome, ask))
+        await world.steps(2)
+        assert (world.answered, asked.done()) == ([], False)
+        world.disk.allow(1)
+        await asked
+        assert world.answered == [(1, False)]
+        running.cancel()
+
+
+async def test_what_another_region_waits_for_does_not_wait_for_more(world: World) -> None:
+    """A long rest would end by its timer only; the test's own time is up before."""
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        resting = group.create_task(world.inbox.rest(3600))
+        await asyncio.sleep(0)
+        world.inbox.hurry()
+        await resting
+        await world.inbox.rest(3600)
+        world.inbox.take()
+        again = group.create_task(world.inbox.rest(3600))
+        await asyncio.sleep(0)
+        assert not again.done()
+        again.cancel()
 
 
 async def test_the_core_is_never_more_than_so_many_steps_ahead_of_the_disk(world: World) -> None:

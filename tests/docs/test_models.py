@@ -33,6 +33,6 @@ def test_every_row_about_guardians_and_rosters_is_tied_to_what_is_there() -> Non
 
 def test_every_shortcut_of_guardians_and_rosters_belongs_to_a_row() -> None:
     named = {name for links in guardians.TABLES.values() for link in links.values() for name in link.mutants}
-    groups = (mutants.guardians, mutants.regroup, mutants.roster)
+    groups = (mutants.majority, mutants.votes, mutants.tenures, mutants.regroup, mutants.roster)
     assert {each.name for module in groups for each in module.MUTANTS} <= named
     assert {each.name for each in (*roster.SCHEDULED, *regroup.SCHEDULED)} <= named

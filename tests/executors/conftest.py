@@ -72,8 +72,15 @@ def processes_of(job: str) -> list[int]:
     return [
         stat.id.pid
         for stat in all_processes()
-        if not stat.dead and environment_of(stat.id.pid).get("HANSE_JOB_ID") == run_of(job).job_id
+        if not stat.dead and _settled_environment(stat.id.pid).get("HANSE_JOB_ID") == run_of(job).job_id
     ]
+
+
+def _settled_environment(pid: int) -> dict[str, str]:
+    """What it has once it is done with becoming another program."""
+    while (environment := environment_of(pid)) is None:
+        os.sched_yield()
+    return environment
 
 
 class Engine:

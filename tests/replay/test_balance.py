@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 
-import pytest
-
 from hanse.core.model.resources import resources
 from hanse.core.model.time import SECOND_US
 from hanse.replay.plan import WARM_UP_US, Mode, Plan
@@ -39,9 +37,6 @@ def _job(name: str, home: int, at_us: int, run_us: int) -> TracedJob:
     )
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the worst region is at 0.999 of its supply: queues are not even enough"
-)
 def test_a_hot_spot_is_spread() -> None:
     """Demand of 2.63 times its supply at one region, 0.95 of all supply in all: what it does in these hours stays below
     0.98 of it (as "MAST: Global Scheduling of ML Training across Geo-Distributed Datacenters", 2024, reports)."""

@@ -78,27 +78,36 @@ def test_callers_of_a_region_that_is_lost_for_good_go_elsewhere(trace: Trace) ->
 
 @pytest.mark.slow
 def test_quiet_gossip_leaves_out_nothing_that_matters() -> None:
-    """An hour, with every probe and round of gossip, and with records that travel only when they change. Each wait
-    is compared with the mean: a job that starts a second later than in the other run does not matter, some do. (Jobs
-    are short in so short a time, and two seconds of delay are much to them.)"""
-    trace = drawn(jobs=260, regions=3, nodes=2, load=1.0, seed=4)
+    """With every probe and round of gossip, and with records that travel only when they change. The waits of one
+    crowded run differ by a tenth and more for no cause but the order of two jobs: several are drawn, and their sums
+    compared."""
+    waits_s = {True: 0.0, False: 0.0}
+    for seed in range(1, 5):
+        plan = Plan(trace=_squeezed(seed), policy=NAMED["backfill"], gossip_us=2 * SECOND_US)
+        quiet, full = (
+            run(msgspec.structs.replace(plan, full_gossip=full_gossip)).outcome
+            for full_gossip in (False, True)
+        )
+        assert full.messages > 10 * quiet.messages
+        waits_s[False] += quiet.mean_wait_s
+        waits_s[True] += full.mean_wait_s
+    assert waits_s[False] == pytest.approx(waits_s[True], rel=0.15)
+
+
+def _squeezed(seed: int) -> Trace:
+    """A crowded trace within half an hour: what costs is the time in which probes are sent."""
+    trace = drawn(jobs=260, regions=3, nodes=2, load=1.0, seed=seed)
     last_us = trace.jobs[-1].submit_us
-    within_an_hour = tuple(
+    half_an_hour_us = HOUR_US // 2
+    within = tuple(
         msgspec.structs.replace(
-            job, submit_us=job.submit_us * HOUR_US // last_us, duration_us=max(1, job.duration_us // 6)
+            job,
+            submit_us=job.submit_us * half_an_hour_us // last_us,
+            duration_us=max(1, job.duration_us * half_an_hour_us // last_us),
         )
         for job in trace.jobs
     )
-    plan = Plan(
-        trace=msgspec.structs.replace(trace, jobs=within_an_hour),
-        policy=NAMED["backfill"],
-        gossip_us=2 * SECOND_US,
-    )
-    quiet, full = (
-        run(msgspec.structs.replace(plan, full_gossip=full_gossip)).outcome for full_gossip in (False, True)
-    )
-    assert full.messages > 10 * quiet.messages
-    assert quiet.mean_wait_s == pytest.approx(full.mean_wait_s, rel=0.04)
+    return msgspec.structs.replace(trace, jobs=within)
 
 
 def test_only_jobs_of_the_window_count(trace: Trace) -> None:

@@ -12,6 +12,8 @@ Effects without writes may leave once every earlier step's writes are durable.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from hanse.core.messages import Inquest, Message
@@ -837,7 +839,9 @@ class JobChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 class Effects(msgspec.Struct, kw_only=True):
     """What one step wants done. `sequence` is the write sequence after this step (unchanged if nothing is written).
-    `owes_rows`: of jobs of shards some news, which callers have been told of, is not in the rows that they read yet."""
+    `owes_rows`: of jobs of shards some news, which callers have been told of, is not in the rows that they read yet.
+    `settled`: so many of the `replies`, the first ones, rest on earlier steps alone, as do those to what a majority
+    holds: once these are on disk they may leave, whatever this step still has to write."""
 
     sequence: int = 0
     writes: Writes = msgspec.field(default_factory=Writes)
@@ -848,10 +852,22 @@ class Effects(msgspec.Struct, kw_only=True):
     lookups: list[Lookup] = msgspec.field(default_factory=list)
     sends: list[Send] = msgspec.field(default_factory=list)
     replies: list[Reply] = msgspec.field(default_factory=list)
+    settled: int = 0
     changes: list[JobChange] = msgspec.field(default_factory=list)
     owes_rows: bool = False
     # Once all of this has left, the Region is discarded and rebuilt from disk: a new roster is in force.
     restart: bool = False
+
+    def settle(self, replies: Sequence[Reply]) -> None:
+        """Let these leave as soon as the earlier steps are on disk."""
+        self.replies[: self.settled] = [*self.replies[: self.settled], *replies]
+        self.settled += len(replies)
+
+    def take_settled(self) -> list[Reply]:
+        """The replies that may leave before this step is on disk, once."""
+        settled, self.replies = self.replies[: self.settled], self.replies[self.settled :]
+        self.settled = 0
+        return settled
 
 
 # --- what recovery reads back ---------------------------------------------------------------------------------------

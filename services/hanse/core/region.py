@@ -4,6 +4,8 @@ A Region is one region's whole mind. It is synchronous and deterministic: the sa
 (now, events) give the same effects, bit for bit. It routes; the parts decide:
 
     rosters     who belongs to the league, and how that changes
+    doubt       whether the disk may be taken at its word
+    callers     what is asked of the region, and its answers
     sessions    which messages belong to the present lives of both ends
     membership  who is there, and the gossip of capacity records       (hints: no safety decision reads them)
     local       what runs here next: queue, capacity, attempts
@@ -25,23 +27,15 @@ import msgspec
 from hanse.core.admission import Admission
 from hanse.core.answers import Answers
 from hanse.core.books import Books
+from hanse.core.callers import Callers
 from hanse.core.dependencies import Dependencies
+from hanse.core.doubt import Doubt
 from hanse.core.effects import (
     NO_WRITES,
-    Answer,
-    CancelOutcome,
     Done,
     Effects,
-    JobPlan,
-    JointReply,
-    OrdersOutcome,
-    PolicyAdopted,
-    Refused,
     Reply,
     Snapshot,
-    SubmitOutcome,
-    Submitted,
-    Trusted,
 )
 from hanse.core.events import (
     ApplyQuotas,
@@ -80,18 +74,11 @@ from hanse.core.federation.losses import FIRST_ID, Losses, Outcome
 from hanse.core.federation.membership import Membership
 from hanse.core.federation.moving import Moving
 from hanse.core.federation.old_disk import OldDisk
-from hanse.core.federation.overtaking import (
-    UNREAD_IN_DOUBT,
-    carry_out,
-    decide_what_is_passed,
-    stop_what_runs_on,
-)
 from hanse.core.federation.publisher import Publisher
 from hanse.core.federation.roster.ballot import Authority
 from hanse.core.federation.roster.keeper import Rosters
 from hanse.core.federation.routing import Router
 from hanse.core.federation.sessions import Sessions
-from hanse.core.federation.shards.leading import Leading
 from hanse.core.federation.shards.shards import Shards
 from hanse.core.federation.transferring import Transferring
 from hanse.core.hands import Hands
@@ -136,8 +123,8 @@ from hanse.core.messages import (
     Solicit,
     ToShard,
 )
-from hanse.core.model.deadlines import NEVER_US, Alarm, Alarms
-from hanse.core.model.jobs import Job, OnLoss, Reason, ReasonCode, Submission
+from hanse.core.model.deadlines import Alarm, Alarms
+from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import RECORD_SHAPES_MAX
 from hanse.core.model.randomness import Randomness
@@ -147,22 +134,18 @@ from hanse.core.model.roster import key_id
 from hanse.core.model.time import Now
 from hanse.core.planning import Planning
 from hanse.core.policy.model import Policy, default_policy
-from hanse.core.policy.problems import PolicyRefused, checked
+from hanse.core.policy.problems import checked
 from hanse.core.scheduling.local import META_CORDONED, META_SHARES, LocalSide
 
 _RESERVATION = msgspec.msgpack.Decoder(CapacityReservation)
 _GREETINGS = (Hello, HelloAck)
 _FOR_MEMBERSHIP = (GossipDigest, GossipDelta, Probe, ProbeAck, ProbeRequest)
-# When a caller may ask again about a job that the region may have forgotten.
-DOUBT_RETRY_MS = 1_000
 # Of an operator's wish to drain the region, in the ledger's table of small facts.
 _META_DRAINING = "draining"
 _META_RUNNING = "drain_running"
 _DRAINING = Reason(ReasonCode.DRAINING, "the region is being drained")
 _DISK_FULL = Reason(ReasonCode.BURNED_NO_ROOM, "the region's disk is nearly full")
 _OLD_DISK = Reason(ReasonCode.OLD_DISK, "the region's disk is an old one; it asks the others first")
-# When a caller may ask again for what needs a leader: about an election.
-NOT_LEADER_RETRY_MS = 1_000
 _LOST = Reason(ReasonCode.REGION_LOST, "the region was declared lost: the others have gone on without it")
 _RECOVERING = Reason(ReasonCode.BURNED_NO_ROOM, "the region is starting")
 
@@ -185,8 +168,7 @@ class Region:
         self.books = Books(config.name, snapshot)
         self.rosters = Rosters(config, snapshot, authority, self.books, now, self._hesitates_to_vote)
         self.config = config = self.rosters.config
-        # Asked several times in each step; another roster makes another Region.
-        self._is_lost = config.is_lost
+        self.peers = tuple(member.name for member in config.members if member.name != config.name)
         self.library = Library(self.books)
         checked_policy = checked(policy or default_policy(config.tiers))
         saved_shares = snapshot.meta.get(META_SHARES, "")
@@ -197,6 +179,7 @@ class Region:
             config, self.library, checked_policy, now, saved_shares, saved_cordons, followed
         )
         self.old_disk = OldDisk(config, self.books, snapshot, randomness.getrandbits(63) + 1, now)
+        self.doubt = Doubt(self, now)
         position = Position(snapshot.incarnation, snapshot.write_sequence, self.old_disk.life)
         self.sessions = Sessions(config, snapshot.ledger_id, position, snapshot.peers_seen, randomness, now)
         self.membership = Membership(config, now, randomness)
@@ -206,7 +189,6 @@ class Region:
             config, self.inventory, randomness, self._connected, self._in_flight, self._reachability
         )
         self.router.objective = checked_policy.objective
-        self._policy_is_kept = snapshot.policy is not None
         self.witness = Witness(config.name, self.books)
         self.losses = Losses(config, self.books)
         self._randomness = randomness
@@ -238,7 +220,7 @@ class Region:
             self.inventory,
             self.local.capacity.free_total,
             self.local.readmit,
-            self._unheard,
+            self.doubt.unheard,
             checked_policy.tier_names,
             randomness,
             now,
@@ -260,6 +242,7 @@ class Region:
         self.dependencies = Dependencies(self.library, self.enqueue)
         self.admission = Admission(config, self.local, self.router, self._queued, self.planning.check)
         self.answers = Answers(self)
+        self.callers = Callers(self, policy_is_kept=snapshot.policy is not None)
         # Whether something that the record tells changed without a write.
         self._standing_changed = True
         self._published_leads: tuple[tuple[str, int], ...] = ()
@@ -269,11 +252,6 @@ class Region:
         if self.draining:
             self.moving.wish(now, RunningJobs(int(snapshot.meta.get(_META_RUNNING, RunningJobs.FINISH))))
         self.disk_nearly_full = False
-        self.peers = tuple(member.name for member in config.members if member.name != config.name)
-        # Until then the disk is in doubt, unless all peers have been heard: one of them may know that it is old.
-        self._in_grace = bool(self.peers) and not self.old_disk.active
-        self._grace_is_over = False
-        self._grace = Alarm(now.mono_us + timings.boot_grace_us if self._in_grace else NEVER_US)
         self.local.in_doubt = self.desk.in_doubt = self.shards.in_doubt = self.in_doubt
         self._alarms = self._all_alarms()
         self._open_or_close()
@@ -316,7 +294,7 @@ class Region:
 
     def _all_alarms(self) -> Alarms:
         """Those of the parts that are at work. The handoff's are a group of their own, because they seldom move."""
-        work = Alarms(self.old_disk.alarm, self._grace) if self.in_doubt else self._handoff_alarms
+        work = Alarms(self.old_disk.alarm, self.doubt.grace) if self.in_doubt else self._handoff_alarms
         shards = Alarm() if self.in_doubt else self.shards.alarm
         joint = Alarm() if self.in_doubt else self.joint.alarm
         escrow = Alarm() if self.in_doubt else self.escrow.alarm
@@ -330,22 +308,13 @@ class Region:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the disk may be an old one: nothing is launched then, and nothing that rests on what the disk says
-        is sent, read or decided."""
-        return self.old_disk.active or self._in_grace or self._is_lost
+        """Whether the disk may be an old one (doubt.py)."""
+        return self.doubt.active
 
     @property
     def waits_for(self) -> str:
         """Who or what ends the doubt, in words."""
-        if self.config.is_lost:
-            return "nobody: it was declared lost, and others have gone on with its jobs"
-        if not self.local.runs.recovered:
-            return "the executor, to tell what still runs"
-        return ", ".join(self._silent()) or "what runs on to be stopped"
-
-    def _silent(self) -> list[str]:
-        """Members that it waits for."""
-        return self.old_disk.missing() if self.old_disk.active else self._unheard()
+        return self.doubt.waits_for
 
     # --- the step -------------------------------------------------------------------------------------------------
 
@@ -361,7 +330,8 @@ class Region:
             self._on_event(now, event, out)
         if self.in_doubt:
             self.library.set_cause("timer")
-            self._try_to_end_doubt(now, out)
+            if self.doubt.try_to_end(now, out):
+                self._rely_on_disk(now, out)
         elif self.losses.active:
             self.library.set_cause("losses")
             self._settle_losses(now, out)
@@ -403,18 +373,10 @@ class Region:
                 self.local.on_task_ended(event, out)
             case TaskStarted():
                 pass  # The row says RUNNING already; who wants the pid asks the executor.
-            case Submit():
-                self._submit(now, event, out)
-            case PlanJob():
-                out.replies.append(Reply(event.request_id, self._plan(now, event, out)))
-            case CancelJobs():
-                self._cancel_jobs(now, event, out)
-            case Ask():
-                out.replies.append(Reply(event.request_id, self.answers.answer(now, event)))
-            case OrderJobs():
-                self._order_jobs(now, event, out)
-            case OrderNodes():
-                out.replies.append(Reply(event.request_id, self._order_nodes(event, out)))
+            case Submit() | PlanJob() | CancelJobs() | Ask() | OrderJobs() | OrderNodes():
+                self.callers.take_in(now, event, out)
+            case PolicyChanged() | ApplyQuotas() | Reserve() | CancelReservation():
+                self.callers.take_in(now, event, out)
             case SetDrain():
                 self._set_drain(now, event, out)
             case ExecutorRecovered():
@@ -428,20 +390,14 @@ class Region:
                 self.books.forget(event.job_ids, event.client_keys)
                 self.shards.forget(event)
             case LookedUp():
-                self._on_looked_up(now, event, out)
+                self.doubt.on_looked_up(now, event, out)
             case ShowRows():
                 self.shards.show_soon()
                 out.replies.append(Reply(event.request_id, Done()))
-            case PolicyChanged():
-                out.replies.append(Reply(event.request_id, self._change_policy(now, event)))
             case TrustDisk():
-                out.replies.append(Reply(event.request_id, self._trust_disk(event)))
+                out.replies.append(Reply(event.request_id, self.doubt.trust(event)))
             case ProposeRoster():
                 out.replies.append(Reply(event.request_id, self.rosters.propose(now, event, out)))
-            case Reserve() | CancelReservation():
-                self._change_reservations(now, event, out)
-            case ApplyQuotas():
-                self._apply_quotas(now, event, out)
             case AskRoster():
                 out.replies.append(Reply(event.request_id, self.rosters.answer(event)))
             case _:
@@ -470,7 +426,7 @@ class Region:
         if len(greetings) == len(messages) or not self.sessions.accepts(now, envelope):
             return
         for message in messages:
-            if not self._may_read(message):
+            if not self.doubt.may_read(message):
                 continue
             if isinstance(message, _FOR_MEMBERSHIP):
                 out.sends += self.membership.on_message(now, peer, message)
@@ -542,170 +498,6 @@ class Region:
             self.escrow.on_session(now, peer, out)
             self.joint.on_session(now, peer)
 
-    # --- callers ----------------------------------------------------------------------------------------------------
-
-    def _submit(self, now: Now, event: Submit, out: Effects) -> None:
-        """Answered when all of it is durable: here, and if any of it is adoptable, at a majority of guardians too."""
-        home = event.home or self.config.name
-        results: list[Submitted | Refused] = []
-        for submission in event.submissions:
-            if submission.check_index:
-                self._serve_queue(now, event.cause, out)
-            results.append(self._submit_one(now, home, submission))
-        reply = Reply(event.request_id, SubmitOutcome(tuple(results)))
-        leading = self.shards.leading.get(home)
-        if leading is not None and any(isinstance(each, Submitted) and each.federated for each in results):
-            leading.out.replies.append(reply)
-        else:
-            out.replies.append(reply)
-
-    def _plan(self, now: Now, event: PlanJob, out: Effects) -> JobPlan | Refused:
-        if event.home == self.config.name:
-            refused = self.admission.refusal(event.submission)
-            if refused is not None:
-                return refused
-        self._serve_queue(now, event.cause, out)
-        return self.planning.plan(now, event.submission, event.home)
-
-    def _serve_queue(self, now: Now, cause: str, out: Effects) -> None:
-        """Whoever asks what would become of a job comes after those that wait already."""
-        if self.local.queue.depth:
-            self.library.set_cause("schedule")
-            self.local.cycle(now, out)
-            self.library.set_cause(cause)
-
-    def _submit_one(self, now: Now, home: str, submission: Submission) -> Submitted | Refused:
-        """Into the shard of its home, if it is adoptable and this region leads that shard; else into this ledger.
-
-        A key means one job, wherever it went: what may have been taken elsewhere is not taken again.
-        """
-        own = home == self.config.name
-        key = (submission.tenant, submission.client_key)
-        if submission.on_loss is OnLoss.WAIT:
-            if own and self.shards.has_key(home, key):
-                # Its tier's rules were others when it was taken.
-                return self._admit_adoptable(self.shards.leading[home], submission)
-            if own:
-                return self._admit(submission)
-            return Refused("INVALID", "home", f"{home} takes its `wait` jobs itself")
-        if own and key in self.books.keys:
-            return self._admit(submission)
-        if submission.on_loss is OnLoss.ADOPT_OR_WAIT and not own:
-            message = f"{home} may have taken it as a `wait` job already: only it can tell"
-            return Refused("NOT_LEADER", "spec.on_region_loss", message, NOT_LEADER_RETRY_MS, home)
-        leading = self.shards.leading.get(home)
-        known = self.shards.has_key(home, key)
-        if leading is not None and leading.admits(now) and (known or self.shards.takes(home)):
-            return self._admit_adoptable(leading, submission)
-        self.shards.demand(now, home)
-        taken = leading is None or known
-        may_wait = submission.on_loss is OnLoss.ADOPT_OR_WAIT and own
-        if may_wait and not (taken and self.shards.has_group(home)):
-            return self._admit(submission)
-        return self._not_leading(home)
-
-    def _change_reservations(self, now: Now, event: Reserve | CancelReservation, out: Effects) -> None:
-        """Answered with the step in which it is written; one over several regions once all have written it."""
-        answer: Answer
-        if self.in_doubt:
-            message = f"{self.config.name} waits for {self.waits_for}"
-            answer = Refused("UNREACHABLE", "", message, DOUBT_RETRY_MS)
-        elif isinstance(event, CancelReservation):
-            answer = self.joint.cancel(now, event, out) or self.local.reserving.cancel(event)
-        elif event.elsewhere:
-            self.joint.reserve(now, event, out)
-            return
-        else:
-            answer = self.local.reserving.reserve(now, event)
-        self.local.heed_windows(now)
-        out.replies.append(Reply(event.request_id, answer))
-
-    def _apply_quotas(self, now: Now, event: ApplyQuotas, out: Effects) -> None:
-        if self.in_doubt:
-            message = f"{self.config.name} waits for {self.waits_for}"
-            out.replies.append(Reply(event.request_id, Refused("UNREACHABLE", "", message, DOUBT_RETRY_MS)))
-        else:
-            self.escrow.apply(now, event, out)
-
-    def _operator_keys(self) -> tuple[dict[str, str], dict[str, str]]:
-        """By their ids: those of all rosters that were ever in force, and those that count today."""
-        configured, of_rosters = self.config.operator_keys, self.rosters.operator_keys()
-        ever = {key_id(key): key for key in (*configured, *of_rosters)}
-        head = self.rosters.head
-        current = {key_id(key): key for key in (*configured, *([head.operator_key] if head else []))}
-        return ever, current
-
-    def _admit(self, submission: Submission) -> Submitted | Refused:
-        return self.admission.submit(submission, self.books, self.local.enqueue)
-
-    def _admit_adoptable(self, leading: Leading, submission: Submission) -> Submitted | Refused:
-        return self.admission.submit(submission, leading.books, leading.enqueue_when_held)
-
-    def _not_leading(self, home: str) -> Refused:
-        if not self.shards.takes(home):
-            message = f"nobody guards the jobs of {home} in this federation; use WAIT or ADOPT_OR_WAIT"
-            return Refused("INVALID", "spec.on_region_loss", message)
-        leader = self.shards.leader_of(home)
-        known = leader if leader != self.config.name else ""
-        message = f"no majority of the guardians of {home} can be had here" + (
-            f"; ask {known}" if known else ""
-        )
-        return Refused("NOT_LEADER", "spec.on_region_loss", message, NOT_LEADER_RETRY_MS, known)
-
-    def _cancel_jobs(self, now: Now, event: CancelJobs, out: Effects) -> None:
-        """Wishes for jobs of shards are answered when a majority holds them; one answer for all of the call."""
-        results: list[JobState | Refused] = []
-        waits_for: dict[str, Leading] = {}
-        for job_id in event.job_ids:
-            job = self.library.find(job_id)
-            if job is None and self.in_doubt:
-                message = f"{self.config.name} may have forgotten it, and waits for {self.waits_for}"
-                results.append(Refused("UNREACHABLE", "job_ids", message, DOUBT_RETRY_MS))
-                continue
-            if job is None:
-                results.append(Refused("NOT_FOUND", "job_ids", f"no such job: {job_id}"))
-                continue
-            leading = self.shards.leading_of(job)
-            if leading is None:
-                results.append(self.desk.cancel(now, job, event.cause, out))
-            else:
-                results.append(leading.desk.cancel(now, job, event.cause, leading.out))
-                waits_for[leading.shard.name] = leading
-        self._answer_jointly(event.request_id, CancelOutcome(tuple(results)), waits_for, out)
-
-    def _order_jobs(self, now: Now, event: OrderJobs, out: Effects) -> None:
-        """Orders about jobs of shards are answered when a majority holds them; one answer for all of the call."""
-        results: list[JobState | Refused] = []
-        waits_for: dict[str, Leading] = {}
-        for job_id in event.job_ids:
-            job = self.library.find(job_id)
-            if job is None:
-                results.append(Refused("NOT_FOUND", "job_ids", f"{self.config.name} has no job {job_id}"))
-                continue
-            result = self.hands.carry_out(now, job, event.order, out)
-            results.append(result)
-            leading = self.shards.leading_of(job)
-            if leading is not None and not isinstance(result, Refused):
-                waits_for[leading.shard.name] = leading
-        self._answer_jointly(event.request_id, OrdersOutcome(tuple(results)), waits_for, out)
-
-    @staticmethod
-    def _answer_jointly(request_id: int, answer: Answer, waits_for: dict[str, Leading], out: Effects) -> None:
-        """Once a majority of each of these holds its part."""
-        if not waits_for:
-            out.replies.append(Reply(request_id, answer))
-            return
-        joint = JointReply(request_id, answer, set(waits_for))
-        for leading in waits_for.values():
-            leading.out.replies.append(joint)
-
-    def _order_nodes(self, event: OrderNodes, out: Effects) -> Done | Refused:
-        unknown = [name for name in event.nodes if not self.local.has_node(name)]
-        if unknown:
-            return Refused("NOT_FOUND", "nodes", f"{self.config.name} has no node {unknown[0]!r}")
-        self.local.order_nodes(event, out)
-        return Done()
-
     def enqueue(self, job: Job) -> None:
         """A queued job that may start from now on. One of a shard first has to be held by a majority as it is."""
         leading = self.shards.leading_of(job)
@@ -727,109 +519,15 @@ class Region:
 
     def _quarantine(self, now: Now, why: str, out: Effects) -> None:
         """Stop whatever this life began; what earlier lives left running is the newest that there is."""
-        self.old_disk.enter(now, why)
-        self._in_grace = False
-        self._grace.ring_at(NEVER_US)
+        self.doubt.quarantine(now, why)
         self.local.in_doubt = self.desk.in_doubt = self.shards.in_doubt = True
         self.shards.forget_disk(now)
         self._alarms = self._all_alarms()
         self.local.suspend(Reason(ReasonCode.OLD_DISK, why), out)
         self._open_or_close()
 
-    def _may_read(self, message: Message) -> bool:
-        """In doubt most messages stay unread. An inquest is answered also by a region that holds one itself."""
-        if isinstance(message, Inquest):
-            return self._may_testify()
-        return not (self.in_doubt and isinstance(message, UNREAD_IN_DOUBT))
-
-    def _may_testify(self) -> bool:
-        """In quarantine only once its lost life is over: no process of it lives, and nobody heeds its messages."""
-        if not self.in_doubt:
-            return True
-        is_alone = self.local.runs.recovered and not self.local.runs.has_orphans and not self._unheard()
-        return self.old_disk.active and is_alone
-
-    def _on_looked_up(self, now: Now, event: LookedUp, out: Effects) -> None:
-        if event.peer == self.config.name:
-            self.old_disk.on_looked_up(now, event)
-        elif self._may_testify():
-            ledger_id = self.sessions.seen(event.peer).ledger_id
-            self.witness.on_looked_up(event, ledger_id, out, is_old=self.old_disk.active)
-
-    def _trust_disk(self, event: TrustDisk) -> Answer:
-        unknown = [name for name in event.without if name not in self.peers]
-        if unknown:
-            return Refused("INVALID", "without", f"no member {unknown[0]!r}")
-        if not self.in_doubt:
-            return Refused("INVALID", "region", f"{self.config.name} does not wait for anybody")
-        self.old_disk.excuse(event.without)
-        return Trusted(tuple(self._silent()))
-
-    def _try_to_end_doubt(self, now: Now, out: Effects) -> None:
-        if now.mono_us >= self._grace.next_us:
-            self._grace.ring_at(NEVER_US)
-            self._grace_is_over = True
-        if not self.local.runs.recovered or self.config.is_lost:
-            return
-        if self.old_disk.active:
-            self._try_to_leave_quarantine(now, out)
-        elif not self._unheard():
-            self.old_disk.trust()
-            self._end_doubt(now, out)
-        elif self._grace_is_over:
-            self._end_doubt(now, out)
-
-    def _unheard(self) -> list[str]:
-        """Peers that may know more of this region than its disk does: those without a session that both ends hold."""
-        return [
-            peer
-            for peer in self.peers
-            if not self.sessions.is_mutual(peer) and not self.old_disk.is_excused(peer)
-        ]
-
-    def _change_policy(self, now: Now, event: PolicyChanged) -> Answer:
-        """Put everything onto the new policy, or refuse it whole."""
-        version = self.local.standing.policy.version
-        if event.expected_version not in (0, version):
-            message = f"the policy in force is version {version}, not {event.expected_version}"
-            return Refused("VERSION_CONFLICT", "expected_version", message)
-        try:
-            policy = checked(msgspec.structs.replace(event.policy, version=version + 1))
-        except PolicyRefused as refusal:
-            return Refused("INVALID", "policy", str(refusal))
-        if not self._policy_is_kept:
-            self.books.keep_policy(version, event.former, 0)
-            self._policy_is_kept = True
-        self.books.keep_policy(policy.version, event.text, now.wall_us)
-        self.escrow.go_by_tiers(policy.tier_names)
-        self.local.adopt(policy, now)
-        self.router.objective = policy.objective
-        return PolicyAdopted(policy.version)
-
-    def _try_to_leave_quarantine(self, now: Now, out: Effects) -> None:
-        """Once all have told all that they know, and nothing runs that should not: carry out what follows."""
-        if not self.old_disk.is_complete(now, out) or not self.rosters.is_newest:
-            return
-        rulings = self.old_disk.rulings()
-        if not stop_what_runs_on(rulings, self.books, self.local, out) or self.local.runs.has_orphans:
-            return
-        for peer in self.peers:
-            self.books.skip_sequences(peer, self.old_disk.first_free_sequence(peer))
-            # What is written now rests on what they said.
-            self.books.remember_peer(self.sessions.seen(peer))
-        for ruling in rulings:
-            carry_out(ruling, self.books, self.local)
-            decide_what_is_passed(ruling, self.books, lambda peer: self.sessions.seen(peer).ledger_id)
-        self.old_disk.leave()
-        self.escrow.disk_was_old()
-        self.rosters.on_quarantine_left(self.incarnation)
-        self.sessions.begin_incarnation(self.incarnation)
-        self._end_doubt(now, out)
-
-    def _end_doubt(self, now: Now, out: Effects) -> None:
-        """From here on the disk is taken at its word."""
-        self._in_grace = False
-        self._grace.ring_at(NEVER_US)
+    def _rely_on_disk(self, now: Now, out: Effects) -> None:
+        """It is in doubt no more: build anew what rests on it, and go on with what had to wait."""
         self.local.in_doubt = self.shards.in_doubt = False
         counts = self.desk.giver.counts
         self._build_handoff(now)
@@ -1003,6 +701,14 @@ class Region:
         else:
             self.intake.closed = None
         self.admission.disk_nearly_full = self.disk_nearly_full
+
+    def _operator_keys(self) -> tuple[dict[str, str], dict[str, str]]:
+        """By their ids: those of all rosters that were ever in force, and those that count today."""
+        configured, of_rosters = self.config.operator_keys, self.rosters.operator_keys()
+        ever = {key_id(key): key for key in (*configured, *of_rosters)}
+        head = self.rosters.head
+        current = {key_id(key): key for key in (*configured, *([head.operator_key] if head else []))}
+        return ever, current
 
     def _hesitates_to_vote(self) -> str:
         """Whether this disk may be an old one that has forgotten a countersignature, as far as is known."""

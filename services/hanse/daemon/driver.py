@@ -3,7 +3,8 @@
 Theory of operation. Everything that enters the core waits in the inbox. The step loop takes a batch, runs
 `Region.step`, and puts the Effects into the pipeline; it may be STEPS_IN_FLIGHT_MAX steps ahead of the disk. The commit
 loop takes all steps that wait, commits their writes in one transaction, and only then releases their effects, in step
-order. That is where group commit comes from: while the disk is busy, steps gather. A failed commit ends both loops with
+order. (But for the replies that rest on earlier steps alone: they need not wait for this one's transaction.) That is
+where group commit comes from: while the disk is busy, steps gather. A failed commit ends both loops with
 nothing of that batch or a later one released; the caller discards the Region and builds another from the disk. It does
 the same after a step that asks for it (Effects.restart), the last one of its life.
 """
@@ -16,7 +17,7 @@ from typing import Protocol
 
 import msgspec
 
-from hanse.core.effects import Effects
+from hanse.core.effects import Effects, Reply
 from hanse.core.events import Event
 from hanse.core.messages import Envelope
 from hanse.core.model import limits
@@ -48,6 +49,8 @@ class Step(msgspec.Struct, frozen=True):
 
 Commit = Callable[[Sequence[Effects]], Awaitable[None]]
 Release = Callable[[Step], None]
+# Answer these; whether the step that they left with still has to be written.
+Answer = Callable[[Sequence[Reply], bool], None]
 
 
 class DriverMeter(Protocol):
@@ -69,6 +72,7 @@ class Driver:
         inbox: Inbox,
         commit: Commit,
         release: Release,
+        answer: Answer,
         clock: Clock,
         meter: DriverMeter,
     ) -> None:
@@ -76,6 +80,7 @@ class Driver:
         self._inbox = inbox
         self._commit = commit
         self._release = release
+        self._answer = answer
         self._clock = clock
         self._meter = meter
         # Bounded by the slots; None: no step follows.
@@ -113,7 +118,7 @@ class Driver:
                 await self._slots.acquire()
                 self._step()
             # Whoever fills the inbox and answers callers runs between two steps.
-            await asyncio.sleep(self._pause_s())
+            await self._inbox.rest(self._pause_s())
         self._pipeline.put_nowait(None)
 
     def _step(self) -> None:
@@ -129,7 +134,7 @@ class Driver:
 
     def _pause_s(self) -> float:
         """A step costs nearly as much for one event as for twenty: what trickles in goes into one. The first event
-        after a quiet time does not wait."""
+        after a quiet time does not wait, nor does what another region waits for."""
         return 0 if self._inbox.items >= limits.STEP_ITEMS_ENOUGH else limits.STEP_GAP_US / 1e6
 
     def _until_deadline_s(self) -> float:
@@ -149,10 +154,17 @@ class Driver:
         more = True
         while more:
             batch, more = await self._take_steps()
+            self._answer_settled(batch)
             await self._commit_steps(batch)
             for step in batch:
                 self._release(step)
                 self._slots.release()
+
+    def _answer_settled(self, batch: list[Step]) -> None:
+        """Only of the first step: what the others' replies rest on may be in this very batch."""
+        if batch and batch[0].effects.settled:
+            effects = batch[0].effects
+            self._answer(effects.take_settled(), bool(effects.writes))
 
     async def _take_steps(self) -> tuple[list[Step], bool]:
         """Every step that waits, at least one; and whether more may follow."""

@@ -21,6 +21,8 @@ class Inbox:
         self._urgent_items = 0
         self._items_max = items_max
         self._waker: asyncio.Future[None] | None = None
+        self._resting: asyncio.Future[None] | None = None
+        self._hurried = False
         # All of them.
         self.items = 0
 
@@ -54,6 +56,7 @@ class Inbox:
         """The urgent events and then the oldest, up to about `items_max` items; at least one, if there is any."""
         batch: list[Event] = []
         items = 0
+        self._hurried = False
         for queue in (self._urgent, self._events):
             while queue and (not batch or items + queue[0][1] <= items_max):
                 event, weight = queue.popleft()
@@ -86,10 +89,30 @@ class Inbox:
             timer.cancel()
             self._waker = None
 
+    async def rest(self, timeout_s: float) -> None:
+        """Let what comes gather for so long, but for no longer than until something is in a hurry. For one waiter."""
+        if self._hurried or not timeout_s:
+            await asyncio.sleep(0)
+            return
+        loop = asyncio.get_running_loop()
+        self._resting = loop.create_future()
+        timer = loop.call_later(timeout_s, _end, self._resting)
+        try:
+            await self._resting
+        finally:
+            timer.cancel()
+            self._resting = None
+
+    def hurry(self) -> None:
+        """Something that was taken is to go into a step at once."""
+        self._hurried = True
+        if self._resting is not None:
+            _end(self._resting)
+
     def wake(self) -> None:
         """Let the waiter look again."""
-        if self._waker is not None and not self._waker.done():
-            self._waker.set_result(None)
+        if self._waker is not None:
+            _end(self._waker)
 
     def _put(self, event: Event, weight: int) -> None:
         self._events.append((event, weight))
@@ -101,6 +124,11 @@ class Inbox:
         self._urgent_items += weight
         self.items += weight
         self.wake()
+
+
+def _end(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 def weigh(event: Event) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from hanse.core.effects import Answer, Reply
@@ -59,7 +59,7 @@ class Requests:
         assert isinstance(answer, kind), f"request {request_id} was answered with {type(answer).__name__}"
         return answer
 
-    def resolve(self, replies: list[Reply]) -> None:
+    def resolve(self, replies: Sequence[Reply]) -> None:
         """Answer. A caller that has left meanwhile gets none."""
         for reply in replies:
             future = self._waiting.get(reply.request_id)

@@ -19,7 +19,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from hanse.core.effects import META_QUARANTINE, META_QUARANTINE_WHY, Done, Lease
+from hanse.core.effects import META_QUARANTINE, META_QUARANTINE_WHY, Done, Lease, Reply
 from hanse.core.events import Event, ExecutorRecovered, PeerMessages, ShowRows
 from hanse.core.messages import Envelope, Message
 from hanse.core.model import limits
@@ -43,7 +43,7 @@ from hanse.daemon.planning import Planner
 from hanse.daemon.reload import changes
 from hanse.daemon.requests import Requests
 from hanse.daemon.tracing import Tracing
-from hanse.daemon.urgency import is_urgent
+from hanse.daemon.urgency import is_urgent, is_waited_for
 from hanse.daemon.watch import WatchHub
 from hanse.executors.errors import ExecutorError
 from hanse.executors.port import Executor, TaskReport
@@ -133,7 +133,10 @@ class Runtime:
             return False
         # The order of envelopes means nothing: on the way here each may overtake another.
         urgent = bool(event.messages) and all(map(is_urgent, event.messages))
-        return self.inbox.offer_urgent(event) if urgent else self.inbox.offer(event)
+        taken = self.inbox.offer_urgent(event) if urgent else self.inbox.offer(event)
+        if taken and any(map(is_waited_for, event.messages)):
+            self.inbox.hurry()
+        return taken
 
     async def answer(self, region: str, within_s: float) -> tuple[Envelope, Sequence[Message]] | None:
         """What the region has to say to another one in time, to go back with the receipt of an envelope."""
@@ -247,7 +250,9 @@ class Runtime:
             if self._journal is not None:
                 followed = self._journal.follow(region, keys)
                 resources.callback(self._journal.leave)
-            driver = Driver(followed, self.inbox, ledger.commit, self._release, self._clock, self.metrics)
+            driver = Driver(
+                followed, self.inbox, ledger.commit, self._release, self._answer, self._clock, self.metrics
+            )
             self._ledger, self._executor, self._driver = ledger, executor, driver
             resources.callback(self._withdraw)
             self.hub.reset(snapshot.ledger_id, snapshot.write_sequence)
@@ -365,6 +370,11 @@ class Runtime:
             for change in effects.changes:
                 self.tracing.job_changed(change)
         self.hub.publish(effects.sequence, effects.changes)
+
+    def _answer(self, replies: Sequence[Reply], writes: bool) -> None:
+        """These rest on what is on disk already. `writes`: what was told with them is not: who reads it has to wait."""
+        self._owes_rows = self._owes_rows or writes
+        self._requests.resolve(replies)
 
     def _extend(self, lease: Lease) -> None:
         try:

@@ -542,12 +542,19 @@ class Host:
             self.ledger.append(effects.sequence, effects.writes)
         assert self.core is not None
         step = Step(effects, wrote, {send.to: self.core.envelope(send.to) for send in effects.sends})
+        if not self._pending:
+            self._answer_settled(step)
         if wrote or self._pending:
             self._pending.append(step)
             if not self._committing:
                 self._begin_commit()
         else:
             self._release(step)
+
+    def _answer_settled(self, step: Step) -> None:
+        """All that was before this step is on disk: some of its replies rest on nothing else."""
+        for reply in step.effects.take_settled():
+            self._observer.answered(self, reply.request_id, reply.answer)
 
     def _begin_commit(self) -> None:
         """Group commit: every waiting step, but nothing after one that deletes."""
@@ -620,6 +627,7 @@ class Host:
         while self._pending and not self._pending[0].wrote:
             self._release(self._pending.popleft())
         if self._pending:
+            self._answer_settled(self._pending[0])
             self._begin_commit()
         if self._inbox or self._stalled:
             self._stalled = False

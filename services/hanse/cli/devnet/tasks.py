@@ -33,7 +33,7 @@ def living_tasks(tasks_directory: Path) -> dict[str, list[ProcessId]]:
     finally:
         os.close(directory)
     unended = {name: record for name, record in found.items() if record.ended is None}
-    return {name: alive for name, alive in survivors(unended).items() if alive}
+    return {name: alive for name, alive in survivors(unended).alive.items() if alive}
 
 
 def end_tasks(tasks_directory: Path) -> int:

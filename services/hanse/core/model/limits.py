@@ -418,6 +418,8 @@ RPC_TIMEOUT_S_MAX = 300.0
 RPCS_IN_FLIGHT_MAX = 4_096
 # Watches and followed logs per listener; each holds a connection's stream and what waits for it.
 STREAMS_MAX = 8_192
+# Long calls of other regions per listener: one for each member of the largest roster, and one that it left behind.
+CONVERSATIONS_MAX = 2 * ROSTER_MEMBERS_MAX
 # Queries of streams at once: a quarter of what the ledger takes, so that single calls always find a place.
 PATIENT_READS_MAX = 64
 SUBMISSIONS_MAX = 1_000

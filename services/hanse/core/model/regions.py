@@ -136,7 +136,7 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     # How long a region that leads another's shard starts nothing of it once that region is back, so that it can lead.
     return_patience_us: int = 600_000_000
     # How long records gather for the members of a shard that are not needed for a majority.
-    append_gather_us: int = 25_000
+    append_gather_us: int = 100_000
     append_retry_us: int = 200_000
     append_retry_max_us: int = 5_000_000
     election_spread_us: int = 500_000

@@ -9,7 +9,7 @@ lost, and for a while after it came back; which one, the records of gossip say.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
@@ -96,10 +96,10 @@ class Asking:
     async def _orphan(self, request: jobs_pb2.GetJobRequest, context: Any) -> jobs_pb2.Job | None:
         """A `wait` job whose home was declared lost, as the member has it that got it last: with the largest epoch.
         None: nobody has it, or it is in that home's shard."""
-        answers = await asyncio.gather(
-            *(self.at(region, "GetJob", request, context) for region in self._members.names),
-            return_exceptions=True,
-        )
+        answers: list[Any] = []
+        for group in _groups(self._members.names):
+            asked = (self.at(region, "GetJob", request, context) for region in group)
+            answers += await asyncio.gather(*asked, return_exceptions=True)
         found: list[jobs_pb2.Job] = []
         silent: RegionUnreachable | None = None
         for answer in answers:
@@ -126,8 +126,7 @@ class Asking:
         left = [name for name in self._members.names if name not in asked]
         first = [known.region] if known is not None and known.region in left else []
         rest = [name for name in left if name not in first][: limits.ASKED_FOR_A_JOB_MAX]
-        groups = [rest[at : at + limits.FAN_OUT_MAX] for at in range(0, len(rest), limits.FAN_OUT_MAX)]
-        for group in ([first] if first else []) + groups:
+        for group in ([first] if first else []) + _groups(rest):
             for job in await asyncio.gather(*(self._word_of(name, request, context) for name in group)):
                 if job is not None and not job.HasField("as_of"):
                     return job
@@ -162,6 +161,11 @@ class Asking:
             return True
         in_shard = job.durability == common_pb2.DURABILITY_FEDERATED
         return in_shard and region == home and bool(await self._leaders.other_than(home))
+
+
+def _groups(regions: Sequence[str]) -> list[Sequence[str]]:
+    """Those that are asked at once."""
+    return [regions[at : at + limits.FAN_OUT_MAX] for at in range(0, len(regions), limits.FAN_OUT_MAX)]
 
 
 def is_not_found(refusal: Refusal) -> bool:

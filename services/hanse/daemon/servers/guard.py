@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import grpc
@@ -30,6 +31,19 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Parse = Callable[[bytes], Any]
 
 
+class _Streams:
+    """The long calls of one kind that are under way."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.tasks: dict[asyncio.Task[Any], None] = {}
+
+
+async def _each(parse: Parse, requests: AsyncIterator[bytes]) -> AsyncGenerator[Any, None]:
+    async for request in requests:
+        yield parse(request)
+
+
 class Guard(grpc.aio.ServerInterceptor):
     """For one listener. Health, reflection and channelz pass unguarded: they must answer when all else is refused."""
 
@@ -39,19 +53,22 @@ class Guard(grpc.aio.ServerInterceptor):
         tracing: Tracing,
         calls_max: int = limits.RPCS_IN_FLIGHT_MAX,
         streams_max: int = limits.STREAMS_MAX,
+        conversations_max: int = limits.CONVERSATIONS_MAX,
     ) -> None:
         self._metrics = metrics
         self._tracing = tracing
         self._calls_max = calls_max
-        self._streams_max = streams_max
-        self._streams: dict[asyncio.Task[Any], None] = {}
+        self._streams = _Streams(streams_max)
+        # Apart, so that however many watch, regions can speak to each other.
+        self._conversations = _Streams(conversations_max)
         self._ending = False
         self.calls = 0
 
     def end_streams(self) -> None:
-        """The region shuts down: watches and followed logs would hold it up until the end of its patience."""
+        """The region shuts down: watches, followed logs and conversations would hold it up until the end of its
+        patience."""
         self._ending = True
-        for task in self._streams:
+        for task in (*self._streams.tasks, *self._conversations.tasks):
             task.cancel()
 
     async def intercept_service(
@@ -65,12 +82,20 @@ class Guard(grpc.aio.ServerInterceptor):
         if handler is None or not method.startswith(_OURS):
             return handler
         # Requests are parsed here rather than by gRPC, which answers UNKNOWN to bytes that are no request.
+        parse = handler.request_deserializer
+        if handler.request_streaming:
+            conversing = self._streaming(
+                method, partial(_each, parse), handler.stream_stream, self._conversations
+            )
+            return grpc.stream_stream_rpc_method_handler(
+                conversing, response_serializer=handler.response_serializer
+            )
         if handler.response_streaming:
-            streaming = self._streaming(method, handler.request_deserializer, handler.unary_stream)
+            streaming = self._streaming(method, parse, handler.unary_stream, self._streams)
             return grpc.unary_stream_rpc_method_handler(
                 streaming, response_serializer=handler.response_serializer
             )
-        unary = self._unary(method, handler.request_deserializer, handler.unary_unary)
+        unary = self._unary(method, parse, handler.unary_unary)
         return grpc.unary_unary_rpc_method_handler(unary, response_serializer=handler.response_serializer)
 
     def _unary(self, method: str, parse: Parse, behaviour: Callable[..., Awaitable[Any]]) -> Any:
@@ -97,16 +122,20 @@ class Guard(grpc.aio.ServerInterceptor):
         return call
 
     def _streaming(
-        self, method: str, parse: Parse, behaviour: Callable[..., AsyncGenerator[Any, None]]
+        self,
+        method: str,
+        parse: Callable[[Any], Any],
+        behaviour: Callable[..., AsyncGenerator[Any, None]],
+        streams: _Streams,
     ) -> Any:
-        async def call(request: bytes, context: Context) -> AsyncGenerator[Any, None]:
+        async def call(request: Any, context: Context) -> AsyncGenerator[Any, None]:
             code = grpc.StatusCode.OK
             task = asyncio.current_task()
             assert task is not None
-            self._streams[task] = None
+            streams.tasks[task] = None
             try:
-                if len(self._streams) > self._streams_max:
-                    raise _too_many_calls(self._streams_max)
+                if len(streams.tasks) > streams.limit:
+                    raise _too_many_calls(streams.limit)
                 async with aclosing(behaviour(parse(request), context)) as responses:
                     async for response in responses:
                         yield response
@@ -125,7 +154,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 code, message, details = described(error, method)
                 await context.abort(code, message, details)
             finally:
-                self._streams.pop(task, None)
+                streams.tasks.pop(task, None)
                 self._metrics.called(method, code.name, None)
 
         return call

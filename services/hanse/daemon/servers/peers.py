@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import structlog
@@ -77,6 +78,16 @@ class PeerService(peers_pb2_grpc.PeerServiceServicer):
 
     async def Exchange(self, request: peers_pb2.ExchangeRequest, context: Any) -> peers_pb2.ExchangeResponse:
         """Raises RequestRefused and MalformedMessage as Envelopes.take does."""
+        return await self._answered(request)
+
+    async def Converse(
+        self, requests: AsyncIterator[peers_pb2.ExchangeRequest], context: Any
+    ) -> AsyncGenerator[peers_pb2.ExchangeResponse, None]:
+        """As many exchanges, one after the other. Raises what one of them does."""
+        async for request in requests:
+            yield await self._answered(request)
+
+    async def _answered(self, request: peers_pb2.ExchangeRequest) -> peers_pb2.ExchangeResponse:
         response = peers_pb2.ExchangeResponse(taken=self._envelopes.take(request))
         wait_us = min(request.answer_within_ms * 1_000, limits.ANSWER_WAIT_US)
         if response.taken and wait_us:

@@ -177,8 +177,8 @@ class LocalExecutor:
         names = [path.name for path in (self._directory / RECORDS).iterdir() if parse_record_name(path.name)]
         found = {name: self._read(name) for name in names}
         lost = {name: record for name, record in found.items() if not record.ended and self._unheld(name)}
-        for name, alive in survivors(lost).items():
-            if not alive and bury(self._records, name, self._boot_id):
+        for name in survivors(lost).gone():
+            if bury(self._records, name, self._boot_id):
                 found[name] = self._read(name)
         return found
 

@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from hanse.core.model.jobs import RunId
 from hanse.executors.local import processes, records
@@ -30,7 +31,22 @@ _Mark = tuple[str, ...]
 _UNMARKED: _Mark = ("",) * len(_MARKS)
 
 
-def survivors(lost: Mapping[str, Record]) -> dict[str, list[ProcessId]]:
+class Survivors(NamedTuple):
+    """One look at /proc: what was seen of each record's task, and which records it can't speak for.
+
+    A process that was just becoming another program shows no environment, so it may belong to any of the tasks that are
+    found by theirs. Nobody is killed for it, but nobody is told dead either: look again.
+    """
+
+    alive: dict[str, list[ProcessId]]
+    unsure: frozenset[str]
+
+    def gone(self) -> list[str]:
+        """The records of whose tasks nothing lives."""
+        return [name for name, alive in self.alive.items() if not alive and name not in self.unsure]
+
+
+def survivors(lost: Mapping[str, Record]) -> Survivors:
     """What still runs of these tasks, supervisors included, by record name. One look at /proc for all of them."""
     found: dict[str, list[ProcessId]] = {name: [] for name in lost}
     trees = {}
@@ -46,13 +62,18 @@ def survivors(lost: Mapping[str, Record]) -> dict[str, list[ProcessId]]:
         found[name] = [process for process in known if process and processes.is_alive(process)]
         if record.supervised is not None and record.supervised.containment == Containment.PROCESS_TREE:
             trees[name] = record
+    unsure: frozenset[str] = frozenset()
     if trees:
-        for name, process in _strays(trees):
-            found[name].append(process)
-    return found
+        for whose, process in _strays(trees):
+            if whose is None:
+                unsure = frozenset(trees)
+            else:
+                found[whose].append(process)
+    return Survivors(found, unsure)
 
 
-def _strays(trees: Mapping[str, Record]) -> Iterable[tuple[str, ProcessId]]:
+def _strays(trees: Mapping[str, Record]) -> Iterable[tuple[str | None, ProcessId]]:
+    """The processes of these tasks with their records' names, and with None those that may be anybody's just now."""
     by_mark = {_mark_of(name): name for name in trees}
     by_session = {
         record.started.process.pid: (name, record.started.process)
@@ -63,7 +84,11 @@ def _strays(trees: Mapping[str, Record]) -> Iterable[tuple[str, ProcessId]]:
     for stat in everything.values():
         if stat.dead or stat.id.pid == os.getpid():
             continue
-        mark = _mark_in(processes.environment_of(stat.id.pid))
+        environment = processes.environment_of(stat.id.pid)
+        if environment is None:
+            yield None, stat.id
+            continue
+        mark = _mark_in(environment)
         name, leader = by_session.get(stat.session, ("", None))
         if marked := by_mark.get(mark):
             yield marked, stat.id
@@ -140,10 +165,10 @@ class Undertaker:
     def _round(self) -> None:
         self._timer = None
         found = survivors(self._lost)
-        for name, alive in found.items():
-            if alive:
-                self._kill(name, alive)
-            elif bury(self._directory, name, self._boot_id):
+        for name, alive in found.alive.items():
+            self._kill(name, alive)
+        for name in found.gone():
+            if bury(self._directory, name, self._boot_id):
                 del self._lost[name]
         if self._lost:
             self._schedule(min(2 * self._interval_s, _ROUND_MAX_S))

@@ -130,14 +130,32 @@ def descendants_of(pid: int) -> list[ProcessStat]:
     return found
 
 
-def environment_of(pid: int) -> dict[str, str]:
-    """The environment that a process was started with; empty if it is gone or another user's."""
+def environment_of(pid: int) -> dict[str, str] | None:
+    """The environment that a process was started with; empty if it is gone or another user's.
+
+    None while it becomes another program (execve): the old environment is gone, and the new one is not there yet.
+    """
     try:
         text = read_small(f"{PROC}/{pid}/environ")
+        while not text:
+            length = _environment_length(pid)
+            if not length:
+                return {} if length == 0 else None
+            text = read_small(f"{PROC}/{pid}/environ")
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return {}
     pairs = (entry.partition(b"=") for entry in text.split(b"\0") if entry)
     return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
+
+
+def _environment_length(pid: int) -> int | None:
+    """Bytes of a process' environment by /proc/<pid>/stat; None while it has memory, but no program in it yet."""
+    fields = read_small(f"{PROC}/{pid}/stat").rpartition(b")")[2].split()
+    memory, code_start, start, end = (int(fields[place]) for place in (20, 23, 47, 48))
+    # execve notes where the code is last of all, after the environment is laid out.
+    if memory > 0 and code_start == 0:
+        return None
+    return end - start
 
 
 def living(stats: Iterable[ProcessStat], wanted: Callable[[ProcessStat], bool]) -> list[ProcessId]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -24,6 +25,15 @@ class Held(msgspec.Struct):
     changes: list[JobChange]
     rows: Writes
     retry: bool
+
+
+class Freed(NamedTuple):
+    """What a majority holds by now. Messages are to shards: they still have to be addressed. `settled`: replies of
+    earlier steps, which rest on nothing that the step under way writes."""
+
+    sends: list[Send]
+    replies: list[Reply]
+    settled: list[Reply]
 
 
 class Gate:

@@ -14,12 +14,12 @@ When another region leads, the desk is closed: its tasks are stopped, and what w
 from __future__ import annotations
 
 from hanse.core.books import Books, job_row
-from hanse.core.effects import NO_WRITES, Effects, Reply, Send, Writes
+from hanse.core.effects import NO_WRITES, Effects, Writes
 from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
-from hanse.core.federation.shards.gate import Gate, Held, OwedRows, complete
+from hanse.core.federation.shards.gate import Freed, Gate, Held, OwedRows, complete
 from hanse.core.federation.shards.journal import Journal, unpack
 from hanse.core.federation.shards.shard import Shard
 from hanse.core.model.deadlines import NEVER_US
@@ -61,6 +61,8 @@ class Leading:
         self.books.begin(now)
         self._journal = Journal(shard.log)
         self._gate = Gate()
+        # What the step under way has put there.
+        self._newest: Held | None = None
         # What a majority holds and callers can't read yet.
         self.rows = OwedRows()
         # New jobs that no majority holds yet: those of this step, and for the others from which sequence on.
@@ -227,23 +229,26 @@ class Leading:
             retry=rows is NO_WRITES and not self.out.replies,
         )
         self._gate.put(held, GATE_STEPS_MAX)
+        self._newest = held
         self.out = Effects(writes=NO_WRITES)
 
-    def release(self) -> tuple[list[Send], list[Reply]]:
-        """What a majority holds by now. Messages are to shards: they still have to be addressed. Rows that callers may
-        read, and what watchers are to be told, are owed from now on."""
-        sends: list[Send] = []
-        replies: list[Reply] = []
+    def release(self) -> Freed:
+        """What a majority holds by now. Rows that callers may read, and what watchers are to be told, are owed from now
+        on."""
+        freed = Freed([], [], [])
+        newest, self._newest = self._newest, None
         if not self.shard.leads:
-            return sends, replies
+            return freed
         if self._inherited is NO_WRITES and self._inherited_at <= self._released and not self.rows:
             self.shows_inherited = False
         for held in self._gate.open(self.shard.log.committed):
-            sends.extend(held.sends)
+            freed.sends.extend(held.sends)
+            # What this very step has put there may rest on what it writes elsewhere.
+            replies = freed.replies if held is newest else freed.settled
             replies.extend(complete(held.replies, self.shard.name))
             self.rows.add(held.rows, held.changes)
         self._released = self.shard.log.committed
-        return sends, replies
+        return freed
 
 
 def _read_by_callers(rows: Writes) -> Writes:

@@ -402,10 +402,11 @@ class Shards:
                     writes.shard_states.append(state)
 
     def _release(self, leading: Leading, out: Effects) -> None:
-        sends, replies = leading.release()
-        for send in sends:
+        freed = leading.release()
+        for send in freed.sends:
             self._address(leading.shard.name, send, out)
-        out.replies.extend(replies)
+        out.replies.extend(freed.replies)
+        out.settle(freed.settled)
 
     def show_soon(self) -> None:
         """Somebody is about to read: what is owed is written in this step."""

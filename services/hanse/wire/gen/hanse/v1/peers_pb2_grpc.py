@@ -41,6 +41,11 @@ class PeerServiceStub:
                 request_serializer=hanse_dot_v1_dot_peers__pb2.ExchangeRequest.SerializeToString,
                 response_deserializer=hanse_dot_v1_dot_peers__pb2.ExchangeResponse.FromString,
                 _registered_method=True)
+        self.Converse = channel.stream_stream(
+                '/hanse.v1.PeerService/Converse',
+                request_serializer=hanse_dot_v1_dot_peers__pb2.ExchangeRequest.SerializeToString,
+                response_deserializer=hanse_dot_v1_dot_peers__pb2.ExchangeResponse.FromString,
+                _registered_method=True)
 
 
 class PeerServiceServicer:
@@ -54,11 +59,24 @@ class PeerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Converse(self, request_iterator, context):
+        """Converse is many an Exchange in one call: each envelope gets its receipt before the next one is sent. What Exchange
+        would refuse ends the call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PeerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Exchange': grpc.unary_unary_rpc_method_handler(
                     servicer.Exchange,
+                    request_deserializer=hanse_dot_v1_dot_peers__pb2.ExchangeRequest.FromString,
+                    response_serializer=hanse_dot_v1_dot_peers__pb2.ExchangeResponse.SerializeToString,
+            ),
+            'Converse': grpc.stream_stream_rpc_method_handler(
+                    servicer.Converse,
                     request_deserializer=hanse_dot_v1_dot_peers__pb2.ExchangeRequest.FromString,
                     response_serializer=hanse_dot_v1_dot_peers__pb2.ExchangeResponse.SerializeToString,
             ),
@@ -90,6 +108,33 @@ class PeerService:
             request,
             target,
             '/hanse.v1.PeerService/Exchange',
+            hanse_dot_v1_dot_peers__pb2.ExchangeRequest.SerializeToString,
+            hanse_dot_v1_dot_peers__pb2.ExchangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Converse(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/hanse.v1.PeerService/Converse',
             hanse_dot_v1_dot_peers__pb2.ExchangeRequest.SerializeToString,
             hanse_dot_v1_dot_peers__pb2.ExchangeResponse.FromString,
             options,
