@@ -47,7 +47,7 @@ def _given_up(patches: ExitStack) -> None:
 
     def shortcut(self: JointReservations, taken: CapacityReservation) -> None:
         honest(self, taken)
-        self._patience.set(taken.id, self._windows.now_us + SECOND_US // 2)
+        self._patience.set(taken.id, self._books.now.mono_us + SECOND_US // 10)
 
     replace(patches, JointReservations, "_take", shortcut)
 

@@ -229,7 +229,6 @@ class Region:
         self.joint = JointReservations(
             config,
             self.books,
-            self.local.windows,
             self.local.reserving,
             [each for each in reservations if each.is_dropped],
             self._connected,

@@ -6,6 +6,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from hanse.core.events import CancelReservation, Reserve
 from hanse.core.model.jobs import GroupShape
 from hanse.core.model.reservations import Before, RegionPlaces, WantedReservation
@@ -15,7 +17,7 @@ from hanse.sim.timeline import Timeline
 from hanse.sim.workload import CPU_PER_NODE
 
 _CANCEL_SHARE = 0.3
-_JOINT_SHARE = 0.3
+_JOINT_SHARE = 0.5
 _PAST_SHARE = 0.1
 # Some want more than a node has, and some more nodes than there are.
 _CPU_MAX = CPU_PER_NODE * 5 // 4
@@ -72,6 +74,8 @@ class Reservers:
         self._asked += 1
         wanted = self._draw(host)
         elsewhere = self._draw_elsewhere(host)
+        if elsewhere:
+            wanted = msgspec.structs.replace(wanted, groups=self._small())
         host.post(
             Reserve(
                 request_id=-1,
@@ -102,10 +106,10 @@ class Reservers:
             return ()
         self._count("reservation_over_several_regions")
         chosen = sorted(self._random.sample(others, self._random.randint(1, min(2, len(others)))))
-        return tuple(
-            RegionPlaces(name, (GroupShape(1, 1, (("cpu", self._random.randint(1, CPU_PER_NODE // 2)),)),))
-            for name in chosen
-        )
+        return tuple(RegionPlaces(name, self._small()) for name in chosen)
+
+    def _small(self) -> tuple[GroupShape, ...]:
+        return (GroupShape(1, 1, (("cpu", self._random.randint(1, CPU_PER_NODE // 4)),)),)
 
     def _draw(self, host: Host) -> WantedReservation:
         draw = self._random

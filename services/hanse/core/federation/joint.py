@@ -25,6 +25,7 @@ import msgspec
 from hanse.core.books import Books
 from hanse.core.effects import Answer, Done, Effects, Refused, Reply, Reserved, Send
 from hanse.core.events import CancelReservation, Reserve
+from hanse.core.federation.ports import Calendar
 from hanse.core.messages import (
     JointMessage,
     ReservationPart,
@@ -38,7 +39,6 @@ from hanse.core.model.limits import (
     JOINT_ASK_US,
     JOINT_DROPPED_MAX,
     JOINT_TAKE_US,
-    RESERVATION_KEPT_US,
     RESERVATIONS_MAX,
 )
 from hanse.core.model.regions import RegionConfig
@@ -47,11 +47,10 @@ from hanse.core.model.reservations import (
     Part,
     PartState,
     WantedReservation,
+    reservation_of,
     same_wish,
 )
 from hanse.core.model.time import Now
-from hanse.core.scheduling.reserving import Reserving, reservation_of
-from hanse.core.scheduling.windows import Windows
 
 
 class _Asked(msgspec.Struct):
@@ -68,8 +67,7 @@ class JointReservations:
         self,
         config: RegionConfig,
         books: Books,
-        windows: Windows,
-        reserving: Reserving,
+        calendar: Calendar,
         dropped: Iterable[CapacityReservation],
         connected: Callable[[str], bool],
         now: Now,
@@ -80,8 +78,7 @@ class JointReservations:
             member.name: None for member in config.members if member.name not in (config.name, *config.lost)
         }
         self._books = books
-        self._windows = windows
-        self._reserving = reserving
+        self._calendar = calendar
         self._connected = connected
         # What was dropped here and must not come back; of an owner: what it still has to tell.
         self._dropped = {each.id: each for each in dropped}
@@ -107,9 +104,7 @@ class JointReservations:
     # --- what there is ----------------------------------------------------------------------------------------------
 
     def _rows(self) -> Iterator[CapacityReservation]:
-        yield from (
-            window.reservation for window in self._windows.all() if window.reservation.part is not None
-        )
+        yield from self._calendar.parts()
         yield from self._dropped.values()
 
     def _row(self, reservation_id: str) -> CapacityReservation | None:
@@ -149,7 +144,7 @@ class JointReservations:
 
     def reserve(self, now: Now, event: Reserve, out: Effects) -> None:
         """Answered when all parts are kept, or refused when none is."""
-        known = self._reserving.known(event.wanted.name)
+        known = self._calendar.known(event.wanted.name)
         answer = self._refusal(now, event) if known is None else _again(event, known)
         if answer is not None:
             out.replies.append(Reply(event.request_id, answer))
@@ -172,7 +167,7 @@ class JointReservations:
                 return Refused("INVALID", "groups", f"{region!r} is no other region, or named twice")
             if not self._connected(region):
                 return Refused("UNREACHABLE", "groups", f"region {region} is out of reach", _AGAIN_MS)
-        judged = self._reserving.judge(now, event.wanted, self._promised.values())
+        judged = self._calendar.judge(now, event.wanted, self._promised.values())
         return judged if isinstance(judged, Refused) else None
 
     def _on_room(self, now: Now, peer: str, message: ReservationTaken, out: Effects) -> None:
@@ -197,18 +192,20 @@ class JointReservations:
     def _prepare(self, now: Now, reservation_id: str, out: Effects) -> None:
         """All have room: take the own part, and have the others take theirs."""
         event = self._asked[reservation_id].event
-        known = self._reserving.known(event.wanted.name)
+        known = self._calendar.known(event.wanted.name)
         allocation: Allocation | Refused = Refused("KEY_CONFLICT", "name", "there is another one by now")
         if known is None:
-            allocation = self._reserving.judge(now, event.wanted, self._promised.values())
+            allocation = self._calendar.judge(now, event.wanted, self._promised.values())
         if isinstance(allocation, Refused):
             self._refuse(reservation_id, allocation, out)
             return
         del self._asked[reservation_id]
+        # Those that are long over are nobody's any more.
+        self._agreed = {each.id: self._agreed[each.id] for each in self._owned()}
         self._callers[reservation_id] = event.request_id
         part = Part(self._region, PartState.HELD, event.elsewhere)
         reservation = reservation_of(event.wanted, reservation_id, allocation, now, part)
-        self._windows.add(reservation)
+        self._calendar.put(reservation)
         self._go_on(reservation, now)
 
     def _go_on(self, own: CapacityReservation, now: Now) -> None:
@@ -251,7 +248,7 @@ class JointReservations:
 
     def _keep(self, now: Now, own: CapacityReservation, out: Effects) -> None:
         kept = _in_state(own, PartState.KEPT)
-        self._windows.replace(kept)
+        self._calendar.put(kept)
         self._go_on(kept, now)
         self._answer(own.id, Reserved(kept, existed=False), out)
 
@@ -306,7 +303,7 @@ class JointReservations:
                 self._tell(known, out, binding=message.binding)
             return
         if len(self._dropped) >= JOINT_DROPPED_MAX:
-            self._clean(now)
+            self._clean()
         judged = self._judge(now, message)
         code, reason = (judged.code, judged.message) if isinstance(judged, Refused) else ("", "")
         if message.binding:
@@ -324,16 +321,16 @@ class JointReservations:
 
     def _judge(self, now: Now, message: ReservationPart) -> Allocation | Refused:
         self._promised.pop(message.id, None)
-        if self._reserving.known(message.wanted.name) is not None:
+        if self._calendar.known(message.wanted.name) is not None:
             return Refused("KEY_CONFLICT", "name", f"there is another reservation {message.wanted.name!r}")
         if len(self._promised) >= RESERVATIONS_MAX:
             return Refused("EXHAUSTED", "", f"{len(self._promised)} reservations are being asked for")
-        return self._reserving.judge(now, message.wanted, self._promised.values())
+        return self._calendar.judge(now, message.wanted, self._promised.values())
 
     def _take(self, taken: CapacityReservation) -> None:
         self._promises.cancel(taken.id)
         if _part(taken).state is PartState.HELD:
-            self._windows.add(taken)
+            self._calendar.put(taken)
         else:
             self._remember(_trace(taken))
 
@@ -360,7 +357,7 @@ class JointReservations:
                 out.sends.append(Send(peer, lost))
                 return
             if _part(known).state is PartState.HELD:
-                self._windows.replace(_in_state(known, PartState.KEPT))
+                self._calendar.put(_in_state(known, PartState.KEPT))
         elif known is None:
             self._remember(_unknown(message, peer, now))
         elif _part(known).state is not PartState.DROPPED:
@@ -371,7 +368,7 @@ class JointReservations:
 
     def _drop(self, known: CapacityReservation, why: str) -> CapacityReservation:
         dropped = _trace(_in_state(known, PartState.DROPPED, why))
-        self._windows.remove(known.id, dropped)
+        self._calendar.remove(known.id, dropped)
         self._dropped[known.id] = dropped
         return dropped
 
@@ -384,22 +381,17 @@ class JointReservations:
         self._agreed.pop(dropped.id, None)
         self._books.drop_reservation(dropped.id)
 
-    def _clean(self, now: Now) -> None:
+    def _clean(self) -> None:
         """Forget what would be over for long."""
         for each in list(self._dropped.values()):
-            gone_us = now.wall_us - each.over_wall_us
-            if (
-                _part(each).owner != self._region
-                and gone_us > RESERVATION_KEPT_US
-                and self._windows.clock.is_steady
-            ):
+            if _part(each).owner != self._region and self._calendar.is_long_over(each):
                 self._forget(each)
 
     # --- doors ------------------------------------------------------------------------------------------------------
 
     def cancel(self, now: Now, event: CancelReservation, out: Effects) -> Answer | None:
         """End one at once; None: it is not one over several regions."""
-        known = self._reserving.known(event.name)
+        known = self._calendar.known(event.name)
         if known is None or known.part is None:
             return None
         owner = known.part.owner

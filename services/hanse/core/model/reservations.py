@@ -13,6 +13,7 @@ from bisect import bisect_right
 import msgspec
 
 from hanse.core.model.jobs import Allocation, GroupShape, Shape, ShapeBody, make_shape
+from hanse.core.model.time import Now
 
 
 class Before(enum.IntEnum):
@@ -120,6 +121,16 @@ class CapacityReservation(WantedReservation, frozen=True, kw_only=True):
     def is_for(self, tenant: str) -> bool:
         """Whether this tenant's jobs may use it: its own, and those below it."""
         return tenant == self.tenant or tenant.startswith(f"{self.tenant}/")
+
+
+def reservation_of(
+    wanted: WantedReservation, reservation_id: str, allocation: Allocation, now: Now, part: Part | None = None
+) -> CapacityReservation:
+    """What is wanted, with its nodes."""
+    fields = {name: getattr(wanted, name) for name in WantedReservation.__struct_fields__}
+    return CapacityReservation(
+        **fields, id=reservation_id, allocation=allocation, created_wall_us=now.wall_us, part=part
+    )
 
 
 def same_wish(wanted: WantedReservation, known: WantedReservation) -> bool:

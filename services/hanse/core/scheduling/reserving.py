@@ -16,7 +16,7 @@ from hanse.core.model.limits import (
     RESERVATION_WINDOWS_MAX,
     RESERVATIONS_MAX,
 )
-from hanse.core.model.reservations import CapacityReservation, Part, WantedReservation, same_wish
+from hanse.core.model.reservations import CapacityReservation, WantedReservation, reservation_of, same_wish
 from hanse.core.model.selectors import SelectorError, parse_selector
 from hanse.core.model.time import Now, clock_text
 from hanse.core.scheduling.devices import device_family
@@ -47,7 +47,7 @@ class Reserving:
         if isinstance(allocation, Refused):
             return allocation
         reservation = reservation_of(wanted, event.id, allocation, now)
-        self._windows.add(reservation)
+        self._windows.put(reservation)
         return Reserved(reservation, existed=False)
 
     def judge(
@@ -86,20 +86,26 @@ class Reserving:
         self._windows.remove(known.id)
         return Done()
 
+    def parts(self) -> list[CapacityReservation]:
+        """Those that are parts of reservations over several regions, by id."""
+        return [each.reservation for each in self._windows.all() if each.reservation.part is not None]
+
+    def put(self, reservation: CapacityReservation) -> None:
+        """It is in force, as it is now; written in this step."""
+        self._windows.put(reservation)
+
+    def remove(self, reservation_id: str, trace: CapacityReservation | None = None) -> None:
+        """It is over; what is to be remembered of it is kept."""
+        self._windows.remove(reservation_id, trace)
+
+    def is_long_over(self, reservation: CapacityReservation) -> bool:
+        """Whether nobody has to know of it any more, by a clock that is believed."""
+        return self._windows.is_long_over(reservation)
+
     def known(self, name: str) -> CapacityReservation | None:
         """The reservation of this name."""
         named = [window for window in self._windows.all() if window.reservation.name == name]
         return named[0].reservation if named else None
-
-
-def reservation_of(
-    wanted: WantedReservation, reservation_id: str, allocation: Allocation, now: Now, part: Part | None = None
-) -> CapacityReservation:
-    """What is wanted, with its nodes."""
-    fields = {name: getattr(wanted, name) for name in WantedReservation.__struct_fields__}
-    return CapacityReservation(
-        **fields, id=reservation_id, allocation=allocation, created_wall_us=now.wall_us, part=part
-    )
 
 
 def _faults(wanted: WantedReservation, now: Now) -> Iterator[Refused]:

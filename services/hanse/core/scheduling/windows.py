@@ -182,16 +182,14 @@ class Windows:
 
     # -- reservations come and go
 
-    def add(self, reservation: CapacityReservation) -> None:
-        """It is in force from the next tick on."""
-        self._windows[reservation.id] = Window(reservation)
-        self._sort()
-        self._keep(reservation)
-        self.next_us = self.now_us
-
-    def replace(self, reservation: CapacityReservation) -> None:
-        """The same places and windows, of which something else is known."""
-        self._windows[reservation.id].reservation = reservation
+    def put(self, reservation: CapacityReservation) -> None:
+        """It is in force from the next tick on; if it was before: something else is known of it."""
+        known = self._windows.get(reservation.id)
+        if known is None:
+            self._windows[reservation.id] = Window(reservation)
+            self._sort()
+        else:
+            known.reservation = reservation
         self._keep(reservation)
         self.next_us = self.now_us
 
@@ -247,11 +245,12 @@ class Windows:
                 self._enter_open(window)
         if state is WindowState.OPEN and self.now_us >= self._idle_due_us(window):
             self._give_up(window)
-        if state is WindowState.OVER and self._is_forgotten(window):
+        if state is WindowState.OVER and self.is_long_over(reservation):
             self.remove(window.id)
 
-    def _is_forgotten(self, window: Window) -> bool:
-        gone_us = self.clock.wall_us(self.now_us) - window.reservation.over_wall_us
+    def is_long_over(self, reservation: CapacityReservation) -> bool:
+        """Whether nobody wants to see it any more, by a clock that is believed."""
+        gone_us = self.clock.wall_us(self.now_us) - reservation.over_wall_us
         return gone_us >= RESERVATION_KEPT_US and self.clock.is_steady
 
     def _give_up(self, window: Window) -> None:
