@@ -34,19 +34,19 @@ from hanse.core.messages import (
     ReservationVerdict,
 )
 from hanse.core.model.deadlines import Alarms, Deadlines, backoff_us
-from hanse.core.model.jobs import Allocation, GroupShape
+from hanse.core.model.jobs import Allocation
 from hanse.core.model.limits import (
     JOINT_ASK_US,
     JOINT_DROPPED_MAX,
     JOINT_TAKE_US,
     RESERVATIONS_MAX,
 )
+from hanse.core.model.parts import in_state, never_heard_of, part_of, trace_of, wish_of
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.reservations import (
     CapacityReservation,
     Part,
     PartState,
-    WantedReservation,
     reservation_of,
     same_wish,
 )
@@ -97,9 +97,9 @@ class JointReservations:
         for own in list(self._owned()):
             self._go_on(own, now)
         for held in self._of_others():
-            self._resend.set((held.id, _part(held).owner), now.mono_us)
-        for held in self._held_for_lost():
-            self._patience.set(held.id, now.mono_us)
+            self._resend.set((held.id, part_of(held).owner), now.mono_us)
+        for stuck in (*self._held_for_lost(), *self._dropped_with_lost()):
+            self._patience.set(stuck.id, now.mono_us)
 
     # --- what there is ----------------------------------------------------------------------------------------------
 
@@ -112,29 +112,35 @@ class JointReservations:
 
     def _owned(self) -> Iterator[CapacityReservation]:
         """Those that this region decides about."""
-        return (each for each in self._rows() if _part(each).owner == self._region)
+        return (each for each in self._rows() if part_of(each).owner == self._region)
 
     def _of_others(self) -> Iterator[CapacityReservation]:
         """Parts here of what others decide about, as long as it may be kept."""
         for each in self._rows():
-            if _part(each).owner in self._peers and _part(each).state is not PartState.DROPPED:
+            if part_of(each).owner in self._peers and part_of(each).state is not PartState.DROPPED:
                 yield each
 
     def _held_for_lost(self) -> Iterator[CapacityReservation]:
         """Parts of which nobody will ever say what becomes of the whole."""
         for each in self._rows():
-            part = _part(each)
+            part = part_of(each)
             if part.state is PartState.HELD and part.owner not in (self._region, *self._peers):
                 yield each
+
+    def _dropped_with_lost(self) -> Iterator[CapacityReservation]:
+        """Those of which nobody is left to be told."""
+        return (each for each in self._owned() if each.is_dropped and not self._elsewhere(each))
 
     @property
     def idle(self) -> bool:
         """Whether nothing is under way that this region has begun."""
-        return not self._asked and not any(_part(each).state is not PartState.KEPT for each in self._owned())
+        return not self._asked and not any(
+            part_of(each).state is not PartState.KEPT for each in self._owned()
+        )
 
     def _elsewhere(self, reservation: CapacityReservation) -> list[str]:
         """The other regions that have parts of it, without those that are lost: their parts are, too."""
-        return [each.region for each in _part(reservation).elsewhere if each.region in self._peers]
+        return [each.region for each in part_of(reservation).elsewhere if each.region in self._peers]
 
     def _all_know(self, own: CapacityReservation) -> bool:
         """Whether all others have acknowledged what was decided."""
@@ -211,7 +217,7 @@ class JointReservations:
     def _go_on(self, own: CapacityReservation, now: Now) -> None:
         """Say how it stands to all that have parts, until they have answered."""
         self._agreed[own.id] = {}
-        if _part(own).state is PartState.HELD:
+        if part_of(own).state is PartState.HELD:
             self._patience.set(own.id, now.mono_us + JOINT_TAKE_US)
         else:
             self._patience.cancel(own.id)
@@ -222,14 +228,14 @@ class JointReservations:
     def _on_taken(self, now: Now, peer: str, message: ReservationTaken, out: Effects) -> None:
         """A region has taken its part, or has not, or tells that it has one."""
         own = self._row(message.id)
-        if own is None or _part(own).owner != self._region or peer not in self._elsewhere(own):
+        if own is None or part_of(own).owner != self._region or peer not in self._elsewhere(own):
             if not message.code:
                 verdict = ReservationVerdict(id=message.id, kept=False, over_wall_us=now.wall_us)
                 out.sends.append(Send(peer, verdict))
             return
-        if message.code and _part(own).state is not PartState.DROPPED:
+        if message.code and part_of(own).state is not PartState.DROPPED:
             self._cancel(now, own, _of_region(peer, message), out)
-        elif _part(own).state is not PartState.HELD:
+        elif part_of(own).state is not PartState.HELD:
             self._say(now, own, peer, out)
         else:
             self._agree(own, peer)
@@ -239,7 +245,7 @@ class JointReservations:
     def _all_have_taken(self, own: CapacityReservation) -> bool:
         """Those that are lost since have not."""
         agreed = self._agreed[own.id]
-        return all(each.region in agreed for each in _part(own).elsewhere)
+        return all(each.region in agreed for each in part_of(own).elsewhere)
 
     def _agree(self, own: CapacityReservation, peer: str) -> None:
         self._agreed[own.id][peer] = None
@@ -247,7 +253,7 @@ class JointReservations:
         self._resent.pop((own.id, peer), None)
 
     def _keep(self, now: Now, own: CapacityReservation, out: Effects) -> None:
-        kept = _in_state(own, PartState.KEPT)
+        kept = in_state(own, PartState.KEPT)
         self._calendar.put(kept)
         self._go_on(kept, now)
         self._answer(own.id, Reserved(kept, existed=False), out)
@@ -266,9 +272,9 @@ class JointReservations:
     def _on_settled(self, peer: str, message: ReservationSettled) -> None:
         """A region has acknowledged what was decided."""
         own = self._row(message.id)
-        if own is None or _part(own).owner != self._region or peer not in self._elsewhere(own):
+        if own is None or part_of(own).owner != self._region or peer not in self._elsewhere(own):
             return
-        if _part(own).state is not (PartState.KEPT if message.kept else PartState.DROPPED):
+        if part_of(own).state is not (PartState.KEPT if message.kept else PartState.DROPPED):
             return
         self._agree(own, peer)
         if not message.kept and self._all_know(own):
@@ -276,14 +282,14 @@ class JointReservations:
 
     def _say(self, now: Now, own: CapacityReservation, peer: str, out: Effects) -> None:
         """How it stands, now and again until that is answered."""
-        state = _part(own).state
+        state = part_of(own).state
         self._say_again(now, own.id, peer)
         message: JointMessage = ReservationVerdict(
             id=own.id, kept=state is PartState.KEPT, over_wall_us=own.over_wall_us
         )
         if state is PartState.HELD:
-            groups = next(each.groups for each in _part(own).elsewhere if each.region == peer)
-            message = ReservationPart(id=own.id, wanted=_wish(own, groups), binding=True)
+            groups = next(each.groups for each in part_of(own).elsewhere if each.region == peer)
+            message = ReservationPart(id=own.id, wanted=wish_of(own, groups), binding=True)
         out.sends.append(Send(peer, message))
 
     def _say_again(self, now: Now, reservation_id: str, peer: str) -> None:
@@ -299,16 +305,14 @@ class JointReservations:
         """An owner asks whether there is room, or tells this region to take its part."""
         known = self._row(message.id)
         if known is not None:
-            if _part(known).owner == peer:
+            if part_of(known).owner == peer:
                 self._tell(known, out, binding=message.binding)
             return
-        if len(self._dropped) >= JOINT_DROPPED_MAX:
-            self._clean()
+        if message.binding and self._is_full():
+            return  # What becomes of it could not be remembered: the owner will not wait for ever.
         judged = self._judge(now, message)
         code, reason = (judged.code, judged.message) if isinstance(judged, Refused) else ("", "")
         if message.binding:
-            if len(self._dropped) >= JOINT_DROPPED_MAX:
-                return  # What becomes of it could not be remembered: the owner will not wait for ever.
             allocation = Allocation(()) if isinstance(judged, Refused) else judged
             state = PartState.DROPPED if code else PartState.HELD
             taken = reservation_of(message.wanted, message.id, allocation, now, Part(peer, state, why=reason))
@@ -329,14 +333,14 @@ class JointReservations:
 
     def _take(self, taken: CapacityReservation) -> None:
         self._promises.cancel(taken.id)
-        if _part(taken).state is PartState.HELD:
+        if part_of(taken).state is PartState.HELD:
             self._calendar.put(taken)
         else:
-            self._remember(_trace(taken))
+            self._remember(trace_of(taken))
 
     def _tell(self, known: CapacityReservation, out: Effects, *, binding: bool) -> None:
         """What is on the disk."""
-        part = _part(known)
+        part = part_of(known)
         code = "CONFLICT" if part.state is PartState.DROPPED else ""
         reason = part.why or "it was dropped here"
         answer = ReservationTaken(id=known.id, binding=binding, code=code, reason=reason if code else "")
@@ -345,29 +349,31 @@ class JointReservations:
     def _on_verdict(self, now: Now, peer: str, message: ReservationVerdict, out: Effects) -> None:
         """The owner has decided."""
         known = self._row(message.id)
-        if known is not None and _part(known).owner != peer:
+        if known is not None and part_of(known).owner != peer:
             return
         self._resend.cancel((message.id, peer))
         self._resent.pop((message.id, peer), None)
         if message.kept:
-            if known is None or _part(known).state is PartState.DROPPED:
+            if known is None or part_of(known).state is PartState.DROPPED:
                 lost = ReservationTaken(
                     id=message.id, binding=True, code="CONFLICT", reason="its part is gone"
                 )
                 out.sends.append(Send(peer, lost))
                 return
-            if _part(known).state is PartState.HELD:
-                self._calendar.put(_in_state(known, PartState.KEPT))
+            if part_of(known).state is PartState.HELD:
+                self._calendar.put(in_state(known, PartState.KEPT))
         elif known is None:
-            self._remember(_unknown(message, peer, now))
-        elif _part(known).state is not PartState.DROPPED:
+            if self._is_full():
+                return  # A late copy of its part must find that it is dropped: not acknowledged before that is sure.
+            self._remember(never_heard_of(message.id, message.over_wall_us, peer, now))
+        elif part_of(known).state is not PartState.DROPPED:
             self._drop(known, f"region {peer} has dropped it")
         out.sends.append(Send(peer, ReservationSettled(id=message.id, kept=message.kept)))
 
     # --- dropping and remembering -----------------------------------------------------------------------------------
 
     def _drop(self, known: CapacityReservation, why: str) -> CapacityReservation:
-        dropped = _trace(_in_state(known, PartState.DROPPED, why))
+        dropped = trace_of(in_state(known, PartState.DROPPED, why))
         self._calendar.remove(known.id, dropped)
         self._dropped[known.id] = dropped
         return dropped
@@ -381,11 +387,13 @@ class JointReservations:
         self._agreed.pop(dropped.id, None)
         self._books.drop_reservation(dropped.id)
 
-    def _clean(self) -> None:
-        """Forget what would be over for long."""
-        for each in list(self._dropped.values()):
-            if _part(each).owner != self._region and self._calendar.is_long_over(each):
-                self._forget(each)
+    def _is_full(self) -> bool:
+        """Whether nothing more can be remembered, also once what would be over for long is forgotten."""
+        if len(self._dropped) >= JOINT_DROPPED_MAX:
+            for each in list(self._dropped.values()):
+                if part_of(each).owner != self._region and self._calendar.is_long_over(each):
+                    self._forget(each)
+        return len(self._dropped) >= JOINT_DROPPED_MAX
 
     # --- doors ------------------------------------------------------------------------------------------------------
 
@@ -423,7 +431,7 @@ class JointReservations:
         """A session began: each tells the other how it stands, until that is answered: what was said may not have
         come."""
         for known in list(self._rows()):
-            part = _part(known)
+            part = part_of(known)
             if part.owner == self._region and peer in self._elsewhere(known):
                 self._agreed[known.id].pop(peer, None)
                 self._resend.set((known.id, peer), now.mono_us)
@@ -438,7 +446,7 @@ class JointReservations:
             self._on_patience_over(now, reservation_id, out)
         for reservation_id, peer in self._resend.pop_due(now.mono_us):
             known = self._row(reservation_id)
-            if known is not None and _part(known).owner == self._region:
+            if known is not None and part_of(known).owner == self._region:
                 self._say(now, known, peer, out)
             elif known is not None:
                 self._say_again(now, known.id, peer)
@@ -453,62 +461,20 @@ class JointReservations:
             )
             return
         own = self._row(reservation_id)
-        if own is None or _part(own).state is not PartState.HELD:
+        if own is not None and own.is_dropped and part_of(own).owner == self._region:
+            self._forget(own)
+        if own is None or part_of(own).state is not PartState.HELD:
             return
-        if _part(own).owner != self._region:
-            self._drop(own, f"region {_part(own).owner} is lost")
+        if part_of(own).owner != self._region:
+            self._drop(own, f"region {part_of(own).owner} is lost")
         else:
             agreed = self._agreed[own.id]
-            silent = ", ".join(each.region for each in _part(own).elsewhere if each.region not in agreed)
+            silent = ", ".join(each.region for each in part_of(own).elsewhere if each.region not in agreed)
             self._cancel(now, own, Refused("UNREACHABLE", "groups", f"no answer of {silent}", _AGAIN_MS), out)
 
 
 # When a caller may ask again for what others did not answer to, in milliseconds.
 _AGAIN_MS = 1_000
-
-
-def _part(reservation: CapacityReservation) -> Part:
-    assert reservation.part is not None, f"{reservation.id} is whole in one region"
-    return reservation.part
-
-
-def _in_state(reservation: CapacityReservation, state: PartState, why: str = "") -> CapacityReservation:
-    part = msgspec.structs.replace(_part(reservation), state=state, why=why)
-    return msgspec.structs.replace(reservation, part=part)
-
-
-def _trace(dropped: CapacityReservation) -> CapacityReservation:
-    """What has to be remembered of it."""
-    last = dropped.starts_wall_us[-1:]
-    part = _part(dropped)
-    elsewhere = tuple(msgspec.structs.replace(each, groups=()) for each in part.elsewhere)
-    return msgspec.structs.replace(
-        dropped,
-        groups=(),
-        allocation=Allocation(()),
-        starts_wall_us=last,
-        part=msgspec.structs.replace(part, elsewhere=elsewhere),
-    )
-
-
-def _unknown(verdict: ReservationVerdict, owner: str, now: Now) -> CapacityReservation:
-    """Dropped before this region had heard of it."""
-    return CapacityReservation(
-        name="",
-        tenant="",
-        groups=(),
-        starts_wall_us=(verdict.over_wall_us,),
-        duration_us=0,
-        id=verdict.id,
-        allocation=Allocation(()),
-        created_wall_us=now.wall_us,
-        part=Part(owner, PartState.DROPPED),
-    )
-
-
-def _wish(own: CapacityReservation, groups: tuple[GroupShape, ...]) -> WantedReservation:
-    fields = {name: getattr(own, name) for name in WantedReservation.__struct_fields__}
-    return msgspec.structs.replace(WantedReservation(**fields), groups=groups)
 
 
 def _again(event: Reserve, known: CapacityReservation) -> Answer:
