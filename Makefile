@@ -42,15 +42,8 @@ docs: setup ## write into the documentation what it repeats of the code
 lock: setup ## pin anew what pyproject.toml asks for (UPGRADE=--upgrade takes the newest)
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --quiet $(UPGRADE) -o requirements.lock
 
-bench: setup ## measure this machine; the figures go to build/bench/*.json
-	@mkdir -p build/bench
-	$(BIN)/hanse bench submit --out build/bench/submit.json
-	$(BIN)/hanse bench run --executor simulated --out build/bench/run-simulated.json
-	$(BIN)/hanse bench run --executor local --out build/bench/run-local.json
-	$(BIN)/hanse bench handoff --out build/bench/handoff.json
-	$(BIN)/hanse bench memory --out build/bench/memory.json
-	$(BIN)/hanse bench kueue-baseline --out build/bench/kueue-baseline.json
-	$(BIN)/hanse bench kueue-large --out build/bench/kueue-large.json
+bench: setup ## run all benchmarks (ONLY="handoff scale": some; TRACES=DIRECTORY: with those that replay traces), compare, write docs/benchmarks.md
+	@PYTHONPATH=services:. $(BIN)/python -m hanse.bench.suite --only "$(ONLY)" $(if $(TRACES),--traces $(TRACES)); code=$$?; PYTHONPATH=services:. $(BIN)/python -m docs.generate; exit $$code
 
 chaos: setup ## break real daemons in every way there is, and balance the books (root; ARGS="NAME..." runs some)
 	@$(BIN)/python -m chaos.live $(ARGS)

@@ -25,6 +25,7 @@ from hanse.core.messages import (
     ToShard,
     Withdraw,
 )
+from hanse.core.model.arrays import ArrayRules
 from hanse.core.model.jobs import GroupShape, ShapeBody
 from hanse.sim.errors import Crash
 from hanse.wire.gen.hanse.v1 import jobs_pb2, peers_pb2
@@ -34,7 +35,9 @@ from hanse.wire.specs import SpecReader, SpecRules
 _COMMAND = ("/bin/true",)
 
 
-def write_spec(name: str, body: ShapeBody, grace_us: int, retries_max: int) -> bytes:
+def write_spec(
+    name: str, body: ShapeBody, grace_us: int, retries_max: int, array: ArrayRules | None = None
+) -> bytes:
     """A JobSpec that reads back as this body."""
     spec = jobs_pb2.JobSpec(
         name=name,
@@ -51,6 +54,11 @@ def write_spec(name: str, body: ShapeBody, grace_us: int, retries_max: int) -> b
         required_features=body.required_features,
         restartable=body.restartable,
     )
+    if array is not None:
+        spec.kind = jobs_pb2.JOB_KIND_ARRAY
+        spec.array.indexes = array.indexes.text()
+        spec.array.in_flight_max = array.in_flight_max
+        spec.array.stop_at_failures = array.stop_at_failures
     if body.runtime_estimate_us:
         spec.runtime_estimate.CopyFrom(_duration(body.runtime_estimate_us))
     return spec.SerializeToString(deterministic=True)

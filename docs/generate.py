@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from docs.benchmarks import benchmark_table, scale_table
 from docs.commands import command_reference, exit_codes
 from docs.configuration import configuration_tables
 from docs.diagrams import state_diagram, transition_table
@@ -28,6 +29,8 @@ ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 
 BLOCKS: dict[str, Callable[[], str]] = {
+    "benchmarks": benchmark_table,
+    "scale": scale_table,
     "job states": state_diagram,
     "job transitions": transition_table,
     "message fields": message_fields,

@@ -16,6 +16,7 @@
     majority       what is told about an adoptable job is on the disks of a majority of its guardians         P1, P2
     moves          a running job that moves is dead before it leaves, is not blamed, and moves few times       P3
     holds          a job that is held does not start
+    elements       each element of an array ends once, as it should; the job is their sum; no more live than may  P1, P3
     reliefs        no job is carried back and forth between queues
     liveness       once everything has healed, everything ends                                                 P1, P7
 
@@ -32,6 +33,7 @@ from chaos.checkers.base import Checker
 from chaos.checkers.capacity import CapacityHeld
 from chaos.checkers.conservation import Conservation
 from chaos.checkers.disks import Disks
+from chaos.checkers.elements import Elements
 from chaos.checkers.epochs import Epochs
 from chaos.checkers.holds import Holds
 from chaos.checkers.joint import JointReservations
@@ -69,6 +71,7 @@ ALL: tuple[Kind, ...] = (
     Moves,
     Reliefs,
     Holds,
+    Elements,
 )
 
 

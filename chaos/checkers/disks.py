@@ -21,10 +21,10 @@ from collections.abc import Iterator
 import msgspec
 
 from chaos.checkers.rows import FINAL, Row, decision_rows, job_rows
-from hanse.core.effects import META_TRUSTED_FROM, DecisionRow
 from hanse.core.messages import Verdict
 from hanse.core.model.jobs import RemoteView, RunId
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import META_TRUSTED_FROM, DecisionRow
 from hanse.sim.record import EMPTY_IMAGE, Committed, DiskReplaced, Entry, ImageTaken
 
 _REMOTE = msgspec.msgpack.Decoder(RemoteView)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
 from chaos.checkers.rows import Row, decision_rows, job_rows
-from hanse.core.effects import DecisionRow
 from hanse.core.messages import Verdict
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import DecisionRow
 from hanse.sim.record import EMPTY_IMAGE, Committed, DiskReplaced, ImageTaken
 
 # (giver, target, sequence)

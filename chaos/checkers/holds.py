@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
-from hanse.core.effects import TimelineRow
 from hanse.core.model.jobs import ReasonCode
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import TimelineRow
 from hanse.sim.record import Committed, DiskReplaced
 
 

@@ -21,7 +21,6 @@ import msgspec
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
 from chaos.checkers.rows import FINAL, Row, shard_rows
-from hanse.core.effects import DecisionRow, IntentRow, JobRow, JobStateRow, ShardRow, ShardStateRow
 from hanse.core.federation.shards.log import START_KEY
 from hanse.core.federation.shards.seat import Standing
 from hanse.core.messages import (
@@ -36,6 +35,7 @@ from hanse.core.messages import (
 )
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Group
+from hanse.core.rows import DecisionRow, IntentRow, JobRow, JobStateRow, ShardRow, ShardStateRow
 from hanse.sim.record import EMPTY_IMAGE, CancelTaken, Committed, DiskReplaced, FederatedAck, ImageTaken, Sent
 
 # (term, sequence) of a record.

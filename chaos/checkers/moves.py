@@ -7,10 +7,10 @@ import msgspec
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
 from chaos.checkers.rows import HELD, Row, job_rows, shard_rows
-from hanse.core.effects import JobRow
 from hanse.core.model.jobs import ReasonCode, RunId, ShapeBody
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import MOVES_MAX
+from hanse.core.rows import JobRow
 from hanse.sim.record import Committed, DiskReplaced, TaskBegan, TaskFinished
 
 _Place = tuple[str, RunId]

@@ -143,6 +143,8 @@ class Outcomes(Checker):
             raise violated(f"{entry.region}: {JobState(row.state).name}, but {fault}", entry.at_us, row.id)
 
     def _fault(self, row: Row) -> str:
+        if row.array:
+            return ""  # Its elements are looked at one by one (elements.py).
         if row.state == JobState.CANCELLED:
             # A task may end well while it is being stopped: the wish was first, and decides.
             return "" if row.id in self._cancelled else "nobody asked for a cancel"

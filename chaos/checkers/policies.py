@@ -18,10 +18,11 @@ import msgspec
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
 from chaos.checkers.rows import Row
-from hanse.core.effects import JobRow, TimelineRow, Writes
+from hanse.core.model.arrays import element_id
 from hanse.core.model.jobs import Allocation, ReasonCode, RunId, ShapeBody
 from hanse.core.model.lifecycle import JobState
 from hanse.core.policy.model import Policy, Queue
+from hanse.core.rows import ElementRow, TimelineRow, Writes
 from hanse.sim.policies import policy_of
 from hanse.sim.record import Committed, DiskReplaced, ImageTaken, Launched, Started, TaskBegan, TaskFinished
 
@@ -107,6 +108,8 @@ class Policies(Checker):
                 continue
             for row in writes.timeline:
                 self._judge(entry, region, region.policy, row)
+            for element in writes.elements:
+                self._judge_element(entry, region, region.policy, element)
 
     def _note(self, region: _Region, writes: Writes) -> None:
         for shape in writes.shapes:
@@ -118,7 +121,19 @@ class Policies(Checker):
             if not row.shard:
                 region.held.pop(row.id, None)
                 if row.state in _HOLDING and row.allocation:
-                    region.held[row.id] = self._holds(row)
+                    region.held[row.id] = self._holds(row.allocation, self._shape_of[row.id])
+        for element in writes.elements:
+            self._note_element(region, element)
+        for _, job_id, index in writes.elements_delete:
+            region.held.pop(element_id(job_id, index), None)
+
+    def _note_element(self, region: _Region, row: ElementRow) -> None:
+        """Of an array it is elements that hold something."""
+        name = element_id(row.job_id, row.element)
+        self._tenants[name] = self._tenants.get(row.job_id, "")
+        region.held.pop(name, None)
+        if row.state in _HOLDING:
+            region.held[name] = self._holds(row.allocation, self._shape_of[row.job_id])
 
     def _on_launched(self, entry: Launched) -> None:
         if entry.shard:
@@ -131,12 +146,12 @@ class Policies(Checker):
     def _on_finished(self, entry: TaskFinished) -> None:
         self._regions.setdefault(entry.region, _Region()).living.pop((entry.run, entry.task), None)
 
-    def _holds(self, row: Row) -> _Held:
-        shape = self._shapes.get(row.shape_key if isinstance(row, JobRow) else self._shape_of[row.id])
+    def _holds(self, packed: bytes, shape_key: bytes) -> _Held:
+        shape = self._shapes.get(shape_key)
         held: _Held = {}
         if shape is None:
             return held
-        allocation = _ALLOCATION.decode(row.allocation)
+        allocation = _ALLOCATION.decode(packed)
         for task in allocation.tasks:
             for kind, quantity in shape.groups[task.group].resources_of(task.alternative):
                 cell = (allocation.flavour, kind)
@@ -161,6 +176,13 @@ class Policies(Checker):
         held = {} if row.shard else region.held.get(row.job_id, {})
         if starts and queue is not None and held:
             self._weigh(entry, region, policy, queue, row.job_id, held)
+
+    def _judge_element(self, entry: Committed, region: _Region, policy: Policy, row: ElementRow) -> None:
+        name = element_id(row.job_id, row.element)
+        queue = _queue_of(policy, self._tenants.get(name, ""))
+        held = region.held.get(name, {})
+        if row.state == JobState.RUNNING and queue is not None and held:
+            self._weigh(entry, region, policy, queue, name, held)
 
     def _weigh(
         self, entry: Committed, region: _Region, policy: Policy, queue: Queue, job_id: str, wanted: _Held

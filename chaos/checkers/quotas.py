@@ -15,18 +15,11 @@ import msgspec
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
 from chaos.checkers.rows import Row, decoded
-from hanse.core.effects import (
-    AccountRow,
-    BalanceRow,
-    RightsSentRow,
-    RightsTakenRow,
-    ShardRow,
-    Writes,
-)
 from hanse.core.messages import RightsVerdict
 from hanse.core.model.jobs import RunId
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.quota import QuotaDocument, QuotaKey, Rights, applies, decode_quotas, shard_of_account
+from hanse.core.rows import AccountRow, BalanceRow, RightsSentRow, RightsTakenRow, ShardRow, Writes
 from hanse.sim.record import Committed, DiskReplaced, Finished, ImageTaken, TaskBegan, TaskFinished
 
 _RIGHTS = msgspec.msgpack.Decoder(Rights)

@@ -20,7 +20,7 @@ class Reasons(Checker):
                 raise violated(
                     f"{entry.region}: {JobState(row.state).name} without a reason", entry.at_us, row.id
                 )
-            if row.state == JobState.RUNNING and not row.allocation:
+            if row.state == JobState.RUNNING and not row.allocation and not row.array:
                 raise violated(f"{entry.region}: RUNNING without an allocation", entry.at_us, row.id)
 
     def _on_explained(self, entry: Explained) -> None:

@@ -15,12 +15,12 @@ import msgspec
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
 from chaos.checkers.rows import Row
-from hanse.core.effects import JobRow, TimelineRow, Writes
 from hanse.core.model.jobs import Allocation, ReasonCode, ShapeBody
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import CLOCK_JITTER_US, CLOCK_STEADY_US, GRACE_US_MAX
 from hanse.core.model.reservations import Before, CapacityReservation
 from hanse.core.model.resources import Resources, added, fits
+from hanse.core.rows import JobRow, TimelineRow, Writes
 from hanse.sim.record import Committed, DiskReplaced, ImageTaken, RegionJoined
 
 _HOLDING = frozenset((JobState.RUNNING, JobState.STOPPING))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
-from hanse.core.effects import RosterRow
 from hanse.core.messages import RosterVote
 from hanse.core.model.roster import Round, decode_signed
+from hanse.core.rows import RosterRow
 from hanse.sim.record import Committed, Sent
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from hanse.core.effects import DecisionRow, JobRow, JobStateRow, ShardRow
 from hanse.core.federation.shards.log import START_KEY
+from hanse.core.model.arrays import element_id
 from hanse.core.model.jobs import ReasonCode, RunId
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.rows import DecisionRow, JobRow, JobStateRow, ShardRow
 from hanse.sim.record import Committed
 
 Row = JobRow | JobStateRow
@@ -71,6 +72,9 @@ def stopped_to_go_on(entry: Committed) -> Iterator[RunId]:
         for row in (*writes.jobs, *writes.job_states, *logged):
             if row is not None and row.state == JobState.STOPPING and row.reason in _NOT_OVER:
                 yield RunId(row.id, row.epoch, row.attempt)
+        for element in writes.elements:
+            if element.state == JobState.STOPPING and element.reason in _NOT_OVER:
+                yield RunId(element_id(element.job_id, element.element), element.epoch, element.attempt)
 
 
 def _may_be_stopped(record: ShardRow) -> bool:

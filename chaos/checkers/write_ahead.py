@@ -16,7 +16,9 @@ from hanse.core.messages import (
     Verdict,
     Withdraw,
 )
+from hanse.core.model.arrays import element_id
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import ElementRow
 from hanse.sim.record import EMPTY_IMAGE, Acknowledged, Committed, DiskReplaced, ImageTaken, Launched, Sent
 
 
@@ -56,6 +58,11 @@ class _Durable:
         if row.cancel_id or row.state in FINAL:
             self.wishes.add(row.id)
 
+    def on_element(self, row: ElementRow) -> None:
+        """So did that of an element of an array."""
+        if row.state == JobState.RUNNING:
+            self.running.add((element_id(row.job_id, row.element), row.epoch, row.attempt))
+
 
 class WriteAhead(Checker):
     """Keeps what is durable, and compares what leaves with it. With an old disk, what it has is all that counts."""
@@ -88,6 +95,8 @@ class WriteAhead(Checker):
             durable.decisions[(decision.giver_ledger_id, decision.sequence)] = decision.verdict
         for writes in entry.writes:
             durable.wishes.update(intent.job_id for intent in writes.intents)
+            for element in writes.elements:
+                durable.on_element(element)
 
     def _on_image(self, entry: ImageTaken) -> None:
         self._images[entry.image] = self._of(entry.region).copy()

@@ -14,6 +14,7 @@
     losses   what a region does with jobs that it gave to one that was declared lost
     reserving what is reserved twice, or not kept; parts of reservations over several regions
     quotas   rights that are doubled, given back or minted twice
+    arrays   elements that are done twice, too many at a time, or summed up wrongly
     old_disk what a region with a disk from the past may do before and after it has asked the others
 
 Random runs of a profile find most of them (profiles.py). Some need too many coincidences for that: for each of them a
@@ -25,6 +26,7 @@ schedule is built by hand (schedules.py, stage.py), in the same simulated world 
 from __future__ import annotations
 
 from chaos.mutants import (
+    arrays,
     giver,
     losses,
     majority,
@@ -50,6 +52,7 @@ ALL: tuple[Mutant, ...] = (
     *owner.MUTANTS,
     *moving.MUTANTS,
     *relief.MUTANTS,
+    *arrays.MUTANTS,
     *roster.MUTANTS,
     *regroup.MUTANTS,
     *old_disk.MUTANTS,

@@ -41,7 +41,11 @@ def _chosen(words: Sequence[str], known: Mapping[str, Found], pool: Executor) ->
     if list(words) != ["--stale"]:
         return [mutant.name for mutant in ALL if not words or any(word in mutant.name for word in words)]
     kept = [known[mutant.name] for mutant in ALL if mutant.name in known]
-    still = {each.name for each, holds in zip(kept, pool.map(holds_still, kept), strict=True) if holds}
+    still = {
+        each.name
+        for each, holds in zip(kept, pool.map(holds_still, kept), strict=True)
+        if holds and is_good(each)
+    }
     return [mutant.name for mutant in ALL if mutant.name not in still]
 
 

@@ -14,13 +14,7 @@ from chaos.mutants.profiles import (
     LEADERS_BACK_AT_ONCE,
     LOST_LEADERS,
 )
-from hanse.core.effects import (
-    NO_WRITES,
-    CancelOutcome,
-    Reply,
-    Send,
-    SubmitOutcome,
-)
+from hanse.core.effects import Send
 from hanse.core.federation.shards.journal import Journal
 from hanse.core.federation.shards.leadership import Leadership
 from hanse.core.federation.shards.leading import Leading
@@ -36,6 +30,8 @@ from hanse.core.messages import (
 from hanse.core.model.jobs import Job
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.time import Now
+from hanse.core.replies import CancelOutcome, Reply, SubmitOutcome
+from hanse.core.rows import NO_WRITES
 
 Install = Callable[[ExitStack], None]
 

@@ -24,7 +24,7 @@ def _requeue_before_dead(patches: ExitStack) -> None:
         self.runs._clean.pop(job.id, None)
         settled = self.runs._settle_stopped(job, out)
         out.reaps.pop()  # the engine would refuse: its tasks live
-        self._after(settled)
+        self._after(settled, out)
 
     replace(patches, LocalSide, "stop_to_move", shortcut)
 

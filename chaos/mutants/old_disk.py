@@ -7,11 +7,18 @@ from contextlib import ExitStack
 from unittest import mock
 
 from chaos.mutants.mutant import Mutant, replace
-from chaos.mutants.profiles import ANCHORED, DESTROYED, FORGOTTEN_ANSWERS, LONG_INQUESTS, OLD_DISKS
+from chaos.mutants.profiles import (
+    ANCHORED,
+    DESTROYED,
+    FORGOTTEN_ANSWERS,
+    LATE_ANSWERS,
+    LONG_INQUESTS,
+    OLD_DISKS,
+)
 from chaos.mutants.target import take_every_session
 from hanse.core import doubt
 from hanse.core.doubt import Doubt
-from hanse.core.effects import Effects, Snapshot
+from hanse.core.effects import Effects
 from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.target import Target
 from hanse.core.federation.history import History
@@ -20,6 +27,7 @@ from hanse.core.messages import Envelope
 from hanse.core.model.jobs import Job
 from hanse.core.model.regions import Position
 from hanse.core.model.time import Now
+from hanse.core.rows import Snapshot
 from hanse.core.scheduling.runs import Runs
 from hanse.sim.ledger import SimLedger
 
@@ -144,7 +152,7 @@ MUTANTS = (
     Mutant(
         name="no new sessions",
         shortcut="what the lost life said, and what was said to it, is taken in as if it were of this one",
-        profile=OLD_DISKS,
+        profile=LATE_ANSWERS,
         install=take_every_session,
     ),
     Mutant(

@@ -74,7 +74,7 @@ def cancel_before_dead(is_meant: Callable[[Job], bool]) -> Callable[[ExitStack],
             if job.state is JobState.STOPPING and job.cancel_id and is_meant(job):
                 settled = self.runs._settle_stopped(job, out)
                 out.reaps.pop()  # the engine would refuse: its tasks live
-                self._after(settled)
+                self._after(settled, out)
 
         replace(patches, LocalSide, "stop", shortcut)
 

@@ -25,6 +25,10 @@ _HASTY = Timings(
     hello_retry_max_us=SECOND_US,
 )
 
+# Some four times as long as the core takes to settle all of it (2.1 minutes at most). A core with a shortcut that does
+# something over and over again works for all of this time.
+_HEALED_MAX_US = 8 * 60 * SECOND_US
+
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """A sort of runs. `faults` are the same for every seed."""
@@ -39,18 +43,22 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     runtime_max_us: int = 20 * SECOND_US
     # Of the batches of jobs: those of guardians have nothing else, the others none.
     adoptable_share: float = 0.0
+    # Of the kinds of jobs: how many are arrays.
+    arrays_share: float = 0.0
     guarded_share: float = GUARDED_SHARE
 
     def plan(self, seed: int) -> Plan:
         """The run of this seed. The core's own invariants are not looked at: the checkers must do without."""
         return Plan(
             seed=seed,
+            arrays_share=self.arrays_share,
             faults=self.faults,
             regions=self.regions,
             duration_us=self.duration_us,
             calm_us=self.calm_us,
             jobs=self.jobs,
             runtime_max_us=self.runtime_max_us,
+            healed_max_us=_HEALED_MAX_US,
             timings=self.timings,
             adoptable_share=self.adoptable_share,
             check_every=0,
@@ -160,6 +168,22 @@ UNEVEN = Profile(
 )
 """Much more work than there is room for, queues that grow apart, and that a small difference is worth a hop for."""
 
+ARRAYS = Profile(
+    name="arrays",
+    faults=Faults(
+        drain_every_us=4 * SECOND_US,
+        drain_max_us=4 * SECOND_US,
+        crash_every_us=8 * SECOND_US,
+        crash_at_commit=0.02,
+        downtime_max_us=SECOND_US,
+        executor_death_every_us=15 * SECOND_US,
+        loss=0.05,
+    ),
+    duration_us=40 * SECOND_US,
+    arrays_share=0.8,
+)
+"""Most jobs are arrays; regions are drained, die, and lose all their processes."""
+
 ROSTERS = Profile(
     name="rosters",
     faults=Faults(
@@ -254,19 +278,16 @@ them cannot be heard at once."""
 LONG_INQUESTS = Profile(
     name="long inquests",
     faults=Faults(
-        old_disk_every_us=2 * SECOND_US,
+        old_disk_every_us=SECOND_US,
         old_disk_reboot=0.5,
         downtime_max_us=SECOND_US,
         loss=0.05,
-        late=0.2,
-        late_max_us=6 * SECOND_US,
-        duplicate=0.1,
         partition_every_us=4 * SECOND_US,
         partition_max_us=10 * SECOND_US,
     ),
     regions=4,
     duration_us=60 * SECOND_US,
-    jobs=300,
+    jobs=600,
 )
 """The same, and the league is cut in two for so long that a region waits long for the others' word."""
 
@@ -283,6 +304,16 @@ FORGOTTEN_ANSWERS = Profile(
     jobs=140,
 )
 """The same, and most decisions never arrive: what an old disk has accepted is asked for again."""
+
+LATE_ANSWERS = Profile(
+    name="late answers",
+    faults=msgspec.structs.replace(
+        FORGOTTEN_ANSWERS.faults, late=0.3, late_max_us=4 * SECOND_US, duplicate=0.2
+    ),
+    duration_us=40 * SECOND_US,
+    jobs=140,
+)
+"""The same, and what the lost life said, or was told, arrives in the next one."""
 
 ANCHORED = Profile(
     name="anchored disks",
@@ -577,6 +608,7 @@ QUOTAS_AND_DISKS = Profile(
     runtime_max_us=5 * SECOND_US,
 )
 """The same, and regions come back with disks from some seconds ago, on which rights lie that they have given away."""
+
 LOST_RIGHTS = Profile(
     name="rights of lost regions",
     faults=msgspec.structs.replace(
@@ -602,6 +634,7 @@ PROFILES = (
     STUBBORN,
     DRAINED,
     UNEVEN,
+    ARRAYS,
     ROSTERS,
     ROSTERS_OF_FIVE,
     ROSTER_DISKS,
@@ -609,6 +642,7 @@ PROFILES = (
     OLD_DISKS,
     LONG_INQUESTS,
     FORGOTTEN_ANSWERS,
+    LATE_ANSWERS,
     ANCHORED,
     LOST_LEADERS,
     LEADERS_BACK_AT_ONCE,

@@ -10,7 +10,7 @@ from chaos.mutants.mutant import Mutant, replace
 from chaos.mutants.profiles import LOST_RIGHTS, QUOTAS, QUOTAS_AND_DISKS
 from chaos.mutants.shell import leaking_sends
 from hanse.core.account import Account, Balance, Party
-from hanse.core.effects import Effects, Refused
+from hanse.core.effects import Effects
 from hanse.core.federation.escrow.chain import QuotaChain
 from hanse.core.federation.escrow.documents import Documents
 from hanse.core.federation.escrow.escrow import Escrow
@@ -20,6 +20,7 @@ from hanse.core.federation.escrow.lending import Lending
 from hanse.core.messages import RightsCommit, RightsDecision, RightsVerdict
 from hanse.core.model.quota import NO_RIGHTS, Quota, QuotaKey, Rights, SignedQuotas
 from hanse.core.model.time import Now
+from hanse.core.replies import Refused
 
 # Sent so often without an answer, a transfer is taken back.
 _PATIENCE = 2

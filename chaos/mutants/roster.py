@@ -11,7 +11,7 @@ from unittest import mock
 
 from chaos.mutants.mutant import Mutant, replace
 from chaos.mutants.profiles import ROSTER_DISKS, ROSTERS, ROSTERS_OF_FIVE
-from hanse.core.effects import Effects, RosterRow, Snapshot
+from hanse.core.effects import Effects
 from hanse.core.federation.roster import checks
 from hanse.core.federation.roster.checks import Verifier
 from hanse.core.federation.roster.faults import FaultKind, RosterFault
@@ -20,6 +20,7 @@ from hanse.core.federation.roster.voting import Voting
 from hanse.core.messages import RosterProposal
 from hanse.core.model.roster import Roster, Round, SignedRoster
 from hanse.core.model.time import Now
+from hanse.core.rows import RosterRow, Snapshot
 from hanse.sim.ledger import SimLedger
 
 

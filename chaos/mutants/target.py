@@ -7,13 +7,14 @@ from contextlib import ExitStack
 from chaos.mutants.mutant import Mutant, replace
 from chaos.mutants.profiles import LATE_COPIES, LOST_ANSWERS
 from hanse.core.books import Books
-from hanse.core.effects import DecisionRow, Effects, Send, Writes
+from hanse.core.effects import Effects, Send
 from hanse.core.federation.handoff.giver import WITHDRAWN
 from hanse.core.federation.handoff.target import Target
 from hanse.core.federation.sessions import Sessions
 from hanse.core.messages import Commit, Decision, Verdict, Withdraw
 from hanse.core.model.jobs import Job, Reason
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import DecisionRow, Writes
 from hanse.sim.ledger import SimLedger
 
 

@@ -20,12 +20,7 @@ from chaos.mutants.schedules import (
     OLD_LEADER_FIRST,
 )
 from chaos.mutants.shell import leaking_sends
-from hanse.core.effects import (
-    Effects,
-    Send,
-    ShardRow,
-    ShardStateRow,
-)
+from hanse.core.effects import Effects, Send
 from hanse.core.federation.shards.candidacy import Candidacy, Stage
 from hanse.core.federation.shards.elections import Elections
 from hanse.core.federation.shards.following import Following
@@ -40,6 +35,7 @@ from hanse.core.messages import (
     RenewAck,
 )
 from hanse.core.model.time import Now
+from hanse.core.rows import ShardRow, ShardStateRow
 from hanse.core.scheduling.local import LocalSide
 
 Install = Callable[[ExitStack], None]

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from hanse.core.effects import DecisionRow, Effects, JobRow, Snapshot, Writes
+from hanse.core.effects import Effects
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.time import SECOND_US
+from hanse.core.rows import DecisionRow, JobRow, Snapshot, Writes
 from hanse.ledger.boot import boot
 from hanse.ledger.recovery import load_snapshot
 from hanse.ledger.transaction import transaction, write

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from hanse.core.effects import Refused
 from hanse.core.messages import Commit
 from hanse.core.model.lifecycle import TERMINAL_STATES
 from hanse.core.model.time import SECOND_US
+from hanse.core.replies import Refused
 from tests.chaos.conversations import CONVERSATIONS, JOB, Conversation
 from tests.chaos.power import Cut, PowerCut, PowerLeague, Written, torn_lengths
 from tests.core.protocol.station import NoAnswerError, TokenError

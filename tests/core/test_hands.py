@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from hanse.core.effects import Done, Explanation, OrdersOutcome, Refused, Snapshot, SubmitOutcome, Submitted
 from hanse.core.events import (
     Ask,
     CancelJobs,
@@ -34,6 +33,8 @@ from hanse.core.model.jobs import (
 from hanse.core.model.lifecycle import JobState
 from hanse.core.policy.model import FairShare, Policy
 from hanse.core.region import Region
+from hanse.core.replies import Done, Explanation, OrdersOutcome, Refused, SubmitOutcome, Submitted
+from hanse.core.rows import Snapshot
 from hanse.policies.virtual import VirtualRegion
 from tests.core.scheduling.regions import MS, one, quota_of, virtual
 from tests.core.scheduling.test_policies import TIERS

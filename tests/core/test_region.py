@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanse.core import invariants
-from hanse.core.effects import Done, Explanation, NodeView, Refused, Snapshot, StatusView, Submitted
 from hanse.core.events import (
     Ask,
     CancelJobs,
@@ -29,6 +28,8 @@ from hanse.core.model.lifecycle import JobState
 from hanse.core.model.resources import resources
 from hanse.core.model.time import SECOND_US, Now
 from hanse.core.region import Region
+from hanse.core.replies import Done, Explanation, NodeView, Refused, StatusView, Submitted
+from hanse.core.rows import Snapshot
 from tests.core.protocol.league import League
 from tests.core.protocol.station import shape_of
 

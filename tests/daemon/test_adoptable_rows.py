@@ -10,9 +10,9 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from hanse.core.effects import Writes
 from hanse.core.model.jobs import RunId
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import Writes
 from hanse.daemon.servers.local import LocalJobs
 from hanse.daemon.servers.logs import run_of
 from hanse.ledger.ledger import Ledger

@@ -9,8 +9,8 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from hanse.core.effects import Refused
 from hanse.core.model.regions import RegionRecord
+from hanse.core.replies import Refused
 from hanse.daemon.errors import RegionUnreachable, RequestRefused, not_found
 from hanse.daemon.servers.asking import Asking, is_not_found
 from hanse.daemon.servers.leaders import Leaders, claims

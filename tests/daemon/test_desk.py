@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hanse.core.effects import PolicyRow
 from hanse.core.model.regions import Member, RegionConfig
 from hanse.core.policy.model import DEFAULT_POLICY, default_policy
+from hanse.core.rows import PolicyRow
 from hanse.daemon.desk import PolicyDesk, PolicyUnreadable
 from hanse.policies.document import digest, read_document
 from hanse.policies.writing import document_of

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from hanse.core.effects import Effects, Reply, StatusView, SubmitOutcome, Submitted, TimelineRow
+from hanse.core.effects import Effects
 from hanse.core.events import Ask, Event, ExecutorRecovered, PeerMessages, Question, Submit
 from hanse.core.messages import Append, Envelope, LogRecord, Probe, RenewAck
 from hanse.core.model import limits
 from hanse.core.model.regions import Position
 from hanse.core.model.time import Now
+from hanse.core.replies import Reply, StatusView, SubmitOutcome, Submitted
+from hanse.core.rows import TimelineRow
 from hanse.daemon.clock import system_now
 from hanse.daemon.driver import Driver, Step
 from hanse.daemon.errors import DriverInterrupted, DriverOverloaded

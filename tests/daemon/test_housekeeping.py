@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hanse.core.effects import Writes
 from hanse.core.events import JobsForgotten
+from hanse.core.rows import Writes
 from hanse.daemon.housekeeping import Housekeeping
 from hanse.daemon.inbox import Inbox
 from hanse.daemon.metrics import Metrics

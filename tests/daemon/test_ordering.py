@@ -11,6 +11,7 @@ import pytest
 
 from hanse.daemon.config import make_config
 from hanse.daemon.reload import changes
+from hanse.decisions.files import IMAGE
 from hanse.decisions.reading import chapters
 from hanse.decisions.replay import Replay
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2, regions_pb2
@@ -197,6 +198,11 @@ def config_text(regions: Any, *, nodes: int = 2, price: int = 1000, age: int = 1
     return _CONFIG.format(nodes=nodes, price=price, age=age, peers=address)
 
 
+async def imaged(decisions: Path, lives: int) -> bool:
+    """Whether the children have written as many images: they are in no hurry, and end with the daemon."""
+    return len(list(decisions.glob(f"*{IMAGE}"))) >= lives  # noqa: ASYNC240 - a look at one small directory
+
+
 async def test_a_configuration_is_read_again_while_tasks_go_on(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     file = tmp_path / "north.toml"
@@ -231,6 +237,8 @@ async def test_a_configuration_is_read_again_while_tasks_go_on(tmp_path: Path) -
         gate.touch()
         for job_id in jobs:
             await north.state(job_id, SUCCEEDED)
+        decisions = tmp_path / "data-north" / "decisions"
+        await eventually(lambda: imaged(decisions, lives=2))
     # Everything that happened, in several lives, is decided again as it was.
     work = Replay(chapters(tmp_path / "data-north" / "decisions"), 0, 1 << 62, lambda: None)
     steps = list(work.steps())

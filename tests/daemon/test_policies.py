@@ -12,8 +12,8 @@ import grpc
 import pytest
 
 import hanse as hanse_package
-from hanse.core.effects import Refused
 from hanse.core.model.jobs import Ruled, Submission
+from hanse.core.replies import Refused
 from hanse.ledger import queries
 from hanse.policies.rules import Facts, Rulebook
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2

@@ -49,6 +49,12 @@ async def taken(place: Place, wanted: pb.Reservation, region: str) -> bool:
     return True
 
 
+async def is_open(place: Place) -> bool:
+    """Whether the window of its only reservation has begun."""
+    (status,) = await listed(place)
+    return status.state == pb.WINDOW_STATE_OPEN
+
+
 async def listed(place: Place, region: str = "") -> list[pb.ReservationStatus]:
     request = pb.ListReservationsRequest(region=region)
     return list((await place.reservations.ListReservations(request, timeout=DEADLINE_S)).reservations)
@@ -70,8 +76,8 @@ async def test_a_reservation_outlives_the_daemon_and_is_heeded(tmp_path: Path) -
         await north.state(own, RUNNING)
         answer = await north.jobs.ExplainJob(jobs_pb2.ExplainJobRequest(job_id=theirs), timeout=DEADLINE_S)
         assert answer.regions[0].blockers[0].code == "RESERVATION"
+        await eventually(lambda: is_open(north))
         (status,) = await listed(north)
-        assert status.state == pb.WINDOW_STATE_OPEN
         assert (dict(status.used), dict(status.held)) == ({"cpu": 1000}, {"cpu": 7000})
         cancel = pb.CancelReservationRequest(name="night")
         await north.reservations.CancelReservation(cancel, timeout=DEADLINE_S)

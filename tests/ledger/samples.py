@@ -8,12 +8,25 @@ from pathlib import Path
 
 import msgspec
 
-from hanse.core.effects import (
+from hanse.core.effects import Effects
+from hanse.core.messages import Verdict
+from hanse.core.model.jobs import (
+    Allocation,
+    GroupShape,
+    Reason,
+    ReasonCode,
+    RemoteView,
+    ShapeBody,
+    TaskPlacement,
+    make_shape,
+)
+from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import (
     AccountRow,
     BalanceRow,
     ChannelRow,
     DecisionRow,
-    Effects,
+    ElementRow,
     IntentRow,
     JobRow,
     JobStateRow,
@@ -31,18 +44,6 @@ from hanse.core.effects import (
     TimelineRow,
     Writes,
 )
-from hanse.core.messages import Verdict
-from hanse.core.model.jobs import (
-    Allocation,
-    GroupShape,
-    Reason,
-    ReasonCode,
-    RemoteView,
-    ShapeBody,
-    TaskPlacement,
-    make_shape,
-)
-from hanse.core.model.lifecycle import JobState
 from hanse.ledger.connection import connect_read_only
 from hanse.ledger.dump import dump
 from hanse.ledger.ledger import Ledger
@@ -156,6 +157,25 @@ def timeline_row(
     )
 
 
+def element_row(number: int, element: int, **changes: object) -> ElementRow:
+    """An element of this job, running."""
+    row = ElementRow(
+        shard="",
+        job_id=job_id(number),
+        element=element,
+        state=int(JobState.RUNNING),
+        epoch=1,
+        attempt=2,
+        reason=str(ReasonCode.STARTED),
+        reason_detail="",
+        allocation=msgspec.msgpack.encode(ALLOCATION),
+        started_wall_us=T0_US + 100,
+        ended_wall_us=0,
+        exit_code=0,
+    )
+    return msgspec.structs.replace(row, **changes)
+
+
 def decision_row(sequence: int, giver_ledger_id: str = "ledger-s") -> DecisionRow:
     return DecisionRow(
         giver_ledger_id,
@@ -204,6 +224,7 @@ def one_of_each() -> Writes:
         shapes=[SHAPE_ROW],
         jobs=[job_row(1)],
         job_states=[job_state_row(1)],
+        elements=[element_row(1, 7)],
         timeline=[timeline_row(1)],
         decisions=[decision_row(3)],
         channels=[ChannelRow("ledger-s", "south", 3)],

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hanse.core.effects import Writes
 from hanse.core.model.regions import Position
+from hanse.core.rows import Writes
 from hanse.ledger.anchor import AnchorVerdict
 from hanse.ledger.backup import restore, verify
 from hanse.ledger.errors import LedgerRefused, RefusedKind

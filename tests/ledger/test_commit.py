@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hanse.core.effects import (
+from hanse.core.effects import Effects
+from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import (
     ChannelRow,
-    Effects,
     IntentRow,
     JobRow,
     OutboundRow,
@@ -26,7 +27,6 @@ from hanse.core.effects import (
     ShardRow,
     Writes,
 )
-from hanse.core.model.lifecycle import JobState
 from hanse.ledger import statements
 from hanse.ledger.dump import dump
 from hanse.ledger.errors import LedgerViolated
@@ -68,6 +68,7 @@ async def test_every_row_type_comes_back_as_it_was_written(ledger: Ledger, path:
     assert dumped(path) == {
         "shapes": [astuple(SHAPE_ROW)],
         "jobs": [as_state(writes.jobs[0], writes.job_states[0])],
+        "elements": [astuple(writes.elements[0])],
         "timeline": [astuple(writes.timeline[0])],
         "decisions": [astuple(writes.decisions[0])],
         "channels": [astuple(writes.channels[0])],

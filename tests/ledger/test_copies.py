@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hanse.core.effects import JobRow, JobStateRow, ShardRow, Writes
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import JobRow, JobStateRow, ShardRow, Writes
 from hanse.ledger.copies import JobCopy, shard_copy
 from hanse.ledger.ledger import Ledger
 from tests.ledger.samples import commit, done_row, job_id, job_row, job_state_row, record, shard_row

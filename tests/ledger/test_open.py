@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from hanse.core.effects import Writes
 from hanse.core.model.regions import Position
+from hanse.core.rows import Writes
 from hanse.ledger.anchor import Anchor, AnchorVerdict, read_anchor, write_anchor
 from hanse.ledger.errors import LedgerFailed, LedgerRefused, RefusedKind
 from hanse.ledger.ledger import Ledger

@@ -8,9 +8,9 @@ import sqlite3
 import msgspec
 import pytest
 
-from hanse.core.effects import JobRow, Writes
 from hanse.core.model.jobs import Reason, ReasonCode
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import JobRow, Writes
 from hanse.ledger import ledger as ledger_module
 from hanse.ledger.errors import FailedKind, LedgerFailed
 from hanse.ledger.ledger import Ledger

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from hanse.core.books import job_row as job_row_of
-from hanse.core.effects import ChannelRow, Effects, IntentRow, OutboundRow, PeerSeenRow, ShapeRow, Writes
+from hanse.core.effects import Effects
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import ChannelRow, IntentRow, OutboundRow, PeerSeenRow, ShapeRow, Writes
 from hanse.ledger.ledger import Ledger
 from hanse.ledger.recovery import load_snapshot
 from tests.ledger.samples import (

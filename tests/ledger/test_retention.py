@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hanse.core.effects import Writes
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import Writes
 from hanse.ledger.ledger import Ledger
 from hanse.ledger.retention import Forgettable, RetentionPolicy, pick, settled_jobs, used_bytes
 from tests.ledger.samples import (

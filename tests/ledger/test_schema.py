@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hanse.core.effects import JobRow, Writes
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import JobRow, Writes
 from hanse.ledger import migrate as migrating
 from hanse.ledger.boot import quick_check
 from hanse.ledger.copies import shard_copy
@@ -112,12 +112,12 @@ def test_an_older_ledger_is_migrated_with_its_rows(empty: sqlite3.Connection) ->
 
 
 def ledger_of_version_1(connection: sqlite3.Connection) -> None:
-    """As the first release of the schema wrote it: rows without shards, moves and terms."""
+    """As the first release of the schema wrote it: rows without shards, moves, terms and arrays."""
     migrate(connection, migrations()[:1])
     connection.execute("INSERT INTO ledger VALUES (1, 'id', 'north', 4, 7, 0, 0)")
     older = {
         "shapes": [msgspec.structs.astuple(SHAPE_ROW)],
-        "jobs": [msgspec.structs.astuple(row)[:-3] for row in OLDER_JOBS],
+        "jobs": [msgspec.structs.astuple(row)[:-4] for row in OLDER_JOBS],
         "timeline": [msgspec.structs.astuple(row)[:-1] for row in OLDER_TIMELINE],
         "decisions": [msgspec.structs.astuple(decision_row(3))],
     }
@@ -167,9 +167,9 @@ def test_a_ledger_from_before_moves_keeps_its_jobs_and_its_shards_logs(empty: sq
     empty.execute("INSERT INTO ledger VALUES (1, 'id', 'north', 4, 7, 0, 0)")
     guarded = job_row(3, shard="south", moves=0)
     older = [*OLDER_JOBS, guarded]
-    values = ",".join("?" * (len(JobRow.__struct_fields__) - 2))
+    values = ",".join("?" * (len(JobRow.__struct_fields__) - 3))
     empty.executemany(
-        f"INSERT INTO jobs VALUES ({values})", [msgspec.structs.astuple(row)[:-2] for row in older]
+        f"INSERT INTO jobs VALUES ({values})", [msgspec.structs.astuple(row)[:-3] for row in older]
     )
     logged = [
         msgspec.structs.replace(record(row, sequence), value=without_moves(row))
@@ -189,7 +189,7 @@ def test_a_ledger_from_before_moves_keeps_its_jobs_and_its_shards_logs(empty: sq
 
 def without_moves(row: msgspec.Struct) -> bytes:
     """Nor with what came after them."""
-    later = 2 if isinstance(row, JobRow) else 1
+    later = 3 if isinstance(row, JobRow) else 2
     return msgspec.msgpack.encode(msgspec.structs.astuple(row)[:-later])
 
 

@@ -8,13 +8,13 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hanse.core.effects import PolicyAdopted, Refused
 from hanse.core.events import PolicyChanged, PolicyText
 from hanse.core.model.jobs import GroupShape, ShapeBody, make_shape
 from hanse.core.model.regions import Node
 from hanse.core.model.resources import resources
 from hanse.core.policy.model import DEFAULT_POLICY, Cohort, Policy, Queue, Quota, Tenant, Tier
 from hanse.core.policy.problems import problems
+from hanse.core.replies import PolicyAdopted, Refused
 from hanse.policies.document import Document, read_document
 from hanse.policies.problems import DocumentRefused, Problem
 from hanse.policies.virtual import VirtualJob, VirtualRegion

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from hanse.core.effects import Refused
 from hanse.core.model.jobs import GroupShape, Ruled, ShapeBody, Submission, make_shape
 from hanse.core.model.resources import resources
+from hanse.core.replies import Refused
 from hanse.policies.document import read_document
 from hanse.policies.rules import Facts, Here, Rulebook
 

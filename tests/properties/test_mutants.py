@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from chaos.simulation import run_seed
-from hanse.core.effects import Effects, Writes
+from hanse.core.effects import Effects
 from hanse.core.model.time import SECOND_US
+from hanse.core.rows import Writes
 from hanse.sim.errors import SafetyViolation, SimulationFailure
 from hanse.sim.faults import Faults
 from hanse.sim.host import Host, Step

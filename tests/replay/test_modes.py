@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 import msgspec
 import pytest
 
@@ -79,19 +81,18 @@ def test_callers_of_a_region_that_is_lost_for_good_go_elsewhere(trace: Trace) ->
 @pytest.mark.slow
 def test_quiet_gossip_leaves_out_nothing_that_matters() -> None:
     """With every probe and round of gossip, and with records that travel only when they change. The waits of one
-    crowded run differ by a tenth and more for no cause but the order of two jobs: several are drawn, and their sums
-    compared."""
-    waits_s = {True: 0.0, False: 0.0}
-    for seed in range(1, 5):
+    crowded run differ by more for no cause but the order of two jobs: several are drawn, and half of them differ by
+    less than a tenth."""
+    ratios = []
+    for seed in range(1, 6):
         plan = Plan(trace=_squeezed(seed), policy=NAMED["backfill"], gossip_us=2 * SECOND_US)
         quiet, full = (
             run(msgspec.structs.replace(plan, full_gossip=full_gossip)).outcome
             for full_gossip in (False, True)
         )
         assert full.messages > 10 * quiet.messages
-        waits_s[False] += quiet.mean_wait_s
-        waits_s[True] += full.mean_wait_s
-    assert waits_s[False] == pytest.approx(waits_s[True], rel=0.15)
+        ratios.append(quiet.mean_wait_s / full.mean_wait_s)
+    assert statistics.median(ratios) == pytest.approx(1, abs=0.1)
 
 
 def _squeezed(seed: int) -> Trace:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from hanse.core.effects import DecisionRow, JobRow, JobStateRow, Writes
 from hanse.core.messages import Verdict
 from hanse.core.model.jobs import RunId
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Node
 from hanse.core.model.resources import Resources, resources
+from hanse.core.rows import DecisionRow, JobRow, JobStateRow, Writes
 from hanse.sim.record import Acknowledged, Committed, Launched, RegionJoined, TaskBegan, TaskFinished
 
 JOB = "a-00000000000000000000000001"

@@ -14,15 +14,6 @@ from chaos.checkers.capacity import CapacityHeld
 from chaos.checkers.policies import Policies
 from chaos.checkers.reliefs import Reliefs
 from chaos.story import story
-from hanse.core.effects import (
-    Blocker,
-    Explanation,
-    IntentRow,
-    PolicyRow,
-    RegionExplanation,
-    ShapeRow,
-    TimelineRow,
-)
 from hanse.core.messages import (
     CancelAck,
     Commit,
@@ -45,6 +36,8 @@ from hanse.core.model.jobs import (
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.resources import resources
 from hanse.core.policy.model import Policy, Queue, Quota
+from hanse.core.replies import Blocker, Explanation, RegionExplanation
+from hanse.core.rows import IntentRow, PolicyRow, ShapeRow, TimelineRow
 from hanse.sim.errors import LivenessViolation, SafetyViolation
 from hanse.sim.policies import document_of
 from hanse.sim.record import (

@@ -8,8 +8,8 @@ import pytest
 from chaos.checkers import check
 from chaos.checkers.disks import Disks
 from chaos.checkers.holds import Holds
-from hanse.core.effects import TimelineRow, Writes
 from hanse.core.model.time import SECOND_US
+from hanse.core.rows import TimelineRow, Writes
 from hanse.sim.errors import SafetyViolation
 from hanse.sim.faults import MINUTE_US, Faults
 from hanse.sim.record import Committed

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hanse.core.effects import Effects, IntentRow, RosterRow, ShapeRow, Writes
+from hanse.core.effects import Effects
 from hanse.core.messages import Verdict
 from hanse.core.model.jobs import GroupShape, ShapeBody
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.resources import resources
+from hanse.core.rows import IntentRow, RosterRow, ShapeRow, Writes
 from hanse.ledger.boot import boot
 from hanse.ledger.dump import dump
 from hanse.ledger.migrate import migrate
@@ -85,7 +86,7 @@ def test_a_leader_that_is_one_no_more_keeps_its_copy_and_its_timelines() -> None
     disk.append(4, Writes(shard_rows_delete=[("b", "j/1")]))
     disk.sync(4)
     dumped = disk.dump()
-    assert sorted((row[-3], row[0]) for row in dumped["jobs"]) == [("a", "a-2"), ("b", JOB)]
+    assert sorted((row[-4], row[0]) for row in dumped["jobs"]) == [("a", "a-2"), ("b", JOB)]
     assert [row[0] for row in dumped["timeline"]] == [entry.job_id]
     assert disk.recover().shard_rows == records[:1]
     assert disk.row(JOB) is None

@@ -7,11 +7,11 @@ import pytest
 
 from chaos.checkers import check
 from chaos.checkers.majority import Majority
-from hanse.core.effects import ShardRow, ShardStateRow, Writes
 from hanse.core.federation.shards.log import START_KEY
 from hanse.core.federation.shards.seat import Standing
 from hanse.core.messages import Commit, ToShard
 from hanse.core.model.regions import Group
+from hanse.core.rows import ShardRow, ShardStateRow, Writes
 from hanse.sim.errors import SafetyViolation
 from hanse.sim.record import (
     EMPTY_IMAGE,

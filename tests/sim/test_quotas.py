@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from chaos.checkers import check
-from hanse.core.effects import JobRow
 from hanse.core.model.jobs import RunId
 from hanse.core.model.quota import applies
 from hanse.core.model.time import SECOND_US
 from hanse.core.policy.model import FairShare, Policy
+from hanse.core.rows import JobRow
 from hanse.sim.faults import Faults
 from hanse.sim.record import Committed, Record, TaskBegan, TaskFinished
 from hanse.sim.world import Plan, World
@@ -34,6 +34,8 @@ def _world(seed: int, faults: Faults, adoptable_share: float) -> World:
             kinds=1,
             runtime_max_us=20 * SECOND_US,
             adoptable_share=adoptable_share,
+            # What an array lets run at a time would bound what is used.
+            arrays_share=0.0,
             quotas={YARDS: LIMIT},
             policy=BY_AGE,
         )

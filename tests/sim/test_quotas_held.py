@@ -7,9 +7,9 @@ import pytest
 
 from chaos.checkers import check
 from chaos.checkers.quotas import QuotasHeld
-from hanse.core.effects import AccountRow, BalanceRow, RightsSentRow, RightsTakenRow
 from hanse.core.messages import RightsVerdict
 from hanse.core.model.quota import Quota, QuotaDocument, encode_quotas
+from hanse.core.rows import AccountRow, BalanceRow, RightsSentRow, RightsTakenRow
 from hanse.sim.errors import SafetyViolation
 from hanse.sim.quotas import signed_quotas
 from hanse.sim.record import Committed

@@ -6,10 +6,10 @@ import pytest
 from google.protobuf import json_format
 from hypothesis import given, settings
 
-from hanse.core.effects import Refused
 from hanse.core.model.jobs import Shape, Submission
 from hanse.core.model.resources import resources
 from hanse.core.model.rules import Affinity, Alternative, Island, Preference, Rules, Spread, Within
+from hanse.core.replies import Refused
 from hanse.wire.gen.hanse.v1 import jobs_pb2
 from hanse.wire.shapes import MalformedMessage, ShapeReader, encode_shape
 from hanse.wire.specs import SpecReader, SpecRules

@@ -7,9 +7,9 @@ import hashlib
 import pytest
 from google.protobuf import json_format
 
-from hanse.core.effects import Refused
 from hanse.core.model import limits
 from hanse.core.model.jobs import OnLoss, Submission
+from hanse.core.replies import Refused
 from hanse.wire.checks import FieldRefused
 from hanse.wire.gen.hanse.v1 import jobs_pb2
 from hanse.wire.programs import GroupProgram, ProgramReader
@@ -158,6 +158,15 @@ INVALID = [
     (spec(runtimeEstimate="99999999s"), "spec.runtime_estimate"),
     (spec(deadline="1969-01-01T00:00:00Z"), "spec.deadline"),
     (spec(retry={"retriesMax": 101}), "spec.retry.retries_max"),
+    (spec(kind="JOB_KIND_ARRAY"), "spec.array.indexes"),
+    (spec(kind="JOB_KIND_ARRAY", array={"indexes": "0-10000"}), "spec.array.indexes"),
+    (spec(kind="JOB_KIND_ARRAY", array={"indexes": "9-1"}), "spec.array.indexes"),
+    (spec(kind="JOB_KIND_ARRAY", array={"indexes": "0-9", "inFlightMax": 10001}), "spec.array.in_flight_max"),
+    (
+        spec(kind="JOB_KIND_ARRAY", array={"indexes": "0-9", "stopAtFailures": 11}),
+        "spec.array.stop_at_failures",
+    ),
+    (spec(array={"indexes": "0-9"}), "spec.array"),
 ]
 
 
@@ -178,7 +187,6 @@ def test_what_can_never_be_right_is_refused_by_field(
     ("fields", "field"),
     [
         (spec(kind="JOB_KIND_SERVICE"), "spec.kind"),
-        (spec(kind="JOB_KIND_ARRAY"), "spec.kind"),
         (spec(requiredFeatures=["known", "teleport"]), "spec.required_features[1]"),
     ],
 )

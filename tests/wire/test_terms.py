@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from hanse.core.effects import Refused
 from hanse.core.events import NodeOrder, Order, OrderKind
 from hanse.core.model.jobs import NO_TERMS, After, JobTerms, RetryRules, Submission, When
+from hanse.core.replies import Refused
 from hanse.wire.checks import FieldRefused
 from hanse.wire.gen.hanse.v1 import jobs_pb2, regions_pb2
 from hanse.wire.orders import decode_node_order, decode_order

@@ -42,7 +42,7 @@ def usage_now(daemons: dict[str, int]) -> Usage:
         client_s=time.process_time(),
         daemons_s={region: _own_s(psutil.Process(pid)) for region, pid in daemons.items()},
         launchers_s={region: _below_s(psutil.Process(pid)) for region, pid in daemons.items()},
-        machine_s=_machine_s(),
+        machine_s=machine_s(),
     )
 
 
@@ -60,8 +60,8 @@ def _below_s(daemon: psutil.Process) -> float:
     return total
 
 
-def _machine_s() -> float:
-    """All that was not idle. What guests used is in `user` already."""
+def machine_s() -> float:
+    """CPU seconds of all that runs on the machine: what was not idle. What guests used is in `user` already."""
     times = psutil.cpu_times()
     return float(times.user + times.nice + times.system + times.irq + times.softirq)
 

@@ -12,155 +12,30 @@ import gc
 import random
 import resource
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import psutil
 
 from hanse.bench.figures import latencies, load_1min
+from hanse.bench.machine import BATCH_JOBS, SEED, Machine
 from hanse.bench.openb import MIB, TraceJob, read_jobs, read_nodes, shape_of
 from hanse.bench.result import versions
 from hanse.bench.submit import Progress
-from hanse.core.effects import Snapshot
-from hanse.core.events import CancelJobs, Event, ExecutorRecovered, SetDrain, Submit, TaskEnded
-from hanse.core.model.jobs import GroupShape, RunId, Shape, ShapeBody, Submission, make_shape
-from hanse.core.model.regions import Member, RegionConfig, Topology
+from hanse.core.model.jobs import GroupShape, Shape, ShapeBody, make_shape
 from hanse.core.model.resources import resources
-from hanse.core.model.time import Now
-from hanse.core.policy.model import Policy, Queue, Quota, default_policy
-from hanse.core.region import Region
-from hanse.daemon.serve import GC_THRESHOLDS
+from hanse.daemon.collector import GC_THRESHOLDS
 
-SEED = 1
-BATCH_JOBS = 256
 # Every so many jobs of the trace want devices of some models only.
 CONSTRAINED_EVERY = 4
 CONSTRAINT = "model notin (T4, P100)"
 LATENCY = "seconds for a step that takes one job in and places it, in a region that runs some already"
 PREEMPTION_LATENCY = "seconds for a step that takes in a job without room and stops others for it"
-TENANTS = 7
-_CREATED_S = 1_000_000
 # What runs is left alone for so long (policy: run_min_us).
 _SETTLED_S = 20
 # Who would start soon by itself stops nobody.
 _ESTIMATE_S = 3_600
-
-
-class _Machine:
-    """A region with its clock and its callers."""
-
-    def __init__(self, nodes: int, inventory: Path) -> None:
-        config = RegionConfig(
-            name="bench",
-            cluster_id="bench",
-            members=(Member(name="bench"),),
-            nodes=read_nodes(inventory, nodes),
-            topology=Topology(levels=("pod", "rack")),
-        )
-        snapshot = Snapshot(ledger_id="bench", incarnation=1, write_sequence=0)
-        self._us = _CREATED_S * 1_000_000
-        self.region = Region(config, snapshot, self._now(), random.Random(SEED), policy=_policy(config))
-        self._submitted = 0
-        # Runs, with the number of their tasks, in the order in which they started.
-        self.started: list[tuple[RunId, int]] = []
-        # Those of one task that were told to stop.
-        self.stopped: list[RunId] = []
-        self.step(ExecutorRecovered(cause="bench", found=()))
-
-    def _now(self) -> Now:
-        self._us += 1_000
-        return Now(mono_us=self._us, wall_us=self._us)
-
-    def step(self, *events: Event) -> int:
-        """One step; how many jobs it started."""
-        effects = self.region.step(self._now(), events)
-        self.started += [(launch.run, len(launch.tasks)) for launch in effects.launches]
-        self.stopped += [stop.run for stop in effects.stops]
-        return len(effects.launches)
-
-    def pass_time(self, seconds: int) -> None:
-        """Nothing happens for so long."""
-        self._us += seconds * 1_000_000
-
-    def submit(self, shapes: Sequence[Shape]) -> int:
-        """Jobs of these shapes come in at once; how many jobs the step started."""
-        submissions = tuple(self._submission(shape) for shape in shapes)
-        return self.step(Submit(cause="bench", request_id=self._submitted, submissions=submissions))
-
-    def _submission(self, shape: Shape) -> Submission:
-        number = self._submitted
-        self._submitted += 1
-        return Submission(
-            job_id=f"bench-{number:026d}",
-            client_key=f"key-{number}",
-            tenant=f"org/team-{number % TENANTS}",
-            name=f"job-{number}",
-            spec=b"spec",
-            spec_sha256=bytes(32),
-            shape=shape,
-            grace_us=10_000_000,
-            retries_max=0,
-        )
-
-    def drain(self, draining: bool) -> None:
-        """Nothing starts while it is drained."""
-        self.step(SetDrain(cause="bench", request_id=0, draining=draining))
-
-    def queue(self, shapes: Iterable[Shape]) -> float:
-        """Queue jobs without starting any; CPU seconds."""
-        self.drain(True)
-        begun_s = time.process_time()
-        for batch in _batches(shapes, BATCH_JOBS):
-            self.submit(batch)
-        return time.process_time() - begun_s
-
-    def place_all(self) -> tuple[int, float]:
-        """Start what is queued; jobs, and CPU seconds."""
-        begun_s = time.process_time()
-        started = self.step(SetDrain(cause="bench", request_id=0, draining=False))
-        while self.region.local.more:
-            started += self.step()
-        return started, time.process_time() - begun_s
-
-    def cancel_queued(self) -> None:
-        """Whatever waits waits no longer."""
-        waiting = [job.id for shape in self.region.local.queue.shapes() for job in shape.jobs]
-        for batch in _batches(waiting, BATCH_JOBS):
-            self.step(CancelJobs(cause="bench", request_id=0, job_ids=tuple(batch)))
-
-    def end_stopped(self) -> None:
-        """Whoever was told to stop has."""
-        runs, self.stopped = self.stopped, []
-        gone = dict.fromkeys(runs)
-        self.started = [each for each in self.started if each[0] not in gone]
-        self.step(*[TaskEnded(cause="bench", run=run, task=0, exit_code=143, launched=True) for run in runs])
-
-    def end(self, runs: int) -> None:
-        """The oldest runs end."""
-        ended, self.started = self.started[:runs], self.started[runs:]
-        for run, tasks in ended:
-            self.step(
-                *[
-                    TaskEnded(cause="bench", run=run, task=task, exit_code=0, launched=True)
-                    for task in range(tasks)
-                ]
-            )
-
-
-def _policy(config: RegionConfig) -> Policy:
-    """The default policy, with quotas: each tenant is entitled to an equal part, and may borrow all of the rest."""
-    total: dict[str, int] = {}
-    for node in config.nodes:
-        for kind, quantity in node.capacity:
-            total[kind] = total.get(kind, 0) + quantity
-    quotas = tuple(Quota(kind=kind, nominal=quantity // TENANTS) for kind, quantity in sorted(total.items()))
-    queues = tuple(
-        Queue(name=f"team-{number}", tenants=(f"org/team-{number}",), cohort="org", quotas=quotas)
-        for number in range(TENANTS)
-    )
-    return msgspec.structs.replace(default_policy(config.tiers), queues=queues)
 
 
 def bench_placement(
@@ -170,7 +45,7 @@ def bench_placement(
     before = load_1min()
     arrivals = _arrivals(read_jobs(trace))
     progress(f"building a region of {nodes:,} nodes")
-    machine = _Machine(nodes, inventory)
+    machine = Machine(read_nodes(inventory, nodes))
     gc.set_threshold(*GC_THRESHOLDS)
     progress(f"placing {jobs:,} jobs of the trace")
     submit_s = machine.queue(_take(arrivals, jobs))
@@ -246,7 +121,7 @@ def _distinct(arrivals: Iterator[Shape], count: int) -> Iterator[Shape]:
         yield make_shape(body)
 
 
-def _one_by_one(machine: _Machine, arrivals: Iterator[Shape], count: int = 1_000) -> list[float]:
+def _one_by_one(machine: Machine, arrivals: Iterator[Shape], count: int = 1_000) -> list[float]:
     seconds = []
     for shape in _take(arrivals, count):
         begun_s = time.process_time()
@@ -256,7 +131,7 @@ def _one_by_one(machine: _Machine, arrivals: Iterator[Shape], count: int = 1_000
     return seconds
 
 
-def _fill(machine: _Machine, arrivals: Iterator[Shape], allocations: int) -> int:
+def _fill(machine: Machine, arrivals: Iterator[Shape], allocations: int) -> int:
     """Start jobs of the trace while most of them find room, then small ones, until so many run."""
     started = BATCH_JOBS
     while len(machine.started) < allocations and started > BATCH_JOBS // 4:
@@ -269,7 +144,7 @@ def _fill(machine: _Machine, arrivals: Iterator[Shape], allocations: int) -> int
     return len(machine.started)
 
 
-def _cycle(machine: _Machine, count: int = 10_000) -> tuple[float, int]:
+def _cycle(machine: Machine, count: int = 10_000) -> tuple[float, int]:
     """A cycle over so many pending jobs, each of another shape, none of which has room: something has ended, so all are
     looked at again. CPU seconds, and how many there were."""
     machine.queue(_giants(count))
@@ -282,7 +157,7 @@ def _cycle(machine: _Machine, count: int = 10_000) -> tuple[float, int]:
     return time.process_time() - begun_s, pending
 
 
-def _preempting(machine: _Machine, count: int = 200) -> list[float]:
+def _preempting(machine: Machine, count: int = 200) -> list[float]:
     """Jobs of the first tier that need two devices come one by one when all are taken."""
     while machine.submit([_gpus("standard", 1, 0)] * BATCH_JOBS):
         pass
@@ -320,14 +195,3 @@ def _giants(count: int) -> Iterator[Shape]:
 def _take(arrivals: Iterator[Shape], count: int) -> Iterator[Shape]:
     for _ in range(count):
         yield next(arrivals)
-
-
-def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    batch: list[Any] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import enum
 import json
-import sys
-import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from hanse.bench.faults import Fault
+from hanse.bench.scale.axes import AxisName
+from hanse.cli.errors import UsageOrConfigError
 from hanse.cli.output import Printer
 from hanse.cli.signals import run_to_the_end
+from hanse.cli.told import Told
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _DATA = Path("build/bench")
-# Progress is told at most this often where it cannot be drawn over.
-_PLAIN_INTERVAL_S = 5.0
-
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="Also write the figures, as JSON, to this file.", metavar="FILE")
 ]
@@ -261,6 +259,81 @@ def fragmentation(
 
 
 @app.command()
+def scale(
+    ctx: typer.Context,
+    axis: Annotated[
+        list[AxisName] | None,
+        typer.Option(help="What to make larger.  [default: all, one after the other]", show_default=False),
+    ] = None,
+    up_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--up-to",
+            help="Size to end with: of all axes that are measured, or of one.  [default: 300, 100,000, 1,000,000]",
+            metavar="[AXIS=]N",
+            show_default=False,
+        ),
+    ] = None,
+    limit: Annotated[
+        float | None,
+        typer.Option(
+            help="Wall seconds for an axis; sizes beyond are left out.  [default: 120, 80, 390]",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots, too.", metavar="FILE")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Write the plots, too.", metavar="FILE")] = None,
+    out: OutOption = None,
+) -> None:
+    """How cost grows with regions (from 3), nodes (from 100) and jobs that wait (from 1,000).
+
+    CPU time of work in the real core at sizes evenly spaced by the logarithm, the power of the size that it follows,
+    and whether that is faster than n log n. Each size runs in a process of its own, and those that are quick several
+    times. Work that is done once for all n is told as a whole, other work by the piece.
+
+    JSON keys: faster_than_n_log_n, undecided (both: AXIS.WORK, ...), missed (AXIS=N, ...: no time was left), verdict,
+    exponent_max, axes[].{axis, what, wall_s, missed, works[].{name, what, unit, costs[] (size and cost), noise,
+    exponent.{value, low, high}, exponent_upper_half.{value, low, high}, growth}}, set_up, versions, load. An interval
+    holds 95 of 100 cases; growth is within (no faster than n log n), faster, or undecided.
+    """
+    from hanse.bench.scale.page import html_of, svg_of
+    from hanse.bench.scale.run import bench_scale
+
+    axes = list(dict.fromkeys(axis or AxisName))
+    most = _sizes(up_to or [], axes)
+
+    async def measure(told: Told) -> dict[str, Any]:
+        results, document = await bench_scale(axes, most, limit, told.bar)
+        for path, text in ((html, html_of(results, document["verdict"])), (svg, svg_of(results))):
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+        return document
+
+    _measure(ctx, out, measure)
+
+
+def _sizes(texts: Sequence[str], axes: Sequence[AxisName]) -> dict[AxisName, int]:
+    """Where each axis ends, as far as that was said."""
+    from hanse.bench.scale.axes import AXES
+
+    sizes: dict[AxisName, int] = {}
+    for text in texts:
+        name, equals, number = text.rpartition("=")
+        named = [axis for axis in AxisName if axis.value == name]
+        if bool(named) != bool(equals) or not number.isdecimal():
+            raise UsageOrConfigError(
+                f"--up-to {text}: write N or AXIS=N, with an axis of {', '.join(AxisName)}"
+            )
+        for axis in named or axes:
+            if int(number) < AXES[axis].least:
+                raise UsageOrConfigError(f"--up-to {text}: {axis} begin with {AXES[axis].least:,}")
+            sizes[axis] = int(number)
+    return sizes
+
+
+@app.command()
 def kueue_baseline(
     ctx: typer.Context,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the last job.", min=1)] = 600.0,
@@ -323,9 +396,9 @@ def backfill(
 def _measure(
     ctx: typer.Context,
     out: Path | None,
-    measurement: Callable[[Callable[[str], None]], Coroutine[Any, Any, dict[str, Any]]],
+    measurement: Callable[[Told], Coroutine[Any, Any, dict[str, Any]]],
 ) -> None:
-    told = _Told()
+    told = Told()
     try:
         document = run_to_the_end(measurement(told))
     finally:
@@ -364,26 +437,3 @@ def _cell(value: Any) -> str:
             return f"{value:,}"
         case _:
             return str(value)
-
-
-class _Told:
-    """Progress on standard error: one line that is drawn over on a terminal, now and then a line elsewhere."""
-
-    def __init__(self) -> None:
-        self._live = sys.stderr.isatty()
-        self._told_s = 0.0
-
-    def __call__(self, text: str) -> None:
-        """Tell this now, or leave it out if something was told a moment ago."""
-        now_s = time.monotonic()
-        if now_s - self._told_s < (0.1 if self._live else _PLAIN_INTERVAL_S):
-            return
-        self._told_s = now_s
-        sys.stderr.write(f"\r\x1b[K{text}" if self._live else f"{text}\n")
-        sys.stderr.flush()
-
-    def end(self) -> None:
-        """Leave no half line behind."""
-        if self._live:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()

@@ -21,6 +21,21 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 _LIMIT = 200
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.")]
+JobOrElement = Annotated[
+    str, typer.Argument(metavar="JOB", help="Id of the job; of an array also an element: JOB[7].")
+]
+JobsOrElements = Annotated[
+    list[str],
+    typer.Argument(metavar="JOB...", help="Ids of the jobs; of arrays also elements: JOB[7], JOB[3,7-9]."),
+]
+ArrayOption = Annotated[
+    str,
+    typer.Option(
+        "--array",
+        metavar="INDEXES[%N]",
+        help="Make each job an array of these elements, as 0-9999, 1-99:2 or 3,7-9; at most N of them at a time.",
+    ),
+]
 JobsArgument = Annotated[list[str], typer.Argument(metavar="JOB...", help="Ids of the jobs.")]
 TenantOption = Annotated[str, typer.Option("--tenant", help="Only this tenant's.")]
 StateOption = Annotated[
@@ -73,6 +88,16 @@ def submit(
             help="Only if the plan of that index (`hanse job plan`) still holds; for one job.",
         ),
     ] = "",
+    array: ArrayOption = "",
+    stop_at_failures: Annotated[
+        int | None,
+        typer.Option(
+            "--stop-at-failures",
+            metavar="N",
+            help="Of an array: when N elements have failed, cancel the rest; 0: run all.",
+            min=0,
+        ),
+    ] = None,
 ) -> int:
     """Submit the jobs in files. Each is accepted or refused on its own; nothing is sent if a file has a mistake.
 
@@ -84,7 +109,13 @@ def submit(
     if timeout is not None and not wait:
         raise UsageOrConfigError("--timeout without --wait", hint="add --wait, or leave out --timeout")
     submission = Submission(
-        files=files, client_key=client_key, wait=wait, timeout_s=timeout, check_index=check_index
+        files=files,
+        client_key=client_key,
+        wait=wait,
+        timeout_s=timeout,
+        check_index=check_index,
+        array=array,
+        stop_at_failures=stop_at_failures,
     )
     printer = Printer.of(ctx)
     return run(submit_files(printer, lambda: client_of(ctx, home=home, retry=WRITE_RETRY), submission))
@@ -95,6 +126,7 @@ def plan(
     ctx: typer.Context,
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Specs in YAML or TOML; - is stdin.")],
     home: Annotated[str, typer.Option("--home", help="Home region; default: the one that is asked.")] = "",
+    array: ArrayOption = "",
 ) -> int:
     """Say what would become of the jobs in files if they were submitted now, region by region. Nothing is submitted.
 
@@ -104,7 +136,7 @@ def plan(
     """
     from hanse.cli.job_plan import plan_files
 
-    return run(plan_files(Printer.of(ctx), lambda: client_of(ctx, home=home), files))
+    return run(plan_files(Printer.of(ctx), lambda: client_of(ctx, home=home), files, array))
 
 
 @app.command("list")
@@ -140,19 +172,25 @@ def list_jobs(
 
 
 @app.command()
-def show(ctx: typer.Context, job_id: JobArgument) -> None:
-    """Show everything about a job: its state, its spec, and its story so far.
+def show(ctx: typer.Context, job_id: JobOrElement) -> None:
+    """Show everything about a job: its state, its spec, and its story so far; or only some elements of an array.
 
     JSON keys: those of Job in proto/hanse/v1/jobs.proto; `spec` can be submitted again.
     """
 
+    from hanse.cli.job_arrays import elements_table, parse_reference
+
+    name, elements = parse_reference(job_id)
+
     async def fetched() -> Job:
         async with client_of(ctx) as client:
-            return await client.get(job_id, with_timeline=True)
+            return await client.get(name, with_timeline=True, elements=elements)
 
     job = run(fetched())
     printer = Printer.of(ctx)
-    if printer.is_table:
+    if printer.is_table and elements:
+        printer.show(elements_table(job.array.elements, printer.width))
+    elif printer.is_table:
         from hanse.cli.job_views import job_details
 
         printer.show(*job_details(job, printer.width))
@@ -212,7 +250,7 @@ def watch(
 @app.command()
 def logs(
     ctx: typer.Context,
-    job_id: JobArgument,
+    job_id: JobOrElement,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the task ends.")] = False,
     task: Annotated[int, typer.Option("--task", help="Task within the job, from 0.", min=0)] = 0,
     stderr: Annotated[
@@ -226,24 +264,29 @@ def logs(
     JSON: one object per piece and line, with the keys data (text; bytes that are not UTF-8 as \\xNN), offset (of its
     first byte), next_offset, dropped (bytes lost to the file's cap so far).
     """
+    from hanse.cli.job_arrays import one_index
     from hanse.cli.job_logs import LogRequest, print_logs
 
+    name, index = one_index(job_id)
     request = LogRequest(
-        job_id=job_id, follow=follow, task=task, stderr=stderr, offset=offset, attempt=attempt
+        job_id=name, follow=follow, task=task, stderr=stderr, offset=offset, attempt=attempt, index=index
     )
     run(print_logs(Printer.of(ctx), lambda: client_of(ctx), request))
 
 
 @app.command()
-def cancel(ctx: typer.Context, job_ids: JobsArgument) -> int:
-    """Ask for jobs to be cancelled; exits with 1 if one could not be. The outcome comes as the job's state.
+def cancel(ctx: typer.Context, job_ids: JobsOrElements) -> int:
+    """Ask for jobs, or elements of arrays, to be cancelled; exits with 1 if one could not be. The outcome comes as the
+    job's state.
 
     JSON keys: results[].{job_id, state (when the wish was taken), refusal (null: taken)}.
     """
 
+    from hanse.cli.job_arrays import cancel as cancel_references
+
     async def cancelled() -> Sequence[Any]:
         async with client_of(ctx, retry=WRITE_RETRY) as client:
-            return await client.cancel(job_ids)
+            return await cancel_references(client, job_ids)
 
     results = run(cancelled())
     printer = Printer.of(ctx)

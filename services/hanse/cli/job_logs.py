@@ -22,6 +22,7 @@ class LogRequest:
     stderr: bool
     offset: int
     attempt: int
+    index: int | None = None
 
 
 async def print_logs(printer: Printer, connect: Callable[[], AsyncClient], request: LogRequest) -> None:
@@ -36,6 +37,7 @@ async def print_logs(printer: Printer, connect: Callable[[], AsyncClient], reque
             follow=request.follow,
             offset=request.offset,
             attempt=request.attempt,
+            index=request.index,
         )
         async with aclosing(pieces):
             async for piece in pieces:

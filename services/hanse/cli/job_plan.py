@@ -9,6 +9,7 @@ from rich.tree import Tree
 
 from hanse.cli.display import duration_text
 from hanse.cli.exits import ExitCode
+from hanse.cli.job_arrays import make_arrays
 from hanse.cli.job_submit import read_specs
 from hanse.cli.job_views import add_blocker, add_hints, predicted_start_text
 from hanse.cli.output import Printer, warn_unreachable
@@ -25,9 +26,12 @@ _VERDICTS = {
 }
 
 
-async def plan_files(printer: Printer, connect: Callable[[], AsyncClient], files: Sequence[str]) -> int:
+async def plan_files(
+    printer: Printer, connect: Callable[[], AsyncClient], files: Sequence[str], array: str = ""
+) -> int:
     """The whole command; returns its exit code."""
     specs = read_specs(files)
+    make_arrays(specs, array, None)
     async with connect() as client:
         plans = [(spec, await client.plan(spec)) for spec in specs]
     if printer.is_table:
@@ -61,6 +65,8 @@ def _add_region(tree: Tree, plan: PlanJobResponse, region: RegionPlan) -> None:
     if region.nodes:
         charged = f", charged to queue {region.queue}" if region.queue else ""
         branch.add(Text(f"on {', '.join(region.nodes)}{charged}"))
+    if region.elements_at_once:
+        branch.add(Text(f"the nodes have room for {region.elements_at_once:,} elements now"))
     for stop in region.stops:
         branch.add(
             Text.assemble(

@@ -9,6 +9,7 @@ from typing import Any
 
 from hanse.cli.errors import UsageOrConfigError, error_document, report
 from hanse.cli.exits import ExitCode, exit_code_of
+from hanse.cli.job_arrays import make_arrays
 from hanse.cli.job_views import jobs_table, submitted_table
 from hanse.cli.job_watch import all_succeeded, wait_for
 from hanse.cli.output import Printer, note
@@ -37,11 +38,14 @@ class Submission:
     wait: bool
     timeout_s: float | None
     check_index: str = ""
+    array: str = ""
+    stop_at_failures: int | None = None
 
 
 async def submit_files(printer: Printer, connect: Callable[[], AsyncClient], submission: Submission) -> int:
     """The whole command; returns its exit code."""
     specs = read_specs(submission.files)
+    make_arrays(specs, submission.array, submission.stop_at_failures)
     if submission.check_index and len(specs) != 1:
         raise UsageOrConfigError(
             f"--check-index is about one job, and the files have {len(specs)}",

@@ -20,6 +20,7 @@ from hanse.cli.display import (
     seconds_of,
     state_text,
 )
+from hanse.cli.job_arrays import array_text, states_table
 from hanse.cli.tables import Cell, Column, make_table
 from hanse.client import Submitted
 from hanse.client.messages import (
@@ -115,6 +116,8 @@ def cancel_table(results: Sequence[CancelResult], width: int) -> RenderableType:
 def job_details(job: Job, width: int) -> list[RenderableType]:
     """Everything about a job: facts, groups, timeline."""
     parts: list[RenderableType] = [_facts(job), Text()]
+    if job.HasField("array"):
+        parts += [states_table(job.array, width), Text()]
     parts += [_groups_table(job.spec, width), Text()]
     if job.timeline:
         parts.append(_timeline_table(job.timeline, width))
@@ -129,6 +132,7 @@ def _facts(job: Job) -> Table:
         ("tenant", spec.tenant),
         ("state", state_text(state_name(job.state))),
         ("why", why_text(job.state, job.reason)),
+        ("array", array_text(job.array) if job.HasField("array") else ""),
         ("region", _where(job)),
         ("nodes", ", ".join(dict.fromkeys(job.nodes))),
         ("tier", f"{spec.tier or 'standard'}, priority {spec.priority}"),

@@ -158,9 +158,10 @@ class AsyncClient:
             batches_in_flight=batches_in_flight,
         )
 
-    async def get(self, job_id: str, *, with_timeline: bool = False) -> Job:
-        """The job as its home sees it. NotFoundError if there is none."""
-        return await watches.get_job(self._calls, job_id, with_timeline=with_timeline)
+    async def get(self, job_id: str, *, with_timeline: bool = False, elements: str = "") -> Job:
+        """The job as its home sees it; of an array also these elements, such as "3,7-9". NotFoundError if there is
+        none."""
+        return await watches.get_job(self._calls, job_id, with_timeline=with_timeline, elements=elements)
 
     async def list(
         self, job_filter: JobFilter | None = None, *, page_size: int = PAGE_JOBS_MAX
@@ -222,7 +223,8 @@ class AsyncClient:
         ]
 
     async def control(self, order: ControlJobsRequest) -> Sequence[ControlResult]:
-        """Hold, release, requeue, reorder or move jobs (`order` names one of these); one result per id, in order."""
+        """Hold, release, requeue, reorder or move jobs, or cancel elements of arrays (`order` names one of these); one
+        result per id, in order."""
         results: list[ControlResult] = []
         ids = list(order.job_ids)
         for start in range(0, len(ids), CANCEL_IDS_MAX):
@@ -251,13 +253,22 @@ class AsyncClient:
         follow: bool = False,
         offset: int = 0,
         attempt: int = 0,
+        index: int | None = None,
     ) -> AsyncGenerator[StreamLogsResponse, None]:
         """A task's output from byte `offset` on, in pieces, each with the offset after it; `follow`: until it ends.
 
-        `attempt` 0: the newest. Broken streams are resumed at the byte where they broke, in the same attempt.
+        `index`: of which element of an array. `attempt` 0: the newest. Broken streams are resumed at the byte where
+        they broke, in the same attempt.
         """
         pieces = log_streams.logs(
-            self._calls, job_id, task=task, stream=stream, follow=follow, offset=offset, attempt=attempt
+            self._calls,
+            job_id,
+            task=task,
+            stream=stream,
+            follow=follow,
+            offset=offset,
+            attempt=attempt,
+            index=index,
         )
         async with aclosing(pieces):
             async for piece in pieces:

@@ -23,10 +23,11 @@ async def logs(
     follow: bool,
     offset: int,
     attempt: int,
+    index: int | None = None,
 ) -> AsyncGenerator[StreamLogsResponse, None]:
     """Pieces of the output in order. See AsyncClient.logs."""
     request = jobs_pb2.StreamLogsRequest(
-        job_id=job_id, task=task, stream=stream, follow=follow, offset=offset, attempt=attempt
+        job_id=job_id, task=task, stream=stream, follow=follow, offset=offset, attempt=attempt, index=index
     )
     attempts = Attempts(calls.policy)
     await _pin_attempt(calls, request)
@@ -49,5 +50,11 @@ async def logs(
 
 async def _pin_attempt(calls: Calls, request: jobs_pb2.StreamLogsRequest) -> None:
     """An offset means something only within one attempt; "the newest" may be another one after a broken stream."""
-    if request.attempt == 0:
+    if request.attempt:
+        return
+    if not request.HasField("index"):
         request.attempt = (await get_job(calls, request.job_id)).attempt
+        return
+    job = await get_job(calls, request.job_id, elements=str(request.index))
+    # Of an element that has succeeded nobody knows the attempt any more, and there will be no other.
+    request.attempt = max((element.attempt for element in job.array.elements), default=0)

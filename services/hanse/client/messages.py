@@ -14,6 +14,9 @@ from hanse.wire.gen.hanse.v1.common_pb2 import (
     TimelineEntry,
 )
 from hanse.wire.gen.hanse.v1.jobs_pb2 import (
+    ArrayElement,
+    ArraySpec,
+    ArrayStatus,
     Blocker,
     CancelResult,
     ControlJobsRequest,
@@ -85,6 +88,9 @@ from hanse.wire.gen.hanse.v1.reservations_pb2 import (
 __all__ = [
     "FINAL_STATES",
     "ApplyPolicyResponse",
+    "ArrayElement",
+    "ArraySpec",
+    "ArrayStatus",
     "BeforeWindow",
     "Blocker",
     "CancelReservationResponse",

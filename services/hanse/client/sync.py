@@ -179,9 +179,9 @@ class Client:
             )
         )
 
-    def get(self, job_id: str, *, with_timeline: bool = False) -> Job:
+    def get(self, job_id: str, *, with_timeline: bool = False, elements: str = "") -> Job:
         """See AsyncClient.get."""
-        return self._thread.run(self._client.get(job_id, with_timeline=with_timeline))
+        return self._thread.run(self._client.get(job_id, with_timeline=with_timeline, elements=elements))
 
     def list(self, job_filter: JobFilter | None = None, *, page_size: int = PAGE_JOBS_MAX) -> Iterator[Job]:
         """See AsyncClient.list."""
@@ -228,11 +228,18 @@ class Client:
         follow: bool = False,
         offset: int = 0,
         attempt: int = 0,
+        index: int | None = None,
     ) -> Iterator[StreamLogsResponse]:
         """See AsyncClient.logs."""
         return self._thread.iterate(
             lambda: self._client.logs(
-                job_id, task=task, stream=stream, follow=follow, offset=offset, attempt=attempt
+                job_id,
+                task=task,
+                stream=stream,
+                follow=follow,
+                offset=offset,
+                attempt=attempt,
+                index=index,
             )
         )
 

@@ -192,10 +192,15 @@ class Watch:
 
 
 async def get_job(
-    calls: Calls, job_id: str, *, with_timeline: bool = False, policy: RetryPolicy | None = None
+    calls: Calls,
+    job_id: str,
+    *,
+    with_timeline: bool = False,
+    elements: str = "",
+    policy: RetryPolicy | None = None,
 ) -> Job:
     """The job as its home sees it."""
-    request = jobs_pb2.GetJobRequest(job_id=job_id, with_timeline=with_timeline)
+    request = jobs_pb2.GetJobRequest(job_id=job_id, with_timeline=with_timeline, elements=elements)
     response: jobs_pb2.GetJobResponse = await calls.unary(
         lambda link: link.jobs.GetJob, request, policy=policy
     )

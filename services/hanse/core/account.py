@@ -43,14 +43,6 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from hanse.core.effects import (
-    AccountRow,
-    BalanceRow,
-    RightsSentRow,
-    RightsTakenRow,
-    Snapshot,
-    Writes,
-)
 from hanse.core.messages import RightsCommit, RightsDecision, RightsVerdict
 from hanse.core.model.limits import RIGHTS_GIVERS_MAX
 from hanse.core.model.quota import (
@@ -63,6 +55,7 @@ from hanse.core.model.quota import (
     decode_quotas,
     encode_quotas,
 )
+from hanse.core.rows import AccountRow, BalanceRow, RightsSentRow, RightsTakenRow, Snapshot, Writes
 
 _RIGHTS = msgspec.msgpack.Decoder(Rights)
 # (account, its id)

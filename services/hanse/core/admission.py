@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from hanse.core.books import Books
 from hanse.core.dependencies import with_present_terms
-from hanse.core.effects import Refused, Submitted
 from hanse.core.federation.routing import Router
 from hanse.core.model.jobs import Job, Submission
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
+from hanse.core.replies import Refused, Submitted
 from hanse.core.scheduling.admission import refused_here
 from hanse.core.scheduling.local import LocalSide
 

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from hanse.core.dependencies import waits_for_text
-from hanse.core.effects import (
+from hanse.core.events import Ask, Question
+from hanse.core.federation.handoff.giver import PeerCounts
+from hanse.core.model.jobs import Job, Reason, ReasonCode
+from hanse.core.model.lifecycle import JobState
+from hanse.core.model.time import Now
+from hanse.core.replies import (
     Answer,
     Blocker,
     ChannelView,
@@ -17,11 +22,6 @@ from hanse.core.effects import (
     RegionExplanation,
     StatusView,
 )
-from hanse.core.events import Ask, Question
-from hanse.core.federation.handoff.giver import PeerCounts
-from hanse.core.model.jobs import Job, Reason, ReasonCode
-from hanse.core.model.lifecycle import JobState
-from hanse.core.model.time import Now
 from hanse.core.scheduling.explain import Span
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Answers:
         job = self._region.library.find(job_id)
         if job is None:
             return Refused("NOT_FOUND", "job_id", f"{job_id} is not among this region's present jobs")
-        if job.state is JobState.QUEUED:
+        if _waits(job):
             return self._explain_queued(now, job)
         held = self._held_back(now, job)
         summary = f"{held.message}; {_summary(job)}" if held is not None else _summary(job)
@@ -75,7 +75,7 @@ class Answers:
                 message=f"{region.config.name}'s disk is an old one, and what became of the job since is not known "
                 f"here; it waits for {waiting}",
             )
-        if job.state is not JobState.QUEUED:
+        if not _waits(job):
             return self._asked_for(job)
         if region.config.is_lost:
             return Blocker(code="LOST", message=f"{region.config.name} was declared lost, and starts nothing")
@@ -97,6 +97,12 @@ class Answers:
             return Blocker(code="HELD", message=f"it is held ({job.reason.detail}), until it is released")
         if job.terms.after:
             return Blocker(code="WAITS_FOR_JOBS", message=f"it waits {waits_for_text(job.terms)}")
+        if job.array is not None and job.array.at_limit:
+            limit = job.array.rules.in_flight_max
+            message = (
+                f"{limit:,} of its elements hold capacity, as many as may: the next one waits for one to end"
+            )
+            return Blocker(code="ARRAY_LIMIT", message=message)
         return None
 
     def _asked_for(self, job: Job) -> Blocker | None:
@@ -141,6 +147,8 @@ class Answers:
         if ahead:
             blockers, start = (*ahead, *blockers), Span()
         summary = blockers[0].message if blockers else "it can start now"
+        if job.array is not None:
+            summary = f"{job.array.counts().text()}; {summary}"
         return Explanation(
             job_id=job.id,
             state=job.state,
@@ -178,6 +186,10 @@ class Answers:
             jobs_relieved=region.offers.rebalancing.relieved,
             jobs_taken_over=region.shards.jobs_taken_over,
             jobs_let_go=region.shards.jobs_let_go,
+            elements_in_flight=region.books.elements.in_flight,
+            elements_succeeded=region.books.elements.ended[JobState.SUCCEEDED],
+            elements_failed=region.books.elements.ended[JobState.FAILED],
+            elements_cancelled=region.books.elements.ended[JobState.CANCELLED],
         )
 
     def _quarantine(self) -> QuarantineView | None:
@@ -230,8 +242,17 @@ class Answers:
         return tuple(found)
 
 
+def _waits(job: Job) -> bool:
+    """Whether it, or an element of it, waits for capacity here."""
+    if job.array is not None and job.state is JobState.RUNNING:
+        return bool(job.array.waiting)
+    return job.state is JobState.QUEUED
+
+
 def _summary(job: Job) -> str:
     """One sentence on a job that is not queued here."""
+    if job.array is not None and job.state is JobState.RUNNING:
+        return f"it runs here: {job.array.counts().text()}"
     match job.state:
         case JobState.RUNNING:
             return f"it runs here, attempt {job.attempt}: {job.reason.detail}"

@@ -7,30 +7,16 @@ however often it changed in the step. Nothing else in the core writes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from hanse.core.account import Account
-from hanse.core.effects import (
-    NO_WRITES,
-    ChannelRow,
-    DecisionRow,
-    IntentRow,
-    JobChange,
-    JobRow,
-    JobStateRow,
-    OutboundRow,
-    PeerSeenRow,
-    PolicyRow,
-    QuotaDocumentRow,
-    ReservationRow,
-    RosterRow,
-    ShapeRow,
-    Snapshot,
-    TimelineRow,
-    Writes,
-)
+from hanse.core.effects import JobChange
+from hanse.core.elements import Elements
 from hanse.core.events import PolicyText
 from hanse.core.messages import Commit, Terminal, Verdict, Withdraw
+from hanse.core.model.arrays import Array, packed_array, unpacked_array
 from hanse.core.model.jobs import (
     NO_TERMS,
     Allocation,
@@ -50,6 +36,25 @@ from hanse.core.model.limits import CLOSED_REMEMBERED_MAX, POLICY_VERSIONS_KEPT_
 from hanse.core.model.quota import region_account, shard_account
 from hanse.core.model.reservations import CapacityReservation
 from hanse.core.model.time import Now
+from hanse.core.rows import (
+    NO_WRITES,
+    ChannelRow,
+    DecisionRow,
+    ElementRow,
+    IntentRow,
+    JobRow,
+    JobStateRow,
+    OutboundRow,
+    PeerSeenRow,
+    PolicyRow,
+    QuotaDocumentRow,
+    ReservationRow,
+    RosterRow,
+    ShapeRow,
+    Snapshot,
+    TimelineRow,
+    Writes,
+)
 
 _CLOSING: dict[JobState, JobInput] = {
     JobState.SUCCEEDED: JobInput.CLOSE_SUCCEEDED,
@@ -100,6 +105,8 @@ class Books:
         self.ended: dict[str, JobState] = {}
         for job in snapshot.jobs:
             self._await(job)
+        # What becomes of the elements of arrays.
+        self.elements = Elements(self)
         self._writes = NO_WRITES
         self._changes: list[JobChange] = []
         # Jobs that changed in this step: whether the whole row is owed (True) or only the columns that change (False).
@@ -107,6 +114,7 @@ class Books:
         self.touched: list[Job] = []
         self.now = _NOT_STARTED
         self.cause = ""
+        self.elements.restore(snapshot.elements)
 
     # --- the step ------------------------------------------------------------------------------------------------
 
@@ -168,6 +176,7 @@ class Books:
             shard=self.shard,
             reason=Reason(ReasonCode.SUBMITTED, submission.ruled),
             terms=submission.terms,
+            array=None if submission.array is None else Array(submission.array),
         )
         if job.terms.after:
             job.reason = _waits_for(job.terms)
@@ -186,9 +195,13 @@ class Books:
         reason = Reason(ReasonCode.ACCEPTED, f"from {giver}")
         if known is not None:
             assert commit.epoch > max(known.epoch, known.transfer_epoch), "an epoch is never used again"
-            known.epoch, known.attempt = commit.epoch, 0
+            _begin_epoch(known, commit.epoch, 0)
+            if known.array is not None and commit.progress is not None:
+                known.array.go_on_from(commit.progress)
             known.path, known.failures, known.moves = commit.path, commit.failures, commit.moves
             known.spec = commit.spec
+            # It may have been given orders since it was here.
+            known.shape = self._intern(commit.shape)
             known.cancel_id = known.cancel_id or commit.cancel_id or self._take_intent(known.id)
             known.remote = None
             known.allocation = None
@@ -222,8 +235,7 @@ class Books:
         job.started_wall_us = self.now.wall_us
         job.ended_wall_us = 0
         job.exit_code = 0
-        nodes = list(dict.fromkeys([task.node for task in allocation.tasks]))
-        detail = f"{len(allocation.tasks)} tasks on {', '.join(nodes[:4])}{' ...' if len(nodes) > 4 else ''}"
+        detail = _where(allocation)
         self._change(job, JobInput.START, Reason(ReasonCode.STARTED, f"{detail}; {why}" if why else detail))
 
     def stop(self, job: Job, reason: Reason) -> None:
@@ -248,6 +260,8 @@ class Books:
 
     def finish(self, job: Job, happened: JobInput, reason: Reason, exit_code: int) -> None:
         """It ended here. At its home that settles it; elsewhere the home must hear of it first."""
+        if job.array is not None:
+            self.elements.cancel_waiting(job, job.array.waiting)
         job.ended_wall_us = self.now.wall_us
         job.exit_code = exit_code
         job.settled = job.home == self.party
@@ -257,6 +271,39 @@ class Books:
         """One more attempt failed."""
         job.failures += 1
         job.exit_code = exit_code
+        self._owe(job)
+
+    def attempts(self) -> Iterator[Job]:
+        """Whatever holds capacity: jobs, and elements of arrays."""
+        for job in self.jobs.values():
+            if job.array is not None:
+                yield from job.array.in_flight.values()
+            elif job.state in ALLOCATED_STATES:
+                yield job
+
+    # --- an array (elements.py) -------------------------------------------------------------------------------------
+
+    def run_elements(self, job: Job, reason: Reason) -> None:
+        """Elements of a queued array hold capacity from now on."""
+        job.started_wall_us = job.started_wall_us or self.now.wall_us
+        self._change(job, JobInput.START, reason)
+
+    def note_elements(self, job: Job, what: str, reason: Reason) -> None:
+        """Something about its elements that people should find in its timeline."""
+        self._note(job, what, reason, job.epoch, job.attempt)
+
+    def owe_element(self, row: ElementRow) -> None:
+        """What an element's row says from now on; its array has changed, too."""
+        self._rows.elements.append(row)
+        self.owed.setdefault(row.job_id, False)
+
+    def drop_element(self, job: Job, element: int) -> None:
+        """The array says all that there is to say of this element."""
+        self._rows.elements_delete.append((self.shard, job.id, element))
+        self._owe(job)
+
+    def owe(self, job: Job) -> None:
+        """Sets of its elements have changed."""
         self._owe(job)
 
     # --- somebody's hands --------------------------------------------------------------------------------------------
@@ -269,9 +316,12 @@ class Books:
         """It is not held any more; it may wait for other jobs."""
         self._say(job, _waits_for(job.terms) if job.terms.after else reason)
 
-    def reshape(self, job: Job, shape: Shape, reason: Reason) -> None:
-        """It is ordered or placed otherwise from now on; what its tasks take stays what it is."""
+    def reshape(self, job: Job, shape: Shape, reason: Reason, *, way_is_new: bool = False) -> None:
+        """It is ordered or placed otherwise from now on; what its tasks take stays what it is. `way_is_new`: the hops
+        that it has taken count no more."""
         assert shape.body.groups == job.shape.body.groups, "what a job takes never changes"
+        if way_is_new:
+            job.path = ()
         job.shape = self._intern(shape)
         self._note(job, "CHANGED", reason, job.epoch, job.attempt)
         self._owe(job, whole=True)
@@ -322,8 +372,7 @@ class Books:
 
     def burned(self, job: Job, reason: Reason) -> None:
         """The target will never take this epoch: ours again, at that epoch."""
-        job.epoch = job.transfer_epoch
-        job.attempt = 0
+        _begin_epoch(job, job.transfer_epoch, 0)
         self._change(job, JobInput.BURNED, reason)
 
     # --- an old disk learns what the others know (federation/old_disk.py) --------------------------------------------
@@ -338,7 +387,7 @@ class Books:
         """It is ours, at another epoch than this disk knew; `attempt` was the last there."""
         if commit is not None and not job.spec:
             job.spec = commit.spec
-        job.epoch, job.attempt = epoch, attempt
+        _begin_epoch(job, epoch, attempt)
         self._change(
             job, JobInput.OVERTAKEN_QUEUED, Reason(ReasonCode.OLD_DISK, f"ours at epoch {epoch}"), whole=True
         )
@@ -347,7 +396,7 @@ class Books:
         """Who had it was declared lost, and nobody else has it: ours again, at an epoch that nobody has heard of."""
         assert epoch > max(job.epoch, job.transfer_epoch), "an epoch is never used again"
         reason = Reason(ReasonCode.REGION_LOST, f"{job.transfer_to} was declared lost; ours at epoch {epoch}")
-        job.epoch, job.attempt = epoch, 0
+        _begin_epoch(job, epoch, 0)
         job.remote = None
         job.allocation = None
         self._change(job, JobInput.TAKEN_BACK, reason)
@@ -411,6 +460,8 @@ class Books:
         job.started_wall_us = terminal.started_wall_us
         job.ended_wall_us = terminal.ended_wall_us
         job.exit_code = terminal.exit_code
+        if job.array is not None and terminal.progress is not None:
+            job.array.go_on_from(terminal.progress)
         job.settled = True
         self._change(job, _CLOSING[terminal.outcome], terminal.reason)
 
@@ -432,7 +483,12 @@ class Books:
         self._owe(job)
 
     def cancel_queued(self, job: Job) -> None:
-        """It never ran here."""
+        """It never ran here. An array, of which nothing runs now, ends in this step as the sum of its elements: those
+        that wait are cancelled, and perhaps none does."""
+        if job.array is not None:
+            self.elements.cancel_waiting(job, job.array.waiting)
+            self.elements.touched[job.id] = None
+            return
         self.finish(job, JobInput.CANCEL, Reason(ReasonCode.CANCELLED, "before it started"), 0)
 
     # --- what outlives jobs -------------------------------------------------------------------------------------------
@@ -557,6 +613,7 @@ class Books:
             moves=commit.moves,
             cancel_id=commit.cancel_id,
             terms=NO_TERMS if commit.retry is None else JobTerms(retry=commit.retry),
+            array=None if commit.array is None else Array(commit.array, commit.progress),
         )
 
     def _enter(self, job: Job, what: str) -> None:
@@ -681,12 +738,27 @@ _ACCEPTED = Reason(ReasonCode.ACCEPTED)
 _AFTER_NAMED_MAX = 3
 
 
+def _where(allocation: Allocation) -> str:
+    tasks = allocation.tasks
+    if len(tasks) == 1:
+        return f"1 tasks on {tasks[0].node}"
+    nodes = list(dict.fromkeys([task.node for task in tasks]))
+    return f"{len(tasks)} tasks on {', '.join(nodes[:4])}{' ...' if len(nodes) > 4 else ''}"
+
+
 def _waits_for(terms: JobTerms) -> Reason:
     words = {When.OK: "to succeed", When.ANY: "to end", When.FAILED: "to fail"}
     named = [f"{each.job_id} {words[each.when]}" for each in terms.after[:_AFTER_NAMED_MAX]]
     more = len(terms.after) - len(named)
     others = f" and {more} more" if more else ""
     return Reason(ReasonCode.WAITS_FOR_JOBS, f"for {', '.join(named)}{others}")
+
+
+def _begin_epoch(job: Job, epoch: int, attempt: int) -> None:
+    """It is ours at another epoch, after this attempt. Those of its elements begin anew, too."""
+    job.epoch, job.attempt = epoch, attempt
+    if job.array is not None:
+        job.array.attempts = {}
 
 
 _UNKNOWN_HERE = Reason(ReasonCode.OLD_DISK, "this disk did not know it")
@@ -733,6 +805,7 @@ def job_row(job: Job) -> JobRow:
         job.shard,
         job.moves,
         job.terms.packed,
+        packed_array(job.array),
     )
 
 
@@ -775,6 +848,7 @@ def job_of(row: JobRow, shape: Shape) -> Job:
         timeline_length=row.timeline_length,
         moves=row.moves,
         terms=unpacked_terms(row.terms),
+        array=unpacked_array(row.array),
     )
 
 
@@ -802,4 +876,5 @@ def job_state_row(job: Job) -> JobStateRow:
         job.shard,
         job.id,
         job.moves,
+        packed_array(job.array),
     )

@@ -10,20 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
-from hanse.core.effects import (
-    Answer,
-    CancelOutcome,
-    Done,
-    Effects,
-    JobPlan,
-    JointReply,
-    OrdersOutcome,
-    PolicyAdopted,
-    Refused,
-    Reply,
-    SubmitOutcome,
-    Submitted,
-)
+from hanse.core.effects import Effects
 from hanse.core.events import (
     ApplyQuotas,
     Ask,
@@ -41,6 +28,19 @@ from hanse.core.model.jobs import OnLoss, Submission
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.time import Now
 from hanse.core.policy.problems import PolicyRefused, checked
+from hanse.core.replies import (
+    Answer,
+    CancelOutcome,
+    Done,
+    JobPlan,
+    JointReply,
+    OrdersOutcome,
+    PolicyAdopted,
+    Refused,
+    Reply,
+    SubmitOutcome,
+    Submitted,
+)
 
 if TYPE_CHECKING:
     from hanse.core.region import Region
@@ -137,6 +137,8 @@ class Callers:
         """
         own = home == self._config.name
         key = (submission.tenant, submission.client_key)
+        if submission.array is not None and submission.on_loss is not OnLoss.WAIT:
+            return Refused("UNIMPLEMENTED", "spec.on_region_loss", "arrays can't be adopted yet; use WAIT")
         if submission.on_loss is OnLoss.WAIT:
             if own and self._shards.has_key(home, key):
                 # Its tier's rules were others when it was taken.

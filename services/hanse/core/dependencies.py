@@ -12,10 +12,10 @@ from collections.abc import Callable
 import msgspec
 
 from hanse.core.books import Books
-from hanse.core.effects import Refused
 from hanse.core.library import Library
 from hanse.core.model.jobs import After, Job, JobTerms, Reason, ReasonCode, Submission, When
 from hanse.core.model.lifecycle import JobInput, JobState
+from hanse.core.replies import Refused
 
 _WORDS = {When.OK: "has succeeded", When.ANY: "has ended", When.FAILED: "has failed"}
 

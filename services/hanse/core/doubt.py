@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hanse.core.effects import Answer, Effects, Refused, Trusted
+from hanse.core.effects import Effects
 from hanse.core.events import LookedUp, TrustDisk
 from hanse.core.federation.overtaking import (
     UNREAD_IN_DOUBT,
@@ -25,6 +25,7 @@ from hanse.core.federation.overtaking import (
 from hanse.core.messages import Inquest, Message
 from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.time import Now
+from hanse.core.replies import Answer, Refused, Trusted
 
 if TYPE_CHECKING:
     from hanse.core.region import Region
@@ -62,11 +63,7 @@ class Doubt:
 
     def unheard(self) -> list[str]:
         """Peers that may know more of this region than its disk does: those without a session that both ends hold."""
-        return [
-            peer
-            for peer in self._region.peers
-            if not self._region.sessions.is_mutual(peer) and not self._old_disk.is_excused(peer)
-        ]
+        return [peer for peer in self._region.sessions.unconfirmed if not self._old_disk.is_excused(peer)]
 
     # --- what may be done in doubt ------------------------------------------------------------------------------------
 

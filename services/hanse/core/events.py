@@ -10,6 +10,7 @@ import enum
 import msgspec
 
 from hanse.core.messages import Envelope, Inquest, Message
+from hanse.core.model.indexes import Indexes
 from hanse.core.model.jobs import Job, RunId, Submission
 from hanse.core.model.quota import SignedQuotas
 from hanse.core.model.regions import RunningJobs
@@ -55,15 +56,18 @@ class OrderKind(enum.Enum):
     REQUEUE = "what runs of it is stopped, and it waits for its next attempt"
     SET_PRIORITY = "it has another priority"
     MOVE = "it may run in one region only, and leaves this one"
+    CANCEL_ELEMENTS = "these elements of an array are not to be done, as far as they are not through"
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """`priority` only for SET_PRIORITY, `region` only for MOVE; `why` is for people."""
+    """`priority` only for SET_PRIORITY, `region` only for MOVE, `indexes` only for CANCEL_ELEMENTS; `why` is for
+    people."""
 
     kind: OrderKind
     priority: int = 0
     region: str = ""
     why: str = ""
+    indexes: Indexes | None = None
 
 
 class OrderJobs(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from hanse.core.books import Books
-from hanse.core.effects import Effects, Refused
+from hanse.core.effects import Effects
 from hanse.core.events import Order, OrderKind
 from hanse.core.federation.routing import could_ever_fit
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Ruled, Shape, ShapeBody, make_shape
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.limits import PRIORITY_MAX
 from hanse.core.model.time import Now
+from hanse.core.replies import Refused
+from hanse.core.scheduling.arrays import left_of, positions_of
 
 if TYPE_CHECKING:
     from hanse.core.region import Region
@@ -51,6 +53,8 @@ class Hands:
                 self._reshape(job, make_shape(_ruled(body)), text, order)
             case OrderKind.MOVE:
                 self._move(job, order, out)
+            case OrderKind.CANCEL_ELEMENTS:
+                self._cancel_elements(job, order, out)
             case _:
                 assert_never(order.kind)
         return state
@@ -75,6 +79,8 @@ class Hands:
     def _bad_order(self, now: Now, job: Job, order: Order) -> Refused | None:
         if order.kind is OrderKind.SET_PRIORITY and abs(order.priority) > PRIORITY_MAX:
             return Refused("INVALID", "set_priority", f"{-PRIORITY_MAX} to {PRIORITY_MAX}")
+        if order.kind is OrderKind.CANCEL_ELEMENTS:
+            return _bad_elements(job, order)
         if order.kind is not OrderKind.MOVE:
             return None
         region = self._region
@@ -112,22 +118,48 @@ class Hands:
         body = msgspec.structs.replace(
             job.shape.body, regions_allow=(order.region,), regions_deny=(), regions_prefer=()
         )
-        self._reshape(job, make_shape(_ruled(body)), f"only in {order.region}", order)
+        # However far it has come by itself: somebody wants it there.
+        self._reshape(job, make_shape(_ruled(body)), f"only in {order.region}", order, way_is_new=True)
         self._stop(job, ReasonCode.REQUESTED, f"to go on in {order.region}", out)
 
-    def _reshape(self, job: Job, shape: Shape, text: str, order: Order) -> None:
+    def _cancel_elements(self, job: Job, order: Order, out: Effects) -> None:
+        assert job.array is not None
+        assert order.indexes is not None
+        elements, _ = positions_of(job.array, order.indexes)
+        why = order.why or "by hand"
+        reason = Reason(ReasonCode.CANCEL_REQUESTED, why)
+        self._books(job).note_elements(
+            job, "CANCEL", Reason(ReasonCode.CANCEL_REQUESTED, f"[{order.indexes.text()}]: {why}")
+        )
+        self._region.local.arrays.cancel(job, elements, reason, out)
+
+    def _reshape(self, job: Job, shape: Shape, text: str, order: Order, *, way_is_new: bool = False) -> None:
         reason = Reason(ReasonCode.REQUESTED, f"{text}: {order.why}" if order.why else text)
         waits = job.state is JobState.QUEUED and not job.is_parked
+        # An array is in the queue while elements of it run, too.
+        waits = waits or (job.state is JobState.RUNNING and job.array is not None)
         if waits:
             self._region.local.dequeue(job)
         former = job.shape.body.priority
-        self._books(job).reshape(job, shape, reason)
+        self._books(job).reshape(job, shape, reason, way_is_new=way_is_new)
         self._region.local.standing.running.reprioritised(job, former)
         if waits:
             self._region.enqueue(job)
 
     def _books(self, job: Job) -> Books:
         return self._region.library.of(job)
+
+
+def _bad_elements(job: Job, order: Order) -> Refused | None:
+    """Elements that there are not, or that have all ended."""
+    if job.array is None or order.indexes is None:
+        return Refused("INVALID", "job_ids", f"{job.id} is no array")
+    elements, unknown = positions_of(job.array, order.indexes)
+    if unknown is not None:
+        return Refused("INVALID", "cancel_elements.indexes", f"{job.id} has no element {unknown}")
+    if not left_of(job.array, elements):
+        return Refused("TERMINAL", "cancel_elements.indexes", f"{job.id}: these elements have ended already")
+    return None
 
 
 def _ruled(body: ShapeBody) -> ShapeBody:

@@ -5,6 +5,7 @@ An AssertionError here is a bug of ours, never a peer's or a caller's.
 
 from __future__ import annotations
 
+from hanse.core.model.arrays import Array
 from hanse.core.model.jobs import Job
 from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobState
 from hanse.core.model.limits import HOLDS_MAX, INTENTS_MAX, OFFERS_OUTSTANDING_MAX, TRANSFERS_UNDECIDED_MAX
@@ -32,6 +33,41 @@ def check(region: Region, *, full: bool = False) -> None:
 
 
 def _check_job(region: Region, job: Job) -> None:
+    if job.array is not None:
+        _check_array(region, job, job.array)
+    else:
+        _check_work(region, job)
+    _check_ownership(region, job)
+
+
+def _check_array(region: Region, job: Job, array: Array) -> None:
+    """Its state is what its elements make it, and each of these is in one set."""
+    local, state = region.local, job.state
+    waits = region.local.queue.get(job.id) is job or region.escrow.room.get(job.id) is job
+    is_open = state in (JobState.QUEUED, JobState.RUNNING)
+    ought = is_open and array.may_start and not job.is_parked
+    assert waits == ought, f"{job.id}: {state.name}, {array.counts()}: queue disagrees"
+    assert bool(array.in_flight) == (state in ALLOCATED_STATES), f"{job.id}: {state.name}, {array.counts()}"
+    limit = array.rules.in_flight_max
+    assert not limit or len(array.in_flight) <= limit, f"{job.id}: more in flight than {limit}"
+    sets = [array.waiting, array.succeeded, array.cancelled, *array.failed.values()]
+    sets += [1 << position for position in array.in_flight]
+    assert sum(each.bit_count() for each in sets) == array.count, f"{job.id}: elements twice, or lost"
+    through = array.succeeded | array.cancelled
+    assert not any(each & through for each in array.tried.values()), f"{job.id}: retries of what is through"
+    for position, element in array.in_flight.items():
+        assert array.rules.indexes.at(position) == element.index, f"{element.id} is at a wrong position"
+        assert element.state in ALLOCATED_STATES, f"{element.id} holds capacity and is {element.state.name}"
+        assert local.runs.job(element.id) is element, f"{element.id}: runs disagree"
+        assert local.capacity.holds(element.id), f"{element.id}: {element.state.name}, but holds nothing"
+        assert element.attempt > 0, f"{element.id} runs without an attempt"
+    if job.cancel_id and not region.in_doubt:
+        assert not is_open, f"{job.id} goes on although it is cancelled"
+    if not region.in_doubt and state in (JobState.QUEUED, *ALLOCATED_STATES):
+        assert array.waiting or array.in_flight, f"{job.id} is through and still {state.name}"
+
+
+def _check_work(region: Region, job: Job) -> None:
     state = job.state
     allocated = state in ALLOCATED_STATES
     leading = region.shards.leading_of(job)
@@ -53,6 +89,10 @@ def _check_job(region: Region, job: Job) -> None:
     if job.cancel_id and not region.in_doubt:
         assert state is not JobState.RUNNING, f"{job.id} runs although it is cancelled"
         assert state is not JobState.QUEUED, f"{job.id} is queued although it is cancelled"
+
+
+def _check_ownership(region: Region, job: Job) -> None:
+    state = job.state
     if state is JobState.XFER:
         assert job.transfer_epoch == job.epoch + 1, f"{job.id}: a transfer without its epoch"
         assert job.transfer_to, f"{job.id}: a transfer to nobody"
@@ -146,5 +186,7 @@ def _check_rights(region: Region) -> None:
         for key, balance in account.balances.items():
             assert min(balance.held, balance.debt, balance.lost) >= 0, f"{account.name}: {key} below nothing"
         for job_id in account.charges:
-            state = books.jobs[job_id].state
+            job = region.library.holder(job_id)
+            assert job is not None, f"{job_id} uses rights and is not there"
+            state = job.state
             assert state in ALLOCATED_STATES, f"{job_id} uses rights and is {state.name}"

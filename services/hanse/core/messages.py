@@ -9,6 +9,7 @@ import enum
 
 import msgspec
 
+from hanse.core.model.arrays import ArrayProgress, ArrayRules
 from hanse.core.model.jobs import Reason, RetryRules, Shape
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.quota import Rights, SignedQuotas
@@ -148,6 +149,9 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     grace_us: int = 0
     retries_max: int = 0
+    # Derived from `spec`: the rules of an array; None: it is none. `progress`: what has become of its elements.
+    array: ArrayRules | None = None
+    progress: ArrayProgress | None = None
 
 
 class Withdraw(msgspec.Struct, frozen=True):
@@ -223,6 +227,8 @@ class Terminal(msgspec.Struct, frozen=True, kw_only=True):
     started_wall_us: int
     ended_wall_us: int
     region: str
+    # Of an array: what became of its elements.
+    progress: ArrayProgress | None = None
 
 
 class TerminalAck(msgspec.Struct, frozen=True):

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hanse.core.dependencies import waits_for_text
-from hanse.core.effects import (
+from hanse.core.model.jobs import Job, Submission
+from hanse.core.model.limits import EXPLAINED_NODES_MAX, PLAN_INDEX_LENGTH_MAX
+from hanse.core.model.time import FOR_EVER_US, Now
+from hanse.core.replies import (
     Blocker,
     JobPlan,
     PlannedStop,
@@ -23,9 +26,6 @@ from hanse.core.effects import (
     RegionPlan,
     TakerView,
 )
-from hanse.core.model.jobs import Job, Submission
-from hanse.core.model.limits import EXPLAINED_NODES_MAX, PLAN_INDEX_LENGTH_MAX
-from hanse.core.model.time import FOR_EVER_US, Now
 from hanse.core.scheduling.explain import LocalExplanation, Span
 from hanse.core.scheduling.whatif import Outcome, supposed
 
@@ -111,7 +111,14 @@ class Planning:
             unblock=(*told.unblock, *region.router.unblock_hints(now, job)),
             price=region.config.price,
             power=region.config.power,
+            elements_at_once=self._at_once(job) if outcome is Outcome.START else 0,
         )
+
+    def _at_once(self, job: Job) -> int:
+        if job.array is None:
+            return 0
+        limit = job.array.rules.in_flight_max or job.array.count
+        return self._region.local.capacity.fitting(job.shape, min(limit, job.array.count))
 
     def _stops(self, told: LocalExplanation) -> tuple[PlannedStop, ...]:
         return tuple(

@@ -30,13 +30,7 @@ from hanse.core.books import Books
 from hanse.core.callers import Callers
 from hanse.core.dependencies import Dependencies
 from hanse.core.doubt import Doubt
-from hanse.core.effects import (
-    NO_WRITES,
-    Done,
-    Effects,
-    Reply,
-    Snapshot,
-)
+from hanse.core.effects import Effects
 from hanse.core.events import (
     ApplyQuotas,
     Ask,
@@ -135,6 +129,8 @@ from hanse.core.model.time import Now
 from hanse.core.planning import Planning
 from hanse.core.policy.model import Policy, default_policy
 from hanse.core.policy.problems import checked
+from hanse.core.replies import Done, Reply
+from hanse.core.rows import NO_WRITES, Snapshot
 from hanse.core.scheduling.local import META_CORDONED, META_SHARES, LocalSide
 
 _RESERVATION = msgspec.msgpack.Decoder(CapacityReservation)
@@ -338,12 +334,14 @@ class Region:
         if now.mono_us >= self._alarms.next_us:
             self._on_deadlines(now, out)
         self.shards.reconcile(now, out)
+        self.local.arrays.close()
         self.dependencies.settle()
         if not self.in_doubt:
             self.escrow.settle(now, out)
         self.library.set_cause("schedule")
         if self.local.queue.depth or self.local.more or now.mono_us >= self.local.alarm.next_us:
             self.local.cycle(now, out)
+        self.local.arrays.settle()
         self._look_abroad(now, out)
         if not self.in_doubt:
             self.escrow.finish(now, out)

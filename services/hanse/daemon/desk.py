@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import structlog
 
-from hanse.core.effects import PolicyRow
 from hanse.core.events import PolicyText
 from hanse.core.model.errors import EnvironmentFault
 from hanse.core.model.regions import RegionConfig
 from hanse.core.policy.model import Policy
+from hanse.core.rows import PolicyRow
 from hanse.policies.document import Document, read_document
 from hanse.policies.mapping import World
 from hanse.policies.problems import DocumentRefused

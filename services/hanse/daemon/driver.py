@@ -17,11 +17,12 @@ from typing import Protocol
 
 import msgspec
 
-from hanse.core.effects import Effects, Reply
+from hanse.core.effects import Effects
 from hanse.core.events import Event
 from hanse.core.messages import Envelope
 from hanse.core.model import limits
 from hanse.core.model.time import Now
+from hanse.core.replies import Reply
 from hanse.daemon.clock import Clock
 from hanse.daemon.inbox import Inbox
 
@@ -118,7 +119,7 @@ class Driver:
                 await self._slots.acquire()
                 self._step()
             # Whoever fills the inbox and answers callers runs between two steps.
-            await self._inbox.rest(self._pause_s())
+            await self._inbox.rest(self._pause_s(), limits.STEP_GAP_HURRIED_US / 1e6)
         self._pipeline.put_nowait(None)
 
     def _step(self) -> None:
@@ -134,7 +135,7 @@ class Driver:
 
     def _pause_s(self) -> float:
         """A step costs nearly as much for one event as for twenty: what trickles in goes into one. The first event
-        after a quiet time does not wait, nor does what another region waits for."""
+        after a quiet time does not wait, and what another region waits for waits for less."""
         return 0 if self._inbox.items >= limits.STEP_ITEMS_ENOUGH else limits.STEP_GAP_US / 1e6
 
     def _until_deadline_s(self) -> float:

@@ -18,9 +18,9 @@ from __future__ import annotations
 import grpc
 import msgspec
 
-from hanse.core.effects import Refused
 from hanse.core.model.errors import CallerFault, EnvironmentFault
 from hanse.core.model.limits import RETRY_AFTER_MS
+from hanse.core.replies import Refused
 
 
 class Problem(msgspec.Struct, frozen=True):

@@ -77,7 +77,9 @@ class Housekeeping:
         before, self._picked = self._picked, picked
         if not picked:
             return False
-        runs = [RunId(job.job_id, *run) for job in picked for run in job.runs]
+        runs = [RunId(job.job_id, *run) for job in picked if not job.is_array for run in job.runs]
+        arrays = [job.job_id for job in picked if job.is_array]
+        runs += await self._executor.outputs_of(arrays) if arrays else ()
         await self._executor.reap(runs, logs=True)
         return self._inbox.offer(_forgotten(picked, f"retention:{self._rounds}")) and picked != before
 

@@ -89,19 +89,23 @@ class Inbox:
             timer.cancel()
             self._waker = None
 
-    async def rest(self, timeout_s: float) -> None:
-        """Let what comes gather for so long, but for no longer than until something is in a hurry. For one waiter."""
-        if self._hurried or not timeout_s:
-            await asyncio.sleep(0)
-            return
-        loop = asyncio.get_running_loop()
-        self._resting = loop.create_future()
-        timer = loop.call_later(timeout_s, _end, self._resting)
-        try:
-            await self._resting
-        finally:
-            timer.cancel()
-            self._resting = None
+    async def rest(self, timeout_s: float, hurried_s: float = 0.0) -> None:
+        """Let what comes gather for so long, but only for `hurried_s` if something is in a hurry. For one waiter."""
+        begun_s = self._now_s()
+        if not self._hurried and timeout_s > 0:
+            self._resting = asyncio.get_running_loop().create_future()
+            timer = asyncio.get_running_loop().call_later(timeout_s, _end, self._resting)
+            try:
+                await self._resting
+            finally:
+                timer.cancel()
+                self._resting = None
+        left_s = min(hurried_s, timeout_s) - (self._now_s() - begun_s)
+        await asyncio.sleep(max(0.0, left_s))
+
+    @staticmethod
+    def _now_s() -> float:
+        return asyncio.get_running_loop().time()
 
     def hurry(self) -> None:
         """Something that was taken is to go into a step at once."""

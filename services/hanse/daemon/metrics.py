@@ -9,7 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from hanse.core.effects import JobChange, StatusView
+from hanse.core.effects import JobChange
+from hanse.core.replies import StatusView
 from hanse.daemon.peers import PeerLink
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -49,8 +50,15 @@ class Metrics:
         self._jobs_relieved = self._counter(
             "jobs_relieved_total", "Queued jobs given to a region with a much shorter queue"
         )
+        self._elements = self._gauge("array_elements_in_flight", "Elements of arrays that hold capacity")
+        ended = self._counter(
+            "array_elements_ended_total", "Elements of arrays that ended, by state", "state"
+        )
         # The core counts each life of the region from 0.
         self._counted = {
+            "elements_succeeded": ended.labels("SUCCEEDED"),
+            "elements_failed": ended.labels("FAILED"),
+            "elements_cancelled": ended.labels("CANCELLED"),
             "orphans_ended": self._orphans_ended,
             "jobs_taken_over": self._jobs_taken_over,
             "jobs_let_go": self._jobs_let_go,
@@ -146,6 +154,7 @@ class Metrics:
             self._terms.labels(shard.shard).set(shard.term)
             self._open_jobs.labels(shard.shard).set(shard.open_jobs)
         self._orphans.set(status.orphans)
+        self._elements.set(status.elements_in_flight)
         for name, counter in self._counted.items():
             count, before = getattr(status, name), self._counted_so_far[name]
             counter.inc(count - before if count >= before else count)

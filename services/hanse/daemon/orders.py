@@ -110,6 +110,7 @@ class Orders:
                 node=placement.node,
                 devices=placement.devices,
                 checkpoint=program.checkpoint,
+                array_count=program.array_count,
                 user=dict(group.environment),
             ),
             working_directory=group.working_directory,

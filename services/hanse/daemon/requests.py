@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from hanse.core.effects import Answer, Reply
 from hanse.core.events import Event
+from hanse.core.replies import Answer, Reply
 from hanse.daemon.errors import DriverInterrupted, DriverOverloaded
 from hanse.daemon.inbox import Inbox
 

@@ -19,12 +19,14 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from hanse.core.effects import META_QUARANTINE, META_QUARANTINE_WHY, Done, Lease, Reply
+from hanse.core.effects import Lease
 from hanse.core.events import Event, ExecutorRecovered, PeerMessages, ShowRows
 from hanse.core.messages import Envelope, Message
 from hanse.core.model import limits
 from hanse.core.model.regions import RegionConfig
 from hanse.core.region import Region
+from hanse.core.replies import Done, Reply
+from hanse.core.rows import META_QUARANTINE, META_QUARANTINE_WHY
 from hanse.daemon.clock import Clock, mono_us, system_now, wall_us
 from hanse.daemon.config import DaemonConfig, disk_policy, load_config, retention_policy
 from hanse.daemon.desk import PolicyDesk

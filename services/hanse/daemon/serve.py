@@ -19,13 +19,14 @@ from pathlib import Path
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from hanse.core.effects import StatusView
 from hanse.core.events import Ask, Question
 from hanse.core.federation.handoff.target import KNOWN_FEATURES
 from hanse.core.federation.roster.faults import RosterConflict
 from hanse.core.model import limits
 from hanse.core.model.errors import CallerFault, EnvironmentFault, HanseError
 from hanse.core.model.regions import RegionConfig
+from hanse.core.replies import StatusView
+from hanse.daemon.collector import GC_THRESHOLDS
 from hanse.daemon.config import DaemonConfig, load_config, loss_by_tier
 from hanse.daemon.errors import ConfigError, leaves
 from hanse.daemon.http import HttpListener, Page
@@ -50,9 +51,6 @@ from hanse.wire.programs import ProgramReader
 from hanse.wire.specs import SpecReader, SpecRules
 
 log = structlog.get_logger()
-
-# Jobs live long and make no cycles: with the default thresholds a fifth of a busy daemon's time went into walking them.
-GC_THRESHOLDS = (100_000, 50, 1_000)
 
 EXIT_OK = 0
 EXIT_FAILED = 1

@@ -30,7 +30,16 @@ _FAILED = 1
 def write_image(region: Region, authority: Authority | None, path: Path) -> int:
     """Start a child that writes it; its process id. Raises OSError if there can be none."""
     parent = os.getpid()
-    pid = os.fork()
+    # A collection would touch every object in the child, and so copy every page; and it might let go of something of
+    # gRPC's whose threads are not there. So there is none from the very first moment: the hooks of others run in the
+    # child before anything here does.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        pid = os.fork()
+    finally:
+        if collects and os.getpid() == parent:
+            gc.enable()
     if pid:
         return pid
     code = _FAILED
@@ -55,8 +64,6 @@ def _become_a_child(parent: int) -> None:
     signal.setitimer(signal.ITIMER_REAL, limits.IMAGE_TIMEOUT_S)
     # Sockets that it held would outlive the parent's listeners, and locks its death.
     os.closerange(_FIRST_FILE, _FILES_MAX)
-    # A collection would touch every object, and so copy every page.
-    gc.disable()
     os.nice(_NICENESS)
 
 

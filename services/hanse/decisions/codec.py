@@ -13,11 +13,26 @@ import msgspec
 from hanse.core import events, messages
 from hanse.core.events import Event, PeerMessages
 from hanse.core.messages import Envelope, Message, ShardMessage, ToShard
+from hanse.core.model.arrays import Array, unpacked_array
 from hanse.core.model.errors import EnvironmentFault
 
-_encode = msgspec.msgpack.Encoder().encode
+
+def _packed(value: object) -> bytes:
+    """Of settled jobs in the answer to an inquest: what became of an array's elements."""
+    if isinstance(value, Array):
+        return value.packed()
+    raise NotImplementedError(f"{type(value).__name__} is no part of an input")
+
+
+def _unpacked(kind: type, value: object) -> object:
+    if kind is Array and isinstance(value, bytes):
+        return unpacked_array(value)
+    raise NotImplementedError(f"{kind.__name__} is no part of an input")
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_packed).encode
 _EVENTS: dict[str, msgspec.msgpack.Decoder[Any]] = {
-    kind.__name__: msgspec.msgpack.Decoder(kind)
+    kind.__name__: msgspec.msgpack.Decoder(kind, dec_hook=_unpacked)
     for kind in get_args(events.Event)
     if kind is not PeerMessages
 }

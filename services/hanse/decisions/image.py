@@ -6,7 +6,7 @@ object by object. It means something only to the very code that wrote it (`code_
 stays outside), and nothing is called while it is read but what rebuilds the core's own types. It lies beside the ledger
 and deserves as much trust.
 
-Objects that stand for themselves (core.effects.NO_WRITES and the like) are written as their names: they are compared
+Objects that stand for themselves (core.rows.NO_WRITES and the like) are written as their names: they are compared
 by identity.
 """
 
@@ -47,6 +47,8 @@ _FOREIGN = {
     ("builtins", "slice"),
     ("builtins", "range"),
     ("builtins", "bytearray"),
+    ("array", "array"),
+    ("array", "_array_reconstructor"),
     ("collections", "deque"),
     ("collections", "defaultdict"),
     ("collections", "OrderedDict"),

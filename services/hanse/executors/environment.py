@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from hanse.core.model.arrays import job_of_run, parse_element_id
 from hanse.core.model.jobs import RunId
 
 RESERVED_PREFIX = "HANSE_"
@@ -28,14 +29,17 @@ def task_environment(
     devices: Iterable[Device] = (),
     checkpoint: str = "",
     home: str = "/",
+    array_count: int = 0,
     user: Mapping[str, str] | None = None,
 ) -> tuple[tuple[str, str], ...]:
     """The complete environment of one task, sorted by name.
 
     `group` is the task group's number within the job, `task` the task's within the run. `checkpoint`: where the task
-    keeps its checkpoints, empty for nowhere. The caller's variables replace PATH, HOME and LANG, never ours.
+    keeps its checkpoints, empty for nowhere. `array_count`: how many elements the array has that the run is one of. The
+    caller's variables replace PATH, HOME and LANG, never ours.
     """
     owned = tuple(devices)
+    element = parse_element_id(run.job_id)
     return tuple(
         sorted(
             {
@@ -46,7 +50,7 @@ def task_environment(
                 "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
                 **(user or {}),
                 "CUDA_VISIBLE_DEVICES": visible_gpus(owned),
-                "HANSE_JOB_ID": run.job_id,
+                "HANSE_JOB_ID": job_of_run(run.job_id),
                 "HANSE_EPOCH": str(run.epoch),
                 "HANSE_ATTEMPT": str(run.attempt),
                 "HANSE_REGION": region,
@@ -55,10 +59,15 @@ def task_environment(
                 "HANSE_TASK": str(task),
                 "HANSE_TASK_COUNT": str(task_count),
                 "HANSE_CHECKPOINT": checkpoint,
+                **({} if element is None else _of_element(element[1], array_count)),
                 "HANSE_DEVICES": ",".join(f"{kind}:{index}" for kind, index in sorted(owned)),
             }.items()
         )
     )
+
+
+def _of_element(index: int, count: int) -> dict[str, str]:
+    return {"HANSE_ARRAY_INDEX": str(index), "HANSE_ARRAY_COUNT": str(count)}
 
 
 def visible_gpus(devices: Iterable[Device]) -> str:

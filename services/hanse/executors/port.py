@@ -77,6 +77,9 @@ class Executor(Protocol):
     async def reap(self, runs: Sequence[RunId], *, logs: bool = False) -> None:
         """Forget the records of these ended runs; with `logs` also what they wrote, which otherwise stays."""
 
+    async def outputs_of(self, job_ids: Sequence[str]) -> tuple[RunId, ...]:
+        """The runs of these arrays' elements that have left output, in no order. Looks at all output that is kept."""
+
     def read_log(
         self, run: RunId, task: int, stream: str, offset: int, follow: bool
     ) -> AsyncIterator[LogChunk]:

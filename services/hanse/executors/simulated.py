@@ -94,6 +94,10 @@ class SimulatedExecutor:
     async def reap(self, runs: Sequence[RunId], *, logs: bool = False) -> None:
         """Nothing is kept."""
 
+    async def outputs_of(self, job_ids: Sequence[str]) -> tuple[RunId, ...]:
+        """Simulated tasks say nothing."""
+        return ()
+
     async def read_log(
         self, run: RunId, task: int, stream: str, offset: int, follow: bool
     ) -> AsyncIterator[LogChunk]:

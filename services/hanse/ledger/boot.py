@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from hanse.core.effects import META_INCARNATION_FLOOR
 from hanse.core.model.regions import Position
+from hanse.core.rows import META_INCARNATION_FLOOR
 from hanse.ledger.anchor import Anchor, AnchorVerdict, judge, read_anchor
 from hanse.ledger.connection import prepare_writer
 from hanse.ledger.errors import FailedKind, LedgerRefused, RefusedKind, failed_kind

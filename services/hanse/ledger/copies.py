@@ -9,8 +9,8 @@ import sqlite3
 
 import msgspec
 
-from hanse.core.effects import JobRow, JobStateRow
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.rows import JobRow, JobStateRow
 from hanse.ledger.queries import shards_of
 
 # Keys of a shard's log (core/federation/shards/journal.py): a job's whole row, the columns that changed since, and the

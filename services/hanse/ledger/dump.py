@@ -6,30 +6,31 @@ import sqlite3
 
 import msgspec
 
-from hanse.core import effects
+from hanse.core import rows
 from hanse.ledger.statements import columns_of
 
 # Without `ledger`: it says which ledger it is, not what is in it.
 TABLES: dict[str, type[msgspec.Struct] | None] = {
-    "shapes": effects.ShapeRow,
-    "jobs": effects.JobRow,
-    "timeline": effects.TimelineRow,
-    "decisions": effects.DecisionRow,
-    "channels": effects.ChannelRow,
-    "outbound": effects.OutboundRow,
-    "intents": effects.IntentRow,
-    "peers_seen": effects.PeerSeenRow,
-    "policies": effects.PolicyRow,
-    "reservations": effects.ReservationRow,
+    "shapes": rows.ShapeRow,
+    "jobs": rows.JobRow,
+    "elements": rows.ElementRow,
+    "timeline": rows.TimelineRow,
+    "decisions": rows.DecisionRow,
+    "channels": rows.ChannelRow,
+    "outbound": rows.OutboundRow,
+    "intents": rows.IntentRow,
+    "peers_seen": rows.PeerSeenRow,
+    "policies": rows.PolicyRow,
+    "reservations": rows.ReservationRow,
     "meta": None,
-    "shard_states": effects.ShardStateRow,
-    "shard_rows": effects.ShardRow,
-    "rosters": effects.RosterRow,
-    "quota_documents": effects.QuotaDocumentRow,
-    "accounts": effects.AccountRow,
-    "balances": effects.BalanceRow,
-    "rights_sent": effects.RightsSentRow,
-    "rights_taken": effects.RightsTakenRow,
+    "shard_states": rows.ShardStateRow,
+    "shard_rows": rows.ShardRow,
+    "rosters": rows.RosterRow,
+    "quota_documents": rows.QuotaDocumentRow,
+    "accounts": rows.AccountRow,
+    "balances": rows.BalanceRow,
+    "rights_sent": rows.RightsSentRow,
+    "rights_taken": rows.RightsTakenRow,
 }
 
 

@@ -12,8 +12,9 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from hanse.core.effects import META_QUARANTINE, Effects, Snapshot
+from hanse.core.effects import Effects
 from hanse.core.model.regions import Position
+from hanse.core.rows import META_QUARANTINE, Snapshot
 from hanse.ledger.anchor import Anchor, AnchorVerdict, write_anchor
 from hanse.ledger.backup import Verified, backup
 from hanse.ledger.boot import Opened, boot

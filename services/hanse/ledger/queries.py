@@ -13,9 +13,10 @@ from itertools import groupby
 
 import msgspec
 
-from hanse.core.effects import JobRow, PolicyRow, TimelineRow
+from hanse.core.model.arrays import Array, unpacked_array
 from hanse.core.model.jobs import Allocation, Job, Reason, RemoteView
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import JobRow, PolicyRow, TimelineRow
 from hanse.ledger.recovery import (
     OPEN_JOBS,
     POLICY_COLUMNS,
@@ -72,6 +73,8 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     timeline_length: int
     # Empty: a `wait` job.
     shard: str
+    # None: it is no array. Its elements in flight are among those that wait here: their rows tell (elements.py).
+    array: Array | None = None
 
     @property
     def observed_state(self) -> JobState:
@@ -123,7 +126,7 @@ class _Candidates(msgspec.Struct, frozen=True):
 
 
 # A row as JSON carries it: blobs in hexadecimal.
-_BLOBS = {"spec", "spec_sha256", "shape_key", "allocation", "remote", "terms"}
+_BLOBS = {"spec", "spec_sha256", "shape_key", "allocation", "remote", "terms", "array"}
 _JSON_COLUMNS = ", ".join(f"hex({each})" if each in _BLOBS else each for each in JobRow.__struct_fields__)
 _BLOB_INDICES = tuple(index for index, each in enumerate(JobRow.__struct_fields__) if each in _BLOBS)
 _ROWS = msgspec.json.Decoder(list[list[str | int]])
@@ -435,6 +438,7 @@ def record_of(row: JobRow) -> JobRecord:
         remote=decoded_remote(row.remote),
         timeline_length=row.timeline_length,
         shard=row.shard,
+        array=unpacked_array(row.array),
     )
 
 

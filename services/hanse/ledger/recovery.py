@@ -14,11 +14,25 @@ from typing import TypeVar
 
 import msgspec
 
-from hanse.core.effects import (
+from hanse.core.model.arrays import unpacked_array
+from hanse.core.model.jobs import (
+    Allocation,
+    Job,
+    Reason,
+    ReasonCode,
+    RemoteView,
+    Shape,
+    ShapeBody,
+    stored_shape,
+    unpacked_terms,
+)
+from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import (
     AccountRow,
     BalanceRow,
     ChannelRow,
     DecisionRow,
+    ElementRow,
     IntentRow,
     JobRow,
     OutboundRow,
@@ -33,22 +47,12 @@ from hanse.core.effects import (
     ShardStateRow,
     Snapshot,
 )
-from hanse.core.model.jobs import (
-    Allocation,
-    Job,
-    Reason,
-    ReasonCode,
-    RemoteView,
-    Shape,
-    ShapeBody,
-    stored_shape,
-    unpacked_terms,
-)
-from hanse.core.model.lifecycle import JobState
 from hanse.ledger.statements import columns_of
 
 # The predicate of the index jobs_open, word for word.
 OPEN_JOBS = "settled = 0 AND shard = ''"
+# The same, beside another table.
+OPEN_JOBS_OF = "jobs.settled = 0 AND jobs.shard = ''"
 
 _ALLOCATION = msgspec.msgpack.Decoder(Allocation)
 _REMOTE = msgspec.msgpack.Decoder(RemoteView)
@@ -78,6 +82,7 @@ def load_snapshot(connection: sqlite3.Connection) -> Snapshot:
         incarnation=incarnation,
         write_sequence=sequence,
         jobs=jobs,
+        elements=_elements(connection),
         client_keys=client_keys,
         decisions=_rows(connection, "decisions", DecisionRow),
         channels=_rows(connection, "channels", ChannelRow),
@@ -105,6 +110,17 @@ def _rows(connection: sqlite3.Connection, table: str, row: type[R], key_columns:
     order = ", ".join(str(number) for number in range(1, key_columns + 1))
     found = connection.execute(f"SELECT {columns} FROM {table} ORDER BY {order}")
     return [row(*values) for values in found]
+
+
+def _elements(connection: sqlite3.Connection) -> list[ElementRow]:
+    """Of open arrays, those that have not ended."""
+    columns = ", ".join(f"elements.{column}" for column in columns_of(ElementRow))
+    found = connection.execute(
+        f"SELECT {columns} FROM jobs CROSS JOIN elements ON elements.shard = '' AND job_id = id "
+        f"WHERE {OPEN_JOBS_OF} AND array <> x'' AND elements.state <> ? ORDER BY job_id, element",
+        (int(JobState.FAILED),),
+    )
+    return [ElementRow(*values) for values in found]
 
 
 def _shard_rows(connection: sqlite3.Connection) -> list[ShardRow]:
@@ -195,6 +211,7 @@ class _Shared:
             timeline_length=found.timeline_length,
             shard=found.shard,
             terms=unpacked_terms(found.terms),
+            array=unpacked_array(found.array),
         )
 
     def _shape(self, key: bytes) -> Shape:

@@ -40,6 +40,8 @@ class Forgettable(msgspec.Struct, frozen=True):
     client_key: str
     runs: tuple[tuple[int, int], ...] = ()
     shard: str = ""
+    # Then the runs are its elements', and only whoever keeps their output knows them.
+    is_array: bool = False
 
 
 # The expression and predicates of the two indexes, word for word. Settled jobs are final or have MOVED on with their
@@ -91,17 +93,17 @@ def _oldest(
     younger = "" if before_wall_us is None else f"AND {_AGE} < {int(before_wall_us)}"
     text = connection.execute(
         f"""
-        SELECT json_group_array(json_array(id, tenant, client_key, json(runs), shard)) FROM (
+        SELECT json_group_array(json_array(id, tenant, client_key, json(runs), shard, is_array)) FROM (
           SELECT id, tenant, client_key, (
             SELECT json_group_array(json_array(epoch, attempt)) FROM timeline
             WHERE timeline.shard = jobs.shard AND job_id = jobs.id AND what = '{JobState.RUNNING.name}'
-          ) AS runs, shard
+          ) AS runs, shard, array <> x'' AS is_array
           FROM {kind} {younger} ORDER BY {_AGE}, id LIMIT ?
         )
         """,
         (count,),
     ).fetchone()[0]
-    return tuple(Forgettable(*each) for each in _PICKED.decode(text))
+    return tuple(Forgettable(*each[:-1], is_array=bool(each[-1])) for each in _PICKED.decode(text))
 
 
-_PICKED = msgspec.json.Decoder(list[tuple[str, str, str, tuple[tuple[int, int], ...], str]])
+_PICKED = msgspec.json.Decoder(list[tuple[str, str, str, tuple[tuple[int, int], ...], str, int]])

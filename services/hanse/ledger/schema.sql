@@ -71,6 +71,8 @@ CREATE TABLE jobs (
   moves INTEGER NOT NULL DEFAULT 0,
   -- msgpack of core/model/jobs.py: JobTerms; empty: none.
   terms BLOB NOT NULL DEFAULT x'',
+  -- msgpack of core/model/arrays.py: ArrayRecord. Empty: it is no array.
+  array BLOB NOT NULL DEFAULT x'',
   PRIMARY KEY (shard, id)
 ) STRICT;
 
@@ -87,6 +89,26 @@ CREATE INDEX jobs_open ON jobs (id) WHERE settled = 0 AND shard = '';
 CREATE INDEX jobs_settled ON jobs (max(ended_wall_us, submitted_wall_us), id) WHERE settled = 1 AND shard = '';
 CREATE INDEX jobs_settled_adoptable ON jobs (max(ended_wall_us, submitted_wall_us), id)
   WHERE settled = 1 AND shard <> '';
+
+-- Elements of arrays that hold capacity, wait after an attempt, or have failed for good. What has become of all others is
+-- in the array's own row.
+CREATE TABLE elements (
+  shard TEXT NOT NULL,
+  job_id TEXT NOT NULL,
+  -- Its index.
+  element INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  reason_detail TEXT NOT NULL,
+  -- msgpack of core/model/jobs.py: Allocation.
+  allocation BLOB NOT NULL,
+  started_wall_us INTEGER NOT NULL,
+  ended_wall_us INTEGER NOT NULL,
+  exit_code INTEGER NOT NULL,
+  PRIMARY KEY (shard, job_id, element)
+) STRICT;
 
 -- What happened to a job in this region; `sequence` counts from 0 per job and shard. One job's entries lie together, and
 -- stay when its row goes because another region leads the shard.

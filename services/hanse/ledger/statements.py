@@ -16,11 +16,12 @@ from itertools import chain
 
 import msgspec
 
-from hanse.core.effects import (
+from hanse.core.rows import (
     AccountRow,
     BalanceRow,
     ChannelRow,
     DecisionRow,
+    ElementRow,
     IntentRow,
     JobRow,
     JobStateRow,
@@ -133,9 +134,22 @@ def _delete_of_shards(table: str, column: str) -> Bulk:
     )
 
 
+def _delete_elements() -> Bulk:
+    """By (shard, job, element): each is looked up by the key, in the order of the list."""
+    return Bulk(
+        3,
+        lambda values: (
+            f"DELETE FROM elements WHERE rowid IN (SELECT found.rowid FROM (VALUES {values}) AS gone "
+            f"CROSS JOIN elements AS found ON found.shard = gone.column1 AND found.job_id = gone.column2 "
+            f"AND found.element = gone.column3)"
+        ),
+    )
+
+
 INSERT_SHAPES = _insert("shapes", columns_of(ShapeRow), "ON CONFLICT DO NOTHING")
 UPSERT_JOBS = _upsert("jobs", columns_of(JobRow), ('"shard"', '"id"'))
 UPDATE_JOB_STATES = _update("jobs", columns_of(JobStateRow), ('"shard"', '"id"'))
+UPSERT_ELEMENTS = _upsert("elements", columns_of(ElementRow), ('"shard"', '"job_id"', '"element"'))
 INSERT_TIMELINE = _insert("timeline", columns_of(TimelineRow))
 INSERT_DECISIONS = _insert("decisions", columns_of(DecisionRow))
 UPSERT_CHANNELS = _upsert("channels", columns_of(ChannelRow))
@@ -156,10 +170,12 @@ UPSERT_RIGHTS_SENT = _upsert("rights_sent", columns_of(RightsSentRow), ('"giver_
 UPSERT_RIGHTS_TAKEN = _upsert(
     "rights_taken", columns_of(RightsTakenRow), ('"taker_id"', '"giver"', '"giver_id"')
 )
+DELETE_ELEMENTS = _delete_elements()
 CLEAR_SPECS = Bulk(
     1, lambda values: f"UPDATE jobs SET spec = x'' WHERE shard = '' AND id IN (VALUES {values})"
 )
 DELETE_INTENTS = _delete("intents", "job_id")
+DELETE_ELEMENTS_OF = _delete_of_shards("elements", "job_id")
 DELETE_TIMELINE = _delete_of_shards("timeline", "job_id")
 DELETE_JOBS = _delete_of_shards("jobs", "id")
 DELETE_SHARD_ROWS = _delete_of_shards("shard_rows", "key")

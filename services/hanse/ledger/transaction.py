@@ -11,7 +11,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from hanse.core.effects import Effects, Writes
+from hanse.core.effects import Effects
+from hanse.core.rows import Writes
 from hanse.ledger import statements
 from hanse.ledger.errors import LedgerViolated
 from hanse.ledger.statements import tuples
@@ -80,6 +81,8 @@ def apply(connection: sqlite3.Connection, writes: Writes) -> None:
     statements.INSERT_SHAPES.run(connection, tuples(writes.shapes))
     statements.UPSERT_JOBS.run(connection, tuples(writes.jobs))
     _apply_job_states(connection, writes)
+    statements.UPSERT_ELEMENTS.run(connection, tuples(writes.elements))
+    statements.DELETE_ELEMENTS.run(connection, writes.elements_delete)
     statements.INSERT_TIMELINE.run(connection, tuples(writes.timeline))
     # A plain insert: a second answer for a key that has one is an error, and takes the transaction with it.
     statements.INSERT_DECISIONS.run(connection, tuples(writes.decisions))
@@ -122,6 +125,7 @@ def _apply_deletes(connection: sqlite3.Connection, writes: Writes) -> None:
     statements.DELETE_INTENTS.run(connection, [(job_id,) for job_id in writes.intents_delete])
     forgotten = [*(("", job_id) for job_id in writes.jobs_delete), *writes.shard_jobs_delete]
     statements.DELETE_TIMELINE.run(connection, forgotten)
+    statements.DELETE_ELEMENTS_OF.run(connection, forgotten)
     statements.DELETE_JOBS.run(connection, forgotten)
     statements.DELETE_SHARD_ROWS.run(connection, writes.shard_rows_delete)
     statements.DELETE_SHARDS.run(connection, [(shard,) for shard in writes.shards_delete])

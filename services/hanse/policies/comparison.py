@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from hanse.core.effects import Refused
 from hanse.core.model.limits import PLAN_CHANGES_MAX
+from hanse.core.replies import Refused
 
 # A wait that changes by no more than this is the same.
 ALIKE_US = 1_000_000

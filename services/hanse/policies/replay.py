@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from hanse.core.effects import Refused
 from hanse.core.model.jobs import Job, Shape, Submission
 from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobState
 from hanse.core.model.regions import Member, RegionConfig
 from hanse.core.policy.model import Policy
+from hanse.core.replies import Refused
 from hanse.policies.comparison import Compared, Outcome, Plan, moves, refusals, tenant_plans, worst
 from hanse.policies.rules import Facts, Rulebook
 from hanse.policies.virtual import VirtualJob, VirtualRegion

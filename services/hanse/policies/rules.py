@@ -18,10 +18,10 @@ from typing import TypeVar
 
 import msgspec
 
-from hanse.core.effects import Refused
 from hanse.core.model import limits
 from hanse.core.model.jobs import Ruled, Shape, Submission, make_shape
 from hanse.core.model.resources import Resources
+from hanse.core.replies import Refused
 from hanse.policies.expressions import Expression, NotEvaluated, activation
 from hanse.policies.units import duration_text, quantity_text
 from hanse.policies.vocabulary import BY_NAME

@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hanse.core.effects import Effects, Refused, Snapshot, SubmitOutcome
+from hanse.core.effects import Effects
 from hanse.core.events import Event, ExecutorRecovered, Submit, TaskEnded
 from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.jobs import RunId, Shape, Submission
@@ -15,6 +15,8 @@ from hanse.core.model.regions import Member, Node, RegionConfig, Topology
 from hanse.core.model.time import Now
 from hanse.core.policy.model import Policy
 from hanse.core.region import Region
+from hanse.core.replies import Refused, SubmitOutcome
+from hanse.core.rows import Snapshot
 
 REGION = "virtual"
 # 14 November 2023, 22:13:20 UTC.

@@ -10,7 +10,7 @@ import random
 
 import msgspec
 
-from hanse.core.effects import Effects, Snapshot
+from hanse.core.effects import Effects
 from hanse.core.events import Event, ExecutorRecovered, TaskEnded
 from hanse.core.messages import Envelope
 from hanse.core.model.deadlines import NEVER_US
@@ -19,6 +19,7 @@ from hanse.core.model.regions import RegionConfig, RegionRecord
 from hanse.core.model.time import Now
 from hanse.core.policy.model import Policy
 from hanse.core.region import Region
+from hanse.core.rows import Snapshot
 from hanse.replay.shapes import REGION_LABEL
 from hanse.sim.ledger import SimLedger
 

@@ -15,12 +15,13 @@ from typing import assert_never
 
 import msgspec
 
-from hanse.core.effects import Effects, Launch, Refused, Send, Stop, SubmitOutcome
+from hanse.core.effects import Effects, Launch, Send, Stop
 from hanse.core.events import PeerMessages, PeerUnreachable, Submit
 from hanse.core.messages import Envelope, Message, Offer, OfferAnswer, Solicit
 from hanse.core.model.jobs import ReasonCode
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.time import SECOND_US
+from hanse.core.replies import Refused, SubmitOutcome
 from hanse.replay.agenda import Agenda
 from hanse.replay.busy import Busy
 from hanse.replay.host import Attempt, Host, now_of

@@ -10,11 +10,11 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from hanse.core.effects import Answer, CancelOutcome, Done, Explanation, Refused, SubmitOutcome, Submitted
 from hanse.core.events import Ask, CancelJobs, Event, Question, SetDrain, Submit
 from hanse.core.model.jobs import OnLoss, Submission
 from hanse.core.model.regions import RunningJobs
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
+from hanse.core.replies import Answer, CancelOutcome, Done, Explanation, Refused, SubmitOutcome, Submitted
 from hanse.sim.faults import Faults
 from hanse.sim.progress import Progress
 from hanse.sim.record import (
@@ -187,6 +187,9 @@ class Callers:
                 self._keys += 1
                 items.append((f"key-{self._keys}", self._draw_kind()))
             batch = Batch(home, self._random.choice(TENANTS), items, self._draw_on_loss())
+            if batch.on_loss is not OnLoss.WAIT:
+                # Arrays can't be adopted.
+                batch.items = [(key, kind.plain or kind) for key, kind in items]
             self.planned_batches += 1
             self._timeline.at(int(within_us * self._random.random()), self._submit_planned, batch)
 

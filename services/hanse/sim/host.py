@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from hanse.core import invariants
-from hanse.core.effects import META_QUARANTINE, META_TRUSTED_FROM, NO_WRITES, Answer, Effects, Lookup, Send
+from hanse.core.effects import Effects, Lookup, Send
 from hanse.core.events import (
     Event,
     ExecutorRecovered,
@@ -46,6 +46,8 @@ from hanse.core.model.roster import SignedRoster
 from hanse.core.model.time import FOR_EVER_US, SECOND_US
 from hanse.core.policy.model import DEFAULT_POLICY, Policy
 from hanse.core.region import Region
+from hanse.core.replies import Answer
+from hanse.core.rows import META_QUARANTINE, META_TRUSTED_FROM, NO_WRITES
 from hanse.sim.clock import RegionClock
 from hanse.sim.digest import Digest
 from hanse.sim.errors import Crash

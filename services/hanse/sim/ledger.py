@@ -12,16 +12,32 @@ from typing import TypeVar
 
 import msgspec
 
-from hanse.core.effects import (
+from hanse.core.effects import Lookup
+from hanse.core.events import LookedUp
+from hanse.core.model.arrays import unpacked_array
+from hanse.core.model.jobs import (
+    Allocation,
+    Job,
+    Reason,
+    ReasonCode,
+    RemoteView,
+    Shape,
+    ShapeBody,
+    stored_shape,
+    unpacked_terms,
+)
+from hanse.core.model.lifecycle import JobState
+from hanse.core.model.regions import Position
+from hanse.core.rows import (
     META_INCARNATION_FLOOR,
     AccountRow,
     BalanceRow,
     ChannelRow,
     DecisionRow,
+    ElementRow,
     IntentRow,
     JobRow,
     JobStateRow,
-    Lookup,
     OutboundRow,
     PeerSeenRow,
     PolicyRow,
@@ -37,20 +53,6 @@ from hanse.core.effects import (
     TimelineRow,
     Writes,
 )
-from hanse.core.events import LookedUp
-from hanse.core.model.jobs import (
-    Allocation,
-    Job,
-    Reason,
-    ReasonCode,
-    RemoteView,
-    Shape,
-    ShapeBody,
-    stored_shape,
-    unpacked_terms,
-)
-from hanse.core.model.lifecycle import JobState
-from hanse.core.model.regions import Position
 
 RowT = TypeVar("RowT", bound=msgspec.Struct)
 KeyT = TypeVar("KeyT", str, tuple[str, str], tuple[int, str, int])
@@ -65,12 +67,14 @@ class JobTables:
         # The newest changing columns of a job, if they changed since its whole row was written.
         self.states: dict[str, JobStateRow] = {}
         self.timeline: dict[str, dict[int, TimelineRow]] = {}
+        self.elements: dict[str, dict[int, ElementRow]] = {}
 
     def copy(self) -> JobTables:
         """The same rows, to be changed apart."""
         image = JobTables()
         image.rows, image.states = dict(self.rows), dict(self.states)
         image.timeline = {job_id: dict(entries) for job_id, entries in self.timeline.items()}
+        image.elements = {job_id: dict(rows) for job_id, rows in self.elements.items()}
         return image
 
     def newest(self, job_id: str) -> JobRow | JobStateRow | None:
@@ -182,6 +186,10 @@ class SimLedger:
             tables = self._tables(state.shard)
             assert state.id in tables.rows, f"{state.id} changed and has no row"
             tables.states[state.id] = state
+        for element in writes.elements:
+            self._tables(element.shard).elements.setdefault(element.job_id, {})[element.element] = element
+        for shard, job_id, index in writes.elements_delete:
+            self._tables(shard).elements.get(job_id, {}).pop(index, None)
         for entry in writes.timeline:
             entries = self._tables(entry.shard).timeline.setdefault(entry.job_id, {})
             assert entry.sequence not in entries, f"entry {entry.sequence} of {entry.job_id} written twice"
@@ -265,9 +273,11 @@ class SimLedger:
         for job_id in writes.jobs_delete:
             self._delete_job("", job_id)
             self._tables("").timeline.pop(job_id, None)
+            self._tables("").elements.pop(job_id, None)
         for shard, job_id in writes.shard_jobs_delete:
             self._delete_job(shard, job_id)
             self._tables(shard).timeline.pop(job_id, None)
+            self._tables(shard).elements.pop(job_id, None)
         for shard, key in writes.shard_rows_delete:
             self.shard_rows.get(shard, {}).pop(key, None)
         for shard in writes.shards_delete:
@@ -328,6 +338,9 @@ class SimLedger:
             incarnation=self.incarnation,
             write_sequence=self.write_sequence,
             jobs=[self._job(job_id) for job_id in open_],
+            elements=[
+                row for job_id in open_ for row in self._elements(job_id) if row.state != JobState.FAILED
+            ],
             client_keys=[
                 (job.tenant, job.client_key, job.id, job.spec_sha256)
                 for job in map(self.jobs.__getitem__, open_ + closed)
@@ -372,6 +385,12 @@ class SimLedger:
                 for entries in tables.timeline.values()
                 for entry in entries.values()
             ),
+            "elements": _tuples(
+                row
+                for tables in self.job_tables.values()
+                for rows in tables.elements.values()
+                for row in rows.values()
+            ),
             "decisions": _tuples(row for decided in self.decisions.values() for row in decided.values()),
             "channels": _tuples(self.channels.values()),
             "outbound": _tuples(self.outbound.values()),
@@ -393,6 +412,9 @@ class SimLedger:
     def _is_open(self, job_id: str) -> bool:
         row = self.row(job_id)
         return row is not None and not row.settled
+
+    def _elements(self, job_id: str) -> list[ElementRow]:
+        return [row for _, row in sorted(self.job_tables[""].elements.get(job_id, {}).items())]
 
     def _job(self, job_id: str) -> Job:
         row = self.job_tables[""].whole(job_id)
@@ -429,6 +451,7 @@ class SimLedger:
             remote=msgspec.msgpack.decode(row.remote, type=RemoteView) if row.remote else None,
             timeline_length=row.timeline_length,
             terms=unpacked_terms(row.terms),
+            array=unpacked_array(row.array),
         )
 
     def _shape(self, key: bytes) -> Shape:

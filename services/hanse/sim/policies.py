@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from hanse.core.effects import PolicyRow
 from hanse.core.events import PolicyText
 from hanse.core.model.time import SECOND_US
 from hanse.core.policy.model import (
@@ -26,6 +25,7 @@ from hanse.core.policy.model import (
     Quota,
     Tenant,
 )
+from hanse.core.rows import PolicyRow
 from hanse.sim.timeline import Timeline
 from hanse.sim.workload import CPU_PER_NODE, LARGEST_JOB_CPU
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import islice
 
-from hanse.core.effects import JobRow, JobStateRow, ShardRow
 from hanse.core.federation.shards.quorum import is_majority
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.regions import Group, unpack_group
 from hanse.core.model.roster import decode_signed
+from hanse.core.rows import JobRow, JobStateRow, ShardRow
 from hanse.sim.ledger import SimLedger
 from hanse.sim.record import Committed, place_of
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import msgspec
 
-from hanse.core.effects import Explanation, JobRow, JobStateRow, Refused, Writes
 from hanse.core.messages import Message
 from hanse.core.model.jobs import RunId
 from hanse.core.model.regions import Node
 from hanse.core.model.resources import Resources
 from hanse.core.policy.model import DEFAULT_POLICY, Policy
+from hanse.core.replies import Explanation, Refused
+from hanse.core.rows import JobRow, JobStateRow, Writes
 
 
 class RegionJoined(msgspec.Struct, frozen=True, gc=False):

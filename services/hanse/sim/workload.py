@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
+from hanse.core.model.arrays import ArrayRules
 from hanse.core.model.jobs import GroupShape, OnLoss, Shape, ShapeBody, Submission, make_shape
 from hanse.core.model.regions import Group, Member, Node, RegionConfig, Timings
 from hanse.core.model.resources import resources
@@ -30,7 +31,8 @@ _RESTARTABLE_SHARE = 0.5
 
 
 class JobKind(msgspec.Struct, frozen=True, kw_only=True):
-    """Jobs of one kind share spec and shape. `endless` kinds end only by a cancel."""
+    """Jobs of one kind share spec and shape. `endless` kinds end only by a cancel. Of a kind of array, `plain` is the
+    kind of job that it was made of."""
 
     name: str
     spec: bytes
@@ -40,15 +42,25 @@ class JobKind(msgspec.Struct, frozen=True, kw_only=True):
     grace_us: int
     retries_max: int
     endless: bool = False
+    array: ArrayRules | None = None
+    plain: JobKind | None = None
 
 
-# Makes the bytes of a spec that the real codec can read back; the default is for worlds without a codec.
-SpecWriter = Callable[[str, ShapeBody, int, int], bytes]
+class SpecWriter(Protocol):
+    """Makes the bytes of a spec that the real codec can read back; the default is for worlds without a codec."""
+
+    def __call__(
+        self, name: str, body: ShapeBody, grace_us: int, retries_max: int, array: ArrayRules | None = None, /
+    ) -> bytes: ...
 
 
-def opaque_spec(name: str, body: ShapeBody, grace_us: int, retries_max: int) -> bytes:
+def opaque_spec(
+    name: str, body: ShapeBody, grace_us: int, retries_max: int, array: ArrayRules | None = None
+) -> bytes:
     """Bytes that only this module understands."""
-    return msgspec.msgpack.encode((name, body, grace_us, retries_max))
+    if array is None:
+        return msgspec.msgpack.encode((name, body, grace_us, retries_max))
+    return msgspec.msgpack.encode((name, body, grace_us, retries_max, array))
 
 
 def draw_nodes(region: str, randomness: random.Random, *, complete: bool) -> tuple[Node, ...]:
@@ -204,4 +216,5 @@ def submission(
         grace_us=kind.grace_us,
         retries_max=kind.retries_max,
         on_loss=on_loss,
+        array=kind.array,
     )

@@ -10,11 +10,12 @@ import random
 
 import msgspec
 
-from hanse.core.effects import Answer
 from hanse.core.events import JobsForgotten
 from hanse.core.model.regions import RegionConfig, Timings
 from hanse.core.model.time import FOR_EVER_US, MILLISECOND_US, SECOND_US
 from hanse.core.policy.model import Policy
+from hanse.core.replies import Answer
+from hanse.sim.arrays import Trimmers, draw_share, with_arrays
 from hanse.sim.callers import TENANTS, Callers
 from hanse.sim.clock import RegionClock
 from hanse.sim.convergence import Convergence
@@ -65,8 +66,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int = 100
     kinds: int = 12
     runtime_max_us: int = 60 * SECOND_US
+    # After the faults: how long all that was begun may take to end.
+    healed_max_us: int = HEALED_MAX_US
     timings: Timings | None = None
     adoptable_share: float | None = None
+    # Of the kinds of jobs: how many are arrays; None: drawn.
+    arrays_share: float | None = None
     policy: Policy | None = None
     check_every: int = 64
     codec_share: float = 0.0
@@ -108,9 +113,12 @@ class World:
             plan.faults,
             plan.check_every,
         )
-        self.kinds = draw_kinds(draw, plan.kinds, plan.runtime_max_us, write_spec)
+        arrays = self._randomness("arrays")
+        share = draw_share(arrays) if plan.arrays_share is None else plan.arrays_share
+        kinds = draw_kinds(draw, plan.kinds, plan.runtime_max_us, write_spec)
+        self.kinds = with_arrays(kinds, arrays, share, write_spec) if share else kinds
         self._checkpoints: Checkpoints = {}
-        self._behaviours = {kind.spec: kind.behaviour for kind in self.kinds}
+        self._behaviours = {kind.spec: kind.behaviour for kind in (*kinds, *self.kinds)}
         timings = plan.timings or draw_timings(draw)
         if plan.faults.old_disk_every_us and not plan.faults.anchor_elsewhere:
             # Whoever knows that a disk is old may be out of reach: nobody believes a disk before all were heard.
@@ -159,6 +167,7 @@ class World:
                 plan.faults.destroyed_every_us or plan.faults.lost_every_us or plan.faults.roster_every_us
             ),
         )
+        self.trimmers = Trimmers(self.timeline, self._randomness("trimmers"), self.hosts, self.count)
         self.convergence = Convergence(self.timeline, self.hosts)
         self.injector = Injector(
             self.timeline,
@@ -257,6 +266,8 @@ class World:
         if self.quotas is not None:
             self.timeline.after(0, self.quotas.begin)
         self.hands.begin()
+        if any(kind.array is not None for kind in self.kinds):
+            self.trimmers.begin()
         if plan.calm_us:
             self.timeline.after(plan.calm_us, self.injector.begin)
         else:
@@ -264,7 +275,7 @@ class World:
 
     def end(self) -> None:
         """No more faults: everything has to end."""
-        deadline_us = self.timeline.now_us + HEALED_MAX_US
+        deadline_us = self.timeline.now_us + self.plan.healed_max_us
         self.record.append(Healed(self.timeline.now_us, deadline_us))
         self._around.faults = HEALED
         self.injector.heal()

@@ -31,7 +31,7 @@ _TIMESTAMP_SECONDS_MAX = 253_402_300_799
 class FieldRefused(CallerFault):
     """The value of `field` can't be right, or (UNIMPLEMENTED) is understood but not done.
 
-    Raised and caught inside hanse.wire only: at its door it is the value core.effects.Refused.
+    Raised and caught inside hanse.wire only: at its door it is the value core.replies.Refused.
     """
 
     def __init__(self, field: str, message: str, code: str = "INVALID") -> None:

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hanse.core.effects import (
-    Blocker,
-    CancelOutcome,
-    Explanation,
-    JobChange,
-    Refused,
-    RegionExplanation,
-    Submitted,
-)
+from hanse.core.effects import JobChange
 from hanse.core.model.lifecycle import JobState
+from hanse.core.replies import Blocker, CancelOutcome, Explanation, Refused, RegionExplanation, Submitted
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2
 from hanse.wire.shapes import encode_reason
 from hanse.wire.times import milliseconds_32, timestamp

@@ -14,6 +14,7 @@ from hanse.wire.gen.hanse.v1 import peers_pb2 as pb
 from hanse.wire.groups import GROUP_KINDS
 from hanse.wire.joint import JOINT_KINDS
 from hanse.wire.kinds import Kind, Readers, bounded, job_id_of, region_name, stored
+from hanse.wire.progress import decode_progress, encode_progress
 from hanse.wire.quotas import QUOTA_KINDS
 from hanse.wire.records import decode_queued_shape, decode_record, encode_queued_shape, encode_record
 from hanse.wire.rosters import ROSTER_KINDS
@@ -146,6 +147,7 @@ def _encode_commit(message: m.Commit) -> pb.Commit:
         traceparent=message.traceparent,
         moves=message.moves,
         shape=_ruled_shape(message),
+        progress=encode_progress(message.progress),
     )
 
 
@@ -182,6 +184,8 @@ def _decode_commit(readers: Readers, message: pb.Commit) -> m.Commit:
         grace_us=0 if spec is None else spec.grace_us,
         retries_max=0 if spec is None else spec.retries_max,
         retry=None if spec is None else spec.terms.retry,
+        array=None if spec is None else spec.array,
+        progress=decode_progress(message.progress) if message.HasField("progress") else None,
     )
 
 
@@ -253,6 +257,7 @@ def _encode_terminal(message: m.Terminal) -> pb.Terminal:
         started_wall_us=message.started_wall_us,
         ended_wall_us=message.ended_wall_us,
         region=message.region,
+        progress=encode_progress(message.progress),
     )
 
 
@@ -270,6 +275,7 @@ def _decode_terminal(_: Readers, message: pb.Terminal) -> m.Terminal:
         started_wall_us=message.started_wall_us,
         ended_wall_us=message.ended_wall_us,
         region=region_name(message.region),
+        progress=decode_progress(message.progress) if message.HasField("progress") else None,
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hanse.core.effects import OrdersOutcome, Refused
 from hanse.core.events import NodeOrder, Order, OrderKind
 from hanse.core.model import limits
+from hanse.core.replies import OrdersOutcome, Refused
 from hanse.wire import checks
+from hanse.wire.arrays import read_indexes
 from hanse.wire.checks import FieldRefused
 from hanse.wire.gen.hanse.v1 import jobs_pb2, regions_pb2
 from hanse.wire.jobs import encode_refusal, encode_state
@@ -36,8 +37,12 @@ def decode_order(request: jobs_pb2.ControlJobsRequest) -> Order:
         case "move":
             checks.check_region_name("move.region", request.move.region)
             return Order(kind=OrderKind.MOVE, region=request.move.region, why=why)
+        case "cancel_elements":
+            indexes = read_indexes("cancel_elements.indexes", request.cancel_elements.indexes)
+            return Order(kind=OrderKind.CANCEL_ELEMENTS, indexes=indexes, why=why)
         case _:
-            raise FieldRefused("order", "hold, release, requeue, set_priority or move")
+            message = "hold, release, requeue, set_priority, move or cancel_elements"
+            raise FieldRefused("order", message)
 
 
 def encode_control_results(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanse.core.effects import JobPlan, RegionPlan
+from hanse.core.replies import JobPlan, RegionPlan
 from hanse.wire.gen.hanse.v1 import jobs_pb2
 from hanse.wire.jobs import encode_blocker
 from hanse.wire.shapes import encode_shape
@@ -47,4 +47,5 @@ def _region(plan: RegionPlan) -> jobs_pb2.RegionPlan:
         price=plan.price,
         power=plan.power,
         age_ms=milliseconds_32(plan.age_us),
+        elements_at_once=plan.elements_at_once,
     )

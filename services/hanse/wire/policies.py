@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanse.core.effects import PolicyRow
+from hanse.core.rows import PolicyRow
 from hanse.wire.gen.hanse.v1 import policies_pb2
 from hanse.wire.times import timestamp
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from hanse.core.model import limits
+from hanse.core.model.indexes import parse_indexes
 from hanse.wire import checks
 from hanse.wire.checks import FieldRefused, echo
 from hanse.wire.gen.hanse.v1 import jobs_pb2
@@ -25,11 +26,12 @@ class GroupProgram(msgspec.Struct, frozen=True):
 
 
 class JobProgram(msgspec.Struct, frozen=True):
-    """What a job runs, group by group. `checkpoint` is empty if it keeps none."""
+    """What a job runs, group by group. `checkpoint` is empty if it keeps none, `array_count` 0 if it is no array."""
 
     name: str
     groups: tuple[GroupProgram, ...]
     checkpoint: str
+    array_count: int = 0
 
     @property
     def task_count(self) -> int:
@@ -102,4 +104,5 @@ def _program(spec: bytes) -> JobProgram:
             for group in message.groups
         ),
         checkpoint=message.checkpoint,
+        array_count=parse_indexes(message.array.indexes).count if message.HasField("array") else 0,
     )

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from hanse.core import messages as m
-from hanse.core.effects import QuotaView
 from hanse.core.model import limits
 from hanse.core.model.quota import Rights, SignedQuotas, decode_quotas, encode_quotas
 from hanse.core.model.regions import QuotaNews
+from hanse.core.replies import QuotaView
 from hanse.wire.checks import FieldRefused
 from hanse.wire.gen.hanse.v1 import peers_pb2, regions_pb2
 from hanse.wire.kinds import Kind, Readers, bounded, stored

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hanse.core.effects import (
+from hanse.core.model.regions import RegionRecord, RunningJobs
+from hanse.core.replies import (
     ChannelView,
     DrainView,
     MemberView,
@@ -13,7 +14,6 @@ from hanse.core.effects import (
     ShardView,
     StatusView,
 )
-from hanse.core.model.regions import RegionRecord, RunningJobs
 from hanse.wire.gen.hanse.v1 import common_pb2, regions_pb2
 from hanse.wire.records import encode_record
 from hanse.wire.shapes import encode_reason

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from hanse.core.effects import ReservationView
 from hanse.core.model import limits
 from hanse.core.model.jobs import GroupShape
 from hanse.core.model.reservations import Before, RegionPlaces, WantedReservation
 from hanse.core.model.resources import resources
+from hanse.core.replies import ReservationView
 from hanse.wire.calendar import instants
 from hanse.wire.checks import (
     NAME,

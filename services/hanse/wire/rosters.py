@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from hanse.core import messages as m
-from hanse.core.effects import ProposalView, RosterView
 from hanse.core.model import limits
 from hanse.core.model.roster import Round, SignedRoster, decode_signed, encode_signed, sha256_of
+from hanse.core.replies import ProposalView, RosterView
 from hanse.wire.checks import FieldRefused
 from hanse.wire.gen.hanse.v1 import peers_pb2, regions_pb2
 from hanse.wire.kinds import Kind, Readers, region_name, stored

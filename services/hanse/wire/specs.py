@@ -13,8 +13,8 @@ import hashlib
 import msgspec
 from google.protobuf.message import DecodeError
 
-from hanse.core.effects import Refused
 from hanse.core.model import limits
+from hanse.core.model.arrays import ArrayRules
 from hanse.core.model.jobs import (
     DEFAULT_TIER,
     NO_TERMS,
@@ -27,7 +27,9 @@ from hanse.core.model.jobs import (
     make_shape,
 )
 from hanse.core.model.resources import BUILTIN_KINDS, Resources, is_known_kind
+from hanse.core.replies import Refused
 from hanse.wire import checks
+from hanse.wire.arrays import decode_array, loss_of_array
 from hanse.wire.checks import FieldRefused, echo
 from hanse.wire.gen.hanse.v1 import jobs_pb2
 from hanse.wire.memo import Memo
@@ -82,6 +84,7 @@ class CheckedSpec(msgspec.Struct, frozen=True):
     about: SpecDetails
     on_loss: OnLoss = OnLoss.WAIT
     terms: JobTerms = NO_TERMS
+    array: ArrayRules | None = None
 
 
 class SpecReader:
@@ -133,6 +136,7 @@ class SpecReader:
             on_loss=checked.on_loss,
             terms=checked.terms,
             check_index=submission.check_index,
+            array=checked.array,
         )
 
     def read_bytes(self, spec: bytes, sha256: bytes) -> CheckedSpec | FieldRefused:
@@ -185,7 +189,12 @@ class SpecReader:
         grace_us = _grace_us(message)
         about = _details(message)
         terms = decode_terms(message)
-        return CheckedSpec(spec, sha256, name, tenant, shape, grace_us, retries_max, about, on_loss, terms)
+        array = decode_array(message)
+        if array is not None:
+            on_loss = loss_of_array(on_loss)
+        return CheckedSpec(
+            spec, sha256, name, tenant, shape, grace_us, retries_max, about, on_loss, terms, array
+        )
 
     def _shape(self, message: jobs_pb2.JobSpec) -> Shape:
         """Everything that decides where and in which order the job runs, checked."""
@@ -345,8 +354,6 @@ def _check_kind(message: jobs_pb2.JobSpec) -> None:
     kind = message.kind
     if kind == jobs_pb2.JOB_KIND_SERVICE:
         raise FieldRefused("spec.kind", "services are not built yet", "UNIMPLEMENTED")
-    if kind == jobs_pb2.JOB_KIND_ARRAY:
-        raise FieldRefused("spec.kind", "arrays are not built yet; submit a job per task", "UNIMPLEMENTED")
     if kind not in _KINDS:
         raise FieldRefused("spec.kind", f"{kind} is not a JobKind")
 

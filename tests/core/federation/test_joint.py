@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hanse.core.effects import Answer, Done, Refused, Reserved
 from hanse.core.events import CancelReservation, Reserve
 from hanse.core.messages import ReservationPart, ReservationSettled, ReservationTaken, ReservationVerdict
 from hanse.core.model.jobs import GroupShape
@@ -18,6 +17,7 @@ from hanse.core.model.reservations import (
     WindowState,
 )
 from hanse.core.model.time import SECOND_US
+from hanse.core.replies import Answer, Done, Refused, Reserved
 from tests.core.protocol.league import EPOCH_WALL_US, League
 from tests.core.protocol.station import SLOT, is_parcel
 

@@ -9,11 +9,12 @@ import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hanse.core.effects import PeerSeenRow, Send
+from hanse.core.effects import Send
 from hanse.core.federation.sessions import Sessions
 from hanse.core.messages import Envelope, Hello, HelloAck, Message, Probe
 from hanse.core.model.regions import Member, Position, RegionConfig, Timings
 from hanse.core.model.time import MILLISECOND_US, SECOND_US, Now
+from hanse.core.rows import PeerSeenRow
 
 MEMBERS = (Member(name="a"), Member(name="b"))
 NONCES_PER_LIFE = 1_000_000

@@ -15,16 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from hanse.core import invariants
-from hanse.core.effects import (
-    Answer,
-    CancelOutcome,
-    Effects,
-    JobRow,
-    JobStateRow,
-    Refused,
-    SubmitOutcome,
-    Submitted,
-)
+from hanse.core.effects import Effects
 from hanse.core.events import (
     Ask,
     CancelJobs,
@@ -44,6 +35,8 @@ from hanse.core.model.resources import resources
 from hanse.core.model.roster import SignedRoster
 from hanse.core.model.time import MILLISECOND_US, SECOND_US, Now
 from hanse.core.region import Region
+from hanse.core.replies import Answer, CancelOutcome, Refused, SubmitOutcome, Submitted
+from hanse.core.rows import JobRow, JobStateRow
 from hanse.sim.keys import SimKeys
 from hanse.sim.ledger import looked_up
 from tests.core.protocol import tokens

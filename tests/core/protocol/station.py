@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 
-from hanse.core.effects import Answer, Launch
+from hanse.core.effects import Launch
 from hanse.core.events import LookedUp, TaskEnded
 from hanse.core.messages import Envelope, Message
 from hanse.core.model.jobs import GroupShape, RunId, Shape, ShapeBody, make_shape
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.resources import resources
 from hanse.core.region import Region
+from hanse.core.replies import Answer
 from hanse.sim.ledger import SimLedger
 
 SLOT = 1_000

@@ -5,7 +5,6 @@ Gossip, probes and greetings are left out unless asked for: nothing rests on the
 
 from __future__ import annotations
 
-from hanse.core.effects import Writes
 from hanse.core.messages import (
     Cancel,
     CancelAck,
@@ -31,6 +30,7 @@ from hanse.core.messages import (
     Verdict,
     Withdraw,
 )
+from hanse.core.rows import Writes
 
 BACKGROUND = (GossipDigest, GossipDelta, Probe, ProbeAck, ProbeRequest)
 GREETINGS = (Hello, HelloAck)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import msgspec
 import pytest
 
+from hanse.core.events import Order, OrderJobs, OrderKind
 from hanse.core.messages import (
     Cancel,
     CancelAck,
@@ -21,9 +23,9 @@ from hanse.core.messages import (
     Verdict,
     Withdraw,
 )
-from hanse.core.model.jobs import Reason, ReasonCode
+from hanse.core.model.jobs import Reason, ReasonCode, Ruled, make_shape
 from hanse.core.model.lifecycle import JobState
-from hanse.core.model.limits import OFFER_PEERS_MAX, TRANSFERS_UNDECIDED_MAX
+from hanse.core.model.limits import OFFER_PEERS_MAX, PATH_MAX, TRANSFERS_UNDECIDED_MAX
 from hanse.core.model.regions import Timings
 from hanse.core.model.time import MILLISECOND_US, SECOND_US
 from tests.core.protocol.league import League, pass_through_south
@@ -93,13 +95,23 @@ def accept_all(league: League) -> None:
 def test_queued_cannot_start_soon_offers_to_two_peers_and_writes_nothing() -> None:
     league = League(north=0, south=1, west=1, east=1)
     league.hold(Offer)
-    league.submit("north", "job-1")
+    jobs = [f"job-{number}" for number in range(4)]
+    for job in jobs:
+        league.submit("north", job)
     sequence = league.stations["north"].ledger.write_sequence
     league.advance(500 * MILLISECOND_US)
     offers = league.under_way(Offer, sender="north")
     assert len(offers) == len({each.to for each in offers}) == OFFER_PEERS_MAX
     assert league.stations["north"].ledger.write_sequence == sequence
-    assert league.state("north", "job-1") is JobState.QUEUED
+    assert {league.state("north", job) for job in jobs} == {JobState.QUEUED}
+
+
+def test_a_job_is_offered_to_one_peer_at_a_time_if_that_has_room_by_its_record() -> None:
+    league = League(north=0, south=1, west=1, east=1)
+    league.hold(Offer)
+    league.submit("north", "job-1")
+    league.advance(500 * MILLISECOND_US)
+    assert len(league.under_way(Offer, sender="north")) == 1
 
 
 @row("giver", "QUEUED", "cannot start soon")
@@ -169,7 +181,12 @@ def test_accept_when_no_longer_queued_gives_nothing_and_releases() -> None:
 @row("giver", "QUEUED", "ACCEPT, and not queued any more")
 def test_of_two_that_accept_one_gets_the_job_and_the_other_a_release() -> None:
     league = League(north=0, south=1, west=1)
+    league.hold(Offer)
     league.submit("north", "job-1")
+    league.submit("north", "job-2")
+    league.advance(100 * MILLISECOND_US)
+    league.cancel("north", "job-2")
+    league.let_go()
     league.settle()
     assert len(league.messages(OfferAnswer)) == 2
     assert len(league.messages(Commit)) == len(league.messages(Release)) == 1
@@ -260,6 +277,36 @@ def test_a_commit_with_a_higher_epoch_implies_committed() -> None:
     # The answer that it overtook changes nothing any more.
     decide(league, commit, Verdict.COMMITTED)
     assert league.job("north", "job-1").epoch == 3
+
+
+def test_a_job_that_comes_back_is_as_it_was_ordered_elsewhere_meanwhile() -> None:
+    """Two regions handed a job back and forth: each went by what it remembered of it (orders, seed 3)."""
+    league = League(puppets=["south"], north=1)
+    league.submit("north", "filler")
+    commit = puppet_in_transfer(league)
+    assert commit.shape is not None
+    body = msgspec.structs.replace(commit.shape.body, regions_allow=("north",), priority=7, ruled=Ruled())
+    back = msgspec.structs.replace(
+        commit, epoch=3, sequence=1, path=("north", "south"), shape=make_shape(body)
+    )
+    league.say("south", "north", back)
+    known = league.job("north", "job-1").shape.body
+    assert (known.regions_allow, known.priority) == (("north",), 7)
+
+
+def test_who_moves_a_job_does_not_care_how_far_it_has_come() -> None:
+    league = League(puppets=["south"], north=0)
+    league.submit("north", "job-1")
+    league.job("north", "job-1").path = ("south", "north") * (PATH_MAX // 2)
+    order = Order(kind=OrderKind.MOVE, region="south")
+    league.step("north", OrderJobs(request_id=1, job_ids=("job-1",), order=order, cause="test"))
+
+    def offered() -> list[Offer]:
+        heard = league.puppets["south"].heard(Offer)
+        return [each for each in heard if isinstance(each, Offer) and each.shape.body.regions_allow]
+
+    league.run_until(lambda: bool(offered()))
+    assert offered()[0].path == ()
 
 
 @row("giver", "XFER", "BURNED")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from hanse.core.effects import Done, DrainView, StatusView
 from hanse.core.events import Ask, Question, SetDrain
 from hanse.core.messages import Commit, Offer
 from hanse.core.model.jobs import ReasonCode
@@ -12,6 +11,7 @@ from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import MOVES_AT_ONCE_MAX, MOVES_MAX
 from hanse.core.model.regions import RunningJobs
 from hanse.core.model.time import SECOND_US
+from hanse.core.replies import Done, DrainView, StatusView
 from tests.core.protocol.league import League
 from tests.core.protocol.station import shape_of
 

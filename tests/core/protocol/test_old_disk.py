@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanse.core import messages
-from hanse.core.effects import NO_WRITES, Effects, Refused, Trusted
+from hanse.core.effects import Effects
 from hanse.core.events import LookedUp, TrustDisk
 from hanse.core.federation.old_disk import OldDisk
 from hanse.core.messages import Decision, Inquest, InquestAnswer, Offer, Standing
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.time import SECOND_US
+from hanse.core.replies import Refused, Trusted
+from hanse.core.rows import NO_WRITES
 from hanse.sim.ledger import SimLedger
 from tests.core.protocol.league import League
 from tests.core.protocol.station import TokenError

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from hanse.core.effects import Refused
 from hanse.core.messages import Cancel, CancelAck, Stable, Terminal, TerminalAck
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.time import SECOND_US
+from hanse.core.replies import Refused
 from tests.core.protocol.league import League
 from tests.core.protocol.rows import row
 from tests.core.protocol.station import SIGTERM

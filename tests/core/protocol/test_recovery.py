@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from hanse.core.effects import Launch, Submitted
+from hanse.core.effects import Launch
 from hanse.core.events import SetDrain
 from hanse.core.messages import Commit, Offer, OfferAnswer, Stable, Terminal, TerminalAck
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.time import SECOND_US
+from hanse.core.replies import Submitted
 from tests.core.protocol.league import League
 from tests.core.protocol.rows import row
 from tests.core.protocol.station import NoAnswerError

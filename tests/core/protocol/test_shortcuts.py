@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 
 from hanse.core.books import Books
-from hanse.core.effects import DecisionRow, Effects, Send
+from hanse.core.effects import Effects, Send
 from hanse.core.events import LedgerPressure
 from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.giver import WITHDRAWN, Giver
@@ -21,6 +21,7 @@ from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import TRANSITIONS, JobInput, JobState
 from hanse.core.model.regions import Timings
 from hanse.core.model.time import SECOND_US, Now
+from hanse.core.rows import DecisionRow
 from tests.core.protocol.league import League
 from tests.core.protocol.station import Parcel, TokenError
 

@@ -7,12 +7,12 @@ import hashlib
 import msgspec
 import pytest
 
-from hanse.core.effects import DecisionRow
 from hanse.core.messages import Commit, Decision, Offer, OfferAnswer, Stable, Verdict, Withdraw
 from hanse.core.model.jobs import ReasonCode, Shape
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.regions import Timings
 from hanse.core.model.time import SECOND_US
+from hanse.core.rows import DecisionRow
 from tests.core.protocol.league import League
 from tests.core.protocol.rows import row
 from tests.core.protocol.station import GPU, shape_of

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hanse.core.effects import JobRow, JobStateRow
 from hanse.core.messages import Verdict
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.rows import JobRow, JobStateRow
 from tests.core.protocol.station import Station, TokenError
 
 Stations = Mapping[str, Station]

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanse.core.effects import RosterRow
 from hanse.core.federation.roster.chain import Chain, begun_by, config_in_force, open_chain, row_of
 from hanse.core.federation.roster.checks import chain_faults, force_faults, proposal_faults
 from hanse.core.federation.roster.drafts import successor
@@ -15,6 +14,7 @@ from hanse.core.federation.roster.faults import FaultKind, RosterConflict
 from hanse.core.model import limits
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.roster import Roster, SignedRoster, decode_signed, encode_signed, sha256_of
+from hanse.core.rows import RosterRow
 from hanse.sim.keys import SimKeys
 from tests.core.roster.league import (
     chain,

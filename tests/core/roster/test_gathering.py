@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from hanse.core.effects import NO_WRITES, Effects
+from hanse.core.effects import Effects
 from hanse.core.federation.roster.gathering import Gathering, Stage
 from hanse.core.messages import RosterProposal
 from hanse.core.model.limits import ROSTER_ASKING_US
 from hanse.core.model.regions import Timings
 from hanse.core.model.roster import Countersignature, Round, SignedRoster
 from hanse.core.model.time import SECOND_US, Now
+from hanse.core.rows import NO_WRITES
 from tests.core.roster.league import following, founded, signed
 
 FIRST = founded("east", "north", "south", "up", "west")

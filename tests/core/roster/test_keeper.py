@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from hanse.core.effects import Answer, Refused, RosterView
 from hanse.core.events import AskRoster, ProposeRoster
 from hanse.core.messages import (
     RosterAnnounce,
@@ -21,6 +20,7 @@ from hanse.core.model.jobs import ReasonCode
 from hanse.core.model.limits import GATHER_ALONE_US, ROSTER_ASKING_US
 from hanse.core.model.roster import Roster, Round, SignedRoster, sha256_of
 from hanse.core.model.time import SECOND_US
+from hanse.core.replies import Answer, Refused, RosterView
 from tests.core.protocol.league import League
 from tests.core.roster.league import chain, following, founded, member, members, signed
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from hanse.core.effects import StatusView
 from hanse.core.events import Ask, Question
 from hanse.core.federation.roster.faults import FaultKind
 from hanse.core.messages import Commit
@@ -12,6 +11,7 @@ from hanse.core.model.jobs import ReasonCode
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.roster import LostRegion, Roster, canonical
 from hanse.core.model.time import SECOND_US
+from hanse.core.replies import StatusView
 from tests.core.protocol.league import League
 from tests.core.protocol.station import Station
 from tests.core.roster.league import following, founded, signed

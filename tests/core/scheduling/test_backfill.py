@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanse.bench.schedules import differences, read_schedule, replayed
-from hanse.core.effects import Explanation
 from hanse.core.events import Ask, Question
 from hanse.core.policy.model import Backfill, BackfillMode, FairShare, Policy, Preemption, Tier
+from hanse.core.replies import Explanation
 from hanse.policies.virtual import VirtualJob
 from tests.core.scheduling.regions import MS, jobs_strategy, one, quota_of, run_checked, started_at, virtual
 
@@ -141,6 +141,21 @@ def test_who_waits_for_a_reservation_is_told_for_whom() -> None:
     begun_wall_us = region.region.books.jobs["runs"].started_wall_us
     assert head.predicted_start_wall_us == begun_wall_us + 100_000 * MS
     assert "it would delay head (head), which goes first and is to start in 100.0 s" in answer.summary
+
+
+def test_the_oldest_that_is_blocked_is_the_head() -> None:
+    """Found by the property below: when the head had started, who came then and was blocked took its place, although
+    somebody older had been blocked for longer."""
+    jobs = [
+        *[one(f"runs{at}", 1, run=30) for at in range(3)],
+        one("ends", 1, run=10),
+        one("next", 1, at=1, run=10),
+        one("older", 2, at=2, run=10),
+        one("younger", 3, at=10, run=10),
+    ]
+    region = virtual(_EASY, jobs)
+    region.run(15 * MS)
+    assert [head.job.id for head in region.region.local.scheduler._heads.values()] == ["older"]
 
 
 @settings(max_examples=60)

@@ -57,15 +57,16 @@ def test_a_blocked_shape_is_asked_once_until_something_is_released(monkeypatch: 
     place = capacity.place
     monkeypatch.setattr(capacity, "place", lambda wanted: (asked.append(wanted), place(wanted))[1])
     assert names(scheduler.run(NOW, 100)) == ["b0"]
-    assert asked == [big, big]
+    # The first one started in a round.
+    assert asked == [big]
     for at in range(50, 60):
         queue.add(job(f"b{at}", big, at))
         assert scheduler.run(NOW, 100) == []
-    assert len(asked) == 2
+    assert len(asked) == 1
     # Another shape is not held up by it, and is asked for itself.
     queue.add(job("s", small, 99))
     scheduler.run(NOW, 100)
-    assert asked[2:] == [small]
+    assert asked[1:] == [small]
     capacity.release("b0")
     assert names(scheduler.run(NOW, 100)) == ["b1"]
 
@@ -77,10 +78,10 @@ def test_jobs_that_differ_only_in_their_estimates_are_blocked_as_one(monkeypatch
     place = capacity.place
     monkeypatch.setattr(capacity, "place", lambda wanted: (asked.append(wanted), place(wanted))[1])
     assert names(scheduler.run(NOW, 100)) == ["j2"]
-    assert len(asked) == 2
+    assert len(asked) == 1
     capacity.release("j2")
     assert names(scheduler.run(NOW, 100)) == ["j5"]
-    assert len(asked) == 4
+    assert len(asked) == 3
 
 
 def test_a_job_that_may_not_run_here_does_not_and_holds_up_nobody() -> None:

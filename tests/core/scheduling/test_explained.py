@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hanse.core.effects import Blocker, Explanation
 from hanse.core.events import Ask, CancelJobs, Event, PolicyChanged, Question, TaskEnded
 from hanse.core.model.jobs import Job
 from hanse.core.model.lifecycle import JobState
 from hanse.core.policy.model import FairShare, Policy, Queue, Quota
+from hanse.core.replies import Blocker, Explanation
 from hanse.core.scheduling.whatif import Outcome
 from hanse.policies.virtual import VirtualJob, VirtualRegion
 from tests.core.scheduling.regions import MS, jobs_strategy, one, quota_of, virtual

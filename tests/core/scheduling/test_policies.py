@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hanse.core.effects import Explanation, PolicyAdopted, Refused, StatusView
 from hanse.core.events import Ask, PolicyChanged, Question
 from hanse.core.model.lifecycle import JobState
 from hanse.core.policy.model import (
@@ -21,6 +20,7 @@ from hanse.core.policy.model import (
     Tenant,
     Tier,
 )
+from hanse.core.replies import Explanation, PolicyAdopted, Refused, StatusView
 from hanse.policies.virtual import VirtualJob
 from tests.core.scheduling.regions import MS, jobs_strategy, one, quota_of, run_checked, started_at, virtual
 

@@ -61,7 +61,7 @@ def test_the_best_is_the_first_by_the_keys_that_are_shown(seed: int, order: Shar
                 tenants.account(best.tenant).take(SHARE_UNIT // 50, now_us)
                 member = quotas.queue_of(best.tenant)
                 if member is not None:
-                    quotas.charge(best.id, member, "", best.shape.total, resumed=True)
+                    quotas.charge(best.id, member.charged("", best.shape.total), resumed=True)
                 held.append((best.id, best.tenant))
             case "end" if held:
                 job_id, tenant = held.pop(draw.randrange(len(held)))

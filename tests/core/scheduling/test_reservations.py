@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanse.core.effects import Answer, Done, Refused, Reserved
 from hanse.core.events import Ask, CancelReservation, PolicyChanged, Question, Reserve
 from hanse.core.invariants import check
 from hanse.core.model.jobs import GroupShape, ReasonCode, ShapeBody, make_shape
@@ -15,6 +14,7 @@ from hanse.core.model.lifecycle import JobState
 from hanse.core.model.reservations import Before, WantedReservation, WindowState
 from hanse.core.model.resources import Resources, added, fits
 from hanse.core.policy.model import Backfill, BackfillMode, Policy, Preemption
+from hanse.core.replies import Answer, Done, Refused, Reserved
 from hanse.policies.virtual import VirtualJob, VirtualRegion
 from tests.core.scheduling.regions import MS, one, reason, started_at, virtual
 from tests.core.scheduling.worlds import group

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanse.core.effects import Explanation, JobPlan, Reserved
 from hanse.core.events import Ask, NodeOrder, OrderNodes, PlanJob, Question
 from hanse.core.invariants import check
 from hanse.core.model.jobs import Submission
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.reservations import Before, WantedReservation
 from hanse.core.policy.model import Backfill, BackfillMode
+from hanse.core.replies import Explanation, JobPlan, Reserved
 from hanse.policies.virtual import REGION, VirtualJob, VirtualRegion
 from tests.core.scheduling.regions import MS, one, run_checked, virtual
 from tests.core.scheduling.test_preemption import policy, stopped

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanse.core.books import Books
-from hanse.core.effects import Effects, Reap, Snapshot, Stop
+from hanse.core.effects import Effects, Reap, Stop
 from hanse.core.events import FoundTask, TaskEnded
 from hanse.core.library import Library
 from hanse.core.model.jobs import (
@@ -23,6 +23,7 @@ from hanse.core.model.jobs import (
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.limits import LOSSES_MAX
 from hanse.core.model.time import Now
+from hanse.core.rows import Snapshot
 from hanse.core.scheduling.runs import Runs, Settled
 from tests.core.scheduling.worlds import group, shape
 

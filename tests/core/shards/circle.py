@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from hanse.core.effects import NO_WRITES, Effects, ShardRow, ShardStateRow
+from hanse.core.effects import Effects
 from hanse.core.federation.shards.seat import Role
 from hanse.core.federation.shards.shard import GroupMessage, Shard
 from hanse.core.model.regions import Group, Member, RegionConfig, Timings
 from hanse.core.model.time import MILLISECOND_US, SECOND_US, Now
+from hanse.core.rows import NO_WRITES, ShardRow, ShardStateRow
 
 SHARD = "a"
 FIRST = Group(shard=SHARD, members=("a", "b", "c"))

@@ -8,7 +8,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 
-from hanse.core.effects import Answer, Effects, Refused, Send, Snapshot, SubmitOutcome, Submitted
+from hanse.core.effects import Effects, Send
 from hanse.core.events import Event, ExecutorRecovered, PeerMessages, Submit, TaskEnded
 from hanse.core.invariants import check
 from hanse.core.messages import Envelope
@@ -17,6 +17,8 @@ from hanse.core.model.regions import Group, Member, RegionConfig
 from hanse.core.model.time import MILLISECOND_US, SECOND_US, Now
 from hanse.core.policy.model import Policy
 from hanse.core.region import Region
+from hanse.core.replies import Answer, Refused, SubmitOutcome, Submitted
+from hanse.core.rows import Snapshot
 from tests.core.scheduling.worlds import node
 
 NAMES = ("north", "south", "west")

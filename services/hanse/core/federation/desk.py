@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from hanse.core.books import Books
-from hanse.core.effects import Effects, Refused, Send
+from hanse.core.effects import Effects, Send
 from hanse.core.federation.handoff.giver import Giver
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.handoff.target import Target
@@ -43,6 +43,7 @@ from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
+from hanse.core.replies import Refused
 
 
 class Desk:

@@ -13,9 +13,9 @@ from itertools import pairwise
 import msgspec
 
 from hanse.core.books import Books
-from hanse.core.effects import META_LIVES, META_TRUSTED_FROM, Snapshot
 from hanse.core.model.limits import LIVES_REMEMBERED_MAX
 from hanse.core.model.regions import Position
+from hanse.core.rows import META_LIVES, META_TRUSTED_FROM, Snapshot
 
 
 class Life(msgspec.Struct, frozen=True, array_like=True):

@@ -303,4 +303,5 @@ def _terminal(job: Job, region: str) -> Terminal:
         started_wall_us=job.started_wall_us,
         ended_wall_us=job.ended_wall_us,
         region=region,
+        progress=None if job.array is None else job.array.progress(),
     )

@@ -8,7 +8,7 @@ and send each other only what is newer. Records are hints: they say whom to ask,
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from itertools import compress
 from operator import is_not
 
@@ -45,6 +45,11 @@ class Inventory:
         self._own_seen = (0, 0)
         # Records of other regions in which something is queued.
         self.waiting: dict[str, RegionRecord] = {}
+        # Regions that tell of quotas.
+        self.quoting: dict[str, None] = {}
+        # By shard, who says that it leads it, in which term. `led_changes` grows whenever that is another one.
+        self._leads: dict[str, dict[str, int]] = {}
+        self.lead_changes = 0
         # Grows whenever a region's standing is another one, or a region is new.
         self.standings = 0
         # Regions whose records have advanced since somebody last took this.
@@ -61,6 +66,10 @@ class Inventory:
     def records(self) -> tuple[RegionRecord, ...]:
         """All records, in order of name."""
         return tuple(self._records)
+
+    def leaders_of(self, shard: str) -> Mapping[str, int]:
+        """Who says that it leads this shard, this region included, each with its term."""
+        return self._leads.get(shard, {})
 
     def heard_mono_us(self, region: str) -> int | None:
         """When this region's record last advanced here; None: there is none."""
@@ -164,6 +173,10 @@ class Inventory:
         self._digest = None
         if record.queued_shapes or before.queued_shapes:
             self._note_waiting(record)
+        if record.quotas is not before.quotas:
+            self._note_quotas(record)
+        if record.leads != before.leads:
+            self._note_leads(record, before.leads)
 
     def _may_insert(self, region: str) -> bool:
         if self._members is not None and region not in self._members:
@@ -185,6 +198,23 @@ class Inventory:
         self._digest = None
         if record.queued_shapes:
             self._note_waiting(record)
+        self._note_quotas(record)
+        if record.leads:
+            self._note_leads(record, ())
+
+    def _note_quotas(self, record: RegionRecord) -> None:
+        if record.quotas is None:
+            self.quoting.pop(record.region, None)
+        else:
+            self.quoting[record.region] = None
+
+    def _note_leads(self, record: RegionRecord, before: tuple[tuple[str, int], ...]) -> None:
+        self.lead_changes += 1
+        for shard, _ in before:
+            self._leads.get(shard, {}).pop(record.region, None)
+        for shard, term in record.leads:
+            leaders = self._leads.setdefault(shard, {})
+            leaders[record.region] = max(term, leaders.get(record.region, term))
 
     def _note_waiting(self, record: RegionRecord) -> None:
         if not record.queued_shapes:

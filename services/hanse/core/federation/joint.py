@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from hanse.core.books import Books
-from hanse.core.effects import Answer, Done, Effects, Refused, Reply, Reserved, Send
+from hanse.core.effects import Effects, Send
 from hanse.core.events import CancelReservation, Reserve
 from hanse.core.federation.ports import Calendar
 from hanse.core.messages import (
@@ -51,6 +51,7 @@ from hanse.core.model.reservations import (
     same_wish,
 )
 from hanse.core.model.time import Now
+from hanse.core.replies import Answer, Done, Refused, Reply, Reserved
 
 
 class _Asked(msgspec.Struct):

@@ -13,7 +13,7 @@ All of it is advisory; a wrong view costs a declined offer, never a job.
 
 from __future__ import annotations
 
-from hanse.core.effects import MemberView, Send
+from hanse.core.effects import Send
 from hanse.core.federation.gossip import Gossip
 from hanse.core.federation.inventory import Inventory
 from hanse.core.federation.liveness import LivenessChange, Peers, is_reachable, silence_limit_us
@@ -31,6 +31,7 @@ from hanse.core.model.deadlines import NEVER_US, Alarm
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Liveness, Member, RegionConfig
 from hanse.core.model.time import Now
+from hanse.core.replies import MemberView
 
 # Rounds are at most this much quicker than usual.
 HASTE = 10

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import enum
 
-from hanse.core.effects import DrainView, Effects
+from hanse.core.effects import Effects
 from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
 from hanse.core.model.deadlines import NEVER_US, Alarm
@@ -26,6 +26,7 @@ from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import MOVES_AT_ONCE_MAX, MOVES_MAX
 from hanse.core.model.regions import RunningJobs, Timings
 from hanse.core.model.time import Now
+from hanse.core.replies import DrainView
 
 # Until it runs elsewhere, or has ended.
 _WITHOUT_A_PLACE = (JobState.STOPPING, JobState.QUEUED, JobState.XFER)
@@ -107,8 +108,8 @@ class Moving:
         )
 
     def _why_it_stays(self, now: Now, job: Job) -> Stays:
-        if self._wish is not RunningJobs.MOVE:
-            return Stays.FINISHING
+        if self._wish is not RunningJobs.MOVE or job.index is not None:
+            return Stays.FINISHING  # Elements of an array don't leave by themselves.
         if not job.shape.body.restartable:
             return Stays.NOT_RESTARTABLE
         if job.moves >= MOVES_MAX:

@@ -21,18 +21,7 @@ from __future__ import annotations
 import msgspec
 
 from hanse.core.books import Books
-from hanse.core.effects import (
-    META_INCARNATION_FLOOR,
-    META_QUARANTINE,
-    META_QUARANTINE_SINCE,
-    META_QUARANTINE_WHY,
-    META_QUARANTINE_WITHOUT,
-    META_TRUSTED_FROM,
-    Effects,
-    Lookup,
-    Send,
-    Snapshot,
-)
+from hanse.core.effects import Effects, Lookup, Send
 from hanse.core.events import LookedUp
 from hanse.core.federation.history import History
 from hanse.core.federation.rulings import Ruling, Said, Target, holder_of, is_in_transfer, rule
@@ -43,6 +32,15 @@ from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import INQUEST_JOBS_MAX, SEQUENCES_SKIPPED
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
+from hanse.core.rows import (
+    META_INCARNATION_FLOOR,
+    META_QUARANTINE,
+    META_QUARANTINE_SINCE,
+    META_QUARANTINE_WHY,
+    META_QUARANTINE_WITHOUT,
+    META_TRUSTED_FROM,
+    Snapshot,
+)
 
 # States in which a job waits here for what the others know.
 _SUSPECT = (JobState.QUEUED, JobState.XFER)

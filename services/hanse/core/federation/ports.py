@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from hanse.core.books import Books
-from hanse.core.effects import Effects, Refused
+from hanse.core.effects import Effects
 from hanse.core.model.jobs import Allocation, Job, Reason, Shape
 from hanse.core.model.reservations import CapacityReservation, WantedReservation
 from hanse.core.model.time import Now
+from hanse.core.replies import Refused
 
 
 class Calendar(Protocol):

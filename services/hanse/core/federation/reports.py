@@ -39,6 +39,8 @@ class Reports:
         self._terminals: Deadlines[str] = Deadlines()
         self.alarms: tuple[Alarm, ...] = (self._terminals, self._flush)
         self._sent: dict[str, int] = {}
+        # Of arrays: how long the timeline was when the home was told last.
+        self._told: dict[str, int] = {}
         for job in books.jobs.values():
             if job.home != self._party and not job.settled:
                 if job.state in TERMINAL_STATES:
@@ -54,7 +56,9 @@ class Reports:
             if job.state in TERMINAL_STATES:
                 self._settle(job, out)
         elif job.state in _REPORTED:
-            self._note(job, now)
+            # Of an array most changes are of its elements only: the home hears of those that are in the timeline.
+            if job.array is None or self._told.get(job.id) != job.timeline_length:
+                self._note(job, now)
         elif job.state in TERMINAL_STATES and job.id not in self._sent:
             self._changed.pop(job.id, None)
             self._send_terminal(now, job, out)
@@ -80,6 +84,7 @@ class Reports:
 
     def _settle(self, job: Job, out: Effects) -> None:
         """Nobody has to hear of its end any more but the regions that handed it on."""
+        self._told.pop(job.id, None)
         for hop in dict.fromkeys(job.path):
             if hop not in (job.home, self._party):
                 out.sends.append(Send(hop, self._status(job, settled=True)))
@@ -107,6 +112,8 @@ class Reports:
             job = self._books.jobs.get(job_id)
             if job is not None and job.state in _REPORTED:
                 out.sends.append(Send(job.home, self._status(job, settled=False)))
+                if job.array is not None:
+                    self._told[job.id] = job.timeline_length
         self._flush.ring_at(now.mono_us + self._timings.status_flush_us if self._changed else NEVER_US)
 
     def _status(self, job: Job, *, settled: bool) -> Status:
@@ -140,5 +147,6 @@ class Reports:
             started_wall_us=job.started_wall_us,
             ended_wall_us=job.ended_wall_us,
             region=self._region,
+            progress=None if job.array is None else job.array.progress(),
         )
         out.sends.append(Send(job.home, terminal))

@@ -3,6 +3,9 @@
 Peers are drawn by power-of-two choices (Mitzenmacher 2001): two candidates at random, the better of them is asked.
 Under views that are seconds old, asking the best one makes every region ask the same one. A candidate's worth is what
 its record promised minus what this region itself has in flight to it.
+
+Among peers that have room and are alike in all else, the one with the least room wins: what is filled up leaves whole
+nodes elsewhere for the jobs that need whole nodes. Whoever spreads small jobs evenly has no place left for a gang.
 """
 
 from __future__ import annotations
@@ -11,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from hanse.core.effects import Blocker, RegionExplanation
 from hanse.core.federation.inventory import Inventory
 from hanse.core.model.deadlines import Deadlines, backoff_us
 from hanse.core.model.jobs import GroupShape, Job, Reason, Shape
@@ -29,9 +31,14 @@ from hanse.core.model.rules import Rules
 from hanse.core.model.selectors import parse_selector
 from hanse.core.model.time import FOR_EVER_US, Now
 from hanse.core.policy.model import Objective
+from hanse.core.replies import Blocker, RegionExplanation
 
-# Of how many acceptable peers the best is taken.
+# Of how many acceptable peers the best is taken: of those that would let it wait, and of those with room, where a view
+# that is out of date costs no more than a refusal, and the tightest of two is often not tight.
 CHOICES = 2
+ROOM_CHOICES = 4
+# Room for more jobs than this is not told apart.
+_SLOTS_COMPARED_MAX = 1 << 20
 # A peer without a record yet may have anything: it is worth asking, but after those that are known to have room.
 _UNKNOWN_WAIT_US = 1_000_000
 # Price and power are thousandths of the neutral one.
@@ -58,7 +65,8 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, order=True):
-    """A peer that may take the job; smaller is better, compared field by field. `cost_us`: the policy's objective."""
+    """A peer that may take the job; smaller is better, compared field by field. `cost_us`: the policy's objective;
+    `slots`: how many such jobs have room there."""
 
     cost_us: int
     wait_us: int
@@ -66,6 +74,7 @@ class Candidate(msgspec.Struct, frozen=True, order=True):
     missing_datasets: int
     price: int
     power: int
+    slots: int
     name: str
 
 
@@ -115,6 +124,7 @@ class Router:
         if worthwhile_us <= 0 or not may_go_on(path, own_wait_us):
             return None
         found: list[Candidate] = []
+        choices = ROOM_CHOICES
         is_stuck = own_wait_us >= FOR_EVER_US
         for name in self._in_random_order(self._judge(shape).able):
             if name in exclude or not (is_stuck or self.may_have_room(name, shape)):
@@ -122,7 +132,9 @@ class Router:
             candidate = self._candidate(now, name, shape)
             if candidate is not None and candidate.wait_us < worthwhile_us:
                 found.append(candidate)
-                if len(found) == CHOICES:
+                if not candidate.slots:
+                    choices = CHOICES
+                if len(found) >= choices:
                     break
         return min(found).name if found else None
 
@@ -151,8 +163,7 @@ class Router:
             record = self._inventory.get(name)
             if name == shard or record is None or self._candidate(now, name, shape) is None:
                 continue
-            in_flight = self._in_flight(name)
-            room += max(0, slots_free(record, shape, in_flight + limit) - in_flight)
+            room += self._slots(record, shape, limit)
             if room >= limit:
                 return limit
         return room
@@ -204,10 +215,12 @@ class Router:
         """Whether a peer could start one more of these, by its record and beside what is under way to it; or may, for
         want of a record."""
         record = self._inventory.get(name)
-        if record is None:
-            return True
-        in_flight = self._in_flight(name)
-        return slots_free(record, shape, in_flight + 1) > in_flight
+        return record is None or self._slots(record, shape, 1) > 0
+
+    def room_at(self, name: str, shape: Shape, limit: int) -> int:
+        """How many of these a peer could start now by its record, beside what is under way to it; at most `limit`."""
+        record = self._inventory.get(name)
+        return 0 if record is None else self._slots(record, shape, limit)
 
     def shortest_queue_us(self) -> int:
         """The shortest wait that any peer with a queue predicts; FOR_EVER_US if none has one."""
@@ -266,10 +279,12 @@ class Router:
         if not self._connected(name):
             return None
         if record is None:
-            return Candidate(self.objective.wait * _UNKNOWN_WAIT_US, _UNKNOWN_WAIT_US, 0, 0, 0, 0, name)
+            return Candidate(self.objective.wait * _UNKNOWN_WAIT_US, _UNKNOWN_WAIT_US, 0, 0, 0, 0, 0, name)
         if record.draining:
             return None
-        wait_us = self._wait_us(record, shape)
+        slots = self._slots(record, shape, _SLOTS_COMPARED_MAX)
+        # At least a hop, where it would have to wait.
+        wait_us = 0 if slots else max(record.predicted_wait_us, self._config.timings.hop_cost_us)
         missing = sum(1 for each in shape.body.datasets if each not in record.datasets)
         return Candidate(
             cost_us=cost_us(self.objective, wait_us, missing, record.price, record.power),
@@ -278,15 +293,14 @@ class Router:
             missing_datasets=missing,
             price=record.price,
             power=record.power,
+            slots=slots,
             name=name,
         )
 
-    def _wait_us(self, record: RegionRecord, shape: Shape) -> int:
-        """0 if its free capacity covers one more than is under way to it, else what it predicted, at least a hop."""
+    def _slots(self, record: RegionRecord, shape: Shape, limit: int) -> int:
+        """How many of these could start there by its record, beside what is under way to it; at most `limit`."""
         in_flight = self._in_flight(record.region)
-        if slots_free(record, shape, in_flight + 1) > in_flight:
-            return 0
-        return max(record.predicted_wait_us, self._config.timings.hop_cost_us)
+        return max(0, slots_free(record, shape, in_flight + limit) - in_flight)
 
     def _judge(self, shape: Shape) -> _Abroad:
         if self._judged_at != self._inventory.standings:

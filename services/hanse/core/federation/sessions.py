@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import msgspec
 
-from hanse.core.effects import PeerSeenRow, Send
+from hanse.core.effects import Send
 from hanse.core.messages import Envelope, Hello, HelloAck, Message, RosterMessage
 from hanse.core.model.deadlines import Alarm, Deadlines, backoff_us
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Position, RegionConfig
 from hanse.core.model.time import Now
+from hanse.core.rows import PeerSeenRow
 
 
 class _Link(msgspec.Struct):
@@ -31,8 +32,6 @@ class _Link(msgspec.Struct):
     pending: tuple[int, int] | None = None
     proposal: int = 0
     hellos: int = 0
-    # Whether the peer has shown that it holds the current session, and so drops whatever belongs to another.
-    is_mutual: bool = False
     seen_ledger_id: str = ""
     seen: Position = Position()
 
@@ -64,6 +63,8 @@ class Sessions:
                 link.seen = Position(row.incarnation, row.write_sequence, row.life)
         for peer in self._links:
             self._deadlines.set(peer, now.mono_us)
+        # Peers that have not shown yet that they hold the present session, and so drop whatever belongs to another.
+        self.unconfirmed = dict.fromkeys(self._links)
         # With a signed roster something may be owed to a region that has left.
         self._missing = len(self._links) + (1 if config.roster else 0)
         # Whether there is a session with everybody to whom anything is sent.
@@ -80,8 +81,7 @@ class Sessions:
     def is_mutual(self, peer: str) -> bool:
         """Whether both ends hold the present session: nothing that was said before it counts at either end, and what
         the peer has seen of this region has come here."""
-        link = self._links.get(peer)
-        return link is not None and link.is_mutual
+        return peer in self._links and peer not in self.unconfirmed
 
     def note_step(self, sequence: int) -> None:
         """A step brought the write sequence here: messages tell so from now on."""
@@ -135,7 +135,8 @@ class Sessions:
         link = self._links[envelope.sender]
         pair = (envelope.sender_nonce, envelope.receiver_nonce)
         if link.pending is None or pair != link.pending or pair == link.current:
-            link.is_mutual = link.is_mutual or pair == link.current
+            if pair == link.current:
+                self.unconfirmed.pop(envelope.sender, None)
             return []
         self._begin(envelope.sender, pair, is_mutual=True)
         return [Send(envelope.sender, HelloAck(pair[1], pair[0]))]
@@ -199,7 +200,9 @@ class Sessions:
             self.complete = not self._missing
         if link.current != pair:
             link.previous = link.current
-            link.is_mutual = is_mutual
+            self.unconfirmed[peer] = None
+        if is_mutual:
+            self.unconfirmed.pop(peer, None)
         link.current, link.pending, link.proposal, link.hellos = pair, None, 0, 0
         self._deadlines.cancel(peer)
 

@@ -6,7 +6,7 @@
     +-- CallerFault        what a caller or an operator asked for cannot be right
     +-- EnvironmentFault   disk, network, operating system, or a region that cannot be reached
 
-Each package derives its own errors from one of the four. An expected refusal is a value (core.effects.Refused), not an
+Each package derives its own errors from one of the four. An expected refusal is a value (core.replies.Refused), not an
 error.
 """
 

@@ -7,6 +7,7 @@ import hashlib
 
 import msgspec
 
+from hanse.core.model.arrays import Array, ArrayRules
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.resources import Resources, added, resources, scaled
 from hanse.core.model.rules import Rules, Within
@@ -21,6 +22,7 @@ class ReasonCode(enum.StrEnum):
     WAITING = "WAITING"
     NO_CAPACITY = "NO_CAPACITY"
     STARTED = "STARTED"
+    PROGRESS = "PROGRESS"
     SUCCEEDED = "SUCCEEDED"
     EXIT_CODE = "EXIT_CODE"
     SIGNAL = "SIGNAL"
@@ -303,6 +305,8 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
     ended: tuple[tuple[str, JobState], ...] = ()
     # What a plan said (core/planning.py): taken only if that still holds. Empty: whatever becomes of it.
     check_index: str = ""
+    # None: it is no array.
+    array: ArrayRules | None = None
 
 
 # Attempts of one term of a shard: what comes after a takeover is larger than anything that came before (HANSE_ATTEMPT
@@ -360,6 +364,11 @@ class Job(msgspec.Struct, kw_only=True, gc=False):
     terms: JobTerms = NO_TERMS
     # Entries written to the timeline so far.
     timeline_length: int = 0
+    # Of an array: its elements. Then `allocation` is None whatever the state, and `attempt` is only a floor: attempts
+    # of elements at this epoch begin above it.
+    array: Array | None = None
+    # Of an element of an array that holds capacity, which is a job in memory only (elements.py): its index.
+    index: int | None = None
 
     @property
     def run_id(self) -> RunId:

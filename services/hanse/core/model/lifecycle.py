@@ -5,7 +5,8 @@ STOPPING or XFER owns the job; XFER means that the token may already be elsewher
 A job leaves by XFER -> MOVED and may come back by an accepted COMMIT with a higher epoch. SUCCEEDED, FAILED and
 CANCELLED are final where the job ended; at its home they are also how a job that ended elsewhere is closed.
 OFFERED is not here: offers live in memory and bind nobody. The OVERTAKEN inputs belong to a region that found its disk
-to be an old one (federation/old_disk.py): what the others know of its jobs then decides.
+to be an old one (federation/old_disk.py): what the others know of its jobs then decides. An array is RUNNING while
+elements of it hold capacity; these are RUNNING or STOPPING themselves, by the same tables (elements.py).
 
 What is absent from TRANSITIONS is illegal, and asking for it is a bug of ours (an AssertionError).
 The diagram in docs/protocol.md is generated from these tables.
@@ -48,6 +49,9 @@ class JobInput(enum.Enum):
     OVERTAKEN_MOVED = "this disk is an old one: another region has it, or it has ended"
     OVERTAKEN_QUEUED = "this disk is an old one: the job came back at a higher epoch"
     TAKEN_BACK = "it was with a region that was declared lost, and nobody else has heard of it since"
+    ELEMENTS_SUCCEEDED = "an array is through: every element succeeded"
+    ELEMENTS_FAILED = "an array is through: an element failed for good"
+    ELEMENTS_CANCELLED = "an array is through, or was ended: elements were cancelled"
     CLOSE_SUCCEEDED = "home learnt that it succeeded elsewhere"
     CLOSE_FAILED = "home learnt that it failed elsewhere"
     CLOSE_CANCELLED = "home learnt that it was cancelled elsewhere"
@@ -63,11 +67,19 @@ _CLOSE: dict[JobInput, JobState] = {
     JobInput.CLOSE_CANCELLED: JobState.CANCELLED,
 }
 
+# The sum of an array's elements, wherever the last of them ended: one that was waiting may have been cancelled.
+_SUMS: dict[JobInput, JobState] = {
+    JobInput.ELEMENTS_SUCCEEDED: JobState.SUCCEEDED,
+    JobInput.ELEMENTS_FAILED: JobState.FAILED,
+    JobInput.ELEMENTS_CANCELLED: JobState.CANCELLED,
+}
+
 TRANSITIONS: dict[JobState, dict[JobInput, JobState]] = {
     JobState.QUEUED: {
         JobInput.START: JobState.RUNNING,
         JobInput.CANCEL: JobState.CANCELLED,
         JobInput.GIVE: JobState.XFER,
+        **_SUMS,
         **_OVERTAKEN,
     },
     JobState.RUNNING: {
@@ -75,12 +87,14 @@ TRANSITIONS: dict[JobState, dict[JobInput, JobState]] = {
         JobInput.FAIL: JobState.FAILED,
         JobInput.STOP: JobState.STOPPING,
         JobInput.STOPPED_REQUEUE: JobState.QUEUED,
+        **_SUMS,
     },
     JobState.STOPPING: {
         JobInput.STOPPED_REQUEUE: JobState.QUEUED,
         JobInput.STOPPED_FAIL: JobState.FAILED,
         JobInput.STOPPED_CANCEL: JobState.CANCELLED,
         JobInput.STOPPED_SUCCEED: JobState.SUCCEEDED,
+        **_SUMS,
     },
     JobState.XFER: {
         JobInput.COMMITTED: JobState.MOVED,

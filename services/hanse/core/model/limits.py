@@ -51,6 +51,25 @@ RETRIES_MAX = 100
 RETRY_RULES_MAX = 16
 # Each is looked up in the ledger, and named to whoever asks why the job waits.
 AFTER_MAX = 64
+# Elements of one array: the most that people submit at a time in the trade, and as many sets of them as a row holds are
+# some kilobytes.
+ARRAY_ELEMENTS_MAX = 10_000
+# Nine digits: what fits into a name, whatever step somebody counts in.
+ARRAY_INDEX_MAX = 999_999_999
+# Ranges by which an array's indexes are written.
+ARRAY_RANGES_MAX = 1_000
+# Runs of neighbours by which a set of elements is written, instead of a bit for each element.
+SET_RUNS_MAX = 64
+# Indexes for people; the rest is a number.
+INDEXES_TEXT_LENGTH_MAX = 256
+# Elements of which one answer tells by themselves.
+ELEMENTS_SHOWN_MAX = 1_000
+# Ways in which elements of one array have failed: reasons, and exit codes up to 255.
+ARRAY_FAILED_KINDS_MAX = 2_048
+# Failed elements that an array's timeline names one by one, and parts of it whose end is noted: a timeline is read, and
+# is not to grow with the elements.
+ARRAY_FAILURES_NOTED_MAX = 20
+ARRAY_TENTHS = 10
 GRACE_US_DEFAULT = 10 * 1_000_000
 GRACE_US_MAX = 3_600 * 1_000_000
 # A year: longer is a mistake of unit.
@@ -202,11 +221,14 @@ PLAN_JOBS_MAX = 10_000
 PLAN_TIMEOUT_S = 60.0
 # Jobs named one by one in a plan.
 PLAN_CHANGES_MAX = 20
-# Tenants, and shapes by queue, whose place in the quotas is remembered; asked again after this many others.
+# Tenants whose queue, and shapes whose share of the whole is remembered; asked again after this many others.
 QUOTA_MEMO_MAX = 4_096
 # Combinations of alternatives and flavours that are tried for one job: each is a placement. Eight alternatives of one
 # group in eight flavours.
 WAYS_MAX = 64
+# Pairs of queue and shape whose ways are remembered, some 400 bytes each: as many as wait where a million jobs of seven
+# tenants have ten thousand shapes. With fewer each job that comes would have its ways worked out anew.
+WAYS_MEMO_MAX = 70_000
 # Tenants whose share is remembered; some 300 bytes each. Who holds capacity is never forgotten.
 ACCOUNTS_MAX = 16_384
 # Of these, how many outlive the daemon, those with the largest shares, and how often they are written: some 50 KB,
@@ -366,6 +388,8 @@ STEP_ITEMS_MAX = 1_000
 # After a step the next one follows this much later, unless so many items wait already. A round trip between two regions
 # takes longer, and a thousand events a second then cost a third of the steps.
 STEP_GAP_US = 3_000
+# The same once something came that another region waits for, with callers of its own behind it.
+STEP_GAP_HURRIED_US = 1_000
 STEP_ITEMS_ENOUGH = 64
 # Steps that may be ahead of the disk. More would only make a failed transaction lose more work.
 STEPS_IN_FLIGHT_MAX = 8

@@ -147,7 +147,7 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     rights_patience_us: int = 30_000_000
 
 
-class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
+class RegionConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What a region is told at start. `members` includes the region itself; `tiers` go from first served to last.
 
     `queue_depth_max` bounds what is queued here, from callers and from peers. With a signed roster (`roster`, oldest
@@ -195,7 +195,11 @@ class RegionConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     def member(self, name: str) -> Member | None:
         """The member of this name."""
-        return next((member for member in self.members if member.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Member]:
+        return {member.name: member for member in reversed(self.members)}
 
 
 class Liveness(enum.IntEnum):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hanse.core.effects import Blocker
 from hanse.core.model.jobs import ShapeBody
+from hanse.core.replies import Blocker
 
 REGION_NOT_ALLOWED = "REGION_NOT_ALLOWED"
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import msgspec
 
-from hanse.core.effects import Kept
 from hanse.core.model.limits import ATTAINMENT_GAPS_MAX, ATTAINMENT_TENANTS_MAX
 from hanse.core.model.time import SECOND_US, Now
 from hanse.core.policy.model import Tier
+from hanse.core.replies import Kept
 
 HOUR_US = 3_600 * SECOND_US
 WHOLE_PERMILLE = 1_000
@@ -25,23 +25,26 @@ class _Life:
 
     def __init__(self, admitted_us: int) -> None:
         self.admitted_us = admitted_us
-        self.gaps: list[tuple[int, int]] = []
+        # Newest last.
+        self.gaps: tuple[tuple[int, int], ...] = ()
         self.off_since_us: int | None = None
         self.worst_permille = WHOLE_PERMILLE
 
     def resume(self, now_us: int) -> None:
         if self.off_since_us is not None:
-            if len(self.gaps) >= ATTAINMENT_GAPS_MAX:
-                del self.gaps[0]
-            self.gaps.append((self.off_since_us, now_us))
+            self.gaps = (*self.gaps, (self.off_since_us, now_us))[-ATTAINMENT_GAPS_MAX:]
             self.off_since_us = None
             self.worst_permille = min(self.worst_permille, self.attained_permille(now_us))
 
+    @property
+    def is_whole(self) -> bool:
+        return not self.gaps and self.off_since_us is None
+
     def attained_permille(self, now_us: int) -> int:
-        if not self.gaps and self.off_since_us is None:
+        if self.is_whole:
             return WHOLE_PERMILLE
         begin_us = max(self.admitted_us, now_us - HOUR_US)
-        gaps = self.gaps if self.off_since_us is None else [*self.gaps, (self.off_since_us, now_us)]
+        gaps = self.gaps if self.off_since_us is None else (*self.gaps, (self.off_since_us, now_us))
         off_us = sum(max(0, end_us - max(from_us, begin_us)) for from_us, end_us in gaps)
         whole_us = now_us - begin_us
         return WHOLE_PERMILLE if whole_us <= 0 else (whole_us - off_us) * WHOLE_PERMILLE // whole_us
@@ -98,7 +101,10 @@ class Attainment:
 
     def slack_permille(self, job_id: str, tier: Tier, now_us: int) -> int:
         """How far the job is above its tier's promise."""
-        return self.attained_permille(job_id, now_us) - tier.share_permille
+        life = self._lives.get(job_id)
+        if life is None or life.is_whole:
+            return WHOLE_PERMILLE - tier.share_permille
+        return life.attained_permille(now_us) - tier.share_permille
 
     def report(self) -> tuple[Kept, ...]:
         """By tenant and tier, sorted."""

@@ -54,6 +54,7 @@ class QuotaNode:
         "_chains",
         "_lends",
         "_limits",
+        "_owned",
         "_subtree",
         "children",
         "name",
@@ -77,6 +78,8 @@ class QuotaNode:
         self._chains: dict[Cell, tuple[_Link, ...]] = {}
         # Of these, those that can bound what is used: where something is limited or kept back, and the root.
         self._bounds: dict[Cell, tuple[_Link, ...]] = {}
+        # Its own quotas of which there is anything, by the key under which they are used. (As `_chains`.)
+        self._owned: list[tuple[tuple[int, Cell], int]] | None = None
         for quota in quotas:
             cell = (quota.flavour, quota.kind)
             self.nominal[cell] = quota.nominal
@@ -137,6 +140,12 @@ class QuotaNode:
         self._chains[cell] = tuple(links)
         return self._chains[cell]
 
+    def open_chain(self, cell: Cell) -> tuple[_Link, ...] | None:
+        """From here up to the root, if what is used here counts all the way and only the root bounds it; else None."""
+        chain = self._chains.get(cell) or self._chain(cell)
+        is_open = all(not link.local and (link.limit is None or link is chain[-1]) for link in chain)
+        return chain if is_open else None
+
     def available_at_most(self, cell: Cell) -> int:
         """What may be used here while nobody else uses anything."""
         return self.available(cell, {})
@@ -177,13 +186,15 @@ class QuotaNode:
 
     def is_full(self, usage: Mapping[tuple[int, Cell], int]) -> bool:
         """Whether it uses all of its own quota of anything, or has none."""
-        has_any = False
-        for cell, quota in self._subtree.items():
-            if quota:
-                if usage.get((self.number, cell), 0) >= quota:
-                    return True
-                has_any = True
-        return not has_any
+        owned = self._owned
+        if owned is None:
+            owned = self._owned = [
+                ((self.number, cell), quota) for cell, quota in self._subtree.items() if quota
+            ]
+        for key, quota in owned:
+            if usage.get(key, 0) >= quota:
+                return True
+        return not owned
 
 
 class QuotaRoot:

@@ -12,6 +12,8 @@
     6  preempt    for the first that is blocked, if it is entitled and would wait long otherwise (preemption.py)
     7  start      if it has its rights of global quotas (gate.py); without them it leaves the queue, and waits for them
 
+While nobody is blocked, 2 to 4 and 7 are done for many jobs at once (rounds.py).
+
 A shape that was blocked stays parked until capacity is released: nothing else can give it room, but for jobs that want
 to be near others, which a start may help. So an arrival behind a blocked shape costs next to nothing, and a cycle costs
 one placement for each job that starts and each shape that does not.
@@ -50,8 +52,10 @@ from hanse.core.scheduling.queue import JobQueue
 from hanse.core.scheduling.quota import held_by
 from hanse.core.scheduling.reservation_grounds import ReservationGrounds
 from hanse.core.scheduling.reserved import ReservedRoom
+from hanse.core.scheduling.rounds import Rounds
 from hanse.core.scheduling.standing import Standing
 from hanse.core.scheduling.trial import Trial
+from hanse.core.scheduling.unfolding import WHOLE_JOBS, Unfolding
 from hanse.core.scheduling.wakeups import NODES_MAX, may_have_room
 from hanse.core.scheduling.ways import Way
 from hanse.core.scheduling.windows import Window, Windows
@@ -100,6 +104,8 @@ class Scheduler:
         self._region = region
         # Global quotas (federation/escrow): who may not start for want of rights waits outside the queue.
         self.gate: StartGate = OPEN_GATE
+        # What of a job starts: of an array an element, while its entry stays in the queue.
+        self.unfolding: Unfolding = WHOLE_JOBS
         self._seen_version = capacity.version
         self._seen_reorders = 0
         # The nodes of each job that has ended since the last cycle.
@@ -148,6 +154,7 @@ class Scheduler:
         # The state of nodes and queue that the plan was made for.
         self._planned = (-1, -1)
         self._plan = Plan(self._capacity, standing, claims.world, claims.used, crossings)
+        self._rounds = Rounds(self._queue, self._capacity, standing, self._region)
 
     def adopt(self, standing: Standing) -> None:
         """Go on under another policy. Claims are given up: their victims' capacity goes to whoever is first now."""
@@ -233,9 +240,7 @@ class Scheduler:
 
     def would_start(self, job: Job, way: Way, besides: str = "") -> Allocation | None:
         """Where this job would start now in this way, delaying nobody, as if the job `besides` were not there."""
-        if not self.gate.may_start(job) or (
-            way.queue is not None and way.bound(way.queue.root.usage) is not None
-        ):
+        if not self.gate.may_start(job) or not way.has_quota():
             return None
         reserved = self._reserved_room(job, way)
         if reserved is not None:
@@ -280,10 +285,7 @@ class Scheduler:
             return ()
         if not self._preemption.entitled(job) or not self.gate.may_start(job):
             return ()
-        lacks_quota = all(
-            way.queue is not None and way.bound(way.queue.root.usage) is not None
-            for way in self._standing.ways_of(job)
-        )
+        lacks_quota = not any(way.has_quota() for way in self._standing.ways_of(job))
         queue = self._standing.quotas.queue_of(job.tenant, job.shape)
         root = queue.root if lacks_quota and queue is not None else None
         head = self._heads.get(root.name if root is not None else "")
@@ -360,6 +362,8 @@ class Scheduler:
                 return
             if self._mode == "strict" and self._is_behind(lane):
                 return
+            if self._run_round(started, limit):
+                continue
             verdict, root = self._try(lane, started)
             match verdict:
                 case _Verdict.STARTED | _Verdict.NO_RIGHTS:
@@ -379,6 +383,16 @@ class Scheduler:
                         return  # Those after them are looked at in the next cycle.
         self._cut_short = False
         self._seek_head()
+
+    def _run_round(self, started: list[tuple[Job, Allocation]], limit: int) -> bool:
+        """Start all that can be started without looking at each by itself; whether there was anybody. Not while
+        somebody is blocked, or nodes are reserved: then a start may be in the way of others."""
+        if self._heads or self._claims or self.windows:
+            return False
+        left = limit - len(started) - self._set_aside
+        found = self._rounds.run(self._now, left, self.gate, self.why)
+        started += found
+        return bool(found)
 
     def _is_behind(self, lane: Lane) -> bool:
         """Whether somebody goes before this lane's first job and is blocked, by the nodes or by the same quotas."""
@@ -485,7 +499,7 @@ class Scheduler:
     def _room_for(self, reservation: Reservation) -> Allocation | None:
         """The nodes that were foreseen, or others if these have gone meanwhile."""
         way, foreseen = reservation.way, reservation.allocation
-        if way.queue is not None and way.bound(way.queue.root.usage) is not None:
+        if not way.has_quota():
             return None
         job = reservation.job
         if foreseen is not None and self._capacity.admits(job.shape, foreseen):
@@ -607,7 +621,7 @@ class Scheduler:
         root = lane.quota.root if lane.quota is not None else None
         verdict = _Verdict.NO_QUOTA
         for way in self._ways(lane):
-            if way.queue is not None and way.bound(way.queue.root.usage) is not None:
+            if not way.has_quota():
                 continue
             allocation = None if self._used_up(lane) else way.place(self._capacity)
             if allocation is None:
@@ -699,7 +713,12 @@ class Scheduler:
         return False
 
     def _leave_queue(self, job: Job) -> None:
-        """It starts, or waits elsewhere: nothing is kept for it any more."""
+        """It starts, or waits elsewhere."""
+        self._let_go(job)
+        self._queue.discard(job.id)
+
+    def _let_go(self, job: Job) -> None:
+        """Nothing is kept for it any more."""
         claim = self._claims.of(job.id)
         if claim is not None:
             # What its victims leave is for whoever is first then.
@@ -707,13 +726,13 @@ class Scheduler:
         for name in [name for name, head in self._heads.items() if head.job is job]:
             del self._heads[name]
             self._sought = False
-        self._queue.discard(job.id)
 
     def _start(
         self, candidate: Candidate, allocation: Allocation, started: list[tuple[Job, Allocation]]
     ) -> None:
-        job = candidate.job
-        self._leave_queue(job)
+        self._let_go(candidate.job)
+        job = self.unfolding.next_of(candidate.job)
+        self._queue.took(candidate.job)
         for reservation in self.reservations():
             reservation.note_start(candidate, allocation)
         self.gate.take(job)
@@ -725,10 +744,10 @@ class Scheduler:
         self._standing.started(job, candidate.way, held, candidate.end_us, self._now)
         self.windows.settle(nodes, self._now.mono_us)
         self._queue.neighbour_started(job)
-        self._explain_start(candidate)
+        self._explain_start(job, candidate)
         started.append((job, allocation))
 
-    def _explain_start(self, candidate: Candidate) -> None:
+    def _explain_start(self, job: Job, candidate: Candidate) -> None:
         grounds, queue = [], candidate.way.queue
         if queue is not None:
             flavour = f", flavour {candidate.way.flavour}" if candidate.way.flavour else ""
@@ -737,7 +756,7 @@ class Scheduler:
         if head is not None and head.reservation is not None:
             grounds.append(f"does not delay {head.job.id}")
         if grounds:
-            self.why[candidate.job.id] = f"{', '.join(grounds)}, policy {self._standing.policy.version}"
+            self.why[job.id] = f"{', '.join(grounds)}, policy {self._standing.policy.version}"
 
     # -- what is blocked
 
@@ -751,6 +770,8 @@ class Scheduler:
             return
         self._found_blocked[name] = None
         head = self._heads.get(name)
+        if head is None and root is None:
+            job = self._first_blocked_by_nodes(lane).jobs.first
         if head is not None and not self._queue.goes_before(job, head.job):
             return
         head = _Head(job, root)
@@ -760,6 +781,15 @@ class Scheduler:
             return
         if self._mode in ("easy", "strict"):
             self._heads[name] = head
+
+    def _first_blocked_by_nodes(self, lane: Lane) -> Lane:
+        """This one, unless somebody goes before it who was blocked in an earlier cycle and is not looked at again."""
+        parked = self._queue.first_without_room()
+        if parked is None or refused_here(self._region, parked.shape.body) is not None:
+            return lane
+        first = parked.jobs.first
+        is_before = first.id not in self._claims and self._queue.goes_before(first, lane.jobs.first)
+        return parked if is_before else lane
 
     def _seek_head(self) -> None:
         """If the first that was blocked by the nodes has started or gone, the next one is among those that were not
@@ -840,7 +870,15 @@ class Scheduler:
                 return
             if refused_here(self._region, job.shape.body) is not None:
                 continue
-            due = self._plan.book(job, self._now.mono_us)
-            if due is not None and self._has_rights(job):
-                self._start(self._candidate(job, due.way), due.allocation, started)
+            self._start_due(job, started, limit)
         self._planned = (self._capacity.version, self._queue.version)
+
+    def _start_due(self, job: Job, started: list[tuple[Job, Allocation]], limit: int) -> None:
+        """Start it if its place is now; of an array as many elements. (The plan has a place for the next one only.)"""
+        while (due := self._plan.book(job, self._now.mono_us)) is not None and self._has_rights(job):
+            self._start(self._candidate(job, due.way), due.allocation, started)
+            if job.id not in self._queue:
+                return
+            if len(started) + self._set_aside >= limit:
+                self.more = True
+                return

@@ -8,12 +8,17 @@ pools of a family on a node are disjoint, so that an index names one physical de
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from hanse.core.model.limits import DEVICE_UNIT
 from hanse.core.model.resources import Resources
 
+# Kinds whose families are remembered: each start asks, and regions have tens of kinds.
+KINDS_REMEMBERED_MAX = 1024
 DEVICE_FAMILIES = ("gpu", "npu")
 
 
+@lru_cache(maxsize=KINDS_REMEMBERED_MAX)
 def device_family(kind: str) -> str:
     """ "gpu" for "gpu" and "gpu/a100"; empty for kinds that are not devices."""
     family = kind.split("/", 1)[0]

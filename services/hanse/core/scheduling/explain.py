@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import msgspec
 
-from hanse.core.effects import Blocker, RegionExplanation
 from hanse.core.model.jobs import Job
 from hanse.core.model.limits import PRIORITY_MAX
 from hanse.core.model.time import DAY_US, SECOND_US, Now
+from hanse.core.replies import Blocker, RegionExplanation
 from hanse.core.scheduling.admission import refused_here
 from hanse.core.scheduling.cycle import Scheduler
 from hanse.core.scheduling.grounds import grounds, quota_left, reserved

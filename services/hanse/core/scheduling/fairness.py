@@ -17,6 +17,7 @@ _SERIES = (SHARE_UNIT, 762_123_384_786, 264_131_837_702, 61_027_412_866, 10_575_
 _LEVEL_FRACTION_BITS = 4
 # Below a thousandth of the region nobody has had anything yet.
 _LEVEL_SHARE_MIN = SHARE_UNIT >> 10
+_LEVEL_STEP = _LEVEL_SHARE_MIN >> _LEVEL_FRACTION_BITS
 
 
 def dominant_share(held: Resources, capacity: dict[str, int]) -> int:
@@ -55,6 +56,16 @@ def level(share: int) -> int:
     """A coarse logarithm: equal for shares that are nearly equal, and larger for larger ones."""
     if share < _LEVEL_SHARE_MIN:
         return 0
-    scaled = share // (_LEVEL_SHARE_MIN >> _LEVEL_FRACTION_BITS)
+    scaled = share // _LEVEL_STEP
     exponent = scaled.bit_length() - 1 - _LEVEL_FRACTION_BITS
     return (exponent << _LEVEL_FRACTION_BITS) + (scaled >> exponent)
+
+
+def level_range(share: int) -> tuple[int, int]:
+    """The least share that has the same level, and the least larger one that has not."""
+    if share < _LEVEL_SHARE_MIN:
+        return 0, _LEVEL_SHARE_MIN
+    scaled = share // _LEVEL_STEP
+    exponent = scaled.bit_length() - 1 - _LEVEL_FRACTION_BITS
+    mantissa = scaled >> exponent
+    return (mantissa << exponent) * _LEVEL_STEP, (mantissa + 1 << exponent) * _LEVEL_STEP

@@ -61,9 +61,10 @@ class Form:
 
 
 class FormFacts:
-    """By slot. `alike`: what the nodes are; columns as in nodes.py. Of forms with devices, a row each: for each typical
-    task how many its devices take, what it has free of the host's kinds, its usable capacity; then for each device kind
-    what it has free in whole devices, and the free share of each device (0 where it has fewer devices than others)."""
+    """By slot. `alike`: what the nodes are; `counts`: how many have the form; columns as in nodes.py. Of forms with
+    devices, a row each: for each typical task how many its devices take, what it has free of the host's kinds, its
+    usable capacity; then for each device kind what it has free in whole devices, and the free share of each device (0
+    where it has fewer devices than others)."""
 
     def __init__(self, layout: Layout, workload: Workload, states: Sequence[NodeState]) -> None:
         self._workload = workload
@@ -76,6 +77,7 @@ class FormFacts:
         self._rows: Doubles = np.zeros((_SLOTS_MIN, self._width))
         self._columns: Int64s = np.zeros((layout.width, _SLOTS_MIN), dtype=np.int64)
         self.alike: Ids = np.zeros(_SLOTS_MIN, dtype=np.intp)
+        self.counts: Int64s = np.zeros(_SLOTS_MIN, dtype=np.int64)
         self._charges: dict[tuple[tuple[int, int], ...], Doubles] = {}
 
     def _lay_out(self) -> None:
@@ -92,12 +94,13 @@ class FormFacts:
             at += 1 + most
         self._width = at
 
-    def takes(self, need: TaskNeed, slots: Ids) -> Bools:
-        """Which of these forms have room for one more task."""
-        flags = np.ones(len(slots), dtype=np.bool_)
+    def takes(self, need: TaskNeed) -> Bools:
+        """By slot, whether forms have room for one more task."""
+        flags: Bools | None = None
         for column, quantity in need.checks:
-            flags &= self._columns[column].take(slots) >= quantity
-        return flags
+            enough = self._columns[column] >= quantity
+            flags = enough if flags is None else np.logical_and(flags, enough, out=flags)
+        return np.ones(len(self.alike), dtype=np.bool_) if flags is None else flags
 
     def note(self, form: Form) -> int:
         """Keep the facts of a new form; returns its usable capacity."""
@@ -111,6 +114,7 @@ class FormFacts:
         self._rows = np.concatenate((self._rows, np.zeros_like(self._rows)))
         self._columns = np.concatenate((self._columns, np.zeros_like(self._columns)), axis=1)
         self.alike = np.concatenate((self.alike, np.zeros_like(self.alike)))
+        self.counts = np.concatenate((self.counts, np.zeros_like(self.counts)))
 
     def _note_devices(self, form: Form) -> int:
         if not form.shares:

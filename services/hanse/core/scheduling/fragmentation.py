@@ -97,20 +97,20 @@ class Workload:
 
     # -- what runs
 
-    def observe(self, need: TaskNeed, sign: int) -> None:
-        """A task has started (1) or ended (-1)."""
+    def observe(self, need: TaskNeed, tasks: int) -> None:
+        """So many tasks with this need have started, or (below zero) ended."""
         if not need.devices:
             return
         kind, quantity, _ = need.devices[0]
         tally = self._tallies.get((kind, quantity))
         if tally is None:
             tally = self._tallies[kind, quantity] = _Tally()
-        tally.count += sign
-        self._running += sign
-        self._observed += 1
+        tally.count += tasks
+        self._running += tasks
+        self._observed += abs(tasks)
         host = tally.host
         for column, charge in need.charges:
-            host[column] = host.get(column, 0) + sign * charge
+            host[column] = host.get(column, 0) + tasks * charge
         if not tally.count:
             del self._tallies[kind, quantity]
 

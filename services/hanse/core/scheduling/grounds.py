@@ -11,9 +11,9 @@ import heapq
 
 import msgspec
 
-from hanse.core.effects import Blocker
 from hanse.core.model.jobs import Job
 from hanse.core.model.limits import EXPLAINED_NODES_MAX
+from hanse.core.replies import Blocker
 from hanse.core.scheduling.backfill import Reservation
 from hanse.core.scheduling.cohorts import Bound, Cell
 from hanse.core.scheduling.cycle import Scheduler

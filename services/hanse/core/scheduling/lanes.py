@@ -9,6 +9,7 @@ from hanse.core.model.jobs import GroupShape, Job, Shape
 from hanse.core.model.rules import Within
 from hanse.core.scheduling.quota import QuotaQueue
 from hanse.core.scheduling.sorted_jobs import SortedJobs
+from hanse.core.scheduling.table import TaskFit
 from hanse.core.scheduling.tenants import Account
 from hanse.core.scheduling.ways import Way
 
@@ -71,10 +72,12 @@ class Lane:
         "entry",
         "group",
         "home",
+        "is_asked",
         "jobs",
         "name",
         "of_shape",
         "parked_by",
+        "plain",
         "quota",
         "stream",
         "tenant",
@@ -97,6 +100,9 @@ class Lane:
         self.wait_max_us = wait_max_us
         # In which its jobs may be placed and charged, once somebody has asked (ways.py).
         self.ways: tuple[Way, ...] | None = None
+        # The kind of its jobs' only tasks, if they may start in rounds (rounds.py); not known until somebody has asked.
+        self.plain: TaskFit | None = None
+        self.is_asked = False
         self.jobs = SortedJobs()
         # The one entry that stands for it, in its stream's heap or aside with its group; None while it is parked.
         self.entry: LaneEntry | None = None
@@ -201,12 +207,16 @@ class PlacementClass:
         self.unestimated = 0
 
     def tally(self, job: Job, sign: int) -> None:
-        """Count a job that comes (1) or goes (-1)."""
-        self.count += sign
+        """Count a job that comes (1) or goes (-1): an array as all its elements that wait now."""
+        jobs = 1
+        if job.array is not None:
+            # It goes as what it came, whatever has become of its elements meanwhile.
+            jobs = job.array.tallied = job.array.waiting.bit_count() if sign > 0 else job.array.tallied
+        self.count += sign * jobs
         estimate_us = job.shape.body.runtime_estimate_us
-        self.estimates_us += sign * estimate_us
+        self.estimates_us += sign * jobs * estimate_us
         if not estimate_us:
-            self.unestimated += sign
+            self.unestimated += sign * jobs
 
 
 class Group:

@@ -28,6 +28,7 @@ from hanse.core.model.resources import times_fitting
 from hanse.core.model.time import FOR_EVER_US, SECOND_US, Now
 from hanse.core.policy.model import Policy
 from hanse.core.scheduling.admission import refused_here
+from hanse.core.scheduling.arrays import Arrays
 from hanse.core.scheduling.attainment import Attainment
 from hanse.core.scheduling.cycle import Preempted, Scheduler
 from hanse.core.scheduling.explain import Explainer, LocalExplanation
@@ -88,14 +89,19 @@ class LocalSide:
         self.wait = WaitPredictor(self.queue, self.capacity)
         self.predictor.fallback = self.wait
         self.runs = Runs(library)
+        self.arrays = Arrays(library, self.queue, self.scheduler, self.runs)
+        self.scheduler.unfolding = self.arrays
         self.draining = False
         # Whether the last cycle stopped at its limit.
         self.more = False
         # Queued jobs whose last attempt here, under a term that is over, still holds capacity.
         self._haunted: dict[str, Job] = {}
+        for attempt in library.attempts():
+            self._seat(attempt, now)
         for job in library.jobs():
-            self._seat(job, now)
-            if job.state is JobState.QUEUED and not job.is_parked:
+            if job.array is not None:
+                self.arrays.resume(job)
+            elif job.state is JobState.QUEUED and not job.is_parked:
                 self.queue.add(job)
         if self.windows:
             self.alarm.ring_at(now.mono_us)
@@ -142,7 +148,7 @@ class LocalSide:
 
     def _owner_of(self, job_id: str) -> tuple[str, str]:
         """Of a job that holds capacity, or is about to."""
-        job = self.standing.running.jobs.get(job_id) or self._library.find(job_id)
+        job = self.standing.running.jobs.get(job_id) or self._library.holder(job_id)
         assert job is not None, f"nobody knows {job_id}"
         return job.tenant, job.name
 
@@ -197,7 +203,7 @@ class LocalSide:
 
     @in_doubt.setter
     def in_doubt(self, in_doubt: bool) -> None:
-        self.runs.in_doubt = in_doubt
+        self.runs.in_doubt = self.arrays.in_doubt = in_doubt
 
     def _is_closed(self) -> bool:
         """Whether nothing may be launched now."""
@@ -208,8 +214,11 @@ class LocalSide:
         return self.runs.found_attempt(job_id, epoch)
 
     def stop(self, job: Job, reason: Reason, out: Effects) -> None:
-        """End the job's present attempt."""
-        self.runs.stop(job, reason, out)
+        """End the job's present attempt, or those of an array's elements."""
+        if job.array is None:
+            self.runs.stop(job, reason, out)
+        else:
+            self.arrays.stop(job, reason, out)
 
     def stop_to_move(self, job: Job, reason: Reason, out: Effects) -> None:
         """End the job's present attempt so that it goes on elsewhere."""
@@ -230,7 +239,7 @@ class LocalSide:
         """A task is dead."""
         settled = self.runs.on_task_ended(event, out)
         if settled is not None:
-            self._after(settled)
+            self._after(settled, out)
         for job_id in self.runs.ghosts_gone:
             self._bury(job_id)
         self.runs.ghosts_gone.clear()
@@ -238,13 +247,15 @@ class LocalSide:
     def on_recovered(self, found: tuple[FoundTask, ...], out: Effects) -> None:
         """The executor told what it found after a start."""
         for settled in self.runs.on_recovered(found, out):
-            self._after(settled)
+            self._after(settled, out)
 
-    def _after(self, settled: Settled) -> None:
+    def _after(self, settled: Settled, out: Effects) -> None:
         self._free(settled.job, run_us=settled.run_us, requeued=settled.requeued, by_itself=settled.by_itself)
         self.wait.observe_run(settled.job.shape, settled.run_us)
         self._end_haunting(settled.job.id)
-        if settled.requeued:
+        if settled.job.index is not None:
+            self.arrays.after(settled.job, out)
+        elif settled.requeued:
             self.enqueue(settled.job)
 
     def _bury(self, job_id: str) -> None:
@@ -372,17 +383,21 @@ class LocalSide:
     def waiting(self, shape_key: bytes, limit: int) -> list[Job]:
         """The first queued jobs of a shape, in order; not those for which others are being stopped here."""
         jobs = self.queue.first_of(shape_key, limit)
-        return [job for job in jobs if not self.scheduler.claimed(job.id)]
+        return [job for job in jobs if self._may_leave(job)]
 
     def waiting_spread(self, shape_key: bytes, from_us: int, until_us: int, count: int) -> list[Job]:
         """So many queued jobs of a shape, evenly spread over those that would start between these waits, as if the last
         one waited `until_us`."""
         jobs = self.queue.spread_of(shape_key, from_us, until_us, count)
-        return [job for job in jobs if not self.scheduler.claimed(job.id)]
+        return [job for job in jobs if self._may_leave(job)]
 
     def is_waiting(self, job: Job) -> bool:
         """Whether it is queued, could start as soon as there is room, and nobody is being stopped for it."""
-        return self.queue.get(job.id) is job and not self.scheduler.claimed(job.id)
+        return self.queue.get(job.id) is job and self._may_leave(job)
+
+    def _may_leave(self, job: Job) -> bool:
+        """Whether nobody is being stopped for it, and (of an array) nothing of it runs."""
+        return job.state is JobState.QUEUED and not self.scheduler.claimed(job.id)
 
     def numerous_shapes(self, limit: int) -> list[Shape]:
         """The shapes with most queued jobs, most numerous first."""
@@ -397,7 +412,9 @@ class LocalSide:
         run it under."""
         if job.is_parked or (job.shard and job.shard not in self._library.leases):
             return
-        if self.capacity.holds(job.id):
+        if job.array is not None:
+            self.arrays.enqueue(job)
+        elif self.capacity.holds(job.id):
             self._haunted[job.id] = job
         else:
             self.queue.add(job)
@@ -416,9 +433,9 @@ class LocalSide:
 
     def _leaves(self, job: Job) -> None:
         """A job that waited is not this region's any more: what was promised to it is over."""
-        self.attainment.ended(
-            job.id, job.tenant, self.standing.tiers.tier(job.shape.body.tier), self._library.now
-        )
+        tier = self.standing.tiers.tier(job.shape.body.tier)
+        for job_id in (job.id,) if job.array is None else self.arrays.begun(job):
+            self.attainment.ended(job_id, job.tenant, tier, self._library.now)
 
     def _freed_within(self, shape: Shape, within_us: int) -> int:
         """How many jobs of this shape, running here one after another on everything there is, end in this time."""

@@ -124,7 +124,8 @@ def compile_need(
     return TaskNeed(
         resources=resources,
         constraints=constraints,
-        checks=tuple(checks),
+        # Devices are what most nodes lack first.
+        checks=tuple(sorted(checks, key=lambda check: check[0] < len(layout.kinds))),
         charges=tuple(charges),
         devices=tuple(devices),
         capped=tuple(pair for pair in resources if pair[0] in capped_kinds),
@@ -163,7 +164,7 @@ class NodeState:
 
     `stranded` holds allocations of an earlier life that the node as configured now has no room for. They keep the
     whole node from taking more until enough has been released for all of them to fit. `cordoned`: an operator wants
-    nothing to be started here.
+    nothing to be started here. `columns` are never changed in place: nodes of one form (forms.py) may share them.
     """
 
     __slots__ = (
@@ -209,7 +210,7 @@ class NodeState:
         twin._first_index = self._first_index
         twin.index = self.index
         twin.node = self.node
-        twin.columns = self.columns.copy()
+        twin.columns = self.columns
         twin.shares = {kind: shares.copy() for kind, shares in self.shares.items()} if self.shares else {}
         twin.jobs = {}
         twin.stranded = dict(self.stranded)
@@ -314,12 +315,21 @@ class NodeState:
         """Book a task that is accepted."""
         self._book(need, devices, -1)
 
+    def take_to(self, need: TaskNeed, devices: Devices, columns: list[int], slack: int) -> None:
+        """The same for a task that counts against no caps, where it is known what the node will have left."""
+        for kind, _, each in need.devices:
+            shares, first = self.shares[kind], self._first_index[kind]
+            for other, index in devices:
+                if other == kind:
+                    shares[index - first] -= each
+        self.columns, self.slack = columns, slack
+
     def give_back(self, need: TaskNeed, devices: Devices) -> None:
         """Free what `take` booked."""
         self._book(need, devices, 1)
 
     def _book(self, need: TaskNeed, devices: Devices, sign: int) -> None:
-        columns = self.columns
+        self.columns = columns = self.columns.copy()
         for column, quantity in need.charges:
             columns[column] += sign * quantity
         if devices:

@@ -7,15 +7,15 @@ more until it fits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from hanse.core.effects import Blocker, NodeView
-from hanse.core.model.jobs import Allocation, GroupShape, Shape, TaskPlacement
+from hanse.core.model.jobs import Allocation, GroupShape, Job, Shape, TaskPlacement
 from hanse.core.model.regions import CapacityClass, Node, Topology
 from hanse.core.model.resources import Resources, resources
 from hanse.core.model.rules import TaintEffect, Within
+from hanse.core.replies import Blocker, NodeView
 from hanse.core.scheduling.neighbours import Owner, OwnerOf, nobody
 from hanse.core.scheduling.nodes import Devices, NodeState, TaskNeed
 from hanse.core.scheduling.shortfall import blockers, never_fits
@@ -27,7 +27,7 @@ AsideOf = Callable[[str], tuple[Shape, Allocation]]
 # The twin of a larger region is made when it is made, because it takes long.
 SMALL_NODES_MAX = 64
 # Verdicts on shapes, kept because every submission asks; a shape is asked again after this many others.
-NEVER_FITS_MEMO_MAX = 4096
+NEVER_FITS_MEMO_MAX = 16_384
 
 
 class Capacity:
@@ -68,7 +68,7 @@ class Capacity:
     def place(self, shape: Shape) -> Allocation | None:
         """Where a job with this shape would run if it started now: all its groups at once, each with as many tasks as
         fit from `count` down to `count_min`. Changes nothing; the same nodes and holders give the same answer."""
-        if not _is_single(shape):
+        if not is_single(shape):
             return Trial(self._table).place(shape)
         group = shape.body.groups[0]
         fit = self._table.fits_of(shape)[0]
@@ -95,7 +95,7 @@ class Capacity:
 
     def fitting(self, shape: Shape, limit: int) -> int:
         """How many jobs with this shape could be started together now, counted up to `limit`."""
-        if _is_single(shape) and _counts_exactly(shape, self._table.fits_of(shape)[0]):
+        if is_single(shape) and _counts_exactly(shape, self._table.fits_of(shape)[0]):
             return min(limit, self._table.tasks_fitting(self._table.fits_of(shape)[0]))
         trial = Trial(self._table)
         for started in range(limit):
@@ -130,6 +130,27 @@ class Capacity:
         """From now on something is on the nodes."""
         if self._empty is self._table:
             self._empty = NodeTable(self._nodes, self._topology)
+
+    def take_alike(
+        self, fit: TaskFit, jobs: Sequence[tuple[Job, str]], allocations: dict[str, Allocation]
+    ) -> None:
+        """Place and book jobs of one task each, all of this kind, as if they came one after another; so much room must
+        be there for sure (NodeTable.open_for_sure). Each comes with its flavour; `allocations`, by job, are added."""
+        self._part_from_empty()
+        held, counts = self._held, self._table.neighbours.counts
+        booked = self._table.fill(fit, len(jobs))
+        assert len(booked) == len(jobs), "room that was sure has gone"
+        for (job, flavour), (state, devices) in zip(jobs, booked, strict=True):
+            job_id = job.id
+            assert job_id not in held, f"{job_id} holds capacity already"
+            allocation = Allocation((TaskPlacement(0, state.node.name, devices),), flavour)
+            held[job_id] = (job.shape, allocation)
+            allocations[job_id] = allocation
+            state.jobs[job_id] = 1
+            if counts:
+                self._owners[job_id] = owner = self._owner_of(job_id)
+                self._table.neighbours.count(owner, state.index, 1)
+        self._table.workload.observe(fit.need, len(booked))
 
     def _seat(self, job_id: str, task: TaskPlacement, need: TaskNeed) -> bool:
         state = self._table.by_name.get(task.node)
@@ -345,7 +366,7 @@ def _nothing_aside(reservation_id: str) -> tuple[Shape, Allocation]:
     raise KeyError(reservation_id)
 
 
-def _is_single(shape: Shape) -> bool:
+def is_single(shape: Shape) -> bool:
     """Whether one task is all that is wanted, wherever it is: then there is nothing to try."""
     groups = shape.body.groups
     if len(groups) != 1 or groups[0].count != 1 or shape.body.within is not None:

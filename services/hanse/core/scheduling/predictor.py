@@ -69,7 +69,7 @@ class OnlinePredictor:
         estimate_us = job.shape.body.runtime_estimate_us
         if estimate_us and self.source == "estimate_first":
             return estimate_us
-        known = self._runs.get(self._key(job))
+        known = self._runs.get(self._key(job)) if self._runs else None
         if known is not None:
             return max(1, known.mean_us + _DEVIATIONS * known.deviation_us)
         if self.fallback is not None:

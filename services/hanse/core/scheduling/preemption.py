@@ -23,10 +23,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from operator import attrgetter
 
 import msgspec
 
-from hanse.core.model.jobs import Allocation, Job, ReasonCode
+from hanse.core.model.jobs import ATTEMPTS_PER_TERM, Allocation, Job, ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import VICTIM_CANDIDATES_MAX
 from hanse.core.policy.model import Tier
@@ -47,7 +48,10 @@ _NODES_TRIED_MAX = 16
 _FROM_COHORT = ("reclaim", "borrow")
 
 
-class Victim(msgspec.Struct, frozen=True):
+_COST = attrgetter("cost")
+
+
+class Victim(msgspec.Struct, frozen=True, gc=False):
     """A job that may be stopped, by which rule, and what that costs: compared from the left."""
 
     job: Job
@@ -140,7 +144,7 @@ class Preemption:
             if name not in tiers:
                 tiers[name] = (self._tiers.tier(name), self._tiers.rank(name))
             found[victim.id] = self._priced(victim, rule, *tiers[name], now_us)
-        return sorted((each for each in found.values() if each is not None), key=lambda each: each.cost)
+        return sorted([each for each in found.values() if each is not None], key=_COST)
 
     def _permitted(self, job: Job, way: Way) -> Iterator[tuple[Job, str]]:
         """Newest first, as the rules permit."""
@@ -187,22 +191,22 @@ class Preemption:
 
     def _priced(self, victim: Job, rule: str, tier: Tier, rank: int, now_us: int) -> Victim | None:
         """What it costs to stop a job of this tier; None: it must not be stopped."""
-        if victim.state is not JobState.RUNNING or victim.id in self._running.leaving:
+        job_id = victim.id
+        if victim.state is not JobState.RUNNING or job_id in self._running.leaving:
             return None
-        ran_us = now_us - self._running.ends.began_us(victim.id)
-        if (
-            ran_us < self._rules.run_min_us
-            or victim.attempts_begun - 1 - victim.failures >= self._rules.restarts_max
-        ):
+        ran_us = now_us - self._running.ends.began_us(job_id)
+        # Attempts begun before this one that it was not to blame for.
+        restarts = (victim.attempt - 1) % ATTEMPTS_PER_TERM - victim.failures
+        if ran_us < self._rules.run_min_us or restarts >= self._rules.restarts_max:
             return None
-        slack = self._attainment.slack_permille(victim.id, tier, now_us)
+        slack = self._attainment.slack_permille(job_id, tier, now_us)
         if slack <= 0:
             return None
-        lost = ran_us * max(1, victim.shape.task_count)
+        shape = victim.shape
+        lost = ran_us * (shape.task_count or 1)
         own_queue = 1 if rule.startswith("within queue") else 0
         above = slack // _SLACK_STEP_PERMILLE
-        cost = (-rank, own_queue, victim.shape.body.priority, -above, lost, victim.id)
-        return Victim(victim, rule, cost, lost)
+        return Victim(victim, rule, (-rank, own_queue, shape.body.priority, -above, lost, job_id), lost)
 
     # -- how many
 
@@ -216,14 +220,14 @@ class Preemption:
 
     def _cheapest_node(self, job: Job, way: Way, candidates: list[Victim]) -> list[Victim] | None:
         """Where quota is not short, one task needs room on one node only: each is looked at by itself."""
-        by_node: dict[str, list[Victim]] = {}
-        for victim in candidates:
-            for node in self._nodes_of(victim):
-                by_node.setdefault(node, []).append(victim)
         table, world = self._capacity.table, self._world()
         group = way.placed.body.groups[0]
+        places = {victim.job.id: place for place, victim in enumerate(candidates)}
         sets = []
-        for node, victims in islice(by_node.items(), _NODES_TRIED_MAX):
+        for node in self._first_nodes(candidates):
+            state = table.by_name.get(node)
+            here = sorted(places[job_id] for job_id in (state.jobs if state else ()) if job_id in places)
+            victims = [candidates[place] for place in here]
             for alternative in range(group.wish_count):
                 enough = self._enough_on(world, node, table.fit_of(group, alternative), victims)
                 if enough:
@@ -233,6 +237,15 @@ class Preemption:
             if self._fits_without(job, way, chosen) is not None:
                 return chosen
         return None
+
+    def _first_nodes(self, candidates: list[Victim]) -> Iterable[str]:
+        """Where the first candidates are: as many nodes as are tried."""
+        nodes: dict[str, None] = {}
+        for victim in candidates:
+            nodes.update(dict.fromkeys(self._nodes_of(victim)))
+            if len(nodes) >= _NODES_TRIED_MAX:
+                break
+        return islice(nodes, _NODES_TRIED_MAX)
 
     def _enough_on(self, world: Trial, node: str, fit: TaskFit, victims: list[Victim]) -> list[Victim]:
         """The first of these that leave a task room on this node, without those that are not needed; none: they are

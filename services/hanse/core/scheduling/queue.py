@@ -201,6 +201,32 @@ class JobQueue:
         elif was_first:
             self._enter(lane)
 
+    def take_first(self, lane: Lane) -> Job:
+        """Take the first job of a lane out."""
+        jobs = lane.jobs
+        job = jobs.take_first()
+        del self._jobs[job.id]
+        self.depth -= 1
+        self.version += 1
+        if lane.of_shape.jobs is not jobs:
+            lane.of_shape.jobs.remove(job)
+        lane.group.placement.tally(job, -1)
+        if len(jobs):
+            self._enter(lane)
+        else:
+            self._close_lane(lane)
+        return job
+
+    def took(self, job: Job) -> None:
+        """It starts: take it out; but of an array an element does, and it stays while another one may."""
+        if job.array is None or not job.array.may_start:
+            self.discard(job.id)
+            return
+        self.version += 1
+        placement = self._lanes[(job.tenant, job.shape.key)].group.placement
+        placement.tally(job, -1)
+        placement.tally(job, 1)
+
     def _open_lane(self, job: Job) -> Lane:
         shape = job.shape
         tier = self._tiers.tier(shape.body.tier)
@@ -320,13 +346,18 @@ class JobQueue:
         """The lane's first job is another one, or it is looked at again."""
         if lane.parked_by is not None:
             self._unpark(lane)
-        first = lane.jobs.first
-        overdue_us = first.order_us + lane.wait_max_us if lane.wait_max_us else NEVER_US
-        self._place_in(lane, self._overdue if overdue_us <= self._now.wall_us else lane.home)
-        if lane.stream is lane.home and overdue_us < self._overdue_wall_us:
-            self._overdue_wall_us = overdue_us
+        first, home = lane.jobs.first, lane.home
+        stream = home
+        if lane.wait_max_us:
+            overdue_us = first.order_us + lane.wait_max_us
+            if overdue_us <= self._now.wall_us:
+                stream = self._overdue
+            elif overdue_us < self._overdue_wall_us:
+                self._overdue_wall_us = overdue_us
+        if lane.stream is not stream:
+            self._place_in(lane, stream)
         place: Key = (first.order_us, first.id)
-        if lane.stream is lane.home and lane.home.urgency is None:
+        if stream is home and home.urgency is None:
             place = (lane.of_shape.level[1], *place)
         self._entries += 1
         former, lane.entry = lane.entry, (place, self._entries, lane)
@@ -516,6 +547,11 @@ class JobQueue:
             _seeks(placement.shape, job) for placement in self._neighbourly.values()
         ):
             self.reopen(lambda shape: _seeks(shape, job))
+
+    @property
+    def seeks_neighbours(self) -> bool:
+        """Whether anybody in it cares where other jobs are."""
+        return bool(self._neighbourly)
 
     def reopen_root(self, root: QuotaRoot) -> None:
         """Something was given back to this tree of quotas."""

@@ -7,8 +7,6 @@ kinds of which the queue has a quota in that flavour.
 
 from __future__ import annotations
 
-import msgspec
-
 from hanse.core.model.jobs import Allocation, Shape
 from hanse.core.model.limits import QUOTA_MEMO_MAX
 from hanse.core.model.resources import Resources, resources
@@ -25,14 +23,16 @@ QUEUE_MEMO_MAX = 256
 class QuotaQueue:
     """A queue of the policy, in its tree. `flavours` in order of preference, with the kinds that each limits."""
 
-    __slots__ = ("_cells", "_shown_full", "flavours", "node", "queue", "root")
+    __slots__ = ("_charges", "_shown_full", "flavours", "has_grown", "node", "queue", "root")
 
     def __init__(self, queue: Queue, node: QuotaNode, root: QuotaRoot) -> None:
         self.queue = queue
         self.node = node
         self.root = root
         self._shown_full = False
-        self._cells: dict[tuple[str, Resources], Cells] = {}
+        # Whether anything was charged to it since that was looked at.
+        self.has_grown = True
+        self._charges: dict[tuple[str, Resources], Charge] = {}
         self.flavours: dict[str, tuple[str, ...]] = {}
         for quota in queue.quotas:
             self.flavours[quota.flavour] = (*self.flavours.get(quota.flavour, ()), quota.kind)
@@ -46,7 +46,9 @@ class QuotaQueue:
 
     def shown_full(self) -> bool:
         """Whether it uses all of its own, as the queue's order has it (as Account.shown_level)."""
-        self._shown_full = self._shown_full or self.node.is_full(self.root.usage)
+        if self.has_grown:
+            self.has_grown = False
+            self._shown_full = self._shown_full or self.node.is_full(self.root.usage)
         return self._shown_full
 
     def show(self) -> None:
@@ -55,13 +57,17 @@ class QuotaQueue:
 
     def cells(self, flavour: str, wanted: Resources) -> Cells:
         """What of these resources counts, and where."""
-        known = self._cells.get((flavour, wanted))
+        return self.charged(flavour, wanted).cells
+
+    def charged(self, flavour: str, wanted: Resources) -> Charge:
+        """What a job is charged that takes these resources."""
+        known = self._charges.get((flavour, wanted))
         if known is None:
-            if len(self._cells) >= QUEUE_MEMO_MAX:
-                self._cells.clear()
+            if len(self._charges) >= QUEUE_MEMO_MAX:
+                self._charges.clear()
             limited = self.flavours.get(flavour, ())
-            known = tuple(((flavour, kind), quantity) for kind, quantity in wanted if kind in limited)
-            self._cells[flavour, wanted] = known
+            cells = tuple(((flavour, kind), quantity) for kind, quantity in wanted if kind in limited)
+            known = self._charges[flavour, wanted] = Charge(self, cells)
         return known
 
     def bound(self, cells: Cells, usage: Usage) -> Bound | None:
@@ -80,16 +86,50 @@ class QuotaQueue:
         )
 
 
-class Charge(msgspec.Struct, frozen=True, gc=False):
-    """What one job is charged: of what it holds, what counts."""
+class Charge:
+    """What jobs are charged that take the same in one queue: of what each holds, what counts. Shared by all of them."""
 
-    queue: QuotaQueue
-    cells: Cells
+    __slots__ = ("_counted", "_limits", "cells", "queue")
+
+    def __init__(self, queue: QuotaQueue, cells: Cells) -> None:
+        self.queue = queue
+        self.cells = cells
+        # Where all of it counts all the way up, and only the root bounds it: how much of what may be used there, and
+        # what is counted. None: it has to be worked out each time.
+        self._limits: list[tuple[tuple[int, Cell], int]] | None = []
+        self._counted: list[tuple[tuple[int, Cell], int]] = []
+        for cell, quantity in cells:
+            chain = queue.node.open_chain(cell)
+            if chain is None or quantity < 0:
+                self._limits = None
+                break
+            self._limits.append((chain[-1].key, chain[-1].quota - quantity))
+            self._counted += [(link.key, quantity) for link in chain if quantity]
+
+    def fits(self, usage: Usage) -> bool:
+        """Whether the queue may use so much more."""
+        if self._limits is None:
+            return self.queue.bound(self.cells, usage) is None
+        # Half as long as all() with a generator takes, and asked for every job.
+        for key, most in self._limits:  # noqa: SIM110
+            if usage.get(key, 0) > most:
+                return False
+        return True
 
     def count(self, sign: int, usage: Usage) -> None:
         """Count it as taken (1) or given back (-1)."""
-        for cell, quantity in self.cells:
-            self.queue.node.add(cell, sign * quantity, usage)
+        if self._limits is None:
+            for cell, quantity in self.cells:
+                self.queue.node.add(cell, sign * quantity, usage)
+            return
+        if sign > 0:
+            for key, quantity in self._counted:
+                usage[key] = usage.get(key, 0) + quantity
+            return
+        for key, quantity in self._counted:
+            usage[key] = usage.get(key, 0) - quantity
+            if not usage[key]:
+                del usage[key]
 
 
 class QuotaBook:
@@ -159,15 +199,14 @@ class QuotaBook:
 
     # -- how much
 
-    def charge(
-        self, job_id: str, queue: QuotaQueue, flavour: str, held: Resources, *, resumed: bool = False
-    ) -> None:
+    def charge(self, job_id: str, charge: Charge, *, resumed: bool = False) -> None:
         """The job holds this from now on. Only what ran before this policy may be more than the quota (`resumed`)."""
         assert job_id not in self._charges, f"{job_id} is charged already"
-        charge = self._charges[job_id] = Charge(queue, queue.cells(flavour, held))
-        bound = None if resumed else queue.bound(charge.cells, queue.root.usage)
-        assert bound is None, f"{job_id} exceeds the quota of {queue.name}: {bound}"
-        charge.count(1, queue.root.usage)
+        self._charges[job_id] = charge
+        usage = charge.queue.root.usage
+        assert resumed or charge.fits(usage), f"{job_id} exceeds the quota of {charge.queue.name}"
+        charge.count(1, usage)
+        charge.queue.has_grown = True
 
     def release(self, job_id: str) -> Charge | None:
         """It holds nothing any more."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hanse.core.effects import Blocker
 from hanse.core.model.jobs import Allocation, Job
 from hanse.core.model.time import clock_text
+from hanse.core.replies import Blocker
 from hanse.core.scheduling.backfill import Candidate
 from hanse.core.scheduling.crossings import Crossings, release_held
 from hanse.core.scheduling.standing import Standing

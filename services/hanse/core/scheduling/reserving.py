@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from hanse.core.effects import Answer, Done, Refused, Reserved
 from hanse.core.events import CancelReservation, Reserve
 from hanse.core.model.jobs import Allocation, GroupShape, Shape, ShapeBody, make_shape
 from hanse.core.model.limits import (
@@ -19,6 +18,7 @@ from hanse.core.model.limits import (
 from hanse.core.model.reservations import CapacityReservation, WantedReservation, reservation_of, same_wish
 from hanse.core.model.selectors import SelectorError, parse_selector
 from hanse.core.model.time import Now, clock_text
+from hanse.core.replies import Answer, Done, Refused, Reserved
 from hanse.core.scheduling.devices import device_family
 from hanse.core.scheduling.overlaps import blamed, overlapping, room_beside
 from hanse.core.scheduling.placement import Capacity

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from hanse.core.model.jobs import Job
 from hanse.core.scheduling.cohorts import QuotaRoot
 from hanse.core.scheduling.devices import has_devices
 from hanse.core.scheduling.profile import Ends
+
+_Key = TypeVar("_Key", str, int)
 
 
 class _Crowd:
@@ -22,9 +25,8 @@ class _Crowd:
     def __len__(self) -> int:
         return len(self._with_devices) + len(self._others)
 
-    def add(self, job: Job) -> None:
-        part = self._with_devices if has_devices(job.shape.total) else self._others
-        part[job.id] = job
+    def add(self, job: Job, with_devices: bool) -> None:
+        (self._with_devices if with_devices else self._others)[job.id] = job
 
     def discard(self, job: Job) -> None:
         if self._with_devices.pop(job.id, None) is None:
@@ -39,6 +41,14 @@ class _Crowd:
 
 
 _NOBODY = _Crowd()
+_NO_PLACE = ("", "")
+
+
+def _crowd(crowds: dict[_Key, _Crowd], key: _Key) -> _Crowd:
+    known = crowds.get(key)
+    if known is None:
+        known = crowds[key] = _Crowd()
+    return known
 
 
 class Running:
@@ -51,19 +61,25 @@ class Running:
         # By queue, then by priority.
         self._by_queue: dict[str, dict[int, _Crowd]] = {}
         self.leaving: dict[str, None] = {}
+        # By tree of quotas, of those that somebody has asked about.
         self._ends_of: dict[str, Ends] = {}
         self._places: dict[str, tuple[str, str]] = {}
 
     def start(self, job: Job, began_us: int, end_us: int, queue: str, root: QuotaRoot | None) -> None:
         """This job runs since `began_us`, probably until `end_us` (mono)."""
-        self.jobs[job.id] = job
-        self._places[job.id] = (queue, root.name if root is not None else "")
-        self._by_tier.setdefault(job.shape.body.tier, _Crowd()).add(job)
-        self.ends.add(job.id, began_us, end_us)
-        if root is not None:
-            by_priority = self._by_queue.setdefault(queue, {})
-            by_priority.setdefault(job.shape.body.priority, _Crowd()).add(job)
-            self._ends_of.setdefault(root.name, Ends()).add(job.id, began_us, end_us)
+        job_id, body = job.id, job.shape.body
+        with_devices = has_devices(job.shape.total)
+        self.jobs[job_id] = job
+        self.ends.add(job_id, began_us, end_us)
+        _crowd(self._by_tier, body.tier).add(job, with_devices)
+        if root is None:
+            self._places[job_id] = _NO_PLACE
+            return
+        self._places[job_id] = (queue, root.name)
+        _crowd(self._by_queue.setdefault(queue, {}), body.priority).add(job, with_devices)
+        ends = self._ends_of.get(root.name)
+        if ends is not None:
+            ends.add(job_id, began_us, end_us)
 
     def end(self, job_id: str) -> None:
         """It holds nothing any more."""
@@ -74,7 +90,8 @@ class Running:
         self.leaving.pop(job_id, None)
         if root:
             self._leave_queue(queue, job, job.shape.body.priority)
-            self._ends_of[root].discard(job_id)
+            if root in self._ends_of:
+                self._ends_of[root].discard(job_id)
 
     def reprioritised(self, job: Job, former: int) -> None:
         """A job has another priority than this one, if it is among those that run."""
@@ -83,7 +100,8 @@ class Running:
         queue, root = self._places[job.id]
         if root:
             self._leave_queue(queue, job, former)
-            self._by_queue[queue].setdefault(job.shape.body.priority, _Crowd()).add(job)
+            crowd = _crowd(self._by_queue[queue], job.shape.body.priority)
+            crowd.add(job, has_devices(job.shape.total))
 
     def _leave_queue(self, queue: str, job: Job, priority: int) -> None:
         by_priority = self._by_queue[queue]
@@ -96,7 +114,7 @@ class Running:
         self.leaving[job_id] = None
         self.ends.move(job_id, end_us)
         root = self._places[job_id][1]
-        if root:
+        if root in self._ends_of:
             self._ends_of[root].move(job_id, end_us)
 
     def in_tier(self, tier: str) -> bool:
@@ -125,7 +143,13 @@ class Running:
 
     def ends_of(self, root: QuotaRoot) -> Ends:
         """The ends of what is charged to this tree of quotas."""
-        return self._ends_of.setdefault(root.name, Ends())
+        ends = self._ends_of.get(root.name)
+        if ends is None:
+            ends = self._ends_of[root.name] = Ends()
+            for job_id, (_, name) in self._places.items():
+                if name == root.name:
+                    ends.add(job_id, self.ends.began_us(job_id), self.ends.end_us(job_id))
+        return ends
 
     def queue_of(self, job_id: str) -> str:
         """The queue that the job is charged to; "" for none."""

@@ -19,6 +19,7 @@ import msgspec
 from hanse.core.effects import Effects, Launch, Reap, Stop
 from hanse.core.events import FoundTask, TaskEnded
 from hanse.core.library import Library
+from hanse.core.model.arrays import job_of_run
 from hanse.core.model.jobs import Allocation, Job, Reason, ReasonCode, RunId
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobInput, JobState
 from hanse.core.model.limits import LOSSES_MAX
@@ -80,7 +81,7 @@ class Runs:
         self.in_doubt = False
         # Of these, the attempts that this life of the daemon began.
         self.begun: dict[str, None] = {}
-        for job in library.jobs():
+        for job in library.attempts():
             self.resume(job)
 
     def resume(self, job: Job) -> None:
@@ -137,12 +138,14 @@ class Runs:
 
     def is_forgotten(self, run: RunId) -> bool:
         """Whether the books hold this job, and never began this run of it: a launch is never ahead of its row."""
+        if job_of_run(run.job_id) != run.job_id:
+            return self._library.own.elements.is_forgotten(run.job_id, run.epoch, run.attempt)
         job = self._library.own.jobs.get(run.job_id)
         return job is not None and (run.epoch, run.attempt) > (job.epoch, job.attempt)
 
     def start(self, job: Job, allocation: Allocation, out: Effects, why: str = "") -> None:
         """Record the next attempt, and why it may start, and launch it once that is durable."""
-        self._library.of(job).start(job, allocation, why)
+        self._library.attempts_of(job).start(job, allocation, why)
         self.begun[job.id] = None
         self._open_run(job, len(allocation.tasks))
         out.launches.append(
@@ -161,12 +164,12 @@ class Runs:
     def stop(self, job: Job, reason: Reason, out: Effects) -> None:
         """End the present attempt; a second call changes nothing."""
         if job.state is JobState.RUNNING:
-            self._library.of(job).stop(job, reason)
+            self._library.attempts_of(job).stop(job, reason)
             out.stops.append(Stop(run=job.run_id, grace_us=job.grace_us, cause=self._library.cause))
 
     def stop_to_move(self, job: Job, reason: Reason, out: Effects) -> None:
         """End the present attempt of a RUNNING job, which is to go on in another region."""
-        self._library.of(job).stop_to_move(job, reason)
+        self._library.attempts_of(job).stop_to_move(job, reason)
         out.stops.append(Stop(run=job.run_id, grace_us=job.grace_us, cause=self._library.cause))
 
     def running(self) -> list[Job]:
@@ -190,7 +193,7 @@ class Runs:
         failed = event.exit_code != 0 or not event.launched
         if failed and job.state is JobState.RUNNING:
             if not (event.lost and _is_excused(job)):
-                self._library.of(job).count_failure(job, event.exit_code)
+                self._library.attempts_of(job).count_failure(job, event.exit_code)
             if still_open:
                 self.stop(job, _failure(event), out)
                 return None
@@ -203,7 +206,7 @@ class Runs:
         if still_open:
             self.stop(job, reason, out)
             return None
-        self._library.of(job).requeue(job, reason)
+        self._library.attempts_of(job).requeue(job, reason)
         return self._close(job, out)
 
     def on_recovered(self, found: tuple[FoundTask, ...], out: Effects) -> list[Settled]:
@@ -221,7 +224,8 @@ class Runs:
     def _skip_found_attempts(self) -> None:
         for (job_id, epoch), attempt in self._found_attempts.items():
             job = self._library.own.jobs.get(job_id)
-            if job is not None and job.epoch == epoch and job.state is JobState.QUEUED:
+            waits = job is not None and (job.state is JobState.QUEUED or job.array is not None)
+            if job is not None and job.epoch == epoch and waits:
                 self._library.own.skip_attempts(job, attempt)
 
     def _reconcile(self, job: Job, known: dict[tuple[RunId, int], FoundTask], out: Effects) -> list[Settled]:
@@ -229,7 +233,7 @@ class Runs:
         missing = [number for number, task in tasks.items() if task is None]
         ended = [task.ended for task in tasks.values() if task is not None and task.ended is not None]
         if missing and job.state is JobState.RUNNING:
-            self._library.of(job).stop(
+            self._library.attempts_of(job).stop(
                 job, Reason(ReasonCode.LOST_TASK, f"{len(missing)} tasks were not found after a restart")
             )
         for number in missing:
@@ -246,8 +250,7 @@ class Runs:
         """Processes and records of runs that the books do not know any more, one order for each run."""
         self._orphans, self._orphan_shards = {}, {}
         for task in found:
-            place = (task.run.job_id, task.run.epoch)
-            self._found_attempts[place] = max(task.run.attempt, self._found_attempts.get(place, 0))
+            self._note_found(task.run)
             job = self._jobs.get(task.run.job_id)
             if job is None or job.run_id != task.run:
                 living = self._orphans.setdefault(task.run, {})
@@ -261,6 +264,14 @@ class Runs:
             else:
                 self._forget_orphan(run)
                 out.reaps.append(Reap(run))
+
+    def _note_found(self, run: RunId) -> None:
+        """Of an array, only elements whose run the books have forgotten: all others begin above those by themselves."""
+        job_id = job_of_run(run.job_id)
+        if job_id != run.job_id and job_id in self._library.own.jobs and not self.is_forgotten(run):
+            return
+        place = (job_id, run.epoch)
+        self._found_attempts[place] = max(run.attempt, self._found_attempts.get(place, 0))
 
     def _bury(self, event: TaskEnded, out: Effects) -> None:
         """News of a run that is not open: its records may go, unless it is an orphan of which a task still lives."""
@@ -282,31 +293,33 @@ class Runs:
         its tasks ended with 0: that is how a well-behaved task answers SIGTERM."""
         if job.state is JobState.STOPPING:
             return self._settle_stopped(job, out)
-        self._library.of(job).finish(job, JobInput.SUCCEED, Reason(ReasonCode.SUCCEEDED), 0)
+        self._library.attempts_of(job).finish(job, JobInput.SUCCEED, Reason(ReasonCode.SUCCEEDED), 0)
         return self._close(job, out)
 
     def _settle_failed(self, job: Job, reason: Reason, out: Effects) -> Settled:
         """The only task of a running attempt failed."""
         if not _is_worth_another(job, reason):
-            self._library.of(job).finish(job, JobInput.FAIL, reason, job.exit_code)
+            self._library.attempts_of(job).finish(job, JobInput.FAIL, reason, job.exit_code)
         else:
-            self._library.of(job).requeue(job, _again(job, reason))
+            self._library.attempts_of(job).requeue(job, _again(job, reason))
         return self._close(job, out)
 
     def _settle_stopped(self, job: Job, out: Effects) -> Settled:
         """Every task of a stopped attempt is dead."""
         reason = job.reason
         if job.cancel_id and not (self.in_doubt and not job.shard):
-            self._library.of(job).finish(
+            self._library.attempts_of(job).finish(
                 job, JobInput.STOPPED_CANCEL, Reason(ReasonCode.CANCELLED, "while it ran"), job.exit_code
             )
         elif reason.code in _FAILURES and not _is_worth_another(job, reason):
-            self._library.of(job).finish(job, JobInput.STOPPED_FAIL, reason, job.exit_code)
+            self._library.attempts_of(job).finish(job, JobInput.STOPPED_FAIL, reason, job.exit_code)
         elif reason.code in _WITHOUT_BLAME and job.id in self._clean:
             # It was done before the stop reached it: it must not be done a second time.
-            self._library.of(job).finish(job, JobInput.STOPPED_SUCCEED, Reason(ReasonCode.SUCCEEDED), 0)
+            self._library.attempts_of(job).finish(
+                job, JobInput.STOPPED_SUCCEED, Reason(ReasonCode.SUCCEEDED), 0
+            )
         else:
-            self._library.of(job).requeue(job, _again(job, reason))
+            self._library.attempts_of(job).requeue(job, _again(job, reason))
         return self._close(job, out)
 
     def _close(self, job: Job, out: Effects) -> Settled:

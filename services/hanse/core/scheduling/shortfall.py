@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from hanse.core.effects import Blocker
 from hanse.core.model.jobs import GroupShape, Shape
 from hanse.core.model.limits import DEVICE_UNIT, EXPLAINED_NODES_MAX
 from hanse.core.model.resources import Resources
 from hanse.core.model.selectors import SelectorError
+from hanse.core.replies import Blocker
 from hanse.core.scheduling.devices import device_request_error
 from hanse.core.scheduling.rule_shortfall import rule_shortfall, variants
 from hanse.core.scheduling.table import NodeTable

@@ -66,6 +66,15 @@ class SortedJobs:
             del self._chunks[number]
         self._length -= 1
 
+    def take_first(self) -> Job:
+        """Take out the job that goes first."""
+        chunk = self._chunks[0]
+        job = chunk.pop(0)
+        if not chunk:
+            del self._chunks[0]
+        self._length -= 1
+        return job
+
     def rank(self, job: Job) -> int:
         """How many go before this job, which need not be in here."""
         if not self._chunks:

@@ -15,7 +15,7 @@ from hanse.core.scheduling.cohorts import QuotaRoot
 from hanse.core.scheduling.fairness import dominant_share
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.predictor import RuntimePredictor
-from hanse.core.scheduling.quota import QuotaBook, QuotaQueue, held_by
+from hanse.core.scheduling.quota import Charge, QuotaBook, held_by
 from hanse.core.scheduling.running import Running
 from hanse.core.scheduling.tenants import Account, Tenants
 from hanse.core.scheduling.tiers import Tiers
@@ -67,7 +67,10 @@ class Standing:
 
     def started(self, job: Job, way: Way, held: Resources, end_us: int, now: Now) -> None:
         """An attempt of this job holds capacity from now on, probably until `end_us` (mono)."""
-        self._hold(job, way.queue, way.flavour, held, now.mono_us, end_us, resumed=False)
+        charge = way.charged
+        if charge is not None and held != way.wanted:
+            charge = charge.queue.charged(way.flavour, held)
+        self._hold(job, charge, held, now.mono_us, end_us, resumed=False)
         tier = self.tiers.tier(job.shape.body.tier)
         waited_us = max(0, now.wall_us - job.submitted_wall_us)
         self.attainment.started(job.id, job.tenant, tier, waited_us, now)
@@ -81,25 +84,19 @@ class Standing:
         began_us = now.mono_us - max(0, now.wall_us - job.started_wall_us)
         end_us = max(now.mono_us, began_us + self.predictor.predict_us(job))
         held = held_by(job.shape, allocation)
-        self._hold(job, queue, flavour or ANY_NODE, held, began_us, end_us, resumed=True)
+        charge = None if queue is None else queue.charged(flavour or ANY_NODE, held)
+        self._hold(job, charge, held, began_us, end_us, resumed=True)
         if not known:
             self.attainment.recovered(job.id, began_us)
 
     def _hold(
-        self,
-        job: Job,
-        queue: QuotaQueue | None,
-        flavour: str,
-        held: Resources,
-        began_us: int,
-        end_us: int,
-        *,
-        resumed: bool,
+        self, job: Job, charge: Charge | None, held: Resources, began_us: int, end_us: int, *, resumed: bool
     ) -> None:
-        root = queue.root if queue is not None else None
-        self.running.start(job, began_us, end_us, queue.name if queue is not None else "", root)
-        if queue is not None:
-            self.quotas.charge(job.id, queue, flavour, held, resumed=resumed)
+        if charge is None:
+            self.running.start(job, began_us, end_us, "", None)
+        else:
+            self.running.start(job, began_us, end_us, charge.queue.name, charge.queue.root)
+            self.quotas.charge(job.id, charge, resumed=resumed)
         if self.policy.fair_share.order != "off":
             account = self.tenants.account(job.tenant)
             share = self._dominant_share(job.shape, held)
@@ -107,7 +104,7 @@ class Standing:
             account.take(share, max(began_us, account.at_us))
 
     def _dominant_share(self, shape: Shape, held: Resources) -> int:
-        if held is not shape.total:
+        if held != shape.total:
             return dominant_share(held, self._total)
         share = self._share_of.get(shape.key)
         if share is None:

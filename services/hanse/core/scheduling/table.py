@@ -23,6 +23,7 @@ from hanse.core.model.regions import Node, Topology
 from hanse.core.model.resources import Resources
 from hanse.core.model.rules import Rules, Taint, TaintEffect
 from hanse.core.model.selectors import parse_selector
+from hanse.core.scheduling.filling import fill
 from hanse.core.scheduling.form_facts import Rank
 from hanse.core.scheduling.forms import FormRanking
 from hanse.core.scheduling.fragmentation import Workload
@@ -30,6 +31,7 @@ from hanse.core.scheduling.neighbours import Neighbours
 from hanse.core.scheduling.nodes import (
     EMPTY_TASKS_PER_NODE_MAX,
     CapState,
+    Devices,
     Layout,
     NodeError,
     NodeState,
@@ -49,15 +51,20 @@ FITS_MAX = 1024
 MASKS_MAX = 4096
 # What changed is remembered this far back; older flags are computed anew, which costs about as much.
 CHANGES_MAX = 1024
+# Counting the nodes that have room for one kind of task takes some 30 us for 30,000: as long as placing a few.
+NODES_COUNTED_EVERY = 16
+# So many times as many as are wanted, so that they last for a while.
+OPEN_NODES_COUNTED = 4
 # What it costs to go to a node whose taint only asks to stay away: as much as the heaviest preference.
 TAINT_COST = 100
 
 
 class Mask:
     """The nodes whose labels satisfy some constraints and whose taints are tolerated. `by_alike`: of the nodes that are
-    alike, whether any are among them; `any_alike` and `all_alike` the same, and whether all are, to be asked of one."""
+    alike, whether any are among them; `any_alike` and `all_alike` the same, and whether all are, to be asked of one.
+    `everywhere`: all nodes; `by_class`: of those that are alike always all or none."""
 
-    __slots__ = ("all_alike", "allowed", "any_alike", "by_alike", "count", "flags")
+    __slots__ = ("all_alike", "allowed", "any_alike", "by_alike", "by_class", "count", "everywhere", "flags")
 
     def __init__(
         self, flags: Bools, alike_of: npt.NDArray[np.intp], alike_count: npt.NDArray[np.intp]
@@ -70,19 +77,25 @@ class Mask:
         # The same, for asking one node: indexing bytes is several times as fast as indexing an array.
         self.allowed = flags.tobytes()
         self.count = int(np.count_nonzero(flags))
+        self.everywhere = self.count == len(flags)
+        self.by_class = self.any_alike == self.all_alike
 
 
 class TaskFit:
     """A kind of task, and what is known of it. `costs`: what each node costs that the task would rather avoid; None:
-    all cost alike. `verdicts`: by number of a form, what the task costs there; None: it has room, NO_ROOM: none."""
+    all cost alike. `verdicts`: by number of a form, what the task costs there; None: it has room, NO_ROOM: none.
+    `after`: which form a node has once it has taken the task, where that is known (by numbers)."""
 
     __slots__ = (
+        "after",
         "best",
         "best_seen",
         "costs",
         "mask",
         "need",
         "open_from",
+        "open_nodes",
+        "open_seen",
         "plain",
         "rules",
         "seen",
@@ -98,6 +111,7 @@ class TaskFit:
         self.rules = rules
         self.costs = costs
         self.verdicts: dict[int, int | None] = {}
+        self.after: dict[int, int] = {}
         # No form before this one has room, as of so many arrivals of forms, and this version of the workload.
         self.open_from: Rank = ()
         self.seen = 0
@@ -108,6 +122,9 @@ class TaskFit:
         self.total_seen = -1
         # Whether forms and the mask say all that there is to say.
         self.plain = costs is None and not need.capped and not (rules and rules.affinities)
+        # So many nodes had room for it after so many changes of nodes.
+        self.open_nodes = 0
+        self.open_seen = -NODES_COUNTED_EVERY
 
 
 class NodeTable:
@@ -243,6 +260,23 @@ class NodeTable:
             fit.best = self.ranking.best(fit)
             fit.best_seen = self.changes
         return None if fit.best is None else self.states[fit.best]
+
+    def open_for_sure(self, fit: TaskFit, wanted: int) -> int:
+        """A number of nodes that have room for one task each: never too large, mostly large enough where `wanted` have
+        room. None of a kind of which forms and labels don't say all. A change of a node closes one node at most, so
+        that nodes are counted seldom."""
+        if not fit.plain or not fit.mask.by_class:
+            return 0
+        since = self.changes - fit.open_seen
+        if fit.open_nodes - since < wanted and since >= NODES_COUNTED_EVERY:
+            fit.open_nodes = self.ranking.count_open(fit, OPEN_NODES_COUNTED * wanted)
+            fit.open_seen, since = self.changes, 0
+        return max(0, fit.open_nodes - since)
+
+    def fill(self, fit: TaskFit, count: int) -> list[tuple[NodeState, Devices]]:
+        """Book up to `count` tasks of such a kind one after another, each where `best` has it by then. The nodes do not
+        know whose they are."""
+        return fill(self.ranking, fit, count)
 
     def has_room(self, fit: TaskFit, state: NodeState) -> bool:
         """Whether this state of a node, which may be a trial's, takes one more task; neighbours are not looked at."""

@@ -12,7 +12,7 @@ from hanse.core.model.limits import ACCOUNTS_MAX, ACCOUNTS_SAVED_MAX
 from hanse.core.model.time import Now
 from hanse.core.policy.model import WEIGHT_UNIT, FairShare, Policy
 from hanse.core.policy.problems import prefix_of
-from hanse.core.scheduling.fairness import averaged, decayed, level
+from hanse.core.scheduling.fairness import averaged, decayed, level, level_range
 
 
 class Account:
@@ -21,8 +21,10 @@ class Account:
     __slots__ = (
         "_changes",
         "_half_life_us",
+        "_held_from",
+        "_held_to",
         "_level",
-        "_level_seen",
+        "_level_us",
         "_levels",
         "_levels_seen",
         "_shown",
@@ -45,20 +47,27 @@ class Account:
         self.at_us = 0
         self._half_life_us = half_life_us
         self._level = 0
-        self._level_seen = (-1, -1)
+        # When it was worked out; -1: it has to be. It holds while so much is held.
+        self._level_us = -1
+        self._held_from = 0
+        self._held_to = 0
         self._shown = 0
-        # Shared by all: grows with every change of any account.
+        # Shared by all: grows when the level of any account may have changed.
         self._changes = changes
         self._levels: tuple[int, ...] = ()
         self._levels_seen = (-1, -1)
 
     def take(self, share: int, now_us: int) -> None:
         """This share is held from now on (less than nothing: not any more), here and above."""
-        self._changes[0] += 1
         account: Account | None = self
         while account is not None:
-            account.catch_up(now_us)
+            if now_us > account.at_us:
+                account.catch_up(now_us)
             account.held += share
+            if account._level_us != now_us or not account._held_from <= account.held < account._held_to:
+                # Its level is another one, or it is not known whether it is.
+                account._level_us = -1
+                account._changes[0] += 1
             account = account.parent
 
     def catch_up(self, now_us: int) -> None:
@@ -69,11 +78,14 @@ class Account:
 
     def level(self, now_us: int) -> int:
         """Its place among its siblings: smaller goes first."""
-        seen = (now_us, self.held)
-        if self._level_seen != seen:
+        if self._level_us != now_us:
             self.catch_up(now_us)
-            self._level = level((self.history + self.held) * WEIGHT_UNIT // (2 * self.weight))
-            self._level_seen = seen
+            share = (self.history + self.held) * WEIGHT_UNIT // (2 * self.weight)
+            self._level, self._level_us = level(share), now_us
+            # While it holds so much, its level stays what it is.
+            least, beyond = level_range(share)
+            self._held_from = -(-least * 2 * self.weight // WEIGHT_UNIT) - self.history
+            self._held_to = -(-beyond * 2 * self.weight // WEIGHT_UNIT) - self.history
         return self._level
 
     def shown_level(self, now_us: int) -> int:
@@ -150,14 +162,14 @@ class Tenants:
             history, _, name = line.partition(" ")
             account = self.account(name)
             account.history = decayed(int(history), elapsed_us, self._rules.half_life_us)
-            account.at_us = now.mono_us
+            account.at_us, account._level_us = now.mono_us, -1
 
     def inherit(self, former: Tenants, now_us: int) -> None:
         """Under a new policy each tenant keeps its own history; what it holds is charged anew."""
         for name, old in former._accounts.items():
             old.catch_up(now_us)
             account = self.account(name)
-            account.history, account.at_us = old.history, now_us
+            account.history, account.at_us, account._level_us = old.history, now_us, -1
 
     def _forget_idle(self) -> None:
         """Of those that hold nothing and are above nobody, the half with least history. A queued job keeps the

@@ -71,7 +71,8 @@ class WaitPredictor:
         return shape.body.runtime_estimate_us or self._mean_of_us(shape.body.groups)
 
     def _mean_of_us(self, groups: tuple[GroupShape, ...]) -> int:
-        return self._mean_us.get(groups, self._mean_held_us())
+        known = self._mean_us.get(groups) if self._mean_us else None
+        return self._mean_held_us() if known is None else known
 
     def queue_wait_us(self) -> int:
         """How long the last job of the queue will wait; 0 if nothing is queued. What the region publishes."""

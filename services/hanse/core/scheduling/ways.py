@@ -16,7 +16,7 @@ from typing import Protocol
 import msgspec
 
 from hanse.core.model.jobs import Allocation, GroupShape, Shape, make_shape
-from hanse.core.model.limits import QUOTA_MEMO_MAX, WAYS_MAX
+from hanse.core.model.limits import WAYS_MAX, WAYS_MEMO_MAX
 from hanse.core.model.resources import Resources
 from hanse.core.policy.model import ANY_NODE, Policy
 from hanse.core.scheduling.cohorts import Bound, Usage
@@ -32,14 +32,14 @@ class Nodes(Protocol):
 
 class Way(msgspec.Struct, frozen=True):
     """One way to meet a job's wish. `queue` None: no quota limits it. `placed`: the job's shape as it is placed, on the
-    flavour's nodes only; `wanted`: what its tasks take then; `cells`: what of that counts. `chosen`: which of its
+    flavour's nodes only; `wanted`: what its tasks take then; `charged`: what of that counts. `chosen`: which of its
     group's alternatives each group of `placed` stands for (as TaskPlacement.alternative); empty: placement chooses."""
 
     queue: QuotaQueue | None
     flavour: str
     placed: Shape
     wanted: Resources
-    cells: Cells = ()
+    charged: Charge | None = None
     chosen: tuple[int, ...] = ()
 
     def place(self, nodes: Nodes) -> Allocation | None:
@@ -54,14 +54,23 @@ class Way(msgspec.Struct, frozen=True):
             )
         return Allocation(tasks, self.flavour)
 
+    @property
+    def cells(self) -> Cells:
+        """What it takes of its queue's quotas."""
+        return () if self.charged is None else self.charged.cells
+
+    def has_quota(self) -> bool:
+        """Whether its queue may start it now."""
+        return self.charged is None or self.charged.fits(self.charged.queue.root.usage)
+
     def bound(self, usage: Usage) -> Bound | None:
         """What keeps its queue from starting it when this is used; None: nothing does."""
         return None if self.queue is None else self.queue.bound(self.cells, usage)
 
     def charge(self, sign: int, usage: Usage) -> None:
         """Count what it takes (1), or gives back (-1)."""
-        if self.queue is not None:
-            Charge(self.queue, self.cells).count(sign, usage)
+        if self.charged is not None:
+            self.charged.count(sign, usage)
 
     def shares_quota(self, other: QuotaQueue | None) -> bool:
         """Whether what it takes may be missing in another queue."""
@@ -80,8 +89,8 @@ class Ways:
         key = ("" if queue is None else queue.name, shape.key)
         known = self._known.get(key)
         if known is None:
-            if len(self._known) >= QUOTA_MEMO_MAX:
-                self._known.clear()
+            if len(self._known) >= WAYS_MEMO_MAX:
+                del self._known[next(iter(self._known))]
             known = self._known[key] = self._made(queue, shape)
         return known
 
@@ -99,9 +108,9 @@ class Ways:
             for group, number in zip(shape.body.groups, chosen, strict=True)
         )
         if groups == shape.body.groups:
-            return Way(queue, flavour, shape, shape.total, queue.cells(flavour, shape.total))
+            return Way(queue, flavour, shape, shape.total, queue.charged(flavour, shape.total))
         placed = make_shape(msgspec.structs.replace(shape.body, groups=groups))
-        return Way(queue, flavour, placed, placed.total, queue.cells(flavour, placed.total), chosen)
+        return Way(queue, flavour, placed, placed.total, queue.charged(flavour, placed.total), chosen)
 
 
 def _on_nodes(group: GroupShape, selectors: tuple[str, ...]) -> GroupShape:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from hanse.core.model.arrays import Array
 from hanse.core.model.jobs import Allocation, Job, Reason, ReasonCode, Shape, Submission, make_shape
 from hanse.core.model.time import Now
 from hanse.core.scheduling.admission import refused_here
@@ -107,4 +108,5 @@ def supposed(submission: Submission, home: str, now: Now) -> Job:
         order_us=now.wall_us,
         reason=Reason(ReasonCode.SUBMITTED, submission.ruled),
         terms=submission.terms,
+        array=None if submission.array is None else Array(submission.array),
     )

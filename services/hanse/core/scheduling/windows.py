@@ -20,13 +20,13 @@ from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 
-from hanse.core.effects import ReservationView
 from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.jobs import Allocation, GroupShape, Shape, ShapeBody, TaskPlacement, make_shape
 from hanse.core.model.limits import DEVICE_UNIT, GRACE_US_MAX, RESERVATION_KEPT_US
 from hanse.core.model.reservations import Before, CapacityReservation, WindowState
 from hanse.core.model.resources import Resources, added, resources, subtracted
 from hanse.core.model.time import Now
+from hanse.core.replies import ReservationView
 from hanse.core.scheduling.clock import SteadyClock
 from hanse.core.scheduling.devices import device_family
 from hanse.core.scheduling.nodes import Devices, NodeState

@@ -12,11 +12,11 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from hanse.core.effects import Refused
 from hanse.core.model import limits
+from hanse.core.replies import Refused
 from hanse.daemon.errors import RegionUnreachable, RequestRefused, invalid, not_found
 from hanse.daemon.ids import home_of
-from hanse.daemon.servers.asking import Asking
+from hanse.daemon.servers.asking import Asking, is_not_found
 from hanse.daemon.servers.filters import check_filter
 from hanse.daemon.servers.leaders import Leaders
 from hanse.daemon.servers.listing import homes_of, list_league, merged
@@ -64,6 +64,8 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         job = await self._asking.job(request, context)
         if request.with_timeline:
             await self._add_other_parts(job, request, context)
+        if job.HasField("array"):
+            await self._add_array(job, request, context)
         return jobs_pb2.GetJobResponse(job=job)
 
     async def ListJobs(self, request: jobs_pb2.ListJobsRequest, context: Any) -> jobs_pb2.ListJobsResponse:
@@ -141,17 +143,31 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         """From the region in which the job runs or ran last; with `follow`, once it has started."""
         asked = jobs_pb2.GetJobRequest(job_id=request.job_id)
         job = await self._asking.job(asked, context)
-        if request.follow and job.state in _NOT_STARTED:
+        if request.follow and job.state in _NOT_STARTED and not job.HasField("array"):
             await self._wait_for_start(request.job_id, context)
             job = await self._asking.job(asked, context)
-        pieces = (
-            self._local.StreamLogs(request, context)
-            if job.region == self._members.home or not self._members.knows(job.region)
-            else self._members.stream(job.region, lambda stubs: stubs.jobs.StreamLogs, request)
-        )
-        async with aclosing(pieces) as responses:
-            async for response in responses:
-                yield response
+        regions = [job.region] if not job.HasField("array") else await self._regions_of(job, context)
+        for number, region in enumerate(regions, 1):
+            try:
+                async with aclosing(self._logs_at(region, request, context)) as responses:
+                    async for response in responses:
+                        yield response
+                return
+            except (RequestRefused, ProxiedError) as refusal:
+                if number == len(regions) or not is_not_found(refusal):
+                    raise
+
+    def _logs_at(self, region: str, request: jobs_pb2.StreamLogsRequest, context: Any) -> Any:
+        if region == self._members.home or not self._members.knows(region):
+            return self._local.StreamLogs(request, context)
+        return self._members.stream(region, lambda stubs: stubs.jobs.StreamLogs, request)
+
+    async def _regions_of(self, job: jobs_pb2.Job, context: Any) -> list[str]:
+        """Where elements of an array have run: the region that has it, and those that had it before."""
+        request = jobs_pb2.GetJobRequest(job_id=job.id, with_timeline=True)
+        await self._add_other_parts(job, request, context)
+        named = (job.region, job.home, *(entry.region for entry in job.timeline))
+        return [region for region in dict.fromkeys(named) if self._members.knows(region)] or [job.region]
 
     async def _homes(self) -> tuple[str, ...]:
         """All members, and homes that have left the roster while somebody leads their shards."""
@@ -180,6 +196,13 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         for region, part in zip(others, parts, strict=True):
             if region == job.region and part.nodes:
                 job.nodes[:] = part.nodes
+
+    async def _add_array(self, job: jobs_pb2.Job, request: jobs_pb2.GetJobRequest, context: Any) -> None:
+        """Of an array that another region has, how its elements fare there, if that can be asked."""
+        if job.region != (job.answered_by or job.home) and self._members.knows(job.region):
+            part = await self._part_of(job.region, request, context)
+            if part.HasField("array"):
+                job.array.CopyFrom(part.array)
 
     async def _part_of(self, region: str, request: jobs_pb2.GetJobRequest, context: Any) -> jobs_pb2.Job:
         try:

@@ -13,23 +13,17 @@ from typing import Any
 import msgspec
 
 from hanse.core.admission import STALE_POLICY
-from hanse.core.effects import (
-    CancelOutcome,
-    Explanation,
-    OrdersOutcome,
-    Refused,
-    SubmitOutcome,
-    Submitted,
-)
 from hanse.core.events import Ask, CancelJobs, OrderJobs, Question, Submit
 from hanse.core.model import limits
 from hanse.core.model.jobs import RunId, Submission
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.replies import CancelOutcome, Explanation, OrdersOutcome, Refused, SubmitOutcome, Submitted
 from hanse.daemon.clock import wall_us
 from hanse.daemon.errors import RegionUnreachable, invalid, not_found, refused_request
 from hanse.daemon.ids import JobIds, home_of
 from hanse.daemon.runtime import Runtime
 from hanse.daemon.servers import logs
+from hanse.daemon.servers.arrays import add_counts, array_status, element_run
 from hanse.daemon.servers.filters import check_filter, checked_page_size, decode_filter
 from hanse.daemon.servers.leaders import Leaders
 from hanse.daemon.servers.local_plans import LocalPlans
@@ -47,6 +41,7 @@ from hanse.ledger import queries
 from hanse.ledger.copies import JobCopy, shard_copy
 from hanse.ledger.queries import JobRecord
 from hanse.policies.rules import Facts
+from hanse.wire.arrays import loss_of_array
 from hanse.wire.checks import FieldRefused
 from hanse.wire.gen.hanse.v1 import jobs_pb2, jobs_pb2_grpc
 from hanse.wire.jobs import encode_cancel_results, encode_explanation, encode_state, encode_submit_result
@@ -134,7 +129,13 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
             return msgspec.structs.replace(submission, policy_version=rulebook.version, refused=refused)
         if details.loss_by_tier:
             # A rule may have given it another tier.
-            return msgspec.structs.replace(result, on_loss=self._specs.loss_of(result.shape.body.tier))
+            on_loss = self._specs.loss_of(result.shape.body.tier)
+            try:
+                on_loss = on_loss if result.array is None else loss_of_array(on_loss)
+            except FieldRefused as refusal:
+                refused = (refusal.field, refusal.message)
+                return msgspec.structs.replace(result, refused=refused)
+            return msgspec.structs.replace(result, on_loss=on_loss)
         return result
 
     async def _with_ends(self, submission: Submission) -> Submission:
@@ -231,6 +232,11 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
         if not job.nodes:
             job.nodes.extend(nodes_of(detail.owner))
         job.timeline.extend(encode_timeline(detail.timeline, self._region))
+        array = await array_status(self._runtime.read, detail.owner, request.elements)
+        if array is not None:
+            job.array.CopyFrom(array)
+        elif request.elements:
+            raise invalid("elements", f"{job.id} is no array")
         if not self._answers_for(detail.job) and not job.observed_by:
             job.observed_by = self._region
             job.observed_at.CopyFrom(timestamp(wall_us()))  # type: ignore[arg-type]
@@ -300,6 +306,7 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
             page_size=page_size,
         )
         jobs, next_after = self._within_bytes(page.jobs, page.next_after)
+        await add_counts(self._runtime.read, page.jobs, jobs)
         return jobs_pb2.ListJobsResponse(
             jobs=jobs,
             next_page_token=next_after,
@@ -365,7 +372,10 @@ class LocalJobs(jobs_pb2_grpc.JobServiceServicer):
     ) -> AsyncGenerator[jobs_pb2.StreamLogsResponse, None]:
         """Output of a task that runs here, or ran here."""
         detail = await self._runtime.read(queries.get_job, request.job_id, with_timeline=request.attempt != 0)
-        if detail is not None:
+        if detail is not None and (detail.owner.array is not None or request.HasField("index")):
+            read, executor = self._runtime.read, self._runtime.executor
+            run = await element_run(read, executor, detail.owner, request)
+        elif detail is not None:
             run = logs.run_of(detail, request.attempt)
         else:
             run = await self._run_of_copy(request)

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from hanse.core.effects import JobPlan, Refused
 from hanse.core.events import PlanJob
 from hanse.core.model.jobs import Submission
+from hanse.core.replies import JobPlan, Refused
 from hanse.daemon.errors import invalid, refused_request
 from hanse.daemon.ids import JobIds
 from hanse.daemon.runtime import Runtime

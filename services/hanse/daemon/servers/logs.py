@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import cast
 
-from hanse.core.effects import TimelineRow
 from hanse.core.model.jobs import RunId
+from hanse.core.rows import TimelineRow
 from hanse.daemon.errors import invalid, not_found
 from hanse.executors.port import Executor, LogChunk
 from hanse.ledger.queries import JobDetail, JobRecord

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from hanse.core.effects import Refused
 from hanse.core.model import limits
+from hanse.core.replies import Refused
 from hanse.daemon.errors import RegionUnreachable, RequestRefused
 from hanse.daemon.servers.asking import Asking, is_not_found
 from hanse.daemon.servers.members import Members, ProxiedError

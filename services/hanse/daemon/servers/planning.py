@@ -62,7 +62,8 @@ def summary(plan: jobs_pb2.PlanJobResponse) -> str:
     if chosen is home:
         match home.outcome:
             case jobs_pb2.PLAN_OUTCOME_START:
-                return f"it would start at once in {home.region}, on {', '.join(home.nodes)}"
+                many = f"{home.elements_at_once} of its elements" if home.elements_at_once else "it"
+                return f"{many} would start at once in {home.region}, on {', '.join(home.nodes)}"
             case jobs_pb2.PLAN_OUTCOME_PREEMPT:
                 count = len(home.stops)
                 return f"it would start in {home.region}, and {count} other job{'s' * (count != 1)} be stopped for it"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from hanse.core.effects import PolicyAdopted, PolicyRow, Refused
 from hanse.core.events import PolicyChanged, PolicyText
 from hanse.core.model import limits
+from hanse.core.replies import PolicyAdopted, Refused
+from hanse.core.rows import PolicyRow
 from hanse.daemon.clock import wall_us
 from hanse.daemon.errors import invalid, not_found, refused_request
 from hanse.daemon.ids import JobIds

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from hanse.core.effects import TimelineRow
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
+from hanse.core.rows import TimelineRow
 from hanse.ledger.queries import JobRecord, Revision
 from hanse.ledger.recovery import decoded_reason
 from hanse.wire.gen.hanse.v1 import common_pb2, jobs_pb2

@@ -7,7 +7,6 @@ from typing import Any
 import structlog
 
 from hanse import __version__
-from hanse.core.effects import Done, QuotaView, Refused, RosterView, StatusView, Trusted
 from hanse.core.events import (
     ApplyQuotas,
     Ask,
@@ -20,6 +19,7 @@ from hanse.core.events import (
 )
 from hanse.core.model import limits
 from hanse.core.model.regions import RunningJobs
+from hanse.core.replies import Done, QuotaView, Refused, RosterView, StatusView, Trusted
 from hanse.daemon.errors import invalid, refused_request
 from hanse.daemon.ids import JobIds
 from hanse.daemon.runtime import Runtime

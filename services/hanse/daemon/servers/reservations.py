@@ -6,9 +6,9 @@ from typing import Any
 
 import structlog
 
-from hanse.core.effects import Done, Refused, Reserved
 from hanse.core.events import Ask, CancelReservation, Question, Reserve
 from hanse.core.model import limits
+from hanse.core.replies import Done, Refused, Reserved
 from hanse.daemon.errors import invalid, refused_request
 from hanse.daemon.ids import JobIds
 from hanse.daemon.runtime import Runtime

@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from hanse.core.effects import Refused
 from hanse.core.model import limits
+from hanse.core.replies import Refused
 from hanse.daemon.errors import RegionUnreachable, RequestRefused
 from hanse.daemon.servers.asking import Asking
 from hanse.daemon.servers.leaders import Leaders

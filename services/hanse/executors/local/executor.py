@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from hanse.core.events import FoundTask
+from hanse.core.model.arrays import job_of_run
 from hanse.core.model.jobs import RunId
 from hanse.executors.errors import DirectoryInUse, LauncherError, LeaseNotTold
 from hanse.executors.local import kernel, processes, records
@@ -29,7 +30,7 @@ from hanse.executors.local.launcher import Launcher
 from hanse.executors.local.leases import LEASES, LeaseFiles
 from hanse.executors.local.logs import Logs, Place
 from hanse.executors.local.lost import Undertaker, bury, survivors
-from hanse.executors.local.names import lease_name, parse_record_name, record_name, run_name
+from hanse.executors.local.names import lease_name, parse_record_name, parse_run_name, record_name, run_name
 from hanse.executors.local.orders import Order
 from hanse.executors.local.output import LOGS
 from hanse.executors.local.processes import ProcessId
@@ -488,6 +489,17 @@ class LocalExecutor:
             self.undeleted += delete_tree(directory)
 
     # --- logs ---
+
+    async def outputs_of(self, job_ids: Sequence[str]) -> tuple[RunId, ...]:
+        """The runs of these arrays' elements that have a directory of logs."""
+        return await asyncio.to_thread(self._outputs_of, frozenset(job_ids))
+
+    def _outputs_of(self, job_ids: frozenset[str]) -> tuple[RunId, ...]:
+        with os.scandir(self._directory / LOGS) as entries:
+            runs = [parse_run_name(entry.name) for entry in entries]
+        return tuple(
+            run for run in runs if run is not None and job_of_run(run.job_id) in job_ids - {run.job_id}
+        )
 
     def read_log(
         self, run: RunId, task: int, stream: str, offset: int, follow: bool

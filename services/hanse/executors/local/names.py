@@ -28,6 +28,12 @@ def record_name(run: RunId, task: int) -> str:
     return f"{run_name(run)}.{task}"
 
 
+def parse_run_name(name: str) -> RunId | None:
+    """What `run_name` was given, or None if this is no such name."""
+    parsed = parse_record_name(f"{name}.0")
+    return None if parsed is None else parsed[0]
+
+
 def parse_record_name(name: str) -> tuple[RunId, int] | None:
     """What `record_name` was given, or None if this is no such name."""
     job, at, numbers = name.rpartition("@")

@@ -12,6 +12,7 @@ import msgspec
 WIDTH, HEIGHT = 640, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 14, 12, 34
 _TICKS = 5
+_LINE_HEIGHT = 12
 # Regions beyond this many share a colour with earlier ones.
 COLOURS = 8
 
@@ -68,6 +69,52 @@ def curves(series: Sequence[Series], across: Axis, up: Axis) -> str:
     return _svg([*_frame(across, up, _number, duration), *_lines(series, across, up)], HEIGHT)
 
 
+def measured(
+    series: Sequence[Series],
+    across: Axis,
+    up: Axis,
+    up_text: Callable[[float], str],
+    laws: Sequence[Series] = (),
+    labels: Sequence[str] = (),
+) -> str:
+    """Points that were measured, joined, with a label at the last; and dashed the laws that they are compared with."""
+    parts = [*_frame(across, up, _count, up_text), *_lines(series, across, up)]
+    parts += _lines(laws, across, up, "line law")
+    for number, each in enumerate(series):
+        parts += [
+            f'<circle class="dot s{number % COLOURS}" cx="{_x(across, x):.1f}" cy="{_y(up, y):.1f}" r="3">'
+            f"<title>{html.escape(each.name)}, {_count(x)}: {html.escape(up_text(y))}</title></circle>"
+            for x, y in each.points
+        ]
+    ends = [(_y(up, each.points[-1][1]), label) for each, label in zip(series, labels, strict=False)]
+    x = max((_x(across, each.points[-1][0]) for each in series), default=0.0)
+    for y, label in _apart(sorted(ends)):
+        parts.append(f'<text class="label" x="{x + 8:.1f}" y="{y + 4:.1f}">{html.escape(label)}</text>')
+    return _svg(parts, HEIGHT)
+
+
+def _apart(labels: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+    """From the top down, none on another one."""
+    placed: list[tuple[float, str]] = []
+    for y, label in labels:
+        placed.append((max(y, placed[-1][0] + _LINE_HEIGHT) if placed else y, label))
+    return placed
+
+
+def sheet(plots: Sequence[tuple[str, str]], style: str) -> str:
+    """Plots with their titles, one below the other, as a file of its own."""
+    step = HEIGHT + 30
+    parts = [
+        f'<text class="title" x="{_LEFT}" y="{step * number + 20}">{html.escape(title)}</text>'
+        f'<svg x="0" y="{step * number + 30}" width="{WIDTH}" height="{HEIGHT}">{plot}</svg>'
+        for number, (title, plot) in enumerate(plots)
+    ]
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {step * len(plots)}">'
+        f'<style>{style}</style><rect class="page" width="100%" height="100%"/>{"".join(parts)}</svg>\n'
+    )
+
+
 def distribution(series: Sequence[tuple[str, Sequence[float]]]) -> str:
     """Which share of all waits is at most how long; quantiles from the shortest to the longest, evenly."""
     longest = max((quantiles[-1] for _, quantiles in series if quantiles), default=1.0)
@@ -80,13 +127,13 @@ def distribution(series: Sequence[tuple[str, Sequence[float]]]) -> str:
     return _svg([*_frame(across, up, duration, _number), *_lines(shares, across, up)], HEIGHT)
 
 
-def _lines(series: Sequence[Series], across: Axis, up: Axis) -> list[str]:
+def _lines(series: Sequence[Series], across: Axis, up: Axis, kind: str = "line") -> list[str]:
     parts = []
     for number, each in enumerate(series):
         if each.points:
             path = " ".join(f"{_x(across, x):.1f},{_y(up, y):.1f}" for x, y in each.points)
             parts.append(
-                f'<polyline class="line s{number % COLOURS}" points="{path}">'
+                f'<polyline class="{kind} s{number % COLOURS}" points="{path}">'
                 f"<title>{html.escape(each.name)}</title></polyline>"
             )
     return parts
@@ -172,6 +219,10 @@ def _x(axis: Axis, value: float) -> float:
 
 def _y(axis: Axis, value: float) -> float:
     return HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * axis.place(value)
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
 
 
 def _number(value: float) -> str:

@@ -6,9 +6,9 @@ from __future__ import annotations
 import random
 
 from hanse.core.account import Account
-from hanse.core.effects import AccountRow, BalanceRow, RightsSentRow, RightsTakenRow, Snapshot, Writes
 from hanse.core.messages import RightsCommit, RightsDecision
 from hanse.core.model.quota import Quota, QuotaDocument, QuotaKey, SignedQuotas
+from hanse.core.rows import AccountRow, BalanceRow, RightsSentRow, RightsTakenRow, Snapshot, Writes
 
 GPU: QuotaKey = ("lab", "gpu")
 CPU: QuotaKey = ("lab", "cpu")

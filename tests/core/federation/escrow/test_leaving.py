@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from hanse.core.effects import Answer, Done
 from hanse.core.events import ApplyQuotas, SetDrain
 from hanse.core.messages import RightsCommit
 from hanse.core.model.lifecycle import JobState
@@ -15,6 +14,7 @@ from hanse.core.model.quota import Quota, QuotaDocument, SignedQuotas, quotas_sh
 from hanse.core.model.regions import RunningJobs
 from hanse.core.model.roster import key_id
 from hanse.core.model.time import SECOND_US
+from hanse.core.replies import Answer, Done
 from hanse.sim.keys import public_key_of
 from hanse.sim.quotas import signed_quotas
 from tests.core.protocol.league import League

@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from hanse.core.effects import Answer, Done, Explanation, Refused
 from hanse.core.events import ApplyQuotas, SetDrain
 from hanse.core.messages import GossipDelta, QuotaNotice, RightsAsk, RightsCommit
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.quota import Quota, QuotaDocument, SignedQuotas, quotas_message, quotas_sha256
 from hanse.core.model.roster import key_id
 from hanse.core.model.time import SECOND_US
+from hanse.core.replies import Answer, Done, Explanation, Refused
 from hanse.sim.keys import SimKeys, public_key_of
 from hanse.sim.quotas import signed_quotas
 from tests.core.protocol.league import League

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from hanse.core.effects import CancelOutcome, Done, JointReply, Reply, Writes
 from hanse.core.federation.shards.gate import Gate, Held, OwedRows, complete
 from hanse.core.model.lifecycle import JobState
+from hanse.core.replies import CancelOutcome, Done, JointReply, Reply
+from hanse.core.rows import Writes
 from tests.ledger.samples import job_row, job_state_row
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from hanse.core.effects import JobRow, JobStateRow, Writes
 from hanse.core.federation.shards.gate import OwedRows
+from hanse.core.rows import JobRow, JobStateRow, Writes
 
 
 def row(kind: Any, **values: Any) -> Any:

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from hanse.core.effects import QuotaDocumentRow
 from hanse.core.federation.roster.checks import Verifier
 from hanse.core.federation.roster.faults import FaultKind, RosterFault
 from hanse.core.model import limits
@@ -31,6 +30,7 @@ from hanse.core.model.quota import (
     shard_of_account,
 )
 from hanse.core.model.resources import is_known_kind
+from hanse.core.rows import QuotaDocumentRow
 
 _WORD = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _KIND = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(/[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?")

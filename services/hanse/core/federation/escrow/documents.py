@@ -77,6 +77,11 @@ class Documents:
 
     # --- peers -------------------------------------------------------------------------------------------------------
 
+    @property
+    def may_be_behind(self) -> bool:
+        """Whether anybody tells of quotas at all."""
+        return bool(self._inventory.quoting)
+
     def compare(self, now: Now, peers: Sequence[str], out: Effects) -> None:
         """Gossip has brought records: ask whoever has newer documents."""
         for peer in peers:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from hanse.core.effects import Blocker, Effects, QuotaView, Snapshot
+from hanse.core.effects import Effects
 from hanse.core.events import ApplyQuotas
 from hanse.core.federation.escrow.borrowing import Borrowing
 from hanse.core.federation.escrow.chain import QuotaChain
@@ -49,6 +49,8 @@ from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import QuotaNews, RegionConfig
 from hanse.core.model.resources import Resources
 from hanse.core.model.time import Now
+from hanse.core.replies import Blocker, QuotaView
+from hanse.core.rows import Snapshot
 
 
 class Escrow:
@@ -240,7 +242,8 @@ class Escrow:
 
     def on_records(self, now: Now, out: Effects) -> None:
         """Gossip brought records."""
-        self.documents.compare(now, self.holders.peers, out)
+        if self.documents.may_be_behind:
+            self.documents.compare(now, self.holders.peers, out)
 
     def apply(self, now: Now, event: ApplyQuotas, out: Effects) -> None:
         """An operator's document."""

@@ -18,7 +18,6 @@ from hanse.core.library import Library
 from hanse.core.messages import QuotaMessage
 from hanse.core.model.deadlines import Deadlines
 from hanse.core.model.jobs import Job
-from hanse.core.model.lifecycle import ALLOCATED_STATES
 from hanse.core.model.quota import Rights, shard_account, shard_of_account
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import QuotaNews, RegionConfig
@@ -130,7 +129,7 @@ class Holders:
 
     def count(self, holder: Holder) -> None:
         """Count anew what its jobs use."""
-        running = [job for job in holder.books.jobs.values() if job.state in ALLOCATED_STATES]
+        running = holder.books.attempts()
         holder.account.charge_anew({job.id: needs for job in running if (needs := self._needs.of(job))})
 
     # --- what others told --------------------------------------------------------------------------------------------

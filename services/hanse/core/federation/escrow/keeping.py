@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hanse.core.effects import Done, Effects, Refused, Reply, Send
+from hanse.core.effects import Effects, Send
 from hanse.core.events import ApplyQuotas
 from hanse.core.federation.escrow.documents import Documents
 from hanse.core.federation.escrow.holders import Holder, Holders
@@ -16,6 +16,7 @@ from hanse.core.federation.roster.faults import FaultKind, RosterFault, refused
 from hanse.core.messages import QuotaNotice
 from hanse.core.model.quota import SignedQuotas, quotas_sha256, region_account
 from hanse.core.model.regions import Timings
+from hanse.core.replies import Done, Refused, Reply
 
 
 class Keeping:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from hanse.core.account import Account
-from hanse.core.effects import Blocker, QuotaBalance
 from hanse.core.federation.escrow.chain import QuotaChain
 from hanse.core.federation.escrow.holders import Holder
 from hanse.core.federation.escrow.waiting import WaitingRoom
 from hanse.core.model.limits import ACCOUNTS_NEWS_MAX, RIGHTS_NEWS_MAX
 from hanse.core.model.quota import QuotaKey, Rights
 from hanse.core.model.regions import QuotaNews
+from hanse.core.replies import Blocker, QuotaBalance
 
 QUOTA = "QUOTA"
 

@@ -49,6 +49,8 @@ class WaitingRoom:
         self.rank(tiers)
         self._lanes: dict[LaneKey, Lane] = {}
         self._lane_of: dict[str, LaneKey] = {}
+        # Of arrays: for how many elements rights are asked for.
+        self._elements: dict[str, int] = {}
         # By account: for what it lacks, the place of the job that it is kept for.
         self._kept: dict[str, dict[QuotaKey, Place]] = {}
         # By account: what the jobs that wait need together.
@@ -83,8 +85,10 @@ class WaitingRoom:
             lane = self._lanes[key] = Lane(needs, hopeless=hopeless)
         lane.add(job, self.place(job))
         self._lane_of[job.id] = key
+        if job.array is not None:
+            self._elements[job.id] = job.array.startable
         if not lane.hopeless:
-            self._count(account, needs, 1)
+            self._count(account, needs, self._elements.get(job.id, 1))
 
     def discard(self, job_id: str) -> None:
         """It does not any more."""
@@ -93,15 +97,16 @@ class WaitingRoom:
             return
         lane = self._lanes[key]
         del lane.jobs[job_id]
+        many = self._elements.pop(job_id, 1)
         if not lane.hopeless:
-            self._count(key[0], lane.needs, -1)
+            self._count(key[0], lane.needs, -many)
         if not lane.jobs:
             del self._lanes[key]
 
-    def _count(self, account: str, needs: Rights, sign: int) -> None:
+    def _count(self, account: str, needs: Rights, times: int) -> None:
         needed = self._needed.setdefault(account, {})
         for key, amount in needs:
-            needed[key] = needed.get(key, 0) + sign * amount
+            needed[key] = needed.get(key, 0) + times * amount
             if not needed[key]:
                 del needed[key]
 
@@ -158,4 +163,5 @@ class WaitingRoom:
         """Everybody leaves."""
         jobs = [job for lane in self._lanes.values() for job in lane.jobs.values()]
         self._lanes, self._lane_of, self._kept, self._needed = {}, {}, {}, {}
+        self._elements = {}
         yield from jobs

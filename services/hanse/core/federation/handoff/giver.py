@@ -216,6 +216,8 @@ def commit_of(job: Job, region: str, offer_id: int) -> Commit:
         grace_us=job.grace_us,
         retries_max=job.retries_max,
         retry=job.terms.retry,
+        array=None if job.array is None else job.array.rules,
+        progress=None if job.array is None else job.array.progress(),
     )
 
 

@@ -38,14 +38,15 @@ _RELIEF = "its queue is much shorter"
 
 
 class _Outstanding(msgspec.Struct):
-    """An offer that waits for its answer. `relief`: the very jobs that are to even out queues; empty: whichever are
-    first then."""
+    """An offer that waits for its answer. `room`: for so many, by the peer's record. `relief`: the very jobs that are
+    to even out queues; empty: whichever are first then."""
 
     peer: str
     shape: Shape
     path: tuple[str, ...]
     tenant: str
     count: int
+    room: int
     relief: list[Job]
 
 
@@ -193,9 +194,12 @@ class Offers:
         return [job for job in jobs if job.path == offer.path and job.tenant == offer.tenant]
 
     def _offer_shape(self, now: Now, shape: Shape, out: Effects) -> bool:
-        """Offer one shape to as many peers as it may be on offer to. Returns whether there were as many."""
+        """Offer one shape to as many peers as it may be on offer to, or fewer if these have room for all, by their
+        records: the best one would not get what another answers for first. Returns whether there were as many."""
         on_offer = self._by_shape.get(shape.key, {})
         while len(on_offer) < OFFER_PEERS_MAX and len(self._outstanding) < OFFERS_OUTSTANDING_MAX:
+            if on_offer and self._is_covered(shape, on_offer):
+                return True
             found = self._find_taker(now, shape, list(on_offer))
             if found is None:
                 return False
@@ -205,6 +209,12 @@ class Offers:
             self._send_offer(now, peer, jobs, OFFER_COUNT_MAX, 0, stuck_us, out)
             on_offer = self._by_shape[shape.key]
         return True
+
+    def _is_covered(self, shape: Shape, on_offer: dict[str, int]) -> bool:
+        """Whether all of this shape that waits is on offer to peers that have room for what they are offered."""
+        offers = [self._outstanding[offer_id] for offer_id in on_offer.values()]
+        offered = sum(min(each.count, each.room) for each in offers)
+        return len(self._local.waiting(shape.key, offered + 1)) <= offered
 
     def _find_taker(self, now: Now, shape: Shape, exclude: list[str]) -> tuple[str, list[Job]] | None:
         """A peer for the first jobs that may go on; those of one tenant that have come the same way go together."""
@@ -241,7 +251,8 @@ class Offers:
         path, shape, tenant = jobs[0].path, jobs[0].shape, jobs[0].tenant
         count = min(limit, sum(1 for job in jobs if job.path == path and job.tenant == tenant))
         self._last_id += 1
-        self._outstanding[self._last_id] = _Outstanding(peer, shape, path, tenant, count, [])
+        room = self._router.room_at(peer, shape, count)
+        self._outstanding[self._last_id] = _Outstanding(peer, shape, path, tenant, count, room, [])
         self._counts[peer] = self._counts.get(peer, 0) + count
         self._by_shape.setdefault(shape.key, {})[peer] = self._last_id
         self._deadlines.set(self._last_id, now.mono_us + self._config.timings.offer_deadline_us)

@@ -111,8 +111,11 @@ class Rebalancing:
 
 
 def may_be_relieved(job: Job, peer: str) -> bool:
-    """Whether a job may go to this peer only because it would wait less there."""
-    return len(job.path) < RELIEF_HOPS_MAX and peer not in job.path and peer != job.shard
+    """Whether a job may go to this peer only because it would wait less there. An array would take along more than
+    halves, and could not be divided."""
+    return (
+        job.array is None and len(job.path) < RELIEF_HOPS_MAX and peer not in job.path and peer != job.shard
+    )
 
 
 def worth_up_to_us(own_wait_us: int, hop_cost_us: int) -> int:

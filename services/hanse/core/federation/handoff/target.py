@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hanse.core.books import Books
-from hanse.core.effects import DecisionRow, Effects, Send
+from hanse.core.effects import Effects, Send
 from hanse.core.federation.handoff.giver import WITHDRAWN, Giver, PeerCounts
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.ports import LocalWork
@@ -31,6 +31,7 @@ from hanse.core.messages import (
 )
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import DecisionRow
 
 # What a COMMIT may require of this region; grows with the features that are built.
 KNOWN_FEATURES: frozenset[str] = frozenset()

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from hanse.core.effects import RosterRow
 from hanse.core.federation.roster.checks import Verifier, chain_faults, force_faults
 from hanse.core.federation.roster.faults import FaultKind, RosterConflict, RosterFault
 from hanse.core.model import limits
@@ -25,6 +24,7 @@ from hanse.core.model.roster import (
     encode_signed,
     sha256_of,
 )
+from hanse.core.rows import RosterRow
 
 
 class Chain:

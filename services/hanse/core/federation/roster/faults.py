@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from hanse.core.effects import Refused
 from hanse.core.model.errors import CallerFault
+from hanse.core.replies import Refused
 
 
 class FaultKind(enum.Enum):

@@ -22,13 +22,14 @@ from collections.abc import Iterable
 
 import msgspec
 
-from hanse.core.effects import Effects, ProposalView, Send
+from hanse.core.effects import Effects, Send
 from hanse.core.messages import RosterProposal
 from hanse.core.model.deadlines import NEVER_US, Deadlines, backoff_us
 from hanse.core.model.limits import GATHERERS_MAX, ROSTER_ASKING_US
 from hanse.core.model.regions import Timings
 from hanse.core.model.roster import Countersignature, Roster, Round, SignedRoster, sha256_of
 from hanse.core.model.time import Now
+from hanse.core.replies import ProposalView
 
 
 class Stage(enum.Enum):

@@ -20,7 +20,7 @@ from typing import assert_never
 import msgspec
 
 from hanse.core.books import Books
-from hanse.core.effects import Effects, Refused, RosterView, Send, Snapshot
+from hanse.core.effects import Effects, Send
 from hanse.core.events import AskRoster, PeerMessages, ProposeRoster
 from hanse.core.federation.roster.ballot import Authority
 from hanse.core.federation.roster.chain import Chain, begun_by, config_in_force, open_chain, row_of
@@ -43,6 +43,8 @@ from hanse.core.model.jobs import Reason, ReasonCode
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.roster import Roster, SignedRoster, encode_signed, sha256_of
 from hanse.core.model.time import Now
+from hanse.core.replies import Refused, RosterView
+from hanse.core.rows import Snapshot
 
 _STATIC = RosterFault(
     FaultKind.UNABLE,

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hanse.core.books import Books
-from hanse.core.effects import Effects, ProposalView, Send, Snapshot
+from hanse.core.effects import Effects, Send
 from hanse.core.federation.roster.ballot import Authority, Ballot
 from hanse.core.federation.roster.chain import Chain, row_of
 from hanse.core.federation.roster.checks import countersigners, proposal_faults
@@ -38,6 +38,8 @@ from hanse.core.model.roster import (
     sha256_of,
 )
 from hanse.core.model.time import Now
+from hanse.core.replies import ProposalView
+from hanse.core.rows import Snapshot
 
 _ROUND = "roster_round"
 _LEDGER_ID = "roster_ledger_id"

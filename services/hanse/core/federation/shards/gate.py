@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from hanse.core.effects import NO_WRITES, JobChange, JobStateRow, JointReply, Reply, Send, Writes
+from hanse.core.effects import JobChange, Send
+from hanse.core.replies import JointReply, Reply
+from hanse.core.rows import NO_WRITES, JobStateRow, Writes
 
 
 class Held(msgspec.Struct):

@@ -22,7 +22,10 @@ from typing import Any
 import msgspec
 
 from hanse.core.books import Books, job_of, job_row
-from hanse.core.effects import (
+from hanse.core.federation.shards.log import GONE, ShardLog
+from hanse.core.model.jobs import Job, Shape, ShapeBody, stored_shape
+from hanse.core.model.lifecycle import JobState
+from hanse.core.rows import (
     AccountRow,
     BalanceRow,
     ChannelRow,
@@ -37,9 +40,6 @@ from hanse.core.effects import (
     Snapshot,
     Writes,
 )
-from hanse.core.federation.shards.log import GONE, ShardLog
-from hanse.core.model.jobs import Job, Shape, ShapeBody, stored_shape
-from hanse.core.model.lifecycle import JobState
 
 _CHANGING = tuple(name for name in JobStateRow.__struct_fields__ if name not in ("shard", "id"))
 _ROWS: dict[str, Any] = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from hanse.core.effects import ShardStateRow, Snapshot
 from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.shards.quorum import participants
 from hanse.core.federation.shards.shard import Shard
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Group, RegionConfig, unpack_group
 from hanse.core.model.time import Now
+from hanse.core.rows import ShardStateRow, Snapshot
 
 
 def open_shards(

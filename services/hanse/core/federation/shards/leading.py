@@ -14,7 +14,7 @@ When another region leads, the desk is closed: its tasks are stopped, and what w
 from __future__ import annotations
 
 from hanse.core.books import Books, job_row
-from hanse.core.effects import NO_WRITES, Effects, Writes
+from hanse.core.effects import Effects
 from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.ports import LocalWork
@@ -28,6 +28,7 @@ from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobInp
 from hanse.core.model.limits import GATE_STEPS_MAX
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
+from hanse.core.rows import NO_WRITES, Writes
 
 _NOT_WRITTEN = 1 << 62
 

@@ -16,8 +16,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from hanse.core.effects import ShardRow
 from hanse.core.messages import LogRecord
+from hanse.core.rows import ShardRow
 
 GONE = b""
 # Keys of jobs that have not ended begin so.

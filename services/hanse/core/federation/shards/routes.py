@@ -28,6 +28,7 @@ class Routes:
         self._reachable = reachable
         self._shards = shards
         self.groups: dict[str, Group] = {group.shard: group for group in config.groups}
+        self._wanted = {group.shard: group.members for group in reversed(config.groups_wanted)}
         # Where messages to a shard went last.
         self._last: dict[str, Route] = {}
 
@@ -36,10 +37,9 @@ class Routes:
         term wins. Empty: nobody else could."""
         own = self._config.name
         best = (0, "")
-        for record in self._inventory.records():
-            for shard, term in record.leads:
-                if shard == name and record.region != own:
-                    best = max(best, (term, record.region))
+        for region, term in self._inventory.leaders_of(name).items():
+            if region != own:
+                best = max(best, (term, region))
         if best[1] and self._reachable(best[1]):
             return best[1], best[0]
         others = [member for member in self._may_lead(name) if member != own]
@@ -50,8 +50,7 @@ class Routes:
         """Whom to ask for the leader of a shard, if nobody has said so."""
         group = self._shards[name].group if name in self._shards else self.groups.get(name)
         known = participants(group) if group is not None else (name,)
-        wanted = [each.members for each in self._config.groups_wanted if each.shard == name]
-        members = dict.fromkeys((*known, *(wanted[0] if wanted else ())))
+        members = dict.fromkeys((*known, *self._wanted.get(name, ())))
         return tuple(each for each in members if self._config.member(each) is not None) or (name,)
 
     def take(self, name: str, route: Route) -> bool:
@@ -59,6 +58,10 @@ class Routes:
         is_new = self._last.get(name) != route
         self._last[name] = route
         return is_new
+
+    def is_wanted(self, name: str) -> bool:
+        """Whether this shard is to have guardians in future."""
+        return name in self._wanted
 
     def names(self) -> Iterable[str]:
         """All shards that are known here."""

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from hanse.core.effects import ShardRow, ShardStateRow
 from hanse.core.federation.shards.lease import member_wait_us
 from hanse.core.federation.shards.log import GROUP_KEY, START_KEY, ShardLog, Where
 from hanse.core.federation.shards.quorum import participants
@@ -18,6 +17,7 @@ from hanse.core.federation.shards.replication import Batches
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Group, RegionConfig, pack_group, unpack_group
 from hanse.core.model.time import Now
+from hanse.core.rows import ShardRow, ShardStateRow
 
 _START = msgspec.msgpack.Decoder(tuple[int, str, int, int])
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
-from hanse.core.effects import Effects, ShardRow, ShardStateRow, ShardView
+from hanse.core.effects import Effects
 from hanse.core.federation.shards.elections import Elections
 from hanse.core.federation.shards.following import Following
 from hanse.core.federation.shards.leadership import Leadership
@@ -43,6 +43,8 @@ from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import Group, RegionConfig
 from hanse.core.model.time import Now
+from hanse.core.replies import ShardView
+from hanse.core.rows import ShardRow, ShardStateRow
 
 GroupMessage = Append | AppendAck | Renew | RenewAck | Prepare | Promise | Refuse | Fetch
 

@@ -10,15 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast, get_args
 
-from hanse.core.effects import (
-    NO_WRITES,
-    Effects,
-    JobChange,
-    Lease,
-    Send,
-    Snapshot,
-    Writes,
-)
+from hanse.core.effects import Effects, JobChange, Lease, Send
 from hanse.core.events import JobsForgotten
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.inventory import Inventory
@@ -37,6 +29,7 @@ from hanse.core.model.limits import ROWS_DELAY_US
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
+from hanse.core.rows import NO_WRITES, Snapshot, Writes
 
 _AT_ONCE_US = -1
 _OF_QUOTAS: tuple[type, ...] = get_args(QuotaMessage)
@@ -87,7 +80,10 @@ class Shards:
         # others hold other records of the same term.
         self.in_doubt = False
         self.shards = open_shards(config, snapshot, boot, local, randomness, now)
+        self._inventory = inventory
         self._routes = Routes(config, inventory, reachable, self.shards)
+        # What the ways to all shards rested on when they were last looked through.
+        self._ways_seen: tuple[object, ...] = ()
         if disk_is_old:
             self.forget_disk(now)
         for shard in self.shards.values():
@@ -133,8 +129,7 @@ class Shards:
 
     def takes(self, name: str) -> bool:
         """Whether this region may have new adoptable jobs: it has guardians, and they are to stay."""
-        wanted = any(group.shard == name for group in self._config.groups_wanted)
-        return self.has_group(name) and (wanted or not self._config.roster)
+        return self.has_group(name) and (self._routes.is_wanted(name) or not self._config.roster)
 
     @property
     def owes_rows(self) -> bool:
@@ -198,13 +193,25 @@ class Shards:
     def on_records(self, now: Now) -> None:
         """Gossip brought records, or this region leads others than before: a shard's new leader is told at once what
         the old one did not answer, or whoever was taken for it."""
-        if self.in_doubt:
+        if self.in_doubt or not self._ways_may_differ():
             return
         for name in self._routes.names():
             if not self._routes.take(name, self._route_to(name)):
                 continue
             for leading in self.leading.values():
                 leading.desk.on_session(now, name, leading.out)
+
+    def _ways_may_differ(self) -> bool:
+        """Whether anything that the ways to shards follow from has changed since this was last asked: there are as many
+        shards as regions, and gossip comes all the time."""
+        rest_on = (
+            self._inventory.lead_changes,
+            self._router.reachability,
+            [(leading.shard.name, leading.term, leading.shard.leads) for leading in self.leading.values()],
+            [(name, shard.group) for name, shard in self.shards.items()],
+        )
+        seen, self._ways_seen = self._ways_seen, rest_on
+        return seen != rest_on
 
     def forget(self, event: JobsForgotten) -> None:
         """Retention picked these final jobs of shards. In doubt they stay, and are picked again; so do those of a shard

@@ -72,7 +72,7 @@ LOG_STREAM_STDOUT: LogStream
 LOG_STREAM_STDERR: LogStream
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "tenant", "labels", "kind", "groups", "tier", "priority", "regions", "datasets", "checkpoint", "grace", "deadline", "runtime_estimate", "retry", "on_region_loss", "required_features", "restartable", "within", "after")
+    __slots__ = ("name", "tenant", "labels", "kind", "groups", "tier", "priority", "regions", "datasets", "checkpoint", "grace", "deadline", "runtime_estimate", "retry", "on_region_loss", "required_features", "restartable", "within", "after", "array")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +99,7 @@ class JobSpec(_message.Message):
     RESTARTABLE_FIELD_NUMBER: _ClassVar[int]
     WITHIN_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
+    ARRAY_FIELD_NUMBER: _ClassVar[int]
     name: str
     tenant: str
     labels: _containers.ScalarMap[str, str]
@@ -118,7 +119,18 @@ class JobSpec(_message.Message):
     restartable: bool
     within: _placement_pb2.Within
     after: _containers.RepeatedCompositeFieldContainer[JobDependency]
-    def __init__(self, name: _Optional[str] = ..., tenant: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., groups: _Optional[_Iterable[_Union[TaskGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions: _Optional[_Union[RegionPreference, _Mapping]] = ..., datasets: _Optional[_Iterable[str]] = ..., checkpoint: _Optional[str] = ..., grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., runtime_estimate: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retry: _Optional[_Union[RetryPolicy, _Mapping]] = ..., on_region_loss: _Optional[_Union[OnRegionLoss, str]] = ..., required_features: _Optional[_Iterable[str]] = ..., restartable: _Optional[bool] = ..., within: _Optional[_Union[_placement_pb2.Within, _Mapping]] = ..., after: _Optional[_Iterable[_Union[JobDependency, _Mapping]]] = ...) -> None: ...
+    array: ArraySpec
+    def __init__(self, name: _Optional[str] = ..., tenant: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., kind: _Optional[_Union[JobKind, str]] = ..., groups: _Optional[_Iterable[_Union[TaskGroup, _Mapping]]] = ..., tier: _Optional[str] = ..., priority: _Optional[int] = ..., regions: _Optional[_Union[RegionPreference, _Mapping]] = ..., datasets: _Optional[_Iterable[str]] = ..., checkpoint: _Optional[str] = ..., grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., runtime_estimate: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retry: _Optional[_Union[RetryPolicy, _Mapping]] = ..., on_region_loss: _Optional[_Union[OnRegionLoss, str]] = ..., required_features: _Optional[_Iterable[str]] = ..., restartable: _Optional[bool] = ..., within: _Optional[_Union[_placement_pb2.Within, _Mapping]] = ..., after: _Optional[_Iterable[_Union[JobDependency, _Mapping]]] = ..., array: _Optional[_Union[ArraySpec, _Mapping]] = ...) -> None: ...
+
+class ArraySpec(_message.Message):
+    __slots__ = ("indexes", "in_flight_max", "stop_at_failures")
+    INDEXES_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_MAX_FIELD_NUMBER: _ClassVar[int]
+    STOP_AT_FAILURES_FIELD_NUMBER: _ClassVar[int]
+    indexes: str
+    in_flight_max: int
+    stop_at_failures: int
+    def __init__(self, indexes: _Optional[str] = ..., in_flight_max: _Optional[int] = ..., stop_at_failures: _Optional[int] = ...) -> None: ...
 
 class JobDependency(_message.Message):
     __slots__ = ("job_id", "when")
@@ -241,7 +253,7 @@ class SubmittedJob(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., durability: _Optional[_Union[_common_pb2.Durability, str]] = ..., existed: _Optional[bool] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "home", "spec", "state", "region", "epoch", "attempt", "reason", "submitted_at", "started_at", "ended_at", "exit_code", "cancel_requested", "timeline", "nodes", "client_key", "observed_at", "observed_by", "durability", "answered_by", "as_of")
+    __slots__ = ("id", "home", "spec", "state", "region", "epoch", "attempt", "reason", "submitted_at", "started_at", "ended_at", "exit_code", "cancel_requested", "timeline", "nodes", "client_key", "observed_at", "observed_by", "durability", "answered_by", "as_of", "array")
     ID_FIELD_NUMBER: _ClassVar[int]
     HOME_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
@@ -263,6 +275,7 @@ class Job(_message.Message):
     DURABILITY_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_BY_FIELD_NUMBER: _ClassVar[int]
     AS_OF_FIELD_NUMBER: _ClassVar[int]
+    ARRAY_FIELD_NUMBER: _ClassVar[int]
     id: str
     home: str
     spec: JobSpec
@@ -284,15 +297,74 @@ class Job(_message.Message):
     durability: _common_pb2.Durability
     answered_by: str
     as_of: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., home: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., region: _Optional[str] = ..., epoch: _Optional[int] = ..., attempt: _Optional[int] = ..., reason: _Optional[_Union[_common_pb2.Reason, _Mapping]] = ..., submitted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., exit_code: _Optional[int] = ..., cancel_requested: _Optional[bool] = ..., timeline: _Optional[_Iterable[_Union[_common_pb2.TimelineEntry, _Mapping]]] = ..., nodes: _Optional[_Iterable[str]] = ..., client_key: _Optional[str] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observed_by: _Optional[str] = ..., durability: _Optional[_Union[_common_pb2.Durability, str]] = ..., answered_by: _Optional[str] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    array: ArrayStatus
+    def __init__(self, id: _Optional[str] = ..., home: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., region: _Optional[str] = ..., epoch: _Optional[int] = ..., attempt: _Optional[int] = ..., reason: _Optional[_Union[_common_pb2.Reason, _Mapping]] = ..., submitted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., exit_code: _Optional[int] = ..., cancel_requested: _Optional[bool] = ..., timeline: _Optional[_Iterable[_Union[_common_pb2.TimelineEntry, _Mapping]]] = ..., nodes: _Optional[_Iterable[str]] = ..., client_key: _Optional[str] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., observed_by: _Optional[str] = ..., durability: _Optional[_Union[_common_pb2.Durability, str]] = ..., answered_by: _Optional[str] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., array: _Optional[_Union[ArrayStatus, _Mapping]] = ...) -> None: ...
+
+class ArrayStatus(_message.Message):
+    __slots__ = ("count", "waiting", "in_flight", "succeeded", "failed", "cancelled", "indexes", "elements")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    SUCCEEDED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    INDEXES_FIELD_NUMBER: _ClassVar[int]
+    ELEMENTS_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    waiting: int
+    in_flight: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    indexes: _containers.RepeatedCompositeFieldContainer[ElementsInState]
+    elements: _containers.RepeatedCompositeFieldContainer[ArrayElement]
+    def __init__(self, count: _Optional[int] = ..., waiting: _Optional[int] = ..., in_flight: _Optional[int] = ..., succeeded: _Optional[int] = ..., failed: _Optional[int] = ..., cancelled: _Optional[int] = ..., indexes: _Optional[_Iterable[_Union[ElementsInState, _Mapping]]] = ..., elements: _Optional[_Iterable[_Union[ArrayElement, _Mapping]]] = ...) -> None: ...
+
+class ElementsInState(_message.Message):
+    __slots__ = ("state", "indexes", "reason", "exit_code", "count")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    INDEXES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    state: _common_pb2.JobState
+    indexes: str
+    reason: str
+    exit_code: int
+    count: int
+    def __init__(self, state: _Optional[_Union[_common_pb2.JobState, str]] = ..., indexes: _Optional[str] = ..., reason: _Optional[str] = ..., exit_code: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
+
+class ArrayElement(_message.Message):
+    __slots__ = ("index", "state", "epoch", "attempt", "reason", "exit_code", "started_at", "ended_at", "nodes")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    state: _common_pb2.JobState
+    epoch: int
+    attempt: int
+    reason: _common_pb2.Reason
+    exit_code: int
+    started_at: _timestamp_pb2.Timestamp
+    ended_at: _timestamp_pb2.Timestamp
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, index: _Optional[int] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., epoch: _Optional[int] = ..., attempt: _Optional[int] = ..., reason: _Optional[_Union[_common_pb2.Reason, _Mapping]] = ..., exit_code: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., nodes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetJobRequest(_message.Message):
-    __slots__ = ("job_id", "with_timeline")
+    __slots__ = ("job_id", "with_timeline", "elements")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     WITH_TIMELINE_FIELD_NUMBER: _ClassVar[int]
+    ELEMENTS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     with_timeline: bool
-    def __init__(self, job_id: _Optional[str] = ..., with_timeline: _Optional[bool] = ...) -> None: ...
+    elements: str
+    def __init__(self, job_id: _Optional[str] = ..., with_timeline: _Optional[bool] = ..., elements: _Optional[str] = ...) -> None: ...
 
 class GetJobResponse(_message.Message):
     __slots__ = ("job",)
@@ -397,13 +469,14 @@ class CancelResult(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., refusal: _Optional[_Union[_common_pb2.Refusal, _Mapping]] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ...) -> None: ...
 
 class ControlJobsRequest(_message.Message):
-    __slots__ = ("job_ids", "hold", "release", "requeue", "set_priority", "move", "why")
+    __slots__ = ("job_ids", "hold", "release", "requeue", "set_priority", "move", "cancel_elements", "why")
     JOB_IDS_FIELD_NUMBER: _ClassVar[int]
     HOLD_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     REQUEUE_FIELD_NUMBER: _ClassVar[int]
     SET_PRIORITY_FIELD_NUMBER: _ClassVar[int]
     MOVE_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_ELEMENTS_FIELD_NUMBER: _ClassVar[int]
     WHY_FIELD_NUMBER: _ClassVar[int]
     job_ids: _containers.RepeatedScalarFieldContainer[str]
     hold: HoldOrder
@@ -411,8 +484,9 @@ class ControlJobsRequest(_message.Message):
     requeue: RequeueOrder
     set_priority: PriorityOrder
     move: MoveOrder
+    cancel_elements: CancelElementsOrder
     why: str
-    def __init__(self, job_ids: _Optional[_Iterable[str]] = ..., hold: _Optional[_Union[HoldOrder, _Mapping]] = ..., release: _Optional[_Union[ReleaseOrder, _Mapping]] = ..., requeue: _Optional[_Union[RequeueOrder, _Mapping]] = ..., set_priority: _Optional[_Union[PriorityOrder, _Mapping]] = ..., move: _Optional[_Union[MoveOrder, _Mapping]] = ..., why: _Optional[str] = ...) -> None: ...
+    def __init__(self, job_ids: _Optional[_Iterable[str]] = ..., hold: _Optional[_Union[HoldOrder, _Mapping]] = ..., release: _Optional[_Union[ReleaseOrder, _Mapping]] = ..., requeue: _Optional[_Union[RequeueOrder, _Mapping]] = ..., set_priority: _Optional[_Union[PriorityOrder, _Mapping]] = ..., move: _Optional[_Union[MoveOrder, _Mapping]] = ..., cancel_elements: _Optional[_Union[CancelElementsOrder, _Mapping]] = ..., why: _Optional[str] = ...) -> None: ...
 
 class HoldOrder(_message.Message):
     __slots__ = ()
@@ -437,6 +511,12 @@ class MoveOrder(_message.Message):
     REGION_FIELD_NUMBER: _ClassVar[int]
     region: str
     def __init__(self, region: _Optional[str] = ...) -> None: ...
+
+class CancelElementsOrder(_message.Message):
+    __slots__ = ("indexes",)
+    INDEXES_FIELD_NUMBER: _ClassVar[int]
+    indexes: str
+    def __init__(self, indexes: _Optional[str] = ...) -> None: ...
 
 class ControlJobsResponse(_message.Message):
     __slots__ = ("results",)
@@ -539,7 +619,7 @@ class PlanJobResponse(_message.Message):
     def __init__(self, home: _Optional[str] = ..., chosen: _Optional[str] = ..., summary: _Optional[str] = ..., index: _Optional[str] = ..., regions: _Optional[_Iterable[_Union[RegionPlan, _Mapping]]] = ..., takers: _Optional[_Iterable[_Union[PlannedTaker, _Mapping]]] = ..., policy_version: _Optional[int] = ..., unreachable: _Optional[_Iterable[str]] = ..., shape: _Optional[_Union[_peers_pb2.Shape, _Mapping]] = ...) -> None: ...
 
 class RegionPlan(_message.Message):
-    __slots__ = ("region", "outcome", "nodes", "queue", "stops", "blockers", "position", "predicted_start", "predicted_earliest", "predicted_latest", "unblock", "price", "power", "age_ms")
+    __slots__ = ("region", "outcome", "nodes", "queue", "stops", "blockers", "position", "predicted_start", "predicted_earliest", "predicted_latest", "unblock", "price", "power", "age_ms", "elements_at_once")
     REGION_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
@@ -554,6 +634,7 @@ class RegionPlan(_message.Message):
     PRICE_FIELD_NUMBER: _ClassVar[int]
     POWER_FIELD_NUMBER: _ClassVar[int]
     AGE_MS_FIELD_NUMBER: _ClassVar[int]
+    ELEMENTS_AT_ONCE_FIELD_NUMBER: _ClassVar[int]
     region: str
     outcome: PlanOutcome
     nodes: _containers.RepeatedScalarFieldContainer[str]
@@ -568,7 +649,8 @@ class RegionPlan(_message.Message):
     price: int
     power: int
     age_ms: int
-    def __init__(self, region: _Optional[str] = ..., outcome: _Optional[_Union[PlanOutcome, str]] = ..., nodes: _Optional[_Iterable[str]] = ..., queue: _Optional[str] = ..., stops: _Optional[_Iterable[_Union[PlannedStop, _Mapping]]] = ..., blockers: _Optional[_Iterable[_Union[Blocker, _Mapping]]] = ..., position: _Optional[int] = ..., predicted_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., predicted_earliest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., predicted_latest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unblock: _Optional[_Iterable[str]] = ..., price: _Optional[int] = ..., power: _Optional[int] = ..., age_ms: _Optional[int] = ...) -> None: ...
+    elements_at_once: int
+    def __init__(self, region: _Optional[str] = ..., outcome: _Optional[_Union[PlanOutcome, str]] = ..., nodes: _Optional[_Iterable[str]] = ..., queue: _Optional[str] = ..., stops: _Optional[_Iterable[_Union[PlannedStop, _Mapping]]] = ..., blockers: _Optional[_Iterable[_Union[Blocker, _Mapping]]] = ..., position: _Optional[int] = ..., predicted_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., predicted_earliest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., predicted_latest: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unblock: _Optional[_Iterable[str]] = ..., price: _Optional[int] = ..., power: _Optional[int] = ..., age_ms: _Optional[int] = ..., elements_at_once: _Optional[int] = ...) -> None: ...
 
 class PlannedStop(_message.Message):
     __slots__ = ("job_id", "name", "tenant", "rule")
@@ -591,20 +673,22 @@ class PlannedTaker(_message.Message):
     def __init__(self, region: _Optional[str] = ..., wait_ms: _Optional[int] = ...) -> None: ...
 
 class StreamLogsRequest(_message.Message):
-    __slots__ = ("job_id", "task", "stream", "follow", "offset", "attempt")
+    __slots__ = ("job_id", "task", "stream", "follow", "offset", "attempt", "index")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     STREAM_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     task: int
     stream: LogStream
     follow: bool
     offset: int
     attempt: int
-    def __init__(self, job_id: _Optional[str] = ..., task: _Optional[int] = ..., stream: _Optional[_Union[LogStream, str]] = ..., follow: _Optional[bool] = ..., offset: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
+    index: int
+    def __init__(self, job_id: _Optional[str] = ..., task: _Optional[int] = ..., stream: _Optional[_Union[LogStream, str]] = ..., follow: _Optional[bool] = ..., offset: _Optional[int] = ..., attempt: _Optional[int] = ..., index: _Optional[int] = ...) -> None: ...
 
 class StreamLogsResponse(_message.Message):
     __slots__ = ("data", "next_offset", "dropped")

@@ -360,7 +360,7 @@ class Release(_message.Message):
     def __init__(self, offer_id: _Optional[int] = ...) -> None: ...
 
 class Commit(_message.Message):
-    __slots__ = ("job_id", "epoch", "sequence", "home", "tenant", "spec", "spec_sha256", "path", "cancel_id", "submitted_wall_us", "offer_id", "failures", "traceparent", "moves", "shape")
+    __slots__ = ("job_id", "epoch", "sequence", "home", "tenant", "spec", "spec_sha256", "path", "cancel_id", "submitted_wall_us", "offer_id", "failures", "traceparent", "moves", "progress", "shape")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -375,6 +375,7 @@ class Commit(_message.Message):
     FAILURES_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     MOVES_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
     SHAPE_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     epoch: int
@@ -390,8 +391,47 @@ class Commit(_message.Message):
     failures: int
     traceparent: str
     moves: int
+    progress: ArrayProgress
     shape: Shape
-    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., home: _Optional[str] = ..., tenant: _Optional[str] = ..., spec: _Optional[bytes] = ..., spec_sha256: _Optional[bytes] = ..., path: _Optional[_Iterable[str]] = ..., cancel_id: _Optional[str] = ..., submitted_wall_us: _Optional[int] = ..., offer_id: _Optional[int] = ..., failures: _Optional[int] = ..., traceparent: _Optional[str] = ..., moves: _Optional[int] = ..., shape: _Optional[_Union[Shape, _Mapping]] = ...) -> None: ...
+    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., home: _Optional[str] = ..., tenant: _Optional[str] = ..., spec: _Optional[bytes] = ..., spec_sha256: _Optional[bytes] = ..., path: _Optional[_Iterable[str]] = ..., cancel_id: _Optional[str] = ..., submitted_wall_us: _Optional[int] = ..., offer_id: _Optional[int] = ..., failures: _Optional[int] = ..., traceparent: _Optional[str] = ..., moves: _Optional[int] = ..., progress: _Optional[_Union[ArrayProgress, _Mapping]] = ..., shape: _Optional[_Union[Shape, _Mapping]] = ...) -> None: ...
+
+class ArrayProgress(_message.Message):
+    __slots__ = ("succeeded", "cancelled", "failed", "tried")
+    SUCCEEDED_FIELD_NUMBER: _ClassVar[int]
+    CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    TRIED_FIELD_NUMBER: _ClassVar[int]
+    succeeded: ElementSet
+    cancelled: ElementSet
+    failed: _containers.RepeatedCompositeFieldContainer[FailedElements]
+    tried: _containers.RepeatedCompositeFieldContainer[TriedElements]
+    def __init__(self, succeeded: _Optional[_Union[ElementSet, _Mapping]] = ..., cancelled: _Optional[_Union[ElementSet, _Mapping]] = ..., failed: _Optional[_Iterable[_Union[FailedElements, _Mapping]]] = ..., tried: _Optional[_Iterable[_Union[TriedElements, _Mapping]]] = ...) -> None: ...
+
+class ElementSet(_message.Message):
+    __slots__ = ("bitmap", "runs")
+    BITMAP_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    bitmap: bytes
+    runs: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, bitmap: _Optional[bytes] = ..., runs: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class FailedElements(_message.Message):
+    __slots__ = ("reason", "exit_code", "elements")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    ELEMENTS_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    exit_code: int
+    elements: ElementSet
+    def __init__(self, reason: _Optional[str] = ..., exit_code: _Optional[int] = ..., elements: _Optional[_Union[ElementSet, _Mapping]] = ...) -> None: ...
+
+class TriedElements(_message.Message):
+    __slots__ = ("failures", "elements")
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    ELEMENTS_FIELD_NUMBER: _ClassVar[int]
+    failures: int
+    elements: ElementSet
+    def __init__(self, failures: _Optional[int] = ..., elements: _Optional[_Union[ElementSet, _Mapping]] = ...) -> None: ...
 
 class Withdraw(_message.Message):
     __slots__ = ("job_id", "epoch", "sequence")
@@ -464,7 +504,7 @@ class CancelAck(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., cancel_id: _Optional[str] = ...) -> None: ...
 
 class Terminal(_message.Message):
-    __slots__ = ("job_id", "epoch", "attempt", "outcome", "reason", "exit_code", "started_wall_us", "ended_wall_us", "region")
+    __slots__ = ("job_id", "epoch", "attempt", "outcome", "reason", "exit_code", "started_wall_us", "ended_wall_us", "region", "progress")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -474,6 +514,7 @@ class Terminal(_message.Message):
     STARTED_WALL_US_FIELD_NUMBER: _ClassVar[int]
     ENDED_WALL_US_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     epoch: int
     attempt: int
@@ -483,7 +524,8 @@ class Terminal(_message.Message):
     started_wall_us: int
     ended_wall_us: int
     region: str
-    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., attempt: _Optional[int] = ..., outcome: _Optional[_Union[_common_pb2.JobState, str]] = ..., reason: _Optional[_Union[_common_pb2.Reason, _Mapping]] = ..., exit_code: _Optional[int] = ..., started_wall_us: _Optional[int] = ..., ended_wall_us: _Optional[int] = ..., region: _Optional[str] = ...) -> None: ...
+    progress: ArrayProgress
+    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., attempt: _Optional[int] = ..., outcome: _Optional[_Union[_common_pb2.JobState, str]] = ..., reason: _Optional[_Union[_common_pb2.Reason, _Mapping]] = ..., exit_code: _Optional[int] = ..., started_wall_us: _Optional[int] = ..., ended_wall_us: _Optional[int] = ..., region: _Optional[str] = ..., progress: _Optional[_Union[ArrayProgress, _Mapping]] = ...) -> None: ...
 
 class TerminalAck(_message.Message):
     __slots__ = ("job_id", "epoch")
