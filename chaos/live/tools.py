@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chaos.live.campaign import Campaign
+from chaos.live.commands import SEARCH_PATH
 from chaos.live.errors import HarnessError
 from chaos.live.faults import ClockJump
 
@@ -33,7 +34,10 @@ def install_missing(campaigns: Sequence[Campaign], say: Callable[[str], None], *
 
 def missing_packages(campaigns: Sequence[Campaign], *, root: bool) -> list[str]:
     """Packages without which these campaigns cannot be run. Without root there are no namespaces to need tools."""
-    missing = [package for command, package in _PACKAGES.items() if root and shutil.which(command) is None]
+    needed = _PACKAGES if root else {}
+    missing = [
+        package for command, package in needed.items() if shutil.which(command, path=SEARCH_PATH) is None
+    ]
     jumps = any(isinstance(fault, ClockJump) for campaign in campaigns for fault in campaign.faults)
     if jumps and not _faketime_libraries():
         missing.append(_FAKETIME_PACKAGE)

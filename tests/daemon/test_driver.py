@@ -52,6 +52,8 @@ class FakeRegion:
         self.sequence = 0
         self.deadline: int | None = None
         self.settles = False
+        # None: on all that is decided.
+        self.rests_on: int | None = None
         self.steps: list[list[Event]] = []
         self.stepped = asyncio.Event()
 
@@ -66,7 +68,8 @@ class FakeRegion:
                 effects.replies.append(Reply(event.request_id, SubmitOutcome((Submitted("north-1", False),))))
             elif isinstance(event, Ask):
                 reply = Reply(event.request_id, SubmitOutcome(()))
-                effects.settle([reply]) if self.settles else effects.replies.append(reply)
+                rests_on = self.sequence if self.rests_on is None else self.rests_on
+                effects.settle([reply], rests_on) if self.settles else effects.replies.append(reply)
         self.sequence += bool(effects.writes)
         effects.sequence = self.sequence
         return effects
@@ -114,7 +117,8 @@ class World:
         self.requests = Requests(self.inbox)
         self.requests.open()
         self.released: list[Step] = []
-        self.answered: list[tuple[int, bool]] = []
+        # How many replies, and before which step.
+        self.answered: list[tuple[int, int]] = []
         self.driver = Driver(
             self.region, self.inbox, self.disk.commit, self.release, self.answer, system_now, Meter()
         )
@@ -124,8 +128,8 @@ class World:
         self.released.append(step)
         self.requests.resolve(step.effects.replies)
 
-    def answer(self, replies: Sequence[Reply], writes: bool) -> None:
-        self.answered.append((len(replies), writes))
+    def answer(self, replies: Sequence[Reply], step: int) -> None:
+        self.answered.append((len(replies), step))
         self.requests.resolve(replies)
 
     async def steps(self, count: int) -> None:
@@ -192,7 +196,7 @@ async def test_a_settled_reply_does_not_wait_for_the_writes_of_its_step(world: W
         await asyncio.sleep(0)  # both are in the inbox before the driver begins
         running = group.create_task(world.driver.run())
         await asked
-        assert world.answered == [(1, True)]
+        assert world.answered == [(1, 1)]
         assert (world.released, submitted.done()) == ([], False)
         world.disk.allow(1)
         await submitted
@@ -211,7 +215,24 @@ async def test_a_settled_reply_waits_for_the_writes_of_the_steps_before(world: W
         assert (world.answered, asked.done()) == ([], False)
         world.disk.allow(1)
         await asked
-        assert world.answered == [(1, False)]
+        assert world.answered == [(1, 2)]
+        running.cancel()
+
+
+async def test_a_settled_reply_does_not_wait_for_the_writes_that_it_does_not_rest_on(world: World) -> None:
+    world.region.settles, world.region.rests_on = True, 1
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        first = group.create_task(world.requests.ask(SubmitOutcome, submit))
+        await world.steps(1)
+        world.disk.allow(1)
+        await first
+        second = group.create_task(world.requests.ask(SubmitOutcome, submit))
+        await world.steps(2)
+        await world.requests.ask(SubmitOutcome, ask)
+        assert (world.answered, second.done()) == ([(1, 3)], False)
+        world.disk.allow(1)
+        await second
         running.cancel()
 
 

@@ -106,7 +106,7 @@ class Effects(msgspec.Struct, kw_only=True):
     """What one step wants done. `sequence` is the write sequence after this step (unchanged if nothing is written).
     `owes_rows`: of jobs of shards some news, which callers have been told of, is not in the rows that they read yet.
     `settled`: so many of the `replies`, the first ones, rest on earlier steps alone, as do those to what a majority
-    holds: once these are on disk they may leave, whatever this step still has to write."""
+    holds: once the disk has come to the write sequence `rests_on` they may leave, whatever is still to be written."""
 
     sequence: int = 0
     writes: Writes = msgspec.field(default_factory=Writes)
@@ -118,15 +118,17 @@ class Effects(msgspec.Struct, kw_only=True):
     sends: list[Send] = msgspec.field(default_factory=list)
     replies: list[Reply] = msgspec.field(default_factory=list)
     settled: int = 0
+    rests_on: int = 0
     changes: list[JobChange] = msgspec.field(default_factory=list)
     owes_rows: bool = False
     # Once all of this has left, the Region is discarded and rebuilt from disk: a new roster is in force.
     restart: bool = False
 
-    def settle(self, replies: Sequence[Reply]) -> None:
-        """Let these leave as soon as the earlier steps are on disk."""
+    def settle(self, replies: Sequence[Reply], rests_on: int) -> None:
+        """Let these leave as soon as all writes up to this sequence are on disk."""
         self.replies[: self.settled] = [*self.replies[: self.settled], *replies]
         self.settled += len(replies)
+        self.rests_on = max(self.rests_on, rests_on)
 
     def take_settled(self) -> list[Reply]:
         """The replies that may leave before this step is on disk, once."""

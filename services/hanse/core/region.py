@@ -656,7 +656,8 @@ class Region:
 
     def _collect(self, now: Now, out: Effects) -> Effects:
         out.writes, out.changes = self.books.collect()
-        self.shards.collect(now, out)
+        # (If it writes nothing, this is one too many: nobody leaves too early.)
+        self.shards.collect(now, out, self.sequence + 1)
         if out.writes:
             self.sequence += 1
             self.sessions.note_step(self.sequence)

@@ -3,8 +3,8 @@
 Theory of operation. Everything that enters the core waits in the inbox. The step loop takes a batch, runs
 `Region.step`, and puts the Effects into the pipeline; it may be STEPS_IN_FLIGHT_MAX steps ahead of the disk. The commit
 loop takes all steps that wait, commits their writes in one transaction, and only then releases their effects, in step
-order. (But for the replies that rest on earlier steps alone: they need not wait for this one's transaction.) That is
-where group commit comes from: while the disk is busy, steps gather. A failed commit ends both loops with
+order. (But for the replies that rest on earlier steps alone: they leave as soon as these are on disk.) That is where
+group commit comes from: while the disk is busy, steps gather. A failed commit ends both loops with
 nothing of that batch or a later one released; the caller discards the Region and builds another from the disk. It does
 the same after a step that asks for it (Effects.restart), the last one of its life.
 """
@@ -41,17 +41,19 @@ class RegionPort(Protocol):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One step on its way out. The envelopes are of the moment in which its messages were made: a session that begins
-    later must not vouch for them, and whoever reads them learns of a write sequence that is on disk by then."""
+    """One step on its way out. Numbers count from 1, in the order in which steps are released. The envelopes are of the
+    moment in which its messages were made: a session that begins later must not vouch for them, and whoever reads them
+    learns of a write sequence that is on disk by then."""
 
+    number: int
     effects: Effects
     envelopes: dict[str, Envelope]
 
 
 Commit = Callable[[Sequence[Effects]], Awaitable[None]]
 Release = Callable[[Step], None]
-# Answer these; whether the step that they left with still has to be written.
-Answer = Callable[[Sequence[Reply], bool], None]
+# Answer these, before the step with this number is released.
+Answer = Callable[[Sequence[Reply], int], None]
 
 
 class DriverMeter(Protocol):
@@ -87,6 +89,9 @@ class Driver:
         # Bounded by the slots; None: no step follows.
         self._pipeline: asyncio.Queue[Step | None] = asyncio.Queue()
         self._slots = asyncio.Semaphore(limits.STEPS_IN_FLIGHT_MAX)
+        self._steps = 0
+        # The write sequence to which the disk has come in this life.
+        self._written = 0
         self._draining = False
         # A step was the last one that this Region makes.
         self._ended = False
@@ -127,8 +132,11 @@ class Driver:
         now = self._clock()
         effects = self._region.step(now, events)
         self._ended = effects.restart
+        self._steps += 1
         peers = {send.to for send in effects.sends}
-        self._pipeline.put_nowait(Step(effects, {peer: self._region.envelope(peer) for peer in peers}))
+        step = Step(self._steps, effects, {peer: self._region.envelope(peer) for peer in peers})
+        self._answer_settled(step, self._written)
+        self._pipeline.put_nowait(step)
         after = self._clock()
         self.stepped_mono_us = after.mono_us
         self._meter.stepped(len(events), (after.mono_us - now.mono_us) / 1e6)
@@ -155,17 +163,18 @@ class Driver:
         more = True
         while more:
             batch, more = await self._take_steps()
-            self._answer_settled(batch)
+            if batch:
+                # All before it is on disk, whatever it was.
+                self._answer_settled(batch[0], batch[0].effects.rests_on)
             await self._commit_steps(batch)
             for step in batch:
                 self._release(step)
                 self._slots.release()
 
-    def _answer_settled(self, batch: list[Step]) -> None:
-        """Only of the first step: what the others' replies rest on may be in this very batch."""
-        if batch and batch[0].effects.settled:
-            effects = batch[0].effects
-            self._answer(effects.take_settled(), bool(effects.writes))
+    def _answer_settled(self, step: Step, written: int) -> None:
+        """If all that they rest on is on disk, some replies leave now."""
+        if step.effects.settled and step.effects.rests_on <= written:
+            self._answer(step.effects.take_settled(), step.number)
 
     async def _take_steps(self) -> tuple[list[Step], bool]:
         """Every step that waits, at least one; and whether more may follow."""
@@ -184,4 +193,5 @@ class Driver:
             return
         begin = self._clock().mono_us
         await self._commit(writes)
+        self._written = batch[-1].effects.sequence
         self._meter.committed(len(writes), (self._clock().mono_us - begin) / 1e6)

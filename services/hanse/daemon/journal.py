@@ -74,7 +74,14 @@ class _End(msgspec.Struct, frozen=True):
     last: bool
 
 
-_Order = _Begin | _End | bytes
+class _Steps(msgspec.Struct, frozen=True):
+    """Steps that have gathered."""
+
+    records: list[bytes]
+    size: int
+
+
+_Order = _Begin | _End | _Steps
 
 
 class Journal:
@@ -153,7 +160,7 @@ class Journal:
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach the driver
             self._fail(f"a step can't be recorded: {error!r}")
             return
-        if self._writer.failed or not self._writer.put(record):
+        if self._writer.failed or not self._writer.gather(record):
             self._fail(self._writer.failed or "the writer can't keep up")
             return
         self._segment_bytes += len(record)
@@ -242,33 +249,50 @@ class Followed:
 
 
 class _Writer:
-    """The thread that owns the files. What waits for it is bounded; beyond that `put` refuses."""
+    """The thread that owns the files. Steps gather until they are a block, or for a second: a thread that is woken for
+    each would take the interpreter from the driver as often. What waits for it is bounded."""
 
     def __init__(self, files: JournalFiles, meter: JournalMeter) -> None:
         self._files = files
         self._meter = meter
-        self._orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
-        self._waiting_bytes = 0
+        # Steps that have gathered come after all orders that wait. Both, and the counts, belong to the lock.
         self._lock = threading.Lock()
+        self._orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
+        self._gathered: list[bytes] = []
+        self._gathered_bytes = 0
+        self._waiting_bytes = 0
         self._thread: threading.Thread | None = None
-        self._steps: list[bytes] = []
-        self._steps_bytes = 0
         self._children: list[Child] = []
         # Why nothing is written any more; empty: it is.
         self.failed = ""
 
-    def put(self, order: _Order) -> bool:
-        """Hand over; False: it has too much to do."""
-        if isinstance(order, bytes):
-            with self._lock:
-                if self._waiting_bytes > limits.JOURNAL_WAITING_BYTES_MAX:
-                    return False
-                self._waiting_bytes += len(order)
+    def gather(self, record: bytes) -> bool:
+        """Take a step; False: it has too much to do."""
+        with self._lock:
+            if self._waiting_bytes > limits.JOURNAL_WAITING_BYTES_MAX:
+                return False
+            self._waiting_bytes += len(record)
+            self._gathered.append(record)
+            self._gathered_bytes += len(record)
+            if self._gathered_bytes >= limits.JOURNAL_BLOCK_BYTES:
+                self._orders.put(self._take())
+        return True
+
+    def put(self, order: _Begin | _End) -> None:
+        """Have this done after all that was taken before."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="decisions", daemon=True)
             self._thread.start()
-        self._orders.put(order)
-        return True
+        with self._lock:
+            if self._gathered:
+                self._orders.put(self._take())
+            self._orders.put(order)
+
+    def _take(self) -> _Steps:
+        """What has gathered."""
+        taken = _Steps(self._gathered, self._gathered_bytes)
+        self._gathered, self._gathered_bytes = [], 0
+        return taken
 
     def forgive(self) -> None:
         """Try again with the next segment."""
@@ -276,10 +300,10 @@ class _Writer:
 
     def close(self) -> None:
         """Write what waits, and end."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            self._orders.put(_End(last=True))
-            thread.join()
+        if self._thread is not None:
+            self.put(_End(last=True))
+            self._thread.join()
+            self._thread = None
 
     # --- in the thread
 
@@ -295,7 +319,6 @@ class _Writer:
                 due_s = time.monotonic() + flush_s
                 continue
             if isinstance(order, _End) and order.last:
-                self._guarded(self._flush)
                 self._files.close()
                 for child in self._children:
                     child.end()
@@ -307,36 +330,34 @@ class _Writer:
             work()
         except OSError as error:
             self.failed = str(error)
-            self._steps, self._steps_bytes = [], 0
             self._files.close()
 
     def _carry_out(self, order: _Order) -> None:
         match order:
-            case bytes():
-                with self._lock:
-                    self._waiting_bytes -= len(order)
-                if self.failed:
-                    return
-                self._steps.append(order)
-                self._steps_bytes += len(order)
-                if self._steps_bytes >= limits.JOURNAL_BLOCK_BYTES:
-                    self._flush()
+            case _Steps():
+                self._write(order)
             case _Begin():
-                self._flush()
                 if order.child is not None:
                     self._children.append(order.child)
                 self._files.open(order.number, order.header)
             case _End():
-                self._flush()
                 self._files.close()
 
     def _flush(self) -> None:
-        if not self._steps or self.failed:
+        """Write what has gathered, unless something else was to be done first and has come just now."""
+        with self._lock:
+            steps = self._take() if self._gathered and self._orders.empty() else None
+        if steps is not None:
+            self._write(steps)
+
+    def _write(self, steps: _Steps) -> None:
+        with self._lock:
+            self._waiting_bytes -= steps.size
+        if self.failed:
             return
-        steps, self._steps, self._steps_bytes = self._steps, [], 0
-        block = block_frame(steps)
+        block = block_frame(steps.records)
         self._files.write(block)
-        self._meter.journal_wrote(len(steps), len(block))
+        self._meter.journal_wrote(len(steps.records), len(block))
         self._files.make_room()
 
     def _look_at_children(self) -> None:

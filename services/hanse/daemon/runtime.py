@@ -110,8 +110,10 @@ class Runtime:
         self._failed_mono_us: deque[int] = deque(maxlen=limits.REBUILDS_MAX)
         # When this daemon last wrote into its copy of a shard's log. One entry for each shard that it keeps.
         self._copied_wall_us: dict[str, int] = {}
-        # Callers have been told of something that the rows of shards do not say yet.
+        # Callers have been told of something that the rows of shards do not say yet; and the newest step of this life
+        # of which they were told before it was released.
         self._owes_rows = False
+        self._told = 0
         # When a majority last renewed the lease of a shard that this region leads.
         self._renewed_wall_us: dict[str, int] = {}
         # Set while a life is under way and the executor's past is known.
@@ -256,6 +258,7 @@ class Runtime:
                 followed, self.inbox, ledger.commit, self._release, self._answer, self._clock, self.metrics
             )
             self._ledger, self._executor, self._driver = ledger, executor, driver
+            self._told = 0
             resources.callback(self._withdraw)
             self.hub.reset(snapshot.ledger_id, snapshot.write_sequence)
             log.info(
@@ -364,7 +367,7 @@ class Runtime:
             self._lookups.post(effects.lookups)
         if effects.sends:
             self._links.send(effects.sends, step.envelopes)
-        self._owes_rows = effects.owes_rows
+        self._owes_rows = effects.owes_rows or step.number < self._told
         if effects.replies:
             self._requests.resolve(effects.replies)
         if effects.changes:
@@ -373,9 +376,10 @@ class Runtime:
                 self.tracing.job_changed(change)
         self.hub.publish(effects.sequence, effects.changes)
 
-    def _answer(self, replies: Sequence[Reply], writes: bool) -> None:
-        """These rest on what is on disk already. `writes`: what was told with them is not: who reads it has to wait."""
-        self._owes_rows = self._owes_rows or writes
+    def _answer(self, replies: Sequence[Reply], step: int) -> None:
+        """These rest on what is on disk already. The rows in which callers read what they are told here may not be,
+        until this step is."""
+        self._owes_rows, self._told = True, step
         self._requests.resolve(replies)
 
     def _extend(self, lease: Lease) -> None:

@@ -544,7 +544,7 @@ class Host:
             self.ledger.append(effects.sequence, effects.writes)
         assert self.core is not None
         step = Step(effects, wrote, {send.to: self.core.envelope(send.to) for send in effects.sends})
-        if not self._pending:
+        if not self._pending or effects.rests_on <= self.ledger.write_sequence:
             self._answer_settled(step)
         if wrote or self._pending:
             self._pending.append(step)
@@ -554,7 +554,7 @@ class Host:
             self._release(step)
 
     def _answer_settled(self, step: Step) -> None:
-        """All that was before this step is on disk: some of its replies rest on nothing else."""
+        """Some replies of this step rest on nothing but what is on disk."""
         for reply in step.effects.take_settled():
             self._observer.answered(self, reply.request_id, reply.answer)
 

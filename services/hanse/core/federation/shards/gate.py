@@ -19,7 +19,8 @@ from hanse.core.rows import NO_WRITES, JobStateRow, Writes
 
 class Held(msgspec.Struct):
     """The effects of one step that wait for the log to be held up to `sequence`. `rows` are those of `jobs` and
-    `timeline`: what callers may read is what a majority holds. `retry`: only messages, sent again if they get lost."""
+    `timeline`: what callers may read is what a majority holds. `retry`: only messages, sent again if they get lost.
+    `written_at`: what the region's write sequence is once all that the step writes is on disk."""
 
     sequence: int
     sends: list[Send]
@@ -27,15 +28,20 @@ class Held(msgspec.Struct):
     changes: list[JobChange]
     rows: Writes
     retry: bool
+    written_at: int = 0
 
 
 class Freed(NamedTuple):
     """What a majority holds by now. Messages are to shards: they still have to be addressed. `settled`: replies of
-    earlier steps, which rest on nothing that the step under way writes."""
+    earlier steps; they rest on what was written up to `rests_on`, and on nothing that the step under way writes."""
 
     sends: list[Send]
     replies: list[Reply]
     settled: list[Reply]
+    rests_on: int
+
+
+NOTHING_FREED = Freed([], [], [], 0)
 
 
 class Gate:

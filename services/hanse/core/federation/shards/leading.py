@@ -14,12 +14,12 @@ When another region leads, the desk is closed: its tasks are stopped, and what w
 from __future__ import annotations
 
 from hanse.core.books import Books, job_row
-from hanse.core.effects import Effects
+from hanse.core.effects import Effects, Send
 from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
-from hanse.core.federation.shards.gate import Freed, Gate, Held, OwedRows, complete
+from hanse.core.federation.shards.gate import NOTHING_FREED, Freed, Gate, Held, OwedRows, complete
 from hanse.core.federation.shards.journal import Journal, unpack
 from hanse.core.federation.shards.shard import Shard
 from hanse.core.model.deadlines import NEVER_US
@@ -28,6 +28,7 @@ from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobInp
 from hanse.core.model.limits import GATE_STEPS_MAX
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import Now
+from hanse.core.replies import Reply
 from hanse.core.rows import NO_WRITES, Writes
 
 _NOT_WRITTEN = 1 << 62
@@ -208,8 +209,8 @@ class Leading:
         self._journal.forget(self.term, job_id)
         self.shard.stirred = True
 
-    def collect(self) -> None:
-        """The end of a step: what changed goes into the log, what is to be said to the gate."""
+    def collect(self, written_at: int) -> None:
+        """The end of a step: what changed goes into the log, what is to be said to the gate. `written_at`: see Held."""
         rows, changes = self.books.collect()
         if rows is not NO_WRITES:
             self._journal.add(self.term, rows, self.books)
@@ -228,6 +229,7 @@ class Leading:
             changes=changes,
             rows=_read_by_callers(rows),
             retry=rows is NO_WRITES and not self.out.replies,
+            written_at=written_at,
         )
         self._gate.put(held, GATE_STEPS_MAX)
         self._newest = held
@@ -236,20 +238,24 @@ class Leading:
     def release(self) -> Freed:
         """What a majority holds by now. Rows that callers may read, and what watchers are to be told, are owed from now
         on."""
-        freed = Freed([], [], [])
+        sends: list[Send] = []
+        fresh: list[Reply] = []
+        settled: list[Reply] = []
+        rests_on = 0
         newest, self._newest = self._newest, None
         if not self.shard.leads:
-            return freed
+            return NOTHING_FREED
         if self._inherited is NO_WRITES and self._inherited_at <= self._released and not self.rows:
             self.shows_inherited = False
         for held in self._gate.open(self.shard.log.committed):
-            freed.sends.extend(held.sends)
+            sends.extend(held.sends)
             # What this very step has put there may rest on what it writes elsewhere.
-            replies = freed.replies if held is newest else freed.settled
+            replies = fresh if held is newest else settled
             replies.extend(complete(held.replies, self.shard.name))
+            rests_on = max(rests_on, held.written_at)
             self.rows.add(held.rows, held.changes)
         self._released = self.shard.log.committed
-        return freed
+        return Freed(sends, fresh, settled, rests_on)
 
 
 def _read_by_callers(rows: Writes) -> Writes:

@@ -340,13 +340,14 @@ class Shards:
             if not leading.idle:
                 leading.desk.report(now, leading.out)
 
-    def collect(self, now: Now, out: Effects) -> None:
-        """The end of a step: logs grow, members are told, and what a majority holds is let go."""
+    def collect(self, now: Now, out: Effects, written_at: int) -> None:
+        """The end of a step: logs grow, members are told, and what a majority holds is let go. `written_at`: the write
+        sequence of all that this step writes."""
         calm = self._is_calm(now)
         if self.in_doubt:
             self._hold_reaps(out)
         elif not calm:
-            self._collect_leading(out)
+            self._collect_leading(out, written_at)
             self._collect_shards(now, out)
         if calm and not self._owes_callers:
             return
@@ -385,13 +386,13 @@ class Shards:
             )
             (out if leading is None else leading.out).reaps.append(reap)
 
-    def _collect_leading(self, out: Effects) -> None:
+    def _collect_leading(self, out: Effects, written_at: int) -> None:
         for leading in self.leading.values():
             # What is done to tasks waits for nobody: a task without its record ends with the lease.
             out.launches.extend(leading.out.launches)
             out.stops.extend(leading.out.stops)
             out.reaps.extend(leading.out.reaps)
-            leading.collect()
+            leading.collect(written_at)
             self._release(leading, out)
 
     def _collect_shards(self, now: Now, out: Effects) -> None:
@@ -413,7 +414,7 @@ class Shards:
         for send in freed.sends:
             self._address(leading.shard.name, send, out)
         out.replies.extend(freed.replies)
-        out.settle(freed.settled)
+        out.settle(freed.settled, freed.rests_on)
 
     def show_soon(self) -> None:
         """Somebody is about to read: what is owed is written in this step."""
