@@ -8,6 +8,7 @@
     capacity       no node or device holds more than it has                                                       P5
     policies       a start cites the policy in force, and exceeds no quota of it                                     P5
     reservations   no capacity is reserved twice, nor given to others; who is stopped is stopped for a window    P5
+    joint          a reservation over several regions is kept in all of them, or in none                         P5
     quotas         tenants use no more than their global quotas, and the accounts of rights balance              P5
     rosters        an epoch of the league has one roster; a countersignature is durable before it leaves          P2
     reasons        a job without an allocation says why                                                           P6
@@ -35,6 +36,7 @@ from chaos.checkers.disks import Disks
 from chaos.checkers.elements import Elements
 from chaos.checkers.epochs import Epochs
 from chaos.checkers.holds import Holds
+from chaos.checkers.joint import JointReservations
 from chaos.checkers.liveness import Liveness
 from chaos.checkers.majority import Majority
 from chaos.checkers.moves import Moves
@@ -60,6 +62,7 @@ ALL: tuple[Kind, ...] = (
     Policies,
     QuotasHeld,
     Reservations,
+    JointReservations,
     Reasons,
     Rosters,
     Liveness,

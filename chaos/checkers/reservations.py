@@ -169,7 +169,8 @@ class Reservations(Checker):
         open_now = [
             each
             for each in known.values()
-            if _is_open(each, wall_us)
+            if each.is_sure
+            and _is_open(each, wall_us)
             and each.window_at(wall_us - CLOCK_JITTER_US) == each.window_at(wall_us + CLOCK_JITTER_US)
             and _is_open(each, wall_us - CLOCK_JITTER_US)
             and each.window_at(wall_us) != each.released_wall_us

@@ -12,7 +12,7 @@
     roster   forks: two rosters of one epoch
     regroup  a guardian is replaced without the old group, the log or the wait
     losses   what a region does with jobs that it gave to one that was declared lost
-    reserving what is reserved twice, or not kept
+    reserving what is reserved twice, or not kept; parts of reservations over several regions
     quotas   rights that are doubled, given back or minted twice
     arrays   elements that are done twice, too many at a time, or summed up wrongly
     old_disk what a region with a disk from the past may do before and after it has asked the others

@@ -531,6 +531,28 @@ RESERVATIONS = Profile(
 """Operators set capacity aside and cancel it all the time, of two or three regions; these die around their commits, and
 now and then somebody sets the clock of one."""
 
+JOINT_RESERVATIONS = Profile(
+    name="joint reservations",
+    faults=Faults(
+        reservation_every_us=SECOND_US // 4,
+        crash_every_us=6 * SECOND_US,
+        crash_at_commit=0.1,
+        downtime_max_us=SECOND_US,
+        loss=0.2,
+        duplicate=0.1,
+        late=0.1,
+        late_max_us=5 * SECOND_US,
+        partition_every_us=5 * SECOND_US,
+        partition_max_us=8 * SECOND_US,
+    ),
+    regions=4,
+    duration_us=40 * SECOND_US,
+    jobs=40,
+    runtime_max_us=2 * SECOND_US,
+)
+"""There is room for most of them, so that reservations over several regions are kept, cancelled, and cut off in the
+middle."""
+
 QUOTAS = Profile(
     name="quotas",
     faults=Faults(
@@ -632,6 +654,7 @@ PROFILES = (
     DESTROYED,
     LOST_REGIONS,
     RESERVATIONS,
+    JOINT_RESERVATIONS,
     QUOTAS,
     ADOPTABLE_QUOTAS,
     QUOTAS_AND_DISKS,

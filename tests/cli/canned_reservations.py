@@ -47,6 +47,9 @@ def nightly() -> pb.ReservationStatus:
     known.reservation.idle_release.seconds = 1_800
     known.reservation.author = "ada"
     known.reservation.why = "the spring models"
+    known.reservation.groups.add(count=1, region="west").resources["gpu"] = 4_000
+    known.share.owner = REGION
+    known.share.elsewhere.append("west")
     return known
 
 

@@ -38,14 +38,18 @@ def test_create_sends_what_was_asked_for(hanse: Callable[..., Ran], server: str)
         "--release-idle",
         "30m",
     ]
-    document = hanse(*CREATE, *more, "-o", "json", "--server", server).document
+    document = hanse(
+        *CREATE, "--place", "west: 2xgpu/a100=1000", *more, "-o", "json", "--server", server
+    ).document
     wanted = document["reservation"]["reservation"]
-    assert [each["count"] for each in wanted["groups"]] == [4, 1]
+    assert [each["count"] for each in wanted["groups"]] == [4, 1, 2]
+    assert (wanted["groups"][2]["region"], wanted["groups"][2]["resources"]) == ("west", {"gpu/a100": 1_000})
     assert wanted["groups"][0]["resources"] == {"cpu": 64_000, "gpu": 8_000}
     assert wanted["groups"][1] == {
         "count": 1,
         "resources": {"memory": 1 << 30},
         "constraints": ["model = a100"],
+        "region": "",
     }
     assert wanted["start"] == "2026-12-01T21:00:00Z"
     assert (wanted["duration"], wanted["idle_release"], wanted["before"]) == ("28800s", "1800s", "PREEMPT")
@@ -58,6 +62,8 @@ def test_list_and_show_say_what_is_missing(hanse: Callable[..., Ran], server: st
     shown = hanse("reservation", "show", "nightly", "--server", server).out
     assert "missing     gpu 8" in shown
     assert "0 22 * * 1-5 (Europe/Berlin)" in shown
+    assert "1 x gpu 4 in west" in shown
+    assert "with west, decided and cancelled in north; not confirmed yet" in shown
     assert "cancelled" in hanse("reservation", "cancel", "nightly", "--server", server).out
 
 

@@ -86,6 +86,35 @@ async def test_a_reservation_outlives_the_daemon_and_is_heeded(tmp_path: Path) -
         (tmp_path / "gate").touch()
 
 
+async def test_places_in_two_regions_are_set_aside_in_both_or_in_neither(tmp_path: Path) -> None:
+    async with league(tmp_path, "north", "south") as regions:
+        north, south = regions["north"], regions["south"]
+        wanted = reservation("both", in_s=60, count=1)
+        wanted.groups.add(count=1, resources={"cpu": 4000}, region="south")
+        await eventually(lambda: taken(north, wanted, ""))
+        for place in (north, south):
+            (status,) = await listed(place)
+            assert (status.share.owner, status.share.confirmed) == ("north", True)
+        too_many = reservation("more", in_s=60, count=1)
+        too_many.groups.add(count=2, resources={"cpu": 4000}, region="south")
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await reserved(north, too_many)
+        assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert "region south: " in str(refused.value.details())
+        # Ordinary places beside it fit as before: nothing of what was refused is left.
+        assert not (await reserved(south, reservation("rest", in_s=60, count=1))).existed
+        cancel = pb.CancelReservationRequest(name="both")
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await south.reservations.CancelReservation(cancel, timeout=DEADLINE_S)
+        assert "cancel it there" in str(refused.value.details())
+        await north.reservations.CancelReservation(cancel, timeout=DEADLINE_S)
+
+        async def is_gone() -> bool:
+            return [each.reservation.name for each in await listed(south)] == ["rest"]
+
+        await eventually(is_gone)
+
+
 async def test_what_cannot_be_honoured_is_refused_with_its_field(tmp_path: Path) -> None:
     async with league(tmp_path, "north", "south") as regions:
         north = regions["north"]

@@ -25,6 +25,7 @@ from hanse.core.model.regions import (
     RegionRecord,
     pack_group,
 )
+from hanse.core.model.reservations import Before, WantedReservation
 from hanse.core.model.resources import resources
 from hanse.core.model.roster import Countersignature, GuardianSet, Roster, RosterMember, Round, SignedRoster
 from hanse.core.model.time import FOR_EVER_US
@@ -189,7 +190,44 @@ QUOTA_DOCUMENT = st.builds(
     ).map(tuple),
     format=EPOCH,
 )
+WISHED = st.builds(
+    WantedReservation,
+    name=st.sampled_from(["night", "a b"]),
+    tenant=st.just("org/team"),
+    groups=st.lists(
+        st.builds(
+            GroupShape,
+            count=st.shared(st.integers(1, 9), key="places"),
+            count_min=st.shared(st.integers(1, 9), key="places"),
+            resources=st.just((("cpu", 1_000), ("gpu", 2_000))),
+            constraints=st.sampled_from([(), ("model = a100",)]),
+        ),
+        min_size=1,
+        max_size=2,
+    ).map(tuple),
+    starts_wall_us=st.lists(st.integers(1 << 50, 1 << 51), min_size=1, max_size=3, unique=True).map(
+        lambda found: tuple(sorted(found))
+    ),
+    duration_us=st.integers(1, 1 << 40),
+    before=st.sampled_from(Before),
+    idle_release_us=st.integers(0, 1 << 40),
+    recurrence=st.sampled_from(["", "0 22 * * *"]),
+    time_zone=st.sampled_from(["", "Europe/Berlin"]),
+    until_wall_us=st.integers(1 << 50, 1 << 51),
+    author=st.just("ada"),
+    why=st.sampled_from(["", "models"]),
+)
 MESSAGES: dict[type, st.SearchStrategy[m.Message]] = {
+    m.ReservationPart: st.builds(
+        m.ReservationPart, id=JOB_ID.filter(bool), wanted=WISHED, binding=st.booleans()
+    ),
+    m.ReservationTaken: st.builds(
+        m.ReservationTaken, id=JOB_ID.filter(bool), binding=st.booleans(), code=WORD, reason=WORD
+    ),
+    m.ReservationVerdict: st.builds(
+        m.ReservationVerdict, id=JOB_ID.filter(bool), kept=st.booleans(), over_wall_us=COUNT_63
+    ),
+    m.ReservationSettled: st.builds(m.ReservationSettled, id=JOB_ID.filter(bool), kept=st.booleans()),
     m.RightsAsk: st.builds(
         m.RightsAsk,
         league=WORD,

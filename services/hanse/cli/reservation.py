@@ -30,7 +30,7 @@ RegionOption = Annotated[
     str, typer.Option("--region", metavar="REGION", help="Region; default: the one that is asked.")
 ]
 _TIMES = "such as 2026-12-01T22:00+01:00, 2026-12-01T22:00 (of this machine), or +30m"
-_GROUP = re.compile(r"(?:(\d+)\s*x\s*)?(.+)")
+_GROUP = re.compile(r"(?:([^\s:=,]+):)?\s*(?:(\d+)\s*x\s*)?(.+)")
 
 
 class BeforeOption(enum.StrEnum):
@@ -57,8 +57,9 @@ def create(
         list[str],
         typer.Option(
             "--place",
-            metavar="[COUNTx]KIND=QUANTITY,...",
-            help="Places, each on one node, such as '4xgpu=8000,cpu=64000' or 'cpu=4 cores'; may be repeated.",
+            metavar="[REGION:][COUNTx]KIND=QUANTITY,...",
+            help="Places, each on one node, such as '4xgpu=8000,cpu=64000', 'cpu=4 cores' or, of another region, "
+            "'west:2xgpu=8000'; may be repeated.",
         ),
     ],
     start: Annotated[
@@ -109,6 +110,7 @@ def create(
     ] = "",
 ) -> None:
     """Set capacity aside. Refused whole if it can't be honoured beside the other reservations, or begins in the past.
+    With places in several regions, all of them are set aside, or none.
 
     JSON keys: region, existed, reservation as ReservationStatus in proto/hanse/v1/reservations.proto.
     """
@@ -205,8 +207,8 @@ def _group(text: str, where: list[str]) -> ReservedGroup:
     from hanse.policies.units import quantity
 
     found = _GROUP.fullmatch(text.strip())
-    count, amounts = (found[1] or "1", found[2]) if found is not None else ("1", text)
-    group = ReservedGroup(count=int(count), constraints=where)
+    region, count, amounts = found.groups() if found is not None else ("", "1", text)
+    group = ReservedGroup(count=int(count or 1), constraints=where, region=region or "")
     for part in amounts.split(","):
         kind, equals, amount_text = (each.strip() for each in part.partition("="))
         amount = int(amount_text) if amount_text.isdecimal() else quantity(kind, amount_text)

@@ -64,6 +64,10 @@ def status_lines(status: ReservationStatus, region: str) -> list[RenderableType]
         f"  nodes       {_nodes(status)}",
         f"  windows     {_windows(status)}",
     ]
+    if status.HasField("share"):
+        lines.append(
+            Text(f"  together    {_share(status)}", style="" if status.share.confirmed else "yellow")
+        )
     if status.HasField("window_start"):
         word = "next" if status.state == WindowState.Value("WINDOW_STATE_AHEAD") else "this one"
         begins, ends = clock_text(status.window_start)[:-4], clock_text(status.window_end)[:-4]
@@ -97,8 +101,16 @@ def _places(status: ReservationStatus) -> str:
     parts = []
     for group in status.reservation.groups:
         where = f" where {' and '.join(group.constraints)}" if group.constraints else ""
-        parts.append(f"{group.count} x {amounts_text(group.resources)}{where}")
+        region = f" in {group.region}" if group.region else ""
+        parts.append(f"{group.count} x {amounts_text(group.resources)}{where}{region}")
     return "; ".join(parts)
+
+
+def _share(status: ReservationStatus) -> str:
+    share = status.share
+    with_others = f" with {', '.join(share.elsewhere)}" if share.elsewhere else ""
+    kept = "" if share.confirmed else "; not confirmed yet, so no window opens"
+    return f"one of several regions{with_others}, decided and cancelled in {share.owner}{kept}"
 
 
 def _nodes(status: ReservationStatus) -> str:

@@ -87,6 +87,8 @@ class Callers:
                 self._order_jobs(now, event, out)
             case ApplyQuotas():
                 self._apply_quotas(now, event, out)
+            case Reserve() | CancelReservation():
+                self._change_reservations(now, event, out)
             case PlanJob():
                 out.replies.append(Reply(event.request_id, self._plan(now, event, out)))
             case Ask():
@@ -95,8 +97,6 @@ class Callers:
                 out.replies.append(Reply(event.request_id, self._order_nodes(event, out)))
             case PolicyChanged():
                 out.replies.append(Reply(event.request_id, self._change_policy(now, event)))
-            case Reserve() | CancelReservation():
-                out.replies.append(Reply(event.request_id, self._change_reservations(now, event)))
             case _:
                 assert_never(event)
 
@@ -161,6 +161,23 @@ class Callers:
         if may_wait and not (taken and self._shards.has_group(home)):
             return self._admit(submission)
         return self._not_leading(home)
+
+    def _change_reservations(self, now: Now, event: Reserve | CancelReservation, out: Effects) -> None:
+        """Answered with the step in which it is written; one over several regions once all have written it."""
+        answer: Answer
+        joint, reserving = self._region.joint, self._local.reserving
+        if self._region.in_doubt:
+            message = f"{self._config.name} waits for {self._region.waits_for}"
+            answer = Refused("UNREACHABLE", "", message, DOUBT_RETRY_MS)
+        elif isinstance(event, CancelReservation):
+            answer = joint.cancel(now, event, out) or reserving.cancel(event)
+        elif event.elsewhere:
+            joint.reserve(now, event, out)
+            return
+        else:
+            answer = reserving.reserve(now, event)
+        self._local.heed_windows(now)
+        out.replies.append(Reply(event.request_id, answer))
 
     def _apply_quotas(self, now: Now, event: ApplyQuotas, out: Effects) -> None:
         if self._region.in_doubt:
@@ -239,14 +256,6 @@ class Callers:
             return Refused("NOT_FOUND", "nodes", f"{self._config.name} has no node {unknown[0]!r}")
         self._local.order_nodes(event, out)
         return Done()
-
-    def _change_reservations(self, now: Now, event: Reserve | CancelReservation) -> Answer:
-        if self._region.in_doubt:
-            message = f"{self._config.name} waits for {self._region.waits_for}"
-            return Refused("UNREACHABLE", "", message, DOUBT_RETRY_MS)
-        if isinstance(event, Reserve):
-            return self._local.reserve(now, event)
-        return self._local.cancel_reservation(now, event)
 
     def _change_policy(self, now: Now, event: PolicyChanged) -> Answer:
         """Put everything onto the new policy, or refuse it whole."""

@@ -14,7 +14,7 @@ from hanse.core.model.indexes import Indexes
 from hanse.core.model.jobs import Job, RunId, Submission
 from hanse.core.model.quota import SignedQuotas
 from hanse.core.model.regions import RunningJobs
-from hanse.core.model.reservations import WantedReservation
+from hanse.core.model.reservations import RegionPlaces, WantedReservation
 from hanse.core.model.roster import SignedRoster
 from hanse.core.policy.model import Policy
 
@@ -282,12 +282,19 @@ class PolicyChanged(msgspec.Struct, frozen=True, kw_only=True):
 
 class Reserve(msgspec.Struct, frozen=True, kw_only=True):
     """An operator sets capacity aside. Answered by Reserved once durable, or Refused: then nothing is. `id` is drawn by
-    the shell, and only used if there is no such reservation yet."""
+    the shell, and only used if there is no such reservation yet. `elsewhere`: what it is to have in other regions, all
+    of it or nothing."""
 
     request_id: int
     wanted: WantedReservation
     id: str
     cause: str
+    elsewhere: tuple[RegionPlaces, ...] = ()
+
+    def wanted_in(self, region: str) -> WantedReservation:
+        """The part of another region."""
+        groups = next(each.groups for each in self.elsewhere if each.region == region)
+        return msgspec.structs.replace(self.wanted, groups=groups)
 
 
 class CancelReservation(msgspec.Struct, frozen=True, kw_only=True):

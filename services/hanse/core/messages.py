@@ -14,6 +14,7 @@ from hanse.core.model.jobs import Reason, RetryRules, Shape
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.quota import Rights, SignedQuotas
 from hanse.core.model.regions import Position, QueuedShape, RegionRecord
+from hanse.core.model.reservations import WantedReservation
 from hanse.core.model.roster import Round, SignedRoster
 from hanse.core.model.time import FOR_EVER_US
 
@@ -563,6 +564,41 @@ class QuotaNotice(msgspec.Struct, frozen=True):
     signed: SignedQuotas
 
 
+class ReservationPart(msgspec.Struct, frozen=True, kw_only=True):
+    """An owner of a reservation over several regions asks the receiver whether it has room for its part, which binds
+    nobody; `binding`: tells it to take that, once the owner's own part is durable, and until it is answered."""
+
+    id: str
+    wanted: WantedReservation
+    binding: bool
+
+
+class ReservationTaken(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a ReservationPart; if that was binding, a durable one, told again when a session begins. Without a
+    `code`: there is room, or the part is taken; else why not."""
+
+    id: str
+    binding: bool
+    code: str
+    reason: str
+
+
+class ReservationVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What the owner has decided, from its disk: all parts are kept, or none. `over_wall_us`: after its last window."""
+
+    id: str
+    kept: bool
+    over_wall_us: int
+
+
+class ReservationSettled(msgspec.Struct, frozen=True, kw_only=True):
+    """A region's part is, on its disk, as the owner has decided."""
+
+    id: str
+    kept: bool
+
+
+JointMessage = ReservationPart | ReservationTaken | ReservationVerdict | ReservationSettled
 RightsMessage = RightsAsk | RightsCommit | RightsDecision
 QuotaMessage = RightsMessage | QuotaRequest | QuotaNotice
 
@@ -624,4 +660,8 @@ Message = (
     | RightsDecision
     | QuotaRequest
     | QuotaNotice
+    | ReservationPart
+    | ReservationTaken
+    | ReservationVerdict
+    | ReservationSettled
 )

@@ -63,6 +63,7 @@ from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.handoff.offers import Offers
 from hanse.core.federation.handoff.soliciting import Soliciting
 from hanse.core.federation.inquest import Witness
+from hanse.core.federation.joint import JointReservations
 from hanse.core.federation.losses import FIRST_ID, Losses, Outcome
 from hanse.core.federation.membership import Membership
 from hanse.core.federation.moving import Moving
@@ -101,6 +102,10 @@ from hanse.core.messages import (
     Release,
     Renew,
     RenewAck,
+    ReservationPart,
+    ReservationSettled,
+    ReservationTaken,
+    ReservationVerdict,
     RightsAsk,
     RightsCommit,
     RightsDecision,
@@ -165,8 +170,9 @@ class Region:
         saved_shares = snapshot.meta.get(META_SHARES, "")
         saved_cordons = snapshot.meta.get(META_CORDONED, "")
         reservations = [_RESERVATION.decode(row.body) for row in snapshot.reservations]
+        followed = [each for each in reservations if not each.is_dropped]
         self.local = LocalSide(
-            config, self.library, checked_policy, now, saved_shares, saved_cordons, reservations
+            config, self.library, checked_policy, now, saved_shares, saved_cordons, followed
         )
         self.old_disk = OldDisk(config, self.books, snapshot, randomness.getrandbits(63) + 1, now)
         self.doubt = Doubt(self, now)
@@ -216,6 +222,14 @@ class Region:
             now,
         )
         self.local.scheduler.gate = self.escrow
+        self.joint = JointReservations(
+            config,
+            self.books,
+            self.local.reserving,
+            [each for each in reservations if each.is_dropped],
+            self._connected,
+            now,
+        )
         self.intake.rights = self.escrow.slots
         self._build_handoff(now)
         self.planning = Planning(self)
@@ -277,8 +291,9 @@ class Region:
         """Those of the parts that are at work. The handoff's are a group of their own, because they seldom move."""
         work = Alarms(self.old_disk.alarm, self.doubt.grace) if self.in_doubt else self._handoff_alarms
         shards = Alarm() if self.in_doubt else self.shards.alarm
+        joint = Alarm() if self.in_doubt else self.joint.alarm
         escrow = Alarm() if self.in_doubt else self.escrow.alarm
-        rare = Alarms(self.sessions.alarm, self.rosters.alarm, shards, escrow, work)
+        rare = Alarms(self.sessions.alarm, self.rosters.alarm, shards, escrow, joint, work)
         return Alarms(self.membership.alarm, self.publisher.alarm, self.local.alarm, rare)
 
     @property
@@ -458,6 +473,10 @@ class Region:
             case RightsAsk() | RightsCommit() | RightsDecision() | QuotaRequest() | QuotaNotice():
                 if not self.in_doubt:
                     self.escrow.on_message(now, peer, message, out)
+            case ReservationPart() | ReservationTaken() | ReservationVerdict() | ReservationSettled():
+                if not self.in_doubt:
+                    self.joint.on_message(now, peer, message, out)
+                    self.local.heed_windows(now)
             case Hello() | HelloAck():
                 pass  # Taken in before the session was checked.
             case RosterAnnounce() | RosterRequest() | RosterDocument() | RosterProposal() | RosterVote():
@@ -474,6 +493,7 @@ class Region:
         if not self.in_doubt:
             self.desk.on_session(now, peer, out)
             self.escrow.on_session(now, peer, out)
+            self.joint.on_session(now, peer)
 
     def enqueue(self, job: Job) -> None:
         """A queued job that may start from now on. One of a shard first has to be held by a majority as it is."""
@@ -566,6 +586,9 @@ class Region:
             return
         self.shards.on_deadline(now, out)
         self.escrow.on_deadline(now, out)
+        if now.mono_us >= self.joint.alarm.next_us:
+            self.joint.on_deadline(now, out)
+            self.local.heed_windows(now)
         if now.mono_us < self._handoff_alarms.next_us:
             return
         self.desk.on_deadline(now, out)

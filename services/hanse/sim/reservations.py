@@ -6,15 +6,18 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from hanse.core.events import CancelReservation, Reserve
 from hanse.core.model.jobs import GroupShape
-from hanse.core.model.reservations import Before, WantedReservation
+from hanse.core.model.reservations import Before, RegionPlaces, WantedReservation
 from hanse.core.model.time import SECOND_US
 from hanse.sim.host import Host
 from hanse.sim.timeline import Timeline
 from hanse.sim.workload import CPU_PER_NODE
 
 _CANCEL_SHARE = 0.3
+_JOINT_SHARE = 0.5
 _PAST_SHARE = 0.1
 # Some want more than a node has, and some more nodes than there are.
 _CPU_MAX = CPU_PER_NODE * 5 // 4
@@ -36,12 +39,15 @@ class Reservers:
         hosts: Sequence[Host],
         tenants: tuple[str, ...],
         count: Callable[[str], None],
+        *,
+        may_join: bool,
     ) -> None:
         self._timeline = timeline
         self._random = randomness
         self._hosts = hosts
         self._tenants = tenants
         self._count = count
+        self._may_join = may_join
         self._asked = 0
         self._healed = False
 
@@ -49,7 +55,8 @@ class Reservers:
     def idle(self) -> bool:
         """No region has a reservation."""
         return all(
-            host.gone or (host.core is not None and not host.core.local.windows) for host in self._hosts
+            host.gone or (host.core is not None and not host.core.local.windows and host.core.joint.idle)
+            for host in self._hosts
         )
 
     def change(self) -> str:
@@ -66,8 +73,20 @@ class Reservers:
             return f"{host.name} cancels {name}"
         self._asked += 1
         wanted = self._draw(host)
-        host.post(Reserve(request_id=-1, wanted=wanted, id=f"reserved-{self._asked}", cause="operator"))
-        return f"{host.name} reserves {wanted.name} for {wanted.tenant}"
+        elsewhere = self._draw_elsewhere(host)
+        if elsewhere:
+            wanted = msgspec.structs.replace(wanted, groups=self._small())
+        host.post(
+            Reserve(
+                request_id=-1,
+                wanted=wanted,
+                id=f"reserved-{self._asked}",
+                cause="operator",
+                elsewhere=elsewhere,
+            )
+        )
+        named = "".join(f" and {each.region}" for each in elsewhere)
+        return f"{host.name}{named} reserves {wanted.name} for {wanted.tenant}"
 
     def heal(self) -> None:
         """Cancel all, and look again until nothing is left."""
@@ -79,6 +98,18 @@ class Reservers:
                 cancel = CancelReservation(request_id=-1, name=view.reservation.name, cause="operator")
                 host.post(cancel)
         self._timeline.after(_LOOK_EVERY_US, self.heal)
+
+    def _draw_elsewhere(self, host: Host) -> tuple[RegionPlaces, ...]:
+        """Places of other regions, of some; smaller ones, so that all of them have room now and then."""
+        others = [each.name for each in self._hosts if each is not host and not each.gone]
+        if not self._may_join or not others or self._random.random() >= _JOINT_SHARE:
+            return ()
+        self._count("reservation_over_several_regions")
+        chosen = sorted(self._random.sample(others, self._random.randint(1, min(2, len(others)))))
+        return tuple(RegionPlaces(name, self._small()) for name in chosen)
+
+    def _small(self) -> tuple[GroupShape, ...]:
+        return (GroupShape(1, 1, (("cpu", self._random.randint(1, CPU_PER_NODE // 4)),)),)
 
     def _draw(self, host: Host) -> WantedReservation:
         draw = self._random

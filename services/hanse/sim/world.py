@@ -149,7 +149,13 @@ class World:
         )
         self.quotas = self._quota_operators()
         self.reservers = Reservers(
-            self.timeline, self._randomness("reservers"), self.hosts, TENANTS, self.count
+            self.timeline,
+            self._randomness("reservers"),
+            self.hosts,
+            TENANTS,
+            self.count,
+            # Whose owner is gone for ever and not declared lost, nobody can cancel.
+            may_join=not plan.faults.destroyed_for_ever,
         )
         self.hands = Hands(
             self.timeline,

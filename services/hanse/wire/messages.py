@@ -12,6 +12,7 @@ from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.time import FOR_EVER_US
 from hanse.wire.gen.hanse.v1 import peers_pb2 as pb
 from hanse.wire.groups import GROUP_KINDS
+from hanse.wire.joint import JOINT_KINDS
 from hanse.wire.kinds import Kind, Readers, bounded, job_id_of, region_name, stored
 from hanse.wire.progress import decode_progress, encode_progress
 from hanse.wire.quotas import QUOTA_KINDS
@@ -452,6 +453,7 @@ KINDS: tuple[Kind, ...] = (
     *GROUP_KINDS,
     *ROSTER_KINDS,
     *QUOTA_KINDS,
+    *JOINT_KINDS,
 )
 # Those that also travel between leaders of shards, in a ShardBatch, whose fields have the same names.
 SHARD_KINDS = tuple(kind for kind in KINDS if kind.model in get_args(m.ShardMessage))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
 
 from hanse.core.model import limits
 from hanse.core.model.jobs import GroupShape
-from hanse.core.model.reservations import Before, WantedReservation
+from hanse.core.model.reservations import Before, RegionPlaces, WantedReservation
 from hanse.core.model.resources import resources
 from hanse.core.replies import ReservationView
 from hanse.wire.calendar import instants
@@ -32,15 +36,34 @@ _BEFORE = {
 }
 
 
-def read_reservation(message: pb.Reservation) -> WantedReservation | FieldRefused:
-    """What is asked for, with all windows resolved; or what can't be right about it."""
+class WishedPlaces(NamedTuple):
+    """What one region is to have, and what others are."""
+
+    wanted: WantedReservation
+    elsewhere: tuple[RegionPlaces, ...]
+
+
+def read_reservation(message: pb.Reservation, region: str) -> WishedPlaces | FieldRefused:
+    """What is asked of this region, with all windows resolved; or what can't be right about it."""
     try:
-        return _decoded(message)
+        groups = _groups(message)
+        names = [group.region or region for group in message.groups]
+        if names and region not in names:
+            raise FieldRefused(
+                "groups", f"none in {region}, which is asked: ask a region that has places in it"
+            )
+        wanted = decode_wanted(message, _starts)
     except FieldRefused as refused:
         return refused
+    places = {name: tuple(g for g, of in zip(groups, names, strict=True) if of == name) for name in names}
+    here = msgspec.structs.replace(wanted, groups=places.pop(region, ()))
+    return WishedPlaces(here, tuple(RegionPlaces(*each) for each in places.items()))
 
 
-def _decoded(message: pb.Reservation) -> WantedReservation:
+def decode_wanted(
+    message: pb.Reservation, starts_of: Callable[[pb.Reservation], tuple[int, ...]]
+) -> WantedReservation:
+    """All of its groups, wherever they are to be. Raises FieldRefused."""
     check_text("name", message.name, limits.NAME_LENGTH_MAX, NAME, "a printable name")
     check_tenant("tenant", message.tenant)
     for field in ("author", "why"):
@@ -54,7 +77,7 @@ def _decoded(message: pb.Reservation) -> WantedReservation:
         name=message.name,
         tenant=message.tenant,
         groups=_groups(message),
-        starts_wall_us=_starts(message),
+        starts_wall_us=starts_of(message),
         duration_us=duration_us("duration", message.duration, limits.RESERVATION_AHEAD_US_MAX),
         before=_BEFORE[message.before],
         idle_release_us=duration_us("idle_release", message.idle_release, limits.RESERVATION_AHEAD_US_MAX),
@@ -100,6 +123,7 @@ def _group(field: str, group: pb.ReservedGroup) -> GroupShape:
         where = f"{field}.resources[{kind}]"
         check_text(where, kind, limits.RESOURCE_KIND_LENGTH_MAX, RESOURCE_KIND, "a kind of resource")
         check_range(where, quantity, 0, limits.QUANTITY_MAX)
+    check_length(f"{field}.region", len(group.region), limits.REGION_NAME_LENGTH_MAX, "characters")
     check_length(f"{field}.constraints", len(group.constraints), limits.CONSTRAINTS_MAX, "constraints")
     for at, text in enumerate(group.constraints):
         check_length(f"{field}.constraints[{at}]", len(text), limits.CONSTRAINT_LENGTH_MAX, "characters")
@@ -125,20 +149,30 @@ def encode_reservation(view: ReservationView) -> pb.ReservationStatus:
         held=dict(view.held),
         missing=dict(view.missing),
     )
-    status.reservation.CopyFrom(_encoded(known))
+    status.reservation.CopyFrom(encode_wanted(known))
+    if known.part is not None:
+        elsewhere = known.part.elsewhere
+        for each in elsewhere:
+            status.reservation.groups.extend(_encode_group(group, each.region) for group in each.groups)
+        share = pb.ReservationShare(
+            owner=known.part.owner, confirmed=known.is_sure, elsewhere=[each.region for each in elsewhere]
+        )
+        status.share.CopyFrom(share)
     return status
 
 
-def _encoded(known: WantedReservation) -> pb.Reservation:
+def _encode_group(group: GroupShape, region: str = "") -> pb.ReservedGroup:
+    return pb.ReservedGroup(
+        count=group.count, resources=dict(group.resources), constraints=group.constraints, region=region
+    )
+
+
+def encode_wanted(known: WantedReservation) -> pb.Reservation:
+    """What was asked of one region."""
     message = pb.Reservation(
         name=known.name,
         tenant=known.tenant,
-        groups=[
-            pb.ReservedGroup(
-                count=group.count, resources=dict(group.resources), constraints=group.constraints
-            )
-            for group in known.groups
-        ],
+        groups=[_encode_group(group) for group in known.groups],
         start=timestamp(known.starts_wall_us[0]),
         recurrence=known.recurrence,
         time_zone=known.time_zone,

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from hanse.core.books import Books
 from hanse.core.effects import Effects
-from hanse.core.model.jobs import Job, Reason, Shape
+from hanse.core.model.jobs import Allocation, Job, Reason, Shape
+from hanse.core.model.reservations import CapacityReservation, WantedReservation
 from hanse.core.model.time import Now
+from hanse.core.replies import Refused
+
+
+class Calendar(Protocol):
+    """The reservations of this region. Implemented by scheduling's Reserving."""
+
+    def known(self, name: str) -> CapacityReservation | None:
+        """The reservation of this name."""
+
+    def parts(self) -> list[CapacityReservation]:
+        """Those that are parts of reservations over several regions, by id."""
+
+    def judge(
+        self, now: Now, wanted: WantedReservation, besides: Iterable[CapacityReservation] = ()
+    ) -> Allocation | Refused:
+        """Its nodes, beside all others and these; or why there are none. Nothing comes of it."""
+
+    def put(self, reservation: CapacityReservation) -> None:
+        """It is in force, as it is now; written in this step."""
+
+    def remove(self, reservation_id: str, trace: CapacityReservation | None = None) -> None:
+        """It is over; what is to be remembered of it is kept."""
+
+    def is_long_over(self, reservation: CapacityReservation) -> bool:
+        """Whether nobody has to know of it any more, by a clock that is believed."""
 
 
 class LocalWork(Protocol):

@@ -267,6 +267,15 @@ RESERVATION_STARTS_TRIED_MAX = 256
 # Who is in the way of windows is looked for this often at most, unless one opens: a reservation of the largest size
 # takes a tenth of a second.
 EVICTIONS_LOOK_US = 1_000_000
+# Why a region has not taken its part of a reservation: a sentence or two with names; the rest is cut off.
+REFUSAL_LENGTH_MAX = 1_024
+# How long the owner of a reservation over several regions waits for all to say that they have room, and then for all to
+# take their parts: together they stay below the time that callers give a call.
+JOINT_ASK_US = 3 * 1_000_000
+JOINT_TAKE_US = 5 * 1_000_000
+# Parts that a region has dropped and remembers until they would be over; some 300 bytes each. With so many it takes no
+# further parts.
+JOINT_DROPPED_MAX = 4096
 # When a blocked job that should have started by what was foreseen, and did not, is looked at again if nothing ends:
 # seldom enough to cost nothing.
 FORESEEN_AGAIN_US = 1_000_000

@@ -13,6 +13,7 @@ from bisect import bisect_right
 import msgspec
 
 from hanse.core.model.jobs import Allocation, GroupShape, Shape, ShapeBody, make_shape
+from hanse.core.model.time import Now
 
 
 class Before(enum.IntEnum):
@@ -34,6 +35,34 @@ class WindowState(enum.IntEnum):
     # Given up early, because nobody used it.
     RELEASED = 3
     OVER = 4
+
+
+class PartState(enum.IntEnum):
+    """Of a part of a reservation over several regions: what its region knows of the whole. Windows open in a KEPT part
+    only."""
+
+    # The region has taken its part, and the owner has not said what becomes of the whole.
+    HELD = 1
+    KEPT = 2
+    # It is not kept here, and never will be.
+    DROPPED = 3
+
+
+class RegionPlaces(msgspec.Struct, frozen=True):
+    """What a reservation is to have in another region than the one that is asked."""
+
+    region: str
+    groups: tuple[GroupShape, ...]
+
+
+class Part(msgspec.Struct, frozen=True):
+    """That a reservation is part of one over several regions. The `owner` was asked, has a part itself, and decides;
+    `elsewhere` is known there only. `why`: it was dropped."""
+
+    owner: str
+    state: PartState
+    elsewhere: tuple[RegionPlaces, ...] = ()
+    why: str = ""
 
 
 class WantedReservation(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +91,17 @@ class CapacityReservation(WantedReservation, frozen=True, kw_only=True):
     allocation: Allocation
     created_wall_us: int
     released_wall_us: int = 0
+    part: Part | None = None
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether it is only remembered."""
+        return self.part is not None and self.part.state is PartState.DROPPED
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether its windows open: nothing is stopped or kept from others for half a reservation."""
+        return self.part is None or self.part.state is PartState.KEPT
 
     @property
     def shape(self) -> Shape:
@@ -81,6 +121,16 @@ class CapacityReservation(WantedReservation, frozen=True, kw_only=True):
     def is_for(self, tenant: str) -> bool:
         """Whether this tenant's jobs may use it: its own, and those below it."""
         return tenant == self.tenant or tenant.startswith(f"{self.tenant}/")
+
+
+def reservation_of(
+    wanted: WantedReservation, reservation_id: str, allocation: Allocation, now: Now, part: Part | None = None
+) -> CapacityReservation:
+    """What is wanted, with its nodes."""
+    fields = {name: getattr(wanted, name) for name in WantedReservation.__struct_fields__}
+    return CapacityReservation(
+        **fields, id=reservation_id, allocation=allocation, created_wall_us=now.wall_us, part=part
+    )
 
 
 def same_wish(wanted: WantedReservation, known: WantedReservation) -> bool:

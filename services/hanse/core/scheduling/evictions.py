@@ -56,7 +56,7 @@ class Evictions:
         return list(evicted.values()), next_us
 
     def _begins_us(self, window: Window) -> int:
-        if window.state not in (WindowState.AHEAD, WindowState.OPEN):
+        if window.state not in (WindowState.AHEAD, WindowState.OPEN) or not window.reservation.is_sure:
             return NEVER_US
         return self._windows.clock.mono_us(window.begins_wall_us)
 

@@ -12,7 +12,7 @@ import msgspec
 
 from hanse.core.books import Books
 from hanse.core.effects import Effects
-from hanse.core.events import CancelReservation, FoundTask, NodeOrder, OrderNodes, Reserve, TaskEnded
+from hanse.core.events import FoundTask, NodeOrder, OrderNodes, TaskEnded
 from hanse.core.library import Library
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Shape
 from hanse.core.model.lifecycle import ALLOCATED_STATES, JobState
@@ -27,7 +27,6 @@ from hanse.core.model.reservations import CapacityReservation
 from hanse.core.model.resources import times_fitting
 from hanse.core.model.time import FOR_EVER_US, SECOND_US, Now
 from hanse.core.policy.model import Policy
-from hanse.core.replies import Answer
 from hanse.core.scheduling.admission import refused_here
 from hanse.core.scheduling.arrays import Arrays
 from hanse.core.scheduling.attainment import Attainment
@@ -187,18 +186,9 @@ class LocalSide:
         self.queue.adopt(policy, self.standing.tenants, self.standing.quotas)
         self.scheduler.adopt(self.standing)
 
-    def reserve(self, now: Now, event: Reserve) -> Answer:
-        """Set capacity aside; see reserving.py."""
-        return self._heeded(now, self.reserving.reserve(now, event))
-
-    def cancel_reservation(self, now: Now, event: CancelReservation) -> Answer:
-        """Set it aside no longer."""
-        return self._heeded(now, self.reserving.cancel(event))
-
-    def _heeded(self, now: Now, answer: Answer) -> Answer:
-        """The cycle is to look at the windows in this very step."""
+    def heed_windows(self, now: Now) -> None:
+        """Reservations may have changed: the cycle is to look at the windows in this very step."""
         self.alarm.ring_by(now.mono_us)
-        return answer
 
     def _preempted(self, preempted: Preempted) -> Reason:
         """Why a running job is stopped: for whom, and by which rule."""

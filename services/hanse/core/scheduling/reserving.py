@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-import msgspec
-
 from hanse.core.events import CancelReservation, Reserve
-from hanse.core.model.jobs import GroupShape, Shape, ShapeBody, make_shape
+from hanse.core.model.jobs import Allocation, GroupShape, Shape, ShapeBody, make_shape
 from hanse.core.model.limits import (
     DEVICE_UNIT,
     RESERVATION_AHEAD_US_MAX,
@@ -17,7 +15,7 @@ from hanse.core.model.limits import (
     RESERVATION_WINDOWS_MAX,
     RESERVATIONS_MAX,
 )
-from hanse.core.model.reservations import CapacityReservation, WantedReservation, same_wish
+from hanse.core.model.reservations import CapacityReservation, WantedReservation, reservation_of, same_wish
 from hanse.core.model.selectors import SelectorError, parse_selector
 from hanse.core.model.time import Now, clock_text
 from hanse.core.replies import Answer, Done, Refused, Reserved
@@ -40,11 +38,22 @@ class Reserving:
     def reserve(self, now: Now, event: Reserve) -> Answer:
         """Set capacity aside as wanted, or say why not. Asked again for the same, it answers the same."""
         wanted = event.wanted
-        known = self._known(wanted.name)
+        known = self.known(wanted.name)
         if known is not None:
-            if same_wish(wanted, known):
+            if known.part is None and same_wish(wanted, known):
                 return Reserved(known, existed=True)
             return Refused("KEY_CONFLICT", "name", f"there is another reservation {wanted.name!r}")
+        allocation = self.judge(now, wanted)
+        if isinstance(allocation, Refused):
+            return allocation
+        reservation = reservation_of(wanted, event.id, allocation, now)
+        self._windows.put(reservation)
+        return Reserved(reservation, existed=False)
+
+    def judge(
+        self, now: Now, wanted: WantedReservation, besides: Iterable[CapacityReservation] = ()
+    ) -> Allocation | Refused:
+        """Its nodes, beside all others and these; or why there are none. Nothing comes of it."""
         fault = next(_faults(wanted, now), None)
         if fault is not None:
             return fault
@@ -54,32 +63,47 @@ class Reserving:
         lacks = self._capacity.never_fits(shape)
         if lacks is not None:
             return Refused("NEVER_FITS", "groups", lacks)
-        return self._honoured(now, event, shape)
+        return self._room(wanted, shape, besides)
 
-    def _honoured(self, now: Now, event: Reserve, shape: Shape) -> Answer:
-        wanted = event.wanted
+    def _room(
+        self, wanted: WantedReservation, shape: Shape, besides: Iterable[CapacityReservation]
+    ) -> Allocation | Refused:
         # Also those that seem to be over: if the clock is wrong about that, they are not.
-        sets = overlapping(wanted, [window.reservation for window in self._windows.all()])
+        others = [*(window.reservation for window in self._windows.all()), *besides]
+        sets = overlapping(wanted, others)
         closed = list(self._capacity.cordoned())
         allocation = room_beside(self._capacity.empty, closed, shape, sets)
         if allocation is None:
             together = blamed(self._capacity.empty, closed, shape, sets)
             return Refused("CONFLICT", "groups", _overlap(wanted, together, closed))
-        reservation = CapacityReservation(
-            **msgspec.structs.asdict(wanted), id=event.id, allocation=allocation, created_wall_us=now.wall_us
-        )
-        self._windows.add(reservation)
-        return Reserved(reservation, existed=False)
+        return allocation
 
     def cancel(self, event: CancelReservation) -> Answer:
         """End a reservation at once. What runs in it goes on."""
-        known = self._known(event.name)
+        known = self.known(event.name)
         if known is None:
             return Refused("NOT_FOUND", "name", f"no reservation {event.name!r}")
         self._windows.remove(known.id)
         return Done()
 
-    def _known(self, name: str) -> CapacityReservation | None:
+    def parts(self) -> list[CapacityReservation]:
+        """Those that are parts of reservations over several regions, by id."""
+        return [each.reservation for each in self._windows.all() if each.reservation.part is not None]
+
+    def put(self, reservation: CapacityReservation) -> None:
+        """It is in force, as it is now; written in this step."""
+        self._windows.put(reservation)
+
+    def remove(self, reservation_id: str, trace: CapacityReservation | None = None) -> None:
+        """It is over; what is to be remembered of it is kept."""
+        self._windows.remove(reservation_id, trace)
+
+    def is_long_over(self, reservation: CapacityReservation) -> bool:
+        """Whether nobody has to know of it any more, by a clock that is believed."""
+        return self._windows.is_long_over(reservation)
+
+    def known(self, name: str) -> CapacityReservation | None:
+        """The reservation of this name."""
         named = [window for window in self._windows.all() if window.reservation.name == name]
         return named[0].reservation if named else None
 

@@ -182,20 +182,27 @@ class Windows:
 
     # -- reservations come and go
 
-    def add(self, reservation: CapacityReservation) -> None:
-        """It is in force from the next tick on."""
-        self._windows[reservation.id] = Window(reservation)
-        self._sort()
+    def put(self, reservation: CapacityReservation) -> None:
+        """It is in force from the next tick on; if it was before: something else is known of it."""
+        known = self._windows.get(reservation.id)
+        if known is None:
+            self._windows[reservation.id] = Window(reservation)
+            self._sort()
+        else:
+            known.reservation = reservation
         self._keep(reservation)
         self.next_us = self.now_us
 
-    def remove(self, reservation_id: str) -> None:
-        """It is over."""
+    def remove(self, reservation_id: str, trace: CapacityReservation | None = None) -> None:
+        """It is over; what is to be remembered of it is kept."""
         window = self._windows[reservation_id]
         self._leave_open(window)
         del self._windows[reservation_id]
         self._sort()
-        self._drop(reservation_id)
+        if trace is None:
+            self._drop(reservation_id)
+        else:
+            self._keep(trace)
         self.version += 1
         self.next_us = self.now_us
 
@@ -224,7 +231,7 @@ class Windows:
         state = WindowState.OPEN
         if begins_us is None:
             state = WindowState.OVER
-        elif wall_us < begins_us:
+        elif wall_us < begins_us or not reservation.is_sure:
             state = WindowState.AHEAD
         elif begins_us == reservation.released_wall_us:
             state = WindowState.RELEASED
@@ -238,11 +245,12 @@ class Windows:
                 self._enter_open(window)
         if state is WindowState.OPEN and self.now_us >= self._idle_due_us(window):
             self._give_up(window)
-        if state is WindowState.OVER and self._is_forgotten(window):
+        if state is WindowState.OVER and self.is_long_over(reservation):
             self.remove(window.id)
 
-    def _is_forgotten(self, window: Window) -> bool:
-        gone_us = self.clock.wall_us(self.now_us) - window.reservation.over_wall_us
+    def is_long_over(self, reservation: CapacityReservation) -> bool:
+        """Whether nobody wants to see it any more, by a clock that is believed."""
+        gone_us = self.clock.wall_us(self.now_us) - reservation.over_wall_us
         return gone_us >= RESERVATION_KEPT_US and self.clock.is_steady
 
     def _give_up(self, window: Window) -> None:
@@ -268,7 +276,9 @@ class Windows:
             case WindowState.AHEAD:
                 makes_room = window.reservation.before is not Before.FINISH
                 notice_us = begins_us - GRACE_US_MAX
-                return notice_us if makes_room and notice_us > self.now_us else begins_us
+                if makes_room and notice_us > self.now_us:
+                    return notice_us
+                return begins_us if begins_us > self.now_us else ends_us
             case WindowState.OPEN:
                 return min(ends_us, self._idle_due_us(window))
             case WindowState.RELEASED:

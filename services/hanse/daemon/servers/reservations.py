@@ -35,13 +35,17 @@ class ReservationService(reservations_pb2_grpc.ReservationServiceServicer):
         """Set capacity aside; durable when it is answered."""
         if not self._is_here(request.region):
             return await self._elsewhere("CreateReservation", request, context)  # type: ignore[no-any-return]
-        wanted = read_reservation(request.reservation)
-        if isinstance(wanted, FieldRefused):
-            raise invalid(f"reservation.{wanted.field}", wanted.message)
+        read = read_reservation(request.reservation, self._runtime.name)
+        if isinstance(read, FieldRefused):
+            raise invalid(f"reservation.{read.field}", read.message)
+        wanted = read.wanted
         drawn = self._ids.draw(1)[0]
         cause = f"reserve:{drawn}"
         answer = await self._runtime.ask(
-            object, lambda number: Reserve(request_id=number, wanted=wanted, id=drawn, cause=cause)
+            object,
+            lambda number: Reserve(
+                request_id=number, wanted=wanted, id=drawn, cause=cause, elsewhere=read.elsewhere
+            ),
         )
         if isinstance(answer, Refused):
             raise refused_request(_under_reservation(answer))

@@ -1,6 +1,7 @@
 from hanse.wire.gen.hanse.v1 import common_pb2 as _common_pb2
 from hanse.wire.gen.hanse.v1 import placement_pb2 as _placement_pb2
 from hanse.wire.gen.hanse.v1 import regions_pb2 as _regions_pb2
+from hanse.wire.gen.hanse.v1 import reservations_pb2 as _reservations_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -60,7 +61,7 @@ class Position(_message.Message):
     def __init__(self, incarnation: _Optional[int] = ..., write_sequence: _Optional[int] = ..., life: _Optional[int] = ...) -> None: ...
 
 class ExchangeRequest(_message.Message):
-    __slots__ = ("cluster_id", "roster_epoch", "sender", "receiver", "sender_ledger_id", "sender_position", "sender_nonce", "receiver_nonce", "protocol_min", "protocol_max", "receiver_seen", "receiver_seen_ledger_id", "deadline_ms", "answer_within_ms", "hellos", "hello_acks", "digests", "deltas", "probes", "probe_acks", "probe_requests", "solicits", "offers", "offer_answers", "releases", "commits", "withdraws", "decisions", "stables", "statuses", "cancels", "cancel_acks", "terminals", "terminal_acks", "locates", "located", "inquests", "inquest_answers", "roster_announces", "roster_requests", "roster_documents", "roster_proposals", "roster_votes", "rights_asks", "rights_commits", "rights_decisions", "quota_requests", "quota_notices", "appends", "append_acks", "renews", "renew_acks", "prepares", "promises", "refuses", "fetches", "shard_batches")
+    __slots__ = ("cluster_id", "roster_epoch", "sender", "receiver", "sender_ledger_id", "sender_position", "sender_nonce", "receiver_nonce", "protocol_min", "protocol_max", "receiver_seen", "receiver_seen_ledger_id", "deadline_ms", "answer_within_ms", "hellos", "hello_acks", "digests", "deltas", "probes", "probe_acks", "probe_requests", "solicits", "offers", "offer_answers", "releases", "commits", "withdraws", "decisions", "stables", "statuses", "cancels", "cancel_acks", "terminals", "terminal_acks", "locates", "located", "inquests", "inquest_answers", "roster_announces", "roster_requests", "roster_documents", "roster_proposals", "roster_votes", "rights_asks", "rights_commits", "rights_decisions", "quota_requests", "quota_notices", "reservation_parts", "reservations_taken", "reservation_verdicts", "reservations_settled", "appends", "append_acks", "renews", "renew_acks", "prepares", "promises", "refuses", "fetches", "shard_batches")
     CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
     ROSTER_EPOCH_FIELD_NUMBER: _ClassVar[int]
     SENDER_FIELD_NUMBER: _ClassVar[int]
@@ -109,6 +110,10 @@ class ExchangeRequest(_message.Message):
     RIGHTS_DECISIONS_FIELD_NUMBER: _ClassVar[int]
     QUOTA_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     QUOTA_NOTICES_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_PARTS_FIELD_NUMBER: _ClassVar[int]
+    RESERVATIONS_TAKEN_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_VERDICTS_FIELD_NUMBER: _ClassVar[int]
+    RESERVATIONS_SETTLED_FIELD_NUMBER: _ClassVar[int]
     APPENDS_FIELD_NUMBER: _ClassVar[int]
     APPEND_ACKS_FIELD_NUMBER: _ClassVar[int]
     RENEWS_FIELD_NUMBER: _ClassVar[int]
@@ -166,6 +171,10 @@ class ExchangeRequest(_message.Message):
     rights_decisions: _containers.RepeatedCompositeFieldContainer[RightsDecision]
     quota_requests: _containers.RepeatedCompositeFieldContainer[QuotaRequest]
     quota_notices: _containers.RepeatedCompositeFieldContainer[QuotaNotice]
+    reservation_parts: _containers.RepeatedCompositeFieldContainer[ReservationPart]
+    reservations_taken: _containers.RepeatedCompositeFieldContainer[ReservationTaken]
+    reservation_verdicts: _containers.RepeatedCompositeFieldContainer[ReservationVerdict]
+    reservations_settled: _containers.RepeatedCompositeFieldContainer[ReservationSettled]
     appends: _containers.RepeatedCompositeFieldContainer[Append]
     append_acks: _containers.RepeatedCompositeFieldContainer[AppendAck]
     renews: _containers.RepeatedCompositeFieldContainer[Renew]
@@ -175,7 +184,7 @@ class ExchangeRequest(_message.Message):
     refuses: _containers.RepeatedCompositeFieldContainer[Refuse]
     fetches: _containers.RepeatedCompositeFieldContainer[Fetch]
     shard_batches: _containers.RepeatedCompositeFieldContainer[ShardBatch]
-    def __init__(self, cluster_id: _Optional[str] = ..., roster_epoch: _Optional[int] = ..., sender: _Optional[str] = ..., receiver: _Optional[str] = ..., sender_ledger_id: _Optional[str] = ..., sender_position: _Optional[_Union[Position, _Mapping]] = ..., sender_nonce: _Optional[int] = ..., receiver_nonce: _Optional[int] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., receiver_seen: _Optional[_Union[Position, _Mapping]] = ..., receiver_seen_ledger_id: _Optional[str] = ..., deadline_ms: _Optional[int] = ..., answer_within_ms: _Optional[int] = ..., hellos: _Optional[_Iterable[_Union[Hello, _Mapping]]] = ..., hello_acks: _Optional[_Iterable[_Union[HelloAck, _Mapping]]] = ..., digests: _Optional[_Iterable[_Union[GossipDigest, _Mapping]]] = ..., deltas: _Optional[_Iterable[_Union[GossipDelta, _Mapping]]] = ..., probes: _Optional[_Iterable[_Union[Probe, _Mapping]]] = ..., probe_acks: _Optional[_Iterable[_Union[ProbeAck, _Mapping]]] = ..., probe_requests: _Optional[_Iterable[_Union[ProbeRequest, _Mapping]]] = ..., solicits: _Optional[_Iterable[_Union[Solicit, _Mapping]]] = ..., offers: _Optional[_Iterable[_Union[Offer, _Mapping]]] = ..., offer_answers: _Optional[_Iterable[_Union[OfferAnswer, _Mapping]]] = ..., releases: _Optional[_Iterable[_Union[Release, _Mapping]]] = ..., commits: _Optional[_Iterable[_Union[Commit, _Mapping]]] = ..., withdraws: _Optional[_Iterable[_Union[Withdraw, _Mapping]]] = ..., decisions: _Optional[_Iterable[_Union[Decision, _Mapping]]] = ..., stables: _Optional[_Iterable[_Union[Stable, _Mapping]]] = ..., statuses: _Optional[_Iterable[_Union[Status, _Mapping]]] = ..., cancels: _Optional[_Iterable[_Union[Cancel, _Mapping]]] = ..., cancel_acks: _Optional[_Iterable[_Union[CancelAck, _Mapping]]] = ..., terminals: _Optional[_Iterable[_Union[Terminal, _Mapping]]] = ..., terminal_acks: _Optional[_Iterable[_Union[TerminalAck, _Mapping]]] = ..., locates: _Optional[_Iterable[_Union[Locate, _Mapping]]] = ..., located: _Optional[_Iterable[_Union[Located, _Mapping]]] = ..., inquests: _Optional[_Iterable[_Union[Inquest, _Mapping]]] = ..., inquest_answers: _Optional[_Iterable[_Union[InquestAnswer, _Mapping]]] = ..., roster_announces: _Optional[_Iterable[_Union[RosterAnnounce, _Mapping]]] = ..., roster_requests: _Optional[_Iterable[_Union[RosterRequest, _Mapping]]] = ..., roster_documents: _Optional[_Iterable[_Union[RosterDocument, _Mapping]]] = ..., roster_proposals: _Optional[_Iterable[_Union[RosterProposal, _Mapping]]] = ..., roster_votes: _Optional[_Iterable[_Union[RosterVote, _Mapping]]] = ..., rights_asks: _Optional[_Iterable[_Union[RightsAsk, _Mapping]]] = ..., rights_commits: _Optional[_Iterable[_Union[RightsCommit, _Mapping]]] = ..., rights_decisions: _Optional[_Iterable[_Union[RightsDecision, _Mapping]]] = ..., quota_requests: _Optional[_Iterable[_Union[QuotaRequest, _Mapping]]] = ..., quota_notices: _Optional[_Iterable[_Union[QuotaNotice, _Mapping]]] = ..., appends: _Optional[_Iterable[_Union[Append, _Mapping]]] = ..., append_acks: _Optional[_Iterable[_Union[AppendAck, _Mapping]]] = ..., renews: _Optional[_Iterable[_Union[Renew, _Mapping]]] = ..., renew_acks: _Optional[_Iterable[_Union[RenewAck, _Mapping]]] = ..., prepares: _Optional[_Iterable[_Union[Prepare, _Mapping]]] = ..., promises: _Optional[_Iterable[_Union[Promise, _Mapping]]] = ..., refuses: _Optional[_Iterable[_Union[Refuse, _Mapping]]] = ..., fetches: _Optional[_Iterable[_Union[Fetch, _Mapping]]] = ..., shard_batches: _Optional[_Iterable[_Union[ShardBatch, _Mapping]]] = ...) -> None: ...
+    def __init__(self, cluster_id: _Optional[str] = ..., roster_epoch: _Optional[int] = ..., sender: _Optional[str] = ..., receiver: _Optional[str] = ..., sender_ledger_id: _Optional[str] = ..., sender_position: _Optional[_Union[Position, _Mapping]] = ..., sender_nonce: _Optional[int] = ..., receiver_nonce: _Optional[int] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., receiver_seen: _Optional[_Union[Position, _Mapping]] = ..., receiver_seen_ledger_id: _Optional[str] = ..., deadline_ms: _Optional[int] = ..., answer_within_ms: _Optional[int] = ..., hellos: _Optional[_Iterable[_Union[Hello, _Mapping]]] = ..., hello_acks: _Optional[_Iterable[_Union[HelloAck, _Mapping]]] = ..., digests: _Optional[_Iterable[_Union[GossipDigest, _Mapping]]] = ..., deltas: _Optional[_Iterable[_Union[GossipDelta, _Mapping]]] = ..., probes: _Optional[_Iterable[_Union[Probe, _Mapping]]] = ..., probe_acks: _Optional[_Iterable[_Union[ProbeAck, _Mapping]]] = ..., probe_requests: _Optional[_Iterable[_Union[ProbeRequest, _Mapping]]] = ..., solicits: _Optional[_Iterable[_Union[Solicit, _Mapping]]] = ..., offers: _Optional[_Iterable[_Union[Offer, _Mapping]]] = ..., offer_answers: _Optional[_Iterable[_Union[OfferAnswer, _Mapping]]] = ..., releases: _Optional[_Iterable[_Union[Release, _Mapping]]] = ..., commits: _Optional[_Iterable[_Union[Commit, _Mapping]]] = ..., withdraws: _Optional[_Iterable[_Union[Withdraw, _Mapping]]] = ..., decisions: _Optional[_Iterable[_Union[Decision, _Mapping]]] = ..., stables: _Optional[_Iterable[_Union[Stable, _Mapping]]] = ..., statuses: _Optional[_Iterable[_Union[Status, _Mapping]]] = ..., cancels: _Optional[_Iterable[_Union[Cancel, _Mapping]]] = ..., cancel_acks: _Optional[_Iterable[_Union[CancelAck, _Mapping]]] = ..., terminals: _Optional[_Iterable[_Union[Terminal, _Mapping]]] = ..., terminal_acks: _Optional[_Iterable[_Union[TerminalAck, _Mapping]]] = ..., locates: _Optional[_Iterable[_Union[Locate, _Mapping]]] = ..., located: _Optional[_Iterable[_Union[Located, _Mapping]]] = ..., inquests: _Optional[_Iterable[_Union[Inquest, _Mapping]]] = ..., inquest_answers: _Optional[_Iterable[_Union[InquestAnswer, _Mapping]]] = ..., roster_announces: _Optional[_Iterable[_Union[RosterAnnounce, _Mapping]]] = ..., roster_requests: _Optional[_Iterable[_Union[RosterRequest, _Mapping]]] = ..., roster_documents: _Optional[_Iterable[_Union[RosterDocument, _Mapping]]] = ..., roster_proposals: _Optional[_Iterable[_Union[RosterProposal, _Mapping]]] = ..., roster_votes: _Optional[_Iterable[_Union[RosterVote, _Mapping]]] = ..., rights_asks: _Optional[_Iterable[_Union[RightsAsk, _Mapping]]] = ..., rights_commits: _Optional[_Iterable[_Union[RightsCommit, _Mapping]]] = ..., rights_decisions: _Optional[_Iterable[_Union[RightsDecision, _Mapping]]] = ..., quota_requests: _Optional[_Iterable[_Union[QuotaRequest, _Mapping]]] = ..., quota_notices: _Optional[_Iterable[_Union[QuotaNotice, _Mapping]]] = ..., reservation_parts: _Optional[_Iterable[_Union[ReservationPart, _Mapping]]] = ..., reservations_taken: _Optional[_Iterable[_Union[ReservationTaken, _Mapping]]] = ..., reservation_verdicts: _Optional[_Iterable[_Union[ReservationVerdict, _Mapping]]] = ..., reservations_settled: _Optional[_Iterable[_Union[ReservationSettled, _Mapping]]] = ..., appends: _Optional[_Iterable[_Union[Append, _Mapping]]] = ..., append_acks: _Optional[_Iterable[_Union[AppendAck, _Mapping]]] = ..., renews: _Optional[_Iterable[_Union[Renew, _Mapping]]] = ..., renew_acks: _Optional[_Iterable[_Union[RenewAck, _Mapping]]] = ..., prepares: _Optional[_Iterable[_Union[Prepare, _Mapping]]] = ..., promises: _Optional[_Iterable[_Union[Promise, _Mapping]]] = ..., refuses: _Optional[_Iterable[_Union[Refuse, _Mapping]]] = ..., fetches: _Optional[_Iterable[_Union[Fetch, _Mapping]]] = ..., shard_batches: _Optional[_Iterable[_Union[ShardBatch, _Mapping]]] = ...) -> None: ...
 
 class ExchangeResponse(_message.Message):
     __slots__ = ("taken", "answer")
@@ -927,3 +936,45 @@ class QuotaNotice(_message.Message):
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
     document: bytes
     def __init__(self, document: _Optional[bytes] = ...) -> None: ...
+
+class ReservationPart(_message.Message):
+    __slots__ = ("id", "wanted", "starts_wall_us", "binding")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    WANTED_FIELD_NUMBER: _ClassVar[int]
+    STARTS_WALL_US_FIELD_NUMBER: _ClassVar[int]
+    BINDING_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    wanted: _reservations_pb2.Reservation
+    starts_wall_us: _containers.RepeatedScalarFieldContainer[int]
+    binding: bool
+    def __init__(self, id: _Optional[str] = ..., wanted: _Optional[_Union[_reservations_pb2.Reservation, _Mapping]] = ..., starts_wall_us: _Optional[_Iterable[int]] = ..., binding: _Optional[bool] = ...) -> None: ...
+
+class ReservationTaken(_message.Message):
+    __slots__ = ("id", "binding", "code", "reason")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    BINDING_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    binding: bool
+    code: str
+    reason: str
+    def __init__(self, id: _Optional[str] = ..., binding: _Optional[bool] = ..., code: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ReservationVerdict(_message.Message):
+    __slots__ = ("id", "kept", "over_wall_us")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    OVER_WALL_US_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    kept: bool
+    over_wall_us: int
+    def __init__(self, id: _Optional[str] = ..., kept: _Optional[bool] = ..., over_wall_us: _Optional[int] = ...) -> None: ...
+
+class ReservationSettled(_message.Message):
+    __slots__ = ("id", "kept")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    kept: bool
+    def __init__(self, id: _Optional[str] = ..., kept: _Optional[bool] = ...) -> None: ...

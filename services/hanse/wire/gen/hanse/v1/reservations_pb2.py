@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhanse/v1/reservations.proto\x12\x08hanse.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n\rReservedGroup\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\x39\n\tresources\x18\x02 \x03(\x0b\x32&.hanse.v1.ReservedGroup.ResourcesEntry\x12\x13\n\x0b\x63onstraints\x18\x03 \x03(\t\x1a\x30\n\x0eResourcesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xf4\x02\n\x0bReservation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\'\n\x06groups\x18\x03 \x03(\x0b\x32\x17.hanse.v1.ReservedGroup\x12)\n\x05start\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrecurrence\x18\x06 \x01(\t\x12\x11\n\ttime_zone\x18\x07 \x01(\t\x12)\n\x05until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x06\x62\x65\x66ore\x18\t \x01(\x0e\x32\x16.hanse.v1.BeforeWindow\x12/\n\x0cidle_release\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x61uthor\x18\x0b \x01(\t\x12\x0b\n\x03why\x18\x0c \x01(\t\"\xe8\x04\n\x11ReservationStatus\x12*\n\x0breservation\x18\x01 \x01(\x0b\x32\x15.hanse.v1.Reservation\x12\n\n\x02id\x18\x02 \x01(\t\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05nodes\x18\x04 \x03(\t\x12$\n\x05state\x18\x05 \x01(\x0e\x32\x15.hanse.v1.WindowState\x12\x30\n\x0cwindow_start\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nwindow_end\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07windows\x18\x08 \x01(\r\x12\x14\n\x0cwindows_left\x18\t \x01(\r\x12\x33\n\x04used\x18\n \x03(\x0b\x32%.hanse.v1.ReservationStatus.UsedEntry\x12\x33\n\x04held\x18\x0b \x03(\x0b\x32%.hanse.v1.ReservationStatus.HeldEntry\x12\x39\n\x07missing\x18\x0c \x03(\x0b\x32(.hanse.v1.ReservationStatus.MissingEntry\x1a+\n\tUsedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a+\n\tHeldEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a.\n\x0cMissingEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"V\n\x18\x43reateReservationRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12*\n\x0breservation\x18\x02 \x01(\x0b\x32\x15.hanse.v1.Reservation\"n\n\x19\x43reateReservationResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x30\n\x0breservation\x18\x02 \x01(\x0b\x32\x1b.hanse.v1.ReservationStatus\x12\x0f\n\x07\x65xisted\x18\x03 \x01(\x08\"8\n\x18\x43\x61ncelReservationRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"+\n\x19\x43\x61ncelReservationResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\")\n\x17ListReservationsRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"]\n\x18ListReservationsResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x31\n\x0creservations\x18\x02 \x03(\x0b\x32\x1b.hanse.v1.ReservationStatus*\x80\x01\n\x0c\x42\x65\x66oreWindow\x12\x1d\n\x19\x42\x45\x46ORE_WINDOW_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42\x45\x46ORE_WINDOW_FINISH\x10\x01\x12\x1c\n\x18\x42\x45\x46ORE_WINDOW_CHECKPOINT\x10\x02\x12\x19\n\x15\x42\x45\x46ORE_WINDOW_PREEMPT\x10\x03*\x8c\x01\n\x0bWindowState\x12\x1c\n\x18WINDOW_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12WINDOW_STATE_AHEAD\x10\x01\x12\x15\n\x11WINDOW_STATE_OPEN\x10\x02\x12\x19\n\x15WINDOW_STATE_RELEASED\x10\x03\x12\x15\n\x11WINDOW_STATE_OVER\x10\x04\x32\xab\x02\n\x12ReservationService\x12\\\n\x11\x43reateReservation\x12\".hanse.v1.CreateReservationRequest\x1a#.hanse.v1.CreateReservationResponse\x12\\\n\x11\x43\x61ncelReservation\x12\".hanse.v1.CancelReservationRequest\x1a#.hanse.v1.CancelReservationResponse\x12Y\n\x10ListReservations\x12!.hanse.v1.ListReservationsRequest\x1a\".hanse.v1.ListReservationsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhanse/v1/reservations.proto\x12\x08hanse.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x01\n\rReservedGroup\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\x39\n\tresources\x18\x02 \x03(\x0b\x32&.hanse.v1.ReservedGroup.ResourcesEntry\x12\x13\n\x0b\x63onstraints\x18\x03 \x03(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x1a\x30\n\x0eResourcesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xf4\x02\n\x0bReservation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\'\n\x06groups\x18\x03 \x03(\x0b\x32\x17.hanse.v1.ReservedGroup\x12)\n\x05start\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrecurrence\x18\x06 \x01(\t\x12\x11\n\ttime_zone\x18\x07 \x01(\t\x12)\n\x05until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x06\x62\x65\x66ore\x18\t \x01(\x0e\x32\x16.hanse.v1.BeforeWindow\x12/\n\x0cidle_release\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x61uthor\x18\x0b \x01(\t\x12\x0b\n\x03why\x18\x0c \x01(\t\"\x93\x05\n\x11ReservationStatus\x12*\n\x0breservation\x18\x01 \x01(\x0b\x32\x15.hanse.v1.Reservation\x12\n\n\x02id\x18\x02 \x01(\t\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05nodes\x18\x04 \x03(\t\x12$\n\x05state\x18\x05 \x01(\x0e\x32\x15.hanse.v1.WindowState\x12\x30\n\x0cwindow_start\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nwindow_end\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07windows\x18\x08 \x01(\r\x12\x14\n\x0cwindows_left\x18\t \x01(\r\x12\x33\n\x04used\x18\n \x03(\x0b\x32%.hanse.v1.ReservationStatus.UsedEntry\x12\x33\n\x04held\x18\x0b \x03(\x0b\x32%.hanse.v1.ReservationStatus.HeldEntry\x12\x39\n\x07missing\x18\x0c \x03(\x0b\x32(.hanse.v1.ReservationStatus.MissingEntry\x12)\n\x05share\x18\r \x01(\x0b\x32\x1a.hanse.v1.ReservationShare\x1a+\n\tUsedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a+\n\tHeldEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a.\n\x0cMissingEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"G\n\x10ReservationShare\x12\r\n\x05owner\x18\x01 \x01(\t\x12\x11\n\tconfirmed\x18\x02 \x01(\x08\x12\x11\n\telsewhere\x18\x03 \x03(\t\"V\n\x18\x43reateReservationRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12*\n\x0breservation\x18\x02 \x01(\x0b\x32\x15.hanse.v1.Reservation\"n\n\x19\x43reateReservationResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x30\n\x0breservation\x18\x02 \x01(\x0b\x32\x1b.hanse.v1.ReservationStatus\x12\x0f\n\x07\x65xisted\x18\x03 \x01(\x08\"8\n\x18\x43\x61ncelReservationRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"+\n\x19\x43\x61ncelReservationResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\")\n\x17ListReservationsRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"]\n\x18ListReservationsResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x31\n\x0creservations\x18\x02 \x03(\x0b\x32\x1b.hanse.v1.ReservationStatus*\x80\x01\n\x0c\x42\x65\x66oreWindow\x12\x1d\n\x19\x42\x45\x46ORE_WINDOW_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42\x45\x46ORE_WINDOW_FINISH\x10\x01\x12\x1c\n\x18\x42\x45\x46ORE_WINDOW_CHECKPOINT\x10\x02\x12\x19\n\x15\x42\x45\x46ORE_WINDOW_PREEMPT\x10\x03*\x8c\x01\n\x0bWindowState\x12\x1c\n\x18WINDOW_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12WINDOW_STATE_AHEAD\x10\x01\x12\x15\n\x11WINDOW_STATE_OPEN\x10\x02\x12\x19\n\x15WINDOW_STATE_RELEASED\x10\x03\x12\x15\n\x11WINDOW_STATE_OVER\x10\x04\x32\xab\x02\n\x12ReservationService\x12\\\n\x11\x43reateReservation\x12\".hanse.v1.CreateReservationRequest\x1a#.hanse.v1.CreateReservationResponse\x12\\\n\x11\x43\x61ncelReservation\x12\".hanse.v1.CancelReservationRequest\x1a#.hanse.v1.CancelReservationResponse\x12Y\n\x10ListReservations\x12!.hanse.v1.ListReservationsRequest\x1a\".hanse.v1.ListReservationsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,36 +41,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESERVATIONSTATUS_HELDENTRY']._serialized_options = b'8\001'
   _globals['_RESERVATIONSTATUS_MISSINGENTRY']._loaded_options = None
   _globals['_RESERVATIONSTATUS_MISSINGENTRY']._serialized_options = b'8\001'
-  _globals['_BEFOREWINDOW']._serialized_start=1705
-  _globals['_BEFOREWINDOW']._serialized_end=1833
-  _globals['_WINDOWSTATE']._serialized_start=1836
-  _globals['_WINDOWSTATE']._serialized_end=1976
+  _globals['_BEFOREWINDOW']._serialized_start=1837
+  _globals['_BEFOREWINDOW']._serialized_end=1965
+  _globals['_WINDOWSTATE']._serialized_start=1968
+  _globals['_WINDOWSTATE']._serialized_end=2108
   _globals['_RESERVEDGROUP']._serialized_start=107
-  _globals['_RESERVEDGROUP']._serialized_end=267
-  _globals['_RESERVEDGROUP_RESOURCESENTRY']._serialized_start=219
-  _globals['_RESERVEDGROUP_RESOURCESENTRY']._serialized_end=267
-  _globals['_RESERVATION']._serialized_start=270
-  _globals['_RESERVATION']._serialized_end=642
-  _globals['_RESERVATIONSTATUS']._serialized_start=645
-  _globals['_RESERVATIONSTATUS']._serialized_end=1261
-  _globals['_RESERVATIONSTATUS_USEDENTRY']._serialized_start=1125
-  _globals['_RESERVATIONSTATUS_USEDENTRY']._serialized_end=1168
-  _globals['_RESERVATIONSTATUS_HELDENTRY']._serialized_start=1170
-  _globals['_RESERVATIONSTATUS_HELDENTRY']._serialized_end=1213
-  _globals['_RESERVATIONSTATUS_MISSINGENTRY']._serialized_start=1215
-  _globals['_RESERVATIONSTATUS_MISSINGENTRY']._serialized_end=1261
-  _globals['_CREATERESERVATIONREQUEST']._serialized_start=1263
-  _globals['_CREATERESERVATIONREQUEST']._serialized_end=1349
-  _globals['_CREATERESERVATIONRESPONSE']._serialized_start=1351
-  _globals['_CREATERESERVATIONRESPONSE']._serialized_end=1461
-  _globals['_CANCELRESERVATIONREQUEST']._serialized_start=1463
-  _globals['_CANCELRESERVATIONREQUEST']._serialized_end=1519
-  _globals['_CANCELRESERVATIONRESPONSE']._serialized_start=1521
-  _globals['_CANCELRESERVATIONRESPONSE']._serialized_end=1564
-  _globals['_LISTRESERVATIONSREQUEST']._serialized_start=1566
-  _globals['_LISTRESERVATIONSREQUEST']._serialized_end=1607
-  _globals['_LISTRESERVATIONSRESPONSE']._serialized_start=1609
-  _globals['_LISTRESERVATIONSRESPONSE']._serialized_end=1702
-  _globals['_RESERVATIONSERVICE']._serialized_start=1979
-  _globals['_RESERVATIONSERVICE']._serialized_end=2278
+  _globals['_RESERVEDGROUP']._serialized_end=283
+  _globals['_RESERVEDGROUP_RESOURCESENTRY']._serialized_start=235
+  _globals['_RESERVEDGROUP_RESOURCESENTRY']._serialized_end=283
+  _globals['_RESERVATION']._serialized_start=286
+  _globals['_RESERVATION']._serialized_end=658
+  _globals['_RESERVATIONSTATUS']._serialized_start=661
+  _globals['_RESERVATIONSTATUS']._serialized_end=1320
+  _globals['_RESERVATIONSTATUS_USEDENTRY']._serialized_start=1184
+  _globals['_RESERVATIONSTATUS_USEDENTRY']._serialized_end=1227
+  _globals['_RESERVATIONSTATUS_HELDENTRY']._serialized_start=1229
+  _globals['_RESERVATIONSTATUS_HELDENTRY']._serialized_end=1272
+  _globals['_RESERVATIONSTATUS_MISSINGENTRY']._serialized_start=1274
+  _globals['_RESERVATIONSTATUS_MISSINGENTRY']._serialized_end=1320
+  _globals['_RESERVATIONSHARE']._serialized_start=1322
+  _globals['_RESERVATIONSHARE']._serialized_end=1393
+  _globals['_CREATERESERVATIONREQUEST']._serialized_start=1395
+  _globals['_CREATERESERVATIONREQUEST']._serialized_end=1481
+  _globals['_CREATERESERVATIONRESPONSE']._serialized_start=1483
+  _globals['_CREATERESERVATIONRESPONSE']._serialized_end=1593
+  _globals['_CANCELRESERVATIONREQUEST']._serialized_start=1595
+  _globals['_CANCELRESERVATIONREQUEST']._serialized_end=1651
+  _globals['_CANCELRESERVATIONRESPONSE']._serialized_start=1653
+  _globals['_CANCELRESERVATIONRESPONSE']._serialized_end=1696
+  _globals['_LISTRESERVATIONSREQUEST']._serialized_start=1698
+  _globals['_LISTRESERVATIONSREQUEST']._serialized_end=1739
+  _globals['_LISTRESERVATIONSRESPONSE']._serialized_start=1741
+  _globals['_LISTRESERVATIONSRESPONSE']._serialized_end=1834
+  _globals['_RESERVATIONSERVICE']._serialized_start=2111
+  _globals['_RESERVATIONSERVICE']._serialized_end=2410
 # @@protoc_insertion_point(module_scope)

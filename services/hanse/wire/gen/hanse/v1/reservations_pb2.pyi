@@ -36,7 +36,7 @@ WINDOW_STATE_RELEASED: WindowState
 WINDOW_STATE_OVER: WindowState
 
 class ReservedGroup(_message.Message):
-    __slots__ = ("count", "resources", "constraints")
+    __slots__ = ("count", "resources", "constraints", "region")
     class ResourcesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -47,10 +47,12 @@ class ReservedGroup(_message.Message):
     COUNT_FIELD_NUMBER: _ClassVar[int]
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
     CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
     count: int
     resources: _containers.ScalarMap[str, int]
     constraints: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, count: _Optional[int] = ..., resources: _Optional[_Mapping[str, int]] = ..., constraints: _Optional[_Iterable[str]] = ...) -> None: ...
+    region: str
+    def __init__(self, count: _Optional[int] = ..., resources: _Optional[_Mapping[str, int]] = ..., constraints: _Optional[_Iterable[str]] = ..., region: _Optional[str] = ...) -> None: ...
 
 class Reservation(_message.Message):
     __slots__ = ("name", "tenant", "groups", "start", "duration", "recurrence", "time_zone", "until", "before", "idle_release", "author", "why")
@@ -81,7 +83,7 @@ class Reservation(_message.Message):
     def __init__(self, name: _Optional[str] = ..., tenant: _Optional[str] = ..., groups: _Optional[_Iterable[_Union[ReservedGroup, _Mapping]]] = ..., start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., recurrence: _Optional[str] = ..., time_zone: _Optional[str] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., before: _Optional[_Union[BeforeWindow, str]] = ..., idle_release: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., author: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
 
 class ReservationStatus(_message.Message):
-    __slots__ = ("reservation", "id", "created_at", "nodes", "state", "window_start", "window_end", "windows", "windows_left", "used", "held", "missing")
+    __slots__ = ("reservation", "id", "created_at", "nodes", "state", "window_start", "window_end", "windows", "windows_left", "used", "held", "missing", "share")
     class UsedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -115,6 +117,7 @@ class ReservationStatus(_message.Message):
     USED_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
     reservation: Reservation
     id: str
     created_at: _timestamp_pb2.Timestamp
@@ -127,7 +130,18 @@ class ReservationStatus(_message.Message):
     used: _containers.ScalarMap[str, int]
     held: _containers.ScalarMap[str, int]
     missing: _containers.ScalarMap[str, int]
-    def __init__(self, reservation: _Optional[_Union[Reservation, _Mapping]] = ..., id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., nodes: _Optional[_Iterable[str]] = ..., state: _Optional[_Union[WindowState, str]] = ..., window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., window_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., windows: _Optional[int] = ..., windows_left: _Optional[int] = ..., used: _Optional[_Mapping[str, int]] = ..., held: _Optional[_Mapping[str, int]] = ..., missing: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    share: ReservationShare
+    def __init__(self, reservation: _Optional[_Union[Reservation, _Mapping]] = ..., id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., nodes: _Optional[_Iterable[str]] = ..., state: _Optional[_Union[WindowState, str]] = ..., window_start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., window_end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., windows: _Optional[int] = ..., windows_left: _Optional[int] = ..., used: _Optional[_Mapping[str, int]] = ..., held: _Optional[_Mapping[str, int]] = ..., missing: _Optional[_Mapping[str, int]] = ..., share: _Optional[_Union[ReservationShare, _Mapping]] = ...) -> None: ...
+
+class ReservationShare(_message.Message):
+    __slots__ = ("owner", "confirmed", "elsewhere")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_FIELD_NUMBER: _ClassVar[int]
+    ELSEWHERE_FIELD_NUMBER: _ClassVar[int]
+    owner: str
+    confirmed: bool
+    elsewhere: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, owner: _Optional[str] = ..., confirmed: _Optional[bool] = ..., elsewhere: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CreateReservationRequest(_message.Message):
     __slots__ = ("region", "reservation")

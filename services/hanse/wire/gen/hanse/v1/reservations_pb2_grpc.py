@@ -61,7 +61,8 @@ class ReservationServiceServicer:
     def CreateReservation(self, request, context):
         """CreateReservation is durable when it is answered. One that overlaps with others in a way that the region's nodes
         can't honour, or that begins in the past, is refused whole (FAILED_PRECONDITION, INVALID_ARGUMENT), naming the
-        field. The same call again answers the same; another one of that name is ALREADY_EXISTS.
+        field. The same call again answers the same; another one of that name is ALREADY_EXISTS. With places in several
+        regions it is answered when all have taken theirs, or once it is known that none will.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
