@@ -47,11 +47,11 @@ def _gate_leaks(kind: str, leaks: Callable[[Any], bool]) -> Install:
         early: dict[Leading, list[Any]] = {}
         place = {"sends": 0, "replies": 1}[kind]
 
-        def put_aside(self: Leading) -> None:
+        def put_aside(self: Leading, written_at: int) -> None:
             found = getattr(self.out, kind)
             early[self] = [each for each in found if leaks(each)]
             setattr(self.out, kind, [each for each in found if not leaks(each)])
-            collect(self)
+            collect(self, written_at)
 
         def let_go(self: Leading) -> Any:
             released = release(self)

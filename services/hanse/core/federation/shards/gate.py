@@ -41,9 +41,6 @@ class Freed(NamedTuple):
     rests_on: int
 
 
-NOTHING_FREED = Freed([], [], [], 0)
-
-
 class Gate:
     """The effects of one leader in their order."""
 

@@ -19,7 +19,7 @@ from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.intake import Intake
 from hanse.core.federation.ports import LocalWork
 from hanse.core.federation.routing import Router
-from hanse.core.federation.shards.gate import NOTHING_FREED, Freed, Gate, Held, OwedRows, complete
+from hanse.core.federation.shards.gate import Freed, Gate, Held, OwedRows, complete
 from hanse.core.federation.shards.journal import Journal, unpack
 from hanse.core.federation.shards.shard import Shard
 from hanse.core.model.deadlines import NEVER_US
@@ -244,7 +244,7 @@ class Leading:
         rests_on = 0
         newest, self._newest = self._newest, None
         if not self.shard.leads:
-            return NOTHING_FREED
+            return Freed([], [], [], 0)
         if self._inherited is NO_WRITES and self._inherited_at <= self._released and not self.rows:
             self.shows_inherited = False
         for held in self._gate.open(self.shard.log.committed):
