@@ -10,8 +10,8 @@ import msgspec
 
 from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
-from hanse.core.effects import Writes
 from hanse.core.model.reservations import CapacityReservation, Part, PartState
+from hanse.core.rows import Writes
 from hanse.sim.record import Committed, DiskReplaced
 
 _RESERVATION = msgspec.msgpack.Decoder(CapacityReservation)

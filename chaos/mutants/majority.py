@@ -45,7 +45,6 @@ def _gate_leaks(kind: str, leaks: Callable[[Any], bool]) -> Install:
     def install(patches: ExitStack) -> None:
         collect, release = Leading.collect, Leading.release
         early: dict[Leading, list[Any]] = {}
-        place = {"sends": 0, "replies": 1}[kind]
 
         def put_aside(self: Leading, written_at: int) -> None:
             found = getattr(self.out, kind)
@@ -55,7 +54,7 @@ def _gate_leaks(kind: str, leaks: Callable[[Any], bool]) -> Install:
 
         def let_go(self: Leading) -> Any:
             released = release(self)
-            released[place].extend(early.pop(self, []))
+            getattr(released, kind).extend(early.pop(self, []))
             return released
 
         replace(patches, Leading, "collect", put_aside)

@@ -139,6 +139,28 @@ def test_a_cancelled_job_waits_for_nothing() -> None:
     assert len(league["north"].escrow.room) == 0
 
 
+def test_what_was_kept_for_a_job_that_leaves_is_for_the_next_one() -> None:
+    """It was let go, found no room on the nodes, and was cancelled: nothing changed in the account. (Seed 76 of a
+    swarm.)"""
+    league = Quotas("north", founded=2)
+    pair = msgspec.structs.replace(GPU, count=2, count_min=2)
+    league.submit("north", "north-1", shape_of(pair))
+    league.submit("north", "north-2", shape_of(pair))
+    league.submit("north", "north-3")
+    all_of_it = msgspec.structs.replace(GPU, count=4, count_min=4)
+    league.submit("north", "north-4", shape_of(all_of_it, priority=1), tenant="other")
+    for task in range(2):
+        league.end("north", "north-1", task=task)
+    league.run_until(lambda: league.state("north", "north-4") is JobState.RUNNING)
+    told = league.explain("north", "north-3")
+    assert isinstance(told, Explanation)
+    assert told.regions[0].blockers[0].message == "quota team gpu: what is free is kept for north-2"
+    league.cancel("north", "north-2")
+    for task in range(4):
+        league.end("north", "north-4", task=task)
+    league.run_until(lambda: league.state("north", "north-3") is JobState.RUNNING)
+
+
 def test_a_lower_limit_stops_nothing_and_is_paid_as_jobs_end() -> None:
     league = Quotas("north", "south", founded=2)
     league.submit("south", "south-1")

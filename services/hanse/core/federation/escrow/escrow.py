@@ -26,7 +26,7 @@ from hanse.core.federation.escrow.holders import Holder, Holders
 from hanse.core.federation.escrow.keeping import Keeping
 from hanse.core.federation.escrow.lending import Lending
 from hanse.core.federation.escrow.needs import Needs
-from hanse.core.federation.escrow.telling import balances_of, blocker_of, news_of
+from hanse.core.federation.escrow.telling import balances_of, blocker_of, news_of, promised_to
 from hanse.core.federation.escrow.waiting import WaitingRoom
 from hanse.core.federation.escrow.wishes import Wish, Wishes
 from hanse.core.federation.inventory import Inventory
@@ -97,6 +97,9 @@ class Escrow:
         self.keeping = Keeping(self.holders, self.documents, unheard, timings)
         self._documents_seen = -1
         self._given_seen = 0
+        # Jobs that were let go because what they need is free, and have not started. It is kept for them: nobody else
+        # in the room is let go for it.
+        self._promised: dict[str, Job] = {}
         # Accounts to be looked at in this step, whatever their versions.
         self._stirred: dict[str, None] = {}
         self.alarm = Alarms(
@@ -122,16 +125,19 @@ class Escrow:
         needs = self._needs.of(job)
         if needs:
             self.holders.account_of(job).charge(job.id, needs)
+        self._promised.pop(job.id, None)
 
     def set_aside(self, job: Job) -> None:
         """It could be placed and has no rights: it waits here until it has."""
         needs = self._needs.of(job)
         hopeless = self._needs.are_hopeless(needs)
+        self._promised.pop(job.id, None)
         self.room.add(self.holders.account_of(job).name, job, needs, hopeless=hopeless)
 
     def forget(self, job: Job) -> None:
-        """It does not wait any more."""
-        if job.id in self.room:
+        """It does not wait any more, and does not start: what was kept for it is for others."""
+        was_promised = self._promised.pop(job.id, None) is not None
+        if was_promised or job.id in self.room:
             self.room.discard(job.id)
             self._stirred[self.holders.account_of(job).name] = None
 
@@ -207,6 +213,7 @@ class Escrow:
         free = {key: account.free(key) for key in account.balances}
         admitted = self.room.admit(account.name, free, RIGHTS_READMITTED_MAX)
         for job in admitted:
+            self._promised[job.id] = job
             self._readmit_job(job)
         if len(admitted) == RIGHTS_READMITTED_MAX:
             holder.seen_version = -1
@@ -284,6 +291,7 @@ class Escrow:
 
     def _let_all_go(self) -> None:
         """Whoever waits is looked at anew."""
+        self._promised.clear()
         for job in self.room.drain():
             self._readmit_job(job)
 
@@ -331,7 +339,9 @@ class Escrow:
 
     def blockers(self, job: Job) -> tuple[Blocker, ...]:
         """What this job lacks, quota by quota; nothing: it does not wait for rights."""
-        return self.lacks(job) if job.id in self.room else ()
+        if job.id not in self.room:
+            return ()
+        return self.lacks(job) or (promised_to(list(self._promised), self._needs.of(job)),)
 
     def lacks(self, job: Job) -> tuple[Blocker, ...]:
         """The same of a job that would have to wait for rights, whether or not it does."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from hanse.core.account import Account
 from hanse.core.federation.escrow.chain import QuotaChain
@@ -52,6 +52,16 @@ def blocker_of(holder: Holder, chain: QuotaChain, key: QuotaKey, needed: int) ->
         message=f"{quota}: it needs {needed} of {limit}, and {free} are free in {account.name} "
         f"(held {held}, used {used}, borrowed {borrowed}; asked: {asked})",
     )
+
+
+def promised_to(others: Sequence[str], needs: Rights) -> Blocker:
+    """Why a job waits although what it needs is free: it is kept for others, which are about to start, or nobody has
+    looked since it became free."""
+    quotas = ", ".join(f"quota {tenant} {resource}" for (tenant, resource), _ in needs)
+    if not others:
+        return Blocker(code=QUOTA, message=f"{quotas}: what it needs has just become free")
+    more = f" and {len(others) - 1} others" if len(others) > 1 else ""
+    return Blocker(code=QUOTA, message=f"{quotas}: what is free is kept for {others[0]}{more}")
 
 
 def balances_of(holder: Holder, room: WaitingRoom) -> Iterator[QuotaBalance]:
