@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from hanse.core import messages as m
@@ -96,6 +97,22 @@ def test_a_transfer_was_taken_if_somebody_was_heard_of_who_had_the_job_since(
     ours = job(JobState.XFER, to="east", heard=heard_of(holder, heard_epoch))
     ruling = rule("north", OWN, ours, [], Target.UNCERTAIN)
     assert (ruling.fate, ruling.epoch, ruling.to) == (Fate.MOVED, heard_epoch, holder)
+
+
+def test_what_has_ended_in_the_lost_life_does_not_go_on() -> None:
+    """The hop to us is over, and the home's disk is an old one, too: it queues the job anew. (Seed 329 of a swarm: both
+    ran it.)"""
+    ours = msgspec.structs.replace(job(JobState.QUEUED, epoch=3), id=OTHERS, home="east")
+    over = [("west", msgspec.structs.replace(said(Standing.OVER, 3), job_id=OTHERS))]
+    here = rule("north", OTHERS, ours, over, Target.UNCERTAIN)
+    assert (here.fate, here.epoch, here.to) == (Fate.MOVED, 4, "east")
+    at_home = rule("east", OTHERS, None, over, Target.UNCERTAIN)
+    assert (at_home.fate, at_home.epoch) == (Fate.QUEUED, 4)
+    gave = ("east", msgspec.structs.replace(said(Standing.GAVE, 3), job_id=OTHERS))
+    unknown = rule("north", OTHERS, None, [gave, *over], Target.UNCERTAIN)
+    assert (unknown.fate, unknown.to) == (Fate.MOVED, "west"), "the home's disk is the old one"
+    again = msgspec.structs.replace(ours, epoch=4)
+    assert rule("north", OTHERS, again, over, Target.UNCERTAIN).fate is Fate.STANDS, "it was run again since"
 
 
 def test_what_was_heard_before_the_transfer_says_nothing_of_it() -> None:

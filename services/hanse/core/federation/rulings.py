@@ -3,6 +3,8 @@
 M is the newest epoch that anybody knows; R is the region whose disk is an old one.
 
     the home says that it has ended             MOVED to the home: closed, never run here
+    QUEUED(M) here, not at home, and the hop    it ended here, in the life that is lost: MOVED to the home, whatever
+    that brought it is over                     that still knows of it
     M is not newer than R's                     R's row stands
         XFER, and R has heard who had it since  as MOVED to that one
         XFER(M), the target has it or had it    MOVED
@@ -37,16 +39,17 @@ Said = tuple[str, Testimony]
 _ELSEWHERE = (JobState.XFER, JobState.MOVED)
 # Standings of a transfer to the region that asks. (One that was only heard of has no sequence.)
 _GIVEN = (Standing.GAVE, Standing.IN_TRANSFER)
-# Of two that know the same epoch, who has the job knows more than who gave it, and who only heard of it knows least.
+# Of two that know the same epoch, who has the job knows more than who gave it, and who only heard of it knows least. A
+# hop is over because the job has ended: who still says that he gave it has an old disk himself.
 _RANKS = {
     standing: rank
     for rank, standing in enumerate(
         (
             Standing.HELD,
             Standing.BURNED,
+            Standing.OVER,
             Standing.GAVE,
             Standing.IN_TRANSFER,
-            Standing.OVER,
             Standing.PASSED,
             Standing.CLOSED,
         )
@@ -150,6 +153,8 @@ def _fate(region: str, job: Job | None, ranked: Sequence[Said], target: Target, 
     for member, testimony in ranked:
         if testimony.standing is Standing.CLOSED:
             return _moved(_after(job, ranked[0][1].epoch + 1), member)
+    if job is not None and not is_home and _has_ended_here(job, ranked):
+        return _moved(_after(job, ranked[0][1].epoch + 1), job.home)
     if not ranked or ranked[0][1].epoch <= ours:
         return _rule_ours(job, ours, ranked, target)
     member, newest = ranked[0]
@@ -170,6 +175,13 @@ def _fate(region: str, job: Job | None, ranked: Sequence[Said], target: Target, 
             return Ruling(job_id="", fate=Fate.STANDS)
         case Standing.OVER:
             return _queued(newest.epoch + 1, ranked) if is_home else _moved(newest.epoch, member)
+
+
+def _has_ended_here(job: Job, ranked: Sequence[Said]) -> bool:
+    """Whether this disk has the job, and the one that gave it was told by the home that it has ended. (If the home runs
+    it again because its disk is an old one, too, it does so at a newer epoch, and perhaps at this moment.)"""
+    is_ours = job.state not in _ELSEWHERE
+    return is_ours and any(each.standing is Standing.OVER and each.epoch == job.epoch for _, each in ranked)
 
 
 def _rule_ours(job: Job | None, ours: int, ranked: Sequence[Said], target: Target) -> Ruling:
