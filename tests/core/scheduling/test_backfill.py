@@ -143,6 +143,17 @@ def test_who_waits_for_a_reservation_is_told_for_whom() -> None:
     assert "it would delay head (head), which goes first and is to start in 100.0 s" in answer.summary
 
 
+def test_who_comes_within_the_depth_of_a_plan_is_planned() -> None:
+    """Nothing else happens meanwhile. (Seed 394 of a swarm.)"""
+    plan = Backfill(mode="conservative", depth=2)
+    region = virtual(
+        Policy(tiers=_TIERS, preemption=Preemption(enabled=False), backfill=plan),
+        [one(f"j{at}", 1, run=100) for at in range(5)],
+    )
+    region.run(50 * MS)
+    assert len(region.starts) == 4
+
+
 def test_the_oldest_that_is_blocked_is_the_head() -> None:
     """Found by the property below: when the head had started, who came then and was blocked took its place, although
     somebody older had been blocked for longer."""

@@ -861,7 +861,8 @@ class Scheduler:
         state = (self._capacity.version, self._queue.version)
         if state == self._planned and self._plan.next_us() > self._now.mono_us:
             return
-        jobs = self._queue.in_order(self._standing.policy.backfill.depth)
+        depth = self._standing.policy.backfill.depth
+        jobs = self._queue.in_order(depth)
         # The places of those that have gone are free.
         self._plan.keep_only(jobs)
         for job in jobs:
@@ -871,6 +872,10 @@ class Scheduler:
             if refused_here(self._region, job.shape.body) is not None:
                 continue
             self._start_due(job, started, limit)
+        if len(jobs) == depth and self._queue.version != state[1]:
+            # Some have left, so that others have come within the depth.
+            self.more = True
+            return
         self._planned = (self._capacity.version, self._queue.version)
 
     def _start_due(self, job: Job, started: list[tuple[Job, Allocation]], limit: int) -> None:
