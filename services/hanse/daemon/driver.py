@@ -164,8 +164,9 @@ class Driver:
         while more:
             batch, more = await self._take_steps()
             if batch:
-                # All before it is on disk, whatever it was.
-                self._answer_settled(batch[0], batch[0].effects.rests_on)
+                # All before it is on disk.
+                first = batch[0].effects
+                self._answer_settled(batch[0], first.sequence - bool(first.writes))
             await self._commit_steps(batch)
             for step in batch:
                 self._release(step)

@@ -544,8 +544,7 @@ class Host:
             self.ledger.append(effects.sequence, effects.writes)
         assert self.core is not None
         step = Step(effects, wrote, {send.to: self.core.envelope(send.to) for send in effects.sends})
-        if not self._pending or effects.rests_on <= self.ledger.write_sequence:
-            self._answer_settled(step)
+        self._answer_settled(step)
         if wrote or self._pending:
             self._pending.append(step)
             if not self._committing:
@@ -554,7 +553,9 @@ class Host:
             self._release(step)
 
     def _answer_settled(self, step: Step) -> None:
-        """Some replies of this step rest on nothing but what is on disk."""
+        """Some replies of this step may rest on nothing but what is on disk."""
+        if step.effects.rests_on > self.ledger.write_sequence:
+            return
         for reply in step.effects.take_settled():
             self._observer.answered(self, reply.request_id, reply.answer)
 

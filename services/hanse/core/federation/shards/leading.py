@@ -26,7 +26,7 @@ from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.jobs import ATTEMPTS_PER_TERM, Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobInput, JobState
 from hanse.core.model.limits import GATE_STEPS_MAX
-from hanse.core.model.regions import RegionConfig
+from hanse.core.model.regions import Group, RegionConfig
 from hanse.core.model.time import Now
 from hanse.core.replies import Reply
 from hanse.core.rows import NO_WRITES, Writes
@@ -63,6 +63,9 @@ class Leading:
         self.books.begin(now)
         self._journal = Journal(shard.log)
         self._gate = Gate()
+        # The group whose majority counts, and what the region's write sequence is when that is on disk.
+        self._group: Group | None = None
+        self._group_at = 0
         # What the step under way has put there.
         self._newest: Held | None = None
         # What a majority holds and callers can't read yet.
@@ -211,6 +214,8 @@ class Leading:
 
     def collect(self, written_at: int) -> None:
         """The end of a step: what changed goes into the log, what is to be said to the gate. `written_at`: see Held."""
+        if self.shard.group is not self._group:
+            self._group, self._group_at = self.shard.group, written_at
         rows, changes = self.books.collect()
         if rows is not NO_WRITES:
             self._journal.add(self.term, rows, self.books)
@@ -241,7 +246,8 @@ class Leading:
         sends: list[Send] = []
         fresh: list[Reply] = []
         settled: list[Reply] = []
-        rests_on = 0
+        # Nobody is told of a majority of a group that this disk may not have.
+        rests_on = self._group_at
         newest, self._newest = self._newest, None
         if not self.shard.leads:
             return Freed([], [], [], 0)
