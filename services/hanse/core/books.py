@@ -7,7 +7,7 @@ however often it changed in the step. Nothing else in the core writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -16,7 +16,7 @@ from hanse.core.effects import JobChange
 from hanse.core.elements import Elements
 from hanse.core.events import PolicyText
 from hanse.core.messages import Commit, Terminal, Verdict, Withdraw
-from hanse.core.model.arrays import Array, packed_array, unpacked_array
+from hanse.core.model.arrays import Array, ArrayProgress, packed_array, unpacked_array
 from hanse.core.model.jobs import (
     NO_TERMS,
     Allocation,
@@ -383,11 +383,15 @@ class Books:
         job.transfer_to, job.transfer_epoch, job.transfer_sequence = to, epoch, 0
         self._change(job, JobInput.OVERTAKEN_MOVED, Reason(ReasonCode.OLD_DISK, f"{to} knows epoch {epoch}"))
 
-    def overtaken_queued(self, job: Job, epoch: int, attempt: int, commit: Commit | None) -> None:
-        """It is ours, at another epoch than this disk knew; `attempt` was the last there."""
+    def overtaken_queued(
+        self, job: Job, epoch: int, attempt: int, commit: Commit | None, told: Sequence[ArrayProgress] = ()
+    ) -> None:
+        """It is ours, at another epoch than this disk knew; `attempt` was the last there, and others have `told` what
+        they know of an array's elements."""
         if commit is not None and not job.spec:
             job.spec = commit.spec
         _begin_epoch(job, epoch, attempt)
+        self.elements.learn(job, told)
         self._change(
             job, JobInput.OVERTAKEN_QUEUED, Reason(ReasonCode.OLD_DISK, f"ours at epoch {epoch}"), whole=True
         )
@@ -401,10 +405,14 @@ class Books:
         job.allocation = None
         self._change(job, JobInput.TAKEN_BACK, reason)
 
-    def found_queued(self, commit: Commit, epoch: int, attempt: int) -> Job:
-        """A job that this disk had not heard of is ours, at this epoch, after this attempt."""
+    def found_queued(
+        self, commit: Commit, epoch: int, attempt: int, told: Sequence[ArrayProgress] = ()
+    ) -> Job:
+        """A job that this disk had not heard of is ours, at this epoch, after this attempt; others have `told` what
+        they know of an array's elements."""
         job = self._job_of(commit, _UNKNOWN_HERE)
         job.epoch, job.attempt = epoch, attempt
+        self.elements.learn(job, told)
         job.cancel_id = job.cancel_id or self._take_intent(job.id)
         self._enter(job, JobState.QUEUED.name)
         return job

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hanse.core.model.arrays import Array, element_id, parse_element_id
+from hanse.core.model.arrays import Array, ArrayProgress, element_id, parse_element_id
 from hanse.core.model.jobs import Allocation, Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import JobInput, JobState, next_state
 from hanse.core.model.limits import ARRAY_FAILURES_NOTED_MAX, ARRAY_TENTHS
@@ -187,6 +187,14 @@ class Elements:
         raise AssertionError(f"{element.id} does not move by itself")
 
     # --- those that wait
+
+    def learn(self, job: Job, told: Iterable[ArrayProgress]) -> None:
+        """Others know elements to be through that wait here. The array's row is to be written anyway."""
+        if job.array is None:
+            return
+        for progress in told:
+            job.array.learn(progress)
+        self.touched[job.id] = None
 
     def cancel_waiting(self, job: Job, elements: int) -> None:
         """These, of those that wait, are not to be done."""

@@ -278,7 +278,8 @@ class Testimony(msgspec.Struct, frozen=True, kw_only=True):
     """What a member says of one job. `attempt` is the newest at this epoch, of whoever has the job: the member itself
     (HELD, and then in this `state`), or the one that asks (GAVE). `cancel_id` is the caller's wish to end it. `commit`
     is the transfer, or stands for the job's spec, where the member still has that; `terminal` the outcome, where it
-    knows it and the one that asks is the home."""
+    knows it and the one that asks is the home; `progress`, of an array that it had once, what had become of its
+    elements by then."""
 
     job_id: str
     epoch: int
@@ -290,6 +291,7 @@ class Testimony(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0
     cancel_id: str = ""
     state: JobState | None = None
+    progress: ArrayProgress | None = None
 
 
 class Inquest(msgspec.Struct, frozen=True):

@@ -289,6 +289,7 @@ def _encode_testimony(testimony: m.Testimony) -> pb.Testimony:
         giver=testimony.giver,
         to=testimony.to,
         attempt=testimony.attempt,
+        progress=encode_progress(testimony.progress),
         cancel_id=testimony.cancel_id,
         state=0 if testimony.state is None else testimony.state.value,  # type: ignore[arg-type]
     )
@@ -308,6 +309,7 @@ def _decode_testimony(readers: Readers, message: pb.Testimony) -> m.Testimony:
         attempt=message.attempt,
         cancel_id=word(message.cancel_id),
         state=_state(message.state) if message.state else None,
+        progress=decode_progress(message.progress) if message.HasField("progress") else None,
     )
 
 

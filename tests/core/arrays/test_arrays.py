@@ -9,7 +9,8 @@ import pytest
 from hanse.core.effects import Launch
 from hanse.core.events import Order, OrderKind
 from hanse.core.messages import Commit
-from hanse.core.model.arrays import unpacked_array
+from hanse.core.model.arrays import Array, ArrayRules, unpacked_array
+from hanse.core.model.indexes import parse_indexes
 from hanse.core.model.jobs import ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.time import SECOND_US
@@ -277,6 +278,27 @@ def test_what_has_ended_is_not_done_again_after_a_handover() -> None:
     [commit] = league.messages(Commit, sender="north")
     assert isinstance(commit, Commit)
     assert commit.progress is not None
+
+
+def test_what_another_region_has_seen_through_does_not_wait_any_more() -> None:
+    """An old disk takes the array up again; a region that had it since knows more. (Seed 274 of a swarm.)"""
+    rules = ArrayRules(indexes=parse_indexes("0-9"))
+    elsewhere = Array(rules)
+    for position in (0, 1, 2):
+        elsewhere.end(position)
+        elsewhere.succeeded |= 1 << position
+    elsewhere.fail(3, "EXIT_CODE", 2)
+    elsewhere.cancel_waiting(1 << 4)
+    here = Array(rules)
+    here.end(0)
+    here.succeeded |= 1
+    here.count_failure(1)
+    here.attempts = {1: 1, 7: 2}
+    here.learn(elsewhere.progress())
+    assert here.counts() == elsewhere.counts()
+    assert (here.failures_text(), here.tried, here.attempts) == ("3: EXIT_CODE 2", {}, {7: 2})
+    here.learn(Array(rules).progress())
+    assert here.counts() == elsewhere.counts(), "who knows less changes nothing"
 
 
 def test_an_array_of_which_something_runs_is_not_offered() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hanse.core import messages as m
 from hanse.core.federation.rulings import Fate, Target, rule
 from hanse.core.messages import Standing
+from hanse.core.model.arrays import ArrayProgress, FailedSet
 from hanse.core.model.jobs import Job, Reason, ReasonCode, RemoteView
 from hanse.core.model.lifecycle import JobState
 from tests.core.protocol.station import shape_of
@@ -113,6 +114,13 @@ def test_what_has_ended_in_the_lost_life_does_not_go_on() -> None:
     assert (unknown.fate, unknown.to) == (Fate.MOVED, "west"), "the home's disk is the old one"
     again = msgspec.structs.replace(ours, epoch=4)
     assert rule("north", OTHERS, again, over, Target.UNCERTAIN).fate is Fate.STANDS, "it was run again since"
+
+
+def test_what_others_knew_of_an_arrays_elements_is_not_lost() -> None:
+    progress = ArrayProgress(failed=(FailedSet("EXIT_CODE", 1, ()),))
+    words = [("east", msgspec.structs.replace(said(Standing.OVER, 3), progress=progress))]
+    ruling = rule("north", OWN, QUEUED, words, Target.UNCERTAIN)
+    assert (ruling.fate, ruling.told) == (Fate.QUEUED, (progress,))
 
 
 def test_what_was_heard_before_the_transfer_says_nothing_of_it() -> None:

@@ -30,6 +30,7 @@ from hanse.core.effects import Effects, Lookup, Send
 from hanse.core.events import LookedUp
 from hanse.core.federation.handoff.giver import commit_of
 from hanse.core.messages import Commit, Inquest, InquestAnswer, Standing, Terminal, Testimony, Verdict
+from hanse.core.model.arrays import ArrayProgress
 from hanse.core.model.jobs import Job
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.limits import (
@@ -40,6 +41,7 @@ from hanse.core.model.limits import (
 
 # What a testimony without a spec takes on the wire, roughly.
 _TESTIMONY_BYTES = 200
+_encode = msgspec.msgpack.Encoder().encode
 _ELSEWHERE = (JobState.XFER, JobState.MOVED)
 
 
@@ -185,6 +187,7 @@ class Witness:
             attempt=attempt if standing is not Standing.PASSED else 0,
             cancel_id=job.cancel_id,
             state=None if elsewhere else job.state,
+            progress=_progress(job) if elsewhere else None,
         )
 
     @staticmethod
@@ -198,7 +201,13 @@ class Witness:
         # The home needs the spec of a job that its old disk does not know.
         commit = self._commit_of(job, peer) if job.home == peer else None
         if job.state is JobState.MOVED:
-            return Testimony(job_id=job.id, epoch=job.transfer_epoch, standing=Standing.OVER, commit=commit)
+            return Testimony(
+                job_id=job.id,
+                epoch=job.transfer_epoch,
+                standing=Standing.OVER,
+                commit=commit,
+                progress=_progress(job),
+            )
         terminal = _terminal(job, self._region) if job.home == peer else None
         return Testimony(
             job_id=job.id, epoch=job.epoch, standing=Standing.HELD, commit=commit, terminal=terminal
@@ -284,6 +293,7 @@ def _split(testimonies: list[Testimony]) -> list[list[Testimony]]:
     room = INQUEST_ANSWER_BYTES_MAX
     for testimony in testimonies:
         size = _TESTIMONY_BYTES + (len(testimony.commit.spec) if testimony.commit is not None else 0)
+        size += len(_encode(testimony.progress)) if testimony.progress is not None else 0
         if pieces[-1] and (size > room or len(pieces[-1]) >= INQUEST_ANSWER_JOBS_MAX):
             pieces.append([])
             room = INQUEST_ANSWER_BYTES_MAX
@@ -303,5 +313,9 @@ def _terminal(job: Job, region: str) -> Terminal:
         started_wall_us=job.started_wall_us,
         ended_wall_us=job.ended_wall_us,
         region=region,
-        progress=None if job.array is None else job.array.progress(),
+        progress=_progress(job),
     )
+
+
+def _progress(job: Job) -> ArrayProgress | None:
+    return None if job.array is None else job.array.progress()

@@ -157,11 +157,11 @@ def _queue(ruling: Ruling, books: Books, local: LocalRuns) -> None:
     if job is None:
         if commit is None or commit.shape is None:
             return
-        job = books.found_queued(commit, ruling.epoch, attempt)
+        job = books.found_queued(commit, ruling.epoch, attempt, ruling.told)
     elif job.state in TERMINAL_STATES or not (job.spec or commit):
         return
     else:
         if job.state is JobState.QUEUED:
             local.dequeue(job)
-        books.overtaken_queued(job, ruling.epoch, attempt, commit)
+        books.overtaken_queued(job, ruling.epoch, attempt, commit, ruling.told)
     local.enqueue(job)

@@ -30,6 +30,7 @@ from collections.abc import Sequence
 import msgspec
 
 from hanse.core.messages import Commit, Standing, Terminal, Testimony
+from hanse.core.model.arrays import ArrayProgress
 from hanse.core.model.jobs import Job
 from hanse.core.model.lifecycle import JobState
 
@@ -69,9 +70,10 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     """The fate of one job; `epoch` and `to` as the new state has them, `attempt` the newest that is known there, and
     `state` that in which the region that has the job said that it is.
 
-    `commit` brings the spec of a job that these books do not know (or whose spec they let go of), `terminal` the
-    outcome of a job of this home, `cancel_id` the caller's wish to end it. `undecided` are the transfers to this region
-    that their givers, by name, still ask about.
+    `told` is what others knew of the elements of an array when they had it. `commit` brings the spec of a job that
+    these books do not know (or whose spec they let go of), `terminal` the outcome of a job of this home, `cancel_id`
+    the caller's wish to end it. `undecided` are the transfers to this region that their givers, by name, still ask
+    about.
     """
 
     job_id: str
@@ -83,6 +85,7 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     commit: Commit | None = None
     terminal: Terminal | None = None
     cancel_id: str = ""
+    told: tuple[ArrayProgress, ...] = ()
     undecided: tuple[tuple[str, Commit], ...] = ()
 
 
@@ -113,6 +116,7 @@ def rule(region: str, job_id: str, job: Job | None, said: Sequence[Said], target
         commit=next((word.commit for word in words if word.commit is not None), None),
         terminal=ended[1].terminal if ended is not None else None,
         cancel_id=next((word.cancel_id for word in words if word.cancel_id), ""),
+        told=tuple(word.progress for word in words if word.progress is not None),
         undecided=tuple(
             (member, word.commit)
             for member, word in ranked

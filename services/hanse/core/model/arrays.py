@@ -251,6 +251,20 @@ class Array:
             del self.attempts[position]
         self._forget_failures(gone)
 
+    def learn(self, progress: ArrayProgress) -> None:
+        """Elements that wait here are through, if another region has seen them so."""
+        told = Array(self.rules, progress)
+        through = self.waiting & ~told.waiting
+        self.succeeded |= told.succeeded & through
+        self.cancelled |= told.cancelled & through
+        for key, elements in told.failed.items():
+            if elements & through:
+                self.failed[key] = self.failed.get(key, 0) | elements & through
+        self.waiting &= ~through
+        self._forget_failures(through)
+        for position in [each for each in self.attempts if through >> each & 1]:
+            del self.attempts[position]
+
     def count_failure(self, position: int) -> None:
         """One more attempt of it failed."""
         times = self.failures_of(position)

@@ -598,7 +598,7 @@ class InquestAnswer(_message.Message):
     def __init__(self, id: _Optional[int] = ..., of_part: _Optional[int] = ..., part: _Optional[int] = ..., parts: _Optional[int] = ..., testimonies: _Optional[_Iterable[_Union[Testimony, _Mapping]]] = ..., seen_sequence: _Optional[int] = ..., stable_sequence: _Optional[int] = ..., more_after: _Optional[str] = ..., is_old: _Optional[bool] = ...) -> None: ...
 
 class Testimony(_message.Message):
-    __slots__ = ("job_id", "epoch", "standing", "commit", "terminal", "giver", "attempt", "cancel_id", "state", "to")
+    __slots__ = ("job_id", "epoch", "standing", "commit", "terminal", "giver", "attempt", "cancel_id", "state", "to", "progress")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     STANDING_FIELD_NUMBER: _ClassVar[int]
@@ -609,6 +609,7 @@ class Testimony(_message.Message):
     CANCEL_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     TO_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     epoch: int
     standing: Standing
@@ -619,7 +620,8 @@ class Testimony(_message.Message):
     cancel_id: str
     state: _common_pb2.JobState
     to: str
-    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., standing: _Optional[_Union[Standing, str]] = ..., commit: _Optional[_Union[Commit, _Mapping]] = ..., terminal: _Optional[_Union[Terminal, _Mapping]] = ..., giver: _Optional[str] = ..., attempt: _Optional[int] = ..., cancel_id: _Optional[str] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., to: _Optional[str] = ...) -> None: ...
+    progress: ArrayProgress
+    def __init__(self, job_id: _Optional[str] = ..., epoch: _Optional[int] = ..., standing: _Optional[_Union[Standing, str]] = ..., commit: _Optional[_Union[Commit, _Mapping]] = ..., terminal: _Optional[_Union[Terminal, _Mapping]] = ..., giver: _Optional[str] = ..., attempt: _Optional[int] = ..., cancel_id: _Optional[str] = ..., state: _Optional[_Union[_common_pb2.JobState, str]] = ..., to: _Optional[str] = ..., progress: _Optional[_Union[ArrayProgress, _Mapping]] = ...) -> None: ...
 
 class ShardBatch(_message.Message):
     __slots__ = ("source", "shard", "commits", "withdraws", "decisions", "stables", "statuses", "cancels", "cancel_acks", "terminals", "terminal_acks", "locates", "located")
