@@ -165,6 +165,7 @@ class QuotasHeld(Checker):
     def _take(self, region: str, writes: Writes) -> bool:
         for document in writes.quota_documents:
             self._known[region] = decode_quotas(document.document).document
+            self._let_run(region, self._known[region])
         for state in writes.shard_states:
             self._ends[(region, state.shard)] = (state.log_term, state.log_sequence)
         for record in writes.shard_rows:
@@ -188,6 +189,15 @@ class QuotasHeld(Checker):
         if rows:
             self._note_paid(own)
         return bool(rows)
+
+    def _let_run(self, region: str, document: QuotaDocument) -> None:
+        """Where a quota is lifted, what runs needs no rights any more: these may be others' when it is set again."""
+        lifted = {quota.key for quota in document.quotas if quota.limit is None}
+        for place, uses in self._living.items():
+            if place[0] == region:
+                for key, amount in uses:
+                    self._used[key] -= amount if key in lifted else 0
+                self._living[place] = [(key, amount) for key, amount in uses if key not in lifted]
 
     def _take_record(self, region: str, record: ShardRow) -> None:
         kind, _, _ = record.key.partition("/")
