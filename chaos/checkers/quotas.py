@@ -224,7 +224,9 @@ class QuotasHeld(Checker):
     def _note_limits(self, account: AccountRow) -> None:
         if account.document:
             for quota in decode_quotas(account.document).document.quotas:
-                limit = _UNLIMITED if quota.limit is None else quota.limit + quota.written_off
+                # What a keeper owed when it lost its disk is never burned.
+                beyond = quota.written_off + self._forgotten.get(quota.key, 0)
+                limit = _UNLIMITED if quota.limit is None else quota.limit + beyond
                 self._most[quota.key] = max(self._most.get(quota.key, 0), limit)
                 if quota.limit is not None:
                     self._minted[quota.key] = quota.limit + quota.written_off
