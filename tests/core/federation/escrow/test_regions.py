@@ -16,6 +16,7 @@ from hanse.core.model.time import SECOND_US
 from hanse.core.replies import Answer, Done, Explanation, Refused
 from hanse.sim.keys import SimKeys, public_key_of
 from hanse.sim.quotas import signed_quotas
+from tests.core.arrays.arrays import submit_array
 from tests.core.protocol.league import League
 from tests.core.protocol.station import GPU, SLOT, shape_of
 
@@ -159,6 +160,23 @@ def test_what_was_kept_for_a_job_that_leaves_is_for_the_next_one() -> None:
     for task in range(4):
         league.end("north", "north-4", task=task)
     league.run_until(lambda: league.state("north", "north-3") is JobState.RUNNING)
+
+
+def test_nothing_is_kept_for_an_array_whose_last_element_has_started() -> None:
+    """The elements start by ids of their own."""
+    league = Quotas("north", founded=1)
+    league.submit("north", "north-1")
+    submit_array(league, "north", "north-2", "0-1")
+    league.advance(SECOND_US)
+    for run in ("north-1", "north-2[0]"):
+        league.end("north", run)
+        league.advance(2 * SECOND_US)
+    assert "north-2[1]" in league["north"].books.account.charges
+    league.submit("north", "north-3")
+    league.advance(SECOND_US)
+    told = league.explain("north", "north-3")
+    assert isinstance(told, Explanation)
+    assert "north-2" not in told.regions[0].blockers[0].message
 
 
 def test_a_lower_limit_stops_nothing_and_is_paid_as_jobs_end() -> None:

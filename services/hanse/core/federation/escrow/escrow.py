@@ -41,10 +41,11 @@ from hanse.core.messages import (
     RightsCommit,
     RightsDecision,
 )
+from hanse.core.model.arrays import job_of_run
 from hanse.core.model.deadlines import Alarms
 from hanse.core.model.jobs import Job, Reason, Shape
 from hanse.core.model.limits import RIGHTS_READMITTED_MAX
-from hanse.core.model.quota import region_account, shard_account
+from hanse.core.model.quota import Rights, region_account, shard_account
 from hanse.core.model.randomness import Randomness
 from hanse.core.model.regions import QuotaNews, RegionConfig
 from hanse.core.model.resources import Resources
@@ -98,8 +99,8 @@ class Escrow:
         self._documents_seen = -1
         self._given_seen = 0
         # Jobs that were let go because what they need is free, and have not started. It is kept for them: nobody else
-        # in the room is let go for it.
-        self._promised: dict[str, Job] = {}
+        # in the room is let go for it. By job: its account, and its needs.
+        self._promised: dict[str, tuple[str, Rights]] = {}
         # Accounts to be looked at in this step, whatever their versions.
         self._stirred: dict[str, None] = {}
         self.alarm = Alarms(
@@ -125,7 +126,8 @@ class Escrow:
         needs = self._needs.of(job)
         if needs:
             self.holders.account_of(job).charge(job.id, needs)
-        self._promised.pop(job.id, None)
+        # An element starts by its own id, and its array was let go.
+        self._promised.pop(job_of_run(job.id), None)
 
     def set_aside(self, job: Job) -> None:
         """It could be placed and has no rights: it waits here until it has."""
@@ -213,7 +215,7 @@ class Escrow:
         free = {key: account.free(key) for key in account.balances}
         admitted = self.room.admit(account.name, free, RIGHTS_READMITTED_MAX)
         for job in admitted:
-            self._promised[job.id] = job
+            self._promised[job.id] = (account.name, self._needs.of(job))
             self._readmit_job(job)
         if len(admitted) == RIGHTS_READMITTED_MAX:
             holder.seen_version = -1
@@ -341,7 +343,17 @@ class Escrow:
         """What this job lacks, quota by quota; nothing: it does not wait for rights."""
         if job.id not in self.room:
             return ()
-        return self.lacks(job) or (promised_to(list(self._promised), self._needs.of(job)),)
+        return self.lacks(job) or (promised_to(self._kept_for_others(job), self._needs.of(job)),)
+
+    def _kept_for_others(self, job: Job) -> list[str]:
+        """The jobs that were let go for what this one needs too."""
+        account = self.holders.account_of(job).name
+        keys = {key for key, _ in self._needs.of(job)}
+        return [
+            job_id
+            for job_id, (name, needs) in self._promised.items()
+            if name == account and any(key in keys for key, _ in needs)
+        ]
 
     def lacks(self, job: Job) -> tuple[Blocker, ...]:
         """The same of a job that would have to wait for rights, whether or not it does."""
