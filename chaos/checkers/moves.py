@@ -1,4 +1,5 @@
-"""Moves of running jobs: only of those that may be moved, only when all of them is dead, no failure, and few."""
+"""Moves of running jobs: only of those that may be moved, only when all of them is dead, no failure, and few; to make
+room only for gangs, and not at the cost of better tiers."""
 
 from __future__ import annotations
 
@@ -10,11 +11,14 @@ from chaos.checkers.rows import HELD, Row, job_rows, shard_rows
 from hanse.core.model.jobs import ReasonCode, RunId, ShapeBody
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.limits import MOVES_MAX
+from hanse.core.policy.model import DEFAULT_TIERS
 from hanse.core.rows import JobRow
 from hanse.sim.record import Committed, DiskReplaced, TaskBegan, TaskFinished
 
 _Place = tuple[str, RunId]
 _BODY = msgspec.msgpack.Decoder(ShapeBody)
+_MAKES_ROOM = "makes room for "
+_TIER_NAMES = [tier.name for tier in DEFAULT_TIERS]
 
 
 class Moves(Checker):
@@ -24,7 +28,7 @@ class Moves(Checker):
     def __init__(self, disks: Disks) -> None:
         super().__init__(disks)
         self._living: dict[_Place, int] = {}
-        self._restartable: dict[bytes, bool] = {}
+        self._bodies: dict[bytes, ShapeBody] = {}
         self._shapes: dict[str, bytes] = {}
         # Attempts that were stopped to move.
         self._stopped: set[_Place] = set()
@@ -57,7 +61,7 @@ class Moves(Checker):
     def _on_committed(self, entry: Committed) -> None:
         for writes in entry.writes:
             for shape in writes.shapes:
-                self._restartable[shape.key] = _BODY.decode(shape.body).restartable
+                self._bodies[shape.key] = _BODY.decode(shape.body)
         for row in (*job_rows(entry), *shard_rows(entry)):
             if isinstance(row, JobRow):
                 self._shapes[row.id] = row.shape_key
@@ -81,9 +85,34 @@ class Moves(Checker):
 
     def _on_stop(self, entry: Committed, row: Row, place: _Place) -> None:
         self._stopped.add(place)
-        if not self._restartable.get(self._shapes.get(row.id, b""), True):
+        body = self._body_of(row.id)
+        if body is not None and not body.restartable:
             raise violated(f"{entry.region}: stopped to move, and not restartable", entry.at_us, row.id)
         if not row.shard:
             self._counts[row.id] = self._counts.get(row.id, 0) + 1
         if self._counts.get(row.id, 0) > MOVES_MAX and not self._forgetful:
             raise violated(f"{entry.region}: stopped to move once too often", entry.at_us, row.id)
+        if body is not None and row.reason_detail.startswith(_MAKES_ROOM):
+            self._check_room_made(entry, row, body)
+
+    def _check_room_made(self, entry: Committed, row: Row, body: ShapeBody) -> None:
+        """Every policy of the simulation has the default tiers."""
+        gang_id = row.reason_detail.removeprefix(_MAKES_ROOM).split(" ", 1)[0]
+        gang = self._body_of(gang_id)
+        if gang is None:
+            return
+        if sum(group.count for group in gang.groups) < 2:
+            raise violated(
+                f"{entry.region}: room is made for {gang_id}, which is no gang", entry.at_us, row.id
+            )
+        tier = next(each for each in DEFAULT_TIERS if each.name == body.tier)
+        is_better = _TIER_NAMES.index(body.tier) < _TIER_NAMES.index(gang.tier)
+        if is_better or not tier.preemptible_by:
+            raise violated(
+                f"{entry.region}: of tier {body.tier}, and makes room for one of tier {gang.tier}",
+                entry.at_us,
+                row.id,
+            )
+
+    def _body_of(self, job_id: str) -> ShapeBody | None:
+        return self._bodies.get(self._shapes.get(job_id, b""))

@@ -65,8 +65,9 @@ from hanse.core.federation.handoff.soliciting import Soliciting
 from hanse.core.federation.inquest import Witness
 from hanse.core.federation.joint import JointReservations
 from hanse.core.federation.losses import FIRST_ID, Losses, Outcome
+from hanse.core.federation.making_room import MakingRoom
 from hanse.core.federation.membership import Membership
-from hanse.core.federation.moving import Moving
+from hanse.core.federation.moving import MovableJobs, Moving
 from hanse.core.federation.old_disk import OldDisk
 from hanse.core.federation.publisher import Publisher
 from hanse.core.federation.roster.ballot import Authority
@@ -203,7 +204,9 @@ class Region:
             now,
             disk_is_old=self.old_disk.active,
         )
-        self.moving = Moving(timings, self.local, self.router)
+        movable = MovableJobs(timings)
+        self.moving = Moving(timings, self.local, self.router, movable)
+        self.making_room = MakingRoom(timings, self.local, self.router, movable)
         ever, current = self._operator_keys()
         self.escrow = Escrow(
             config,
@@ -285,6 +288,7 @@ class Region:
             self.soliciting.alarm,
             self.losses.alarm,
             self.moving.alarm,
+            self.making_room.alarm,
         )
 
     def _all_alarms(self) -> Alarms:
@@ -602,6 +606,7 @@ class Region:
         self.moving.look(now, out)
         if not self.peers:
             return
+        self.making_room.look(now, out)
         if advanced := self.inventory.take_advanced():
             self.offers.heard(advanced)
         if self.local.queue.depth and not self.local.more:

@@ -327,6 +327,13 @@ _PREEMPTION = Table(
         Field("run_min", Duration(), _STOP.run_min_us, "Nobody who has run for less."),
         Field("restarts_max", Number(0, 1_000), _STOP.restarts_max, "Nobody who was started so often again."),
         Field("victims_max", Number(1, 1_000), _STOP.victims_max, "Not more jobs for one."),
+        Field(
+            "move_for_gangs",
+            Flag(),
+            _STOP.move_for_gangs,
+            "Whether restartable jobs of tiers that may be preempted move to other regions that have room for them, so "
+            "that a gang can start.",
+        ),
     ),
 )
 _GOAL = Objective()

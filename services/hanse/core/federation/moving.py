@@ -43,16 +43,57 @@ class Stays(enum.StrEnum):
     NEXT = "NEXT"
 
 
+class MovableJobs:
+    """Which running jobs may be moved at all, and which have been stopped for it and are without a place."""
+
+    def __init__(self, timings: Timings) -> None:
+        self._hop_cost_us = timings.hop_cost_us
+        self._stopped: dict[str, Job] = {}
+
+    def why_not(self, now: Now, job: Job) -> Stays | None:
+        """Why this running job is not to be moved, whoever might take it; None: it may."""
+        if job.index is not None:
+            return Stays.FINISHING  # Elements of an array don't leave by themselves.
+        if not job.shape.body.restartable:
+            return Stays.NOT_RESTARTABLE
+        if job.moves >= MOVES_MAX:
+            return Stays.MOVED_OFTEN
+        return Stays.ENDS_SOON if self._ends_soon(now, job) else None
+
+    def note_stopped(self, job: Job) -> None:
+        """It is being stopped in order to move."""
+        self._stopped[job.id] = job
+
+    def without_a_place(self) -> int:
+        """How many were stopped here, and do not run again nor have been taken by anybody."""
+        self._stopped = {job.id: job for job in self._stopped.values() if job.state in _WITHOUT_A_PLACE}
+        return len(self._stopped)
+
+    def in_state(self, *states: JobState) -> int:
+        """How many of them are in one of these states."""
+        return sum(1 for job in self._stopped.values() if job.state in states)
+
+    def waiting(self) -> int:
+        """How many of them will take room elsewhere that nobody has been asked for yet; of which kind is not told."""
+        return self.in_state(JobState.STOPPING, JobState.QUEUED)
+
+    def _ends_soon(self, now: Now, job: Job) -> bool:
+        """Whether, by its caller's estimate, it is over before it could start elsewhere. Who has run for longer than
+        that has given no estimate."""
+        estimate_us = job.shape.body.runtime_estimate_us
+        left_us = job.started_wall_us + estimate_us - now.wall_us
+        return 0 <= left_us <= job.grace_us + self._hop_cost_us if estimate_us else False
+
+
 class Moving:
     """Which running jobs leave, and when, as the operator wishes; no wish: the region is not drained."""
 
-    def __init__(self, timings: Timings, local: LocalWork, router: Router) -> None:
+    def __init__(self, timings: Timings, local: LocalWork, router: Router, movable: MovableJobs) -> None:
         self._timings = timings
         self._local = local
         self._router = router
+        self._movable = movable
         self._wish: RunningJobs | None = None
-        # Stopped here, and not yet taken by anybody.
-        self._under_way: dict[str, Job] = {}
         self._stopped = 0
         # (shape, path, shard) of jobs that nobody has room for: asked once in a look, since thousands may be alike.
         self._full: dict[tuple[bytes, tuple[str, ...], str], None] = {}
@@ -69,8 +110,6 @@ class Moving:
         if self._wish is None or wish is None:
             self._stopped = 0
         self._wish = wish
-        if wish is not RunningJobs.MOVE:
-            self._under_way = {}
         self.alarm.ring_at(now.mono_us if wish is RunningJobs.MOVE else NEVER_US)
 
     def look(self, now: Now, out: Effects) -> None:
@@ -78,14 +117,15 @@ class Moving:
         if now.mono_us < self.alarm.next_us:
             return
         self.alarm.ring_at(now.mono_us + self._timings.solicit_interval_us)
-        self._under_way = {job.id: job for job in self._under_way.values() if job.state in _WITHOUT_A_PLACE}
         self._full = {}
+        left = MOVES_AT_ONCE_MAX - self._movable.without_a_place()
         for job in self._local.running():
-            if len(self._under_way) >= MOVES_AT_ONCE_MAX:
+            if left <= 0:
                 return
             if self._why_it_stays(now, job) is Stays.NEXT:
-                self._under_way[job.id] = job
+                self._movable.note_stopped(job)
                 self._stopped += 1
+                left -= 1
                 self._local.stop_to_move(job, _DRAINED, out)
 
     def view(self, now: Now, queued: int, leaving: int) -> DrainView | None:
@@ -97,42 +137,30 @@ class Moving:
         for job in self._local.running():
             why = self._why_it_stays(now, job)
             running_on[why] = running_on.get(why, 0) + 1
-        stopping = sum(1 for job in self._under_way.values() if job.state is JobState.STOPPING)
         return DrainView(
             running=self._wish,
             queued=queued,
             leaving=leaving,
-            stopping=stopping,
+            stopping=self._movable.in_state(JobState.STOPPING),
             stopped=self._stopped,
             running_on=tuple(sorted(running_on.items())),
         )
 
     def _why_it_stays(self, now: Now, job: Job) -> Stays:
-        if self._wish is not RunningJobs.MOVE or job.index is not None:
-            return Stays.FINISHING  # Elements of an array don't leave by themselves.
-        if not job.shape.body.restartable:
-            return Stays.NOT_RESTARTABLE
-        if job.moves >= MOVES_MAX:
-            return Stays.MOVED_OFTEN
-        if self._ends_soon(now, job):
-            return Stays.ENDS_SOON
+        if self._wish is not RunningJobs.MOVE:
+            return Stays.FINISHING
+        why_not = self._movable.why_not(now, job)
+        if why_not is not None:
+            return why_not
         kind = (job.shape.key, job.path, job.shard)
         if kind in self._full:
             return Stays.NO_ROOM_ELSEWHERE
-        # Those without a place yet will take room, too; of which kind is not asked.
-        waiting = sum(1 for each in self._under_way.values() if each.state is not JobState.XFER)
+        waiting = self._movable.waiting()
         room = self._router.room_elsewhere(now, job.shape, job.path, job.shard, waiting + 1)
         if room > waiting:
             return Stays.NEXT
         self._full[kind] = None
         return Stays.NO_ROOM_ELSEWHERE
-
-    def _ends_soon(self, now: Now, job: Job) -> bool:
-        """Whether, by its caller's estimate, it is over before it could start elsewhere. Who has run for longer than
-        that has given no estimate."""
-        estimate_us = job.shape.body.runtime_estimate_us
-        left_us = job.started_wall_us + estimate_us - now.wall_us
-        return 0 <= left_us <= job.grace_us + self._timings.hop_cost_us if estimate_us else False
 
 
 _DRAINED = Reason(ReasonCode.MOVING, "the region is being drained")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from hanse.core.books import Books
@@ -95,6 +95,18 @@ class LocalWork(Protocol):
 
     def running(self) -> list[Job]:
         """The jobs that run here, and are not being stopped, in the order of their starts."""
+
+    def running_newest(self, limit: int) -> list[Job]:
+        """Those of the jobs that were started last, so many at most, that are not being stopped; newest first."""
+
+    def blocked_gang(self) -> Job | None:
+        """The first job that is blocked by the nodes, if it is a gang for which running jobs may be moved."""
+
+    def make_room(
+        self, gang: Job, movable: Sequence[Job], most: int, agreed: Callable[[list[Job]], bool], out: Effects
+    ) -> list[Job]:
+        """End the cheapest of these running jobs, at most so many, without which the blocked gang can start, if
+        `agreed` says so of them; what they leave is the gang's. Returns them."""
 
     def stop_to_move(self, job: Job, reason: Reason, out: Effects) -> None:
         """End the present attempt so that the job goes on in another region."""

@@ -302,6 +302,8 @@ MOVES_MAX = 3
 # Jobs of a region that are stopped to move and not yet taken elsewhere: how many lose time if the others turn out to
 # have less room than they told, and how many write their checkpoints at the same time.
 MOVES_AT_ONCE_MAX = 64
+# Running jobs that are looked at, newest first, when others are to make room for a gang.
+RUNNING_LOOKED_AT_MAX = 4_096
 # Undecided transfers per peer: what a dead peer can hold back, and what a round of resending costs.
 TRANSFERS_UNDECIDED_MAX = 256
 # Specs sent again in one step: with the largest specs this is 16 of them.

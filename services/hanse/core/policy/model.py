@@ -119,14 +119,16 @@ class Backfill(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Preemption(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When running work may be stopped for waiting work: not if that would start by itself within `patience_us`; not
     what has run for less than `run_min_us`; nothing a further time that had to start again `restarts_max` times; and
-    not more than `victims_max` jobs for one. With conservative backfill, where each job has its place in time already,
-    nobody is preempted."""
+    not more than `victims_max` jobs for one. `move_for_gangs`: whether jobs that may be moved make room for a gang, as
+    far as other regions have room for them. With conservative backfill, where each job has its place in time already,
+    nobody is stopped."""
 
     enabled: bool = True
     patience_us: int = 30 * SECOND_US
     run_min_us: int = 10 * SECOND_US
     restarts_max: int = 5
     victims_max: int = 64
+    move_for_gangs: bool = True
 
 
 class Objective(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

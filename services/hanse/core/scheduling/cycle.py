@@ -22,7 +22,7 @@ one placement for each job that starts and each shape that does not.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -723,9 +723,7 @@ class Scheduler:
         if claim is not None:
             # What its victims leave is for whoever is first then.
             self._drop(claim)
-        for name in [name for name, head in self._heads.items() if head.job is job]:
-            del self._heads[name]
-            self._sought = False
+        self._forget_head(job)
 
     def _start(
         self, candidate: Candidate, allocation: Allocation, started: list[tuple[Job, Allocation]]
@@ -816,6 +814,41 @@ class Scheduler:
         self._claims.add(claim)
         self.preempted += [Preempted(victim, job) for victim in claim.victims]
         return True
+
+    # -- gangs that others make room for (federation/making_room.py)
+
+    def blocked_gang(self) -> Job | None:
+        """The first job that is blocked by the nodes, if it is a gang for which running jobs may be moved."""
+        head = self._heads.get("")
+        rules = self._standing.policy.preemption
+        if (
+            head is None
+            or not (rules.enabled and rules.move_for_gangs)
+            or self._queue.get(head.job.id) is not head.job
+        ):
+            return None
+        is_gang = (head.job.shape.task_count or 0) > 1 and head.job.array is None
+        return (
+            head.job if is_gang and len(self._claims) < CLAIMS_MAX and self.gate.may_start(head.job) else None
+        )
+
+    def find_movable(self, gang: Job, movable: Sequence[Job], most: int) -> Claim | None:
+        """Which of these running jobs, at most so many, would have to leave so that the blocked gang starts; None:
+        that would not help, or it starts soon by itself."""
+        head = self._heads.get("")
+        if head is None or head.job is not gang or self._starts_soon(head):
+            return None
+        return self._preemption.find_among(gang, movable, most, self._now.mono_us)
+
+    def keep_for(self, claim: Claim) -> None:
+        """They are being stopped: what they leave is the gang's."""
+        self._claims.add(claim)
+        self._forget_head(claim.reservation.job)
+
+    def _forget_head(self, job: Job) -> None:
+        for name in [name for name, head in self._heads.items() if head.job is job]:
+            del self._heads[name]
+            self._sought = False
 
     def _starts_soon(self, head: _Head) -> bool:
         """Whether it will start by itself before others should be stopped for it."""

@@ -5,7 +5,7 @@ Implements what the federation side asks of it (federation/ports.py: LocalWork).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
 import msgspec
@@ -224,9 +224,32 @@ class LocalSide:
         """End the job's present attempt so that it goes on elsewhere."""
         self.runs.stop_to_move(job, reason, out)
 
+    def blocked_gang(self) -> Job | None:
+        """The first job that is blocked by the nodes, if it is a gang for which running jobs may be moved."""
+        return None if self._is_closed() else self.scheduler.blocked_gang()
+
+    def make_room(
+        self, gang: Job, movable: Sequence[Job], most: int, agreed: Callable[[list[Job]], bool], out: Effects
+    ) -> list[Job]:
+        """End the cheapest of these running jobs, at most so many, without which the blocked gang can start, if
+        `agreed` says so of them; what they leave is the gang's. Returns them."""
+        claim = self.scheduler.find_movable(gang, movable, most)
+        victims = [] if claim is None else [victim.job for victim in claim.victims]
+        if claim is None or not agreed(victims):
+            return []
+        self.scheduler.keep_for(claim)
+        detail = f"makes room for {gang.id} ({gang.name}), policy {self.standing.policy.version}"
+        for job in victims:
+            self.runs.stop_to_move(job, Reason(ReasonCode.MOVING, detail), out)
+        return victims
+
     def running(self) -> list[Job]:
         """The jobs that run here, and are not being stopped, in the order of their starts."""
         return self.runs.running()
+
+    def running_newest(self, limit: int) -> list[Job]:
+        """Those of the jobs that were started last, so many at most, that are not being stopped; newest first."""
+        return self.runs.running_newest(limit)
 
     def suspend(self, reason: Reason, out: Effects) -> None:
         """End every attempt that this life of the daemon began."""

@@ -21,7 +21,7 @@ they were stopped for (a *claim*).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from operator import attrgetter
 
@@ -116,21 +116,46 @@ class Preemption:
         for way in self._standing.ways_of(job):
             candidates = self._candidates(job, way, now_us)
             chosen = self._cheapest(job, way, candidates) if candidates else None
-            if chosen is None or not 0 < len(chosen) <= self._rules.victims_max:
-                continue
-            found = self._fits_without(job, way, chosen)
-            assert found is not None, f"{job.id}: the victims that were found are not enough"
-            grace_us = max(victim.job.grace_us for victim in chosen)
-            reservation = Reservation(
-                job,
-                now_us + grace_us + 1,
-                way,
-                usage=found.usage,
-                allocation=found.allocation,
-                nodes=found.nodes,
-            )
-            return Claim(reservation, tuple(chosen))
+            if chosen is not None and 0 < len(chosen) <= self._rules.victims_max:
+                return self._claim(job, way, chosen)
         return None
+
+    def find_among(self, job: Job, movable: Sequence[Job], most: int, now_us: int) -> Claim | None:
+        """The same of these running jobs, at most so many, whatever the rules say of who may take whose capacity: they
+        do not lose theirs, but go where there is room for them (federation/making_room.py)."""
+        self._now_us, self._run_us = now_us, self._standing.predictor.predict_us(job)
+        priced = [
+            self._priced(each, "move", self._tiers.tier(tier), self._tiers.rank(tier), now_us)
+            for each in movable[:VICTIM_CANDIDATES_MAX]
+            if self._may_be_moved_for(job, tier := each.shape.body.tier)
+        ]
+        candidates = sorted([each for each in priced if each is not None], key=_COST)
+        for way in self._standing.ways_of(job) if candidates else ():
+            chosen = self._needed(job, way, candidates)
+            if chosen is not None and 0 < len(chosen) <= min(most, self._rules.victims_max):
+                return self._claim(job, way, chosen)
+        return None
+
+    def _may_be_moved_for(self, job: Job, tier: str) -> bool:
+        """Who is of a better tier stays, and so does whom nobody may preempt."""
+        return bool(self._tiers.tier(tier).preemptible_by) and self._tiers.rank(tier) >= self._tiers.rank(
+            job.shape.body.tier
+        )
+
+    def _claim(self, job: Job, way: Way, chosen: list[Victim]) -> Claim:
+        """The room that these leave."""
+        found = self._fits_without(job, way, chosen)
+        assert found is not None, f"{job.id}: the victims that were found are not enough"
+        grace_us = max(victim.job.grace_us for victim in chosen)
+        reservation = Reservation(
+            job,
+            self._now_us + grace_us + 1,
+            way,
+            usage=found.usage,
+            allocation=found.allocation,
+            nodes=found.nodes,
+        )
+        return Claim(reservation, tuple(chosen))
 
     # -- whose
 

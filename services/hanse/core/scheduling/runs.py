@@ -14,6 +14,8 @@ engine knows and the books do not is ended first (`has_orphans`), and its attemp
 
 from __future__ import annotations
 
+from itertools import islice
+
 import msgspec
 
 from hanse.core.effects import Effects, Launch, Reap, Stop
@@ -175,6 +177,10 @@ class Runs:
     def running(self) -> list[Job]:
         """Jobs that run and are not being stopped, in the order of their starts."""
         return [job for job in self._jobs.values() if job.state is JobState.RUNNING]
+
+    def running_newest(self, limit: int) -> list[Job]:
+        """Those of the last so many that run and are not being stopped, newest first."""
+        return [job for job in islice(reversed(self._jobs.values()), limit) if job.state is JobState.RUNNING]
 
     def on_task_ended(self, event: TaskEnded, out: Effects) -> Settled | None:
         """A task is dead. Returns the settled attempt if it was the last one."""
