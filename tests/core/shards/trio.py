@@ -11,7 +11,7 @@ from collections.abc import Callable
 from hanse.core.effects import Effects, Send
 from hanse.core.events import Event, ExecutorRecovered, PeerMessages, Submit, TaskEnded
 from hanse.core.invariants import check
-from hanse.core.messages import Envelope
+from hanse.core.messages import Envelope, Message
 from hanse.core.model.jobs import Job, OnLoss, RunId, Shape, Submission
 from hanse.core.model.regions import Group, Member, RegionConfig
 from hanse.core.model.time import MILLISECOND_US, SECOND_US, Now
@@ -38,6 +38,8 @@ class Trio:
         self._reports: deque[tuple[str, TaskEnded]] = deque()
         self._answers: dict[int, Answer] = {}
         self._lost: dict[str, None] = {}
+        # Told of all that is said: by whom, and what.
+        self.overheard: Callable[[str, Message], object] = lambda sender, message: None
         members = tuple(Member(name=name) for name in NAMES)
         groups = tuple(Group(shard=name, members=(*NAMES[at:], *NAMES[:at])) for at, name in enumerate(NAMES))
         self.regions: dict[str, Region] = {}
@@ -128,6 +130,7 @@ class Trio:
         for reply in out.replies:
             self._answers[reply.request_id] = reply.answer
         for send in out.sends:
+            self.overheard(name, send.message)
             self._wire.append((name, self.regions[name].envelope(send.to), send))
 
     def _end(self, name: str, event: TaskEnded) -> None:

@@ -9,6 +9,7 @@
     o/<shard>       the next transfer sequence towards that shard
     i/<job id>      a cancel that came before its job
     a/<account>     the account of rights of this log; b/<tenant>|<kind>: a balance of it
+    x/              nothing: whoever gets it to a majority leads, and has all that the log has
     g/<account>|<n> the newest transfer to that account in its life n; t/<account>|<n>: from it, as it was decided
 
 A job that has ended and is owed to nobody leaves no record, except at its home: there it is remembered for callers and
@@ -41,6 +42,7 @@ from hanse.core.rows import (
     Writes,
 )
 
+_LEADS = "x/"
 _CHANGING = tuple(name for name in JobStateRow.__struct_fields__ if name not in ("shard", "id"))
 _ROWS: dict[str, Any] = {
     "h": ShapeRow,
@@ -112,6 +114,10 @@ class Journal:
     def forget(self, term: int, job_id: str) -> None:
         """Retention picked this job of this home."""
         self._drop(term, "f", job_id)
+
+    def lead(self, term: int) -> None:
+        """A record that says nothing, so that something can wait until a majority holds it."""
+        self._log.append(term, _LEADS, b"x")
 
     def _settle(self, term: int, job: Job, books: Books) -> None:
         for kind in ("j", "s"):

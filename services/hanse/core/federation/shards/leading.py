@@ -6,7 +6,8 @@ watchers, and the rows that callers read) waits at a gate until a majority holds
 a lease without waiting for the record of their start: were it lost, the next leader would start the job again, after
 this region's tasks have ended with their lease. A new job is launched once a majority holds it: until then nobody was
 told of it. Its caller, or whoever gives it, may turn to another leader that knows nothing of it, and a run of it here
-would be nobody's.
+would be nobody's. And what is said because there is no record of a job (that its outcome need not be told again) waits
+for a record of its own, since only the present leader knows that there is none.
 
 When another region leads, the desk is closed: its tasks are stopped, and what waited at the gate was never said.
 """
@@ -22,6 +23,7 @@ from hanse.core.federation.routing import Router
 from hanse.core.federation.shards.gate import Freed, Gate, Held, OwedRows, complete
 from hanse.core.federation.shards.journal import Journal, unpack
 from hanse.core.federation.shards.shard import Shard
+from hanse.core.messages import Located, TerminalAck
 from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.jobs import ATTEMPTS_PER_TERM, Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import ALLOCATED_STATES, TERMINAL_STATES, JobInput, JobState
@@ -220,6 +222,9 @@ class Leading:
         if rows is not NO_WRITES:
             self._journal.add(self.term, rows, self.books)
             self.shard.stirred = True
+        if any(_rests_on_nothing(send, self.books) for send in self.out.sends):
+            self._journal.lead(self.term)
+            self.shard.stirred = True
         end = self.shard.log.end.sequence
         self._unheld.update((job.id, (end, job)) for job in self._new)
         self._new = []
@@ -262,6 +267,18 @@ class Leading:
             self.rows.add(held.rows, held.changes)
         self._released = self.shard.log.committed
         return Freed(sends, fresh, settled, rests_on)
+
+
+def _rests_on_nothing(send: Send, books: Books) -> bool:
+    """Whether it is said because these books do not have the job. What they do have, some majority held; but who has
+    been followed by another leader, and has not noticed, does not have what came since."""
+    match send.message:
+        case TerminalAck(job_id=job_id):
+            return job_id not in books.jobs and job_id not in books.closed
+        case Located(state=None):
+            return True
+        case _:
+            return False
 
 
 def _read_by_callers(rows: Writes) -> Writes:
