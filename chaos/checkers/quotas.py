@@ -16,6 +16,7 @@ from chaos.checkers.base import Checker, Handlers, violated
 from chaos.checkers.disks import Disks
 from chaos.checkers.rows import Row, decoded
 from hanse.core.messages import RightsVerdict
+from hanse.core.model.arrays import element_id
 from hanse.core.model.jobs import RunId
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.quota import QuotaDocument, QuotaKey, Rights, applies, decode_quotas, shard_of_account
@@ -217,9 +218,13 @@ class QuotasHeld(Checker):
             in_log = decoded(record)
             if in_log is not None:
                 rows.append(in_log)
-        for row in rows:
-            if row.state == JobState.RUNNING:
-                self._started.setdefault((region, RunId(row.id, row.epoch, row.attempt)), document)
+        runs = [RunId(row.id, row.epoch, row.attempt) for row in rows if row.state == JobState.RUNNING]
+        for element in writes.elements:
+            if element.state == JobState.RUNNING:
+                name = element_id(element.job_id, element.element)
+                runs.append(RunId(name, element.epoch, element.attempt))
+        for run in runs:
+            self._started.setdefault((region, run), document)
 
     def _note_limits(self, account: AccountRow) -> None:
         if account.document:
@@ -248,8 +253,7 @@ class QuotasHeld(Checker):
             for known in self._known.values()
         )
 
-    # --- the sum
-    # -------------------------------------------------------------------------------------------------------
+    # --- the sum -----------------------------------------------------------------------------------------------------
 
     def _balance(self, accounts: dict[str, _Tables], at_us: int) -> None:
         accounts = {name: each for name, each in accounts.items() if name not in self.disks.doubtful}
