@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hanse.core.books import job_row as job_row_of
 from hanse.core.effects import Effects
+from hanse.core.job_rows import job_row as job_row_of
 from hanse.core.model.jobs import Job, Reason, ReasonCode
 from hanse.core.model.lifecycle import JobState
 from hanse.core.rows import ChannelRow, IntentRow, OutboundRow, PeerSeenRow, ShapeRow, Writes

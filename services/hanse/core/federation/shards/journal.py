@@ -22,8 +22,9 @@ from typing import Any
 
 import msgspec
 
-from hanse.core.books import Books, job_of, job_row
+from hanse.core.books import Books
 from hanse.core.federation.shards.log import GONE, ShardLog
+from hanse.core.job_rows import job_of, job_row
 from hanse.core.model.jobs import Job, Shape, ShapeBody, stored_shape
 from hanse.core.model.lifecycle import JobState
 from hanse.core.rows import (

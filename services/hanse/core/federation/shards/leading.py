@@ -14,7 +14,7 @@ When another region leads, the desk is closed: its tasks are stopped, and what w
 
 from __future__ import annotations
 
-from hanse.core.books import Books, job_row
+from hanse.core.books import Books
 from hanse.core.effects import Effects, Send
 from hanse.core.federation.desk import Desk
 from hanse.core.federation.handoff.intake import Intake
@@ -23,6 +23,7 @@ from hanse.core.federation.routing import Router
 from hanse.core.federation.shards.gate import Freed, Gate, Held, OwedRows, complete
 from hanse.core.federation.shards.journal import Journal, unpack
 from hanse.core.federation.shards.shard import Shard
+from hanse.core.job_rows import job_row
 from hanse.core.messages import Located, TerminalAck
 from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.jobs import ATTEMPTS_PER_TERM, Job, Reason, ReasonCode
