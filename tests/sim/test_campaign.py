@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import psutil
 import pytest
 
 from hanse.sim import shrink as shrinking
@@ -27,6 +31,21 @@ def test_a_kind_alone_is_there_and_gone_without_it(kind: str) -> None:
     assert any(faults.has(kind) for faults in alone)
     assert {other for faults in alone for other in KINDS if faults.has(other)} == {kind}
     assert all(faults.without(kind) == Faults.none() for faults in alone)
+
+
+def test_workers_end_with_whoever_waits_for_them() -> None:
+    """Also if it is killed, and has no time to tell them."""
+    command = [sys.executable, "-m", "hanse.cli", "sim", "run", "--seeds", "0:500", "--processes", "2"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as campaign:
+        assert campaign.stderr is not None
+        campaign.stderr.readline()  # A first seed is over.
+        workers = [
+            each for each in psutil.Process(campaign.pid).children() if "spawn_main" in str(each.cmdline())
+        ]
+        campaign.kill()
+    assert len(workers) == 2
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive
 
 
 def test_one_process_and_several_do_the_same() -> None:

@@ -6,10 +6,12 @@ An Order says all that a run is made of but its seed, so that (order, seed) is w
 from __future__ import annotations
 
 import hashlib
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 
 import msgspec
 
@@ -126,7 +128,8 @@ def run_seeds(order: Order, seeds: range, processes: int) -> Iterator[Outcome]:
             yield run_one(order, seed)
         return
     left = iter(seeds)
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
         running: set[Future[Outcome]] = set()
         try:
             for seed in left:
@@ -140,6 +143,18 @@ def run_seeds(order: Order, seeds: range, processes: int) -> Iterator[Outcome]:
         finally:
             for future in running:
                 future.cancel()
+
+
+def _end_with_parent() -> None:
+    """A worker is of no use without whoever waits for its outcomes, and would wait for work for ever."""
+    parent = parent_process()
+    assert parent is not None, "only workers are initialised"
+
+    def wait_for_its_end() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait_for_its_end, name="parent", daemon=True).start()
 
 
 class Totals:
