@@ -7,6 +7,7 @@ from functools import cached_property
 
 import msgspec
 
+from hanse.core.model.league_policy import LeagueStanding, Rank
 from hanse.core.model.quota import QuotaKey
 from hanse.core.model.resources import Resources
 from hanse.core.model.roster import SignedRoster
@@ -257,12 +258,28 @@ class QuotaNews(msgspec.Struct, frozen=True, kw_only=True):
     rights: tuple[tuple[QuotaKey, int, int], ...] = ()
 
 
+class PolicyNews(msgspec.Struct, frozen=True, kw_only=True):
+    """What a region tells of the league's policy: number and hash of the largest document that it has, what became of
+    it there, and the version of the policy in force there."""
+
+    number: int
+    sha256: str
+    standing: LeagueStanding
+    version: int
+
+    @property
+    def rank(self) -> Rank:
+        """What decides which of two documents goes before the other."""
+        return (self.number, self.sha256)
+
+
 # Bytes on the wire, as `make proto` encodes a typical record; estimates, because exact ones would cost an encoding.
 RECORD_BYTES = 160
 CLASS_BYTES = 48
 SHAPE_BYTES = 120
 PAIR_BYTES = 24
 DATASET_BYTES = 40
+POLICY_NEWS_BYTES = 80
 
 # (region, incarnation, version): of two entries of one region the larger is the newer.
 DigestEntry = tuple[str, int, int]
@@ -295,6 +312,8 @@ class RegionRecord(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     leads: tuple[tuple[str, int], ...] = ()
     # None: it has heard of no quota.
     quotas: QuotaNews | None = None
+    # None: it has heard of no policy of the league.
+    policy: PolicyNews | None = None
 
     @property
     def stamp(self) -> tuple[int, int]:
@@ -326,4 +345,6 @@ class RegionRecord(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             size += CLASS_BYTES + PAIR_BYTES * pairs
         if self.quotas is not None:
             size += RECORD_BYTES + PAIR_BYTES * (len(self.quotas.accounts) + 2 * len(self.quotas.rights))
+        if self.policy is not None:
+            size += POLICY_NEWS_BYTES
         return size
