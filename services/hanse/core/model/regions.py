@@ -178,7 +178,8 @@ class RegionConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     # Shards whose logs this region may begin to keep, as a newcomer that has never kept them.
     begins: tuple[str, ...] = ()
     roster: tuple[SignedRoster, ...] = ()
-    # Public keys whose signatures on quota documents count; with a signed roster, its operators' as well.
+    # Public keys whose signatures on quota documents and on policies of the league count; with a signed roster, its
+    # operators' as well.
     operator_keys: tuple[str, ...] = ()
     # Of the league once, and not in its newest roster: they are told so, and nothing else of theirs is heard.
     former: tuple[Member, ...] = ()
