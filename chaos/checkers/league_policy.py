@@ -67,16 +67,19 @@ class LeaguePolicies(Checker):
         }
 
     def _on_joined(self, entry: RegionJoined) -> None:
-        self._disks[entry.region] = _Disk()
+        self._disk(entry.region)
+
+    def _disk(self, region: str) -> _Disk:
+        return self._disks.setdefault(region, _Disk())
 
     def _on_image(self, entry: ImageTaken) -> None:
-        self._images[entry.image] = self._disks[entry.region].copy()
+        self._images[entry.image] = self._disk(entry.region).copy()
 
     def _on_replaced(self, entry: DiskReplaced) -> None:
         self._disks[entry.region] = self._images[entry.image].copy()
 
     def _on_committed(self, entry: Committed) -> None:
-        disk = self._disks[entry.region]
+        disk = self._disk(entry.region)
         for writes in entry.writes:
             texts = [disk.text, *(policy.document for policy in writes.policies)]
             for row in writes.league_policies:
@@ -103,7 +106,7 @@ class LeaguePolicies(Checker):
         if not isinstance(entry.message, PolicyNotice):
             return
         rank = _rank_of(entry.message.signed)
-        if rank > self._disks[entry.region].rank:
+        if rank > self._disk(entry.region).rank:
             message = f"{entry.region} tells of the league's policy {rank[0]} before that is durable"
             raise violated(message, entry.at_us)
 
