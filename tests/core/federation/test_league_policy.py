@@ -277,6 +277,23 @@ def test_what_was_refused_is_not_asked_for_again_and_shows_as_an_impairment() ->
     assert league.impairments("north") == []
 
 
+def test_a_bad_copy_does_not_keep_the_good_one_out() -> None:
+    """The hash names the document without its signature."""
+    league = Ruled("north", "south")
+    part, good = league["south"].league_policy, signed()
+    bad = SignedPolicy(document=good.document, operator_signature="0" * 64)
+    part.on_message("north", PolicyNotice(bad), Effects())
+    assert league.standing("south") is None
+    part.on_message("north", PolicyNotice(good), Effects())
+    assert league.standing("south") is None, "north is not believed again"
+    assert isinstance(league.apply("north", good), Done)
+    league.advance(5 * SECOND_US)
+    assert league.messages(PolicyRequest, sender="south") == [], "nor asked"
+    part.on_message("west", PolicyNotice(good), Effects())
+    assert league.standing("south") is PENDING
+    assert league.impairments("south") == []
+
+
 def test_refused_documents_are_remembered_up_to_a_bound() -> None:
     league = Ruled("north", "south")
     part = league["south"].league_policy

@@ -46,6 +46,8 @@ from hanse.core.replies import Done, LeaguePolicyView, Refused, Reply
 from hanse.core.rows import LeaguePolicyRow, Snapshot
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+# The field of a fault that is not in the document itself.
+SIGNATURE = "operator_signature"
 
 
 class LeaguePolicies:
@@ -77,8 +79,9 @@ class LeaguePolicies:
         self._owes_judgement = row is not None and not row.digest
         # Whether what the record tells may have changed.
         self.news_changed = row is not None
-        # Larger ones that were not taken, with the reason, oldest first.
-        self._refused: dict[Rank, str] = {}
+        # Larger ones that were not taken, with the reason, oldest first. The hash says nothing of the signature: if
+        # that does not fit, it is this peer's copy that was refused; else ("") it is everybody's.
+        self._refused: dict[tuple[Rank, str], str] = {}
         # When each peer may be asked again.
         self._quiet_until_us: dict[str, int] = {}
 
@@ -122,7 +125,7 @@ class LeaguePolicies:
         """Gossip brought records: ask whoever has a larger one."""
         for peer in self._inventory.ruling:
             news = self._news_of(peer)
-            if news is None or news.rank <= self.rank or news.rank in self._refused:
+            if news is None or news.rank <= self.rank or self._has_refused(news.rank, peer):
                 continue
             if peer != self._config.name and now.mono_us >= self._quiet_until_us.get(peer, 0):
                 self._quiet_until_us[peer] = now.mono_us + self._config.timings.rights_retry_us
@@ -131,13 +134,13 @@ class LeaguePolicies:
     def on_message(self, peer: str, message: PolicyRequest | PolicyNotice, out: Effects) -> None:
         """A peer lacks the newest document, or has it."""
         if isinstance(message, PolicyNotice):
-            self._on_notice(message.signed)
+            self._on_notice(peer, message.signed)
         elif self.head is not None and self.rank > message.rank:
             out.sends.append(Send(peer, PolicyNotice(self.head)))
 
-    def _on_notice(self, signed: SignedPolicy) -> None:
+    def _on_notice(self, peer: str, signed: SignedPolicy) -> None:
         rank = (signed.document.number, league_policy_sha256(signed.document))
-        if rank <= self.rank or rank in self._refused:
+        if rank <= self.rank or self._has_refused(rank, peer):
             return
         fault = self._fault(signed)
         if fault is None:
@@ -145,7 +148,11 @@ class LeaguePolicies:
             return
         while len(self._refused) >= limits.LEAGUE_POLICIES_REFUSED_MAX:
             del self._refused[next(iter(self._refused))]
-        self._refused[rank] = str(fault)
+        whose = peer if fault.field == SIGNATURE else ""
+        self._refused[rank, whose] = str(fault)
+
+    def _has_refused(self, rank: Rank, peer: str) -> bool:
+        return (rank, "") in self._refused or (rank, peer) in self._refused
 
     def _fault(self, signed: SignedPolicy) -> RosterFault | None:
         """Why it may not come in, whatever is here already; None: it may."""
@@ -157,7 +164,7 @@ class LeaguePolicies:
         self.rank = (signed.document.number, league_policy_sha256(signed.document))
         self._adopted = self._unfit = ""
         self._owes_judgement = self.news_changed = True
-        self._refused = {rank: why for rank, why in self._refused.items() if rank > self.rank}
+        self._refused = {each: why for each, why in self._refused.items() if each[0] > self.rank}
         self._write()
 
     def _write(self) -> None:
@@ -219,8 +226,10 @@ class LeaguePolicies:
         if self._unfit:
             detail = f"the league's policy {self.rank[0]} is not in force here: {self._unfit}"
             found.append(Reason(ReasonCode.POLICY_REFUSED, detail))
-        for rank, why in self._refused.items():
-            tellers = [peer for peer in self._inventory.ruling if self._tells(peer, rank)]
+        for (rank, whose), why in self._refused.items():
+            tellers = [
+                peer for peer in self._inventory.ruling if whose in ("", peer) and self._tells(peer, rank)
+            ]
             if tellers:
                 detail = f"{', '.join(tellers)}: their policy {rank[0]} ({rank[1][:16]}) was not taken: {why}"
                 found.append(Reason(ReasonCode.POLICY_REFUSED, detail))
@@ -283,7 +292,7 @@ def signature_fault(
         why = f"{signed.document.issuer[:64]!r} is no operator's key here today"
         return RosterFault(FaultKind.STRANGER, "issuer", why)
     if not verifier.verify(key, league_policy_message(signed.document), signed.operator_signature):
-        return RosterFault(FaultKind.STRANGER, "operator_signature", "it does not fit the document")
+        return RosterFault(FaultKind.STRANGER, SIGNATURE, "it does not fit the document")
     return None
 
 
