@@ -7,6 +7,7 @@
     outcomes       what was acknowledged ends, once, and as its processes (or a cancel) say                       P1
     capacity       no node or device holds more than it has                                                       P5
     policies       a start cites the policy in force, and exceeds no quota of it                                     P5
+    league_policy  regions take only signed policies of the league, and end with the same one                     P5
     reservations   no capacity is reserved twice, nor given to others; who is stopped is stopped for a window    P5
     joint          a reservation over several regions is kept in all of them, or in none                         P5
     quotas         tenants use no more than their global quotas, and the accounts of rights balance              P5
@@ -37,6 +38,7 @@ from chaos.checkers.elements import Elements
 from chaos.checkers.epochs import Epochs
 from chaos.checkers.holds import Holds
 from chaos.checkers.joint import JointReservations
+from chaos.checkers.league_policy import LeaguePolicies
 from chaos.checkers.liveness import Liveness
 from chaos.checkers.majority import Majority
 from chaos.checkers.moves import Moves
@@ -60,6 +62,7 @@ ALL: tuple[Kind, ...] = (
     Outcomes,
     CapacityHeld,
     Policies,
+    LeaguePolicies,
     QuotasHeld,
     Reservations,
     JointReservations,

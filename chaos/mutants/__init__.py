@@ -28,6 +28,7 @@ from __future__ import annotations
 from chaos.mutants import (
     arrays,
     giver,
+    league_policy,
     losses,
     majority,
     moving,
@@ -61,6 +62,7 @@ ALL: tuple[Mutant, ...] = (
     *votes.MUTANTS,
     *tenures.MUTANTS,
     *quotas.MUTANTS,
+    *league_policy.MUTANTS,
     *reserving.MUTANTS,
 )
 

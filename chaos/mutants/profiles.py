@@ -640,6 +640,26 @@ LOST_RIGHTS = Profile(
 """A region that is destroyed for ever has taken rights, and passed some of them on; that it had, its givers seldom
 heard."""
 
+LEAGUE_POLICIES = Profile(
+    name="policies of the league",
+    faults=Faults(
+        policy_every_us=SECOND_US,
+        crash_every_us=8 * SECOND_US,
+        crash_at_commit=0.1,
+        downtime_max_us=4 * SECOND_US,
+        commit_failure=0.02,
+        loss=0.1,
+        duplicate=0.1,
+        cut_every_us=10 * SECOND_US,
+        cut_max_us=5 * SECOND_US,
+        slow_fsync=0.1,
+        slow_fsync_max_us=SECOND_US,
+    ),
+    duration_us=40 * SECOND_US,
+)
+"""Operators sign policies for all regions all the time, two of them at once, and strangers do; regions die and are cut
+off meanwhile."""
+
 PROFILES = (
     CRASHES,
     LOST_ANSWERS,
@@ -675,4 +695,5 @@ PROFILES = (
     ADOPTABLE_QUOTAS,
     QUOTAS_AND_DISKS,
     LOST_RIGHTS,
+    LEAGUE_POLICIES,
 )

@@ -5,10 +5,17 @@ from __future__ import annotations
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from hanse.core.model.league_policy import (
+    LeaguePolicy,
+    SignedPolicy,
+    decode_league_policy,
+    encode_league_policy,
+    league_policy_sha256,
+)
 from hanse.daemon.servers.plans import encode_problems
 from hanse.policies.document import digest, read_document
 from hanse.policies.problems import DocumentRefused, Problem
-from hanse.wire.gen.hanse.v1 import common_pb2, policies_pb2_grpc
+from hanse.wire.gen.hanse.v1 import common_pb2, policies_pb2_grpc, regions_pb2
 from hanse.wire.gen.hanse.v1 import policies_pb2 as pb
 
 REGION = "north"
@@ -157,3 +164,75 @@ class Policies(policies_pb2_grpc.PolicyServiceServicer):
             await context.abort(grpc.StatusCode.ABORTED, message)
         response.version = IN_FORCE + 1
         return response
+
+    async def GetLeaguePolicy(
+        self, request: pb.GetLeaguePolicyRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetLeaguePolicyResponse:
+        """North's is always the same; another region has what it was handed."""
+        region = request.region or REGION
+        if region == REGION:
+            return pb.GetLeaguePolicyResponse(status=LEAGUE)
+        return pb.GetLeaguePolicyResponse(status=self._handed(region))
+
+    def _handed(self, region: str) -> pb.LeaguePolicyStatus:
+        document = _HANDED.get(region, b"")
+        status = pb.LeaguePolicyStatus(region=region, document=document, version=1)
+        status.known.add(region="east")
+        if document:
+            made = decode_league_policy(document).document
+            status.news.CopyFrom(league_news(made, "IN_FORCE", 2))
+            status.known[0].news.CopyFrom(league_news(made, "UNFIT" if region == "odd" else "IN_FORCE", 2))
+        return status
+
+    async def ApplyLeaguePolicy(
+        self, request: pb.ApplyLeaguePolicyRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ApplyLeaguePolicyResponse:
+        made = decode_league_policy(request.document).document
+        valid, problems = judged(made.text)
+        if valid:
+            _HANDED[request.region] = request.document
+        return pb.ApplyLeaguePolicyResponse(
+            region=request.region, number=made.number if valid else 0, problems=problems
+        )
+
+
+def league_news(document: LeaguePolicy, standing: str, version: int) -> regions_pb2.PolicyNews:
+    return regions_pb2.PolicyNews(
+        number=document.number,
+        sha256=league_policy_sha256(document),
+        standing=regions_pb2.PolicyStanding.Value(f"POLICY_STANDING_{standing}"),
+        version=version,
+    )
+
+
+def _league() -> pb.LeaguePolicyStatus:
+    document = LeaguePolicy(
+        cluster_id="test",
+        number=3,
+        previous_sha256="b" * 64,
+        issuer="0" * 32,
+        issued_wall_us=AT_S * 1_000_000,
+        text=DOCUMENT,
+        author="ada",
+        why="quotas of the spring term",
+    )
+    status = pb.LeaguePolicyStatus(
+        region=REGION,
+        document=encode_league_policy(SignedPolicy(document=document)),
+        news=league_news(document, "UNFIT", 3),
+        version=3,
+        unfit='line 5: there is no kind of resource "licence"',
+    )
+    for region, standing, version in (
+        ("east", "IN_FORCE", 9),
+        ("south", "DEVIATES", 7),
+        ("west", "PENDING", 1),
+    ):
+        status.known.add(region=region, news=league_news(document, standing, version))
+    status.known.add(region="young")
+    return status
+
+
+LEAGUE = _league()
+# By region.
+_HANDED: dict[str, bytes] = {}

@@ -45,6 +45,7 @@ COMMANDS = {
     "policy plan": ["policy", "plan", SAMPLE],
     "policy apply": ["policy", "apply", SAMPLE],
     "policy rollback": ["policy", "rollback"],
+    "policy status": ["policy", "status"],
     "reservation list": ["reservation", "list"],
     "reservation show": ["reservation", "show", "nightly"],
     "reservation cancel": ["reservation", "cancel", "nightly"],

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from hanse.client import Client
+from hanse.core.model.league_policy import decode_league_policy, league_policy_message
+from hanse.core.model.roster import key_id
+from hanse.daemon.keys import generate, load, verify
 from tests.cli.canned_policies import DOCUMENT
 from tests.cli.conftest import Ran
 
@@ -41,6 +45,15 @@ COMMANDS = {
     "show": (["show"], 0),
     "show an old version": (["show", "--version", "2"], 0),
     "show what is not there": (["show", "--version", "9"], 1),
+    "status of the league's": (["status"], 0),
+    "status without one": (["status", "--region", "empty"], 0),
+    "apply to all, wrong": (["apply", "wrong.toml", "--league", "--operator-key", "operator.key"], 2),
+    "apply to all, too late": (
+        ["apply", "right.toml", "--league", "--operator-key", "operator.key", "--expect", "2"],
+        1,
+    ),
+    "apply to all without a key": (["apply", "right.toml", "--league", "--operator-key", "none.key"], 2),
+    "a key for one region": (["apply", "right.toml", "--operator-key", "operator.key"], 2),
 }
 
 
@@ -50,6 +63,7 @@ def files(tmp_path: Path) -> None:
     (tmp_path / "doubtful.toml").write_text(DOUBTFUL)
     (tmp_path / "right.toml").write_text("# nothing is said, so the defaults count\n")
     (tmp_path / "same.toml").write_text(DOCUMENT)
+    generate(tmp_path / "operator.key")
 
 
 @pytest.fixture
@@ -100,3 +114,63 @@ def test_what_is_not_utf_8_is_told_by_its_place(hanse: Callable[..., Ran], tmp_p
     ran = hanse("policy", "validate", "latin.toml", "-o", "json")
     (problem, *_) = ran.document["problems"]
     assert (ran.code, problem["line"], problem["path"]) == (2, 2, "tiers[0].name")
+
+
+def handed(server: str) -> bytes:
+    """The signed document that the region alpha was handed last."""
+    with Client(server) as client:
+        return client.league_policy("alpha").document
+
+
+@pytest.mark.usefixtures("files")
+def test_a_policy_for_all_is_signed_and_follows_on_what_the_region_has(
+    hanse: Callable[..., Ran], server: str, tmp_path: Path
+) -> None:
+    arguments = (
+        "policy",
+        "apply",
+        "right.toml",
+        "--league",
+        "--operator-key",
+        "operator.key",
+        "--server",
+        server,
+    )
+    ran = hanse(*arguments, "--region", "alpha", "--why", "a test", "--author", "ada", "-o", "json")
+    assert ran.code == 0, ran.err
+    signed = decode_league_policy(handed(server))
+    document, key = signed.document, load(tmp_path / "operator.key")
+    assert verify(key.public_key, league_policy_message(document), signed.operator_signature)
+    assert (document.number, document.previous_sha256, document.issuer) == (1, "", key_id(key.public_key))
+    assert (document.author, document.why, document.text) == (
+        "ada",
+        "a test",
+        "# nothing is said, so the defaults count\n",
+    )
+    first = ran.document
+    assert (first["number"], first["regions"][1]["standing"]) == (1, "in_force")
+
+    ran = hanse(*arguments, "--region", "alpha")
+    assert ran.code == 0
+    assert "in force in alpha, east" in ran.out
+    second = decode_league_policy(handed(server)).document
+    assert (second.number, second.previous_sha256) == (2, first["sha256"])
+
+
+@pytest.mark.usefixtures("files")
+def test_a_region_for_which_it_is_unfit_is_named_and_the_command_fails(
+    hanse: Callable[..., Ran], server: str
+) -> None:
+    arguments = (
+        "policy",
+        "apply",
+        "right.toml",
+        "--league",
+        "--operator-key",
+        "operator.key",
+        "--server",
+        server,
+    )
+    ran = hanse(*arguments, "--region", "odd")
+    assert ran.code == 1
+    assert "in force in odd; unfit for east" in ran.out

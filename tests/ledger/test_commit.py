@@ -19,6 +19,7 @@ from hanse.core.rows import (
     ChannelRow,
     IntentRow,
     JobRow,
+    LeaguePolicyRow,
     OutboundRow,
     PeerSeenRow,
     PolicyRow,
@@ -76,6 +77,7 @@ async def test_every_row_type_comes_back_as_it_was_written(ledger: Ledger, path:
         "intents": [astuple(writes.intents[0])],
         "peers_seen": [astuple(writes.peers_seen[0])],
         "policies": [astuple(writes.policies[0])],
+        "league_policies": [astuple(writes.league_policies[0])],
         "reservations": [astuple(writes.reservations[0])],
         "meta": writes.meta,
         "rosters": [astuple(row) for row in writes.rosters],
@@ -461,6 +463,18 @@ def test_a_decision_can_not_be_changed_by_any_statement() -> None:
         write(connection, steps(one_of_each()))
         with pytest.raises(sqlite3.IntegrityError, match="never changed"):
             connection.execute("UPDATE decisions SET verdict = 1")
+
+
+def test_a_policy_of_the_league_is_replaced_by_a_larger_one_only() -> None:
+    def row(number: int, sha256: str, digest: str = "") -> Writes:
+        return Writes(league_policies=[LeaguePolicyRow("test", number, sha256, b"{}", digest)])
+
+    with closing(new_ledger()) as connection:
+        write(connection, steps(row(1, "b"), row(1, "b", "d"), row(1, "c"), row(3, "a")))
+        assert dump(connection)["league_policies"] == [("test", 3, "a", b"{}", "")]
+        for smaller in (row(2, "f"), row(3, "0")):
+            with pytest.raises(sqlite3.IntegrityError, match="never replaced by a smaller one"):
+                write(connection, steps(smaller, first=9))
 
 
 async def test_steps_without_writes_cost_no_transaction(ledger: Ledger) -> None:

@@ -14,11 +14,13 @@ from msgspec.structs import replace
 from hanse.core import messages as m
 from hanse.core.model import limits
 from hanse.core.model.jobs import GroupShape, Reason, ReasonCode, Ruled, ShapeBody, make_shape
+from hanse.core.model.league_policy import LeaguePolicy, LeagueStanding, SignedPolicy
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.quota import Quota, QuotaDocument, SignedQuotas
 from hanse.core.model.regions import (
     CapacityClass,
     Group,
+    PolicyNews,
     Position,
     QueuedShape,
     QuotaNews,
@@ -31,6 +33,7 @@ from hanse.core.model.roster import Countersignature, GuardianSet, Roster, Roste
 from hanse.core.model.time import FOR_EVER_US
 from hanse.wire.gen.hanse.v1 import jobs_pb2, peers_pb2, regions_pb2
 from hanse.wire.peers import PeerCodec, encode_exchange, size_hint
+from hanse.wire.policies import decode_policy_news
 from hanse.wire.shapes import MalformedMessage
 from hanse.wire.specs import CheckedSpec, SpecReader, SpecRules
 
@@ -122,6 +125,14 @@ RECORD = st.builds(
             ),
             max_size=2,
         ).map(tuple),
+    ),
+    policy=st.none()
+    | st.builds(
+        PolicyNews,
+        number=COUNT_63,
+        sha256=WORD,
+        standing=st.sampled_from(LeagueStanding),
+        version=COUNT_63,
     ),
 )
 SPEC = jobs_pb2.JobSpec(
@@ -260,6 +271,25 @@ MESSAGES: dict[type, st.SearchStrategy[m.Message]] = {
     m.QuotaRequest: st.builds(m.QuotaRequest, COUNT_63),
     m.QuotaNotice: st.builds(
         m.QuotaNotice, st.builds(SignedQuotas, document=QUOTA_DOCUMENT, operator_signature=WORD)
+    ),
+    m.PolicyRequest: st.builds(m.PolicyRequest, COUNT_63, WORD),
+    m.PolicyNotice: st.builds(
+        m.PolicyNotice,
+        st.builds(
+            SignedPolicy,
+            document=st.builds(
+                LeaguePolicy,
+                cluster_id=WORD,
+                number=EPOCH,
+                previous_sha256=WORD,
+                issuer=WORD,
+                issued_wall_us=EPOCH,
+                text=st.text('a\n"é', max_size=20),
+                author=WORD,
+                why=WORD,
+            ),
+            operator_signature=WORD,
+        ),
     ),
     m.RosterAnnounce: st.builds(m.RosterAnnounce, COUNT_63, WORD),
     m.RosterRequest: st.builds(m.RosterRequest, COUNT_63),
@@ -617,6 +647,41 @@ def test_what_breaks_a_bound_of_quotas_is_dropped_alone() -> None:
 
     assert exchange.messages == (good,)
     assert len(exchange.dropped) == 8
+
+
+def test_what_breaks_a_bound_of_the_leagues_policy_is_dropped_alone() -> None:
+    good = m.PolicyRequest(7, "b" * 64)
+    request = encode_exchange(AN_ENVELOPE, [good])
+    request.policy_requests.add(number=2**63)
+    request.policy_requests.add(number=1, sha256="a" * (limits.PEER_WORD_LENGTH_MAX + 1))
+    request.policy_notices.add()
+    request.policy_notices.add(document=b'{"document": 1}')
+    request.policy_notices.add(document=b" " * (limits.SIGNED_POLICY_BYTES_MAX + 1))
+
+    exchange = codec().decode(request)
+
+    assert exchange.messages == (good,)
+    assert len(exchange.dropped) == 5
+
+
+def test_a_standing_that_only_later_versions_know_is_read_as_pending() -> None:
+    news = regions_pb2.PolicyNews(number=1, sha256="b", version=3)
+    news.standing = 77  # type: ignore[assignment]
+
+    assert decode_policy_news(news).standing is LeagueStanding.PENDING
+
+
+def test_the_largest_policy_of_the_league_fits_into_an_envelope() -> None:
+    text = '"' * limits.POLICY_BYTES_MAX
+    document = LeaguePolicy(
+        cluster_id="c", number=1, previous_sha256="", issuer="i", issued_wall_us=1, text=text
+    )
+    notice = m.PolicyNotice(SignedPolicy(document=document, operator_signature="f" * 128))
+    request = encode_exchange(AN_ENVELOPE, [notice])
+
+    assert request.ByteSize() <= limits.SIGNED_POLICY_BYTES_MAX + 1_024
+    assert size_hint(notice) <= limits.ENVELOPE_BYTES_MAX
+    assert codec().decode(request).messages == (notice,)
 
 
 def test_what_breaks_a_bound_of_the_shards_is_dropped_alone() -> None:

@@ -13,6 +13,7 @@ from hanse.cli.connect import WRITE_RETRY, client_of, run
 from hanse.cli.errors import CommandError, UsageOrConfigError
 from hanse.cli.exits import ExitCode
 from hanse.cli.output import Printer, note
+from hanse.cli.roster_founding import KEY_HELP
 from hanse.client.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="What for;
 AuthorOption = Annotated[
     str, typer.Option("--author", metavar="NAME", help="Who applies it; default: the user of this shell.")
 ]
+_TIMEOUT_S = 10.0
 # A plan is not asked for twice: it takes seconds of the region's machine.
 _ONCE = RetryPolicy(retry_for_s=0)
 
@@ -158,15 +160,35 @@ def apply(
         typer.Option(
             "--expect",
             metavar="VERSION",
-            help="Only if this version is in force; default: as when asked.",
+            help="Only if this version is in force (with --league: this number); default: as when asked.",
             min=0,
         ),
     ] = 0,
+    league: Annotated[
+        bool,
+        typer.Option("--league", help="In all regions: sign it, hand it in, and let it spread by itself."),
+    ] = False,
+    operator_key: Annotated[
+        Path | None, typer.Option(help=f"With --league: {KEY_HELP[0].lower()}{KEY_HELP[1:]}", metavar="FILE")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(help="With --league: seconds to wait for all regions to go by it.", min=0)
+    ] = _TIMEOUT_S,
 ) -> int:
     """Put a policy document in force. A document with a mistake is refused whole, and the policy in force stays.
 
-    JSON keys: region, file, version (0: refused), replaced, digest, unchanged, problems[] as in `validate`.
+    With --league the document is signed and given to one region, and told by gossip: every region judges it, and goes
+    by it until it is given another. It is durable when the command returns, whoever has heard of it by then.
+
+    JSON keys: region, file, version (0: refused), replaced, digest, unchanged, problems[] as in `validate`. With
+    --league: those of `status`, file, problems[]; number is 0 if it was refused.
     """
+    if league:
+        return _apply_league(ctx, file, operator_key, region, why, author, expect, timeout)
+    if operator_key is not None:
+        raise UsageOrConfigError(
+            "--operator-key: only with --league", hint="one region's policy needs no signature"
+        )
     return _apply(ctx, file, _text(file), region, why, author, expect)
 
 
@@ -194,6 +216,55 @@ def rollback(
     former = _asked(ctx, lambda client: client.policy(region, to)).policy
     reason = f"back to version {to}{f': {why}' if why else ''}"
     return _apply(ctx, Path(f"version {to}"), former.document, region, reason, author, in_force)
+
+
+@app.command()
+def status(ctx: typer.Context, region: RegionOption = "") -> None:
+    """Show the policy of the whole league, and what became of it in each region, as they last told.
+
+    JSON keys: region, number (0: none), sha256, digest, issuer, issued_at, author, why, unfit (why it can't be in force
+    in the region that answers), regions[].{region, number, sha256, standing (in_force, pending, unfit, deviates, none),
+    version}.
+    """
+    found = _asked(ctx, lambda client: client.league_policy(region))
+    printer = Printer.of(ctx)
+    from hanse.cli.policy_league_views import status_document, status_lines
+
+    if printer.is_table:
+        printer.show(*status_lines(found, printer.width))
+    else:
+        printer.document(status_document(found))
+
+
+def _apply_league(
+    ctx: typer.Context,
+    file: Path,
+    operator_key: Path | None,
+    region: str,
+    why: str,
+    author: str,
+    expect: int,
+    timeout_s: float,
+) -> int:
+    from hanse.cli.policy_league import applied
+    from hanse.cli.quota import read_key
+
+    text, key = _text(file), read_key(operator_key)
+    answer, found = _asked(
+        ctx, lambda client: applied(client, text, key, region, why, author, expect, timeout_s), WRITE_RETRY
+    )
+    printer = Printer.of(ctx)
+    if not answer.number:
+        return _refused(printer, file, answer.problems, "number")
+    from hanse.cli.policy_league_views import applied_line, status_document, unfit_in
+
+    if printer.is_table:
+        from hanse.cli.policy_views import problem_lines
+
+        printer.show(*problem_lines(answer.problems, str(file)), applied_line(found, answer.number))
+    else:
+        printer.document(status_document(found) | _problem_document(file, answer.problems))
+    return ExitCode.FAILURE if unfit_in(found) else ExitCode.OK
 
 
 def _apply(ctx: typer.Context, file: Path, text: str, region: str, why: str, author: str, expect: int) -> int:
@@ -231,13 +302,13 @@ def _apply(ctx: typer.Context, file: Path, text: str, region: str, why: str, aut
     return ExitCode.OK
 
 
-def _refused(printer: Printer, file: Path, problems: Sequence[PolicyProblem]) -> int:
+def _refused(printer: Printer, file: Path, problems: Sequence[PolicyProblem], key: str = "version") -> int:
     if printer.is_table:
         from hanse.cli.policy_views import problem_lines, verdict
 
         printer.show(*problem_lines(problems, str(file)), verdict(problems, str(file), "", valid=False))
     else:
-        printer.document(_problem_document(file, problems) | {"version": 0})
+        printer.document(_problem_document(file, problems) | {key: 0})
     return ExitCode.USAGE
 
 

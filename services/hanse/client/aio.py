@@ -26,6 +26,7 @@ from hanse.client.limits import (
     PLAN_TIMEOUT_S,
 )
 from hanse.client.messages import (
+    ApplyLeaguePolicyResponse,
     ApplyPolicyResponse,
     CancelReservationResponse,
     CancelResult,
@@ -40,6 +41,7 @@ from hanse.client.messages import (
     JobChange,
     JobFilter,
     JobSpec,
+    LeaguePolicyStatus,
     ListMembersResponse,
     ListNodesResponse,
     ListPoliciesResponse,
@@ -451,6 +453,24 @@ class AsyncClient:
         )
         response: ApplyPolicyResponse = await self._calls.unary(
             lambda link: link.policies.ApplyPolicy, request
+        )
+        return response
+
+    async def league_policy(self, region: str = "") -> LeaguePolicyStatus:
+        """The policy of the whole league as a region has it, and what became of it in each region."""
+        request = policies_pb2.GetLeaguePolicyRequest(region=region)
+        response: policies_pb2.GetLeaguePolicyResponse = await self._calls.unary(
+            lambda link: link.policies.GetLeaguePolicy, request
+        )
+        return response.status
+
+    async def apply_league_policy(self, document: bytes, region: str = "") -> ApplyLeaguePolicyResponse:
+        """Hand in the next policy of the whole league, signed by an operator. It is durable when this returns; the
+        others hear of it within seconds. `number` of the answer is 0 if it was refused for its `problems`.
+        ConflictError if another number is next."""
+        request = policies_pb2.ApplyLeaguePolicyRequest(region=region, document=document)
+        response: ApplyLeaguePolicyResponse = await self._calls.unary(
+            lambda link: link.policies.ApplyLeaguePolicy, request
         )
         return response
 

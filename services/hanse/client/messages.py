@@ -42,8 +42,10 @@ from hanse.wire.gen.hanse.v1.jobs_pb2 import (
     TaskGroup,
 )
 from hanse.wire.gen.hanse.v1.policies_pb2 import (
+    ApplyLeaguePolicyResponse,
     ApplyPolicyResponse,
     GetPolicyResponse,
+    LeaguePolicyStatus,
     ListPoliciesResponse,
     PlanPolicyResponse,
     Policy,
@@ -65,6 +67,8 @@ from hanse.wire.gen.hanse.v1.regions_pb2 import (
     Member,
     Node,
     NodeOrder,
+    PolicyNews,
+    PolicyStanding,
     Quarantine,
     QuotaBalance,
     QuotaStatus,
@@ -87,6 +91,7 @@ from hanse.wire.gen.hanse.v1.reservations_pb2 import (
 
 __all__ = [
     "FINAL_STATES",
+    "ApplyLeaguePolicyResponse",
     "ApplyPolicyResponse",
     "ArrayElement",
     "ArraySpec",
@@ -112,6 +117,7 @@ __all__ = [
     "JobKind",
     "JobSpec",
     "JobState",
+    "LeaguePolicyStatus",
     "ListMembersResponse",
     "ListNodesResponse",
     "ListPoliciesResponse",
@@ -127,9 +133,11 @@ __all__ = [
     "PlanPolicyResponse",
     "PlannedStop",
     "Policy",
+    "PolicyNews",
     "PolicyPlan",
     "PolicyProblem",
     "PolicySeverity",
+    "PolicyStanding",
     "Program",
     "Quarantine",
     "QuotaBalance",

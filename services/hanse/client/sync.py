@@ -13,6 +13,7 @@ import grpc
 from hanse.client.aio import AsyncClient
 from hanse.client.limits import BATCH_JOBS, BATCHES_IN_FLIGHT, NO_EPOCH, PAGE_JOBS_MAX
 from hanse.client.messages import (
+    ApplyLeaguePolicyResponse,
     ApplyPolicyResponse,
     CancelReservationResponse,
     CancelResult,
@@ -27,6 +28,7 @@ from hanse.client.messages import (
     JobChange,
     JobFilter,
     JobSpec,
+    LeaguePolicyStatus,
     ListMembersResponse,
     ListNodesResponse,
     ListPoliciesResponse,
@@ -320,6 +322,14 @@ class Client:
                 document, region, expected_version=expected_version, author=author, why=why
             )
         )
+
+    def league_policy(self, region: str = "") -> LeaguePolicyStatus:
+        """See AsyncClient.league_policy."""
+        return self._thread.run(self._client.league_policy(region))
+
+    def apply_league_policy(self, document: bytes, region: str = "") -> ApplyLeaguePolicyResponse:
+        """See AsyncClient.apply_league_policy."""
+        return self._thread.run(self._client.apply_league_policy(document, region))
 
     def control_nodes(
         self, nodes: Sequence[str], order: NodeOrder, region: str = "", *, why: str = ""

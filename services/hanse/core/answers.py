@@ -52,6 +52,8 @@ class Answers:
                 return region.local.windows.view()
             case Question.QUOTAS:
                 return region.escrow.view()
+            case Question.LEAGUE_POLICY:
+                return region.league_policy.view(region.local.standing.policy.version, region.peers)
             case _:
                 assert_never(ask.question)
 
@@ -233,6 +235,7 @@ class Answers:
             detail = f"{region.losses.waiting:,} jobs that were with a lost region are asked for; it waits for {silent}"
             found.append(Reason(ReasonCode.REGION_LOST, detail))
         found.extend(region.escrow.impairments())
+        found.extend(region.league_policy.impairments())
         if region.disk_nearly_full:
             found.append(Reason(ReasonCode.NO_CAPACITY, "the disk of the ledger is nearly full"))
         if not region.local.runs.recovered:

@@ -42,6 +42,7 @@ from hanse.core.rows import (
     DecisionRow,
     ElementRow,
     IntentRow,
+    LeaguePolicyRow,
     OutboundRow,
     PeerSeenRow,
     PolicyRow,
@@ -538,6 +539,10 @@ class Books:
         self._rows.policies.append(row)
         if version > POLICY_VERSIONS_KEPT_MAX:
             self._rows.policies_delete_to.append(version - POLICY_VERSIONS_KEPT_MAX)
+
+    def keep_league_policy(self, row: LeaguePolicyRow) -> None:
+        """The largest document of the league's policy, and whether it is in force here."""
+        self._rows.league_policies.append(row)
 
     def keep_reservation(self, reservation: CapacityReservation) -> None:
         """It is in force from now on, as it is now."""

@@ -12,6 +12,7 @@ import msgspec
 
 from hanse.core.effects import Effects
 from hanse.core.events import (
+    ApplyLeaguePolicy,
     ApplyQuotas,
     Ask,
     CancelJobs,
@@ -20,6 +21,7 @@ from hanse.core.events import (
     OrderNodes,
     PlanJob,
     PolicyChanged,
+    PolicyUnfit,
     Reserve,
     Submit,
 )
@@ -59,6 +61,8 @@ CallersEvent = (
     | OrderNodes
     | PolicyChanged
     | ApplyQuotas
+    | ApplyLeaguePolicy
+    | PolicyUnfit
     | Reserve
     | CancelReservation
 )
@@ -71,6 +75,7 @@ class Callers:
         self._region = region
         self._config, self._library, self._books = region.config, region.library, region.books
         self._local, self._shards, self._escrow = region.local, region.shards, region.escrow
+        self._league_policy = region.league_policy
         self._router, self._planning = region.router, region.planning
         self._hands, self._admission = region.hands, region.admission
         # Whether the ledger has the policy in force: the first one is of the configuration.
@@ -96,7 +101,12 @@ class Callers:
             case OrderNodes():
                 out.replies.append(Reply(event.request_id, self._order_nodes(event, out)))
             case PolicyChanged():
-                out.replies.append(Reply(event.request_id, self._change_policy(now, event)))
+                self._take_policy(now, event, out)
+            case ApplyLeaguePolicy():
+                self._apply_league_policy(event, out)
+            case PolicyUnfit():
+                if self._league_policy.awaits(event.league):
+                    self._league_policy.note_unfit(event.why)
             case _:
                 assert_never(event)
 
@@ -256,6 +266,28 @@ class Callers:
             return Refused("NOT_FOUND", "nodes", f"{self._config.name} has no node {unknown[0]!r}")
         self._local.order_nodes(event, out)
         return Done()
+
+    def _apply_league_policy(self, event: ApplyLeaguePolicy, out: Effects) -> None:
+        if self._region.in_doubt:
+            message = f"{self._config.name} waits for {self._region.waits_for}"
+            out.replies.append(Reply(event.request_id, Refused("UNREACHABLE", "", message, DOUBT_RETRY_MS)))
+        else:
+            self._league_policy.apply(event, out)
+
+    def _take_policy(self, now: Now, event: PolicyChanged, out: Effects) -> None:
+        """One that is meant for this region, or what the league's document says."""
+        league, digest = self._league_policy, event.text.digest
+        if not event.league:
+            answer = self._change_policy(now, event)
+            if isinstance(answer, PolicyAdopted):
+                league.note_policy(digest)
+            out.replies.append(Reply(event.request_id, answer))
+        elif league.awaits(event.league):
+            changed = None if league.is_running(digest) else self._change_policy(now, event)
+            if isinstance(changed, Refused):
+                league.note_unfit(changed.message)
+            else:
+                league.put_in_force(digest)
 
     def _change_policy(self, now: Now, event: PolicyChanged) -> Answer:
         """Put everything onto the new policy, or refuse it whole."""

@@ -3,7 +3,8 @@
 The shell's obligation, for the Effects of one step:
 1. `writes` are committed in one transaction and fsynced. If that fails, the Region is discarded and rebuilt from disk,
    and nothing of this or any later step is released.
-2. Only then `leases`, `launches`, `stops`, `reaps`, `lookups`, `sends`, `replies` and `changes` go out, in step order.
+2. Only then `leases`, `launches`, `stops`, `reaps`, `lookups`, `judge`, `sends`, `replies` and `changes` go out, in
+   step order.
    A crash may fall between any two of them; recovery resends what matters.
 What must wait until a majority of a group of guardians holds a write leaves the core only then: it is in the effects of
 the step that took in the acknowledgement (federation/shards/gate.py), and the shell need not know.
@@ -18,6 +19,7 @@ import msgspec
 
 from hanse.core.messages import Inquest, Message
 from hanse.core.model.jobs import Reason, RunId, TaskPlacement
+from hanse.core.model.league_policy import SignedPolicy
 from hanse.core.model.lifecycle import JobState
 from hanse.core.replies import Reply
 from hanse.core.rows import Writes
@@ -121,6 +123,9 @@ class Effects(msgspec.Struct, kw_only=True):
     rests_on: int = 0
     changes: list[JobChange] = msgspec.field(default_factory=list)
     owes_rows: bool = False
+    # The league's policy, to be judged: answered by PolicyChanged or PolicyUnfit, with its hash. Only the newest one
+    # counts.
+    judge: SignedPolicy | None = None
     # Once all of this has left, the Region is discarded and rebuilt from disk: a new roster is in force.
     restart: bool = False
 

@@ -12,6 +12,7 @@ import msgspec
 from hanse.core.messages import Envelope, Inquest, Message
 from hanse.core.model.indexes import Indexes
 from hanse.core.model.jobs import Job, RunId, Submission
+from hanse.core.model.league_policy import SignedPolicy
 from hanse.core.model.quota import SignedQuotas
 from hanse.core.model.regions import RunningJobs
 from hanse.core.model.reservations import RegionPlaces, WantedReservation
@@ -116,6 +117,7 @@ class Question(enum.Enum):
     INVENTORY = "the newest record of every region"
     RESERVATIONS = "reservations, with the windows that come next"
     QUOTAS = "global quotas, and the rights that this region holds"
+    LEAGUE_POLICY = "the league's policy, and what became of it in each region"
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,7 +272,8 @@ class PolicyText(msgspec.Struct, frozen=True, kw_only=True):
 class PolicyChanged(msgspec.Struct, frozen=True, kw_only=True):
     """An operator's new policy, to be the next version if the one in force is `expected_version` (0: whichever it is).
     Answered by PolicyAdopted, or Refused: then the one in force stays. `former` is what is in force if the ledger has
-    none yet: it is kept with the first change, so that there is something to go back to."""
+    none yet: it is kept with the first change, so that there is something to go back to. `league`: it is what
+    the league's document with this hash says; then nobody waits for an answer."""
 
     request_id: int
     policy: Policy
@@ -278,6 +281,23 @@ class PolicyChanged(msgspec.Struct, frozen=True, kw_only=True):
     expected_version: int = 0
     text: PolicyText = PolicyText()
     former: PolicyText = PolicyText()
+    league: str = ""
+
+
+class ApplyLeaguePolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's signed policy for all regions. Answered by Done once it is durable, or Refused."""
+
+    request_id: int
+    signed: SignedPolicy
+    cause: str
+
+
+class PolicyUnfit(msgspec.Struct, frozen=True, kw_only=True):
+    """The league's document with this hash can't be put in force in this region."""
+
+    league: str
+    why: str
+    cause: str
 
 
 class Reserve(msgspec.Struct, frozen=True, kw_only=True):
@@ -338,4 +358,6 @@ Event = (
     | Reserve
     | CancelReservation
     | ApplyQuotas
+    | ApplyLeaguePolicy
+    | PolicyUnfit
 )

@@ -11,6 +11,7 @@ import msgspec
 
 from hanse.core.model.arrays import ArrayProgress, ArrayRules
 from hanse.core.model.jobs import Reason, RetryRules, Shape
+from hanse.core.model.league_policy import Rank, SignedPolicy
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.quota import Rights, SignedQuotas
 from hanse.core.model.regions import Position, QueuedShape, RegionRecord
@@ -566,6 +567,24 @@ class QuotaNotice(msgspec.Struct, frozen=True):
     signed: SignedQuotas
 
 
+class PolicyRequest(msgspec.Struct, frozen=True):
+    """What is the league's policy, if you have a larger one than this? `number` 0: the sender has none."""
+
+    number: int
+    sha256: str
+
+    @property
+    def rank(self) -> Rank:
+        """What decides which of two documents goes before the other."""
+        return (self.number, self.sha256)
+
+
+class PolicyNotice(msgspec.Struct, frozen=True):
+    """The largest document of the league's policy that the sender has on its disk."""
+
+    signed: SignedPolicy
+
+
 class ReservationPart(msgspec.Struct, frozen=True, kw_only=True):
     """An owner of a reservation over several regions asks the receiver whether it has room for its part, which binds
     nobody; `binding`: tells it to take that, once the owner's own part is durable, and until it is answered."""
@@ -662,6 +681,8 @@ Message = (
     | RightsDecision
     | QuotaRequest
     | QuotaNotice
+    | PolicyRequest
+    | PolicyNotice
     | ReservationPart
     | ReservationTaken
     | ReservationVerdict

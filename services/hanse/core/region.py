@@ -11,6 +11,7 @@ A Region is one region's whole mind. It is synchronous and deterministic: the sa
     local       what runs here next: queue, capacity, attempts
     offers, soliciting, giver, target   the handoff
     moving      running jobs that leave a region that is being drained
+    league_policy                       the policy for all regions, if there is one
     reports, tracking                   what owners owe to homes, and what homes know
     books       every change of a job, and the rows that it owes the ledger
 
@@ -32,6 +33,7 @@ from hanse.core.dependencies import Dependencies
 from hanse.core.doubt import Doubt
 from hanse.core.effects import Effects
 from hanse.core.events import (
+    ApplyLeaguePolicy,
     ApplyQuotas,
     Ask,
     AskRoster,
@@ -48,6 +50,7 @@ from hanse.core.events import (
     PeerUnreachable,
     PlanJob,
     PolicyChanged,
+    PolicyUnfit,
     ProposeRoster,
     Reserve,
     SetDrain,
@@ -64,6 +67,7 @@ from hanse.core.federation.handoff.offers import Offers
 from hanse.core.federation.handoff.soliciting import Soliciting
 from hanse.core.federation.inquest import Witness
 from hanse.core.federation.joint import JointReservations
+from hanse.core.federation.league_policy import LeaguePolicies
 from hanse.core.federation.losses import FIRST_ID, Losses, Outcome
 from hanse.core.federation.making_room import MakingRoom
 from hanse.core.federation.membership import Membership
@@ -92,6 +96,8 @@ from hanse.core.messages import (
     Message,
     Offer,
     OfferAnswer,
+    PolicyNotice,
+    PolicyRequest,
     Prepare,
     Probe,
     ProbeAck,
@@ -225,6 +231,7 @@ class Region:
             now,
         )
         self.local.scheduler.gate = self.escrow
+        self.league_policy = LeaguePolicies(config, snapshot, self.books, self.inventory, current, authority)
         self.joint = JointReservations(
             config,
             self.books,
@@ -378,6 +385,8 @@ class Region:
                 self.callers.take_in(now, event, out)
             case PolicyChanged() | ApplyQuotas() | Reserve() | CancelReservation():
                 self.callers.take_in(now, event, out)
+            case ApplyLeaguePolicy() | PolicyUnfit():
+                self.callers.take_in(now, event, out)
             case SetDrain():
                 self._set_drain(now, event, out)
             case ExecutorRecovered():
@@ -434,6 +443,8 @@ class Region:
                 if isinstance(message, GossipDelta):
                     self.shards.on_records(now)
                     self.escrow.on_records(now, out)
+                    if not self.in_doubt:
+                        self.league_policy.on_records(now, out)
                 if (stamp := self.inventory.own_record_from_the_future) is not None:
                     self.publisher.overtake(stamp)
             else:
@@ -477,6 +488,9 @@ class Region:
             case RightsAsk() | RightsCommit() | RightsDecision() | QuotaRequest() | QuotaNotice():
                 if not self.in_doubt:
                     self.escrow.on_message(now, peer, message, out)
+            case PolicyRequest() | PolicyNotice():
+                if not self.in_doubt:
+                    self.league_policy.on_message(peer, message, out)
             case ReservationPart() | ReservationTaken() | ReservationVerdict() | ReservationSettled():
                 if not self.in_doubt:
                     self.joint.on_message(now, peer, message, out)
@@ -625,6 +639,9 @@ class Region:
         if self.escrow.news_changed:
             self.escrow.news_changed = False
             self._standing_changed = True
+        if self.league_policy.news_changed:
+            self.league_policy.news_changed = False
+            self._standing_changed = True
         leads = self.shards.led
         if leads != self._published_leads:
             self._published_leads, self._standing_changed = leads, True
@@ -657,9 +674,11 @@ class Region:
             power=self.config.power,
             leads=self.shards.led,
             quotas=self.escrow.news(),
+            policy=self.league_policy.news(self.local.standing.policy.version),
         )
 
     def _collect(self, now: Now, out: Effects) -> Effects:
+        self.league_policy.hand_out(out)
         out.writes, out.changes = self.books.collect()
         # (If it writes nothing, this is one too many: nobody leaves too early.)
         self.shards.collect(now, out, self.sequence + 1)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from hanse.core.model.jobs import Reason, Shape
+from hanse.core.model.league_policy import SignedPolicy
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.quota import SignedQuotas
-from hanse.core.model.regions import Liveness, Member, Node, QuotaNews, RegionRecord, RunningJobs
+from hanse.core.model.regions import Liveness, Member, Node, PolicyNews, QuotaNews, RegionRecord, RunningJobs
 from hanse.core.model.reservations import CapacityReservation, WindowState
 from hanse.core.model.resources import Resources
 from hanse.core.model.roster import SignedRoster
@@ -256,6 +257,18 @@ class QuotaView(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
 
 
+class LeaguePolicyView(msgspec.Struct, frozen=True, kw_only=True):
+    """The league's policy as one region has it: the document, what became of it here (`unfit`: why it can't be in
+    force), and the version of the policy in force. `known` is what other regions last told, by gossip."""
+
+    region: str
+    signed: SignedPolicy | None
+    news: PolicyNews | None
+    version: int
+    unfit: str
+    known: tuple[tuple[str, PolicyNews | None], ...]
+
+
 class ChannelView(msgspec.Struct, frozen=True, kw_only=True):
     """Handoff with one peer since this daemon started; `undecided` is what waits for an answer now."""
 
@@ -368,6 +381,7 @@ Answer = (
     | StatusView
     | RosterView
     | QuotaView
+    | LeaguePolicyView
     | tuple[NodeView, ...]
     | tuple[MemberView, ...]
     | tuple[RegionRecord, ...]

@@ -219,6 +219,17 @@ class PolicyRow(msgspec.Struct, frozen=True, array_like=True):
     at_wall_us: int
 
 
+class LeaguePolicyRow(msgspec.Struct, frozen=True, array_like=True):
+    """The largest document of the league's policy that this region has; replaces a smaller one. `document` is a signed
+    one's JSON. `digest` is of its text, once that was put in force here (PolicyRow); empty: it was not."""
+
+    cluster_id: str
+    number: int
+    sha256: str
+    document: bytes
+    digest: str
+
+
 class ReservationRow(msgspec.Struct, frozen=True, array_like=True):
     """A reservation of this region; replaces an older row. `body` is msgpack of model/reservations.py:
     CapacityReservation."""
@@ -312,6 +323,7 @@ class Writes(msgspec.Struct, kw_only=True):
     intents: list[IntentRow] = msgspec.field(default_factory=list)
     peers_seen: list[PeerSeenRow] = msgspec.field(default_factory=list)
     policies: list[PolicyRow] = msgspec.field(default_factory=list)
+    league_policies: list[LeaguePolicyRow] = msgspec.field(default_factory=list)
     reservations: list[ReservationRow] = msgspec.field(default_factory=list)
     # Small facts by name, such as "draining".
     meta: list[tuple[str, str]] = msgspec.field(default_factory=list)
@@ -372,6 +384,7 @@ class Writes(msgspec.Struct, kw_only=True):
             or self.intents
             or self.peers_seen
             or self.policies
+            or self.league_policies
             or self.reservations
             or self.meta
             or self.rosters
@@ -417,6 +430,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     shard_rows: list[ShardRow] = msgspec.field(default_factory=list)
     # The newest version of the policy; None: none was ever applied.
     policy: PolicyRow | None = None
+    # At most one.
+    league_policies: list[LeaguePolicyRow] = msgspec.field(default_factory=list)
     # By id.
     reservations: list[ReservationRow] = msgspec.field(default_factory=list)
     # By number.

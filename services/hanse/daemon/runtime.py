@@ -35,6 +35,7 @@ from hanse.daemon.errors import DriverInterrupted, DriverOverloaded, ReloadRefus
 from hanse.daemon.housekeeping import Housekeeping
 from hanse.daemon.inbox import Inbox
 from hanse.daemon.journal import JOURNAL_DIRECTORY, Journal
+from hanse.daemon.judge import PolicyJudge
 from hanse.daemon.keys import Keyring, region_keys, take_next
 from hanse.daemon.ledger_ids import LEDGER_FILE, read_prepared, use_up
 from hanse.daemon.lookups import Lookups
@@ -96,6 +97,7 @@ class Runtime:
         self.planner = Planner()
         self._requests = Requests(inbox)
         self._lookups = Lookups(inbox)
+        self._judge = PolicyJudge(inbox, self.desk)
         self._make_executor = make_executor
         self._links = links
         self._orders = orders
@@ -318,6 +320,7 @@ class Runtime:
         reports = _Reports(self.inbox)
         found = await executor.recover(reports.take)
         self._orders.clear()
+        self._judge.clear()
         self.inbox.clear()
         self.inbox.put_first(ExecutorRecovered(found=found, cause="boot"))
         reports.pass_on()
@@ -338,6 +341,7 @@ class Runtime:
                 group.create_task(self._orders.run(executor), name="orders"),
                 group.create_task(housekeeping.run(), name="housekeeping"),
                 group.create_task(self._lookups.run(ledger), name="lookups"),
+                group.create_task(self._judge.run(), name="judge"),
             ]
             self._requests.open()
             self.dead.clear()
@@ -365,6 +369,8 @@ class Runtime:
         self._orders.post(effects)
         if effects.lookups:
             self._lookups.post(effects.lookups)
+        if effects.judge is not None:
+            self._judge.post(effects.judge)
         if effects.sends:
             self._links.send(effects.sends, step.envelopes)
         self._owes_rows = effects.owes_rows or step.number < self._told

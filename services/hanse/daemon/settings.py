@@ -82,7 +82,8 @@ class FederationTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     # A signed roster's file, and the id of the operator's key that founded it. With them [[members]], `guardians` and
     # `domains` are the roster's to say.
     roster: str = ""
-    # Public keys of operators whose quota documents count; with a signed roster, its operators' as well.
+    # Public keys of operators whose quota documents and policies of the league count; with a signed roster, its
+    # operators' as well.
     operator_keys: tuple[Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")], ...] = ()
     operator: Annotated[str, Meta(pattern=r"^([0-9a-f]{32})?$")] = ""
     guardians: Literal[0, 3, 5] = GUARDIANS_DEFAULT

@@ -116,6 +116,7 @@ def digest_of(effects: Effects) -> str:
         effects.stops,
         effects.reaps,
         effects.lookups,
+        effects.judge,
         effects.sends,
         effects.changes,
         effects.restart,

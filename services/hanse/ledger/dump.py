@@ -21,6 +21,7 @@ TABLES: dict[str, type[msgspec.Struct] | None] = {
     "intents": rows.IntentRow,
     "peers_seen": rows.PeerSeenRow,
     "policies": rows.PolicyRow,
+    "league_policies": rows.LeaguePolicyRow,
     "reservations": rows.ReservationRow,
     "meta": None,
     "shard_states": rows.ShardStateRow,

@@ -25,6 +25,7 @@ from hanse.core.rows import (
     IntentRow,
     JobRow,
     JobStateRow,
+    LeaguePolicyRow,
     OutboundRow,
     PeerSeenRow,
     PolicyRow,
@@ -158,6 +159,7 @@ UPSERT_INTENTS = _upsert("intents", columns_of(IntentRow))
 UPSERT_PEERS_SEEN = _upsert("peers_seen", columns_of(PeerSeenRow))
 # A plain insert: a version is written once.
 INSERT_POLICIES = _insert("policies", columns_of(PolicyRow))
+UPSERT_LEAGUE_POLICIES = _upsert("league_policies", columns_of(LeaguePolicyRow))
 UPSERT_RESERVATIONS = _upsert("reservations", columns_of(ReservationRow))
 UPSERT_META = _upsert("meta", ("name", "value"))
 UPSERT_ROSTERS = _upsert("rosters", columns_of(RosterRow))

@@ -91,6 +91,7 @@ def apply(connection: sqlite3.Connection, writes: Writes) -> None:
     statements.UPSERT_INTENTS.run(connection, tuples(writes.intents))
     statements.UPSERT_PEERS_SEEN.run(connection, tuples(writes.peers_seen))
     statements.INSERT_POLICIES.run(connection, tuples(writes.policies))
+    statements.UPSERT_LEAGUE_POLICIES.run(connection, tuples(writes.league_policies))
     statements.UPSERT_RESERVATIONS.run(connection, tuples(writes.reservations))
     statements.UPSERT_META.run(connection, writes.meta)
     statements.UPSERT_ROSTERS.run(connection, tuples(writes.rosters))

@@ -33,6 +33,7 @@ from hanse.core.messages import (
     Envelope,
     Message,
     Offer,
+    PolicyNotice,
     RosterProposal,
     RosterVote,
     Stable,
@@ -41,6 +42,7 @@ from hanse.core.messages import (
     ToShard,
     Withdraw,
 )
+from hanse.core.model.league_policy import SignedPolicy
 from hanse.core.model.regions import PROTOCOL_MAX, Position, RegionConfig
 from hanse.core.model.roster import SignedRoster
 from hanse.core.model.time import FOR_EVER_US, SECOND_US
@@ -56,7 +58,7 @@ from hanse.sim.faults import Faults
 from hanse.sim.keys import SimKeys
 from hanse.sim.ledger import SimLedger, looked_up
 from hanse.sim.network import Network
-from hanse.sim.policies import document_of, policy_of
+from hanse.sim.policies import document_of, judged, policy_of
 from hanse.sim.record import Committed, Died, Record, Sent, Started
 from hanse.sim.timeline import Timeline
 
@@ -64,6 +66,8 @@ from hanse.sim.timeline import Timeline
 _STEP_US = 100
 # A query of the ledger, which sees what is durable when it is done.
 _LOOKUP_US = 1_000
+# Reading a policy document.
+_JUDGING_US = 20_000
 # The real inbox is bounded, too; peers are told to wait, callers are refused.
 _INBOX_MAX = 4096
 # As the ledger's ANCHOR_PERIOD_S.
@@ -79,7 +83,19 @@ _BEFORE_COMMIT = -1
 _CRASH_POINTS = (_BEFORE_COMMIT, _BEFORE_COMMIT, 0, 0, 1, 2, 4, 8)
 
 RECORDED: frozenset[type] = frozenset(
-    (Commit, Withdraw, Decision, Stable, Cancel, CancelAck, Terminal, TerminalAck, RosterProposal, RosterVote)
+    (
+        Commit,
+        Withdraw,
+        Decision,
+        Stable,
+        Cancel,
+        CancelAck,
+        Terminal,
+        TerminalAck,
+        RosterProposal,
+        RosterVote,
+        PolicyNotice,
+    )
 )
 
 
@@ -672,6 +688,8 @@ class Host:
             parts.append(partial(self.executor.reap, reap.run))
         for lookup in effects.lookups:
             parts.append(partial(self._look_up, lookup))
+        if effects.judge is not None:
+            parts.append(partial(self._judge, effects.judge))
         for peer, messages in _by_peer(effects.sends).items():
             parts.append(partial(self._send, peer, step.envelopes[peer], tuple(messages)))
         for reply in effects.replies:
@@ -684,6 +702,13 @@ class Host:
     def _on_looked_up(self, life: int, lookup: Lookup) -> None:
         if life == self.life:
             self.post(looked_up(self.ledger, lookup))
+
+    def _judge(self, signed: SignedPolicy) -> None:
+        self._timeline.after(_JUDGING_US, self._on_judged, self.life, signed)
+
+    def _on_judged(self, life: int, signed: SignedPolicy) -> None:
+        if life == self.life:
+            self.post(judged(signed, self._founding))
 
     def _send_all(self, sends: list[Send]) -> None:
         assert self.core is not None
@@ -710,6 +735,7 @@ def _only_sends(effects: Effects) -> bool:
         or effects.stops
         or effects.reaps
         or effects.lookups
+        or effects.judge is not None
         or effects.replies
         or effects.changes
     )

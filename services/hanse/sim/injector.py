@@ -13,6 +13,7 @@ from hanse.core.model.time import SECOND_US
 from hanse.sim.callers import Callers
 from hanse.sim.faults import HEALED, MINUTE_US, Faults
 from hanse.sim.host import Host
+from hanse.sim.league_policy import LeagueRulers
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Network
 from hanse.sim.operators import Operators
@@ -54,6 +55,7 @@ class Injector:
         callers: Callers,
         operators: Operators,
         rulers: Rulers,
+        league_rulers: LeagueRulers,
         reservers: Reservers,
         quotas: QuotaOperators | None = None,
     ) -> None:
@@ -67,6 +69,7 @@ class Injector:
         self._callers = callers
         self._operators = operators
         self._rulers = rulers
+        self._league_rulers = league_rulers
         self._reservers = reservers
         self._quotas = quotas
         self._pressed: dict[str, int] = {}
@@ -313,6 +316,7 @@ class Injector:
 
     def _change_policy(self) -> None:
         self._note("policy_change", self._rulers.change())
+        self._league_rulers.change()
 
     def _change_reservations(self) -> None:
         self._note("reservation_change", self._reservers.change())

@@ -38,6 +38,7 @@ from hanse.core.rows import (
     IntentRow,
     JobRow,
     JobStateRow,
+    LeaguePolicyRow,
     OutboundRow,
     PeerSeenRow,
     PolicyRow,
@@ -106,6 +107,7 @@ class SimLedger:
         self.intents: dict[str, IntentRow] = {}
         self.peers_seen: dict[str, PeerSeenRow] = {}
         self.policies: dict[int, PolicyRow] = {}
+        self.league_policies: dict[str, LeaguePolicyRow] = {}
         self.reservations: dict[str, ReservationRow] = {}
         self.meta: dict[str, str] = {}
         self.rosters: dict[int, RosterRow] = {}
@@ -161,6 +163,7 @@ class SimLedger:
         image.channels, image.outbound = dict(self.channels), dict(self.outbound)
         image.intents, image.peers_seen = dict(self.intents), dict(self.peers_seen)
         image.policies = dict(self.policies)
+        image.league_policies = dict(self.league_policies)
         image.reservations = dict(self.reservations)
         image.meta, image._keys = dict(self.meta), dict(self._keys)
         image.rosters = dict(self.rosters)
@@ -225,6 +228,10 @@ class SimLedger:
         for policy in writes.policies:
             assert policy.version not in self.policies, "a version of the policy is never changed"
             self.policies[policy.version] = policy
+        for league in writes.league_policies:
+            known = self.league_policies.get(league.cluster_id, league)
+            assert (league.number, league.sha256) >= (known.number, known.sha256), "documents only grow"
+            self.league_policies[league.cluster_id] = league
         for reservation in writes.reservations:
             self.reservations[reservation.id] = reservation
         for name, value in writes.meta:
@@ -357,6 +364,7 @@ class SimLedger:
             peers_seen=_by_key(self.peers_seen),
             meta=dict(sorted(self.meta.items())),
             policy=self.policies[max(self.policies)] if self.policies else None,
+            league_policies=_by_key(self.league_policies),
             reservations=_by_key(self.reservations),
             rosters=[self.rosters[epoch] for epoch in sorted(self.rosters)],
             shard_states=_by_key(self.shard_states),
@@ -397,6 +405,7 @@ class SimLedger:
             "intents": _tuples(self.intents.values()),
             "peers_seen": _tuples(self.peers_seen.values()),
             "policies": _tuples(self.policies.values()),
+            "league_policies": _tuples(self.league_policies.values()),
             "reservations": _tuples(self.reservations.values()),
             "meta": sorted(self.meta.items()),
             "rosters": _tuples(self.rosters.values()),

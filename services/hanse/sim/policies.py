@@ -7,12 +7,14 @@ refused whole.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from hanse.core.events import PolicyText
+from hanse.core.events import Event, PolicyChanged, PolicyText, PolicyUnfit
+from hanse.core.model.league_policy import SignedPolicy, league_policy_sha256
 from hanse.core.model.time import SECOND_US
 from hanse.core.policy.model import (
     DEFAULT_POLICY,
@@ -92,6 +94,20 @@ def document_of(policy: Policy) -> PolicyText:
 def policy_of(row: PolicyRow) -> Policy:
     """What the ledger has kept."""
     return msgspec.structs.replace(_DECODER.decode(row.document), version=row.version)
+
+
+def judged(signed: SignedPolicy, founding: Policy) -> Event:
+    """What a region's shell makes of a document. Whether the policy contradicts itself is left to the core."""
+    document, sha256 = signed.document, league_policy_sha256(signed.document)
+    try:
+        policy = _DECODER.decode(document.text)
+    except msgspec.DecodeError as error:
+        return PolicyUnfit(league=sha256, why=str(error), cause="judge")
+    digest = hashlib.sha256(document.text.encode()).hexdigest()
+    text = PolicyText(document=document.text, digest=digest, author=document.author, why=document.why)
+    return PolicyChanged(
+        request_id=0, policy=policy, cause="judge", text=text, former=document_of(founding), league=sha256
+    )
 
 
 def draw_policy(randomness: random.Random, tenants: tuple[str, ...]) -> Policy:

@@ -25,6 +25,7 @@ from hanse.sim.faults import HEALED, MINUTE_US, Faults
 from hanse.sim.hands import Hands
 from hanse.sim.host import Host, Surroundings, ledger_id_of
 from hanse.sim.injector import Injector
+from hanse.sim.league_policy import LeagueRulers
 from hanse.sim.ledger import SimLedger
 from hanse.sim.network import Codec, Network
 from hanse.sim.operators import GUARDED_SHARE, Operators, with_rosters
@@ -168,6 +169,9 @@ class World:
             ),
         )
         self.trimmers = Trimmers(self.timeline, self._randomness("trimmers"), self.hosts, self.count)
+        self.league_rulers = LeagueRulers(
+            self.timeline, self._randomness("league policy"), self.hosts, TENANTS, self.count
+        )
         self.convergence = Convergence(self.timeline, self.hosts)
         self.injector = Injector(
             self.timeline,
@@ -185,6 +189,7 @@ class World:
                 TENANTS,
                 self.count,
             ),
+            self.league_rulers,
             self.reservers,
             self.quotas,
         )
@@ -305,6 +310,8 @@ class World:
             return "some region still has a reservation"
         if self.quotas is not None and not self.quotas.idle:
             return "some region does not go by the newest quotas"
+        if not self.league_rulers.idle:
+            return "some region does not go by the newest policy of the league"
         if not all(host.trusts_its_disk or host.gone for host in self.hosts):
             return "some region does not trust its disk"
         # Without adoptable jobs several disks are lost at a time, and groups with them.

@@ -14,6 +14,7 @@ from hanse.wire.gen.hanse.v1 import peers_pb2 as pb
 from hanse.wire.groups import GROUP_KINDS
 from hanse.wire.joint import JOINT_KINDS
 from hanse.wire.kinds import Kind, Readers, bounded, job_id_of, region_name, stored
+from hanse.wire.policies import POLICY_KINDS
 from hanse.wire.progress import decode_progress, encode_progress
 from hanse.wire.quotas import QUOTA_KINDS
 from hanse.wire.records import decode_queued_shape, decode_record, encode_queued_shape, encode_record
@@ -455,6 +456,7 @@ KINDS: tuple[Kind, ...] = (
     *GROUP_KINDS,
     *ROSTER_KINDS,
     *QUOTA_KINDS,
+    *POLICY_KINDS,
     *JOINT_KINDS,
 )
 # Those that also travel between leaders of shards, in a ShardBatch, whose fields have the same names.

@@ -152,6 +152,8 @@ def size_hint(message: m.Message) -> int:
             return 64 + 1_024 * len(message.testimonies) + specs
         case m.RosterDocument() | m.RosterProposal():
             return _roster_size_hint(message.signed)
+        case m.PolicyNotice():
+            return min(1_024 + 3 * len(message.signed.document.text), limits.SIGNED_POLICY_BYTES_MAX)
         case m.RosterVote():
             return 512 + (0 if message.has is None else _roster_size_hint(message.has))
         case _:

@@ -8,6 +8,7 @@ from hanse.core.model import limits
 from hanse.core.model.regions import CapacityClass, QueuedShape, RegionRecord
 from hanse.core.model.rules import Taint, parse_taint
 from hanse.wire.gen.hanse.v1 import regions_pb2
+from hanse.wire.policies import decode_policy_news, encode_policy_news
 from hanse.wire.quotas import decode_news, encode_news
 from hanse.wire.shapes import MalformedMessage, quantities, word, words
 from hanse.wire.times import timestamp, wall_us
@@ -37,6 +38,7 @@ def encode_record(record: RegionRecord) -> regions_pb2.RegionRecord:
         power=record.power,
         leads=[regions_pb2.Leadership(shard=shard, term=term) for shard, term in record.leads],
         quotas=None if record.quotas is None else encode_news(record.quotas),
+        policy=None if record.policy is None else encode_policy_news(record.policy),
     )
 
 
@@ -65,6 +67,7 @@ def decode_record(message: regions_pb2.RegionRecord) -> RegionRecord:
         power=message.power,
         leads=_decode_leads(message.leads),
         quotas=decode_news(message.quotas) if message.HasField("quotas") else None,
+        policy=decode_policy_news(message.policy) if message.HasField("policy") else None,
     )
 
 

@@ -39,6 +39,7 @@ from hanse.core.replies import Answer, CancelOutcome, Refused, SubmitOutcome, Su
 from hanse.core.rows import JobRow, JobStateRow
 from hanse.sim.keys import SimKeys
 from hanse.sim.ledger import looked_up
+from hanse.sim.policies import policy_of
 from tests.core.protocol import tokens
 from tests.core.protocol.puppet import Puppet
 from tests.core.protocol.station import (
@@ -279,7 +280,9 @@ class League:
             self.story.note(f"{name} starts again")
         station.lives += 1
         randomness = random.Random(f"{self._seed}/{name}/{station.lives}")
-        station.core = Region(station.config, snapshot, self.now, randomness, SimKeys(*station.keys))
+        kept = snapshot.policy
+        policy = policy_of(kept) if kept is not None and kept.document else None
+        station.core = Region(station.config, snapshot, self.now, randomness, SimKeys(*station.keys), policy)
         found = tuple(
             FoundTask(run=run, task=task, ended=ended)
             for run, tasks in station.processes.items()

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from hanse.core.effects import Launch
-from hanse.core.events import LookedUp, TaskEnded
+from hanse.core.events import Event, TaskEnded
 from hanse.core.messages import Envelope, Message
 from hanse.core.model.jobs import GroupShape, RunId, Shape, ShapeBody, make_shape
 from hanse.core.model.regions import RegionConfig
@@ -54,7 +54,7 @@ class Station:
         self.lives = 0
         # Run -> task -> how it ended; None: it lives.
         self.processes: dict[RunId, dict[int, TaskEnded | None]] = {}
-        self.reports: list[TaskEnded | LookedUp] = []
+        self.reports: list[Event] = []
         self.launches: list[Launch] = []
         self.answers: dict[int, Answer] = {}
         # (before the write?, what the step has to send or launch) at which the daemon dies.

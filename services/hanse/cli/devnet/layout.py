@@ -167,7 +167,7 @@ def write(federation: Federation, shape: RegionShape) -> None:
 
 
 def with_operator(federation: Federation, shape: RegionShape) -> RegionShape:
-    """An operator's key of its own, so that quotas can be tried out."""
+    """An operator's key of its own, so that quotas and policies of the league can be tried out."""
     from hanse.daemon.keys import generate, load
 
     path = federation.directory / OPERATOR_KEY

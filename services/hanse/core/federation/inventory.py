@@ -47,6 +47,8 @@ class Inventory:
         self.waiting: dict[str, RegionRecord] = {}
         # Regions that tell of quotas.
         self.quoting: dict[str, None] = {}
+        # Regions that tell of a policy of the league.
+        self.ruling: dict[str, None] = {}
         # By shard, who says that it leads it, in which term. `led_changes` grows whenever that is another one.
         self._leads: dict[str, dict[str, int]] = {}
         self.lead_changes = 0
@@ -175,6 +177,8 @@ class Inventory:
             self._note_waiting(record)
         if record.quotas is not before.quotas:
             self._note_quotas(record)
+        if record.policy is not before.policy:
+            self._note_policy(record)
         if record.leads != before.leads:
             self._note_leads(record, before.leads)
 
@@ -199,6 +203,7 @@ class Inventory:
         if record.queued_shapes:
             self._note_waiting(record)
         self._note_quotas(record)
+        self._note_policy(record)
         if record.leads:
             self._note_leads(record, ())
 
@@ -207,6 +212,12 @@ class Inventory:
             self.quoting.pop(record.region, None)
         else:
             self.quoting[record.region] = None
+
+    def _note_policy(self, record: RegionRecord) -> None:
+        if record.policy is None:
+            self.ruling.pop(record.region, None)
+        else:
+            self.ruling[record.region] = None
 
     def _note_leads(self, record: RegionRecord, before: tuple[tuple[str, int], ...]) -> None:
         self.lead_changes += 1

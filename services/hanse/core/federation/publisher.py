@@ -142,6 +142,7 @@ def urgency(published: RegionRecord, body: RegionRecord) -> Urgency:
         published.draining != body.draining
         or published.leads != body.leads
         or quotas_in_force(published) != quotas_in_force(body)
+        or published.policy != body.policy
         or (published.queued == 0) != (body.queued == 0)
         or exhausted_kinds(published) != exhausted_kinds(body)
     ):

@@ -56,6 +56,7 @@ class ReasonCode(enum.StrEnum):
     ROSTER_CONFLICT = "ROSTER_CONFLICT"
     QUOTA = "QUOTA"
     QUOTA_CONFLICT = "QUOTA_CONFLICT"
+    POLICY_REFUSED = "POLICY_REFUSED"
     # A peer of another version gave a code that this one lacks; the detail repeats it.
     UNKNOWN = "UNKNOWN"
 

@@ -216,6 +216,14 @@ OBJECTIVE_WEIGHT_MAX = 100
 POLICY_VERSIONS_KEPT_MAX = 1_000
 # Versions in one answer, newest first.
 POLICY_HISTORY_MAX = 100
+# Of the league's policy document: in JSON each line end and quotation mark of the text takes two bytes ...
+LEAGUE_POLICY_BYTES_MAX = 2 * POLICY_BYTES_MAX + 8 * 1024
+# ... and with its signature.
+SIGNED_POLICY_BYTES_MAX = LEAGUE_POLICY_BYTES_MAX + 1024
+# Documents that a region did not take and remembers, so that it does not ask for them again: more are a broken peer's.
+LEAGUE_POLICIES_REFUSED_MAX = 16
+# Why the league's policy is unfit, as a region's status says it: the first mistakes of the document.
+LEAGUE_POLICY_UNFIT_LENGTH_MAX = 1_024
 # Jobs of the recent past that a plan replays, newest first: half a minute of work for another process.
 PLAN_JOBS_MAX = 10_000
 PLAN_TIMEOUT_S = 60.0

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import msgspec
 
+from hanse.core.model.league_policy import LeagueStanding, Rank
 from hanse.core.model.quota import QuotaKey
 from hanse.core.model.resources import Resources
 from hanse.core.model.roster import SignedRoster
@@ -177,7 +178,8 @@ class RegionConfig(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     # Shards whose logs this region may begin to keep, as a newcomer that has never kept them.
     begins: tuple[str, ...] = ()
     roster: tuple[SignedRoster, ...] = ()
-    # Public keys whose signatures on quota documents count; with a signed roster, its operators' as well.
+    # Public keys whose signatures on quota documents and on policies of the league count; with a signed roster, its
+    # operators' as well.
     operator_keys: tuple[str, ...] = ()
     # Of the league once, and not in its newest roster: they are told so, and nothing else of theirs is heard.
     former: tuple[Member, ...] = ()
@@ -257,12 +259,28 @@ class QuotaNews(msgspec.Struct, frozen=True, kw_only=True):
     rights: tuple[tuple[QuotaKey, int, int], ...] = ()
 
 
+class PolicyNews(msgspec.Struct, frozen=True, kw_only=True):
+    """What a region tells of the league's policy: number and hash of the largest document that it has, what became of
+    it there, and the version of the policy in force there."""
+
+    number: int
+    sha256: str
+    standing: LeagueStanding
+    version: int
+
+    @property
+    def rank(self) -> Rank:
+        """What decides which of two documents goes before the other."""
+        return (self.number, self.sha256)
+
+
 # Bytes on the wire, as `make proto` encodes a typical record; estimates, because exact ones would cost an encoding.
 RECORD_BYTES = 160
 CLASS_BYTES = 48
 SHAPE_BYTES = 120
 PAIR_BYTES = 24
 DATASET_BYTES = 40
+POLICY_NEWS_BYTES = 80
 
 # (region, incarnation, version): of two entries of one region the larger is the newer.
 DigestEntry = tuple[str, int, int]
@@ -295,6 +313,8 @@ class RegionRecord(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     leads: tuple[tuple[str, int], ...] = ()
     # None: it has heard of no quota.
     quotas: QuotaNews | None = None
+    # None: it has heard of no policy of the league.
+    policy: PolicyNews | None = None
 
     @property
     def stamp(self) -> tuple[int, int]:
@@ -326,4 +346,6 @@ class RegionRecord(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             size += CLASS_BYTES + PAIR_BYTES * pairs
         if self.quotas is not None:
             size += RECORD_BYTES + PAIR_BYTES * (len(self.quotas.accounts) + 2 * len(self.quotas.rights))
+        if self.policy is not None:
+            size += POLICY_NEWS_BYTES
         return size

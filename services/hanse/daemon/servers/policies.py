@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from hanse.core.events import PolicyChanged, PolicyText
+import structlog
+
+from hanse.core.events import ApplyLeaguePolicy, Ask, PolicyChanged, PolicyText, Question
 from hanse.core.model import limits
-from hanse.core.replies import PolicyAdopted, Refused
+from hanse.core.replies import LeaguePolicyView, PolicyAdopted, Refused
 from hanse.core.rows import PolicyRow
 from hanse.daemon.clock import wall_us
 from hanse.daemon.errors import invalid, not_found, refused_request
@@ -20,9 +22,12 @@ from hanse.daemon.servers.plans import encode_plan, encode_problems
 from hanse.ledger import queries
 from hanse.policies.document import Document, digest, read_document
 from hanse.policies.problems import DocumentRefused, Problem
+from hanse.wire.checks import FieldRefused
 from hanse.wire.gen.hanse.v1 import policies_pb2 as pb
 from hanse.wire.gen.hanse.v1 import policies_pb2_grpc
-from hanse.wire.policies import encode_policy
+from hanse.wire.policies import encode_league_policy_view, encode_policy, read_league_policy
+
+log = structlog.get_logger()
 
 PLAN_JOBS_DEFAULT = 2_000
 
@@ -152,6 +157,41 @@ class PolicyService(policies_pb2_grpc.PolicyServiceServicer):
             raise refused_request(answer)
         assert isinstance(answer, PolicyAdopted)
         return answer.version
+
+    async def GetLeaguePolicy(
+        self, request: pb.GetLeaguePolicyRequest, context: Any
+    ) -> pb.GetLeaguePolicyResponse:
+        """The policy of the whole league as this region has it, and as others last told of it."""
+        if not self._is_here(request.region):
+            return await self._elsewhere("GetLeaguePolicy", request, context)  # type: ignore[no-any-return]
+        view = await self._runtime.ask(
+            LeaguePolicyView, lambda number: Ask(request_id=number, question=Question.LEAGUE_POLICY)
+        )
+        return pb.GetLeaguePolicyResponse(status=encode_league_policy_view(view))
+
+    async def ApplyLeaguePolicy(
+        self, request: pb.ApplyLeaguePolicyRequest, context: Any
+    ) -> pb.ApplyLeaguePolicyResponse:
+        """The next policy of the whole league; durable when it is answered. A document that could not be in force here
+        is not even taken."""
+        if not self._is_here(request.region):
+            return await self._elsewhere("ApplyLeaguePolicy", request, context)  # type: ignore[no-any-return]
+        signed = read_league_policy(request.document)
+        if isinstance(signed, FieldRefused):
+            raise invalid(signed.field, signed.message)
+        document, problems = await self._judged(signed.document.text)
+        response = pb.ApplyLeaguePolicyResponse(region=self._runtime.name, problems=encode_problems(problems))
+        if document is None:
+            return response
+        cause = f"league-policy:{self._ids.draw(1)[0]}"
+        answer = await self._runtime.ask(
+            object, lambda number: ApplyLeaguePolicy(request_id=number, signed=signed, cause=cause)
+        )
+        if isinstance(answer, Refused):
+            raise refused_request(answer)
+        response.number = signed.document.number
+        log.info("league_policy.taken", number=response.number, cause=cause)
+        return response
 
     async def _judged(self, text: str) -> tuple[Document | None, tuple[Problem, ...]]:
         """The document, if it can be put in force here, and what is wrong with it. Beside the loop: the largest take

@@ -24,51 +24,64 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from hanse.wire.gen.hanse.v1 import common_pb2 as hanse_dot_v1_dot_common__pb2
+from hanse.wire.gen.hanse.v1 import regions_pb2 as hanse_dot_v1_dot_regions__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17hanse/v1/policies.proto\x12\x08hanse.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15hanse/v1/common.proto\"\x88\x01\n\x06Policy\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x10\n\x08\x64ocument\x18\x03 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x04 \x01(\t\x12\x0b\n\x03why\x18\x05 \x01(\t\x12.\n\napplied_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa5\x01\n\rPolicyProblem\x12*\n\x08severity\x18\x01 \x01(\x0e\x32\x18.hanse.v1.PolicySeverity\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0c\n\x04line\x18\x03 \x01(\r\x12\x0e\n\x06\x63olumn\x18\x04 \x01(\r\x12\r\n\x05width\x18\x05 \x01(\r\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x0c\n\x04hint\x18\x07 \x01(\t\x12\x0e\n\x06source\x18\x08 \x01(\t\"3\n\x10GetPolicyRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\"_\n\x11GetPolicyResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12 \n\x06policy\x18\x02 \x01(\x0b\x32\x10.hanse.v1.Policy\x12\x18\n\x10version_in_force\x18\x03 \x01(\x04\"P\n\x13ListPoliciesRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x16\n\x0e\x62\x65\x66ore_version\x18\x02 \x01(\x04\x12\x11\n\tpage_size\x18\x03 \x01(\r\"d\n\x14ListPoliciesResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\"\n\x08policies\x18\x02 \x03(\x0b\x32\x10.hanse.v1.Policy\x12\x18\n\x10version_in_force\x18\x03 \x01(\x04\"9\n\x15ValidatePolicyRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\"r\n\x16ValidatePolicyResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\r\n\x05valid\x18\x02 \x01(\x08\x12)\n\x08problems\x18\x03 \x03(\x0b\x32\x17.hanse.v1.PolicyProblem\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\"G\n\x11PlanPolicyRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\x12\x10\n\x08jobs_max\x18\x03 \x01(\r\"s\n\x12PlanPolicyResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12)\n\x08problems\x18\x02 \x03(\x0b\x32\x17.hanse.v1.PolicyProblem\x12\"\n\x04plan\x18\x03 \x01(\x0b\x32\x14.hanse.v1.PolicyPlan\"\xa9\x03\n\nPolicyPlan\x12\x18\n\x10version_in_force\x18\x01 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12)\n\x05\x62\x65gin\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04jobs\x18\x05 \x01(\r\x12\x18\n\x10measured_wait_ms\x18\x06 \x01(\x04\x12\x18\n\x10replayed_wait_ms\x18\x07 \x01(\x04\x12%\n\x07tenants\x18\x08 \x03(\x0b\x32\x14.hanse.v1.TenantPlan\x12!\n\x05moves\x18\t \x03(\x0b\x32\x12.hanse.v1.PlanMove\x12\'\n\x08refusals\x18\n \x03(\x0b\x32\x15.hanse.v1.PlanRefusal\x12 \n\x05worst\x18\x0b \x03(\x0b\x32\x11.hanse.v1.PlanJob\x12\x1a\n\x12preemptions_before\x18\x0c \x01(\r\x12\x19\n\x11preemptions_after\x18\r \x01(\r\x12\x0f\n\x07\x63\x61veats\x18\x0e \x03(\t\"\x89\x02\n\nTenantPlan\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04jobs\x18\x02 \x01(\r\x12\x16\n\x0ewait_before_ms\x18\x03 \x01(\x04\x12\x15\n\rwait_after_ms\x18\x04 \x01(\x04\x12\x19\n\x11longest_before_ms\x18\x05 \x01(\x04\x12\x18\n\x10longest_after_ms\x18\x06 \x01(\x04\x12\x0e\n\x06longer\x18\x07 \x01(\r\x12\x0f\n\x07shorter\x18\x08 \x01(\r\x12\x16\n\x0erefused_before\x18\t \x01(\r\x12\x15\n\rrefused_after\x18\n \x01(\r\x12\x14\n\x0cstuck_before\x18\x0b \x01(\r\x12\x13\n\x0bstuck_after\x18\x0c \x01(\r\"|\n\x08PlanMove\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04jobs\x18\x02 \x01(\r\x12\x13\n\x0btier_before\x18\x03 \x01(\t\x12\x12\n\ntier_after\x18\x04 \x01(\t\x12\x14\n\x0cqueue_before\x18\x05 \x01(\t\x12\x13\n\x0bqueue_after\x18\x06 \x01(\t\"_\n\x0bPlanRefusal\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04jobs\x18\x02 \x01(\r\x12\"\n\x07refusal\x18\x03 \x01(\x0b\x32\x11.hanse.v1.Refusal\x12\x0e\n\x06\x62\x65\x66ore\x18\x04 \x01(\x08\"f\n\x07PlanJob\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x16\n\x0ewait_before_ms\x18\x04 \x01(\x04\x12\x15\n\rwait_after_ms\x18\x05 \x01(\x04\"m\n\x12\x41pplyPolicyRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x03 \x01(\x04\x12\x0e\n\x06\x61uthor\x18\x04 \x01(\t\x12\x0b\n\x03why\x18\x05 \x01(\t\"\x84\x01\n\x13\x41pplyPolicyResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12)\n\x08problems\x18\x03 \x03(\x0b\x32\x17.hanse.v1.PolicyProblem\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12\x11\n\tunchanged\x18\x05 \x01(\x08*i\n\x0ePolicySeverity\x12\x1f\n\x1bPOLICY_SEVERITY_UNSPECIFIED\x10\x00\x12\x19\n\x15POLICY_SEVERITY_ERROR\x10\x01\x12\x1b\n\x17POLICY_SEVERITY_WARNING\x10\x02\x32\x8e\x03\n\rPolicyService\x12\x44\n\tGetPolicy\x12\x1a.hanse.v1.GetPolicyRequest\x1a\x1b.hanse.v1.GetPolicyResponse\x12M\n\x0cListPolicies\x12\x1d.hanse.v1.ListPoliciesRequest\x1a\x1e.hanse.v1.ListPoliciesResponse\x12S\n\x0eValidatePolicy\x12\x1f.hanse.v1.ValidatePolicyRequest\x1a .hanse.v1.ValidatePolicyResponse\x12G\n\nPlanPolicy\x12\x1b.hanse.v1.PlanPolicyRequest\x1a\x1c.hanse.v1.PlanPolicyResponse\x12J\n\x0b\x41pplyPolicy\x12\x1c.hanse.v1.ApplyPolicyRequest\x1a\x1d.hanse.v1.ApplyPolicyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17hanse/v1/policies.proto\x12\x08hanse.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15hanse/v1/common.proto\x1a\x16hanse/v1/regions.proto\"\x88\x01\n\x06Policy\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x10\n\x08\x64ocument\x18\x03 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x04 \x01(\t\x12\x0b\n\x03why\x18\x05 \x01(\t\x12.\n\napplied_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa5\x01\n\rPolicyProblem\x12*\n\x08severity\x18\x01 \x01(\x0e\x32\x18.hanse.v1.PolicySeverity\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0c\n\x04line\x18\x03 \x01(\r\x12\x0e\n\x06\x63olumn\x18\x04 \x01(\r\x12\r\n\x05width\x18\x05 \x01(\r\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x0c\n\x04hint\x18\x07 \x01(\t\x12\x0e\n\x06source\x18\x08 \x01(\t\"3\n\x10GetPolicyRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\"_\n\x11GetPolicyResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12 \n\x06policy\x18\x02 \x01(\x0b\x32\x10.hanse.v1.Policy\x12\x18\n\x10version_in_force\x18\x03 \x01(\x04\"P\n\x13ListPoliciesRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x16\n\x0e\x62\x65\x66ore_version\x18\x02 \x01(\x04\x12\x11\n\tpage_size\x18\x03 \x01(\r\"d\n\x14ListPoliciesResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\"\n\x08policies\x18\x02 \x03(\x0b\x32\x10.hanse.v1.Policy\x12\x18\n\x10version_in_force\x18\x03 \x01(\x04\"9\n\x15ValidatePolicyRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\"r\n\x16ValidatePolicyResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\r\n\x05valid\x18\x02 \x01(\x08\x12)\n\x08problems\x18\x03 \x03(\x0b\x32\x17.hanse.v1.PolicyProblem\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\"G\n\x11PlanPolicyRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\x12\x10\n\x08jobs_max\x18\x03 \x01(\r\"s\n\x12PlanPolicyResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12)\n\x08problems\x18\x02 \x03(\x0b\x32\x17.hanse.v1.PolicyProblem\x12\"\n\x04plan\x18\x03 \x01(\x0b\x32\x14.hanse.v1.PolicyPlan\"\xa9\x03\n\nPolicyPlan\x12\x18\n\x10version_in_force\x18\x01 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12)\n\x05\x62\x65gin\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04jobs\x18\x05 \x01(\r\x12\x18\n\x10measured_wait_ms\x18\x06 \x01(\x04\x12\x18\n\x10replayed_wait_ms\x18\x07 \x01(\x04\x12%\n\x07tenants\x18\x08 \x03(\x0b\x32\x14.hanse.v1.TenantPlan\x12!\n\x05moves\x18\t \x03(\x0b\x32\x12.hanse.v1.PlanMove\x12\'\n\x08refusals\x18\n \x03(\x0b\x32\x15.hanse.v1.PlanRefusal\x12 \n\x05worst\x18\x0b \x03(\x0b\x32\x11.hanse.v1.PlanJob\x12\x1a\n\x12preemptions_before\x18\x0c \x01(\r\x12\x19\n\x11preemptions_after\x18\r \x01(\r\x12\x0f\n\x07\x63\x61veats\x18\x0e \x03(\t\"\x89\x02\n\nTenantPlan\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04jobs\x18\x02 \x01(\r\x12\x16\n\x0ewait_before_ms\x18\x03 \x01(\x04\x12\x15\n\rwait_after_ms\x18\x04 \x01(\x04\x12\x19\n\x11longest_before_ms\x18\x05 \x01(\x04\x12\x18\n\x10longest_after_ms\x18\x06 \x01(\x04\x12\x0e\n\x06longer\x18\x07 \x01(\r\x12\x0f\n\x07shorter\x18\x08 \x01(\r\x12\x16\n\x0erefused_before\x18\t \x01(\r\x12\x15\n\rrefused_after\x18\n \x01(\r\x12\x14\n\x0cstuck_before\x18\x0b \x01(\r\x12\x13\n\x0bstuck_after\x18\x0c \x01(\r\"|\n\x08PlanMove\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04jobs\x18\x02 \x01(\r\x12\x13\n\x0btier_before\x18\x03 \x01(\t\x12\x12\n\ntier_after\x18\x04 \x01(\t\x12\x14\n\x0cqueue_before\x18\x05 \x01(\t\x12\x13\n\x0bqueue_after\x18\x06 \x01(\t\"_\n\x0bPlanRefusal\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04jobs\x18\x02 \x01(\r\x12\"\n\x07refusal\x18\x03 \x01(\x0b\x32\x11.hanse.v1.Refusal\x12\x0e\n\x06\x62\x65\x66ore\x18\x04 \x01(\x08\"f\n\x07PlanJob\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x16\n\x0ewait_before_ms\x18\x04 \x01(\x04\x12\x15\n\rwait_after_ms\x18\x05 \x01(\x04\"m\n\x12\x41pplyPolicyRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x03 \x01(\x04\x12\x0e\n\x06\x61uthor\x18\x04 \x01(\t\x12\x0b\n\x03why\x18\x05 \x01(\t\"\x84\x01\n\x13\x41pplyPolicyResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12)\n\x08problems\x18\x03 \x03(\x0b\x32\x17.hanse.v1.PolicyProblem\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\x12\x11\n\tunchanged\x18\x05 \x01(\x08\"(\n\x16GetLeaguePolicyRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"G\n\x17GetLeaguePolicyResponse\x12,\n\x06status\x18\x01 \x01(\x0b\x32\x1c.hanse.v1.LeaguePolicyStatus\"\xa0\x01\n\x12LeaguePolicyStatus\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\x12\"\n\x04news\x18\x03 \x01(\x0b\x32\x14.hanse.v1.PolicyNews\x12\x0f\n\x07version\x18\x04 \x01(\x04\x12\r\n\x05unfit\x18\x05 \x01(\t\x12$\n\x05known\x18\x06 \x03(\x0b\x32\x15.hanse.v1.KnownPolicy\"A\n\x0bKnownPolicy\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\"\n\x04news\x18\x02 \x01(\x0b\x32\x14.hanse.v1.PolicyNews\"<\n\x18\x41pplyLeaguePolicyRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\"f\n\x19\x41pplyLeaguePolicyResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x04\x12)\n\x08problems\x18\x03 \x03(\x0b\x32\x17.hanse.v1.PolicyProblem*i\n\x0ePolicySeverity\x12\x1f\n\x1bPOLICY_SEVERITY_UNSPECIFIED\x10\x00\x12\x19\n\x15POLICY_SEVERITY_ERROR\x10\x01\x12\x1b\n\x17POLICY_SEVERITY_WARNING\x10\x02\x32\xc4\x04\n\rPolicyService\x12\x44\n\tGetPolicy\x12\x1a.hanse.v1.GetPolicyRequest\x1a\x1b.hanse.v1.GetPolicyResponse\x12M\n\x0cListPolicies\x12\x1d.hanse.v1.ListPoliciesRequest\x1a\x1e.hanse.v1.ListPoliciesResponse\x12S\n\x0eValidatePolicy\x12\x1f.hanse.v1.ValidatePolicyRequest\x1a .hanse.v1.ValidatePolicyResponse\x12G\n\nPlanPolicy\x12\x1b.hanse.v1.PlanPolicyRequest\x1a\x1c.hanse.v1.PlanPolicyResponse\x12J\n\x0b\x41pplyPolicy\x12\x1c.hanse.v1.ApplyPolicyRequest\x1a\x1d.hanse.v1.ApplyPolicyResponse\x12V\n\x0fGetLeaguePolicy\x12 .hanse.v1.GetLeaguePolicyRequest\x1a!.hanse.v1.GetLeaguePolicyResponse\x12\\\n\x11\x41pplyLeaguePolicy\x12\".hanse.v1.ApplyLeaguePolicyRequest\x1a#.hanse.v1.ApplyLeaguePolicyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hanse.v1.policies_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_POLICYSEVERITY']._serialized_start=2368
-  _globals['_POLICYSEVERITY']._serialized_end=2473
-  _globals['_POLICY']._serialized_start=94
-  _globals['_POLICY']._serialized_end=230
-  _globals['_POLICYPROBLEM']._serialized_start=233
-  _globals['_POLICYPROBLEM']._serialized_end=398
-  _globals['_GETPOLICYREQUEST']._serialized_start=400
-  _globals['_GETPOLICYREQUEST']._serialized_end=451
-  _globals['_GETPOLICYRESPONSE']._serialized_start=453
-  _globals['_GETPOLICYRESPONSE']._serialized_end=548
-  _globals['_LISTPOLICIESREQUEST']._serialized_start=550
-  _globals['_LISTPOLICIESREQUEST']._serialized_end=630
-  _globals['_LISTPOLICIESRESPONSE']._serialized_start=632
-  _globals['_LISTPOLICIESRESPONSE']._serialized_end=732
-  _globals['_VALIDATEPOLICYREQUEST']._serialized_start=734
-  _globals['_VALIDATEPOLICYREQUEST']._serialized_end=791
-  _globals['_VALIDATEPOLICYRESPONSE']._serialized_start=793
-  _globals['_VALIDATEPOLICYRESPONSE']._serialized_end=907
-  _globals['_PLANPOLICYREQUEST']._serialized_start=909
-  _globals['_PLANPOLICYREQUEST']._serialized_end=980
-  _globals['_PLANPOLICYRESPONSE']._serialized_start=982
-  _globals['_PLANPOLICYRESPONSE']._serialized_end=1097
-  _globals['_POLICYPLAN']._serialized_start=1100
-  _globals['_POLICYPLAN']._serialized_end=1525
-  _globals['_TENANTPLAN']._serialized_start=1528
-  _globals['_TENANTPLAN']._serialized_end=1793
-  _globals['_PLANMOVE']._serialized_start=1795
-  _globals['_PLANMOVE']._serialized_end=1919
-  _globals['_PLANREFUSAL']._serialized_start=1921
-  _globals['_PLANREFUSAL']._serialized_end=2016
-  _globals['_PLANJOB']._serialized_start=2018
-  _globals['_PLANJOB']._serialized_end=2120
-  _globals['_APPLYPOLICYREQUEST']._serialized_start=2122
-  _globals['_APPLYPOLICYREQUEST']._serialized_end=2231
-  _globals['_APPLYPOLICYRESPONSE']._serialized_start=2234
-  _globals['_APPLYPOLICYRESPONSE']._serialized_end=2366
-  _globals['_POLICYSERVICE']._serialized_start=2476
-  _globals['_POLICYSERVICE']._serialized_end=2874
+  _globals['_POLICYSEVERITY']._serialized_start=2903
+  _globals['_POLICYSEVERITY']._serialized_end=3008
+  _globals['_POLICY']._serialized_start=118
+  _globals['_POLICY']._serialized_end=254
+  _globals['_POLICYPROBLEM']._serialized_start=257
+  _globals['_POLICYPROBLEM']._serialized_end=422
+  _globals['_GETPOLICYREQUEST']._serialized_start=424
+  _globals['_GETPOLICYREQUEST']._serialized_end=475
+  _globals['_GETPOLICYRESPONSE']._serialized_start=477
+  _globals['_GETPOLICYRESPONSE']._serialized_end=572
+  _globals['_LISTPOLICIESREQUEST']._serialized_start=574
+  _globals['_LISTPOLICIESREQUEST']._serialized_end=654
+  _globals['_LISTPOLICIESRESPONSE']._serialized_start=656
+  _globals['_LISTPOLICIESRESPONSE']._serialized_end=756
+  _globals['_VALIDATEPOLICYREQUEST']._serialized_start=758
+  _globals['_VALIDATEPOLICYREQUEST']._serialized_end=815
+  _globals['_VALIDATEPOLICYRESPONSE']._serialized_start=817
+  _globals['_VALIDATEPOLICYRESPONSE']._serialized_end=931
+  _globals['_PLANPOLICYREQUEST']._serialized_start=933
+  _globals['_PLANPOLICYREQUEST']._serialized_end=1004
+  _globals['_PLANPOLICYRESPONSE']._serialized_start=1006
+  _globals['_PLANPOLICYRESPONSE']._serialized_end=1121
+  _globals['_POLICYPLAN']._serialized_start=1124
+  _globals['_POLICYPLAN']._serialized_end=1549
+  _globals['_TENANTPLAN']._serialized_start=1552
+  _globals['_TENANTPLAN']._serialized_end=1817
+  _globals['_PLANMOVE']._serialized_start=1819
+  _globals['_PLANMOVE']._serialized_end=1943
+  _globals['_PLANREFUSAL']._serialized_start=1945
+  _globals['_PLANREFUSAL']._serialized_end=2040
+  _globals['_PLANJOB']._serialized_start=2042
+  _globals['_PLANJOB']._serialized_end=2144
+  _globals['_APPLYPOLICYREQUEST']._serialized_start=2146
+  _globals['_APPLYPOLICYREQUEST']._serialized_end=2255
+  _globals['_APPLYPOLICYRESPONSE']._serialized_start=2258
+  _globals['_APPLYPOLICYRESPONSE']._serialized_end=2390
+  _globals['_GETLEAGUEPOLICYREQUEST']._serialized_start=2392
+  _globals['_GETLEAGUEPOLICYREQUEST']._serialized_end=2432
+  _globals['_GETLEAGUEPOLICYRESPONSE']._serialized_start=2434
+  _globals['_GETLEAGUEPOLICYRESPONSE']._serialized_end=2505
+  _globals['_LEAGUEPOLICYSTATUS']._serialized_start=2508
+  _globals['_LEAGUEPOLICYSTATUS']._serialized_end=2668
+  _globals['_KNOWNPOLICY']._serialized_start=2670
+  _globals['_KNOWNPOLICY']._serialized_end=2735
+  _globals['_APPLYLEAGUEPOLICYREQUEST']._serialized_start=2737
+  _globals['_APPLYLEAGUEPOLICYREQUEST']._serialized_end=2797
+  _globals['_APPLYLEAGUEPOLICYRESPONSE']._serialized_start=2799
+  _globals['_APPLYLEAGUEPOLICYRESPONSE']._serialized_end=2901
+  _globals['_POLICYSERVICE']._serialized_start=3011
+  _globals['_POLICYSERVICE']._serialized_end=3591
 # @@protoc_insertion_point(module_scope)

@@ -2,6 +2,7 @@ import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from hanse.wire.gen.hanse.v1 import common_pb2 as _common_pb2
+from hanse.wire.gen.hanse.v1 import regions_pb2 as _regions_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -263,3 +264,57 @@ class ApplyPolicyResponse(_message.Message):
     digest: str
     unchanged: bool
     def __init__(self, region: _Optional[str] = ..., version: _Optional[int] = ..., problems: _Optional[_Iterable[_Union[PolicyProblem, _Mapping]]] = ..., digest: _Optional[str] = ..., unchanged: _Optional[bool] = ...) -> None: ...
+
+class GetLeaguePolicyRequest(_message.Message):
+    __slots__ = ("region",)
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    def __init__(self, region: _Optional[str] = ...) -> None: ...
+
+class GetLeaguePolicyResponse(_message.Message):
+    __slots__ = ("status",)
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    status: LeaguePolicyStatus
+    def __init__(self, status: _Optional[_Union[LeaguePolicyStatus, _Mapping]] = ...) -> None: ...
+
+class LeaguePolicyStatus(_message.Message):
+    __slots__ = ("region", "document", "news", "version", "unfit", "known")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    NEWS_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    UNFIT_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    document: bytes
+    news: _regions_pb2.PolicyNews
+    version: int
+    unfit: str
+    known: _containers.RepeatedCompositeFieldContainer[KnownPolicy]
+    def __init__(self, region: _Optional[str] = ..., document: _Optional[bytes] = ..., news: _Optional[_Union[_regions_pb2.PolicyNews, _Mapping]] = ..., version: _Optional[int] = ..., unfit: _Optional[str] = ..., known: _Optional[_Iterable[_Union[KnownPolicy, _Mapping]]] = ...) -> None: ...
+
+class KnownPolicy(_message.Message):
+    __slots__ = ("region", "news")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    NEWS_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    news: _regions_pb2.PolicyNews
+    def __init__(self, region: _Optional[str] = ..., news: _Optional[_Union[_regions_pb2.PolicyNews, _Mapping]] = ...) -> None: ...
+
+class ApplyLeaguePolicyRequest(_message.Message):
+    __slots__ = ("region", "document")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    document: bytes
+    def __init__(self, region: _Optional[str] = ..., document: _Optional[bytes] = ...) -> None: ...
+
+class ApplyLeaguePolicyResponse(_message.Message):
+    __slots__ = ("region", "number", "problems")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    number: int
+    problems: _containers.RepeatedCompositeFieldContainer[PolicyProblem]
+    def __init__(self, region: _Optional[str] = ..., number: _Optional[int] = ..., problems: _Optional[_Iterable[_Union[PolicyProblem, _Mapping]]] = ...) -> None: ...

@@ -61,6 +61,16 @@ class PolicyServiceStub:
                 request_serializer=hanse_dot_v1_dot_policies__pb2.ApplyPolicyRequest.SerializeToString,
                 response_deserializer=hanse_dot_v1_dot_policies__pb2.ApplyPolicyResponse.FromString,
                 _registered_method=True)
+        self.GetLeaguePolicy = channel.unary_unary(
+                '/hanse.v1.PolicyService/GetLeaguePolicy',
+                request_serializer=hanse_dot_v1_dot_policies__pb2.GetLeaguePolicyRequest.SerializeToString,
+                response_deserializer=hanse_dot_v1_dot_policies__pb2.GetLeaguePolicyResponse.FromString,
+                _registered_method=True)
+        self.ApplyLeaguePolicy = channel.unary_unary(
+                '/hanse.v1.PolicyService/ApplyLeaguePolicy',
+                request_serializer=hanse_dot_v1_dot_policies__pb2.ApplyLeaguePolicyRequest.SerializeToString,
+                response_deserializer=hanse_dot_v1_dot_policies__pb2.ApplyLeaguePolicyResponse.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer:
@@ -104,6 +114,22 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetLeaguePolicy(self, request, context):
+        """GetLeaguePolicy tells the policy of the whole league, and what became of it in each region.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyLeaguePolicy(self, request, context):
+        """ApplyLeaguePolicy hands in the next policy of the whole league, signed by an operator. It is durable when this
+        returns, unless it was refused for its problems; the others hear of it within seconds. ABORTED: another number is
+        next.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -131,6 +157,16 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.ApplyPolicy,
                     request_deserializer=hanse_dot_v1_dot_policies__pb2.ApplyPolicyRequest.FromString,
                     response_serializer=hanse_dot_v1_dot_policies__pb2.ApplyPolicyResponse.SerializeToString,
+            ),
+            'GetLeaguePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLeaguePolicy,
+                    request_deserializer=hanse_dot_v1_dot_policies__pb2.GetLeaguePolicyRequest.FromString,
+                    response_serializer=hanse_dot_v1_dot_policies__pb2.GetLeaguePolicyResponse.SerializeToString,
+            ),
+            'ApplyLeaguePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyLeaguePolicy,
+                    request_deserializer=hanse_dot_v1_dot_policies__pb2.ApplyLeaguePolicyRequest.FromString,
+                    response_serializer=hanse_dot_v1_dot_policies__pb2.ApplyLeaguePolicyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -270,6 +306,60 @@ class PolicyService:
             '/hanse.v1.PolicyService/ApplyPolicy',
             hanse_dot_v1_dot_policies__pb2.ApplyPolicyRequest.SerializeToString,
             hanse_dot_v1_dot_policies__pb2.ApplyPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLeaguePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanse.v1.PolicyService/GetLeaguePolicy',
+            hanse_dot_v1_dot_policies__pb2.GetLeaguePolicyRequest.SerializeToString,
+            hanse_dot_v1_dot_policies__pb2.GetLeaguePolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyLeaguePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanse.v1.PolicyService/ApplyLeaguePolicy',
+            hanse_dot_v1_dot_policies__pb2.ApplyLeaguePolicyRequest.SerializeToString,
+            hanse_dot_v1_dot_policies__pb2.ApplyLeaguePolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,6 +27,14 @@ class Liveness(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LIVENESS_DEAD: _ClassVar[Liveness]
     LIVENESS_UNKNOWN: _ClassVar[Liveness]
 
+class PolicyStanding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    POLICY_STANDING_UNSPECIFIED: _ClassVar[PolicyStanding]
+    POLICY_STANDING_PENDING: _ClassVar[PolicyStanding]
+    POLICY_STANDING_IN_FORCE: _ClassVar[PolicyStanding]
+    POLICY_STANDING_UNFIT: _ClassVar[PolicyStanding]
+    POLICY_STANDING_DEVIATES: _ClassVar[PolicyStanding]
+
 class RunningJobs(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     RUNNING_JOBS_UNSPECIFIED: _ClassVar[RunningJobs]
@@ -41,6 +49,11 @@ LIVENESS_ALIVE: Liveness
 LIVENESS_SUSPECT: Liveness
 LIVENESS_DEAD: Liveness
 LIVENESS_UNKNOWN: Liveness
+POLICY_STANDING_UNSPECIFIED: PolicyStanding
+POLICY_STANDING_PENDING: PolicyStanding
+POLICY_STANDING_IN_FORCE: PolicyStanding
+POLICY_STANDING_UNFIT: PolicyStanding
+POLICY_STANDING_DEVIATES: PolicyStanding
 RUNNING_JOBS_UNSPECIFIED: RunningJobs
 RUNNING_JOBS_FINISH: RunningJobs
 RUNNING_JOBS_MOVE: RunningJobs
@@ -302,7 +315,7 @@ class GetInventoryResponse(_message.Message):
     def __init__(self, region: _Optional[str] = ..., records: _Optional[_Iterable[_Union[RegionRecord, _Mapping]]] = ...) -> None: ...
 
 class RegionRecord(_message.Message):
-    __slots__ = ("region", "incarnation", "version", "observed_at", "classes", "draining", "protocol_min", "protocol_max", "datasets", "queued", "predicted_wait_ms", "peer_address", "public_address", "queued_shapes", "price", "power", "leads", "quotas")
+    __slots__ = ("region", "incarnation", "version", "observed_at", "classes", "draining", "protocol_min", "protocol_max", "datasets", "queued", "predicted_wait_ms", "peer_address", "public_address", "queued_shapes", "price", "power", "leads", "quotas", "policy")
     REGION_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -321,6 +334,7 @@ class RegionRecord(_message.Message):
     POWER_FIELD_NUMBER: _ClassVar[int]
     LEADS_FIELD_NUMBER: _ClassVar[int]
     QUOTAS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
     region: str
     incarnation: int
     version: int
@@ -339,7 +353,20 @@ class RegionRecord(_message.Message):
     power: int
     leads: _containers.RepeatedCompositeFieldContainer[Leadership]
     quotas: QuotaNews
-    def __init__(self, region: _Optional[str] = ..., incarnation: _Optional[int] = ..., version: _Optional[int] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., classes: _Optional[_Iterable[_Union[CapacityClass, _Mapping]]] = ..., draining: _Optional[bool] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., datasets: _Optional[_Iterable[str]] = ..., queued: _Optional[int] = ..., predicted_wait_ms: _Optional[int] = ..., peer_address: _Optional[str] = ..., public_address: _Optional[str] = ..., queued_shapes: _Optional[_Iterable[_Union[QueuedShape, _Mapping]]] = ..., price: _Optional[int] = ..., power: _Optional[int] = ..., leads: _Optional[_Iterable[_Union[Leadership, _Mapping]]] = ..., quotas: _Optional[_Union[QuotaNews, _Mapping]] = ...) -> None: ...
+    policy: PolicyNews
+    def __init__(self, region: _Optional[str] = ..., incarnation: _Optional[int] = ..., version: _Optional[int] = ..., observed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., classes: _Optional[_Iterable[_Union[CapacityClass, _Mapping]]] = ..., draining: _Optional[bool] = ..., protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., datasets: _Optional[_Iterable[str]] = ..., queued: _Optional[int] = ..., predicted_wait_ms: _Optional[int] = ..., peer_address: _Optional[str] = ..., public_address: _Optional[str] = ..., queued_shapes: _Optional[_Iterable[_Union[QueuedShape, _Mapping]]] = ..., price: _Optional[int] = ..., power: _Optional[int] = ..., leads: _Optional[_Iterable[_Union[Leadership, _Mapping]]] = ..., quotas: _Optional[_Union[QuotaNews, _Mapping]] = ..., policy: _Optional[_Union[PolicyNews, _Mapping]] = ...) -> None: ...
+
+class PolicyNews(_message.Message):
+    __slots__ = ("number", "sha256", "standing", "version")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    sha256: str
+    standing: PolicyStanding
+    version: int
+    def __init__(self, number: _Optional[int] = ..., sha256: _Optional[str] = ..., standing: _Optional[_Union[PolicyStanding, str]] = ..., version: _Optional[int] = ...) -> None: ...
 
 class QuotaNews(_message.Message):
     __slots__ = ("league", "number", "sha256", "accounts", "rights")
