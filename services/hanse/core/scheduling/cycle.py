@@ -285,11 +285,16 @@ class Scheduler:
             return ()
         if not self._preemption.entitled(job) or not self.gate.may_start(job):
             return ()
-        lacks_quota = not any(way.has_quota() for way in self._standing.ways_of(job))
+        affordable = [way for way in self._standing.ways_of(job) if way.has_quota()]
+        if any(way.place(self._capacity) is not None for way in affordable):
+            return ()  # It has room, which is kept for others.
+        lacks_quota = not affordable
         queue = self._standing.quotas.queue_of(job.tenant, job.shape)
         root = queue.root if lacks_quota and queue is not None else None
         head = self._heads.get(root.name if root is not None else "")
         if head is not None and head.job.id != besides and not self._queue.goes_before(job, head.job):
+            return ()
+        if head is None and root is None and self._parked_before(job, besides) is not None:
             return ()
         if self._starts_soon(_Head(job, root)):
             return ()
@@ -782,12 +787,17 @@ class Scheduler:
 
     def _first_blocked_by_nodes(self, lane: Lane) -> Lane:
         """This one, unless somebody goes before it who was blocked in an earlier cycle and is not looked at again."""
+        return self._parked_before(lane.jobs.first) or lane
+
+    def _parked_before(self, job: Job, besides: str = "") -> Lane | None:
+        """The first lane that had no room when it was looked at last, if its first job goes before this one. Not that
+        of the job `besides`."""
         parked = self._queue.first_without_room()
         if parked is None or refused_here(self._region, parked.shape.body) is not None:
-            return lane
+            return None
         first = parked.jobs.first
-        is_before = first.id not in self._claims and self._queue.goes_before(first, lane.jobs.first)
-        return parked if is_before else lane
+        is_before = first.id not in self._claims and self._queue.goes_before(first, job)
+        return parked if is_before and first.id != besides else None
 
     def _seek_head(self) -> None:
         """If the first that was blocked by the nodes has started or gone, the next one is among those that were not
