@@ -130,10 +130,11 @@ class League:
         self.agenda.plan(at_us, Call(action))
 
     def rest(self) -> Iterable[Host]:
-        """Nothing has gone wrong for a while: no more probes and rounds of gossip, records travel when they change."""
+        """Nothing has gone wrong for a while: no more probes, rounds of gossip and questions; records travel when they
+        change."""
         for host in self.hosts.values():
             if host.core is not None:
-                host.core.membership.rest()
+                host.core.rest()
         self._news.begin()
         return self.hosts.values()
 
@@ -142,7 +143,7 @@ class League:
         self._news.end()
         for host in self.hosts.values():
             if host.core is not None:
-                host.core.membership.stir(now_of(self.agenda.now_us))
+                host.core.stir(now_of(self.agenda.now_us))
         return self.hosts.values()
 
     def turn(self) -> None:
