@@ -308,7 +308,7 @@ class Capacity:
         if self._totals_seen != self._table.changes:
             self._totals_seen = self._table.changes
             kinds = self._table.layout.kinds
-            columns = np.maximum(self._table.matrix()[: len(kinds)], 0).sum(axis=1)
+            columns = np.add.reduce(np.maximum(self._table.matrix()[: len(kinds)], 0), axis=1)
             self._free_total = resources(zip(kinds, columns.tolist(), strict=True))
         return self._free_total
 
@@ -330,7 +330,8 @@ class Capacity:
     def _class_view(self, indices: list[int]) -> CapacityClass:
         layout = self._table.layout
         columns = np.maximum(self._table.matrix()[:, indices], 0)
-        free, most = columns.sum(axis=1).tolist(), columns.max(axis=1).tolist()
+        # (Not by their methods, which take three times as long for the few nodes that there often are.)
+        free, most = np.add.reduce(columns, axis=1).tolist(), np.maximum.reduce(columns, axis=1).tolist()
         # Of devices, what one task can get counts, not the sum of scraps.
         for kind, whole in layout.whole_column.items():
             most[layout.column[kind]] = max(most[whole], most[layout.share_column[kind]])
