@@ -6,8 +6,8 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# What lives through a replay are jobs and records, which make no cycles; with the default thresholds each turn's effects
-# set the collector to walk them.
+# What lives through a replay are jobs and records, which make no cycles: with the default thresholds the collector
+# walks them again and again.
 THRESHOLDS = (100_000, 50, 1_000)
 
 

@@ -13,6 +13,7 @@ from hanse.core.federation.room import Rooms
 from hanse.core.messages import GossipDelta
 from hanse.core.model.limits import OFFER_SHAPES_PER_STEP_MAX
 from hanse.core.model.regions import RegionRecord
+from hanse.core.model.resources import fits
 from hanse.core.model.time import SECOND_US
 from hanse.core.region import Region
 from hanse.replay.host import Host
@@ -33,19 +34,19 @@ def _has_use(core: Region, records: list[RegionRecord], rooms: Rooms) -> bool:
     waiting = [queued for record in records for queued in record.queued_shapes]
     if not waiting or not local.may_have_spare:
         return False
-    free = dict(local.capacity.free_total())
-    return any(all(free.get(kind, 0) >= quantity for kind, quantity in each.resources) for each in waiting)
+    free = local.capacity.free_total()
+    return any(fits(queued.resources, free) for queued in waiting)
 
 
 class News:
     """Carries records between these regions."""
 
-    def __init__(self, hosts: dict[str, Host], gossip_us: int, plan: PlanCall) -> None:
+    def __init__(self, hosts: dict[str, Host], gossip_us: int, plan: PlanCall, rooms: Rooms) -> None:
         self._hosts = hosts
         self._gossip_us = gossip_us
         self._plan = plan
         self._rounds: dict[int, dict[str, RegionRecord]] = {}
-        self._rooms = Rooms()
+        self._rooms = rooms
         self.is_on = False
         self.deltas = 0
 

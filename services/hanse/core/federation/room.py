@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hanse.core.model.jobs import GroupShape, Shape
-from hanse.core.model.limits import ROOMS_MEMO_MAX
-from hanse.core.model.regions import CapacityClass, RegionRecord
+from hanse.core.model.limits import ROOMS_MEMO_MAX, ROOMS_RECORDS_MAX
+from hanse.core.model.regions import CapacityClass, DigestEntry, RegionRecord
 from hanse.core.model.resources import Resources, fits, times_fitting
 from hanse.core.model.rules import Rules
 from hanse.core.model.selectors import parse_selector
@@ -20,13 +20,14 @@ class Rooms:
     it is asked about in every step in which something waits."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[RegionRecord, dict[bytes, int]]] = {}
+        # By record: of each region those that were asked about last.
+        self._known: dict[DigestEntry, tuple[RegionRecord, dict[bytes, int]]] = {}
 
     def of(self, record: RegionRecord, shape: Shape) -> int:
         """As slots_free, without a limit."""
-        known = self._known.get(record.region)
+        known = self._known.get(record.entry)
         if known is None or known[0] is not record:
-            known = self._known[record.region] = (record, {})
+            known = self._enter(record)
         rooms = known[1]
         room = rooms.get(shape.key)
         if room is None:
@@ -34,6 +35,12 @@ class Rooms:
                 rooms.clear()
             room = rooms[shape.key] = slots_free(record, shape, _ANY)
         return room
+
+    def _enter(self, record: RegionRecord) -> tuple[RegionRecord, dict[bytes, int]]:
+        if len(self._known) >= ROOMS_RECORDS_MAX:
+            del self._known[next(iter(self._known))]
+        known = self._known[record.entry] = (record, {})
+        return known
 
 
 def slots_free(record: RegionRecord, shape: Shape, limit: int) -> int:
@@ -85,7 +92,7 @@ def _matching(
     return [
         each
         for each in record.classes
-        if all(taint.tolerated(tolerations) for taint in each.taints)
+        if (not each.taints or all(taint.tolerated(tolerations) for taint in each.taints))
         and (not selectors or all(selector.matches(dict(each.labels)) for selector in selectors))
     ]
 

@@ -107,7 +107,8 @@ class Router:
         self.objective = Objective()
         self._refusals: dict[tuple[str, bytes], Refusal] = {}
         self._abroad: dict[bytes, _Abroad] = {}
-        self._rooms = Rooms()
+        # What records have room for; replaced by one that several regions with the same records share, in replays.
+        self.rooms = Rooms()
         # Which standings these verdicts rest on.
         self._judged_at = -1
 
@@ -298,7 +299,7 @@ class Router:
 
     def _slots(self, record: RegionRecord, shape: Shape, limit: int) -> int:
         """How many of these could start there by its record, beside what is under way to it; at most `limit`."""
-        room = self._rooms.of(record, shape)
+        room = self.rooms.of(record, shape)
         return min(limit, max(0, room - self._in_flight(record.region))) if room else 0
 
     def _judge(self, shape: Shape) -> _Abroad:

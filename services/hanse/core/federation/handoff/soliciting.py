@@ -168,8 +168,7 @@ class Soliciting:
         interval_us = self._config.timings.solicit_interval_us
         self._rested_us = now.mono_us + interval_us + self._randomness.randrange(interval_us // 4 + 1)
         candidates, later_us = self._candidates(now)
-        self.alarm.ring_by(self._rested_us if len(candidates) > 1 else max(later_us, self._rested_us))
-        self._nobody_at, self._nobody_until_us = (standing if len(candidates) < 2 else None), later_us
+        is_only = len(candidates) < 2
         if len(candidates) > 2:
             candidates = self._randomness.sample(candidates, k=2)
         if candidates:
@@ -177,8 +176,10 @@ class Soliciting:
             self._note(now, peer, interval_us)
             self._ask(now, peer, wanted, out)
             # The next one to be asked may be this one again.
-            self._nobody_until_us = min(self._nobody_until_us, self._asked.next_us)
-            self.alarm.ring_by(max(self._nobody_until_us, self._rested_us))
+            later_us = min(later_us, self._asked.next_us)
+        self._nobody_at = standing if is_only else None
+        self._nobody_until_us = max(later_us if is_only else 0, self._rested_us)
+        self.alarm.ring_by(self._nobody_until_us)
 
     def _candidates(self, now: Now) -> tuple[list[tuple[int, str, tuple[QueuedShape, ...]]], int]:
         """(minus the age of what waits longest, peer, what could start here) of all that may be asked now; and when the
