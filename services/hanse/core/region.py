@@ -687,7 +687,7 @@ class Region:
         out.writes, out.changes = self.books.collect()
         # (If it writes nothing, this is one too many: nobody leaves too early.)
         self.shards.collect(now, out, self.sequence + 1)
-        if out.writes:
+        if out.writes is not NO_WRITES and out.writes:
             self.sequence += 1
             self.sessions.note_step(self.sequence)
         out.sequence = self.sequence
