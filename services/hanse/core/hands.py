@@ -14,7 +14,7 @@ import msgspec
 from hanse.core.books import Books
 from hanse.core.effects import Effects
 from hanse.core.events import Order, OrderKind
-from hanse.core.federation.routing import could_ever_fit
+from hanse.core.federation.room import could_ever_fit
 from hanse.core.model.jobs import Job, Reason, ReasonCode, Ruled, Shape, ShapeBody, make_shape
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
 from hanse.core.model.limits import PRIORITY_MAX

@@ -85,6 +85,8 @@ from hanse.core.library import Library
 from hanse.core.messages import (
     Append,
     AppendAck,
+    Commit,
+    Decision,
     Envelope,
     Fetch,
     GossipDelta,
@@ -93,6 +95,8 @@ from hanse.core.messages import (
     HelloAck,
     Inquest,
     InquestAnswer,
+    Locate,
+    Located,
     Message,
     Offer,
     OfferAnswer,
@@ -122,6 +126,10 @@ from hanse.core.messages import (
     RosterRequest,
     RosterVote,
     Solicit,
+    Stable,
+    Status,
+    Terminal,
+    TerminalAck,
     ToShard,
 )
 from hanse.core.model.deadlines import Alarm, Alarms
@@ -285,6 +293,7 @@ class Region:
             self.intake.held,
             self.local.capacity.free_total,
             self._freed,
+            self._gained,
             self._randomness,
             now,
         )
@@ -341,22 +350,25 @@ class Region:
         elif self.losses.active:
             self.library.set_cause("losses")
             self._settle_losses(now, out)
+        in_doubt = self.in_doubt
         self.shards.wind(now)
         if now.mono_us >= self._alarms.next_us:
             self._on_deadlines(now, out)
         self.shards.reconcile(now, out)
         self.local.arrays.close()
         self.dependencies.settle()
-        if not self.in_doubt:
+        if not in_doubt:
             self.escrow.settle(now, out)
         self.library.set_cause("schedule")
         if self.local.queue.depth or self.local.more or now.mono_us >= self.local.alarm.next_us:
             self.local.cycle(now, out)
         self.local.arrays.settle()
-        self._look_abroad(now, out)
-        if not self.in_doubt:
+        if not in_doubt:
+            self._look_abroad(now, out)
             self.escrow.finish(now, out)
-        self._report(now, out)
+        self.shards.report(now)
+        if not in_doubt:
+            self.desk.report(now, out)
         self._publish(now)
         return self._collect(now, out)
 
@@ -365,6 +377,18 @@ class Region:
         if self.local.more:
             return 0
         return self._alarms.next_us
+
+    def rest(self) -> None:
+        """Until `stir`, whoever drives this region brings it the records of the others when they change, and loses no
+        message: no gossip, no probes, no questions about jobs that have moved on. For replays, in which months pass
+        without anything going wrong."""
+        self.membership.rest()
+        self.desk.tracking.rest()
+
+    def stir(self, now: Now) -> None:
+        """Something may go wrong from now on."""
+        self.membership.stir(now)
+        self.desk.tracking.stir(now)
 
     def envelope(self, to: str) -> Envelope:
         """The envelope for what the newest step sends to this peer. To be made right after the step: it says how far
@@ -463,6 +487,18 @@ class Region:
 
     def _on_message(self, now: Now, peer: str, ledger_id: str, message: Message, out: Effects) -> None:
         match message:
+            case (
+                Commit()
+                | Decision()
+                | Stable()
+                | Status()
+                | Terminal()
+                | TerminalAck()
+                | Locate()
+                | Located()
+            ):
+                # The most frequent ones come first.
+                self.desk.on_message(now, peer, ledger_id, message, out)
             case Offer():
                 self.soliciting.answered(peer)
                 if self.intake.on_offer(now, peer, message, out):
@@ -615,8 +651,6 @@ class Region:
         self.intake.on_deadline(now)
 
     def _look_abroad(self, now: Now, out: Effects) -> None:
-        if self.in_doubt:
-            return
         self.moving.look(now, out)
         if not self.peers:
             return
@@ -629,11 +663,6 @@ class Region:
             self.soliciting.on_capacity(now, out)
         else:
             self.soliciting.rest()
-
-    def _report(self, now: Now, out: Effects) -> None:
-        self.shards.report(now)
-        if not self.in_doubt:
-            self.desk.report(now, out)
 
     def _publish(self, now: Now) -> None:
         if self.escrow.news_changed:
@@ -682,7 +711,7 @@ class Region:
         out.writes, out.changes = self.books.collect()
         # (If it writes nothing, this is one too many: nobody leaves too early.)
         self.shards.collect(now, out, self.sequence + 1)
-        if out.writes:
+        if out.writes is not NO_WRITES and out.writes:
             self.sequence += 1
             self.sessions.note_step(self.sequence)
         out.sequence = self.sequence
@@ -739,6 +768,14 @@ class Region:
     def _freed(self) -> int:
         """Grows whenever something may have room here that had none."""
         return self.local.capacity.version + self.local.queue.version + self.intake.ended_holds
+
+    def _gained(self) -> tuple[int, ...]:
+        """The same as long as nothing can have room that had none. (Jobs that find room at once take some: an empty
+        queue is like any other.)"""
+        queue = self.local.queue
+        # Grows with each job that leaves the queue, and not with those that come.
+        left = queue.version - queue.depth if queue.depth else 0
+        return self.local.capacity.version, left, self.intake.ended_holds, self.local.windows.version
 
     def _why_not_adopting(self) -> Reason | None:
         return self.shards.why_not_adopting()

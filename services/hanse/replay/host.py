@@ -12,6 +12,7 @@ import msgspec
 
 from hanse.core.effects import Effects
 from hanse.core.events import Event, ExecutorRecovered, TaskEnded
+from hanse.core.federation.room import Rooms
 from hanse.core.messages import Envelope
 from hanse.core.model.deadlines import NEVER_US
 from hanse.core.model.jobs import RunId
@@ -53,6 +54,8 @@ class Host:
         self.wake_us = NEVER_US
         # The newest record of this region that its peers were sent.
         self.told: RegionRecord | None = None
+        # What records have room for, as far as anybody has asked.
+        self.rooms = Rooms()
         self.region_of = {node.name: dict(node.labels)[REGION_LABEL] for node in config.nodes}
         self.ledger = SimLedger(config.name, f"ledger-{config.name}-{seed}") if mortal else None
         self._policy = policy
@@ -71,6 +74,7 @@ class Host:
         randomness = random.Random(f"{self._seed}/{self.name}/{self._lives}")
         snapshot = self._snapshot()
         self.core = Region(self.config, snapshot, now_of(at_us), randomness, policy=self._policy)
+        self.core.router.rooms = self.rooms
         self.inbox = [ExecutorRecovered(found=(), cause=f"boot-{snapshot.incarnation}")]
         self.unread = {}
         self.told = None

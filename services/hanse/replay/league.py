@@ -17,6 +17,7 @@ import msgspec
 
 from hanse.core.effects import Effects, Launch, Send, Stop
 from hanse.core.events import PeerMessages, PeerUnreachable, Submit
+from hanse.core.federation.room import Rooms
 from hanse.core.messages import Envelope, Message, Offer, OfferAnswer, Solicit
 from hanse.core.model.jobs import ReasonCode
 from hanse.core.model.lifecycle import TERMINAL_STATES, JobState
@@ -106,7 +107,11 @@ class League:
         self._envelopes = 0
         self._requests = 0
         self._asked: dict[int, Story] = {}
-        self._news = News(self.hosts, gossip_us, self.plan_call)
+        # Records travel by reference: what is worked out of one serves all regions.
+        rooms = Rooms()
+        for host in self.hosts.values():
+            host.rooms = rooms
+        self._news = News(self.hosts, gossip_us, self.plan_call, rooms)
         # Arrivals that wait until their home is back.
         self._waiting: dict[str, list[Story]] = {}
         # Regions that never come back.
@@ -130,10 +135,11 @@ class League:
         self.agenda.plan(at_us, Call(action))
 
     def rest(self) -> Iterable[Host]:
-        """Nothing has gone wrong for a while: no more probes and rounds of gossip, records travel when they change."""
+        """Nothing has gone wrong for a while: no more probes, rounds of gossip and questions; records travel when they
+        change."""
         for host in self.hosts.values():
             if host.core is not None:
-                host.core.membership.rest()
+                host.core.rest()
         self._news.begin()
         return self.hosts.values()
 
@@ -142,7 +148,7 @@ class League:
         self._news.end()
         for host in self.hosts.values():
             if host.core is not None:
-                host.core.membership.stir(now_of(self.agenda.now_us))
+                host.core.stir(now_of(self.agenda.now_us))
         return self.hosts.values()
 
     def turn(self) -> None:

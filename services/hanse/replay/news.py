@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from hanse.core.events import PeerMessages
-from hanse.core.federation.routing import slots_free
+from hanse.core.federation.room import Rooms
 from hanse.core.messages import GossipDelta
 from hanse.core.model.limits import OFFER_SHAPES_PER_STEP_MAX
 from hanse.core.model.regions import RegionRecord
+from hanse.core.model.resources import fits
 from hanse.core.model.time import SECOND_US
 from hanse.core.region import Region
 from hanse.replay.host import Host
@@ -22,30 +23,30 @@ ROUND_US = SECOND_US
 PlanCall = Callable[[int, Callable[[], Iterable[Host]]], None]
 
 
-def _is_of_use(core: Region, record: RegionRecord) -> bool:
-    """Whether this region has something for which there is room there, or room for something that waits there."""
+def _has_use(core: Region, records: list[RegionRecord], rooms: Rooms) -> bool:
+    """Whether this region has something for which there is room elsewhere by one of these records, or room for
+    something that waits there."""
     local = core.local
-    if local.queue.depth and any(
-        slots_free(record, shape, 1) for shape in local.waiting_shapes(OFFER_SHAPES_PER_STEP_MAX)
-    ):
-        return True
-    if not record.queued_shapes or not local.may_have_spare:
+    if local.queue.depth:
+        shapes = local.waiting_shapes(OFFER_SHAPES_PER_STEP_MAX)
+        if any(rooms.of(record, shape) for record in records for shape in shapes):
+            return True
+    waiting = [queued for record in records for queued in record.queued_shapes]
+    if not waiting or not local.may_have_spare:
         return False
-    free = dict(local.capacity.free_total())
-    return any(
-        all(free.get(kind, 0) >= quantity for kind, quantity in queued.resources)
-        for queued in record.queued_shapes
-    )
+    free = local.capacity.free_total()
+    return any(fits(queued.resources, free) for queued in waiting)
 
 
 class News:
     """Carries records between these regions."""
 
-    def __init__(self, hosts: dict[str, Host], gossip_us: int, plan: PlanCall) -> None:
+    def __init__(self, hosts: dict[str, Host], gossip_us: int, plan: PlanCall, rooms: Rooms) -> None:
         self._hosts = hosts
         self._gossip_us = gossip_us
         self._plan = plan
         self._rounds: dict[int, dict[str, RegionRecord]] = {}
+        self._rooms = rooms
         self.is_on = False
         self.deltas = 0
 
@@ -80,9 +81,9 @@ class News:
         for host in self._hosts.values():
             if host.core is None:
                 continue
-            host.unread.update(news)
-            host.unread.pop(host.name, None)
-            if any(_is_of_use(host.core, record) for name, record in news.items() if name != host.name):
+            of_others = {name: record for name, record in news.items() if name != host.name}
+            host.unread.update(of_others)
+            if of_others and _has_use(host.core, list(of_others.values()), self._rooms):
                 touched.append(host)
         return touched
 

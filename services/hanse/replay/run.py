@@ -9,6 +9,7 @@ from functools import partial
 from hanse.core.model.regions import RegionConfig
 from hanse.core.model.time import SECOND_US
 from hanse.replay.busy import Busy
+from hanse.replay.collector import spared
 from hanse.replay.faults import Fault
 from hanse.replay.host import Host
 from hanse.replay.league import League, Sizer
@@ -32,11 +33,12 @@ def run(plan: Plan, told: Told | None = None, size: Sizer | None = None) -> Resu
     began_s = time.monotonic()
     league, window = build(plan, size)
     turns = 0
-    while league.agenda and league.awaited:
-        league.turn()
-        turns += 1
-        if told is not None and turns % _TOLD_EVERY == 0:
-            told(len(window) - league.awaited, len(window))
+    with spared():
+        while league.agenda and league.awaited:
+            league.turn()
+            turns += 1
+            if told is not None and turns % _TOLD_EVERY == 0:
+                told(len(window) - league.awaited, len(window))
     league.close()
     outcome = outcome_of(
         window, league.counts, league.busy, WARM_UP_US, time.monotonic() - began_s, league.digest.hexdigest()

@@ -22,7 +22,13 @@ from hanse.core.messages import (
 )
 from hanse.core.model.jobs import Reason, ReasonCode
 from hanse.core.model.lifecycle import JobState
-from hanse.core.model.limits import HOPS_MAX, LOCATE_SWEEP_US, PATH_MAX, REFUSAL_PAUSE_US_MAX
+from hanse.core.model.limits import (
+    HOPS_MAX,
+    LOCATE_SWEEP_US,
+    LOCATE_SWEEP_US_MAX,
+    PATH_MAX,
+    REFUSAL_PAUSE_US_MAX,
+)
 from hanse.core.model.regions import QueuedShape, RegionRecord, Timings
 from hanse.core.model.time import FOR_EVER_US, MILLISECOND_US, SECOND_US
 from tests.core.protocol.league import League, pass_through_south
@@ -190,6 +196,24 @@ def test_a_hop_that_missed_the_end_asks_the_home_and_lets_go() -> None:
     league.advance(LOCATE_SWEEP_US + SECOND_US)
     assert "job-1" not in league["south"].books.jobs
     assert league.stations["south"].ledger.jobs["job-1"].spec == b""
+
+
+def test_a_hop_at_rest_stops_asking_after_sweeps_in_vain_and_goes_on_when_it_is_stirred() -> None:
+    league = League(north=0, south=1, west=1)
+    pass_through_south(league)
+    league["south"].desk.tracking.rest()
+    league.advance(3 * LOCATE_SWEEP_US_MAX)
+    asked = len(league.messages(Locate))
+    assert asked
+    league.advance(3 * LOCATE_SWEEP_US_MAX)
+    assert len(league.messages(Locate)) == asked
+    league.hold(Status, to="south")
+    league.end("west", "job-1")
+    league.settle()
+    league.lose(Status, to="south")
+    league["south"].desk.tracking.stir(league.now)
+    league.advance(LOCATE_SWEEP_US + SECOND_US)
+    assert "job-1" not in league["south"].books.jobs
 
 
 def with_waits(league: League, **waits_us: int) -> None:

@@ -180,7 +180,9 @@ class Desk:
 
     def report(self, now: Now, out: Effects) -> None:
         """At the end of a step: homes hear of what changed, and targets how far they may forget."""
-        for job in self.books.changed():
-            self.reports.on_change(now, job, out)
-            self.tracking.on_change(now, job)
-        self.giver.flush(out)
+        if self.books.owed:
+            for job in self.books.changed():
+                self.reports.on_change(now, job, out)
+                self.tracking.on_change(now, job)
+        if self.giver.owes_stable:
+            self.giver.flush(out)

@@ -45,6 +45,8 @@ class Inventory:
         self._own_seen = (0, 0)
         # Records of other regions in which something is queued.
         self.waiting: dict[str, RegionRecord] = {}
+        # Grows with each such record, and when one is the last.
+        self.waiting_changes = 0
         # Regions that tell of quotas.
         self.quoting: dict[str, None] = {}
         # Regions that tell of a policy of the league.
@@ -228,6 +230,7 @@ class Inventory:
             leaders[record.region] = max(term, leaders.get(record.region, term))
 
     def _note_waiting(self, record: RegionRecord) -> None:
+        self.waiting_changes += 1
         if not record.queued_shapes:
             self.waiting.pop(record.region, None)
         elif record.region != self.own_region:

@@ -83,8 +83,7 @@ class Membership:
         return sends
 
     def rest(self) -> None:
-        """Hold no more rounds, until `stir`: whoever drives this region brings it the records of the others when they
-        change, and says when something may have gone wrong. For replays, in which months pass without any news."""
+        """Hold no more rounds, until `stir` (Region.rest)."""
         self._is_resting = True
         self._round_us = self._reunion_us = NEVER_US
         self._arm()

@@ -170,9 +170,9 @@ def exhausted_kinds(record: RegionRecord) -> list[tuple[str, str]]:
     exhausted = []
     for capacity in record.classes:
         free = dict(capacity.free)
-        for kind, _ in capacity.node_capacity:
-            if free.get(kind, 0) <= 0:
-                exhausted.append((capacity.node_class, kind))
+        exhausted += [
+            (capacity.node_class, kind) for kind, _ in capacity.node_capacity if free.get(kind, 0) <= 0
+        ]
     return exhausted
 
 

@@ -10,13 +10,14 @@ nodes elsewhere for the jobs that need whole nodes. Whoever spreads small jobs e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import msgspec
 
 from hanse.core.federation.inventory import Inventory
+from hanse.core.federation.room import Rooms, could_ever_fit, slots_free
 from hanse.core.model.deadlines import Deadlines, backoff_us
-from hanse.core.model.jobs import GroupShape, Job, Reason, Shape
+from hanse.core.model.jobs import Job, Reason, Shape
 from hanse.core.model.limits import (
     HOPS_MAX,
     NEVER_FITS_MEMO_MAX,
@@ -25,10 +26,7 @@ from hanse.core.model.limits import (
     REFUSALS_REMEMBERED_MAX,
 )
 from hanse.core.model.randomness import Randomness
-from hanse.core.model.regions import CapacityClass, RegionConfig, RegionRecord
-from hanse.core.model.resources import Resources, fits, times_fitting
-from hanse.core.model.rules import Rules
-from hanse.core.model.selectors import parse_selector
+from hanse.core.model.regions import RegionConfig, RegionRecord
 from hanse.core.model.time import FOR_EVER_US, Now
 from hanse.core.policy.model import Objective
 from hanse.core.replies import Blocker, RegionExplanation
@@ -109,6 +107,8 @@ class Router:
         self.objective = Objective()
         self._refusals: dict[tuple[str, bytes], Refusal] = {}
         self._abroad: dict[bytes, _Abroad] = {}
+        # What records have room for; replaced by one that several regions with the same records share, in replays.
+        self.rooms = Rooms()
         # Which standings these verdicts rest on.
         self._judged_at = -1
 
@@ -299,8 +299,8 @@ class Router:
 
     def _slots(self, record: RegionRecord, shape: Shape, limit: int) -> int:
         """How many of these could start there by its record, beside what is under way to it; at most `limit`."""
-        in_flight = self._in_flight(record.region)
-        return max(0, slots_free(record, shape, in_flight + limit) - in_flight)
+        room = self.rooms.of(record, shape)
+        return min(limit, max(0, room - self._in_flight(record.region))) if room else 0
 
     def _judge(self, shape: Shape) -> _Abroad:
         if self._judged_at != self._inventory.standings:
@@ -395,75 +395,3 @@ def _preference(shape: Shape, region: str) -> int:
     """Position in the job's wishes; regions that it does not name come after those that it does."""
     prefer = shape.body.regions_prefer
     return prefer.index(region) if region in prefer else len(prefer)
-
-
-def _matching(
-    record: RegionRecord, constraints: tuple[str, ...], rules: Rules | None
-) -> Sequence[CapacityClass]:
-    tolerations = rules.tolerations if rules is not None else ()
-    selectors = [parse_selector(text) for text in constraints]
-    return [
-        each
-        for each in record.classes
-        if all(taint.tolerated(tolerations) for taint in each.taints)
-        and (not selectors or all(selector.matches(dict(each.labels)) for selector in selectors))
-    ]
-
-
-def _ways(group: GroupShape) -> Iterator[tuple[Resources, tuple[str, ...]]]:
-    """What one task wants, and what it would make do with: resources and constraints."""
-    yield group.resources, group.constraints
-    if group.rules is not None:
-        for each in group.rules.alternatives:
-            yield each.resources, group.constraints + each.constraints
-
-
-def slots_free(record: RegionRecord, shape: Shape, limit: int) -> int:
-    """How many jobs of this shape the record says could start now, at most `limit`; an estimate from above."""
-    slots = limit
-    for group in shape.body.groups:
-        tasks = max(
-            sum(
-                _times(wanted, each.free, each.free_max)
-                for each in _matching(record, constraints, group.rules)
-            )
-            for wanted, constraints in _ways(group)
-        )
-        slots = min(slots, tasks // group.count_min)
-    return slots
-
-
-def could_ever_fit(record: RegionRecord, shape: Shape) -> str | None:
-    """Why the region of this record could not run it even if everything there were idle; None: it could."""
-    for number, group in enumerate(shape.body.groups):
-        reasons = [_never(record, number, group, *way) for way in _ways(group)]
-        if all(reason is not None for reason in reasons):
-            return reasons[0]
-    return None
-
-
-def _never(
-    record: RegionRecord, number: int, group: GroupShape, wanted: Resources, constraints: tuple[str, ...]
-) -> str | None:
-    matching = _matching(record, constraints, group.rules)
-    if not matching:
-        if not constraints:
-            return "every node has taints that it does not tolerate" if record.classes else "it has no nodes"
-        return f"no node satisfies {' and '.join(constraints)}"
-    tasks = 0
-    for each in matching:
-        per_node = times_fitting(wanted, each.node_capacity) if wanted else group.count_min
-        tasks += per_node * each.nodes
-    if tasks < group.count_min:
-        return f"group {number} needs {group.count_min} places of {_text(wanted)}, it has {tasks}"
-    return None
-
-
-def _times(wanted: Resources, free: Resources, free_max: Resources) -> int:
-    if not wanted:
-        return 1 << 30
-    return times_fitting(wanted, free) if fits(wanted, free_max) else 0
-
-
-def _text(vector: Resources) -> str:
-    return " ".join(f"{kind}={quantity}" for kind, quantity in vector) or "nothing"

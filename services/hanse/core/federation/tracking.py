@@ -50,6 +50,8 @@ class Tracking:
         self._sweep_alarm = Alarm()
         self.alarms: tuple[Alarm, ...] = (self._cancels, self._sweep_alarm)
         self._sweep_from = ""
+        # Nothing is lost on its way: sweeps that bring nothing to light come to an end.
+        self._is_resting = False
         self.conflicts = 0
         for job in books.jobs.values():
             if job.state is JobState.MOVED and job.cancel_id:
@@ -60,13 +62,25 @@ class Tracking:
 
     def on_change(self, now: Now, job: Job) -> None:
         """A job's row changed in this step."""
-        if job.state is JobState.MOVED and not job.settled and job.home != self._region:
+        is_passing = job.state is JobState.MOVED and not job.settled and job.home != self._region
+        if is_passing and not self._is_resting:
             self._sweep_soon(now)
 
     def _sweep_soon(self, now: Now) -> None:
         if self._sweep_alarm.next_us == NEVER_US:
             self._sweep_pause_us = LOCATE_SWEEP_US
             self._sweep_alarm.ring_at(now.mono_us + LOCATE_SWEEP_US)
+
+    def rest(self) -> None:
+        """Whoever drives this region loses no message, until `stir`."""
+        self._is_resting = True
+
+    def stir(self, now: Now) -> None:
+        """Messages may be lost from now on."""
+        if self._is_resting:
+            self._is_resting = False
+            self._sweep_alarm.ring_at(NEVER_US)
+            self._sweep_soon(now)
 
     # --- the home's view --------------------------------------------------------------------------------------------
 
@@ -186,7 +200,8 @@ class Tracking:
         )
         batch = [job_id for job_id in passed if job_id > self._sweep_from][:LOCATES_PER_SWEEP_MAX]
         self._sweep_from = batch[-1] if len(batch) == LOCATES_PER_SWEEP_MAX else ""
-        is_over = not passed and not self._books.intents
+        is_calm = self._is_resting and self._sweep_pause_us == LOCATE_SWEEP_US_MAX
+        is_over = is_calm or (not passed and not self._books.intents)
         self._sweep_alarm.ring_at(NEVER_US if is_over else now.mono_us + self._sweep_pause_us)
         for job_id in batch:
             out.sends.append(Send(self._whom_to_ask(self._books.jobs[job_id]), Locate(job_id, 0)))

@@ -378,6 +378,9 @@ LIVES_REMEMBERED_MAX = 64
 SEQUENCES_SKIPPED = 10_000_000
 # Verdicts of "can never fit" that are kept until the inventory changes.
 NEVER_FITS_MEMO_MAX = 1_024
+# Shapes of which it is kept how many have room by a region's record, and records of which that is kept.
+ROOMS_MEMO_MAX = 256
+ROOMS_RECORDS_MAX = 256
 # Final jobs whose outcome the core can still tell without asking the ledger: some 15 MB.
 CLOSED_REMEMBERED_MAX = 100_000
 # Jobs accepted before their slot is free, if slots are expected to be free again within this time: a round trip of a

@@ -138,6 +138,8 @@ class Arrays:
     def close(self) -> None:
         """Before jobs that wait for others are looked at: arrays that are through end."""
         for books in self._library:
+            if not books.elements.touched:
+                continue
             for job in _touched(books):
                 if not _array(job).in_flight:
                     self._try_to_end(books, job)

@@ -55,6 +55,8 @@ class Attainment:
 
     def __init__(self) -> None:
         self._lives: dict[str, _Life] = {}
+        # Those of them that were ever interrupted: few, and so they are asked in no time.
+        self._interrupted: dict[str, _Life] = {}
         self._kept: dict[tuple[str, str], Kept] = {}
 
     def started(self, job_id: str, tenant: str, tier: Tier, waited_us: int, now: Now) -> None:
@@ -73,12 +75,14 @@ class Attainment:
     def recovered(self, job_id: str, began_us: int) -> None:
         """It ran already when the daemon started; nothing older is known."""
         self._lives[job_id] = _Life(began_us)
+        self._interrupted.pop(job_id, None)
 
     def interrupted(self, job_id: str, tenant: str, tier: Tier, now: Now) -> None:
         """The attempt is over and the job waits for another."""
         life = self._lives.get(job_id)
         if life is not None and life.off_since_us is None:
             life.off_since_us = now.mono_us
+            self._interrupted[job_id] = life
             self._of(tenant, tier.name).interruptions += 1
 
     def ended(self, job_id: str, tenant: str, tier: Tier, now: Now) -> None:
@@ -86,6 +90,7 @@ class Attainment:
         life = self._lives.pop(job_id, None)
         if life is None:
             return
+        self._interrupted.pop(job_id, None)
         worst = min(life.worst_permille, life.attained_permille(now.mono_us))
         kept = self._of(tenant, tier.name)
         kept.worst_permille = min(kept.worst_permille, worst)
@@ -101,10 +106,9 @@ class Attainment:
 
     def slack_permille(self, job_id: str, tier: Tier, now_us: int) -> int:
         """How far the job is above its tier's promise."""
-        life = self._lives.get(job_id)
-        if life is None or life.is_whole:
-            return WHOLE_PERMILLE - tier.share_permille
-        return life.attained_permille(now_us) - tier.share_permille
+        life = self._interrupted.get(job_id)
+        attained = WHOLE_PERMILLE if life is None else life.attained_permille(now_us)
+        return attained - tier.share_permille
 
     def report(self) -> tuple[Kept, ...]:
         """By tenant and tier, sorted."""

@@ -170,6 +170,11 @@ class Scheduler:
         """The policy in force, with its books."""
         return self._standing
 
+    @property
+    def claims(self) -> int:
+        """For how many jobs others are being stopped."""
+        return len(self._claims)
+
     def claimed(self, job_id: str) -> bool:
         """Whether others are being stopped for this job."""
         return job_id in self._claims

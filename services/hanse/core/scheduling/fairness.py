@@ -7,6 +7,8 @@ it counts in the same unit as the present share. Integers only: what decides an 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from hanse.core.model.resources import Resources
 
 # One whole region; 2^40 keeps a core of a large region apart from nothing, over the smallest steps of time.
@@ -17,6 +19,7 @@ _SERIES = (SHARE_UNIT, 762_123_384_786, 264_131_837_702, 61_027_412_866, 10_575_
 _LEVEL_FRACTION_BITS = 4
 # Below a thousandth of the region nobody has had anything yet.
 _LEVEL_SHARE_MIN = SHARE_UNIT >> 10
+
 _LEVEL_STEP = _LEVEL_SHARE_MIN >> _LEVEL_FRACTION_BITS
 
 
@@ -35,13 +38,23 @@ def decayed(value: int, elapsed_us: int, half_life_us: int) -> int:
     halvings, rest_us = divmod(elapsed_us, half_life_us)
     if halvings >= value.bit_length():
         return 0
+    return value * _factor(rest_us, half_life_us) >> (40 + halvings)
+
+
+# Many accounts decay over the same time, one after another, so that few of these are enough.
+_FACTORS_REMEMBERED_MAX = 64
+
+
+@lru_cache(maxsize=_FACTORS_REMEMBERED_MAX)
+def _factor(rest_us: int, half_life_us: int) -> int:
+    """What is left of one after less than a half-life, in SHARE_UNIT."""
     x = rest_us * SHARE_UNIT // half_life_us
     factor, power = 0, SHARE_UNIT
     for number, coefficient in enumerate(_SERIES):
         term = coefficient * power // SHARE_UNIT
         factor += -term if number % 2 else term
         power = power * x // SHARE_UNIT
-    return value * factor >> (40 + halvings)
+    return factor
 
 
 def averaged(history: int, held: int, elapsed_us: int, half_life_us: int) -> int:

@@ -222,6 +222,8 @@ class FormRanking:
         if fit.need.impossible or not self.order:
             return np.zeros(0, dtype=np.intp)
         flags = self._facts.takes(fit.need)
+        if not flags.any():
+            return np.zeros(0, dtype=np.intp)
         if not fit.mask.everywhere:
             flags &= fit.mask.by_alike.take(self._facts.alike)
         # Not to be kept: an array that numpy looks at can't grow.

@@ -406,6 +406,8 @@ class LocalSide:
     def waiting(self, shape_key: bytes, limit: int) -> list[Job]:
         """The first queued jobs of a shape, in order; not those for which others are being stopped here."""
         jobs = self.queue.first_of(shape_key, limit)
+        if not self.scheduler.claims:
+            return [job for job in jobs if job.state is JobState.QUEUED]
         return [job for job in jobs if self._may_leave(job)]
 
     def waiting_spread(self, shape_key: bytes, from_us: int, until_us: int, count: int) -> list[Job]:

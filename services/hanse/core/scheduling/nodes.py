@@ -329,6 +329,12 @@ class NodeState:
         self._book(need, devices, 1)
 
     def _book(self, need: TaskNeed, devices: Devices, sign: int) -> None:
+        self.suppose(need, devices, sign)
+        self._settle_slack()
+
+    def suppose(self, need: TaskNeed, devices: Devices, sign: int) -> None:
+        """The same as `give_back` (1) or `take` (-1), for those who only ask for room: what the node is ranked by stays
+        as it was."""
         self.columns = columns = self.columns.copy()
         for column, quantity in need.charges:
             columns[column] += sign * quantity
@@ -343,7 +349,6 @@ class NodeState:
                         cap.free[kind] += sign * quantity
         for kind, _, _ in need.devices:
             self._settle_devices(kind)
-        self._settle_slack()
 
     def _settle_devices(self, kind: str) -> None:
         """Bring the columns of a device kind up to date."""

@@ -73,6 +73,9 @@ class _Found(msgspec.Struct, frozen=True):
     usage: Usage | None
 
 
+_Choice = tuple[list[Victim] | None, _Found | None]
+
+
 class Preemption:
     """Finds victims. `world`, `used` and `windows` as for backfill.Outlook."""
 
@@ -90,6 +93,8 @@ class Preemption:
         self._standing = standing
         self._quotas = standing.quotas
         self._running = standing.running
+        # Asked for each candidate.
+        self._began_us, self._leaving = standing.running.ends.began_us, standing.running.leaving
         self._attainment = standing.attainment
         self._world = world
         self._used = used
@@ -115,9 +120,9 @@ class Preemption:
         self._now_us, self._run_us = now_us, self._standing.predictor.predict_us(job)
         for way in self._standing.ways_of(job):
             candidates = self._candidates(job, way, now_us)
-            chosen = self._cheapest(job, way, candidates) if candidates else None
+            chosen, found = self._cheapest(job, way, candidates) if candidates else (None, None)
             if chosen is not None and 0 < len(chosen) <= self._rules.victims_max:
-                return self._claim(job, way, chosen)
+                return self._claim(job, way, chosen, found)
         return None
 
     def find_among(self, job: Job, movable: Sequence[Job], most: int, now_us: int) -> Claim | None:
@@ -125,7 +130,7 @@ class Preemption:
         do not lose theirs, but go where there is room for them (federation/making_room.py)."""
         self._now_us, self._run_us = now_us, self._standing.predictor.predict_us(job)
         priced = [
-            self._priced(each, "move", self._tiers.tier(tier), self._tiers.rank(tier), now_us)
+            self._priced(each, "move", 0, self._tiers.tier(tier), self._tiers.rank(tier), now_us)
             for each in movable[:VICTIM_CANDIDATES_MAX]
             if self._may_be_moved_for(job, tier := each.shape.body.tier)
         ]
@@ -142,9 +147,9 @@ class Preemption:
             job.shape.body.tier
         )
 
-    def _claim(self, job: Job, way: Way, chosen: list[Victim]) -> Claim:
-        """The room that these leave."""
-        found = self._fits_without(job, way, chosen)
+    def _claim(self, job: Job, way: Way, chosen: list[Victim], found: _Found | None = None) -> Claim:
+        """The room that these leave; `found`: where the job fits without them, if that is known already."""
+        found = found or self._fits_without(job, way, chosen)
         assert found is not None, f"{job.id}: the victims that were found are not enough"
         grace_us = max(victim.job.grace_us for victim in chosen)
         reservation = Reservation(
@@ -160,40 +165,51 @@ class Preemption:
     # -- whose
 
     def _candidates(self, job: Job, way: Way, now_us: int) -> list[Victim]:
-        found: dict[str, Victim | None] = {}
+        """Each of those that are permitted, at the first rule that permits it."""
+        found: list[Victim] = []
+        seen: dict[str, None] = {}
         tiers: dict[str, tuple[Tier, int]] = {}
-        for victim, rule in islice(self._permitted(job, way), VICTIM_CANDIDATES_MAX):
-            if victim.id in found:
-                continue
-            name = victim.shape.body.tier
-            if name not in tiers:
-                tiers[name] = (self._tiers.tier(name), self._tiers.rank(name))
-            found[victim.id] = self._priced(victim, rule, *tiers[name], now_us)
-        return sorted([each for each in found.values() if each is not None], key=_COST)
+        left = VICTIM_CANDIDATES_MAX
+        for permitted, rule in self._permitted(job, way):
+            own_queue = 1 if rule.startswith("within queue") else 0
+            for victim in islice(permitted, left):
+                left -= 1
+                if victim.id in seen:
+                    continue
+                seen[victim.id] = None
+                name = victim.shape.body.tier
+                if name not in tiers:
+                    tiers[name] = (self._tiers.tier(name), self._tiers.rank(name))
+                priced = self._priced(victim, rule, own_queue, *tiers[name], now_us)
+                if priced is not None:
+                    found.append(priced)
+        found.sort(key=_COST)
+        return found
 
-    def _permitted(self, job: Job, way: Way) -> Iterator[tuple[Job, str]]:
-        """Newest first, as the rules permit."""
+    def _permitted(self, job: Job, way: Way) -> Iterator[tuple[Iterator[Job], str]]:
+        """Newest first, as the rules permit; with the rule."""
         running, queue = self._running, way.queue
         if queue is not None:
             yield from self._from_cohort(job, way, queue)
             yield from self._from_own_queue(job, queue)
         for tier in self._tiers.victims_of(job.shape.body.tier):
-            for victim in running.newest_of_tier(tier, job):
-                yield victim, f"tier {job.shape.body.tier} before {tier}"
+            yield running.newest_of_tier(tier, job), f"tier {job.shape.body.tier} before {tier}"
 
-    def _from_own_queue(self, job: Job, queue: QuotaQueue) -> Iterator[tuple[Job, str]]:
+    def _from_own_queue(self, job: Job, queue: QuotaQueue) -> Iterator[tuple[Iterator[Job], str]]:
         rule, own = queue.queue.within_queue, job.shape.body.priority
         if rule == "never":
             return
         named = f"within queue {queue.name} ({rule})"
-        for victim in self._running.newest_of_queue(queue.name, job, own - 1):
-            yield victim, named
+        yield self._running.newest_of_queue(queue.name, job, own - 1), named
         if rule == "lower_or_newer_equal_priority":
-            for victim in self._running.newest_of_queue(queue.name, job, own):
-                if victim.shape.body.priority == own and victim.order_us > job.order_us:
-                    yield victim, named
+            newer = (
+                victim
+                for victim in self._running.newest_of_queue(queue.name, job, own)
+                if victim.shape.body.priority == own and victim.order_us > job.order_us
+            )
+            yield newer, named
 
-    def _from_cohort(self, job: Job, way: Way, queue: QuotaQueue) -> Iterator[tuple[Job, str]]:
+    def _from_cohort(self, job: Job, way: Way, queue: QuotaQueue) -> Iterator[tuple[Iterator[Job], str]]:
         rules, usage = queue.queue, queue.root.usage
         if queue.within_nominal(way.flavour, way.wanted, usage):
             rule, name, most = rules.reclaim_within_cohort, "reclaim", None
@@ -211,15 +227,17 @@ class Preemption:
                 continue
             if not member.node.borrows(usage):
                 continue
-            for victim in self._running.newest_of_queue(other, job, most):
-                yield victim, named
+            yield self._running.newest_of_queue(other, job, most), named
 
-    def _priced(self, victim: Job, rule: str, tier: Tier, rank: int, now_us: int) -> Victim | None:
-        """What it costs to stop a job of this tier; None: it must not be stopped."""
+    def _priced(
+        self, victim: Job, rule: str, own_queue: int, tier: Tier, rank: int, now_us: int
+    ) -> Victim | None:
+        """What it costs to stop a job of this tier; None: it must not be stopped. `own_queue`: 1 if it is charged to
+        the queue of the job that it would be stopped for."""
         job_id = victim.id
-        if victim.state is not JobState.RUNNING or job_id in self._running.leaving:
+        if victim.state is not JobState.RUNNING or job_id in self._leaving:
             return None
-        ran_us = now_us - self._running.ends.began_us(job_id)
+        ran_us = now_us - self._began_us(job_id)
         # Attempts begun before this one that it was not to blame for.
         restarts = (victim.attempt - 1) % ATTEMPTS_PER_TERM - victim.failures
         if ran_us < self._rules.run_min_us or restarts >= self._rules.restarts_max:
@@ -229,21 +247,21 @@ class Preemption:
             return None
         shape = victim.shape
         lost = ran_us * (shape.task_count or 1)
-        own_queue = 1 if rule.startswith("within queue") else 0
         above = slack // _SLACK_STEP_PERMILLE
         return Victim(victim, rule, (-rank, own_queue, shape.body.priority, -above, lost, job_id), lost)
 
     # -- how many
 
-    def _cheapest(self, job: Job, way: Way, candidates: list[Victim]) -> list[Victim] | None:
+    def _cheapest(self, job: Job, way: Way, candidates: list[Victim]) -> _Choice:
+        """The victims, and where the job fits without them if that is known already."""
         candidates = self._while_they_borrow(way.queue, candidates)
         if job.shape.task_count == 1 and (way.queue is None or way.bound(self._used(way.queue)) is None):
             found = self._cheapest_node(job, way, candidates)
-            if found is not None:
+            if found[0] is not None:
                 return found
-        return self._needed(job, way, candidates)
+        return self._needed(job, way, candidates), None
 
-    def _cheapest_node(self, job: Job, way: Way, candidates: list[Victim]) -> list[Victim] | None:
+    def _cheapest_node(self, job: Job, way: Way, candidates: list[Victim]) -> _Choice:
         """Where quota is not short, one task needs room on one node only: each is looked at by itself."""
         table, world = self._capacity.table, self._world()
         group = way.placed.body.groups[0]
@@ -259,9 +277,10 @@ class Preemption:
                     sets.append(enough)
                     break
         for chosen in sorted(sets, key=_price):
-            if self._fits_without(job, way, chosen) is not None:
-                return chosen
-        return None
+            found = self._fits_without(job, way, chosen)
+            if found is not None:
+                return chosen, found
+        return None, None
 
     def _first_nodes(self, candidates: list[Victim]) -> Iterable[str]:
         """Where the first candidates are: as many nodes as are tried."""
@@ -298,7 +317,7 @@ class Preemption:
         for task in allocation.tasks:
             if task.node == state.node.name:
                 need = self._capacity.table.fit_of_task(shape, task).need
-                (state.give_back if sign > 0 else state.take)(need, task.devices)
+                state.suppose(need, task.devices, sign)
 
     def _while_they_borrow(self, queue: QuotaQueue | None, candidates: list[Victim]) -> list[Victim]:
         """Without those whose queue would be back within its own quota when their turn comes."""

@@ -42,9 +42,18 @@ def never_fits(empty: NodeTable, shape: Shape) -> str | None:
 
 def _starts(table: NodeTable, shape: Shape) -> bool:
     try:
+        fit = table.fits_of(shape)[0] if _is_one_task(shape) else None
+        if fit is not None and fit.plain and fit.mask.by_class:
+            return table.ranking.count_open(fit, 1) > 0
         return Trial(table).place(shape) is not None
     except SelectorError:
         return False
+
+
+def _is_one_task(shape: Shape) -> bool:
+    """Whether that is all that is wanted, with no rules: then some node has room for it, or none."""
+    groups, within = shape.body.groups, shape.body.within
+    return len(groups) == 1 and groups[0].count == 1 and groups[0].rules is None and within is None
 
 
 def _group_never_fits(empty: NodeTable, group: GroupShape) -> str | None:

@@ -181,6 +181,8 @@ class Escrow:
 
     def settle(self, now: Now, out: Effects) -> None:
         """Before the cycle: burn, give what cannot wait, and let go who can be served."""
+        if self._is_idle():
+            return
         if self.looping:
             self.holders.at_once.clear()
         self._go_by_documents()
@@ -265,6 +267,12 @@ class Escrow:
         self.holders.count(own)
         if own.account.id or own.account.balances or own.account.charges:
             own.account.begin_anew(self.holders.draw_id())
+
+    def _is_idle(self) -> bool:
+        """Whether there are no quotas, and no account that may know of some: asked in every step, mostly for good."""
+        if self.chain.number or self._documents_seen != self.documents.version or self.holders.may_change:
+            return False
+        return not self.holders.own.account.taken and not self.looping
 
     def _has_taken(self) -> bool:
         """Whether an account that this region speaks for has taken a document, though the region has heard of none."""

@@ -95,6 +95,11 @@ class Holders:
 
     # --- they come and go --------------------------------------------------------------------------------------------
 
+    @property
+    def may_change(self) -> bool:
+        """Whether there are accounts in the logs of shards, or may be some now."""
+        return len(self._by_name) > 1 or bool(self._shards.leading)
+
     def follow(self) -> list[Holder]:
         """Accounts come and go with the shards that are led here. Returns those that have come."""
         leading = self._shards.leading

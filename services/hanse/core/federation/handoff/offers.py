@@ -219,14 +219,20 @@ class Offers:
     def _find_taker(self, now: Now, shape: Shape, exclude: list[str]) -> tuple[str, list[Job]] | None:
         """A peer for the first jobs that may go on; those of one tenant that have come the same way go together."""
         own_wait_us = self._local.predicted_wait_us(shape)
-        waiting = self._local.waiting(shape.key, OFFER_COUNT_MAX)
-        first = next((job for job in waiting if may_go_on(job.path, own_wait_us)), None)
+        first = self._first_to_go(shape.key, 1, own_wait_us) or self._first_to_go(
+            shape.key, OFFER_COUNT_MAX, own_wait_us
+        )
         if first is None:
             return None
         peer = self._router.choose(now, shape, first.path, own_wait_us, [*exclude, first.shard])
         jobs = self._offerable(shape.key, peer) if peer else []
         together = [job for job in jobs if job.path == first.path and job.tenant == first.tenant]
         return (peer, together) if peer is not None and together else None
+
+    def _first_to_go(self, shape_key: bytes, limit: int, own_wait_us: int) -> Job | None:
+        """Of the first queued jobs of a shape, the first that may go on."""
+        waiting = self._local.waiting(shape_key, limit)
+        return next((job for job in waiting if may_go_on(job.path, own_wait_us)), None)
 
     def _offerable(self, shape_key: bytes, peer: str) -> list[Job]:
         """Queued jobs of a shape that may go to this peer, as many as may be under way. (Those of the peer's own shard

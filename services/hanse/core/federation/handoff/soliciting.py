@@ -51,7 +51,8 @@ class _Vain(msgspec.Struct, frozen=True):
 class Soliciting:
     """Which peer is asked for which work, and when again. `held` tells, by shape, how many slots are promised to offers
     already: asking for work on those would be answered by an offer that must be declined again, without end. `free` is
-    what is free here, and `freed` grows whenever some may have come free."""
+    what is free here, `freed` grows whenever some may have come free, and `gained` is the same as long as nothing can
+    have room that had none."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Soliciting:
         held: Callable[[bytes], int],
         free: Callable[[], Resources],
         freed: Callable[[], int],
+        gained: Callable[[], tuple[int, ...]],
         randomness: Randomness,
         now: Now,
     ) -> None:
@@ -70,6 +72,7 @@ class Soliciting:
         self._held = held
         self._free = free
         self._freed = freed
+        self._gained = gained
         self._randomness = randomness
         self._interests: dict[tuple[str, bytes], _Interest] = {}
         # Peers that were asked a moment ago; an OFFER from them ends the pause.
@@ -85,6 +88,10 @@ class Soliciting:
         self.alarm = Alarm()
         # Nothing that was declined would be accepted now, unless more has come free than when this was tried.
         self._freed_seen = -1
+        # How things stood when there was nobody to ask (None: there was somebody); as they stand, nobody is to be asked
+        # before this instant.
+        self._nobody_at: tuple[object, ...] | None = None
+        self._nobody_until_us = 0
         self._last_id = 0
 
     def declined(self, now: Now, peer: str, offer: Offer) -> None:
@@ -105,10 +112,13 @@ class Soliciting:
         """The peer offered something: it may be asked again at once."""
         self._asked.cancel(peer)
         self._freed_seen = -1
+        if peer not in self._vain:
+            self._nobody_at = None
 
     def accepted(self, peer: str) -> None:
         """What the peer offered can start here: asking it was not in vain."""
         self._vain.pop(peer, None)
+        self._nobody_at = None
 
     def rest(self) -> None:
         """Nothing is free here that others could use."""
@@ -146,20 +156,30 @@ class Soliciting:
                     self._ask(now, peer, (wanted,), out)
 
     def _sweep(self, now: Now, out: Effects) -> None:
-        """Ask one peer, drawn by power-of-two choices on the age of what waits there, once in an interval."""
+        """Ask one peer, drawn by power-of-two choices on the age of what waits there, once in an interval. Where there
+        was nobody to ask, there is nobody until something has changed."""
+        standing = (self._gained(), self._inventory.waiting_changes)
+        if standing == self._nobody_at and now.mono_us < self._nobody_until_us:
+            self.alarm.ring_by(self._nobody_until_us)
+            return
         if now.mono_us < self._rested_us:
             self.alarm.ring_by(self._rested_us)
             return
         interval_us = self._config.timings.solicit_interval_us
         self._rested_us = now.mono_us + interval_us + self._randomness.randrange(interval_us // 4 + 1)
         candidates, later_us = self._candidates(now)
-        self.alarm.ring_by(self._rested_us if candidates else max(later_us, self._rested_us))
+        is_only = len(candidates) < 2
         if len(candidates) > 2:
             candidates = self._randomness.sample(candidates, k=2)
         if candidates:
             _, peer, wanted = min(candidates, key=lambda each: each[:2])
             self._note(now, peer, interval_us)
             self._ask(now, peer, wanted, out)
+            # The next one to be asked may be this one again.
+            later_us = min(later_us, self._asked.next_us)
+        self._nobody_at = standing if is_only else None
+        self._nobody_until_us = max(later_us if is_only else 0, self._rested_us)
+        self.alarm.ring_by(self._nobody_until_us)
 
     def _candidates(self, now: Now) -> tuple[list[tuple[int, str, tuple[QueuedShape, ...]]], int]:
         """(minus the age of what waits longest, peer, what could start here) of all that may be asked now; and when the
@@ -168,6 +188,7 @@ class Soliciting:
         candidates, later_us = [], NEVER_US
         for peer, record in self._inventory.waiting.items():
             if peer in self._asked:
+                later_us = min(later_us, self._asked.next_us)
                 continue
             wanted = tuple(each for each in _startable(record.queued_shapes, free) if self._may_start(each))
             if not wanted:

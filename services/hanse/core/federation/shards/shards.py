@@ -230,6 +230,8 @@ class Shards:
 
     def begin(self, now: Now) -> None:
         """Take in what this region's desks have to say to each other."""
+        if not self._loopback:
+            return
         looped, self._loopback = self._loopback, []
         for message in looped:
             self.on_to_shard(now, self._config.name, message)
@@ -248,6 +250,8 @@ class Shards:
 
     def wind(self, now: Now) -> None:
         """Set the alarm anew: the events of a step, and what it wrote, may be due at once."""
+        if not self.shards:
+            return
         self._calm = self._is_calm(now)
         if not self._calm:
             self._wind()
@@ -275,7 +279,7 @@ class Shards:
     def reconcile(self, now: Now, out: Effects) -> None:
         """Open a desk for what this region began to lead, close those of shards that it does not lead any more, and
         let start what has a lease."""
-        if self._calm and not self._has_guests:
+        if not self.shards or (self._calm and not self._has_guests):
             return
         roles = [(shard.role, shard.term) for shard in self.shards.values()]
         if roles != self._roles:
@@ -343,6 +347,8 @@ class Shards:
     def collect(self, now: Now, out: Effects, written_at: int) -> None:
         """The end of a step: logs grow, members are told, and what a majority holds is let go. `written_at`: the write
         sequence of all that this step writes."""
+        if not self.shards and not self._forgotten:
+            return
         calm = self._is_calm(now)
         if self.in_doubt:
             self._hold_reaps(out)
