@@ -57,7 +57,9 @@ def policies(draw: st.DrawFn) -> Policy:
     return Policy(
         tiers=TIERS,
         queues=tuple(queues),
-        fair_share=FairShare(order=draw(st.sampled_from(["before_priority", "after_priority", "off"]))),
+        fair_share=FairShare(
+            order=draw(st.sampled_from(["before_priority", "after_priority", "after_expected", "off"]))
+        ),
         backfill=Backfill(mode=draw(st.sampled_from(["none", "easy", "conservative"]))),
         preemption=Preemption(
             enabled=draw(st.booleans()),
@@ -135,7 +137,7 @@ def test_a_job_that_no_quota_could_ever_hold_is_refused() -> None:
     assert [end[0] for end in region.ends] == ["small"]
 
 
-@pytest.mark.parametrize("order", ["before_priority", "after_priority"])
+@pytest.mark.parametrize("order", ["before_priority", "after_priority", "after_expected"])
 @pytest.mark.parametrize(("heavy", "parts"), [(1_000, 1), (2_000, 2), (3_000, 3)])
 def test_shares_converge_to_weights(order: ShareOrder, heavy: int, parts: int) -> None:
     """Both tenants always have work; "a" began with ten times as much."""
@@ -153,11 +155,12 @@ def test_shares_converge_to_weights(order: ShareOrder, heavy: int, parts: int) -
     assert abs(of_b - parts / (parts + 1)) < 0.05
 
 
-def test_fair_share_is_by_level_of_the_tree() -> None:
+@pytest.mark.parametrize("order", ["before_priority", "after_expected"])
+def test_fair_share_is_by_level_of_the_tree(order: ShareOrder) -> None:
     """One team of the first organisation is as much as the four of the other: organisations share first."""
     jobs = [one(f"one{at}", 1, run=20, tenant="one/team") for at in range(600)]
     jobs += [one(f"two{at}", 1, run=20, tenant=f"two/team{at % 4}") for at in range(600)]
-    rules = Policy(tiers=TIERS, fair_share=FairShare(half_life_us=1_000_000))
+    rules = Policy(tiers=TIERS, fair_share=FairShare(order=order, half_life_us=1_000_000))
     region = virtual(rules, jobs, cpu=8)
     region.run(1_400 * MS)
     starts = [start.job_id[:3] for start in region.starts]

@@ -39,7 +39,7 @@ def rules(order: ShareOrder) -> Policy:
     )
 
 
-@pytest.mark.parametrize("order", ["before_priority", "after_priority", "off"])
+@pytest.mark.parametrize("order", ["before_priority", "after_priority", "after_expected", "off"])
 @pytest.mark.parametrize("seed", range(6))
 def test_the_best_is_the_first_by_the_keys_that_are_shown(seed: int, order: ShareOrder) -> None:
     draw = random.Random(seed)

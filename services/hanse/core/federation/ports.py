@@ -84,6 +84,9 @@ class LocalWork(Protocol):
     def added_wait_us(self, shape: Shape) -> int:
         """By how much one more job of this shape prolongs the queue."""
 
+    def learn(self, job: Job, run_us: int) -> None:
+        """A job of this home has run elsewhere to its own end, in this time."""
+
     def enqueue(self, job: Job) -> None:
         """This QUEUED job waits for capacity here."""
 
