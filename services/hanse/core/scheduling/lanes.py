@@ -33,14 +33,23 @@ LANES_MERGED_MAX = 64
 LEAD_RUNS = 3
 # ... or than this, unless its tier's promise is shorter: so nobody starves, however long it will run.
 LEAD_US_MAX = 24 * 3_600 * SECOND_US
+# Who needs room for several tasks at once has to collect it, and is first in line long before all of it is there.
+GANG_LEAD_US_MAX = LEAD_US_MAX // 4
 
 
 def lead_us(runs: Runs | None, shape: Shape, wait_max_us: int) -> int:
     """How long those that come later may go before a job of this shape if they take no time at all."""
     if runs is None:
         return 0
-    expected_us = runs.expected_us(shape.body.runtime_estimate_us)
-    return min(LEAD_RUNS * expected_us, wait_max_us or LEAD_US_MAX, LEAD_US_MAX)
+    lead_us_max = GANG_LEAD_US_MAX if _is_gang(shape) else LEAD_US_MAX
+    if wait_max_us:
+        lead_us_max = min(lead_us_max, wait_max_us)
+    return min(LEAD_RUNS * runs.expected_us(shape.body.runtime_estimate_us), lead_us_max)
+
+
+def _is_gang(shape: Shape) -> bool:
+    groups = shape.body.groups
+    return len(groups) > 1 or groups[0].count_min > 1
 
 
 def crowded(heap: list[Any], current: int) -> bool:
