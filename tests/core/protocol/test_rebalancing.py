@@ -244,7 +244,7 @@ def test_a_peer_that_has_no_shorter_queue_is_left_alone_until_it_has_told_more()
     league = League(puppets=["south"], north=1)
     queue_up(league, "north", 30, minutes(1))
     rebalancing = league["north"].offers.rebalancing
-    rebalancing.declined(league.now, "south", 1)
+    rebalancing.declined(league.now, "south", minutes(1), 1)
     assert "south" in rebalancing._declined
     league.now_us += Timings().record_refresh_us
     rebalancing.next(league.now)
