@@ -677,7 +677,7 @@ class JobQueue:
     def ahead_of_next(self, tenant: str, shape: Shape) -> Iterator[tuple[Lane, int]]:
         """How many jobs of each lane would go before one like this that came now."""
         own = self._lanes.get((tenant, shape.key)) or self._lane_of(tenant, shape)
-        return self._ahead(own, self._now.wall_us, "")
+        return self._ahead(own, self._now.wall_us + 1, "")
 
     def _ahead(self, own: Lane, order_us: int, job_id: str) -> Iterator[tuple[Lane, int]]:
         wall_us = self._now.wall_us

@@ -108,7 +108,7 @@ class WaitPredictor:
     def _lane_run_us(self, lane: Lane) -> int:
         if lane.runs is None:
             return self.run_us(lane.shape)
-        return lane.runs.expected_us(lane.shape.body.runtime_estimate_us)
+        return lane.runs.mean_of_us(lane.shape.body.runtime_estimate_us)
 
     def added_wait_us(self, shape: Shape) -> int:
         """By how much one more job with this shape prolongs the queue."""

@@ -19,6 +19,10 @@ What keeps jobs from being carried back and forth:
 - A job is relieved only while it has been handed on less than RELIEF_HOPS_MAX times, and never to where it has been.
   That keeps it hops for the region that will really have room.
 
+Where not only age counts (the order by expected run time) a job waits as long as what goes before it takes. So the
+owner says how long the last of these very jobs waits, and the taker how long such a job would wait behind what goes
+before it there. No record tells that: peers with queues are asked one after another, each seldom about one shape.
+
 Who goes: of what would start here later than there, evenly spread over the queue, so that both queues go on in the
 order in which one queue for all would be served. Had the last ones gone, they would start before others that are older.
 """
@@ -69,8 +73,10 @@ class Rebalancing:
         self.relieved = 0
 
     def declined(self, now: Now, peer: str, shape: Shape, retry_after_us: int) -> None:
-        """This peer has no shorter queue for this shape, or no answer: its next record will tell more."""
-        pause_us = max(retry_after_us, min(self._timings.record_refresh_us, REFUSAL_PAUSE_US_MAX))
+        """This peer has no shorter queue for this shape, or no answer: its next record will tell more, where records
+        tell."""
+        news_us = REFUSAL_PAUSE_US_MAX if self._local.is_by_expected else self._timings.record_refresh_us
+        pause_us = max(retry_after_us, min(news_us, REFUSAL_PAUSE_US_MAX))
         self._declined.set((peer, shape.key), now.mono_us + pause_us)
 
     def next(self, now: Now) -> Relief | None:
