@@ -70,6 +70,8 @@ class Experience:
         self._all = Runs(None)
         self._of_size: dict[Groups, Runs] = {}
         self._of_tenant: dict[tuple[str, Groups], Runs] = {}
+        # The same by the shape's key, which is quicker to look up than its groups.
+        self._of_shape: dict[tuple[str, bytes], Runs] = {}
 
     def learn(self, job: Job, run_us: int) -> None:
         """An attempt of this job ran to its own end, here or elsewhere."""
@@ -81,7 +83,15 @@ class Experience:
 
     def runs(self, tenant: str, shape: Shape) -> Runs:
         """What is known of jobs like this; it goes on to learn."""
-        groups = shape.body.groups
+        name = (tenant, shape.key)
+        found = self._of_shape.get(name)
+        if found is None:
+            if len(self._of_shape) >= RUNTIMES_REMEMBERED_MAX:
+                self._of_shape.clear()
+            found = self._of_shape[name] = self._runs_of(tenant, shape.body.groups)
+        return found
+
+    def _runs_of(self, tenant: str, groups: Groups) -> Runs:
         key = (tenant, groups)
         found = self._of_tenant.get(key)
         if found is None:

@@ -16,7 +16,7 @@ from hanse.core.scheduling.fairness import SHARE_UNIT, averaged, decayed, level,
 
 # Where shares count as time: who has had the whole region, at the usual weight, is so long behind those that have had
 # nothing. Not more: at home everybody has had much, so guests would go before them whatever their jobs take.
-REGION_HANDICAP_US = 3_600 * SECOND_US
+REGION_HANDICAP_US = 900 * SECOND_US
 # What tenants below another one have had counts so much less than what those beside it have: first come organisations,
 # then their teams.
 HANDICAP_LEVEL_PARTS = 4
