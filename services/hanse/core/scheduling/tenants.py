@@ -28,7 +28,7 @@ class Account:
     __slots__ = (
         "_changes",
         "_half_life_us",
-        "_handicap_of",
+        "_handicap_seen",
         "_handicap_us",
         "_held_from",
         "_held_to",
@@ -66,7 +66,7 @@ class Account:
         self._levels: tuple[int, ...] = ()
         self._levels_seen = (-1, -1)
         # What these levels are worth as time.
-        self._handicap_of: tuple[int, ...] = ()
+        self._handicap_seen = (-1, -1)
         self._handicap_us = 0
 
     def take(self, share: int, now_us: int) -> None:
@@ -123,9 +123,10 @@ class Account:
 
     def handicap_us(self, now_us: int) -> int:
         """By how long its jobs count as younger for what it has had, and all above it, as shown."""
-        levels = self.levels(now_us)
-        if levels is not self._handicap_of:
-            self._handicap_of = levels
+        seen = (now_us, self._changes[0])
+        if self._handicap_seen != seen:
+            levels = self.levels(now_us)
+            self._handicap_seen = (now_us, self._changes[0])
             share = 0
             for each in reversed(levels):
                 share = share_at(each) + share // HANDICAP_LEVEL_PARTS
