@@ -17,7 +17,7 @@ from typing import Any
 from hanse.core.model.jobs import GroupShape, ShapeBody, make_shape
 from hanse.core.model.regions import Node
 from hanse.core.model.resources import resources
-from hanse.core.policy.model import Backfill, BackfillMode, Policy, Preemption, Tier
+from hanse.core.policy.model import Backfill, BackfillMode, FairShare, Policy, Preemption, Tier
 from hanse.policies.virtual import VirtualJob, VirtualRegion
 
 _CORE = 1_000
@@ -67,6 +67,7 @@ def replayed(rows: Sequence[Row], nodes: int, mode: BackfillMode) -> dict[str, i
     )
     policy = Policy(
         tiers=(Tier(name="standard"),),
+        fair_share=FairShare(order="off"),
         backfill=Backfill(mode=mode, depth=10_000),
         preemption=Preemption(enabled=False),
     )

@@ -287,9 +287,9 @@ _FAIR_SHARE = Table(
     (
         Field(
             "order",
-            Choice(("before_priority", "after_priority", "off")),
+            Choice(("before_priority", "after_priority", "after_expected", "off")),
             _FAIR.order,
-            "Whether shares come before or after a job's priority.",
+            "Whether shares come before or after a job's priority; after_expected: with its expected run time.",
         ),
         Field(
             "half_life",

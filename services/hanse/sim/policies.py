@@ -119,7 +119,9 @@ def draw_policy(randomness: random.Random, tenants: tuple[str, ...]) -> Policy:
     return Policy(
         queues=tuple(_draw_queue(randomness, tenant) for tenant in tenants if randomness.random() < 0.7),
         cohorts=(Cohort(name=_COHORT, quotas=(largest,)),),
-        fair_share=FairShare(order=randomness.choice(("before_priority", "after_priority", "off"))),
+        fair_share=FairShare(
+            order=randomness.choice(("before_priority", "after_priority", "after_expected", "off"))
+        ),
         backfill=Backfill(mode=randomness.choice(("easy", "easy", "conservative", "none")), depth=20),
         preemption=Preemption(
             patience_us=randomness.randint(0, 5 * SECOND_US), run_min_us=randomness.randint(0, 5 * SECOND_US)

@@ -16,11 +16,13 @@ from hanse.policies.virtual import VirtualJob
 from tests.core.scheduling.regions import MS, jobs_strategy, one, quota_of, run_checked, started_at, virtual
 
 _TIERS = tuple(Tier(name=name) for name in ("premium", "standard", "basic"))
-_EASY = Policy(tiers=_TIERS, preemption=Preemption(enabled=False))
+_BY_AGE = FairShare(order="off")
+_EASY = Policy(tiers=_TIERS, fair_share=_BY_AGE, preemption=Preemption(enabled=False))
 
 
 def policy(mode: BackfillMode, **more: object) -> Policy:
-    """No preemption, no promises."""
+    """By age; no preemption, no promises."""
+    more = {"fair_share": _BY_AGE, **more}
     return Policy(tiers=_TIERS, preemption=Preemption(enabled=False), backfill=Backfill(mode=mode), **more)  # type: ignore[arg-type]
 
 
@@ -93,8 +95,7 @@ def test_a_blocked_head_of_a_quota_is_not_delayed_within_its_cohort() -> None:
         one("short", 1, at=3, run=50, tenant="b"),
         one("elsewhere", 2, at=4, run=900, tenant="other"),
     ]
-    by_age = FairShare(order="off")
-    region = virtual(policy("easy", queues=queues, fair_share=by_age), jobs, cpu=100)
+    region = virtual(policy("easy", queues=queues), jobs, cpu=100)
     run_checked(region)
     assert started_at(region) == {"runs": 0, "head": 100, "long": 110, "short": 3, "elsewhere": 4}
 

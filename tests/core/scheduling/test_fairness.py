@@ -8,8 +8,16 @@ from hypothesis import strategies as st
 
 from hanse.core.model.time import Now
 from hanse.core.policy.model import FairShare, Policy, Tenant
-from hanse.core.scheduling.fairness import SHARE_UNIT, averaged, decayed, dominant_share, level
-from hanse.core.scheduling.tenants import Tenants
+from hanse.core.scheduling.fairness import (
+    SHARE_UNIT,
+    averaged,
+    decayed,
+    dominant_share,
+    level,
+    level_range,
+    share_at,
+)
+from hanse.core.scheduling.tenants import REGION_HANDICAP_US, Tenants
 
 HOUR_US = 3_600_000_000
 
@@ -55,6 +63,24 @@ def test_levels_keep_the_order_and_tell_a_sixteenth_apart(one: int, other: int) 
     assert level(small) <= level(large)
     if small >= SHARE_UNIT >> 10 and large * 16 >= small * 17 + 16:
         assert level(small) < level(large)
+
+
+@given(st.integers(0, 4 * SHARE_UNIT))
+def test_a_level_begins_where_it_says(share: int) -> None:
+    assert share_at(level(share)) == level_range(share)[0] <= share
+
+
+def test_shares_as_time_go_by_organisations_first_and_never_shrink_unless_shown() -> None:
+    tenants = Tenants(Policy(fair_share=FairShare(half_life_us=HOUR_US)))
+    tenants.account("org/user").take(SHARE_UNIT, 0)
+    held_us = tenants.account("org/user").handicap_us(0)
+    assert held_us == pytest.approx(REGION_HANDICAP_US / 2 * 1.25, rel=0.07)
+    assert tenants.account("org/other").handicap_us(0) == pytest.approx(REGION_HANDICAP_US / 2, rel=0.07)
+    assert tenants.account("elsewhere").handicap_us(0) == 0
+    tenants.account("org/user").take(-SHARE_UNIT, 0)
+    assert tenants.account("org/user").handicap_us(0) == held_us
+    tenants.show(0)
+    assert tenants.account("org/user").handicap_us(0) == 0
 
 
 def test_what_a_tenant_holds_counts_for_all_above_it() -> None:

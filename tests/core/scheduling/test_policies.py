@@ -21,6 +21,7 @@ from hanse.core.policy.model import (
     Tier,
 )
 from hanse.core.replies import Explanation, PolicyAdopted, Refused, StatusView
+from hanse.core.scheduling.lanes import LEAD_RUNS
 from hanse.policies.virtual import VirtualJob
 from tests.core.scheduling.regions import MS, jobs_strategy, one, quota_of, run_checked, started_at, virtual
 
@@ -57,7 +58,9 @@ def policies(draw: st.DrawFn) -> Policy:
     return Policy(
         tiers=TIERS,
         queues=tuple(queues),
-        fair_share=FairShare(order=draw(st.sampled_from(["before_priority", "after_priority", "off"]))),
+        fair_share=FairShare(
+            order=draw(st.sampled_from(["before_priority", "after_priority", "after_expected", "off"]))
+        ),
         backfill=Backfill(mode=draw(st.sampled_from(["none", "easy", "conservative"]))),
         preemption=Preemption(
             enabled=draw(st.booleans()),
@@ -135,7 +138,7 @@ def test_a_job_that_no_quota_could_ever_hold_is_refused() -> None:
     assert [end[0] for end in region.ends] == ["small"]
 
 
-@pytest.mark.parametrize("order", ["before_priority", "after_priority"])
+@pytest.mark.parametrize("order", ["before_priority", "after_priority", "after_expected"])
 @pytest.mark.parametrize(("heavy", "parts"), [(1_000, 1), (2_000, 2), (3_000, 3)])
 def test_shares_converge_to_weights(order: ShareOrder, heavy: int, parts: int) -> None:
     """Both tenants always have work; "a" began with ten times as much."""
@@ -153,11 +156,12 @@ def test_shares_converge_to_weights(order: ShareOrder, heavy: int, parts: int) -
     assert abs(of_b - parts / (parts + 1)) < 0.05
 
 
-def test_fair_share_is_by_level_of_the_tree() -> None:
+@pytest.mark.parametrize("order", ["before_priority", "after_expected"])
+def test_fair_share_is_by_level_of_the_tree(order: ShareOrder) -> None:
     """One team of the first organisation is as much as the four of the other: organisations share first."""
     jobs = [one(f"one{at}", 1, run=20, tenant="one/team") for at in range(600)]
     jobs += [one(f"two{at}", 1, run=20, tenant=f"two/team{at % 4}") for at in range(600)]
-    rules = Policy(tiers=TIERS, fair_share=FairShare(half_life_us=1_000_000))
+    rules = Policy(tiers=TIERS, fair_share=FairShare(order=order, half_life_us=1_000_000))
     region = virtual(rules, jobs, cpu=8)
     region.run(1_400 * MS)
     starts = [start.job_id[:3] for start in region.starts]
@@ -216,3 +220,36 @@ def test_who_is_below_his_promise_is_not_stopped() -> None:
     # It was back at 550 with 500 of 550 ms: less than 99 %.
     assert started_at(region)["p1"] == 1_550
     assert len(region.starts) == 4
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.integers(0, 2_000), st.integers(1, 400)), min_size=2, max_size=40))
+def test_nobody_is_overtaken_for_longer_than_three_times_his_run(drawn: list[tuple[int, int]]) -> None:
+    """By users who know how long their jobs take: who comes later than that goes behind, however short it is."""
+    policy = Policy(tiers=(Tier(name="standard"),), backfill=Backfill(mode="none"))
+    jobs = [one(f"j{number}", 1, at=at, run=run) for number, (at, run) in enumerate(drawn)]
+    region = virtual(policy, jobs, cpu=1)
+    run_checked(region)
+    at = started_at(region)
+    for job, (came, run) in zip(jobs, drawn, strict=True):
+        late = [
+            other.id
+            for other, (other_came, _) in zip(jobs, drawn, strict=True)
+            if other_came > came + LEAD_RUNS * run and at[other.id] < at[job.id]
+        ]
+        assert not late
+
+
+def test_what_will_take_long_is_served_after_what_will_not() -> None:
+    """The users say nothing: what ran before tells."""
+    jobs = [
+        one("small", 1, run=50, estimate=0),
+        one("large", 2, at=50, run=900, estimate=0),
+        one("blocks", 2, at=949, run=500, estimate=0),
+        one("long", 2, at=1_000, run=900, estimate=0),
+        one("short", 1, at=1_200, run=50, estimate=0),
+    ]
+    region = virtual(Policy(backfill=Backfill(mode="none")), jobs, cpu=2)
+    run_checked(region)
+    starts = started_at(region)
+    assert (starts["blocks"], starts["short"], starts["long"]) == (950, 1_450, 1_500)

@@ -105,8 +105,9 @@ def agree(queue: JobQueue, model: Model, draw: random.Random) -> None:
     first_jobs = {queued.shape.key: queued.shape for queued in ordered}
     assert queue.first_shapes(5) == list(first_jobs.values())[:5]
     counts = sorted((-queue.depth_of(key), key) for key in first_jobs)
+    assert [each.key for each in queue.numerous_shapes(3)] == [key for _, key in counts[:3]]
     waiting = queue.waiting_shapes(3, 100)
-    assert [(-w.count, w.shape_key) for w in waiting] == counts[:3]
+    assert [(w.shape_key, w.count) for w in waiting] == [(key, queue.depth_of(key)) for key in first_jobs][:3]
     assert all(w.oldest_wait_us == 100 - queue.first_of(w.shape_key, 1)[0].order_us for w in waiting)
 
 

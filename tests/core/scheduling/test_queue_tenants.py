@@ -7,9 +7,11 @@ import random
 import msgspec
 import pytest
 
+from hanse.core.model.jobs import Job
 from hanse.core.model.time import Now
 from hanse.core.policy.model import FairShare, Policy, Quota, ShareOrder, Tier
 from hanse.core.policy.model import Queue as QueueRules
+from hanse.core.scheduling.experience import Experience
 from hanse.core.scheduling.fairness import SHARE_UNIT
 from hanse.core.scheduling.queue import JobQueue
 from hanse.core.scheduling.quota import QuotaBook
@@ -39,19 +41,20 @@ def rules(order: ShareOrder) -> Policy:
     )
 
 
-@pytest.mark.parametrize("order", ["before_priority", "after_priority", "off"])
+@pytest.mark.parametrize("order", ["before_priority", "after_priority", "after_expected", "off"])
 @pytest.mark.parametrize("seed", range(6))
 def test_the_best_is_the_first_by_the_keys_that_are_shown(seed: int, order: ShareOrder) -> None:
     draw = random.Random(seed)
     policy = rules(order)
     tenants, quotas = Tenants(policy), QuotaBook(policy)
-    queue = JobQueue(policy, tenants, quotas)
-    held: list[tuple[str, str]] = []
+    experience = Experience()
+    queue = JobQueue(policy, tenants, quotas, experience)
+    held: list[Job] = []
     now_us = 0
     for at in range(500):
         now_us += draw.choice([0, 1_000, 100_000, 2_000_000])
         queue.tick(Now(mono_us=now_us, wall_us=now_us))
-        match draw.choice(["add", "add", "start", "start", "end", "park", "park lane", "reopen"]):
+        match draw.choice(["add", "add", "start", "start", "end", "learn", "park", "park lane", "reopen"]):
             case "add":
                 fresh = job(f"j{at:04}", draw.choice(SHAPES), now_us)
                 fresh = msgspec.structs.replace(fresh, tenant=draw.choice(TENANTS))
@@ -62,12 +65,18 @@ def test_the_best_is_the_first_by_the_keys_that_are_shown(seed: int, order: Shar
                 member = quotas.queue_of(best.tenant)
                 if member is not None:
                     quotas.charge(best.id, member.charged("", best.shape.total), resumed=True)
-                held.append((best.id, best.tenant))
+                held.append(best)
             case "end" if held:
-                job_id, tenant = held.pop(draw.randrange(len(held)))
-                tenants.account(tenant).take(-SHARE_UNIT // 50, now_us)
-                quotas.release(job_id)
-                queue.tenant_changed(tenant)
+                ended = held.pop(draw.randrange(len(held)))
+                tenants.account(ended.tenant).take(-SHARE_UNIT // 50, now_us)
+                quotas.release(ended.id)
+                experience.learn(ended, draw.choice([1_000, 100_000, 10_000_000]))
+                queue.tenant_changed(ended.tenant, ended.shape)
+            case "learn":
+                # Something that ran elsewhere: it counts when all keys are worked out anew.
+                other = job("elsewhere", draw.choice(SHAPES), now_us)
+                other = msgspec.structs.replace(other, tenant=draw.choice(TENANTS))
+                experience.learn(other, draw.choice([1_000, 100_000, 10_000_000]))
             case "park" if (lane := queue.best_lane()) is not None:
                 queue.park(lane)
             case "park lane" if (lane := queue.best_lane()) is not None:
@@ -83,4 +92,5 @@ def test_the_best_is_the_first_by_the_keys_that_are_shown(seed: int, order: Shar
         assert best_lane is min(lanes, key=queue.key, default=None)
         everybody = queue.in_order(10_000)
         assert len(everybody) == len(queue)
+        assert everybody == sorted(queue._jobs.values(), key=queue._key_of)
         assert [queue.position(each.id) for each in everybody[:5]] == list(range(1, 1 + len(everybody[:5])))

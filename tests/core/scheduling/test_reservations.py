@@ -13,7 +13,7 @@ from hanse.core.model.jobs import GroupShape, ReasonCode, ShapeBody, make_shape
 from hanse.core.model.lifecycle import JobState
 from hanse.core.model.reservations import Before, WantedReservation, WindowState
 from hanse.core.model.resources import Resources, added, fits
-from hanse.core.policy.model import Backfill, BackfillMode, Policy, Preemption
+from hanse.core.policy.model import Backfill, BackfillMode, FairShare, Policy, Preemption
 from hanse.core.replies import Answer, Done, Refused, Reserved
 from hanse.policies.virtual import VirtualJob, VirtualRegion
 from tests.core.scheduling.regions import MS, one, reason, started_at, virtual
@@ -21,7 +21,11 @@ from tests.core.scheduling.worlds import group
 
 SECOND = 1_000
 _EPOCH_US = 1_700_000_000_000_000
-PLAIN = Policy(backfill=Backfill(mode="easy"), preemption=Preemption(enabled=False))
+PLAIN = Policy(
+    fair_share=FairShare(order="before_priority"),
+    backfill=Backfill(mode="easy"),
+    preemption=Preemption(enabled=False),
+)
 
 
 def wanted(

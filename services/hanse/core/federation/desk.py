@@ -73,7 +73,7 @@ class Desk:
         self.giver = Giver(books.party, ledger_id, books, local, timings, now)
         self.target = Target(books, local, self.giver, intake, enqueue)
         self.reports = Reports(books, timings, now, lost)
-        self.tracking = Tracking(books.party, books, self.giver, timings, now, lost)
+        self.tracking = Tracking(books.party, books, self.giver, local, timings, now, lost)
         # When something is to be sent again.
         self.alarm: Alarm = Alarms(self.giver.alarm, *self.reports.alarms, *self.tracking.alarms)
 

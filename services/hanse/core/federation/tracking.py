@@ -2,7 +2,7 @@
 
 has                      event                  writes            sends
 home, MOVED or XFER      STATUS, newer          the new view      nothing
-home, MOVED or XFER      TERMINAL               the outcome       ACK
+home, MOVED or XFER      TERMINAL               the outcome       ACK; what it took is learnt
 home, final or forgotten TERMINAL again         nothing           ACK
 MOVED                    cancel                 the wish          CANCEL to the next hop until its ACK
 unknown job              CANCEL                 the intent        ACK
@@ -15,6 +15,7 @@ from __future__ import annotations
 from hanse.core.books import Books
 from hanse.core.effects import Effects, Send
 from hanse.core.federation.handoff.giver import Giver
+from hanse.core.federation.ports import LocalWork
 from hanse.core.messages import Cancel, CancelAck, Locate, Located, Status, Terminal, TerminalAck
 from hanse.core.model.deadlines import NEVER_US, Alarm, Deadlines, backoff_us
 from hanse.core.model.jobs import Job, RemoteView
@@ -36,8 +37,16 @@ class Tracking:
     """See the module's docstring."""
 
     def __init__(
-        self, region: str, books: Books, giver: Giver, timings: Timings, now: Now, lost: tuple[str, ...] = ()
+        self,
+        region: str,
+        books: Books,
+        giver: Giver,
+        local: LocalWork,
+        timings: Timings,
+        now: Now,
+        lost: tuple[str, ...] = (),
     ) -> None:
+        self._local = local
         self._region = region
         self._books = books
         self._giver = giver
@@ -120,6 +129,8 @@ class Tracking:
             self._giver.imply_committed(job)
             self.forget_cancel(job)
             self._books.close(job, terminal)
+            if job.state is JobState.SUCCEEDED and job.array is None and job.started_wall_us:
+                self._local.learn(job, max(0, job.ended_wall_us - job.started_wall_us))
         out.sends.append(Send(peer, TerminalAck(terminal.job_id, terminal.epoch)))
 
     # --- cancel -----------------------------------------------------------------------------------------------------

@@ -243,7 +243,7 @@ ACCOUNTS_MAX = 16_384
 # with the end of a job that is written anyway.
 ACCOUNTS_SAVED_MAX = 1_024
 ACCOUNTS_SAVE_US = 60 * 1_000_000
-# Names of jobs, by tenant, whose run times are remembered; some 300 bytes each.
+# Names of jobs, by tenant, whose run times are remembered, and sizes of jobs, by tenant; some 300 bytes each.
 RUNTIMES_REMEMBERED_MAX = 16_384
 # Ends of running jobs that are looked ahead for a blocked job. One that needs more of them to come waits too long for
 # its start to be worth keeping free.

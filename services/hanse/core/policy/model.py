@@ -23,7 +23,7 @@ WEIGHT_UNIT = 1_000
 
 VictimRule = Literal["never", "lower_priority", "any"]
 QueueRule = Literal["never", "lower_priority", "lower_or_newer_equal_priority"]
-ShareOrder = Literal["before_priority", "after_priority", "off"]
+ShareOrder = Literal["before_priority", "after_priority", "after_expected", "off"]
 BackfillMode = Literal["none", "easy", "conservative", "strict"]
 RuntimeSource = Literal["estimate_first", "predictor_first"]
 
@@ -100,9 +100,10 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class FairShare(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How tenants share: by dominant resource, what they hold now and what they held, which counts half after
-    `half_life_us`. `order` says whether that comes before or after a job's priority."""
+    `half_life_us`. `order` says whether that comes before or after a job's priority; "after_expected": after it, and
+    together with how long a job will probably run and how long it has waited, all as time (queue.py)."""
 
-    order: ShareOrder = "before_priority"
+    order: ShareOrder = "after_expected"
     half_life_us: int = 3_600 * SECOND_US
 
 
@@ -146,8 +147,8 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 _MINUTE_US = 60 * SECOND_US
 DEFAULT_TIERS = (
     Tier(name="premium", share_permille=950, wait_max_us=15 * _MINUTE_US),
-    Tier(name="standard", share_permille=700, wait_max_us=240 * _MINUTE_US, preemptible_by=("premium",)),
-    Tier(name="basic", wait_max_us=1_440 * _MINUTE_US, preemptible_by=("premium", "standard")),
+    Tier(name="standard", share_permille=700, wait_max_us=1_440 * _MINUTE_US, preemptible_by=("premium",)),
+    Tier(name="basic", wait_max_us=4_320 * _MINUTE_US, preemptible_by=("premium", "standard")),
 )
 
 

@@ -74,6 +74,14 @@ def level(share: int) -> int:
     return (exponent << _LEVEL_FRACTION_BITS) + (scaled >> exponent)
 
 
+def share_at(share_level: int) -> int:
+    """The least share that has this level."""
+    if not share_level:
+        return 0
+    exponent, fraction = divmod(share_level, 1 << _LEVEL_FRACTION_BITS)
+    return ((1 << _LEVEL_FRACTION_BITS) + fraction << exponent - 1) * _LEVEL_STEP
+
+
 def level_range(share: int) -> tuple[int, int]:
     """The least share that has the same level, and the least larger one that has not."""
     if share < _LEVEL_SHARE_MIN:

@@ -7,6 +7,8 @@ from typing import Any
 
 from hanse.core.model.jobs import GroupShape, Job, Shape
 from hanse.core.model.rules import Within
+from hanse.core.model.time import SECOND_US
+from hanse.core.scheduling.experience import Runs
 from hanse.core.scheduling.quota import QuotaQueue
 from hanse.core.scheduling.sorted_jobs import SortedJobs
 from hanse.core.scheduling.table import TaskFit
@@ -23,6 +25,31 @@ Key = tuple[Any, ...]
 # The lane's place among the lanes of its stream, a number that tells equals apart, the lane.
 LaneEntry = tuple[Key, int, "Lane"]
 ClassKey = tuple[tuple[GroupShape, ...], Within | None, tuple[str, ...], tuple[str, ...]]
+
+
+# Lanes of one shape that are merged by their leads when somebody asks for its first jobs.
+LANES_MERGED_MAX = 64
+# Where expected run times count: a job goes before all that came later by more than so many times its own...
+LEAD_RUNS = 3
+# ... or than this, unless its tier's promise is shorter: so nobody starves, however long it will run.
+LEAD_US_MAX = 24 * 3_600 * SECOND_US
+# Who needs room for several tasks at once has to collect it, and is first in line long before all of it is there.
+GANG_LEAD_US_MAX = LEAD_US_MAX // 4
+
+
+def lead_us(runs: Runs | None, shape: Shape, wait_max_us: int) -> int:
+    """How long those that come later may go before a job of this shape if they take no time at all."""
+    if runs is None:
+        return 0
+    lead_us_max = GANG_LEAD_US_MAX if _is_gang(shape) else LEAD_US_MAX
+    if wait_max_us:
+        lead_us_max = min(lead_us_max, wait_max_us)
+    return min(LEAD_RUNS * runs.expected_us(shape.body.runtime_estimate_us), lead_us_max)
+
+
+def _is_gang(shape: Shape) -> bool:
+    groups = shape.body.groups
+    return len(groups) > 1 or groups[0].count_min > 1
 
 
 def crowded(heap: list[Any], current: int) -> bool:
@@ -58,14 +85,36 @@ class ShapeQueue:
         return bool(self.lanes)
 
     def serving_key(self) -> tuple[int, int, int, str]:
-        """Its place among shapes, whoever their jobs belong to."""
+        """Its place among shapes, by its oldest job, and whatever each tenant has had."""
         first = self.jobs.first
-        return (*self.level, first.order_us, first.id)
+        return (*self.level, first.order_us + self.lanes[first.tenant].lead_us, first.id)
+
+    def last(self) -> Job:
+        """The job that is served last, whatever each tenant has had; by age alone if many tenants have some."""
+        if len(self.lanes) > LANES_MERGED_MAX:
+            return self.jobs.last
+        lasts = [
+            (lane.jobs.last.order_us + lane.lead_us, lane.jobs.last.id, lane) for lane in self.lanes.values()
+        ]
+        return max(lasts, key=lambda each: each[:2])[2].jobs.last
+
+    def first(self, limit: int) -> list[Job]:
+        """The first `limit` of its jobs, whatever each tenant has had; by age alone if that many tenants have some."""
+        lanes = self.lanes.values()
+        leads = {lane.lead_us for lane in lanes} if len(lanes) <= LANES_MERGED_MAX else ()
+        if len(leads) <= 1:
+            return self.jobs.head(limit)
+        heads = [
+            (job.order_us + lane.lead_us, job.id, job) for lane in lanes for job in lane.jobs.head(limit)
+        ]
+        heads.sort(key=lambda head: head[:2])
+        return [job for _, _, job in heads[:limit]]
 
 
 class Lane:
     """Queued jobs of one tenant with one shape. `home` is its stream unless its first job is overdue; `stream`: where
-    it stands now. `parked_by`: "" the nodes, else the name of a tree of quotas."""
+    it stands now. `parked_by`: "" the nodes, else the name of a tree of quotas. `runs`: by which its jobs' run time is
+    expected, where that counts; `lead_us`: how much younger they count for it."""
 
     __slots__ = (
         "account",
@@ -74,11 +123,13 @@ class Lane:
         "home",
         "is_asked",
         "jobs",
+        "lead_us",
         "name",
         "of_shape",
         "parked_by",
         "plain",
         "quota",
+        "runs",
         "stream",
         "tenant",
         "wait_max_us",
@@ -90,7 +141,13 @@ class Lane:
     stream: Stream
 
     def __init__(
-        self, of_shape: ShapeQueue, tenant: str, account: Account, quota: QuotaQueue | None, wait_max_us: int
+        self,
+        of_shape: ShapeQueue,
+        tenant: str,
+        account: Account,
+        quota: QuotaQueue | None,
+        wait_max_us: int,
+        runs: Runs | None = None,
     ) -> None:
         self.of_shape = of_shape
         self.tenant = tenant
@@ -98,6 +155,8 @@ class Lane:
         self.account = account
         self.quota = quota
         self.wait_max_us = wait_max_us
+        self.runs = runs
+        self.lead_us = lead_us(runs, of_shape.shape, wait_max_us)
         # In which its jobs may be placed and charged, once somebody has asked (ways.py).
         self.ways: tuple[Way, ...] | None = None
         # The kind of its jobs' only tasks, if they may start in rounds (rounds.py); not known until somebody has asked.
@@ -124,6 +183,11 @@ class Lane:
     def is_overdue(self, wall_us: int) -> bool:
         """Whether its first job has waited longer than its tier lets it."""
         return bool(self.wait_max_us) and wall_us - self.jobs.first.order_us >= self.wait_max_us
+
+    def learn(self) -> bool:
+        """Whether its jobs have another lead by what has been learnt."""
+        before, self.lead_us = self.lead_us, lead_us(self.runs, self.of_shape.shape, self.wait_max_us)
+        return self.lead_us != before
 
     def job_overdue(self, job: Job, wall_us: int) -> bool:
         """The same, for any job such as hers."""

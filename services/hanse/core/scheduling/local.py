@@ -31,6 +31,7 @@ from hanse.core.scheduling.admission import refused_here
 from hanse.core.scheduling.arrays import Arrays
 from hanse.core.scheduling.attainment import Attainment
 from hanse.core.scheduling.cycle import Preempted, Scheduler
+from hanse.core.scheduling.experience import Experience
 from hanse.core.scheduling.explain import Explainer, LocalExplanation
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.predictor import OnlinePredictor
@@ -74,7 +75,8 @@ class LocalSide:
         self.standing = Standing(policy, self.capacity, self.predictor, self.attainment)
         self.standing.tenants.restore(saved_shares, now)
         self._saved_us = now.mono_us
-        self.queue = JobQueue(policy, self.standing.tenants, self.standing.quotas)
+        self.experience = Experience()
+        self.queue = JobQueue(policy, self.standing.tenants, self.standing.quotas, self.experience)
         self.windows = Windows(
             self.capacity,
             self.standing.running,
@@ -294,6 +296,8 @@ class LocalSide:
         self.capacity.release(job.id)
         self.scheduler.note_end(task.node for task in allocation.tasks)
         self.standing.ended(job, now, run_us=run_us, requeued=requeued, by_itself=by_itself)
+        if by_itself:
+            self.experience.learn(job, run_us)
         if self.windows:
             self.windows.settle((task.node for task in allocation.tasks), now.mono_us)
             self.alarm.ring_by(self.windows.next_us)
@@ -391,6 +395,24 @@ class LocalSide:
             return FOR_EVER_US
         return self.wait.predicted_wait_us(shape)
 
+    def last_wait_us(self, shape: Shape) -> int:
+        """How long the last job of this shape that is queued here will wait."""
+        if self.predicted_wait_us(shape) >= FOR_EVER_US:
+            return FOR_EVER_US
+        return self.wait.last_wait_us(shape)
+
+    def next_wait_us(self, tenant: str, shape: Shape) -> int:
+        """How long a job of this tenant and shape that is queued now would wait, by its place in the order."""
+        if self.predicted_wait_us(shape) >= FOR_EVER_US:
+            return FOR_EVER_US
+        return self.wait.next_wait_us(tenant, shape)
+
+    @property
+    def is_by_expected(self) -> bool:
+        """Whether some jobs wait much shorter than others that came with them, so that a queue's length does not tell
+        how long."""
+        return self.queue.is_by_expected
+
     def is_blocked(self, shape_key: bytes) -> bool:
         """Whether jobs of this shape wait here, for want of room."""
         return self.queue.depth_of(shape_key) > 0
@@ -431,6 +453,10 @@ class LocalSide:
     def added_wait_us(self, shape: Shape) -> int:
         """By how much one more job of this shape prolongs the queue."""
         return self.wait.added_wait_us(shape)
+
+    def learn(self, job: Job, run_us: int) -> None:
+        """A job of this home has run elsewhere to its own end: what is like it waits here."""
+        self.experience.learn(job, run_us)
 
     def enqueue(self, job: Job) -> None:
         """This QUEUED job waits for capacity here, unless it is parked; one of a shard only while there is a lease to

@@ -34,6 +34,7 @@ from hanse.core.model.regions import QueuedShape
 from hanse.core.model.time import SECOND_US, Now
 from hanse.core.policy.model import Policy, Tier
 from hanse.core.scheduling.cohorts import QuotaRoot
+from hanse.core.scheduling.experience import Experience
 from hanse.core.scheduling.lanes import (
     ClassKey,
     Group,
@@ -95,7 +96,9 @@ class JobQueue:
         rules: Policy | tuple[str, ...],
         tenants: Tenants | None = None,
         quotas: QuotaBook | None = None,
+        experience: Experience | None = None,
     ) -> None:
+        self._experience = experience or Experience()
         policy = (
             rules if isinstance(rules, Policy) else Policy(tiers=tuple(Tier(name=name) for name in rules))
         )
@@ -111,6 +114,9 @@ class JobQueue:
     def _adopt(self, policy: Policy, tenants: Tenants, quotas: QuotaBook) -> None:
         self._tiers = Tiers(policy)
         self._share_order = policy.fair_share.order
+        self._by_expected = self._share_order == "after_expected"
+        # What had been learnt when all lanes were looked at for it.
+        self._learnt = self._experience.version
         self._tenants = tenants
         self._quotas = quotas
         self._shapes: dict[bytes, ShapeQueue] = {}
@@ -163,6 +169,8 @@ class JobQueue:
         """Whether a lane may go before another without anything having happened to it: another tenant's share has
         shrunk, or it has waited for too long. Where all jobs belong to one tenant, that is rare."""
         is_shared = self._share_order != "off" and len(self._lanes_of) > 1
+        if self._by_expected and self._learnt != self._experience.version:
+            return True
         return is_shared or bool(self._lanes_in) or self._now.wall_us >= self._overdue_wall_us
 
     # -- jobs come and go
@@ -239,6 +247,7 @@ class JobQueue:
             self._tenants.account(job.tenant),
             self._quotas.queue_of(job.tenant, job.shape),
             tier.wait_max_us,
+            self._experience.runs(job.tenant, shape) if self._by_expected else None,
         )
         of_shape.admit(lane)
         key = _class_key(shape.body)
@@ -266,7 +275,7 @@ class JobQueue:
 
     def _stream_of(self, lane: Lane) -> Stream:
         rank, urgency = lane.of_shape.level
-        shared_urgency = urgency if self._share_order == "after_priority" else None
+        shared_urgency = urgency if self._share_order in ("after_priority", "after_expected") else None
         name = (lane.tenant, rank, shared_urgency, "" if lane.quota is None else lane.quota.name)
         stream = self._streams.get(name)
         if stream is None:
@@ -319,22 +328,35 @@ class JobQueue:
         lane = self._lanes.get((job.tenant, job.shape.key)) or self._lane_for(job)
         if lane.job_overdue(job, self._now.wall_us):
             return (0, job.order_us, job.id)
-        return (1, *self._prefix(lane), job.order_us, job.id)
+        return (1, *self._prefix(lane), job.order_us + self._behind_us(lane), job.id)
 
     def _prefix(self, lane: Lane) -> Key:
         """What all jobs of a lane have in common."""
         rank, urgency = lane.of_shape.level
         full = 1 if lane.quota is not None and lane.quota.shown_full() else 0
+        if self._by_expected:
+            return (rank, full, urgency)
         levels = lane.account.levels(self._now.mono_us) if self._shared else ()
         if self._share_order == "after_priority":
             return (rank, full, urgency, levels)
         return (rank, full, levels, urgency)
+
+    def _behind_us(self, lane: Lane) -> int:
+        """How much younger than it is a job of this lane counts."""
+        if not self._by_expected:
+            return 0
+        return lane.lead_us + (lane.account.handicap_us(self._now.mono_us) if self._shared else 0)
 
     def _key_in(self, stream: Stream, place: Key) -> Key:
         """Where a lane with this place in its stream stands in the order now."""
         if stream is self._overdue:
             return (0, *place)
         full = 1 if stream.quota is not None and stream.quota.shown_full() else 0
+        if self._by_expected:
+            due_us, job_id = place
+            if self._shared and stream.account is not None:
+                due_us += stream.account.handicap_us(self._now.mono_us)
+            return (1, stream.rank, full, stream.urgency, due_us, job_id)
         levels: tuple[int, ...] = ()
         if self._shared and stream.account is not None:
             levels = stream.account.levels(self._now.mono_us)
@@ -357,8 +379,11 @@ class JobQueue:
         if lane.stream is not stream:
             self._place_in(lane, stream)
         place: Key = (first.order_us, first.id)
-        if stream is home and home.urgency is None:
-            place = (lane.of_shape.level[1], *place)
+        if stream is home:
+            if home.urgency is None:
+                place = (lane.of_shape.level[1], *place)
+            elif self._by_expected:
+                place = (first.order_us + lane.lead_us, first.id)
         self._entries += 1
         former, lane.entry = lane.entry, (place, self._entries, lane)
         group = lane.group
@@ -401,6 +426,10 @@ class JobQueue:
             self._tenants.show(self._now.mono_us)
         for queue in self._quotas.queues.values():
             queue.show()
+        if self._by_expected and self._learnt != self._experience.version:
+            self._learnt = self._experience.version
+            for lane in self._lanes.values():
+                self._relearn(lane)
         if self._now.wall_us >= self._overdue_wall_us:
             self._find_overdue()
         self._heap = []
@@ -412,6 +441,11 @@ class JobQueue:
                 stream.entry, stream.place = (self._key_in(stream, first[0]), self._entries, stream), first[0]
                 self._heap.append(stream.entry)
         heapq.heapify(self._heap)
+
+    def _relearn(self, lane: Lane) -> None:
+        """More is known of how long its jobs will run: it may have another place in its stream."""
+        if lane.learn() and lane.parked_by is None and lane.stream is lane.home:
+            self._enter(lane)
 
     def _find_overdue(self) -> None:
         """Lanes whose first job has waited for too long since they were last looked at."""
@@ -431,7 +465,12 @@ class JobQueue:
         queue = self._quotas.queue_of(tenant, shape)
         if queue is not None:
             lanes |= self._lanes_in.get(queue.name, {})
-        if not lanes or len(lanes) > TENANT_LANES_MAX or not (self._shared or queue):
+        if not lanes or len(lanes) > TENANT_LANES_MAX:
+            return
+        if self._by_expected:
+            for lane in lanes.values():
+                self._relearn(lane)
+        if not (self._shared or queue):
             return
         self._tenants.account(tenant).show(self._now.mono_us)
         if queue is not None:
@@ -612,11 +651,12 @@ class JobQueue:
             self._reorder()
         heads: list[tuple[Key, Job]] = []
         for lane in heapq.nsmallest(limit, self._lanes.values(), key=self.key):
-            prefix = self._prefix(lane)
+            prefix, behind_us = self._prefix(lane), self._behind_us(lane)
             for job in lane.jobs.head(limit):
-                overdue = lane.job_overdue(job, self._now.wall_us)
-                rest = (job.order_us, job.id)
-                heads.append(((0, *rest) if overdue else (1, *prefix, *rest), job))
+                if lane.job_overdue(job, self._now.wall_us):
+                    heads.append(((0, job.order_us, job.id), job))
+                else:
+                    heads.append(((1, *prefix, job.order_us + behind_us, job.id), job))
         heads.sort(key=lambda head: head[0])
         return [job for _, job in heads[:limit]]
 
@@ -632,27 +672,51 @@ class JobQueue:
     def ahead_by_shape(self, job: Job) -> Iterator[tuple[Lane, int]]:
         """How many jobs of each lane go before this one (which need not be queued)."""
         own = self._lanes.get((job.tenant, job.shape.key)) or self._lane_for(job)
+        return self._ahead(own, job.order_us, job.id)
+
+    def ahead_of_next(self, tenant: str, shape: Shape) -> Iterator[tuple[Lane, int]]:
+        """How many jobs of each lane would go before one like this that came now."""
+        own = self._lanes.get((tenant, shape.key)) or self._lane_of(tenant, shape)
+        return self._ahead(own, self._now.wall_us + 1, "")
+
+    def _ahead(self, own: Lane, order_us: int, job_id: str) -> Iterator[tuple[Lane, int]]:
         wall_us = self._now.wall_us
-        overdue = own.job_overdue(job, wall_us)
+        overdue = bool(own.wait_max_us) and wall_us - order_us >= own.wait_max_us
         prefix = self._prefix(own)
+        due_us = order_us + self._behind_us(own)
         for lane in self._lanes.values():
             late = lane.overdue_count(wall_us)
             if overdue:
-                count = min(late, lane.jobs.rank(job))
+                count = min(late, lane.jobs.rank_of((order_us, job_id)))
             else:
                 other = self._prefix(lane)
-                count = len(lane.jobs) if other < prefix else lane.jobs.rank(job) if other == prefix else 0
+                count = len(lane.jobs) if other < prefix else 0
+                if other == prefix:
+                    count = lane.jobs.rank_of((due_us - self._behind_us(lane), job_id))
                 count = max(count, late)
             if count:
                 yield lane, count
 
     def _lane_for(self, job: Job) -> Lane:
         """A lane such as this job would be in."""
-        tier = self._tiers.tier(job.shape.body.tier)
-        of_shape = ShapeQueue(job.shape, self._tiers.rank(tier.name))
-        account = self._tenants.account(job.tenant)
-        quota = self._quotas.queue_of(job.tenant, job.shape)
-        return Lane(of_shape, job.tenant, account, quota, tier.wait_max_us)
+        return self._lane_of(job.tenant, job.shape)
+
+    def _lane_of(self, tenant: str, shape: Shape) -> Lane:
+        tier = self._tiers.tier(shape.body.tier)
+        of_shape = ShapeQueue(shape, self._tiers.rank(tier.name))
+        runs = self._experience.runs(tenant, shape) if self._by_expected else None
+        quota = self._quotas.queue_of(tenant, shape)
+        return Lane(of_shape, tenant, self._tenants.account(tenant), quota, tier.wait_max_us, runs)
+
+    @property
+    def is_by_expected(self) -> bool:
+        """Whether jobs of different kinds and tenants that come at the same time wait for different lengths."""
+        return self._by_expected
+
+    def last_of(self, shape_key: bytes) -> Job | None:
+        """The youngest job with this shape; of several tenants with few jobs, the one that is served last."""
+        queue = self._shapes.get(shape_key)
+        return None if queue is None else queue.last()
 
     def ahead(self, job_id: str, limit: int) -> list[Job]:
         """The first `limit` jobs of the queue, as far as they go before this one."""
@@ -671,9 +735,9 @@ class JobQueue:
         return len(queue.jobs) if queue is not None else 0
 
     def first_of(self, shape_key: bytes, limit: int) -> list[Job]:
-        """The oldest `limit` jobs with this shape."""
+        """The first `limit` jobs with this shape, as far as shares don't decide."""
         queue = self._shapes.get(shape_key)
-        return queue.jobs.head(limit) if queue is not None else []
+        return queue.first(limit) if queue is not None else []
 
     def spread_of(self, shape_key: bytes, from_us: int, until_us: int, count: int) -> list[Job]:
         """`count` jobs with this shape, in order and evenly spread over those that will have waited `from_us` when they
@@ -689,7 +753,7 @@ class JobQueue:
         return [queue.shape for queue in chosen]
 
     def first_shapes(self, limit: int) -> list[Shape]:
-        """The first `limit` shapes by tier, priority and the age of their first jobs."""
+        """The first `limit` shapes in order, as far as shares and quotas don't decide."""
         return [
             queue.shape for queue in heapq.nsmallest(limit, self._shapes.values(), key=ShapeQueue.serving_key)
         ]
@@ -700,8 +764,8 @@ class JobQueue:
         return min(firsts, key=lambda job: (job.order_us, job.id), default=None)
 
     def waiting_shapes(self, limit: int, now_wall_us: int) -> tuple[QueuedShape, ...]:
-        """The `limit` shapes with most jobs, most numerous first; waits are counted from `order_us`."""
-        chosen = heapq.nsmallest(limit, self._shapes.values(), key=_rarity)
+        """The first `limit` shapes in order; waits are counted from `order_us`."""
+        chosen = heapq.nsmallest(limit, self._shapes.values(), key=ShapeQueue.serving_key)
         return tuple(
             QueuedShape(
                 shape_key=queue.shape.key,

@@ -38,6 +38,11 @@ class SortedJobs:
         """The job that goes first."""
         return self._chunks[0][0]
 
+    @property
+    def last(self) -> Job:
+        """The job that goes last."""
+        return self._chunks[-1][-1]
+
     def add(self, job: Job) -> None:
         """Put a job in its place."""
         self._length += 1
@@ -77,19 +82,18 @@ class SortedJobs:
 
     def rank(self, job: Job) -> int:
         """How many go before this job, which need not be in here."""
+        return self.rank_of(job_key(job))
+
+    def rank_of(self, key: tuple[int, str]) -> int:
+        """How many go before a job with this key."""
         if not self._chunks:
             return 0
-        key = job_key(job)
         number = self._chunk_of(key)
         return sum(map(len, self._chunks[:number])) + bisect_left(self._chunks[number], key, key=job_key)
 
     def count_until(self, order_us: int) -> int:
         """How many have an `order_us` of at most this."""
-        if not self._chunks:
-            return 0
-        key = (order_us + 1, "")
-        number = self._chunk_of(key)
-        return sum(map(len, self._chunks[:number])) + bisect_left(self._chunks[number], key, key=job_key)
+        return self.rank_of((order_us + 1, ""))
 
     def copy(self) -> SortedJobs:
         """The same jobs in another sequence."""

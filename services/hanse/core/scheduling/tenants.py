@@ -9,10 +9,17 @@ from __future__ import annotations
 import heapq
 
 from hanse.core.model.limits import ACCOUNTS_MAX, ACCOUNTS_SAVED_MAX
-from hanse.core.model.time import Now
+from hanse.core.model.time import SECOND_US, Now
 from hanse.core.policy.model import WEIGHT_UNIT, FairShare, Policy
 from hanse.core.policy.problems import prefix_of
-from hanse.core.scheduling.fairness import averaged, decayed, level, level_range
+from hanse.core.scheduling.fairness import SHARE_UNIT, averaged, decayed, level, level_range, share_at
+
+# Where shares count as time: who has had the whole region, at the usual weight, is so long behind those that have had
+# nothing. Not more: at home everybody has had much, so guests would go before them whatever their jobs take.
+REGION_HANDICAP_US = 900 * SECOND_US
+# What tenants below another one have had counts so much less than what those beside it have: first come organisations,
+# then their teams.
+HANDICAP_LEVEL_PARTS = 4
 
 
 class Account:
@@ -21,6 +28,8 @@ class Account:
     __slots__ = (
         "_changes",
         "_half_life_us",
+        "_handicap_seen",
+        "_handicap_us",
         "_held_from",
         "_held_to",
         "_level",
@@ -56,6 +65,9 @@ class Account:
         self._changes = changes
         self._levels: tuple[int, ...] = ()
         self._levels_seen = (-1, -1)
+        # What these levels are worth as time.
+        self._handicap_seen = (-1, -1)
+        self._handicap_us = 0
 
     def take(self, share: int, now_us: int) -> None:
         """This share is held from now on (less than nothing: not any more), here and above."""
@@ -108,6 +120,18 @@ class Account:
             self._levels = (own,) if self.parent is None else (*self.parent.levels(now_us), own)
             self._levels_seen = seen
         return self._levels
+
+    def handicap_us(self, now_us: int) -> int:
+        """By how long its jobs count as younger for what it has had, and all above it, as shown."""
+        seen = (now_us, self._changes[0])
+        if self._handicap_seen != seen:
+            levels = self.levels(now_us)
+            self._handicap_seen = (now_us, self._changes[0])
+            share = 0
+            for each in reversed(levels):
+                share = share_at(each) + share // HANDICAP_LEVEL_PARTS
+            self._handicap_us = share * REGION_HANDICAP_US // SHARE_UNIT
+        return self._handicap_us
 
 
 class Tenants:
