@@ -59,17 +59,6 @@ class LocalWork(Protocol):
     def predicted_wait_us(self, shape: Shape) -> int:
         """How long a job of this shape that is queued now would wait."""
 
-    def last_wait_us(self, shape: Shape) -> int:
-        """How long the last job of this shape that is queued here will wait."""
-
-    def next_wait_us(self, tenant: str, shape: Shape) -> int:
-        """How long a job of this tenant and shape that is queued now would wait, by its place in the order."""
-
-    @property
-    def is_by_expected(self) -> bool:
-        """Whether some jobs wait much shorter than others that came with them, so that a queue's length does not tell
-        how long."""
-
     def is_blocked(self, shape_key: bytes) -> bool:
         """Whether jobs of this shape wait here, for want of room."""
 

@@ -138,17 +138,13 @@ class Router:
                     break
         return min(found).name if found else None
 
-    def relief(
-        self, shape: Shape, wait_us_max: int, exclude: Deadlines[tuple[str, bytes]]
-    ) -> tuple[str, int] | None:
+    def relief(self, shape: Shape, wait_us_max: int, exclude: Deadlines[str]) -> tuple[str, int] | None:
         """A peer with a queue in which a job of this shape would wait at most so long, by its record, and how long that
         is. What it has refused to start does not count: it is asked for a place in its queue."""
         found: list[tuple[int, int, str]] = []
         for name in self._in_random_order(self._judge(shape).able):
             record = self._inventory.get(name)
-            if record is None or record.draining or not self._connected(name):
-                continue
-            if (name, shape.key) in exclude:
+            if record is None or record.draining or name in exclude or not self._connected(name):
                 continue
             if record.queued and record.predicted_wait_us <= wait_us_max:
                 found.append((record.predicted_wait_us, _preference(shape, name), name))

@@ -47,11 +47,10 @@ class Runs:
             self.used = used if self.used < 0 else self.used + (used - self.used) // self.count
 
     def expected_us(self, estimate_us: int) -> int:
-        """How long one that was estimated so long (0: not at all) will probably run, as the order has it: coarse."""
-        return _coarse(max(1, self.mean_of_us(estimate_us)))
+        """How long one that was estimated so long (0: not at all) will probably run; coarse."""
+        return _coarse(max(1, self._mean_us(estimate_us)))
 
-    def mean_of_us(self, estimate_us: int) -> int:
-        """The same, not rounded."""
+    def _mean_us(self, estimate_us: int) -> int:
         runs: Runs | None = self
         while runs is not None:
             if estimate_us and runs.used >= 0:

@@ -89,15 +89,6 @@ class ShapeQueue:
         first = self.jobs.first
         return (*self.level, first.order_us + self.lanes[first.tenant].lead_us, first.id)
 
-    def last(self) -> Job:
-        """The job that is served last, whatever each tenant has had; by age alone if many tenants have some."""
-        if len(self.lanes) > LANES_MERGED_MAX:
-            return self.jobs.last
-        lasts = [
-            (lane.jobs.last.order_us + lane.lead_us, lane.jobs.last.id, lane) for lane in self.lanes.values()
-        ]
-        return max(lasts, key=lambda each: each[:2])[2].jobs.last
-
     def first(self, limit: int) -> list[Job]:
         """The first `limit` of its jobs, whatever each tenant has had; by age alone if that many tenants have some."""
         lanes = self.lanes.values()

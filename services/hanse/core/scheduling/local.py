@@ -395,24 +395,6 @@ class LocalSide:
             return FOR_EVER_US
         return self.wait.predicted_wait_us(shape)
 
-    def last_wait_us(self, shape: Shape) -> int:
-        """How long the last job of this shape that is queued here will wait."""
-        if self.predicted_wait_us(shape) >= FOR_EVER_US:
-            return FOR_EVER_US
-        return self.wait.last_wait_us(shape)
-
-    def next_wait_us(self, tenant: str, shape: Shape) -> int:
-        """How long a job of this tenant and shape that is queued now would wait, by its place in the order."""
-        if self.predicted_wait_us(shape) >= FOR_EVER_US:
-            return FOR_EVER_US
-        return self.wait.next_wait_us(tenant, shape)
-
-    @property
-    def is_by_expected(self) -> bool:
-        """Whether some jobs wait much shorter than others that came with them, so that a queue's length does not tell
-        how long."""
-        return self.queue.is_by_expected
-
     def is_blocked(self, shape_key: bytes) -> bool:
         """Whether jobs of this shape wait here, for want of room."""
         return self.queue.depth_of(shape_key) > 0

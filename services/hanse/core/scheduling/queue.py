@@ -672,51 +672,31 @@ class JobQueue:
     def ahead_by_shape(self, job: Job) -> Iterator[tuple[Lane, int]]:
         """How many jobs of each lane go before this one (which need not be queued)."""
         own = self._lanes.get((job.tenant, job.shape.key)) or self._lane_for(job)
-        return self._ahead(own, job.order_us, job.id)
-
-    def ahead_of_next(self, tenant: str, shape: Shape) -> Iterator[tuple[Lane, int]]:
-        """How many jobs of each lane would go before one like this that came now."""
-        own = self._lanes.get((tenant, shape.key)) or self._lane_of(tenant, shape)
-        return self._ahead(own, self._now.wall_us + 1, "")
-
-    def _ahead(self, own: Lane, order_us: int, job_id: str) -> Iterator[tuple[Lane, int]]:
         wall_us = self._now.wall_us
-        overdue = bool(own.wait_max_us) and wall_us - order_us >= own.wait_max_us
+        overdue = own.job_overdue(job, wall_us)
         prefix = self._prefix(own)
-        due_us = order_us + self._behind_us(own)
+        due_us = job.order_us + self._behind_us(own)
         for lane in self._lanes.values():
             late = lane.overdue_count(wall_us)
             if overdue:
-                count = min(late, lane.jobs.rank_of((order_us, job_id)))
+                count = min(late, lane.jobs.rank(job))
             else:
                 other = self._prefix(lane)
                 count = len(lane.jobs) if other < prefix else 0
                 if other == prefix:
-                    count = lane.jobs.rank_of((due_us - self._behind_us(lane), job_id))
+                    count = lane.jobs.rank_of((due_us - self._behind_us(lane), job.id))
                 count = max(count, late)
             if count:
                 yield lane, count
 
     def _lane_for(self, job: Job) -> Lane:
         """A lane such as this job would be in."""
-        return self._lane_of(job.tenant, job.shape)
-
-    def _lane_of(self, tenant: str, shape: Shape) -> Lane:
-        tier = self._tiers.tier(shape.body.tier)
-        of_shape = ShapeQueue(shape, self._tiers.rank(tier.name))
-        runs = self._experience.runs(tenant, shape) if self._by_expected else None
-        quota = self._quotas.queue_of(tenant, shape)
-        return Lane(of_shape, tenant, self._tenants.account(tenant), quota, tier.wait_max_us, runs)
-
-    @property
-    def is_by_expected(self) -> bool:
-        """Whether jobs of different kinds and tenants that come at the same time wait for different lengths."""
-        return self._by_expected
-
-    def last_of(self, shape_key: bytes) -> Job | None:
-        """The youngest job with this shape; of several tenants with few jobs, the one that is served last."""
-        queue = self._shapes.get(shape_key)
-        return None if queue is None else queue.last()
+        tier = self._tiers.tier(job.shape.body.tier)
+        of_shape = ShapeQueue(job.shape, self._tiers.rank(tier.name))
+        account = self._tenants.account(job.tenant)
+        quota = self._quotas.queue_of(job.tenant, job.shape)
+        runs = self._experience.runs(job.tenant, job.shape) if self._by_expected else None
+        return Lane(of_shape, job.tenant, account, quota, tier.wait_max_us, runs)
 
     def ahead(self, job_id: str, limit: int) -> list[Job]:
         """The first `limit` jobs of the queue, as far as they go before this one."""

@@ -38,11 +38,6 @@ class SortedJobs:
         """The job that goes first."""
         return self._chunks[0][0]
 
-    @property
-    def last(self) -> Job:
-        """The job that goes last."""
-        return self._chunks[-1][-1]
-
     def add(self, job: Job) -> None:
         """Put a job in its place."""
         self._length += 1

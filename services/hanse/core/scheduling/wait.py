@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from hanse.core.model.jobs import GroupShape, Job, Shape
 from hanse.core.model.resources import Resources, subtracted
 from hanse.core.model.time import SECOND_US
-from hanse.core.scheduling.lanes import Lane
 from hanse.core.scheduling.placement import Capacity
 from hanse.core.scheduling.queue import JobQueue
 
@@ -88,27 +87,6 @@ class WaitPredictor:
         if not self._queue.depth_of(shape.key) and self._capacity.place(shape) is not None:
             return 0
         return self.queue_wait_us() if len(self._queue) else self._wait_behind_us(())
-
-    def last_wait_us(self, shape: Shape) -> int:
-        """How long the last queued job with this shape will wait: of all jobs, where only age counts."""
-        last = self._queue.last_of(shape.key) if self._queue.is_by_expected else None
-        return self.queue_wait_us() if last is None else self._wait_for_us(self._queue.ahead_by_shape(last))
-
-    def next_wait_us(self, tenant: str, shape: Shape) -> int:
-        """How long a job of this tenant that were queued now would wait behind those that go before it."""
-        if not self._queue.is_by_expected:
-            return self.predicted_wait_us(shape)
-        return self._wait_for_us(self._queue.ahead_of_next(tenant, shape))
-
-    def _wait_for_us(self, ahead: Iterable[tuple[Lane, int]]) -> int:
-        return self._wait_behind_us(
-            (lane.shape.total, count * self._lane_run_us(lane)) for lane, count in ahead
-        )
-
-    def _lane_run_us(self, lane: Lane) -> int:
-        if lane.runs is None:
-            return self.run_us(lane.shape)
-        return lane.runs.mean_of_us(lane.shape.body.runtime_estimate_us)
 
     def added_wait_us(self, shape: Shape) -> int:
         """By how much one more job with this shape prolongs the queue."""

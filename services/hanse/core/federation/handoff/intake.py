@@ -112,7 +112,7 @@ class Intake:
         shape, owners_wait_us = offer.shape, offer.own_wait_us
         if self._local.never_admitted(offer.tenant, shape) is not None:
             return 0
-        wait_us = self._local.next_wait_us(offer.tenant, shape) + self._held_wait_us
+        wait_us = self._local.predicted_wait_us(shape) + self._held_wait_us
         if owners_wait_us < FOR_EVER_US:
             if not self._queued():
                 return 0  # Whoever has no queue pulls what is first in others'.

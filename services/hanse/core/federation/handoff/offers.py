@@ -181,7 +181,7 @@ class Offers:
 
     def _declined(self, now: Now, offer: _Outstanding, reason: Reason, retry_after_us: int) -> None:
         if offer.relief:
-            self.rebalancing.declined(now, offer.peer, offer.shape, retry_after_us)
+            self.rebalancing.declined(now, offer.peer, retry_after_us)
         else:
             self._router.refused(now, offer.peer, offer.shape, reason, retry_after_us)
 

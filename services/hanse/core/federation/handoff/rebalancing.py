@@ -19,10 +19,6 @@ What keeps jobs from being carried back and forth:
 - A job is relieved only while it has been handed on less than RELIEF_HOPS_MAX times, and never to where it has been.
   That keeps it hops for the region that will really have room.
 
-Where not only age counts (the order by expected run time) a job waits as long as what goes before it takes. So the
-owner says how long the last of these very jobs waits, and the taker how long such a job would wait behind what goes
-before it there. No record tells that: peers with queues are asked one after another, each seldom about one shape.
-
 Who goes: of what would start here later than there, evenly spread over the queue, so that both queues go on in the
 order in which one queue for all would be served. Had the last ones gone, they would start before others that are older.
 """
@@ -67,17 +63,15 @@ class Rebalancing:
         self._router = router
         self._randomness = randomness
         self._rested_us = 0
-        # Peers that had no place for a shape, until when.
-        self._declined: Deadlines[tuple[str, bytes]] = Deadlines()
+        # Peers that had no place, until when.
+        self._declined: Deadlines[str] = Deadlines()
         # Jobs that were handed over for this since the daemon started.
         self.relieved = 0
 
-    def declined(self, now: Now, peer: str, shape: Shape, retry_after_us: int) -> None:
-        """This peer has no shorter queue for this shape, or no answer: its next record will tell more, where records
-        tell."""
-        news_us = REFUSAL_PAUSE_US_MAX if self._local.is_by_expected else self._timings.record_refresh_us
-        pause_us = max(retry_after_us, min(news_us, REFUSAL_PAUSE_US_MAX))
-        self._declined.set((peer, shape.key), now.mono_us + pause_us)
+    def declined(self, now: Now, peer: str, retry_after_us: int) -> None:
+        """This peer has no shorter queue, or no answer: its next record will tell more."""
+        pause_us = max(retry_after_us, min(self._timings.record_refresh_us, REFUSAL_PAUSE_US_MAX))
+        self._declined.set(peer, now.mono_us + pause_us)
 
     def next(self, now: Now) -> Relief | None:
         """What is to be offered now, at most once in an interval; None: queues are even enough."""
@@ -89,7 +83,7 @@ class Rebalancing:
         interval_us = self._timings.solicit_interval_us
         self._rested_us = now.mono_us + interval_us + self._randomness.randrange(interval_us // 4 + 1)
         for shape in self._local.numerous_shapes(RELIEF_SHAPES_MAX):
-            own_wait_us = self._local.last_wait_us(shape)
+            own_wait_us = self._local.predicted_wait_us(shape)
             # What can't start here at all is offered without regard to queues (offers.py).
             if own_wait_us < FOR_EVER_US and (relief := self._relief(shape, own_wait_us)) is not None:
                 return relief
@@ -98,20 +92,14 @@ class Rebalancing:
     def _may_be_worth(self) -> bool:
         """Whether any peer's queue is short enough, beside the one here."""
         worth_us = worth_up_to_us(self._local.queue_wait_us(), self._timings.hop_cost_us)
-        if self._local.is_by_expected:
-            return worth_us > 0 and self._router.shortest_queue_us() < FOR_EVER_US
         return self._router.shortest_queue_us() <= worth_us
 
     def _relief(self, shape: Shape, own_wait_us: int) -> Relief | None:
         worth_us = worth_up_to_us(own_wait_us, self._timings.hop_cost_us)
-        if worth_us <= 0:
-            return None
-        # Where not only age counts no record tells how long these would wait there: the peer itself says so.
-        wait_us_max = FOR_EVER_US if self._local.is_by_expected else worth_us
-        found = self._router.relief(shape, wait_us_max, self._declined)
+        found = self._router.relief(shape, worth_us, self._declined) if worth_us > 0 else None
         if found is None:
             return None
-        peer, wait_us = found[0], min(found[1], worth_us)
+        peer, wait_us = found
         count = min(OFFER_COUNT_MAX, places(own_wait_us, wait_us, self._local.added_wait_us(shape)))
         jobs = [
             job
