@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from hanse.core.effects import Effects
-from hanse.core.events import Event
+from hanse.core.events import Event, PeerMessages
 from hanse.core.messages import Envelope
 from hanse.core.model import limits
 from hanse.core.model.time import Now
@@ -43,11 +43,12 @@ class RegionPort(Protocol):
 class Step(msgspec.Struct, frozen=True):
     """One step on its way out. Numbers count from 1, in the order in which steps are released. The envelopes are of the
     moment in which its messages were made: a session that begins later must not vouch for them, and whoever reads them
-    learns of a write sequence that is on disk by then."""
+    learns of a write sequence that is on disk by then. `heard`: the causes of what it took in of each peer."""
 
     number: int
     effects: Effects
     envelopes: dict[str, Envelope]
+    heard: dict[str, list[str]] = msgspec.field(default_factory=dict)
 
 
 Commit = Callable[[Sequence[Effects]], Awaitable[None]]
@@ -134,7 +135,8 @@ class Driver:
         self._ended = effects.restart
         self._steps += 1
         peers = {send.to for send in effects.sends}
-        step = Step(self._steps, effects, {peer: self._region.envelope(peer) for peer in peers})
+        envelopes = {peer: self._region.envelope(peer) for peer in peers}
+        step = Step(self._steps, effects, envelopes, _heard(events))
         self._answer_settled(step, self._written)
         self._pipeline.put_nowait(step)
         after = self._clock()
@@ -196,3 +198,11 @@ class Driver:
         await self._commit(writes)
         self._written = batch[-1].effects.sequence
         self._meter.committed(len(writes), (self._clock().mono_us - begin) / 1e6)
+
+
+def _heard(events: Sequence[Event]) -> dict[str, list[str]]:
+    heard: dict[str, list[str]] = {}
+    for event in events:
+        if isinstance(event, PeerMessages):
+            heard.setdefault(event.envelope.sender, []).append(event.cause)
+    return heard

@@ -21,7 +21,6 @@ import structlog
 
 from hanse.core.effects import Lease
 from hanse.core.events import Event, ExecutorRecovered, PeerMessages, ShowRows
-from hanse.core.messages import Envelope, Message
 from hanse.core.model import limits
 from hanse.core.model.regions import RegionConfig
 from hanse.core.region import Region
@@ -40,7 +39,7 @@ from hanse.daemon.ledger_ids import LEDGER_FILE, read_prepared, use_up
 from hanse.daemon.lookups import Lookups
 from hanse.daemon.metrics import Metrics
 from hanse.daemon.orders import Orders
-from hanse.daemon.peers import PeerLinks
+from hanse.daemon.peers import PeerLinks, Said
 from hanse.daemon.planning import Planner
 from hanse.daemon.reload import changes
 from hanse.daemon.requests import Requests
@@ -142,9 +141,10 @@ class Runtime:
             self.inbox.hurry()
         return taken
 
-    async def answer(self, region: str, within_s: float) -> tuple[Envelope, Sequence[Message]] | None:
-        """What the region has to say to another one in time, to go back with the receipt of an envelope."""
-        return await self._links.answer(region, within_s)
+    def answer(self, region: str, cause: str, within_s: float) -> Said | None:
+        """What the region has to say to another one in time, to go back with the receipt of an envelope: what this
+        event leads to, or, without a cause, whatever is said next."""
+        return self._links.answer(region, cause, within_s)
 
     async def read(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -367,6 +367,8 @@ class Runtime:
             self._lookups.post(effects.lookups)
         if effects.sends:
             self._links.send(effects.sends, step.envelopes)
+        if step.heard:
+            self._links.settle(step.heard)
         self._owes_rows = effects.owes_rows or step.number < self._told
         if effects.replies:
             self._requests.resolve(effects.replies)
