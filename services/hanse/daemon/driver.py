@@ -93,6 +93,8 @@ class Driver:
         self._steps = 0
         # The write sequence to which the disk has come in this life.
         self._written = 0
+        # Whether a transaction is under way: what would wait for it may as well gather.
+        self._committing = False
         self._draining = False
         # A step was the last one that this Region makes.
         self._ended = False
@@ -115,12 +117,15 @@ class Driver:
         left there."""
         self._ended = True
         self._inbox.wake()
+        self._inbox.let_go()
 
     # --- steps ----------------------------------------------------------------------------------------------------
 
     async def _run_steps(self) -> None:
         while not self._ended and (self._inbox or not self._draining):
             await self._inbox.wait(self._until_deadline_s())
+            if self._committing:
+                await self._inbox.hold(self._until_deadline_s())
             if not self._ended and (self._inbox or self._is_due()):
                 await self._slots.acquire()
                 self._step()
@@ -129,7 +134,8 @@ class Driver:
         self._pipeline.put_nowait(None)
 
     def _step(self) -> None:
-        events = self._inbox.take()
+        only_urgent = self._committing and self._inbox.items < limits.STEP_ITEMS_ENOUGH
+        events = self._inbox.take(only_urgent=only_urgent)
         now = self._clock()
         effects = self._region.step(now, events)
         self._ended = effects.restart
@@ -195,7 +201,12 @@ class Driver:
         if not writes:
             return
         begin = self._clock().mono_us
-        await self._commit(writes)
+        self._committing = True
+        try:
+            await self._commit(writes)
+        finally:
+            self._committing = False
+            self._inbox.let_go()
         self._written = batch[-1].effects.sequence
         self._meter.committed(len(writes), (self._clock().mono_us - begin) / 1e6)
 

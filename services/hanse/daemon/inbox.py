@@ -22,6 +22,7 @@ class Inbox:
         self._items_max = items_max
         self._waker: asyncio.Future[None] | None = None
         self._resting: asyncio.Future[None] | None = None
+        self._holding: asyncio.Future[None] | None = None
         self._hurried = False
         # All of them.
         self.items = 0
@@ -52,12 +53,17 @@ class Inbox:
         for event in events:
             self._put(event, weigh(event))
 
-    def take(self, items_max: int = limits.STEP_ITEMS_MAX) -> list[Event]:
+    @property
+    def has_urgent(self) -> bool:
+        """Whether something waits that goes first."""
+        return bool(self._urgent)
+
+    def take(self, items_max: int = limits.STEP_ITEMS_MAX, *, only_urgent: bool = False) -> list[Event]:
         """The urgent events and then the oldest, up to about `items_max` items; at least one, if there is any."""
         batch: list[Event] = []
         items = 0
         self._hurried = False
-        for queue in (self._urgent, self._events):
+        for queue in (self._urgent,) if only_urgent else (self._urgent, self._events):
             while queue and (not batch or items + queue[0][1] <= items_max):
                 event, weight = queue.popleft()
                 batch.append(event)
@@ -89,6 +95,27 @@ class Inbox:
             timer.cancel()
             self._waker = None
 
+    async def hold(self, timeout_s: float) -> None:
+        """Return once something urgent is there, or very much, or when let go, or after the timeout. For one waiter."""
+        if self._is_pressing():
+            return
+        loop = asyncio.get_running_loop()
+        self._holding = loop.create_future()
+        timer = loop.call_later(timeout_s, self.let_go)
+        try:
+            await self._holding
+        finally:
+            timer.cancel()
+            self._holding = None
+
+    def let_go(self) -> None:
+        """Whoever holds back what is here may go on."""
+        if self._holding is not None:
+            _end(self._holding)
+
+    def _is_pressing(self) -> bool:
+        return self.has_urgent or self.items >= limits.STEP_ITEMS_ENOUGH
+
     async def rest(self, timeout_s: float, hurried_s: float = 0.0) -> None:
         """Let what comes gather for so long, but only for `hurried_s` if something is in a hurry. For one waiter."""
         begun_s = self._now_s()
@@ -117,6 +144,8 @@ class Inbox:
         """Let the waiter look again."""
         if self._waker is not None:
             _end(self._waker)
+        if self._holding is not None and self._is_pressing():
+            _end(self._holding)
 
     def _put(self, event: Event, weight: int) -> None:
         self._events.append((event, weight))
