@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from hanse.core.effects import Effects
@@ -51,6 +52,8 @@ class FakeRegion:
     def __init__(self) -> None:
         self.sequence = 0
         self.deadline: int | None = None
+        # The deadline after the next step.
+        self.then: int | None = None
         self.settles = False
         # None: on all that is decided.
         self.rests_on: int | None = None
@@ -60,7 +63,7 @@ class FakeRegion:
     def step(self, now: Now, events: Sequence[Event]) -> Effects:
         self.steps.append(list(events))
         self.stepped.set()
-        self.deadline = None
+        self.deadline, self.then = self.then, None
         effects = Effects()
         for event in events:
             if isinstance(event, Submit):
@@ -144,6 +147,12 @@ async def world() -> World:
     return World()
 
 
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little waits, it is enough for a step."""
+    monkeypatch.setattr(limits, "STEP_ITEMS_ENOUGH", 0)
+
+
 async def test_nothing_leaves_before_its_commit(world: World) -> None:
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         running = group.create_task(world.driver.run())
@@ -156,6 +165,7 @@ async def test_nothing_leaves_before_its_commit(world: World) -> None:
         running.cancel()
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_steps_go_on_while_the_disk_is_busy_and_share_the_next_commit(world: World) -> None:
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         running = group.create_task(world.driver.run())
@@ -172,6 +182,7 @@ async def test_steps_go_on_while_the_disk_is_busy_and_share_the_next_commit(worl
     assert [step.effects.sequence for step in world.released] == [1, 2, 3, 4]
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_effects_without_writes_wait_for_the_writes_before_them(world: World) -> None:
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         running = group.create_task(world.driver.run())
@@ -204,6 +215,7 @@ async def test_a_settled_reply_does_not_wait_for_the_writes_of_its_step(world: W
     assert [len(step.effects.replies) for step in world.released] == [1]
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_a_settled_reply_waits_for_the_writes_of_the_steps_before(world: World) -> None:
     world.region.settles = True
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
@@ -219,6 +231,7 @@ async def test_a_settled_reply_waits_for_the_writes_of_the_steps_before(world: W
         running.cancel()
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_a_settled_reply_does_not_wait_for_the_writes_that_it_does_not_rest_on(world: World) -> None:
     world.region.settles, world.region.rests_on = True, 1
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
@@ -251,6 +264,7 @@ async def test_what_another_region_waits_for_does_not_wait_for_more(world: World
         again.cancel()
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_the_core_is_never_more_than_so_many_steps_ahead_of_the_disk(world: World) -> None:
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         running = group.create_task(world.driver.run())
@@ -296,6 +310,60 @@ async def test_callers_of_a_failed_life_are_told_that_the_outcome_is_unknown(wor
     assert isinstance(answer, DriverInterrupted)
     with pytest.raises(DriverInterrupted):
         await world.requests.ask(SubmitOutcome, submit)
+
+
+RENEWAL = PeerMessages(envelope=ENVELOPE, messages=(RenewAck("north", 1, 7, 1),), cause="")
+
+
+async def test_what_would_wait_for_a_commit_gathers_and_goes_into_one_step(world: World) -> None:
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        answers = [group.create_task(world.requests.ask(SubmitOutcome, submit))]
+        await world.disk.begun.wait()
+        for _ in range(3):
+            answers.append(group.create_task(world.requests.ask(SubmitOutcome, submit)))
+            await world.inbox.rest(limits.STEP_GAP_US / 1e6)
+        assert len(world.region.steps) == 1
+        world.disk.allow(2)
+        await asyncio.gather(*answers)
+        running.cancel()
+    assert [len(events) for events in world.region.steps] == [1, 3]
+
+
+async def test_what_is_urgent_does_not_wait_for_a_commit(world: World) -> None:
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        first, second = (group.create_task(world.requests.ask(SubmitOutcome, submit)) for _ in range(2))
+        await world.disk.begun.wait()
+        third = group.create_task(world.requests.ask(SubmitOutcome, submit))
+        world.inbox.offer_urgent(RENEWAL)
+        await world.steps(2)
+        assert world.region.steps[1] == [RENEWAL]
+        world.disk.allow(2)
+        await asyncio.gather(first, second, third)
+        running.cancel()
+
+
+async def test_timers_do_not_wait_for_a_commit(world: World) -> None:
+    world.region.then = 0
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        answer = group.create_task(world.requests.ask(SubmitOutcome, submit))
+        await world.steps(2)
+        assert world.region.steps[1] == []
+        world.disk.allow(1)
+        await answer
+        running.cancel()
+
+
+async def test_a_step_says_what_it_heard_of_whom(world: World) -> None:
+    heard = [msgspec.structs.replace(RENEWAL, cause=f"peer:east:{number}") for number in (1, 2)]
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        world.inbox.put([*heard, ask(1)])
+        running = group.create_task(world.driver.run())
+        await world.requests.ask(SubmitOutcome, ask)
+        running.cancel()
+    assert world.released[0].heard == {"north": ["peer:east:1", "peer:east:2"]}
 
 
 async def test_a_deadline_causes_a_step_without_events(world: World) -> None:

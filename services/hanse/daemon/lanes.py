@@ -121,8 +121,8 @@ class Lane:
                 await self._wanted.wait()
                 # What comes until there is room goes along.
                 await self._wait_for_room()
-                batch = self.take()
                 self._free.release()
+                batch = self.take()
                 if not batch:
                     self._wanted.clear()
                 for envelope, messages in batch:
@@ -132,8 +132,9 @@ class Lane:
     async def _wait_for_room(self) -> None:
         """Until another exchange may begin, which takes one of the places."""
         await self._free.acquire()
-        while self.is_pausing:
-            await asyncio.sleep(self._pause_until_s - _now_s())
+        pause_s = self._pause_until_s - _now_s()
+        if pause_s > 0:
+            await asyncio.sleep(pause_s)
 
     @property
     def is_pausing(self) -> bool:

@@ -1,7 +1,7 @@
 """Links to the other regions: what leaves for a peer waits here, and goes out in as few envelopes as possible.
 
 Theory of operation. A link has two lanes, each with a connection of its own (lanes.py). Nearly everything takes the
-ordinary one, with a few exchanges in flight. What leases and takeovers rest on (urgency.py) takes the urgent one: behind
+ordinary one, with a few exchanges in flight. What leases and takeovers rest on (urgency.py) takes the urgent one: after
 4 MiB of specs, or a call to a slow peer, a renewal would come too late, and tasks would die for it. The queues are
 bounded: when one is full the oldest hints go first, and everything that matters has a timer in the core that sends it
 again.

@@ -414,8 +414,8 @@ LINK_MESSAGES_MAX = 4 * ENVELOPE_MESSAGES_MAX
 ENVELOPE_BYTES_MAX = 4 * 1024 * 1024
 # An exchange is a receipt, not an answer: a peer that needs longer is frozen or far beyond its capacity.
 EXCHANGE_TIMEOUT_US = 2_000_000
-# Envelopes of one lane that may be under way to a peer. With one, what comes while the disk of the peer is slow waits for
-# a round trip longer; a peer that has not answered four has enough to do.
+# Envelopes of one lane that may be under way to a peer. With one, what comes while the peer's disk is slow waits for a
+# round trip longer; a peer that has not answered four has enough to do.
 LINK_EXCHANGES_MAX = 4
 # How long the receipt of an envelope may wait for what follows from it, so that both go back together: a step and a
 # commit. Whoever asks for more is given as much.
