@@ -120,10 +120,19 @@ class World:
         self.requests = Requests(self.inbox)
         self.requests.open()
         self.released: list[Step] = []
+        # Callers who wait beside those of `requests`.
+        self.unanswered = 0
         # How many replies, and before which step.
         self.answered: list[tuple[int, int]] = []
         self.driver = Driver(
-            self.region, self.inbox, self.disk.commit, self.release, self.answer, system_now, Meter()
+            self.region,
+            self.inbox,
+            self.disk.commit,
+            self.release,
+            self.answer,
+            lambda: len(self.requests) + self.unanswered,
+            system_now,
+            Meter(),
         )
 
     def release(self, step: Step) -> None:
@@ -249,19 +258,55 @@ async def test_a_settled_reply_does_not_wait_for_the_writes_that_it_does_not_res
         running.cancel()
 
 
-async def test_what_another_region_waits_for_does_not_wait_for_more(world: World) -> None:
-    """A long rest would end by its timer only; the test's own time is up before."""
+async def test_what_another_region_waits_for_does_not_wait_for_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long gap would end by its timer only; the test's own time is up before."""
+    monkeypatch.setattr(limits, "STEP_GAP_US", 3_600_000_000)
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
-        resting = group.create_task(world.inbox.rest(3600))
-        await asyncio.sleep(0)
+        running = group.create_task(world.driver.run())
+        await world.requests.ask(SubmitOutcome, ask)
+        second = group.create_task(world.requests.ask(SubmitOutcome, ask))
+        await asyncio.sleep(2 * limits.STEP_GAP_HURRIED_US / 1e6)
+        assert len(world.region.steps) == 1
         world.inbox.hurry()
-        await resting
-        await world.inbox.rest(3600)
-        world.inbox.take()
-        again = group.create_task(world.inbox.rest(3600))
-        await asyncio.sleep(0)
-        assert not again.done()
-        again.cancel()
+        await second
+        running.cancel()
+
+
+async def test_submissions_gather_while_others_are_unanswered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So long a gap ends by the answer only."""
+    monkeypatch.setattr(limits, "STEP_GAP_US", 0)
+    monkeypatch.setattr(limits, "SUBMIT_GAP_US", 3_600_000_000)
+    world.disk.allow(3)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        # Some caller waits for long, for a majority perhaps.
+        world.unanswered = 1
+        await world.requests.ask(SubmitOutcome, submit)
+        await world.requests.ask(SubmitOutcome, ask)
+        gathering = [group.create_task(world.requests.ask(SubmitOutcome, submit)) for _ in range(2)]
+        await asyncio.sleep(2 * limits.STEP_GAP_HURRIED_US / 1e6)
+        assert len(world.region.steps) == 2
+        world.unanswered = 0
+        world.inbox.let_go()
+        await asyncio.gather(*gathering)
+        assert [len(events) for events in world.region.steps] == [1, 1, 2]
+        running.cancel()
+
+
+async def test_one_caller_alone_does_not_wait_for_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SUBMIT_GAP_US", 3_600_000_000)
+    world.disk.allow(3)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        for _ in range(3):
+            await world.requests.ask(SubmitOutcome, submit)
+        running.cancel()
 
 
 @pytest.mark.usefixtures("hurried")
@@ -280,6 +325,7 @@ async def test_the_core_is_never_more_than_so_many_steps_ahead_of_the_disk(world
         running.cancel()
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_a_failed_commit_releases_nothing_of_its_batch_or_of_a_later_one(world: World) -> None:
     world.disk.failure = OSError("disk")
 
@@ -322,7 +368,7 @@ async def test_what_would_wait_for_a_commit_gathers_and_goes_into_one_step(world
         await world.disk.begun.wait()
         for _ in range(3):
             answers.append(group.create_task(world.requests.ask(SubmitOutcome, submit)))
-            await world.inbox.rest(limits.STEP_GAP_US / 1e6)
+            await asyncio.sleep(0)
         assert len(world.region.steps) == 1
         world.disk.allow(2)
         await asyncio.gather(*answers)

@@ -137,7 +137,7 @@ class Runtime:
         # The order of envelopes means nothing: on the way here each may overtake another.
         urgent = bool(event.messages) and all(map(is_urgent, event.messages))
         taken = self.inbox.offer_urgent(event) if urgent else self.inbox.offer(event)
-        if taken and any(map(is_waited_for, event.messages)):
+        if taken and not urgent and any(map(is_waited_for, event.messages)):
             self.inbox.hurry()
         return taken
 
@@ -255,7 +255,14 @@ class Runtime:
                 followed = self._journal.follow(region, keys)
                 resources.callback(self._journal.leave)
             driver = Driver(
-                followed, self.inbox, ledger.commit, self._release, self._answer, self._clock, self.metrics
+                followed,
+                self.inbox,
+                ledger.commit,
+                self._release,
+                self._answer,
+                lambda: len(self._requests),
+                self._clock,
+                self.metrics,
             )
             self._ledger, self._executor, self._driver = ledger, executor, driver
             self._told = 0
@@ -371,7 +378,7 @@ class Runtime:
             self._links.settle(step.heard)
         self._owes_rows = effects.owes_rows or step.number < self._told
         if effects.replies:
-            self._requests.resolve(effects.replies)
+            self._resolve(effects.replies)
         if effects.changes:
             self.metrics.changed(effects.changes)
             for change in effects.changes:
@@ -382,7 +389,12 @@ class Runtime:
         """These rest on what is on disk already. The rows in which callers read what they are told here may not be,
         until this step is."""
         self._owes_rows, self._told = True, step
+        self._resolve(replies)
+
+    def _resolve(self, replies: Sequence[Reply]) -> None:
         self._requests.resolve(replies)
+        # Submissions may have gathered because these were unanswered.
+        self.inbox.let_go()
 
     def _extend(self, lease: Lease) -> None:
         try:
