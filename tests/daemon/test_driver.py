@@ -54,6 +54,8 @@ class FakeRegion:
         self.deadline: int | None = None
         # The deadline after the next step.
         self.then: int | None = None
+        # Whether it is due after every step, and writes in each.
+        self.always_due = False
         self.settles = False
         # None: on all that is decided.
         self.rests_on: int | None = None
@@ -65,6 +67,9 @@ class FakeRegion:
         self.stepped.set()
         self.deadline, self.then = self.then, None
         effects = Effects()
+        if self.always_due:
+            self.deadline = 0
+            effects.writes.timeline.append(ROW)
         for event in events:
             if isinstance(event, Submit):
                 effects.writes.timeline.append(ROW)
@@ -387,6 +392,20 @@ async def test_what_is_urgent_does_not_wait_for_a_commit(world: World) -> None:
         assert world.region.steps[1] == [RENEWAL]
         world.disk.allow(2)
         await asyncio.gather(first, second, third)
+        running.cancel()
+
+
+async def test_timers_that_bring_commits_one_after_the_other_do_not_hold_up_the_rest(world: World) -> None:
+    """A region with much to start is due after every step, and each of them writes."""
+    world.region.always_due, world.region.deadline = True, 0
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        await world.disk.begun.wait()
+        answer = group.create_task(world.requests.ask(SubmitOutcome, submit))
+        while not answer.done():
+            # The next transaction's step waits by the time that one ends.
+            await world.steps(len(world.region.steps) + 2)
+            world.disk.allow(1)
         running.cancel()
 
 

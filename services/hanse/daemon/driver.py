@@ -96,10 +96,12 @@ class Driver:
         self._steps = 0
         # The write sequence to which the disk has come in this life.
         self._written = 0
-        # Whether a transaction is under way.
+        # Whether a transaction is under way, and how many have begun.
         self._committing = False
-        # When the last step was made that was not for urgent events alone.
+        self._transactions = 0
+        # When the last step was made that was not for urgent events alone, and how many had begun by then.
         self._took_all_us = -limits.SUBMIT_GAP_US
+        self._took_all_at = 0
         self._draining = False
         # A step was the last one that this Region makes.
         self._ended = False
@@ -148,11 +150,11 @@ class Driver:
 
     def _held_us(self) -> int:
         """For how long what is not urgent may gather still. What would wait for the transaction under way gathers until
-        that ends, unless it is much. The first event after a quiet time does not wait, and submissions wait for each
-        other only while others are unanswered."""
+        that ends, unless it is much; not for a second one, for timers might bring them one after the other. The first
+        event after a quiet time does not wait, and submissions wait for each other only while others are unanswered."""
         if self._inbox.items >= limits.STEP_ITEMS_ENOUGH:
             return 0
-        if self._committing:
+        if self._committing and self._transactions <= self._took_all_at + 1:
             return limits.TIMER_WAIT_US_MAX
         if self._draining or self._inbox.hurried:
             return 0
@@ -165,7 +167,7 @@ class Driver:
         only_urgent = self._held_us() > 0
         events = self._inbox.take(only_urgent=only_urgent)
         if not only_urgent:
-            self._took_all_us = now.mono_us
+            self._took_all_us, self._took_all_at = now.mono_us, self._transactions
         effects = self._region.step(now, events)
         self._ended = effects.restart
         self._steps += 1
@@ -230,6 +232,7 @@ class Driver:
             return
         begin = self._clock().mono_us
         self._committing = True
+        self._transactions += 1
         try:
             await self._commit(writes)
         finally:
