@@ -392,7 +392,7 @@ STEP_GAP_US = 3_000
 STEP_GAP_HURRIED_US = 1_000
 # Submissions gather for so long after the step before while others are unanswered: each step that takes one costs a
 # sync, and for adoptable jobs an exchange with another region and a sync there. On a busy disk that takes longer.
-SUBMIT_GAP_US = 8_000
+SUBMIT_GAP_US = 6_000
 STEP_ITEMS_ENOUGH = 64
 # Steps that may be ahead of the disk. More would only make a failed transaction lose more work.
 STEPS_IN_FLIGHT_MAX = 8
