@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import pytest
 
+from hanse.core.events import PeerMessages
 from hanse.core.model import limits
 from hanse.wire.gen.hanse.v1 import peers_pb2, peers_pb2_grpc
 from hanse.wire.services import PEER_SERVICE, Conversation, ExchangeRequest, ExchangeResponse
@@ -66,6 +67,38 @@ async def test_envelopes_go_in_one_call_and_answers_are_heard() -> None:
             assert await conversation.exchange(of(f"n{number}"))
         assert calls == [5]
         assert [each.sender for each in heard] == [f"n{number}" for number in range(5)]
+
+
+async def test_several_may_be_under_way_and_receipts_come_in_order() -> None:
+    async with line() as (conversation, calls, heard):
+        async with asyncio.TaskGroup() as group:
+            for number in range(20):
+                group.create_task(conversation.exchange(of(f"n{number}")))
+        assert calls == [20]
+        assert [each.sender for each in heard] == [f"n{number}" for number in range(20)]
+
+
+async def test_what_is_under_way_fails_with_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with line() as (conversation, calls, _):
+        assert await conversation.exchange(of("before"))
+        monkeypatch.setattr(limits, "EXCHANGE_TIMEOUT_US", 200_000)
+        outcomes = await asyncio.gather(
+            *(conversation.exchange(of(sender)) for sender in (SILENT, "behind", "it")),
+            return_exceptions=True,
+        )
+        assert all(isinstance(each, grpc.aio.AioRpcError) for each in outcomes)
+        assert await conversation.exchange(of("after"))
+        assert calls == [2, 1]
+
+
+async def test_whoever_is_cancelled_stays_cancelled() -> None:
+    async with line() as (conversation, _, _), asyncio.TaskGroup() as group:
+        waiting = group.create_task(conversation.exchange(of(SILENT)))
+        await asyncio.sleep(0.0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert await conversation.exchange(of("after"))
 
 
 @pytest.mark.parametrize(
@@ -125,6 +158,39 @@ async def test_what_is_not_for_this_region_ends_the_call(
             with pytest.raises(grpc.aio.AioRpcError):
                 await call.read()
             assert await call.code() is code
+
+
+async def test_an_envelope_is_taken_in_before_those_ahead_have_their_receipts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as may be under way, each of which waits for something to be said, and nothing is."""
+    monkeypatch.setattr(limits, "ANSWER_WAIT_US", 1_000_000)
+    async with league(tmp_path, "north", "east", start=False) as regions:
+        await regions.start("north")
+        runtime, port = regions["north"].daemon.runtime, regions["north"].daemon.peers.port
+        posted = asyncio.Semaphore(0)
+        count = 0
+
+        def post(event: PeerMessages) -> bool:
+            nonlocal count
+            count += 1
+            posted.release()
+            return True
+
+        monkeypatch.setattr(runtime, "post", post)
+        envelope = peers_pb2.ExchangeRequest(
+            cluster_id="test", receiver="north", sender="east", answer_within_ms=1_000
+        )
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call = peers_pb2_grpc.PeerServiceStub(channel).Converse(timeout=DEADLINE_S)
+            for _ in range(limits.LINK_EXCHANGES_MAX + 1):
+                await call.write(envelope)
+            for _ in range(limits.LINK_EXCHANGES_MAX):
+                await posted.acquire()
+            assert count == limits.LINK_EXCHANGES_MAX, "the next one has to wait for a receipt"
+            assert isinstance(await call.read(), peers_pb2.ExchangeResponse)
+            await posted.acquire()
+            call.cancel()
 
 
 async def test_conversations_are_bounded_apart_from_watches(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from hanse.core.effects import Effects
@@ -51,6 +52,10 @@ class FakeRegion:
     def __init__(self) -> None:
         self.sequence = 0
         self.deadline: int | None = None
+        # The deadline after the next step.
+        self.then: int | None = None
+        # Whether it is due after every step, and writes in each.
+        self.always_due = False
         self.settles = False
         # None: on all that is decided.
         self.rests_on: int | None = None
@@ -60,8 +65,11 @@ class FakeRegion:
     def step(self, now: Now, events: Sequence[Event]) -> Effects:
         self.steps.append(list(events))
         self.stepped.set()
-        self.deadline = None
+        self.deadline, self.then = self.then, None
         effects = Effects()
+        if self.always_due:
+            self.deadline = 0
+            effects.writes.timeline.append(ROW)
         for event in events:
             if isinstance(event, Submit):
                 effects.writes.timeline.append(ROW)
@@ -117,10 +125,19 @@ class World:
         self.requests = Requests(self.inbox)
         self.requests.open()
         self.released: list[Step] = []
+        # Callers who wait beside those of `requests`.
+        self.unanswered = 0
         # How many replies, and before which step.
         self.answered: list[tuple[int, int]] = []
         self.driver = Driver(
-            self.region, self.inbox, self.disk.commit, self.release, self.answer, system_now, Meter()
+            self.region,
+            self.inbox,
+            self.disk.commit,
+            self.release,
+            self.answer,
+            lambda: len(self.requests) + self.unanswered,
+            system_now,
+            Meter(),
         )
 
     def release(self, step: Step) -> None:
@@ -144,6 +161,12 @@ async def world() -> World:
     return World()
 
 
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little waits, it is enough for a step."""
+    monkeypatch.setattr(limits, "STEP_ITEMS_ENOUGH", 0)
+
+
 async def test_nothing_leaves_before_its_commit(world: World) -> None:
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         running = group.create_task(world.driver.run())
@@ -156,6 +179,7 @@ async def test_nothing_leaves_before_its_commit(world: World) -> None:
         running.cancel()
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_steps_go_on_while_the_disk_is_busy_and_share_the_next_commit(world: World) -> None:
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         running = group.create_task(world.driver.run())
@@ -172,6 +196,7 @@ async def test_steps_go_on_while_the_disk_is_busy_and_share_the_next_commit(worl
     assert [step.effects.sequence for step in world.released] == [1, 2, 3, 4]
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_effects_without_writes_wait_for_the_writes_before_them(world: World) -> None:
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         running = group.create_task(world.driver.run())
@@ -204,6 +229,7 @@ async def test_a_settled_reply_does_not_wait_for_the_writes_of_its_step(world: W
     assert [len(step.effects.replies) for step in world.released] == [1]
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_a_settled_reply_waits_for_the_writes_of_the_steps_before(world: World) -> None:
     world.region.settles = True
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
@@ -219,6 +245,7 @@ async def test_a_settled_reply_waits_for_the_writes_of_the_steps_before(world: W
         running.cancel()
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_a_settled_reply_does_not_wait_for_the_writes_that_it_does_not_rest_on(world: World) -> None:
     world.region.settles, world.region.rests_on = True, 1
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
@@ -236,21 +263,58 @@ async def test_a_settled_reply_does_not_wait_for_the_writes_that_it_does_not_res
         running.cancel()
 
 
-async def test_what_another_region_waits_for_does_not_wait_for_more(world: World) -> None:
-    """A long rest would end by its timer only; the test's own time is up before."""
+async def test_what_another_region_waits_for_does_not_wait_for_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long gap would end by its timer only; the test's own time is up before."""
+    monkeypatch.setattr(limits, "STEP_GAP_US", 3_600_000_000)
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
-        resting = group.create_task(world.inbox.rest(3600))
-        await asyncio.sleep(0)
+        running = group.create_task(world.driver.run())
+        await world.requests.ask(SubmitOutcome, ask)
+        second = group.create_task(world.requests.ask(SubmitOutcome, ask))
+        await asyncio.sleep(2 * limits.STEP_GAP_HURRIED_US / 1e6)
+        assert len(world.region.steps) == 1
         world.inbox.hurry()
-        await resting
-        await world.inbox.rest(3600)
-        world.inbox.take()
-        again = group.create_task(world.inbox.rest(3600))
-        await asyncio.sleep(0)
-        assert not again.done()
-        again.cancel()
+        await second
+        running.cancel()
 
 
+async def test_submissions_gather_while_others_are_unanswered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So long a gap ends by the answer only."""
+    monkeypatch.setattr(limits, "STEP_GAP_US", 0)
+    monkeypatch.setattr(limits, "SUBMIT_GAP_US", 3_600_000_000)
+    world.disk.allow(3)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        # Some caller waits for long, for a majority perhaps.
+        world.unanswered = 1
+        await world.requests.ask(SubmitOutcome, submit)
+        await world.requests.ask(SubmitOutcome, ask)
+        gathering = [group.create_task(world.requests.ask(SubmitOutcome, submit)) for _ in range(2)]
+        await asyncio.sleep(2 * limits.STEP_GAP_HURRIED_US / 1e6)
+        assert len(world.region.steps) == 2
+        world.unanswered = 0
+        world.inbox.let_go()
+        await asyncio.gather(*gathering)
+        assert [len(events) for events in world.region.steps] == [1, 1, 2]
+        running.cancel()
+
+
+async def test_one_caller_alone_does_not_wait_for_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SUBMIT_GAP_US", 3_600_000_000)
+    world.disk.allow(3)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        for _ in range(3):
+            await world.requests.ask(SubmitOutcome, submit)
+        running.cancel()
+
+
+@pytest.mark.usefixtures("hurried")
 async def test_the_core_is_never_more_than_so_many_steps_ahead_of_the_disk(world: World) -> None:
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         running = group.create_task(world.driver.run())
@@ -266,6 +330,7 @@ async def test_the_core_is_never_more_than_so_many_steps_ahead_of_the_disk(world
         running.cancel()
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_a_failed_commit_releases_nothing_of_its_batch_or_of_a_later_one(world: World) -> None:
     world.disk.failure = OSError("disk")
 
@@ -296,6 +361,74 @@ async def test_callers_of_a_failed_life_are_told_that_the_outcome_is_unknown(wor
     assert isinstance(answer, DriverInterrupted)
     with pytest.raises(DriverInterrupted):
         await world.requests.ask(SubmitOutcome, submit)
+
+
+RENEWAL = PeerMessages(envelope=ENVELOPE, messages=(RenewAck("north", 1, 7, 1),), cause="")
+
+
+async def test_what_would_wait_for_a_commit_gathers_and_goes_into_one_step(world: World) -> None:
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        answers = [group.create_task(world.requests.ask(SubmitOutcome, submit))]
+        await world.disk.begun.wait()
+        for _ in range(3):
+            answers.append(group.create_task(world.requests.ask(SubmitOutcome, submit)))
+            await asyncio.sleep(0)
+        assert len(world.region.steps) == 1
+        world.disk.allow(2)
+        await asyncio.gather(*answers)
+        running.cancel()
+    assert [len(events) for events in world.region.steps] == [1, 3]
+
+
+async def test_what_is_urgent_does_not_wait_for_a_commit(world: World) -> None:
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        first, second = (group.create_task(world.requests.ask(SubmitOutcome, submit)) for _ in range(2))
+        await world.disk.begun.wait()
+        third = group.create_task(world.requests.ask(SubmitOutcome, submit))
+        world.inbox.offer_urgent(RENEWAL)
+        await world.steps(2)
+        assert world.region.steps[1] == [RENEWAL]
+        world.disk.allow(2)
+        await asyncio.gather(first, second, third)
+        running.cancel()
+
+
+async def test_timers_that_bring_commits_one_after_the_other_do_not_hold_up_the_rest(world: World) -> None:
+    """A region with much to start is due after every step, and each of them writes."""
+    world.region.always_due, world.region.deadline = True, 0
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        await world.disk.begun.wait()
+        answer = group.create_task(world.requests.ask(SubmitOutcome, submit))
+        while not answer.done():
+            # The next transaction's step waits by the time that one ends.
+            await world.steps(len(world.region.steps) + 2)
+            world.disk.allow(1)
+        running.cancel()
+
+
+async def test_timers_do_not_wait_for_a_commit(world: World) -> None:
+    world.region.then = 0
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(world.driver.run())
+        answer = group.create_task(world.requests.ask(SubmitOutcome, submit))
+        await world.steps(2)
+        assert world.region.steps[1] == []
+        world.disk.allow(1)
+        await answer
+        running.cancel()
+
+
+async def test_a_step_says_what_it_heard_of_whom(world: World) -> None:
+    heard = [msgspec.structs.replace(RENEWAL, cause=f"peer:east:{number}") for number in (1, 2)]
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        world.inbox.put([*heard, ask(1)])
+        running = group.create_task(world.driver.run())
+        await world.requests.ask(SubmitOutcome, ask)
+        running.cancel()
+    assert world.released[0].heard == {"north": ["peer:east:1", "peer:east:2"]}
 
 
 async def test_a_deadline_causes_a_step_without_events(world: World) -> None:

@@ -71,16 +71,23 @@ async def linked_twice(scenario: Callable[[PeerLink, Wire, Wire, Inbox], Awaitab
         running.cancel()
 
 
-async def test_what_comes_while_an_envelope_is_under_way_goes_together() -> None:
-    async def scenario(link: PeerLink, wire: Wire, _: Inbox) -> None:
+async def under_way(link: PeerLink, wire: Wire) -> int:
+    """As many envelopes as may be, none of them answered; how many that are."""
+    for _ in range(limits.LINK_EXCHANGES_MAX):
         link.post(envelope(), [m.Probe(0)])
         await wire.came.acquire()
+    return limits.LINK_EXCHANGES_MAX
+
+
+async def test_what_comes_while_envelopes_are_under_way_goes_together() -> None:
+    async def scenario(link: PeerLink, wire: Wire, _: Inbox) -> None:
+        before = await under_way(link, wire)
         for number in range(1, 5):
             link.post(envelope(), [m.Probe(number), m.Stable(number)])
         wire.let.release()
         await wire.came.acquire()
-        assert [probe.id for probe in wire.taken[1].probes] == [1, 2, 3, 4]
-        assert len(wire.taken[1].stables) == 4
+        assert [probe.id for probe in wire.taken[before].probes] == [1, 2, 3, 4]
+        assert len(wire.taken[before].stables) == 4
 
     await linked(scenario)
 
@@ -91,8 +98,8 @@ async def test_messages_of_two_sessions_never_share_an_envelope() -> None:
         link.post(envelope(2), [m.Probe(2)])
         for nonce in (1, 2):
             await wire.came.acquire()
-            assert wire.taken[-1].sender_nonce == nonce
-            assert [probe.id for probe in wire.taken[-1].probes] == [nonce]
+            assert wire.taken[nonce - 1].sender_nonce == nonce
+            assert [probe.id for probe in wire.taken[nonce - 1].probes] == [nonce]
             wire.let.release()
 
     await linked(scenario)
@@ -137,12 +144,10 @@ async def test_what_waited_too_long_is_not_sent(monkeypatch: pytest.MonkeyPatch)
 
 async def test_what_is_said_in_time_goes_back_with_the_receipt() -> None:
     async def scenario(link: PeerLink, wire: Wire, _: Inbox) -> None:
-        async with asyncio.TaskGroup() as group:
-            first, second = (group.create_task(link.answer(10.0)) for _ in range(2))
-            await asyncio.sleep(0)
-            for number in (1, 2):
-                link.post(envelope(number), [m.Stable(number)])
-        for number, said in enumerate((first.result(), second.result()), 1):
+        first, second = (link.answer("", 10.0) for _ in range(2))
+        for number in (1, 2):
+            link.post(envelope(number), [m.Stable(number)])
+        for number, said in enumerate((await first, await second), 1):
             assert said == (envelope(number), [m.Stable(number)])
         link.post(envelope(), [m.Stable(3)])
         await wire.came.acquire()
@@ -154,26 +159,54 @@ async def test_what_is_said_in_time_goes_back_with_the_receipt() -> None:
 async def test_what_is_late_or_large_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "ENVELOPE_MESSAGES_MAX", 2)
     link = link_over(Wire())
-    assert await link.answer(0.001) is None
+    assert await link.answer("", 0.001) is None
     link.post(envelope(), [m.Stable(1)])
     assert len(link) == 1
-    async with asyncio.TaskGroup() as group:
-        said = group.create_task(link.answer(10.0))
-        await asyncio.sleep(0)
-        link.post(envelope(), [m.Stable(number) for number in range(3)])
-        assert len(link) == 4
-        link.post(envelope(), [m.Stable(4)])
-    assert said.result() == (envelope(), [m.Stable(4)])
+    said = link.answer("", 10.0)
+    link.post(envelope(), [m.Stable(number) for number in range(3)])
+    assert len(link) == 4
+    link.post(envelope(), [m.Stable(4)])
+    assert await said == (envelope(), [m.Stable(4)])
 
 
 async def test_a_caller_who_gives_up_waits_for_no_answer() -> None:
     link = link_over(Wire())
-    async with asyncio.TaskGroup() as group:
-        waiting = group.create_task(link.answer(10.0))
-        await asyncio.sleep(0)
-        waiting.cancel()
+    link.answer("", 10.0).cancel()
     link.post(envelope(), [m.Stable(1)])
     assert len(link) == 1
+
+
+async def test_receipts_of_one_step_wait_for_nothing_after_it() -> None:
+    link = link_over(Wire())
+    first, second, later, long = (link.answer(cause, 10.0) for cause in ("e1", "e2", "e3", ""))
+    link.post(envelope(), [m.Stable(1)])
+    link.settle(["e1", "e2"])
+
+    assert await first == (envelope(), [m.Stable(1)])
+    assert await second is None
+    assert not later.done()
+    link.settle(["e3"])
+    assert await later is None
+    assert not long.done(), "what it leads to takes more than a step"
+    link.post(envelope(), [m.Stable(2)])
+    assert await long == (envelope(), [m.Stable(2)])
+
+
+async def test_envelopes_under_way_that_fail_together_are_one_failure() -> None:
+    def unreachable() -> bool:
+        raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
+
+    async def scenario(link: PeerLink, wire: Wire, inbox: Inbox) -> None:
+        wire.answer = unreachable
+        lost = await under_way(link, wire)
+        for _ in range(lost):
+            wire.let.release()
+        while link.counts["lost"] < lost:  # noqa: ASYNC110 - nobody says when
+            await asyncio.sleep(0)
+        assert link._ordinary.failures == 1
+        assert inbox.take() == [PeerUnreachable(peer="east", cause="link:east")]
+
+    await linked(scenario)
 
 
 async def test_a_failed_exchange_is_counted_told_to_the_core_and_followed_by_a_pause() -> None:
@@ -239,18 +272,17 @@ APPEND = m.Append(
 
 async def test_a_renewal_does_not_wait_for_what_is_under_way() -> None:
     async def scenario(link: PeerLink, wire: Wire, urgent: Wire, _: Inbox) -> None:
-        link.post(envelope(), [APPEND])
-        await wire.came.acquire()
+        before = await under_way(link, wire)
         # Not answered: whatever takes the same way waits.
         link.post(envelope(), [APPEND, RENEW, m.AppendAck(shard="north", term=1, sequence=5), m.Stable(1)])
         await urgent.came.acquire()
         assert len(urgent.taken[0].renews) == len(urgent.taken[0].append_acks) == 1
         assert not urgent.taken[0].stables
-        assert len(wire.taken) == 1
+        assert len(wire.taken) == before
         wire.let.release()
         await wire.came.acquire()
-        assert len(wire.taken[1].appends) == len(wire.taken[1].stables) == 1
-        assert not wire.taken[1].renews
+        assert len(wire.taken[before].appends) == len(wire.taken[before].stables) == 1
+        assert not wire.taken[before].renews
 
     await linked_twice(scenario)
 

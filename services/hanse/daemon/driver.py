@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from hanse.core.effects import Effects
-from hanse.core.events import Event
+from hanse.core.events import Event, PeerMessages
 from hanse.core.messages import Envelope
 from hanse.core.model import limits
 from hanse.core.model.time import Now
@@ -43,11 +43,12 @@ class RegionPort(Protocol):
 class Step(msgspec.Struct, frozen=True):
     """One step on its way out. Numbers count from 1, in the order in which steps are released. The envelopes are of the
     moment in which its messages were made: a session that begins later must not vouch for them, and whoever reads them
-    learns of a write sequence that is on disk by then."""
+    learns of a write sequence that is on disk by then. `heard`: the causes of what it took in of each peer."""
 
     number: int
     effects: Effects
     envelopes: dict[str, Envelope]
+    heard: dict[str, list[str]] = msgspec.field(default_factory=dict)
 
 
 Commit = Callable[[Sequence[Effects]], Awaitable[None]]
@@ -76,14 +77,17 @@ class Driver:
         commit: Commit,
         release: Release,
         answer: Answer,
+        awaited: Callable[[], int],
         clock: Clock,
         meter: DriverMeter,
     ) -> None:
+        """`awaited`: how many callers wait for an answer."""
         self._region = region
         self._inbox = inbox
         self._commit = commit
         self._release = release
         self._answer = answer
+        self._awaited = awaited
         self._clock = clock
         self._meter = meter
         # Bounded by the slots; None: no step follows.
@@ -92,6 +96,12 @@ class Driver:
         self._steps = 0
         # The write sequence to which the disk has come in this life.
         self._written = 0
+        # Whether a transaction is under way, and how many have begun.
+        self._committing = False
+        self._transactions = 0
+        # When the last step was made that was not for urgent events alone, and how many had begun by then.
+        self._took_all_us = -limits.SUBMIT_GAP_US
+        self._took_all_at = 0
         self._draining = False
         # A step was the last one that this Region makes.
         self._ended = False
@@ -114,27 +124,56 @@ class Driver:
         left there."""
         self._ended = True
         self._inbox.wake()
+        self._inbox.let_go()
 
     # --- steps ----------------------------------------------------------------------------------------------------
 
     async def _run_steps(self) -> None:
         while not self._ended and (self._inbox or not self._draining):
             await self._inbox.wait(self._until_deadline_s())
+            await self._gather()
             if not self._ended and (self._inbox or self._is_due()):
                 await self._slots.acquire()
                 self._step()
             # Whoever fills the inbox and answers callers runs between two steps.
-            await self._inbox.rest(self._pause_s(), limits.STEP_GAP_HURRIED_US / 1e6)
+            await asyncio.sleep(self._pause_s())
         self._pipeline.put_nowait(None)
 
+    async def _gather(self) -> None:
+        """A step costs nearly as much for one event as for twenty, and so does what follows from it: what trickles in
+        goes into one. What is urgent or due does not wait."""
+        while not (self._ended or self._inbox.has_urgent or self._is_due()):
+            held_us = self._held_us()
+            if held_us <= 0:
+                return
+            await self._inbox.hold(min(held_us / 1e6, self._until_deadline_s()))
+
+    def _held_us(self) -> int:
+        """For how long what is not urgent may gather still. What would wait for the transaction under way gathers until
+        that ends, unless it is much; not for a second one, for timers might bring them one after the other. The first
+        event after a quiet time does not wait, and submissions wait for each other only while others are unanswered."""
+        if self._inbox.items >= limits.STEP_ITEMS_ENOUGH:
+            return 0
+        if self._committing and self._transactions <= self._took_all_at + 1:
+            return limits.TIMER_WAIT_US_MAX
+        if self._draining or self._inbox.hurried:
+            return 0
+        others_wait = self._awaited() > self._inbox.submits
+        gap_us = limits.SUBMIT_GAP_US if self._inbox.only_submits and others_wait else limits.STEP_GAP_US
+        return self._took_all_us + gap_us - self._clock().mono_us
+
     def _step(self) -> None:
-        events = self._inbox.take()
         now = self._clock()
+        only_urgent = self._held_us() > 0
+        events = self._inbox.take(only_urgent=only_urgent)
+        if not only_urgent:
+            self._took_all_us, self._took_all_at = now.mono_us, self._transactions
         effects = self._region.step(now, events)
         self._ended = effects.restart
         self._steps += 1
         peers = {send.to for send in effects.sends}
-        step = Step(self._steps, effects, {peer: self._region.envelope(peer) for peer in peers})
+        envelopes = {peer: self._region.envelope(peer) for peer in peers}
+        step = Step(self._steps, effects, envelopes, _heard(events))
         self._answer_settled(step, self._written)
         self._pipeline.put_nowait(step)
         after = self._clock()
@@ -142,9 +181,8 @@ class Driver:
         self._meter.stepped(len(events), (after.mono_us - now.mono_us) / 1e6)
 
     def _pause_s(self) -> float:
-        """A step costs nearly as much for one event as for twenty: what trickles in goes into one. The first event
-        after a quiet time does not wait, and what another region waits for waits for less."""
-        return 0 if self._inbox.items >= limits.STEP_ITEMS_ENOUGH else limits.STEP_GAP_US / 1e6
+        """Also urgent events of a moment go into one step."""
+        return 0 if self._inbox.items >= limits.STEP_ITEMS_ENOUGH else limits.STEP_GAP_HURRIED_US / 1e6
 
     def _until_deadline_s(self) -> float:
         deadline_us = self._region.next_deadline()
@@ -193,6 +231,20 @@ class Driver:
         if not writes:
             return
         begin = self._clock().mono_us
-        await self._commit(writes)
+        self._committing = True
+        self._transactions += 1
+        try:
+            await self._commit(writes)
+        finally:
+            self._committing = False
+            self._inbox.let_go()
         self._written = batch[-1].effects.sequence
         self._meter.committed(len(writes), (self._clock().mono_us - begin) / 1e6)
+
+
+def _heard(events: Sequence[Event]) -> dict[str, list[str]]:
+    heard: dict[str, list[str]] = {}
+    for event in events:
+        if isinstance(event, PeerMessages):
+            heard.setdefault(event.envelope.sender, []).append(event.cause)
+    return heard

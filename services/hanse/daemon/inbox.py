@@ -21,10 +21,12 @@ class Inbox:
         self._urgent_items = 0
         self._items_max = items_max
         self._waker: asyncio.Future[None] | None = None
-        self._resting: asyncio.Future[None] | None = None
+        self._holding: asyncio.Future[None] | None = None
         self._hurried = False
         # All of them.
         self.items = 0
+        # How many of the events are submissions.
+        self.submits = 0
 
     def offer(self, event: Event) -> bool:
         """Take the event unless the inbox is full. An event larger than all the room is taken by an empty inbox."""
@@ -52,18 +54,36 @@ class Inbox:
         for event in events:
             self._put(event, weigh(event))
 
-    def take(self, items_max: int = limits.STEP_ITEMS_MAX) -> list[Event]:
+    @property
+    def has_urgent(self) -> bool:
+        """Whether something waits that goes first."""
+        return bool(self._urgent)
+
+    @property
+    def hurried(self) -> bool:
+        """Whether something is to go into a step at once that is not urgent."""
+        return self._hurried
+
+    @property
+    def only_submits(self) -> bool:
+        """Whether nothing else waits behind what is urgent."""
+        return len(self._events) == self.submits
+
+    def take(self, items_max: int = limits.STEP_ITEMS_MAX, *, only_urgent: bool = False) -> list[Event]:
         """The urgent events and then the oldest, up to about `items_max` items; at least one, if there is any."""
         batch: list[Event] = []
         items = 0
-        self._hurried = False
-        for queue in (self._urgent, self._events):
+        if not only_urgent:
+            self._hurried = False
+        for queue in (self._urgent,) if only_urgent else (self._urgent, self._events):
             while queue and (not batch or items + queue[0][1] <= items_max):
                 event, weight = queue.popleft()
                 batch.append(event)
                 items += weight
                 if queue is self._urgent:
                     self._urgent_items -= weight
+                else:
+                    self.submits -= isinstance(event, Submit)
         self.items -= items
         return batch
 
@@ -71,7 +91,7 @@ class Inbox:
         """Forget everything: a Region that is rebuilt starts without the past's events."""
         self._events.clear()
         self._urgent.clear()
-        self.items = self._urgent_items = 0
+        self.items = self._urgent_items = self.submits = 0
 
     def __bool__(self) -> bool:
         return bool(self._events or self._urgent)
@@ -89,29 +109,27 @@ class Inbox:
             timer.cancel()
             self._waker = None
 
-    async def rest(self, timeout_s: float, hurried_s: float = 0.0) -> None:
-        """Let what comes gather for so long, but only for `hurried_s` if something is in a hurry. For one waiter."""
-        begun_s = self._now_s()
-        if not self._hurried and timeout_s > 0:
-            self._resting = asyncio.get_running_loop().create_future()
-            timer = asyncio.get_running_loop().call_later(timeout_s, _end, self._resting)
-            try:
-                await self._resting
-            finally:
-                timer.cancel()
-                self._resting = None
-        left_s = min(hurried_s, timeout_s) - (self._now_s() - begun_s)
-        await asyncio.sleep(max(0.0, left_s))
+    async def hold(self, timeout_s: float) -> None:
+        """Return once something comes that may end the wait of what is here already, when let go, or after the timeout.
+        For one waiter."""
+        loop = asyncio.get_running_loop()
+        self._holding = loop.create_future()
+        timer = loop.call_later(timeout_s, self.let_go)
+        try:
+            await self._holding
+        finally:
+            timer.cancel()
+            self._holding = None
 
-    @staticmethod
-    def _now_s() -> float:
-        return asyncio.get_running_loop().time()
+    def let_go(self) -> None:
+        """Whoever holds back what is here may go on."""
+        if self._holding is not None:
+            _end(self._holding)
 
     def hurry(self) -> None:
         """Something that was taken is to go into a step at once."""
         self._hurried = True
-        if self._resting is not None:
-            _end(self._resting)
+        self.let_go()
 
     def wake(self) -> None:
         """Let the waiter look again."""
@@ -121,12 +139,18 @@ class Inbox:
     def _put(self, event: Event, weight: int) -> None:
         self._events.append((event, weight))
         self.items += weight
+        if isinstance(event, Submit):
+            self.submits += 1
+        # One more submission changes nothing for those that gather, until they are enough.
+        if not isinstance(event, Submit) or self.items >= limits.STEP_ITEMS_ENOUGH:
+            self.let_go()
         self.wake()
 
     def _put_urgent(self, event: Event, weight: int) -> None:
         self._urgent.append((event, weight))
         self._urgent_items += weight
         self.items += weight
+        self.let_go()
         self.wake()
 
 

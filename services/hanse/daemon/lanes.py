@@ -1,8 +1,8 @@
-"""One lane of a link: what waits for a peer, in order, and the one exchange that is in flight.
+"""One lane of a link: what waits for a peer, in order, and the few exchanges that are in flight.
 
-While an exchange is in flight, what comes waits and goes together: that is where batching comes from, and it bounds
-what a slow peer costs. A failed exchange is not repeated here: its messages are lost, the core is told that the link
-failed, and the lane pauses for longer each time.
+While as many are in flight as may be, what comes waits and goes together: that bounds what a slow peer costs. A failed
+exchange is not repeated here: its messages are lost, the core is told that the link failed, and the lane pauses for
+longer each time.
 
 A peer that will have something to say at once (is_answered) may say it with its receipt, which waits some milliseconds
 for that. It spares it an exchange of its own, and both of them most of what a call costs.
@@ -56,9 +56,11 @@ _ANSWERED = (m.Offer, m.Commit, m.Withdraw, m.Append, m.Renew, m.Prepare)
 
 
 class LaneBounds(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one lane: messages that wait, how long an exchange may take, and the longest pause after failed ones."""
+    """Of one lane: messages that wait, exchanges in flight, how long one may take, and the longest pause after failed
+    ones."""
 
     messages_max: int
+    exchanges_max: int
     timeout_us: int
     backoff_us_max: int
 
@@ -94,6 +96,9 @@ class Lane:
         self._hints: deque[_Waiting] = deque()
         self._vital: deque[_Waiting] = deque()
         self._wanted = asyncio.Event()
+        self._free = asyncio.Semaphore(bounds.exchanges_max)
+        # After a failure nothing is sent until then; what is in flight at that time may fail for the same cause.
+        self._pause_until_s = 0.0
 
     def __len__(self) -> int:
         return len(self._hints) + len(self._vital)
@@ -111,15 +116,36 @@ class Lane:
 
     async def run(self) -> None:
         """Send what waits, for ever."""
-        while True:
-            await self._wanted.wait()
-            batch = self.take()
-            if not batch:
-                self._wanted.clear()
-                continue
-            for envelope, messages in batch:
-                if not await self._exchange(envelope, messages):
-                    await asyncio.sleep(self.pause_s())
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._wanted.wait()
+                # What comes until there is room goes along.
+                await self._wait_for_room()
+                self._free.release()
+                batch = self.take()
+                if not batch:
+                    self._wanted.clear()
+                for envelope, messages in batch:
+                    await self._wait_for_room()
+                    group.create_task(self._carry(envelope, messages), name=f"exchange:{self.peer}")
+
+    async def _wait_for_room(self) -> None:
+        """Until another exchange may begin, which takes one of the places."""
+        await self._free.acquire()
+        pause_s = self._pause_until_s - _now_s()
+        if pause_s > 0:
+            await asyncio.sleep(pause_s)
+
+    @property
+    def is_pausing(self) -> bool:
+        """Whether the lane leaves its peer alone for a while."""
+        return _now_s() < self._pause_until_s
+
+    async def _carry(self, envelope: m.Envelope, messages: list[m.Message]) -> None:
+        try:
+            await self._exchange(envelope, messages)
+        finally:
+            self._free.release()
 
     # --- taking ---------------------------------------------------------------------------------------------------
 
@@ -143,33 +169,40 @@ class Lane:
 
     # --- sending --------------------------------------------------------------------------------------------------
 
-    async def _exchange(self, envelope: m.Envelope, messages: list[m.Message]) -> bool:
+    async def _exchange(self, envelope: m.Envelope, messages: list[m.Message]) -> None:
         wait_us = limits.ANSWER_WAIT_US if any(map(is_answered, messages)) else 0
         request = encode_exchange(envelope, messages, self._bounds.timeout_us // 1_000, wait_us // 1_000)
         try:
             taken = await self._send(request)
         except grpc.aio.AioRpcError as error:
             self._failed(error, len(messages))
-            return False
+            return
         if not taken:
             # Its inbox is full: what is lost is sent again by the core, later.
             self._counts["refused"] += len(messages)
-            self.failures += 1
-            return False
+            self._pause()
+            return
         if self.failures:
             log.info("peer.reached", peer=self.peer, failures=self.failures)
         self.failures = 0
         self._counts["sent"] += len(messages)
         self._counts["envelopes"] += 1
-        return True
 
     def _failed(self, error: grpc.aio.AioRpcError, messages: int) -> None:
         self._counts["lost"] += messages
+        if self.is_pausing:
+            return
         if not self.failures:
             log.warning("peer.unreachable", peer=self.peer, status=error.code().name, detail=error.details())
-        self.failures += 1
+        self._pause()
         # A hint: a full inbox may do without it, the core notices the silence by itself.
         self._inbox.offer(PeerUnreachable(peer=self.peer, cause=f"link:{self.peer}"))
+
+    def _pause(self) -> None:
+        """What failed together counts once."""
+        if not self.is_pausing:
+            self.failures += 1
+            self._pause_until_s = _now_s() + self.pause_s()
 
     def pause_s(self) -> float:
         """Doubling from LINK_BACKOFF_US_MIN, and half of it random, so that peers don't come back in step."""
@@ -190,6 +223,10 @@ def is_answered(message: m.Message) -> bool:
 
 def _session(waiting: _Waiting) -> tuple[int, int]:
     return waiting.envelope.sender_nonce, waiting.envelope.receiver_nonce
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def fits(messages: Sequence[m.Message]) -> bool:

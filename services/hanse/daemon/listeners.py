@@ -95,7 +95,7 @@ def peer_listener(runtime: Runtime, local: LocalJobs, envelopes: Envelopes, ids:
     return Listener(
         runtime,
         {
-            PEER_SERVICE: PeerService(runtime, envelopes),
+            PEER_SERVICE: PeerService(envelopes),
             JOB_SERVICE: local,
             REGION_SERVICE: RegionService(runtime, ids, None),
             POLICY_SERVICE: PolicyService(runtime, ids, None),

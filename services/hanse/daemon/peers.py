@@ -1,7 +1,7 @@
 """Links to the other regions: what leaves for a peer waits here, and goes out in as few envelopes as possible.
 
-Theory of operation. A link has two lanes, each with one exchange in flight and a connection of its own (lanes.py).
-Nearly everything takes the ordinary one. What leases and takeovers rest on (urgency.py) takes the urgent one: behind
+Theory of operation. A link has two lanes, each with a connection of its own (lanes.py). Nearly everything takes the
+ordinary one, with a few exchanges in flight. What leases and takeovers rest on (urgency.py) takes the urgent one: after
 4 MiB of specs, or a call to a slow peer, a renewal would come too late, and tasks would die for it. The queues are
 bounded: when one is full the oldest hints go first, and everything that matters has a timer in the core that sends it
 again.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from hanse.core import messages as m
@@ -23,6 +23,21 @@ from hanse.daemon.inbox import Inbox
 from hanse.daemon.lanes import Lane, LaneBounds, SendEnvelope, fits
 from hanse.daemon.urgency import is_urgent
 from hanse.wire.services import ExchangeRequest, Stubs
+
+Said = asyncio.Future[tuple[m.Envelope, Sequence[m.Message]] | None]
+
+
+class _Receipt(NamedTuple):
+    """A receipt that waits for something to take along. `cause`: of the event that its envelope became; empty: what
+    follows from it takes more than a step."""
+
+    cause: str
+    said: Said
+
+
+def _say_nothing(said: Said) -> None:
+    if not said.done():
+        said.set_result(None)
 
 
 class PeerLink:
@@ -41,16 +56,18 @@ class PeerLink:
         self.counts: Counter[str] = Counter()
         ordinary = LaneBounds(
             messages_max=limits.LINK_MESSAGES_MAX,
+            exchanges_max=limits.LINK_EXCHANGES_MAX,
             timeout_us=limits.EXCHANGE_TIMEOUT_US,
             backoff_us_max=limits.LINK_BACKOFF_US_MAX,
         )
         urgent = LaneBounds(
             messages_max=limits.LINK_URGENT_MESSAGES_MAX,
+            exchanges_max=1,
             timeout_us=limits.URGENT_TIMEOUT_US,
             backoff_us_max=limits.URGENT_BACKOFF_US_MAX,
         )
         # Receipts that wait for something to take along, oldest first.
-        self._receipts: deque[asyncio.Future[tuple[m.Envelope, Sequence[m.Message]]]] = deque()
+        self._receipts: deque[_Receipt] = deque()
         self._ordinary = Lane(peer, send, inbox, jitter, ordinary, self.counts)
         self._urgent = Lane(peer, send_urgent, inbox, jitter, urgent, self.counts)
 
@@ -64,8 +81,9 @@ class PeerLink:
 
     def post(self, envelope: m.Envelope, messages: Sequence[m.Message]) -> None:
         """Send with a receipt that waits for it, or else when the lane of each is free; never blocks."""
+        self._forget_answered()
         if self._receipts and fits(messages):
-            self._receipts.popleft().set_result((envelope, messages))
+            self._receipts.popleft().said.set_result((envelope, messages))
             self.counts["answered"] += len(messages)
             return
         urgent = [message for message in messages if is_urgent(message)]
@@ -75,17 +93,28 @@ class PeerLink:
         if messages:
             self._ordinary.post(envelope, messages)
 
-    async def answer(self, within_s: float) -> tuple[m.Envelope, Sequence[m.Message]] | None:
+    def answer(self, cause: str, within_s: float) -> Said:
         """What is posted next, if that is in time: the peer is told it with the receipt of an envelope of its own, and
-        this region is spared an exchange. None: nothing was. At most CALLS_MAX wait."""
-        receipt = asyncio.get_running_loop().create_future()
-        self._receipts.append(receipt)
-        try:
-            await asyncio.wait({receipt}, timeout=within_s)
-            return receipt.result() if receipt.done() else None
-        finally:
-            if not receipt.done():
-                self._receipts.remove(receipt)
+        this region is spared an exchange. None: nothing was. `cause`: see `settle`. Whoever gives up cancels it. As
+        many wait as there are calls, and LINK_EXCHANGES_MAX for each conversation."""
+        loop = asyncio.get_running_loop()
+        said: Said = loop.create_future()
+        self._forget_answered()
+        self._receipts.append(_Receipt(cause, said))
+        loop.call_later(within_s, _say_nothing, said)
+        return said
+
+    def settle(self, causes: Collection[str]) -> None:
+        """What the step says that took in these events has been posted: their receipts wait for nothing else, and those
+        behind them in their conversation don't wait for them."""
+        for receipt in self._receipts:
+            if receipt.cause in causes:
+                _say_nothing(receipt.said)
+
+    def _forget_answered(self) -> None:
+        """The oldest first. (Those behind one that still waits are gone when it is: all wait for about as long.)"""
+        while self._receipts and self._receipts[0].said.done():
+            self._receipts.popleft()
 
     async def run(self) -> None:
         """Send what waits, for ever."""
@@ -148,10 +177,17 @@ class PeerLinks:
             if name not in self._ways:
                 self._open(name, address)
 
-    async def answer(self, region: str, within_s: float) -> tuple[m.Envelope, Sequence[m.Message]] | None:
-        """What this region has to say to another one in time (see PeerLink.answer)."""
+    def answer(self, region: str, cause: str, within_s: float) -> Said | None:
+        """What this region has to say to another one in time (see PeerLink.answer); None: it is no member."""
         way = self._ways.get(region)
-        return None if way is None else await way.link.answer(within_s)
+        return None if way is None else way.link.answer(cause, within_s)
+
+    def settle(self, heard: Mapping[str, Collection[str]]) -> None:
+        """All that follows from these events of peers has been sent (see PeerLink.settle)."""
+        for peer, causes in heard.items():
+            way = self._ways.get(peer)
+            if way is not None:
+                way.link.settle(causes)
 
     def send(self, sends: Sequence[Send], envelopes: dict[str, m.Envelope]) -> None:
         """Post one step's messages, each under the envelope of that step."""

@@ -62,6 +62,6 @@ class Requests:
     def resolve(self, replies: Sequence[Reply]) -> None:
         """Answer. A caller that has left meanwhile gets none."""
         for reply in replies:
-            future = self._waiting.get(reply.request_id)
+            future = self._waiting.pop(reply.request_id, None)
             if future is not None and not future.done():
                 future.set_result(reply.answer)

@@ -21,7 +21,6 @@ import structlog
 
 from hanse.core.effects import Lease
 from hanse.core.events import Event, ExecutorRecovered, PeerMessages, ShowRows
-from hanse.core.messages import Envelope, Message
 from hanse.core.model import limits
 from hanse.core.model.regions import RegionConfig
 from hanse.core.region import Region
@@ -41,7 +40,7 @@ from hanse.daemon.ledger_ids import LEDGER_FILE, read_prepared, use_up
 from hanse.daemon.lookups import Lookups
 from hanse.daemon.metrics import Metrics
 from hanse.daemon.orders import Orders
-from hanse.daemon.peers import PeerLinks
+from hanse.daemon.peers import PeerLinks, Said
 from hanse.daemon.planning import Planner
 from hanse.daemon.reload import changes
 from hanse.daemon.requests import Requests
@@ -140,13 +139,14 @@ class Runtime:
         # The order of envelopes means nothing: on the way here each may overtake another.
         urgent = bool(event.messages) and all(map(is_urgent, event.messages))
         taken = self.inbox.offer_urgent(event) if urgent else self.inbox.offer(event)
-        if taken and any(map(is_waited_for, event.messages)):
+        if taken and not urgent and any(map(is_waited_for, event.messages)):
             self.inbox.hurry()
         return taken
 
-    async def answer(self, region: str, within_s: float) -> tuple[Envelope, Sequence[Message]] | None:
-        """What the region has to say to another one in time, to go back with the receipt of an envelope."""
-        return await self._links.answer(region, within_s)
+    def answer(self, region: str, cause: str, within_s: float) -> Said | None:
+        """What the region has to say to another one in time, to go back with the receipt of an envelope: what this
+        event leads to, or, without a cause, whatever is said next."""
+        return self._links.answer(region, cause, within_s)
 
     async def read(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -257,7 +257,14 @@ class Runtime:
                 followed = self._journal.follow(region, keys)
                 resources.callback(self._journal.leave)
             driver = Driver(
-                followed, self.inbox, ledger.commit, self._release, self._answer, self._clock, self.metrics
+                followed,
+                self.inbox,
+                ledger.commit,
+                self._release,
+                self._answer,
+                lambda: len(self._requests),
+                self._clock,
+                self.metrics,
             )
             self._ledger, self._executor, self._driver = ledger, executor, driver
             self._told = 0
@@ -373,9 +380,11 @@ class Runtime:
             self._judge.post(effects.judge)
         if effects.sends:
             self._links.send(effects.sends, step.envelopes)
+        if step.heard:
+            self._links.settle(step.heard)
         self._owes_rows = effects.owes_rows or step.number < self._told
         if effects.replies:
-            self._requests.resolve(effects.replies)
+            self._resolve(effects.replies)
         if effects.changes:
             self.metrics.changed(effects.changes)
             for change in effects.changes:
@@ -386,7 +395,12 @@ class Runtime:
         """These rest on what is on disk already. The rows in which callers read what they are told here may not be,
         until this step is."""
         self._owes_rows, self._told = True, step
+        self._resolve(replies)
+
+    def _resolve(self, replies: Sequence[Reply]) -> None:
         self._requests.resolve(replies)
+        # Submissions may have gathered because these were unanswered.
+        self.inbox.let_go()
 
     def _extend(self, lease: Lease) -> None:
         try:

@@ -66,8 +66,9 @@ class PeerCodec:
     def _taken(self, holder: Any, kinds: Sequence[Kind], dropped: list[str]) -> list[Any]:
         """The messages in the fields of these kinds; what is wrong with the others goes to `dropped`."""
         taken: list[Any] = []
+        present = _present(holder)
         for kind in kinds:
-            for message in getattr(holder, kind.field):
+            for message in present.get(kind.field, ()):
                 try:
                     taken.append(kind.decode(self._readers, message))
                 except MalformedMessage as fault:
@@ -175,7 +176,13 @@ def _count(request: pb.ExchangeRequest) -> int:
 
 
 def _of_kinds(holder: Any, kinds: Sequence[Kind]) -> int:
-    return sum(len(getattr(holder, kind.field)) for kind in kinds)
+    present = _present(holder)
+    return sum(len(present.get(kind.field, ())) for kind in kinds)
+
+
+def _present(holder: Any) -> dict[str, Any]:
+    """The fields that are set, by name. Of forty kinds of messages an envelope has one or two."""
+    return {field.name: value for field, value in holder.ListFields()}
 
 
 def _decode_envelope(request: pb.ExchangeRequest) -> m.Envelope:

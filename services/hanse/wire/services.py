@@ -119,29 +119,31 @@ class UrgentWay:
 
 
 class Conversation:
-    """One long call to another region, in which each envelope gets its receipt before the next one is sent.
+    """One long call to another region, in which each envelope gets its receipt, in the order of the envelopes.
 
     To a call of its own for each envelope it is what a kept connection is to a new one: a third of the work of both
-    sides is gone. All else is as with calls: a receipt has its time, and after any failure there is another call.
+    sides is gone. All else is as with calls: a receipt has its time, and after any failure there is another call. What
+    was under way in the one that failed has failed with it.
     """
 
     def __init__(self, stub: Any, hear: Hear) -> None:
         self._stub = stub
         self._hear = hear
-        self._call: Any = None
+        self._call: _Call | None = None
 
     async def exchange(self, request: ExchangeRequest) -> bool:
-        """Whether the peer took the envelope in. Raises grpc.aio.AioRpcError. One at a time."""
-        if self._call is None or self._call.done():
-            self._call = self._stub.Converse()
+        """Whether the peer took the envelope in. Raises grpc.aio.AioRpcError. Several may be under way."""
+        call = self._call
+        if call is None or call.done():
+            call = self._call = _Call(self._stub.Converse())
         try:
             async with asyncio.timeout(limits.EXCHANGE_TIMEOUT_US / 1e6):
-                response = await _said_and_heard(self._call, request)
+                response = await call.exchange(request)
         except TimeoutError:
-            self.end()
+            call.end("no receipt in time")
             raise _failed(grpc.StatusCode.DEADLINE_EXCEEDED, "no receipt in time") from None
         except BaseException:
-            self.end()
+            call.end("another exchange failed")
             raise
         _hear_answer(response, self._hear)
         return response.taken
@@ -150,20 +152,48 @@ class Conversation:
         """Hang up; the next exchange calls again."""
         call, self._call = self._call, None
         if call is not None:
-            call.cancel()
+            call.end("hung up")
 
 
-async def _said_and_heard(call: Any, request: ExchangeRequest) -> ExchangeResponse:
-    try:
-        await call.write(request)
-        response = await call.read()
-    except asyncio.InvalidStateError:
-        # The peer has hung up meanwhile.
-        raise _failed(await call.code(), await call.details()) from None
-    if response is grpc.aio.EOF:
-        raise _failed(grpc.StatusCode.UNAVAILABLE, "the peer has hung up")
-    heard: ExchangeResponse = response
-    return heard
+class _Call:
+    """One call. Both locks let in whoever came first, so that the n-th receipt is that of the n-th envelope."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+        self._writing = asyncio.Lock()
+        self._reading = asyncio.Lock()
+        self._ended = ""
+
+    def done(self) -> bool:
+        """Whether nothing can be said in it any more."""
+        return bool(self._ended) or self._call.done()
+
+    def end(self, why: str) -> None:
+        """Hang up: everything that is under way fails."""
+        if not self._ended:
+            self._ended = why
+            self._call.cancel()
+
+    async def exchange(self, request: ExchangeRequest) -> ExchangeResponse:
+        """Say this and hear what is answered. Raises grpc.aio.AioRpcError."""
+        try:
+            async with self._writing:
+                await self._call.write(request)
+            async with self._reading:
+                response = await self._call.read()
+        except asyncio.InvalidStateError:
+            # The peer has hung up meanwhile.
+            raise _failed(await self._call.code(), await self._call.details()) from None
+        except asyncio.CancelledError:
+            # gRPC says so as well to whoever waits for a call that was ended here.
+            task = asyncio.current_task()
+            if not self._ended or task is None or task.cancelling():
+                raise
+            raise _failed(grpc.StatusCode.CANCELLED, self._ended) from None
+        if response is grpc.aio.EOF:
+            raise _failed(grpc.StatusCode.UNAVAILABLE, "the peer has hung up")
+        heard: ExchangeResponse = response
+        return heard
 
 
 def _failed(code: grpc.StatusCode, details: str) -> grpc.aio.AioRpcError:
@@ -185,7 +215,7 @@ class Stubs:
         self.reservations: Any = reservations_pb2_grpc.ReservationServiceStub(self.channel)
 
     async def exchange(self, request: ExchangeRequest) -> bool:
-        """Whether the peer took the envelope in. Raises grpc.aio.AioRpcError. One at a time."""
+        """Whether the peer took the envelope in. Raises grpc.aio.AioRpcError. Several may be under way."""
         return await self._conversation.exchange(request)
 
     async def close(self) -> None:

@@ -403,6 +403,9 @@ STEP_ITEMS_MAX = 1_000
 STEP_GAP_US = 3_000
 # The same once something came that another region waits for, with callers of its own behind it.
 STEP_GAP_HURRIED_US = 1_000
+# Submissions gather for so long after the step before while others are unanswered: each step that takes one costs a
+# sync, and for adoptable jobs an exchange with another region and a sync there. On a busy disk that takes longer.
+SUBMIT_GAP_US = 6_000
 STEP_ITEMS_ENOUGH = 64
 # Steps that may be ahead of the disk. More would only make a failed transaction lose more work.
 STEPS_IN_FLIGHT_MAX = 8
@@ -427,6 +430,9 @@ LINK_MESSAGES_MAX = 4 * ENVELOPE_MESSAGES_MAX
 ENVELOPE_BYTES_MAX = 4 * 1024 * 1024
 # An exchange is a receipt, not an answer: a peer that needs longer is frozen or far beyond its capacity.
 EXCHANGE_TIMEOUT_US = 2_000_000
+# Envelopes of one lane that may be under way to a peer. With one, what comes while the peer's disk is slow waits for a
+# round trip longer; a peer that has not answered four has enough to do.
+LINK_EXCHANGES_MAX = 4
 # How long the receipt of an envelope may wait for what follows from it, so that both go back together: a step and a
 # commit. Whoever asks for more is given as much.
 ANSWER_WAIT_US = 10_000

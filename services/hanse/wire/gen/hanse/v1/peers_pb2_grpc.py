@@ -61,7 +61,7 @@ class PeerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Converse(self, request_iterator, context):
-        """Converse is many an Exchange in one call: each envelope gets its receipt before the next one is sent. What Exchange
+        """Converse is many an Exchange in one call: each envelope gets its receipt, in the order of the envelopes. What Exchange
         would refuse ends the call. Both carry the same messages on purpose.
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         buf:lint:ignore RPC_REQUEST_STANDARD_NAME
