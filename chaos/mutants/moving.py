@@ -6,13 +6,12 @@ from contextlib import ExitStack
 from unittest import mock
 
 from chaos.mutants.mutant import Mutant, replace
-from chaos.mutants.profiles import DRAINED, GANGS
+from chaos.mutants.profiles import DRAINED
 from hanse.core.effects import Effects
 from hanse.core.federation import moving
 from hanse.core.federation.moving import Moving, Stays
 from hanse.core.model.jobs import Job, Reason
 from hanse.core.model.time import Now
-from hanse.core.scheduling.cycle import Scheduler
 from hanse.core.scheduling.local import LocalSide
 from hanse.core.scheduling.runs import Runs
 
@@ -64,16 +63,6 @@ def _move_everything(patches: ExitStack) -> None:
     replace(patches, Moving, "_why_it_stays", shortcut)
 
 
-def _make_room_for_anybody(patches: ExitStack) -> None:
-    blocked_gang = Scheduler.blocked_gang
-
-    def shortcut(self: Scheduler) -> Job | None:
-        head = self._heads.get("")
-        return blocked_gang(self) if head is None else head.job
-
-    replace(patches, Scheduler, "blocked_gang", shortcut)
-
-
 MUTANTS = (
     Mutant(
         name="handed over before the processes are dead",
@@ -104,11 +93,5 @@ MUTANTS = (
         shortcut="jobs that may not be restarted are stopped to move, too",
         profile=DRAINED,
         install=_move_everything,
-    ),
-    Mutant(
-        name="room is made for anybody",
-        shortcut="running jobs are moved for single tasks that wait, too",
-        profile=GANGS,
-        install=_make_room_for_anybody,
     ),
 )

@@ -151,22 +151,6 @@ DRAINED = Profile(
 )
 """Regions are drained again and again, their running jobs moved, and news of ends come late."""
 
-GANGS = Profile(
-    name="gangs among long jobs",
-    faults=Faults(
-        ignores_sigterm=0.3,
-        late_report=0.3,
-        late_report_max_us=2 * SECOND_US,
-        loss=0.05,
-        crash_every_us=20 * SECOND_US,
-        downtime_max_us=SECOND_US,
-    ),
-    duration_us=90 * SECOND_US,
-    jobs=60,
-    runtime_max_us=90 * SECOND_US,
-)
-"""What runs runs for longer than a gang that waits is patient, and may go on elsewhere."""
-
 UNEVEN = Profile(
     name="uneven queues",
     faults=Faults(

@@ -25,6 +25,9 @@ from hanse.core.model.limits import MOVES_AT_ONCE_MAX, RUNNING_LOOKED_AT_MAX
 from hanse.core.model.regions import Timings
 from hanse.core.model.time import Now
 
+# Of the interval at which regions look for capacity elsewhere.
+_PAUSES_MAX = 64
+
 
 class MakingRoom:
     """For whom room is made, and by whom. (A region that is drained or in doubt starts no gang.)"""
@@ -34,21 +37,26 @@ class MakingRoom:
         self._local = local
         self._router = router
         self._movable = movable
+        # For whom room was looked for last, and how long that rests if it is in vain.
+        self._gang = ""
+        self._pause_us = 0
         self.alarm = Alarm()
 
     def look(self, now: Now, out: Effects) -> None:
         """Make room if somebody needs it: at most as often as regions look for capacity elsewhere, since records do not
-        change faster. To be called in every step."""
+        change faster, and ever more seldom for the same gang. To be called in every step."""
         gang = self._local.blocked_gang()
         if gang is None:
             self.alarm.ring_at(NEVER_US)
             return
-        if self.alarm.next_us == NEVER_US:
-            # Whoever has just come is offered to others first.
-            self.alarm.ring_at(now.mono_us + self._timings.solicit_interval_us)
+        if gang.id != self._gang or self.alarm.next_us == NEVER_US:
+            # Whoever has just come is offered to others first, as a rule.
+            self._gang, self._pause_us = gang.id, self._timings.solicit_interval_us
+            self.alarm.ring_by(now.mono_us + self._pause_us)
         if now.mono_us < self.alarm.next_us:
             return
-        self.alarm.ring_at(now.mono_us + self._timings.solicit_interval_us)
+        self._pause_us = min(2 * self._pause_us, _PAUSES_MAX * self._timings.solicit_interval_us)
+        self.alarm.ring_at(now.mono_us + self._pause_us)
         most = MOVES_AT_ONCE_MAX - self._movable.without_a_place()
         if most <= 0 or self._router.room_elsewhere(now, gang.shape, gang.path, gang.shard, 1):
             return
@@ -67,7 +75,7 @@ class MakingRoom:
             together = len(jobs) + self._movable.waiting()
             return all(room_for(job) >= together for job in jobs)
 
-        newest = self._local.running_newest(RUNNING_LOOKED_AT_MAX)
+        newest = self._local.restartable_newest(RUNNING_LOOKED_AT_MAX)
         candidates = [job for job in newest if self._movable.why_not(now, job) is None and room_for(job)]
         for job in self._local.make_room(gang, candidates, most, all_have_room, out):
             self._movable.note_stopped(job)

@@ -99,11 +99,13 @@ class LocalWork(Protocol):
     def running(self) -> list[Job]:
         """The jobs that run here, and are not being stopped, in the order of their starts."""
 
-    def running_newest(self, limit: int) -> list[Job]:
-        """Those of the jobs that were started last, so many at most, that are not being stopped; newest first."""
+    def restartable_newest(self, limit: int) -> list[Job]:
+        """Of the last so many that may go on in another region those that run and are not being stopped, newest
+        first."""
 
     def blocked_gang(self) -> Job | None:
-        """The first job that is blocked by the nodes, if it is a gang for which running jobs may be moved."""
+        """The first job that is blocked by the nodes, if it is a gang for which running jobs may be moved, and some
+        are."""
 
     def make_room(
         self, gang: Job, movable: Sequence[Job], most: int, agreed: Callable[[list[Job]], bool], out: Effects

@@ -310,7 +310,7 @@ MOVES_MAX = 3
 # Jobs of a region that are stopped to move and not yet taken elsewhere: how many lose time if the others turn out to
 # have less room than they told, and how many write their checkpoints at the same time.
 MOVES_AT_ONCE_MAX = 64
-# Running jobs that are looked at, newest first, when others are to make room for a gang.
+# Running jobs that may be moved and are looked at, newest first, when room is to be made for a gang.
 RUNNING_LOOKED_AT_MAX = 4_096
 # Undecided transfers per peer: what a dead peer can hold back, and what a round of resending costs.
 TRANSFERS_UNDECIDED_MAX = 256

@@ -227,8 +227,11 @@ class LocalSide:
         self.runs.stop_to_move(job, reason, out)
 
     def blocked_gang(self) -> Job | None:
-        """The first job that is blocked by the nodes, if it is a gang for which running jobs may be moved."""
-        return None if self._is_closed() else self.scheduler.blocked_gang()
+        """The first job that is blocked by the nodes, if it is a gang for which running jobs may be moved, and some
+        are."""
+        if not self.runs.has_restartable or self._is_closed():
+            return None
+        return self.scheduler.blocked_gang()
 
     def make_room(
         self, gang: Job, movable: Sequence[Job], most: int, agreed: Callable[[list[Job]], bool], out: Effects
@@ -249,9 +252,10 @@ class LocalSide:
         """The jobs that run here, and are not being stopped, in the order of their starts."""
         return self.runs.running()
 
-    def running_newest(self, limit: int) -> list[Job]:
-        """Those of the jobs that were started last, so many at most, that are not being stopped; newest first."""
-        return self.runs.running_newest(limit)
+    def restartable_newest(self, limit: int) -> list[Job]:
+        """Of the last so many that may go on in another region those that run and are not being stopped, newest
+        first."""
+        return self.runs.restartable_newest(limit)
 
     def suspend(self, reason: Reason, out: Effects) -> None:
         """End every attempt that this life of the daemon began."""

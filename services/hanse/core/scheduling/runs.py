@@ -67,6 +67,8 @@ class Runs:
         self._library = library
         self._open: dict[str, dict[int, None]] = {}
         self._jobs: dict[str, Job] = {}
+        # Of those that may go on in another region, in the order of their starts.
+        self._restartable: dict[str, None] = {}
         # Of these, the attempts of which every task that is dead so far has ended with 0, and by itself.
         self._clean: dict[str, None] = {}
         # Of runs that the books do not know: the tasks that lived when the executor told of them.
@@ -94,6 +96,8 @@ class Runs:
 
     def _open_run(self, job: Job, tasks: int) -> None:
         self._jobs[job.id] = job
+        if job.shape.body.restartable and job.index is None:
+            self._restartable[job.id] = None
         self._open[job.id] = dict.fromkeys(range(tasks))
         self._clean[job.id] = None
 
@@ -115,6 +119,7 @@ class Runs:
         """Another region's by now: end the attempt as an orphan's, and tell nobody."""
         tasks = self._open.pop(job.id)
         del self._jobs[job.id]
+        self._restartable.pop(job.id, None)
         self._clean.pop(job.id, None)
         self.begun.pop(job.id, None)
         self._orphans[job.run_id] = tasks
@@ -178,9 +183,16 @@ class Runs:
         """Jobs that run and are not being stopped, in the order of their starts."""
         return [job for job in self._jobs.values() if job.state is JobState.RUNNING]
 
-    def running_newest(self, limit: int) -> list[Job]:
-        """Those of the last so many that run and are not being stopped, newest first."""
-        return [job for job in islice(reversed(self._jobs.values()), limit) if job.state is JobState.RUNNING]
+    @property
+    def has_restartable(self) -> bool:
+        """Whether anything runs that may go on in another region."""
+        return bool(self._restartable)
+
+    def restartable_newest(self, limit: int) -> list[Job]:
+        """Of the last so many that may go on in another region those that run and are not being stopped, newest
+        first."""
+        newest = [self._jobs[job_id] for job_id in islice(reversed(self._restartable), limit)]
+        return [job for job in newest if job.state is JobState.RUNNING]
 
     def on_task_ended(self, event: TaskEnded, out: Effects) -> Settled | None:
         """A task is dead. Returns the settled attempt if it was the last one."""
@@ -330,6 +342,7 @@ class Runs:
 
     def _close(self, job: Job, out: Effects) -> Settled:
         del self._open[job.id], self._jobs[job.id]
+        self._restartable.pop(job.id, None)
         self._clean.pop(job.id, None)
         self.begun.pop(job.id, None)
         out.reaps.append(Reap(job.run_id))
