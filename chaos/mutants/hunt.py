@@ -17,7 +17,7 @@ from chaos.mutants.stage import ScheduleError
 from hanse.sim.errors import Crash, SimulationFailure
 
 # A shortcut that needs more runs than this is one that its profile does not look for.
-SEEDS_MAX = 40
+SEEDS_MAX = 60
 # What is left when no rule is judged by itself: only what has become of jobs.
 HARM = tuple(kind for kind in ALL if kind not in (WriteAhead, Majority))
 Kinds = Iterable[Kind]
