@@ -144,8 +144,9 @@ class Shards:
 
     @property
     def looping(self) -> bool:
-        """Whether this region's desks have something to say to each other."""
-        return bool(self._loopback)
+        """Whether another step is wanted at once: this region's desks have something to say to each other, or owe rows
+        that did not go into the transaction of this one."""
+        return bool(self._loopback) or self._rows_due_us == _AT_ONCE_US
 
     def demand(self, now: Now, shard: str) -> None:
         """Somebody needs a leader of this shard."""
