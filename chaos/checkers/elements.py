@@ -34,8 +34,6 @@ class _Array:
         self.count = record.rules.indexes.count
         # By position.
         self.ended: dict[int, JobState] = {}
-        # Elements that somebody wished to end.
-        self.trimmed = 0
 
 
 class Elements(Checker):
@@ -123,9 +121,9 @@ class Elements(Checker):
         self._stopped.update(stopped_to_go_on(entry))
         for writes in entry.writes:
             for row in writes.timeline:
-                if row.what == "CANCEL" and row.job_id in self._arrays:
+                if row.what == "CANCEL":
                     # Which elements were meant stands in the text; that some were is enough here.
-                    self._arrays[row.job_id].trimmed += 1
+                    self._cancelled.add(row.job_id)
         for job in job_rows(entry):
             if job.array:
                 self._on_row(entry, job)
@@ -178,7 +176,7 @@ class Elements(Checker):
             fault = "a run of it ended well"
         elif state is JobState.CANCELLED:
             by_rule = bool(rule) and sets[JobState.FAILED].bit_count() >= rule
-            wished = row.id in self._cancelled or bool(known.trimmed)
+            wished = row.id in self._cancelled
             never = row.reason == ReasonCode.NEVER_AFTER
             fault = "" if by_rule or wished or never else "nobody asked for that"
         if fault and not self._forgetful:
