@@ -149,6 +149,8 @@ class QuotasHeld(Checker):
         self._replaced[entry.region] = None
         self._accounts[entry.region] = tables.copy()
         self._known.pop(entry.region, None)
+        # A run may begin once more under its name, and under what the region knows then.
+        self._started = {place: each for place, each in self._started.items() if place[0] != entry.region}
         if known is not None:
             self._known[entry.region] = known
         for copies in (self._ends, self._copies):
